@@ -1,0 +1,77 @@
+"""Torch networks to `.onnx` translator files (needs `saropt[train]`)."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saropt.artifacts.card import Card, Direction
+from saropt.artifacts.graph import add_realism_end, store_card
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from torch import Tensor, nn
+
+OPSET = 18
+INPUT, OUTPUT = "input", "output"
+
+
+def export_graph(
+    path: str | Path,
+    card: Card,
+    direction: Direction,
+    ends: Sequence[nn.Module],
+    calibration: Tensor | None = None,
+) -> None:
+    """Write one direction as ONNX with dynamic batch, height and width; temporary name, then rename.
+
+    Args:
+        path: the `.onnx` file.
+        card: the card; only `direction` is kept of its directions.
+        ends: one network, or fidelity and realism end of the same network, in eval mode.
+        calibration: inputs (N, C, h, w) on which instance statistics are frozen into the weights; needed when the
+            network has any.
+    """
+    from saropt.networks import freeze_statistics, has_instance_statistics
+
+    described = card.directions[direction]
+    if has_instance_statistics(ends[0]):
+        if calibration is None:
+            raise ValueError("a network with instance statistics needs calibration inputs to be exported")
+        ends = [freeze_statistics(end, calibration) for end in ends]
+        described = described.model_copy(update={"statistics": "training"})
+    models = [_to_onnx(end, len(card.source(direction).bands), described.stride) for end in ends]
+    if len(models) == 2:
+        add_realism_end(*models)
+    store_card(models[0], card.model_copy(update={"directions": {direction: described}}))
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(models[0].SerializeToString())
+    os.replace(temporary, path)
+
+
+def _to_onnx(module: nn.Module, channels: int, stride: int) -> ModelProto:
+    import onnx
+    import torch
+
+    side = max(stride * 2, 64) if stride < 256 else stride
+    axes = {0: "batch", 2: "height", 3: "width"}
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (torch.zeros(1, channels, side, side),),
+            buffer,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes={INPUT: axes, OUTPUT: axes},
+            opset_version=OPSET,
+            do_constant_folding=True,
+            dynamo=False,
+        )
+    return onnx.load_model_from_string(buffer.getvalue())

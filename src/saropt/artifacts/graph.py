@@ -1,0 +1,119 @@
+"""Translator files as `.onnx`: one direction's graph with its weights, the card in the metadata.
+
+A file with both ends keeps the fidelity weights as initializers and, for each float initializer W, the difference to
+the realism end as a half-precision initializer `realism_delta/W`. `load_graph` blends them and hands a plain model
+to the runtime.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from saropt.artifacts.card import Card, parse_card
+from saropt.artifacts.weights import check_translator_path
+from saropt.errors import InputError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+CARD_KEY = "saropt"
+_DELTA = "realism_delta/"
+
+
+def read_card(path: str | Path) -> Card:
+    """The card of an `.onnx` translator file.
+
+    Raises:
+        InputError: as for `load_graph`.
+    """
+    return _parse(Path(path))[0]
+
+
+def load_graph(path: str | Path, realism: float | None = None) -> tuple[Card, bytes]:
+    """Card and serialised ONNX model, weights blended at `realism` (the card's own value when None).
+
+    Raises:
+        InputError: missing, truncated, a pickle, no translator, of another version, or pointing to outside data.
+    """
+    path = Path(path)
+    card, model = _parse(path)
+    share = card.realism if realism is None else realism
+    return card, _blended(model, share or 0.0).SerializeToString()
+
+
+def store_card(model: ModelProto, card: Card) -> None:
+    """Put the card into the model's metadata, replacing an older one."""
+    kept = [entry for entry in model.metadata_props if entry.key != CARD_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = CARD_KEY, card.model_dump_json()
+
+
+def add_realism_end(model: ModelProto, realism: ModelProto) -> None:
+    """Add to `model` (fidelity end) the differences to `realism`, a model of the same graph.
+
+    Raises:
+        ValueError: the graphs differ.
+    """
+    from onnx import numpy_helper
+
+    ends = {tensor.name: numpy_helper.to_array(tensor) for tensor in realism.graph.initializer}
+    deltas = []
+    for tensor in model.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        if tensor.name not in ends or ends[tensor.name].shape != value.shape:
+            raise ValueError(f"the two ends differ in their graph at {tensor.name}")
+        if value.dtype == np.float32 and value.size > 1:
+            difference = (ends[tensor.name] - value).astype(np.float16)
+            deltas.append(numpy_helper.from_array(difference, _DELTA + tensor.name))
+    model.graph.initializer.extend(deltas)
+
+
+def _parse(path: Path) -> tuple[Card, ModelProto]:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    check_translator_path(path)
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise InputError(path, "is damaged or no ONNX file") from error
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if CARD_KEY not in metadata:
+        raise InputError(path, "is no saropt translator: it has no card (or the file is truncated)")
+    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(model)):
+        raise InputError(path, "points to weights outside the file, which is refused")
+    try:
+        return parse_card(metadata[CARD_KEY]), model
+    except ValueError as error:
+        raise InputError(path, str(error)) from error
+
+
+def _tensors(model: ModelProto) -> list:
+    from onnx.external_data_helper import _get_all_tensors
+
+    return list(_get_all_tensors(model))
+
+
+def _blended(model: ModelProto, realism: float) -> ModelProto:
+    from onnx import numpy_helper
+
+    deltas = {t.name.removeprefix(_DELTA): t for t in model.graph.initializer if t.name.startswith(_DELTA)}
+    if not deltas:
+        return model
+    plain = [tensor for tensor in model.graph.initializer if not tensor.name.startswith(_DELTA)]
+    if realism > 0.0:
+        for tensor in plain:
+            if tensor.name in deltas:
+                delta = numpy_helper.to_array(deltas[tensor.name]).astype(np.float32)
+                value = numpy_helper.to_array(tensor) + np.float32(realism) * delta
+                tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    kept = [tensor.SerializeToString() for tensor in plain]
+    del model.graph.initializer[:]
+    for data in kept:
+        model.graph.initializer.add().ParseFromString(data)
+    return model

@@ -1,0 +1,90 @@
+"""Translator files as `.safetensors`: weights for torch, keys `DIRECTION.KEY` (and `fidelity/`, `realism/` ends)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts.card import Card, parse_card
+from saropt.errors import InputError
+
+Weights = dict[str, NDArray]
+_CARD_KEY = "saropt"
+_PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
+
+
+def save_weights(path: str | Path, card: Card, weights: Mapping[str, NDArray]) -> None:
+    """Write weights and card under a temporary name, then rename.
+
+    With both ends kept (`card.realism` is set) `weights` holds every key twice, prefixed `fidelity/` and `realism/`.
+    """
+    from safetensors.numpy import save_file
+
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    arrays = {key: np.ascontiguousarray(value) for key, value in weights.items()}
+    save_file(arrays, temporary, metadata={_CARD_KEY: card.model_dump_json()})
+    os.replace(temporary, path)
+
+
+def load_weights(path: str | Path) -> tuple[Card, Weights]:
+    """Card and weights of a `.safetensors` translator file; runs no code from the file.
+
+    Raises:
+        InputError: missing, truncated, a pickle, not a translator file, or of another version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    check_translator_path(path)
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = stream.metadata() or {}
+            if _CARD_KEY not in metadata:
+                raise InputError(path, "is a safetensors file but no saropt translator: it has no card")
+            card = parse_card(metadata[_CARD_KEY])
+            return card, {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(path, f"is damaged or no safetensors file ({error})") from error
+    except ValueError as error:
+        raise InputError(path, str(error)) from error
+
+
+def check_translator_path(path: Path) -> None:
+    """Refuse what cannot be a translator file before any library opens it.
+
+    Raises:
+        InputError: missing, a directory, empty, or a pickle (a pickle can run code when it is loaded).
+    """
+    if not path.exists():
+        raise InputError(path, "no such file")
+    if path.is_dir():
+        raise InputError(path, "is a directory, not a translator file")
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if not start:
+        raise InputError(path, "is empty")
+    if path.suffix in (".pt", ".pth", ".pkl", ".ckpt", ".bin") or start.startswith(_PICKLE_STARTS):
+        raise InputError(path, "is a pickle or torch checkpoint, which can run code: only .onnx and .safetensors load")
+
+
+def blend(weights: Mapping[str, NDArray], realism: float | None) -> Weights:
+    """Weights between the two ends: (1 - realism) * fidelity + realism * realism end.
+
+    Files with a single set of weights are returned as they are.
+    """
+    if not any(key.startswith("fidelity/") for key in weights):
+        return dict(weights)
+    share = 0.0 if realism is None else float(realism)
+    result: Weights = {}
+    for key, value in weights.items():
+        if key.startswith("fidelity/"):
+            name = key.removeprefix("fidelity/")
+            other = weights[f"realism/{name}"]
+            mixed = value.astype(np.float32) + share * (other.astype(np.float32) - value.astype(np.float32))
+            result[name] = mixed if value.dtype.kind == "f" else value
+    return result

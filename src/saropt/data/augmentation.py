@@ -1,0 +1,51 @@
+"""Random changes of a training window: symmetries for both sides, radiometric ones for the input only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.radiometry import add_speckle, apply_gain
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is varied, and how much.
+
+    Attributes:
+        flips: the eight symmetries of the square, alike on both sides. Rotations change the radar's look direction;
+            switch them off where layover and shadow matter.
+        sar_gain_db: calibration gain of the SAR image, uniform in +- this many decibels.
+        speckle_probability: share of windows whose SAR image gets extra speckle of L looks, L uniform in `looks`.
+        optical_gain: brightness factor of the optical image, log-uniform in [1/x, x].
+    """
+
+    flips: bool = True
+    sar_gain_db: float = 0.0
+    speckle_probability: float = 0.0
+    looks: tuple[float, float] = (3.0, 20.0)
+    optical_gain: float = 1.0
+
+    def symmetry(self, rng: np.random.Generator, *images: NDArray) -> list[NDArray]:
+        """The same random symmetry applied to images (C, s, s)."""
+        if not self.flips:
+            return list(images)
+        turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
+        turned = [np.rot90(image, turns, axes=(-2, -1)) for image in images]
+        return [image[..., ::-1] for image in turned] if mirror else turned
+
+    def disturb_sar(self, rng: np.random.Generator, values: NDArray, units: str) -> NDArray:
+        """SAR values (C, h, w) with random gain and speckle, in their own units."""
+        if self.sar_gain_db > 0.0:
+            values = apply_gain(values, units, float(rng.uniform(-self.sar_gain_db, self.sar_gain_db)))
+        if self.speckle_probability > 0.0 and rng.random() < self.speckle_probability:
+            values = add_speckle(values, units, float(rng.uniform(*self.looks)), rng)
+        return values
+
+    def disturb_optical(self, rng: np.random.Generator, values: NDArray) -> NDArray:
+        """Optical values (C, h, w) with a random brightness."""
+        if self.optical_gain == 1.0:
+            return values
+        return values * np.float32(np.exp(rng.uniform(-1.0, 1.0) * np.log(self.optical_gain)))

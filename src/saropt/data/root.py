@@ -1,0 +1,142 @@
+"""Data roots: the folder form of paired and unpaired SAR-optical data (docs/formats.md)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from saropt.errors import InputError
+from saropt.radiometry import SAR_UNITS
+
+SPLITS = ("train", "val", "test")
+_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Modality:
+    """Band names and units of one side of a data root."""
+
+    bands: tuple[str, ...]
+    units: str
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """An opened data root; rasters are looked up by name and read elsewhere.
+
+    Attributes:
+        path: the root folder.
+        splits: raster name -> "train", "val" or "test".
+        classes: label value -> class name; empty when there are no labels.
+        ignore_index: label value that marks unlabelled pixels, or None.
+    """
+
+    path: Path
+    name: str
+    gsd_m: float
+    sar: Modality
+    optical: Modality
+    splits: Mapping[str, str]
+    paired: bool = True
+    classes: Mapping[int, str] = field(default_factory=dict)
+    ignore_index: int | None = None
+    licence: str = "not stated"
+
+    @classmethod
+    def open(cls, path: str | Path) -> DataRoot:
+        """Read dataset.yaml and splits.csv.
+
+        Raises:
+            InputError: a file is missing or malformed; the message names the file and the field.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise InputError(path, "no such folder" if not path.exists() else "is a file; a data root is a folder")
+        description_path = path / "dataset.yaml"
+        if not description_path.is_file():
+            raise InputError(path, "is no data root: dataset.yaml is missing")
+        try:
+            description = yaml.safe_load(description_path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(description_path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
+        if not isinstance(description, dict):
+            raise InputError(description_path, "must hold a mapping")
+        missing = [key for key in ("name", "gsd_m", "sar", "optical") if key not in description]
+        if missing:
+            raise InputError(description_path, f"lacks {', '.join(missing)}")
+        sar = _modality(description_path, description, "sar")
+        if sar.units not in SAR_UNITS:
+            raise InputError(description_path, f"sar.units {sar.units!r} is not one of {', '.join(SAR_UNITS)}")
+        try:
+            return cls(
+                path=path,
+                name=str(description["name"]),
+                gsd_m=float(description["gsd_m"]),
+                sar=sar,
+                optical=_modality(description_path, description, "optical"),
+                splits=_read_splits(path / "splits.csv"),
+                paired=bool(description.get("paired", True)),
+                classes={int(key): str(value) for key, value in (description.get("classes") or {}).items()},
+                ignore_index=description.get("ignore_index"),
+                licence=str(description.get("licence", "not stated")),
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(description_path, str(error)) from error
+
+    def names(self, split: str) -> list[str]:
+        """Raster names of a split, in the order of splits.csv.
+
+        Raises:
+            InputError: the split is unknown or empty.
+        """
+        if split not in SPLITS:
+            raise InputError(self.path, f"unknown split {split!r}; known: {', '.join(SPLITS)}")
+        names = [name for name, part in self.splits.items() if part == split]
+        if not names:
+            raise InputError(self.path / "splits.csv", f"split {split!r} is empty")
+        return names
+
+    def sar_path(self, name: str) -> Path:
+        return self._raster("sar", name)
+
+    def optical_path(self, name: str) -> Path:
+        return self._raster("optical", name)
+
+    def label_path(self, name: str) -> Path:
+        return self._raster("label", name)
+
+    def _raster(self, side: str, name: str) -> Path:
+        for suffix in _SUFFIXES:
+            candidate = self.path / side / f"{name}{suffix}"
+            if candidate.is_file():
+                return candidate
+        raise InputError(self.path / side, f"no raster named {name} (tried {', '.join(_SUFFIXES)})")
+
+
+def _modality(path: Path, description: dict[str, Any], side: str) -> Modality:
+    entry = description[side]
+    if not isinstance(entry, dict) or not isinstance(entry.get("bands"), list) or "units" not in entry:
+        raise InputError(path, f"{side} must hold bands (a list) and units")
+    return Modality(tuple(str(band) for band in entry["bands"]), str(entry["units"]))
+
+
+def _read_splits(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise InputError(path, "no such file")
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
+            raise InputError(path, "must have the columns name and split")
+        splits: dict[str, str] = {}
+        for row in reader:
+            if row["split"] not in SPLITS:
+                raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
+            if row["name"] in splits:
+                raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
+            splits[row["name"]] = row["split"]
+    return splits

@@ -1,0 +1,171 @@
+"""Trivial translators that every real one must be compared with. All images are (C, H, W) in [0, 1].
+
+The first three are fitted on the train split alone; the last looks at the truth of each tile and is an oracle.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float = NDArray[np.float64]
+Pair = tuple[ArrayLike, ArrayLike, ArrayLike | None]
+
+LEVELS = 16 * 255 + 1  # every 8-bit level lies exactly on one of these
+
+
+class Baseline(ABC):
+    """A trivial translator: `update` with train pairs one by one (or `fit`), `finish`, then `predict`."""
+
+    name: ClassVar[str]
+    fitted: ClassVar[bool] = True
+
+    @abstractmethod
+    def update(self, source: Float, target: Float) -> None:
+        """Take the valid pixels of one train pair: (C, n) of the input, (B, n) of the target."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Turn what `update` gathered into the fit.
+
+        Raises:
+            ValueError: no valid train pixel was given.
+        """
+
+    @abstractmethod
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
+        """Translate (C, H, W) to (B, H, W). Only an oracle looks at `target`."""
+
+    def fit(self, pairs: Iterable[Pair]) -> Self:
+        """Fit on pairs of (input (C, H, W), target (B, H, W), mask (H, W) or None), one pass, bounded memory."""
+        fit_all([self], pairs)
+        return self
+
+
+def fit_all(baselines: Iterable[Baseline], pairs: Iterable[Pair]) -> None:
+    """Fit several baselines in one pass over the train pairs.
+
+    Raises:
+        ValueError: `pairs` holds no valid pixel.
+    """
+    baselines = list(baselines)
+    for source, target, valid in pairs:
+        x, y = np.asarray(source, np.float64), np.asarray(target, np.float64)
+        mask = np.ones(y.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+        if mask.any():
+            for baseline in baselines:
+                baseline.update(x[:, mask], y[:, mask])
+    for baseline in baselines:
+        baseline.finish()
+
+
+class TrainMean(Baseline):
+    """The mean colour of the train split, everywhere."""
+
+    name = "train_mean"
+
+    def __init__(self) -> None:
+        self._sum: Float | None = None
+        self._pixels = 0
+
+    def update(self, source: Float, target: Float) -> None:
+        total = target.sum(1)
+        self._sum = total if self._sum is None else self._sum + total
+        self._pixels += target.shape[1]
+
+    def finish(self) -> None:
+        if self._sum is None:
+            raise ValueError("no valid pixel to fit on")
+        self.colour: Float = self._sum / self._pixels
+
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
+        return np.broadcast_to(self.colour[:, None, None], (len(self.colour), *np.shape(source)[1:])).copy()
+
+
+class Linear(Baseline):
+    """Least squares of the target bands on the input bands and a constant, pixel by pixel, clipped to [0, 1]."""
+
+    name = "linear"
+
+    def __init__(self) -> None:
+        self._gram: Float | None = None
+        self._moment: Float | None = None
+
+    def update(self, source: Float, target: Float) -> None:
+        x = np.concatenate([source, np.ones((1, source.shape[1]))])
+        gram, moment = x @ x.T, x @ target.T
+        self._gram = gram if self._gram is None else self._gram + gram
+        self._moment = moment if self._moment is None else self._moment + moment
+
+    def finish(self) -> None:
+        if self._gram is None or self._moment is None:
+            raise ValueError("no valid pixel to fit on")
+        solution = np.linalg.lstsq(self._gram, self._moment, rcond=None)[0]
+        self.weights: Float = np.asarray(solution[:-1].T, np.float64)
+        self.constant: Float = np.asarray(solution[-1], np.float64)
+
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
+        x = np.asarray(source, np.float64)
+        return np.clip(np.tensordot(self.weights, x, 1) + self.constant[:, None, None], 0.0, 1.0)
+
+
+def _levels(values: Float) -> NDArray[np.intp]:
+    return np.rint(np.clip(values, 0.0, 1.0) * (LEVELS - 1)).astype(np.intp)
+
+
+class HistogramMatch(Baseline):
+    """The monotone map of the input's grey level (mean over bands) that gives each target band its histogram over the
+    train split: Gonzalez & Woods' histogram specification, interpolated between levels as scikit-image does.
+    """
+
+    name = "histogram_match"
+
+    def __init__(self) -> None:
+        self._source = np.zeros(LEVELS, np.int64)
+        self._targets: NDArray[np.int64] | None = None
+
+    def update(self, source: Float, target: Float) -> None:
+        self._source += np.bincount(_levels(source.mean(0)), minlength=LEVELS)
+        counts = np.stack([np.bincount(_levels(band), minlength=LEVELS) for band in target])
+        self._targets = counts if self._targets is None else self._targets + counts
+
+    def finish(self) -> None:
+        if self._targets is None:
+            raise ValueError("no valid pixel to fit on")
+        quantiles = np.cumsum(self._source) / self._source.sum()
+        self.tables: Float = np.stack([self._table(counts, quantiles) for counts in self._targets])
+
+    @staticmethod
+    def _table(counts: NDArray[np.int64], quantiles: Float) -> Float:
+        present = np.flatnonzero(counts)
+        return np.asarray(
+            np.interp(quantiles, np.cumsum(counts[present]) / counts.sum(), present / (LEVELS - 1)), np.float64
+        )
+
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
+        return np.asarray(self.tables[:, _levels(np.asarray(source, np.float64).mean(0))])
+
+
+class ImageMeanOracle(Baseline):
+    """Each tile's own true mean colour: what a translator without any texture could reach at best (in MSE)."""
+
+    name = "image_mean_oracle"
+    fitted = False
+
+    def update(self, source: Float, target: Float) -> None:
+        """Nothing is learned."""
+
+    def finish(self) -> None:
+        """Nothing is learned."""
+
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
+        truth = np.asarray(target, np.float64)
+        mask = np.ones(truth.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+        return np.broadcast_to(truth[:, mask].mean(1)[:, None, None], truth.shape).copy()
+
+
+BASELINES: tuple[type[Baseline], ...] = (TrainMean, Linear, HistogramMatch, ImageMeanOracle)

@@ -1,0 +1,111 @@
+"""Which tiles of a split are shown: the best, the middle and the worst by PSNR, chosen in constant memory."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Bytes = NDArray[np.uint8]
+
+SAMPLE = 24
+ERROR_TOP = 0.5
+_VISIBLE = {"R": "B4", "RED": "B4", "G": "B3", "GREEN": "B3", "B": "B2", "BLUE": "B2"}
+_TOP_DB = 100.0  # stands for the infinite PSNR of equal images
+_HEAT = np.array(
+    [[0, 0, 12], [70, 15, 105], [170, 45, 90], [235, 105, 40], [250, 185, 50], [252, 250, 200]], np.float64
+)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One tile as it is shown: (h, w, 3) pictures of 8 bits."""
+
+    label: str
+    psnr: float
+    source: Bytes
+    output: Bytes
+    truth: Bytes
+    error: Bytes
+
+
+def canonical_band(name: str) -> str:
+    """One name for a band that goes by several: B04 is B4, and red, green and blue are Sentinel-2's B4, B3, B2."""
+    plain = re.sub(r"^B0", "B", name.strip().upper())
+    return _VISIBLE.get(plain, plain)
+
+
+def as_rgb(image: NDArray[np.floating], bands: Sequence[str], gain: float = 1.0) -> Bytes:
+    """(C, h, w) in [0, 1] as an (h, w, 3) picture: red, green and blue by band name (R, G, B or Sentinel-2's B4, B3,
+    B2), three other bands in their order, and otherwise the first band as grey.
+    """
+    names = [canonical_band(band) for band in bands]
+    if {"B4", "B3", "B2"} <= set(names):
+        chosen = [names.index(n) for n in ("B4", "B3", "B2")]
+    else:
+        chosen = [0, 1, 2] if len(names) == 3 else [0, 0, 0]
+    picture = np.clip(np.nan_to_num(np.asarray(image, np.float64)[chosen]) * gain, 0.0, 1.0)
+    return np.ascontiguousarray(np.rint(picture * 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def heat(error: NDArray[np.floating]) -> Bytes:
+    """(h, w) errors as a heat picture, black at 0 to pale yellow at 0.5 and beyond."""
+    stops = np.linspace(0.0, ERROR_TOP, len(_HEAT))
+    return np.stack([np.interp(error, stops, channel) for channel in _HEAT.T], -1).astype(np.uint8)
+
+
+def jpeg_uri(picture: Bytes) -> str:
+    """An (h, w, 3) picture as a data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=88, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+class Gallery:
+    """Keeps the `each` best and worst tiles, and a uniform random sample of 24 in which the middle ones are sought.
+
+    The sample is a reservoir (Vitter 1985) with a fixed seed, so that a report can be made again.
+    """
+
+    def __init__(self, each: int = 2) -> None:
+        self.each = each
+        self._best: list[Shot] = []
+        self._worst: list[Shot] = []
+        self._sample: list[Shot] = []
+        self._seen = 0
+        self._random = np.random.default_rng(0)
+
+    def slot(self, psnr: float) -> bool:
+        """Whether a tile of this PSNR may be shown; draws its place in the sample, so ask once for every tile."""
+        self._seen += 1
+        self._place = int(self._random.integers(self._seen)) if self._seen > SAMPLE else self._seen - 1
+        outdone = len(self._best) == self.each and self._worst[-1].psnr <= psnr <= self._best[-1].psnr
+        return not outdone or self._place < SAMPLE
+
+    def add(self, shot: Shot) -> None:
+        """Take the tile that `slot` has just let in."""
+        self._best = sorted([*self._best, shot], key=lambda s: -s.psnr)[: self.each]
+        self._worst = sorted([*self._worst, shot], key=lambda s: s.psnr)[: self.each]
+        if self._place < len(self._sample):
+            self._sample[self._place] = shot
+        elif self._place < SAMPLE:
+            self._sample.append(shot)
+
+    def shots(self) -> list[tuple[str, Shot]]:
+        """("best" | "median" | "worst", tile), every tile once."""
+        chosen: list[tuple[str, Shot]] = [("best", s) for s in self._best]
+        taken = {s.label for s in self._best}
+        worst = [s for s in self._worst if s.label not in taken]
+        taken |= {s.label for s in worst}
+        if self._sample:
+            levels = [min(s.psnr, _TOP_DB) for s in self._sample]
+            middle = float(np.median(levels))
+            by_distance = sorted(self._sample, key=lambda s: (abs(min(s.psnr, _TOP_DB) - middle), s.label))
+            chosen += [("median", s) for s in by_distance if s.label not in taken][: self.each]
+        return chosen + [("worst", s) for s in reversed(worst)]

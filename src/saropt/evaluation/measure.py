@@ -1,0 +1,187 @@
+"""One row of a report: a translator or a baseline in one direction, and what is gathered about it tile by tile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.errors import InputError
+from saropt.evaluation.accumulate import ImageQuality
+from saropt.evaluation.baselines import Baseline
+from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
+from saropt.evaluation.tiles import Pair, PairRoot, Picture, unit_range
+from saropt.scenes import Window
+
+
+class CardSide(Protocol):
+    """One side of a card: bands in network order, units, data type."""
+
+    @property
+    def bands(self) -> Sequence[str]: ...
+    @property
+    def units(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+
+
+class Card(Protocol):
+    """What evaluation needs of a translator's card (`saropt.artifacts.card.Card`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def directions(self) -> Collection[Any]: ...
+    @property
+    def sar(self) -> CardSide: ...
+    @property
+    def optical(self) -> CardSide: ...
+
+
+class Model(Protocol):
+    """What evaluation needs of `saropt.Translator`."""
+
+    @property
+    def card(self) -> Card: ...
+
+    def translate_array(
+        self, values: NDArray[Any], *, units: str, valid: NDArray[np.bool_] | None = None
+    ) -> NDArray[Any]:
+        """(C, H, W) in `units` to (B, H, W) in the units of the card's output side."""
+
+
+@dataclass
+class Row:
+    """A model or baseline in one direction; the band lists are positions in the data root's bands."""
+
+    name: str
+    direction: str
+    source_bands: list[int]
+    target_bands: list[int]
+    quality: ImageQuality
+    gallery: Gallery = field(default_factory=Gallery)
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    pixels: int = 0
+
+
+def sides(owner: Any, direction: str) -> tuple[Any, Any]:
+    """(input, output) side of a data root or card."""
+    return (owner.sar, owner.optical) if direction == "sar2opt" else (owner.optical, owner.sar)
+
+
+def baseline_row(name: str, root: PairRoot, direction: str, target_bands: list[int]) -> Row:
+    """An empty row for a baseline, which looks at all input bands."""
+    source, target = sides(root, direction)
+    quality = ImageQuality([target.bands[i] for i in target_bands])
+    return Row(name, direction, list(range(len(source.bands))), target_bands, quality)
+
+
+def model_row(card: Card, root: PairRoot, direction: str) -> Row:
+    """An empty row for a translator, with warnings about bands and units that are not those of the data.
+
+    Raises:
+        InputError: the data lack bands that the translator needs.
+    """
+    (source, target), (wanted, given) = sides(root, direction), sides(card, direction)
+    warnings: list[str] = []
+    inputs = _pick_bands(card.name, source.bands, wanted.bands, warnings)
+    outputs = _pick_bands(card.name, target.bands, given.bands, warnings)
+    if given.units != target.units:
+        warnings.append(
+            f"its output is in {given.units!r}, the truth in {target.units!r}: each is scaled by its own range, "
+            "so the errors hold the difference of the scales as well"
+        )
+    quality = ImageQuality([target.bands[i] for i in outputs])
+    return Row(card.name, direction, inputs, outputs, quality, warnings=warnings)
+
+
+def _pick_bands(model: str, data: Sequence[str], wanted: Sequence[str], warnings: list[str]) -> list[int]:
+    """By name, else in order where the numbers of bands agree."""
+    have = [canonical_band(band) for band in data]
+    want = [canonical_band(band) for band in wanted]
+    if set(want) <= set(have):
+        return [have.index(band) for band in want]
+    if len(have) == len(want):
+        warnings.append(f"it is made for the bands {', '.join(wanted)}, the data have {', '.join(data)}")
+        return list(range(len(have)))
+    raise InputError(model, f"is made for the bands {', '.join(wanted)}; the data have {', '.join(data)}")
+
+
+def area_of(window: Window) -> tuple[slice, slice]:
+    """Rows and columns of a window."""
+    return slice(window.row, window.row + window.height), slice(window.col, window.col + window.width)
+
+
+def to_unit(values: NDArray[Any], like: Picture, source: str) -> NDArray[np.float32]:
+    """`unit_range` whose error names `source`."""
+    try:
+        return unit_range(values, like.units, like.dtype)
+    except ValueError as error:
+        raise InputError(source, str(error)) from error
+
+
+def _given_and_wanted(row: Row, pair: Pair, area: tuple[slice, slice]) -> tuple[NDArray[Any], NDArray[Any]]:
+    source, truth = pair.sides(row.direction)
+    given = to_unit(source.values[:, *area][row.source_bands], source, pair.name)
+    return given, to_unit(truth.values[:, *area][row.target_bands], truth, pair.name)
+
+
+def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window]) -> None:
+    """Translate a raster and add its tiles to the row.
+
+    Raises:
+        InputError: the output has another shape than the truth, or is not finite at valid pixels.
+    """
+    source, truth = pair.sides(row.direction)
+    whole = row.source_bands == list(range(len(source.bands)))
+    values = source.values if whole else source.values[row.source_bands]
+    both = pair.valid
+    started = time.perf_counter()
+    output = np.asarray(model.translate_array(values, units=source.units, valid=source.valid))
+    row.seconds += time.perf_counter() - started
+    row.pixels += both.size
+    expected = (len(row.target_bands), *both.shape)
+    if output.shape != expected:
+        raise InputError(row.name, f"gives {output.shape} for {pair.name}, not {expected} (bands, rows, columns)")
+    if not np.isfinite(output[:, both]).all():
+        raise InputError(row.name, f"gives values that are not finite at valid pixels of {pair.name}")
+    _, side = sides(model.card, row.direction)
+    made = Picture(output, both, side.units, tuple(side.bands), np.dtype(side.dtype))
+    for window in windows:
+        area = area_of(window)
+        out = to_unit(output[:, *area], made, row.name)
+        given, wanted = _given_and_wanted(row, pair, area)
+        valid = both[area]
+        tile = row.quality.add(out, given, wanted, valid)
+        if row.gallery.slot(tile["psnr"]):
+            bands = [truth.bands[i] for i in row.target_bands]
+            row.gallery.add(
+                Shot(
+                    f"{pair.name}, row {window.row}, column {window.col}",
+                    tile["psnr"],
+                    as_rgb(given, [source.bands[i] for i in row.source_bands], _display_gain(source)),
+                    as_rgb(np.where(valid, out, 0.0), bands, _display_gain(made)),
+                    as_rgb(wanted, bands, _display_gain(truth)),
+                    heat(np.where(valid, np.abs(out - wanted).mean(0), 0.0)),
+                )
+            )
+
+
+def _display_gain(picture: Picture) -> float:
+    """Reflectances rarely pass .3: they are shown, not measured, brighter."""
+    return 10.0 / 3.0 if picture.dtype != np.uint8 and "10000" in picture.units else 1.0
+
+
+def measure_baseline(baseline: Baseline, row: Row, pair: Pair, windows: Sequence[Window]) -> None:
+    """Predict the tiles of a raster and add them to the row."""
+    both = pair.valid
+    for window in windows:
+        area = area_of(window)
+        given, wanted = _given_and_wanted(row, pair, area)
+        valid = both[area]
+        row.quality.add(baseline.predict(given, wanted, valid), given, wanted, valid)

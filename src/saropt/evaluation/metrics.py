@@ -1,0 +1,194 @@
+"""Image quality of one image pair. Images are (C, H, W) in [0, 1]; masks are (H, W), True where a pixel counts.
+
+Every function raises ValueError for images that are not (C, H, W), of unequal shape, empty of valid pixels, or not
+finite at a valid pixel. Pixels outside the mask may hold anything, NaN included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import correlate1d
+
+Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+SHIFT_RADIUS = 2
+GAIN_RANGE = (0.8, 1.25)
+
+
+def checked_pair(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> tuple[Float, Float, Mask]:
+    """Both images as float64 with zeros at masked pixels, and the mask.
+
+    Raises:
+        ValueError: see the module.
+    """
+    a, b = np.asarray(output, np.float64), np.asarray(truth, np.float64)
+    if a.ndim != 3:
+        raise ValueError(f"an image is (C, H, W), not of shape {a.shape}")
+    if a.shape != b.shape:
+        raise ValueError(f"images of unequal shape: {a.shape} and {b.shape}")
+    mask = np.ones(a.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+    if mask.shape != a.shape[1:]:
+        raise ValueError(f"the mask has shape {mask.shape}, the images {a.shape[1:]}")
+    if a.size == 0 or not mask.any():
+        raise ValueError("no valid pixel to compare")
+    if not mask.all():
+        a, b = np.where(mask, a, 0.0), np.where(mask, b, 0.0)
+    for name, image in (("first", a), ("second", b)):
+        if not np.isfinite(image).all():
+            raise ValueError(f"NaN or infinite values at valid pixels of the {name} image")
+    return a, b, mask
+
+
+def psnr_of(mse: float) -> float:
+    """10 log10(1 / mse), in dB; infinite for 0."""
+    return float("inf") if mse == 0 else float(-10.0 * np.log10(mse))
+
+
+def _mean(masked: Float, mask: Mask) -> float:
+    """Mean over valid pixels and bands of an image that is zero elsewhere."""
+    return float(masked.sum() / (mask.sum() * masked.shape[0]))
+
+
+def psnr(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
+    """Peak signal-to-noise ratio in dB, 10 log10(1 / MSE), one MSE over all bands; infinite for equal images."""
+    a, b, mask = checked_pair(output, truth, valid)
+    return psnr_of(_mean((a - b) ** 2, mask))
+
+
+def mae(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
+    """Mean absolute error over all bands."""
+    a, b, mask = checked_pair(output, truth, valid)
+    return _mean(np.abs(a - b), mask)
+
+
+def rmse_per_band(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> Float:
+    """Root mean square error of each band, (C,)."""
+    a, b, mask = checked_pair(output, truth, valid)
+    return np.asarray(np.sqrt(((a - b) ** 2).sum((1, 2)) / mask.sum()))
+
+
+def _gaussian_valid(images: Float) -> Float:
+    half = SSIM_WINDOW // 2
+    taps = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * SSIM_SIGMA**2))
+    taps /= taps.sum()
+    rows = correlate1d(images, taps, axis=-2)[..., half:-half, :]
+    return np.asarray(correlate1d(rows, taps, axis=-1)[..., half:-half])
+
+
+def ssim(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
+    """Structural similarity (Wang et al., IEEE TIP 2004, eq. 13): Gaussian window of 11 pixels, sigma 1.5, K1 .01,
+    K2 .03, L 1, population covariance, per band and then averaged.
+
+    Only windows that lie inside the image, and with a mask only windows without a masked pixel, count; NaN when
+    there is none. (Padding the border by reflection instead raises the SSIM of flat images by about .001.)
+
+    Raises:
+        ValueError: also for images smaller than 11 pixels on a side.
+    """
+    a, b, mask = checked_pair(output, truth, valid)
+    if min(a.shape[1:]) < SSIM_WINDOW:
+        raise ValueError(f"SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, not {a.shape[1:]}")
+    mean_a, mean_b, aa, bb, ab = _gaussian_valid(np.stack([a, b, a * a, b * b, a * b]))
+    c1, c2 = 0.01**2, 0.03**2
+    covariance = ab - mean_a * mean_b
+    variances = aa - mean_a**2 + bb - mean_b**2
+    quality = (2 * mean_a * mean_b + c1) * (2 * covariance + c2) / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))
+    if mask.all():
+        return float(quality.mean())
+    bad = np.pad(np.cumsum(np.cumsum(~mask, 0), 1), ((1, 0), (1, 0)))
+    w = SSIM_WINDOW
+    whole = (bad[w:, w:] - bad[:-w, w:] - bad[w:, :-w] + bad[:-w, :-w]) == 0
+    return float(quality[:, whole].mean()) if whole.any() else float("nan")
+
+
+def grey(image: ArrayLike, bands: int) -> Float:
+    """The mean over bands of (C, H, W), repeated to (bands, H, W)."""
+    mean = np.asarray(image, np.float64).mean(0, keepdims=True)
+    return np.repeat(mean, bands, 0)
+
+
+def collapse_ratio(output: ArrayLike, source: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
+    """mean|output - grey(source)| / mean|output - truth|; below 1 the output is nearer to its input than to the
+    truth, which is how a cycle-consistent translator fails. NaN where all three are equal.
+
+    Args:
+        source: (C', H, W) the translated image, in [0, 1].
+    """
+    truth_error = mae(output, truth, valid)
+    source_error = mae(output, grey(source, np.shape(output)[0]), valid)
+    if truth_error == 0:
+        return float("nan") if source_error == 0 else float("inf")
+    return source_error / truth_error
+
+
+@dataclass(frozen=True)
+class Errors:
+    """PSNR in dB and MAE of one comparison."""
+
+    psnr: float
+    mae: float
+
+
+def shift_tolerant(
+    output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None, radius: int = SHIFT_RADIUS
+) -> Errors:
+    """The smallest MSE (as PSNR) and the smallest MAE over integer shifts |dx|, |dy| <= radius of the output against
+    the interior of the truth: the error that is left when a misregistration of a few pixels is forgiven (the
+    PROBA-V challenge's cMSE without its bias removal; Maertens et al., 2019).
+
+    Shifts that leave less than half of the interior's valid pixels comparable are passed over.
+
+    Raises:
+        ValueError: also for images with a side of at most 2 radius, or without a valid interior pixel.
+    """
+    a, b, mask = checked_pair(output, truth, valid)
+    height, width = mask.shape
+    if min(height, width) <= 2 * radius:
+        raise ValueError(f"a shift of {radius} px needs images larger than {2 * radius} px, not {height}x{width}")
+    inner = (slice(radius, height - radius), slice(radius, width - radius))
+    target, target_mask = b[:, *inner], mask[inner]
+    needed = max(1, int(target_mask.sum()) // 2)
+    full = bool(mask.all())
+    squares, absolutes = [], []
+    for dy in range(2 * radius + 1):
+        for dx in range(2 * radius + 1):
+            window = (slice(dy, dy + target.shape[1]), slice(dx, dx + target.shape[2]))
+            difference = a[:, *window] - target
+            pixels = target_mask.size
+            if not full:
+                both = target_mask & mask[window]
+                pixels = int(both.sum())
+                difference *= both
+            if pixels >= needed:
+                flat = difference.ravel()
+                squares.append(float(flat @ flat) / (pixels * len(a)))
+                absolutes.append(float(np.abs(flat, out=flat).sum()) / (pixels * len(a)))
+    if not squares:
+        raise ValueError("no valid pixel to compare in the interior")
+    return Errors(psnr_of(min(squares)), min(absolutes))
+
+
+def colour_free(
+    output: ArrayLike,
+    truth: ArrayLike,
+    valid: ArrayLike | None = None,
+    gain_range: tuple[float, float] = GAIN_RANGE,
+) -> Errors:
+    """PSNR and MAE after each band of the output is fitted to the truth by least squares, gain * band + offset with
+    the gain kept in `gain_range`: the error that is left when brightness and contrast of a scene are forgiven.
+    """
+    a, b, mask = checked_pair(output, truth, valid)
+    x, y = a[:, mask], b[:, mask]
+    x_mean, y_mean = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
+    variance = ((x - x_mean) ** 2).sum(1, keepdims=True)
+    covariance = ((x - x_mean) * (y - y_mean)).sum(1, keepdims=True)
+    flat = variance <= np.finfo(np.float64).eps * x.shape[1]
+    gain = np.where(flat, 1.0, np.clip(covariance / np.where(flat, 1.0, variance), *gain_range))
+    difference = gain * (x - x_mean) + y_mean - y
+    return Errors(psnr_of(float((difference**2).mean())), float(np.abs(difference).mean()))

@@ -1,0 +1,19 @@
+"""Losses: pure functions, one file per family."""
+
+from saropt.losses.adversarial import approximate_gradient_penalty, feature_matching, gan_loss, relativistic_loss
+from saropt.losses.augmentation import diff_augment
+from saropt.losses.pixel import block_minimum, charbonnier, match_colour
+from saropt.losses.wavelet import haar_bands, haar_l1
+
+__all__ = [
+    "approximate_gradient_penalty",
+    "block_minimum",
+    "charbonnier",
+    "diff_augment",
+    "feature_matching",
+    "gan_loss",
+    "haar_bands",
+    "haar_l1",
+    "match_colour",
+    "relativistic_loss",
+]

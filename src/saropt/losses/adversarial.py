@@ -1,0 +1,55 @@
+"""Adversarial losses and their gradient penalties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def gan_loss(logits: Tensor, real: bool, mode: str) -> Tensor:
+    """Mean loss of patch logits against the label real or fake.
+
+    Args:
+        mode: "lsgan" (squared error to 1 or 0) or "vanilla" (binary cross entropy), METHODS.md 0.5.
+    """
+    label = torch.full_like(logits, 1.0 if real else 0.0)
+    if mode == "lsgan":
+        return functional.mse_loss(logits, label)
+    if mode == "vanilla":
+        return functional.binary_cross_entropy_with_logits(logits, label)
+    raise ValueError(f"unknown GAN mode {mode!r}; known: lsgan, vanilla")
+
+
+def relativistic_loss(winner: Sequence[Tensor], loser: Sequence[Tensor]) -> Tensor:
+    """Relativistic pairing loss, mean softplus(-(winner - loser)) over patches and scales (R3GAN, Huang et al. 2024).
+
+    For paired data each patch logit of the generated image is compared with the logit of its own truth. The
+    discriminator is trained with winner = real, the generator with winner = fake.
+    """
+    terms = [functional.softplus(-(w - l)).mean() for w, l in zip(winner, loser, strict=True)]
+    return torch.stack(terms).mean()
+
+
+def approximate_gradient_penalty(
+    logits_of: Callable[[Tensor], Sequence[Tensor]], image: Tensor, logits: Sequence[Tensor], sigma: float = 0.05
+) -> Tensor:
+    """Finite-difference R1/R2: mean ||D(x) - D(x + sigma n)||^2 / sigma^2 without a double backward (SeedVR2)."""
+    disturbed = logits_of(image + sigma * torch.randn_like(image))
+    terms = [functional.mse_loss(a, b) for a, b in zip(disturbed, logits, strict=True)]
+    return torch.stack(terms).mean() / sigma**2
+
+
+def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
+    """L1 between discriminator features of fake and (detached) real, mean over layers and scales.
+
+    The last entry of each scale, the logits, is left out (pix2pixHD, Wang et al., CVPR 2018, eq. 4).
+    """
+    terms = [
+        functional.l1_loss(f, r.detach())
+        for fake_scale, real_scale in zip(fake, real, strict=True)
+        for f, r in zip(fake_scale[:-1], real_scale[:-1], strict=True)
+    ]
+    return torch.stack(terms).mean()

@@ -1,0 +1,54 @@
+"""Pixel losses, plain and tolerant of what SAR-optical pairs suffer from: small shifts and colour gain."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Elementwise smooth L1, sqrt(d^2 + epsilon^2)."""
+    return torch.sqrt(difference * difference + epsilon * epsilon)
+
+
+def block_minimum(output: Tensor, target: Tensor, shift: int = 2, block: int = 64, softness: float = 0.1) -> Tensor:
+    """Charbonnier loss that forgives one integer shift per block (QUALITY.md 1.9).
+
+    For every shift |dx|, |dy| <= `shift` of the target the loss map is averaged over channels and over blocks of
+    `block` pixels of the interior; each block then takes the soft minimum over the shifts, with temperature
+    `softness` times the block's smallest loss. One shift per block, not per pixel: a minimum per pixel would reward
+    noise.
+
+    Shapes: (N, C, H, W) twice -> scalar. `shift` 0 is the plain mean over the same interior.
+    """
+    height, width = output.shape[-2:]
+    inner = output[..., shift : height - shift or None, shift : width - shift or None]
+    rows, columns = inner.shape[-2:]
+    kernel = (min(block, rows), min(block, columns))
+    candidates = []
+    for dy in range(2 * shift + 1):
+        for dx in range(2 * shift + 1):
+            moved = target[..., dy : dy + rows, dx : dx + columns]
+            error = charbonnier(inner - moved).mean(dim=1, keepdim=True)
+            candidates.append(functional.avg_pool2d(error, kernel, stride=kernel, ceil_mode=True))
+    losses = torch.stack(candidates)
+    temperature = softness * losses.detach().amin(dim=0, keepdim=True) + 1e-8
+    weights = torch.softmax(-losses.detach() / temperature, dim=0)
+    return (weights * losses).sum(dim=0).mean()
+
+
+def match_colour(output: Tensor, target: Tensor, low: float = 0.8, high: float = 1.25) -> Tensor:
+    """Output after the per-image, per-band gain in [low, high] and offset that fit it best to the target.
+
+    Gain and offset are least squares and carry no gradient (QUALITY.md 1.9): what remains is structure.
+    Shapes: (N, C, H, W) twice -> (N, C, H, W).
+    """
+    with torch.no_grad():
+        mean_output = output.mean(dim=(-2, -1), keepdim=True)
+        mean_target = target.mean(dim=(-2, -1), keepdim=True)
+        centred = output - mean_output
+        covariance = (centred * (target - mean_target)).mean(dim=(-2, -1), keepdim=True)
+        gain = (covariance / ((centred * centred).mean(dim=(-2, -1), keepdim=True) + 1e-6)).clamp(low, high)
+        offset = mean_target - gain * mean_output
+    return gain * output + offset

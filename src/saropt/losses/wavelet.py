@@ -1,0 +1,25 @@
+"""Haar wavelet loss: detail without downloaded weights (QUALITY.md 1.9)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def haar_bands(image: Tensor) -> tuple[Tensor, Tensor]:
+    """One orthonormal Haar level: approximation (N, C, H/2, W/2) and details (N, 3C, H/2, W/2)."""
+    a, b = image[..., 0::2, 0::2], image[..., 0::2, 1::2]
+    c, d = image[..., 1::2, 0::2], image[..., 1::2, 1::2]
+    details = torch.cat([a - b + c - d, a + b - c - d, a - b - c + d], dim=1) / 2.0
+    return (a + b + c + d) / 2.0, details
+
+
+def haar_l1(output: Tensor, target: Tensor, levels: int = 2) -> Tensor:
+    """Mean absolute difference of the Haar details, averaged over `levels`; (N, C, H, W) twice -> scalar."""
+    total = output.new_zeros(())
+    for _ in range(levels):
+        output, output_details = haar_bands(output)
+        target, target_details = haar_bands(target)
+        total = total + functional.l1_loss(output_details, target_details)
+    return total / levels

@@ -1,0 +1,94 @@
+"""pix2pix (Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017).
+
+Facts: METHODS.md 2. loss_G = BCE(D(x, G(x)), 1) + 100 L1(G(x), y); the discriminator, conditioned on x, steps first
+with half the sum of its two terms. The published code keeps dropout and batch statistics on at test time; a
+translator file is run with dropout off and the running statistics, so that a scene does not change from run to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+from torch.optim import Adam, Optimizer
+
+from saropt.losses import gan_loss
+from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.registry import register
+from saropt.networks import PatchGAN, build_network
+
+
+class Pix2PixConfig(MethodConfig):
+    """Config of `pix2pix`; defaults are the paper's."""
+
+    direction: Direction = "sar2opt"
+    network: str = "unet_256"
+    network_arguments: dict = Field(default_factory=dict)
+    discriminator_width: int = Field(64, ge=1)
+    discriminator_norm: Literal["batch", "instance", "none"] = "batch"
+    gan_mode: Literal["vanilla", "lsgan"] = "vanilla"
+    lambda_l1: float = Field(100.0, ge=0.0)
+    learning_rate: float = Field(2e-4, gt=0.0)
+    beta1: float = Field(0.5, ge=0.0, lt=1.0)
+    decay_from: float = Field(0.5, ge=0.0, le=1.0)
+
+
+@register("pix2pix", paper="Isola et al., CVPR 2017")
+class Pix2Pix(Method):
+    """Conditional GAN with L1, one direction."""
+
+    config_type = Pix2PixConfig
+
+    def __init__(self, config: Pix2PixConfig, sar_bands: int, optical_bands: int) -> None:
+        super().__init__(config, sar_bands, optical_bands)
+        self.config = config
+        self.generator = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
+        self.discriminator = PatchGAN(
+            sar_bands + optical_bands, config.discriminator_width, norm=config.discriminator_norm
+        )
+
+    def generators(self) -> dict[Direction, nn.Module]:
+        return {self.config.direction: self.generator}
+
+    def network_choice(self) -> tuple[str, dict]:
+        return self.config.network, self.config.network_arguments
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        config = self.config
+        settings = {"lr": config.learning_rate, "betas": (config.beta1, 0.999)}
+        return {
+            "discriminator": Adam(self.discriminator.parameters(), **settings),
+            "generator": Adam(self.generator.parameters(), **settings),
+        }
+
+    def learning_rate_factor(self, optimizer: str, progress: float) -> float:
+        """Constant, then linear to zero from `decay_from` on (the code's 100 + 100 epochs)."""
+        start = self.config.decay_from
+        return 1.0 if progress < start else max(0.0, (1.0 - progress) / max(1.0 - start, 1e-9))
+
+    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+        config = self.config
+        source, target = batch.pair(config.direction)
+        fake = self.generator(source)
+        judged = torch.cat([torch.cat([source, target], dim=1), torch.cat([source, fake.detach()], dim=1)])
+        real_logits, fake_logits = self.discriminator(judged)[-1].chunk(2)
+        yield (
+            "discriminator",
+            {
+                "real": 0.5 * gan_loss(real_logits, True, config.gan_mode),
+                "fake": 0.5 * gan_loss(fake_logits, False, config.gan_mode),
+            },
+        )
+        with frozen(self.discriminator):
+            logits = self.discriminator(torch.cat([source, fake], dim=1))[-1]
+            yield (
+                "generator",
+                {
+                    "gan": gan_loss(logits, True, config.gan_mode),
+                    "l1": config.lambda_l1 * functional.l1_loss(fake, target),
+                },
+            )

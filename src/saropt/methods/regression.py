@@ -1,0 +1,99 @@
+"""Regression: one generator under pixel losses, the honest reference for all other methods.
+
+With `shift` 0, `colour` 0, `haar` 0 and `robust` "l1" it is the plain L1 regression of the literature; the defaults
+add what pairs of different sensors and dates ask for (QUALITY.md 1.9, 5.1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW, Optimizer
+
+from saropt.losses import block_minimum, haar_l1, match_colour
+from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update
+from saropt.methods.registry import register
+from saropt.networks import build_network
+
+
+class PixelLossConfig(MethodConfig):
+    """Weights of the pixel losses.
+
+    Attributes:
+        shift: largest shift in pixels that the block-minimum loss forgives; 0 with `haar` 0 and `colour` 0 is L1.
+        block: block side of the block-minimum loss.
+        colour: weight w of the loss after the best gain and offset per band: (1 - w) L(out) + w L(a out + b).
+        haar: weight of the Haar detail loss.
+    """
+
+    shift: int = Field(2, ge=0, le=8)
+    block: int = Field(64, ge=8)
+    colour: float = Field(0.3, ge=0.0, le=1.0)
+    haar: float = Field(0.5, ge=0.0)
+
+
+class RegressionConfig(MethodConfig):
+    """Config of `regression`."""
+
+    direction: Direction = "sar2opt"
+    network: str = "naf_unet"
+    network_arguments: dict = Field(default_factory=dict)
+    loss: PixelLossConfig = PixelLossConfig()
+    learning_rate: float = Field(1e-3, gt=0.0)
+    final_learning_rate: float = Field(1e-5, gt=0.0)
+    weight_decay: float = Field(1e-4, ge=0.0)
+
+
+def pixel_losses(output: Tensor, target: Tensor, config: PixelLossConfig) -> dict[str, Tensor]:
+    """Weighted pixel losses by name; images (N, C, H, W) in [-1, 1]."""
+
+    def distance(image: Tensor) -> Tensor:
+        if config.shift == 0:
+            return functional.l1_loss(image, target)
+        return block_minimum(image, target, config.shift, config.block)
+
+    losses = {"pixel": (1.0 - config.colour) * distance(output)}
+    if config.colour > 0.0:
+        losses["colour_free"] = config.colour * distance(match_colour(output, target))
+    if config.haar > 0.0:
+        losses["haar"] = config.haar * haar_l1(output, target)
+    return losses
+
+
+def cosine(progress: float, final: float) -> float:
+    """Cosine decay from 1 to `final`."""
+    return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+
+
+@register("regression", paper="pixel-loss reference; losses after QUALITY.md 1.9 and 5.1")
+class Regression(Method):
+    """A generator trained with pixel losses alone."""
+
+    config_type = RegressionConfig
+
+    def __init__(self, config: RegressionConfig, sar_bands: int, optical_bands: int) -> None:
+        super().__init__(config, sar_bands, optical_bands)
+        self.config = config
+        self.generator = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
+
+    def generators(self) -> dict[Direction, nn.Module]:
+        return {self.config.direction: self.generator}
+
+    def network_choice(self) -> tuple[str, dict]:
+        return self.config.network, self.config.network_arguments
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        config = self.config
+        optimizer = AdamW(self.generator.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        return {"generator": optimizer}
+
+    def learning_rate_factor(self, optimizer: str, progress: float) -> float:
+        return cosine(progress, self.config.final_learning_rate / self.config.learning_rate)
+
+    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+        source, target = batch.pair(self.config.direction)
+        yield "generator", pixel_losses(self.generator(source), target, self.config.loss)

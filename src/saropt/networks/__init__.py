@@ -1,0 +1,22 @@
+"""Networks: nn.Module only, one file per architecture."""
+
+from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
+from saropt.networks.nafunet import NAFUNet
+from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
+from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
+from saropt.networks.resnet import ResNetGenerator
+from saropt.networks.unet import UNet256
+
+__all__ = [
+    "Generator",
+    "MultiScalePatchGAN",
+    "NAFUNet",
+    "PatchGAN",
+    "ResNetGenerator",
+    "UNet256",
+    "build_network",
+    "freeze_statistics",
+    "has_instance_statistics",
+    "list_networks",
+    "network_arguments",
+]

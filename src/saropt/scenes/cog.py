@@ -1,0 +1,190 @@
+"""From a raw file of pixels to a cloud-optimised GeoTIFF, in bounded memory, checked before it is trusted."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import WktVersion
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from saropt.scenes.georeference import Georeference
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
+BLOCK = 512
+_CACHE_BYTES = 64 << 20
+_GDAL_TYPES = {
+    "uint8": "Byte",
+    "int8": "Int8",
+    "uint16": "UInt16",
+    "int16": "Int16",
+    "uint32": "UInt32",
+    "int32": "Int32",
+    "float32": "Float32",
+    "float64": "Float64",
+    "complex64": "CFloat32",
+}
+_OVERVIEW_RESAMPLING = ("nearest", "average", "bilinear", "cubic", "cubicspline", "lanczos", "mode", "rms")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a written scene is, apart from its pixels.
+
+    Attributes:
+        width, height: frame in pixels.
+        band_names: one name per band.
+        dtype: type of every band.
+        nodata: value of pixels without data, or None.
+        georeference: place on the ground.
+        tags: metadata of the file.
+        photometric: "rgb" marks the first three bands as red, green, blue.
+        overview_resampling: GDAL's name: "average" for measurements, "nearest" or "mode" for classes.
+
+    Raises:
+        ValueError: for what no such file can hold.
+    """
+
+    width: int
+    height: int
+    band_names: Sequence[str]
+    dtype: np.dtype
+    nodata: float | None = None
+    georeference: Georeference = field(default_factory=Georeference)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    photometric: str | None = None
+    overview_resampling: str = "average"
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1 or not self.band_names:
+            raise ValueError(f"nothing to write: {len(self.band_names)} bands of {self.height}x{self.width} pixels")
+        if self.dtype.name not in _GDAL_TYPES:
+            raise ValueError(f"GeoTIFF cannot hold {self.dtype.name}; use one of {', '.join(_GDAL_TYPES)}")
+        if self.overview_resampling not in _OVERVIEW_RESAMPLING:
+            raise ValueError(f"overview_resampling is one of {', '.join(_OVERVIEW_RESAMPLING)}")
+        if self.photometric not in (None, "rgb") or (self.photometric == "rgb" and len(self.band_names) < 3):
+            raise ValueError(f"photometric {self.photometric!r} with {len(self.band_names)} bands")
+        if self.nodata is not None and np.issubdtype(self.dtype, np.integer):
+            limits = np.iinfo(self.dtype)
+            if not (limits.min <= self.nodata <= limits.max and float(self.nodata).is_integer()):
+                raise ValueError(f"nodata {self.nodata} is no {self.dtype.name} value")
+
+    @property
+    def pixel_bytes(self) -> int:
+        return len(self.band_names) * self.dtype.itemsize
+
+    @property
+    def raw_bytes(self) -> int:
+        return self.width * self.height * self.pixel_bytes
+
+    def raw_vrt(self, raw: Path) -> str:
+        """A GDAL virtual raster, to stand beside `raw`, that describes its pixel-interleaved bytes."""
+        root = ElementTree.Element("VRTDataset", rasterXSize=str(self.width), rasterYSize=str(self.height))
+        place = self.georeference
+        if place.crs is not None:
+            ElementTree.SubElement(root, "SRS").text = place.crs.to_wkt(version=WktVersion.WKT2_2019)
+        if place.transform is not None:
+            ElementTree.SubElement(root, "GeoTransform").text = ", ".join(map(repr, place.transform.to_gdal()))
+        if place.gcps:
+            points = ElementTree.SubElement(root, "GCPList")
+            if place.gcp_crs is not None:
+                points.set("Projection", place.gcp_crs.to_wkt(version=WktVersion.WKT2_2019))
+            for number, gcp in enumerate(place.gcps):
+                numbers = {"Pixel": gcp.col, "Line": gcp.row, "X": gcp.x, "Y": gcp.y, "Z": gcp.z or 0.0}
+                attributes = {"Id": str(gcp.id or number), "Info": gcp.info or ""}
+                attributes |= {key: repr(float(value)) for key, value in numbers.items()}
+                ElementTree.SubElement(points, "GCP", attributes)
+        metadata = ElementTree.SubElement(root, "Metadata")
+        for key, value in self.tags.items():
+            ElementTree.SubElement(metadata, "MDI", key=key).text = str(value)
+        for position, name in enumerate(self.band_names):
+            band = ElementTree.SubElement(
+                root,
+                "VRTRasterBand",
+                dataType=_GDAL_TYPES[self.dtype.name],
+                band=str(position + 1),
+                subClass="VRTRawRasterBand",
+            )
+            if self.nodata is not None:
+                integer = np.issubdtype(self.dtype, np.integer)
+                ElementTree.SubElement(band, "NoDataValue").text = repr((int if integer else float)(self.nodata))
+            if self.photometric == "rgb" and position < 3:
+                ElementTree.SubElement(band, "ColorInterp").text = ("Red", "Green", "Blue")[position]
+            elif position == 0:
+                ElementTree.SubElement(band, "ColorInterp").text = "Gray"
+            ElementTree.SubElement(band, "Description").text = name
+            ElementTree.SubElement(band, "SourceFilename", relativeToVRT="1").text = raw.name
+            ElementTree.SubElement(band, "ImageOffset").text = str(position * self.dtype.itemsize)
+            ElementTree.SubElement(band, "PixelOffset").text = str(self.pixel_bytes)
+            ElementTree.SubElement(band, "LineOffset").text = str(self.width * self.pixel_bytes)
+        return ElementTree.tostring(root, encoding="unicode")
+
+
+def describe_raw(raw: Path, vrt: Path, layout: Layout) -> None:
+    """Write the description `vrt` beside `raw`, and make sure that GDAL understands it.
+
+    Raises:
+        RasterioError, OSError: when it cannot be written or read.
+    """
+    vrt.write_text(layout.raw_vrt(raw), encoding="utf-8")
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), rasterio.open(vrt):
+        pass
+
+
+def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
+    """Write `target`, a COG of the pixels in `raw`, read it back against them, and bring it to the disk.
+
+    `vrt` is a temporary file in the folder of `raw`. GDAL reports some failed writes (a full disk, when the last
+    bytes are flushed) as success, hence the reading back of every pixel and overview.
+
+    Raises:
+        RasterioError, CPLE_BaseError, OSError (together `GDAL_ERRORS`): when it cannot be written.
+    """
+    describe_raw(raw, vrt, layout)
+    with (
+        rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES),
+        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+    ):
+        rasterio.shutil.copy(
+            str(vrt),
+            str(target),
+            driver="COG",
+            compress="DEFLATE",
+            predictor="NO" if layout.dtype.kind == "c" else "YES",
+            blocksize=BLOCK,
+            overview_resampling=layout.overview_resampling.upper(),
+            num_threads="ALL_CPUS",
+            bigtiff="IF_SAFER",
+        )
+        _compare(vrt, target)
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _compare(source: Path, copy: Path) -> None:
+    with rasterio.open(source) as expected, rasterio.open(copy) as written:
+        levels = len(written.overviews(1))
+        for area in _blocks(written.height, written.width):
+            if expected.read(window=area).tobytes() != written.read(window=area).tobytes():
+                raise OSError("the written file does not hold the pixels (is the disk full?)")
+    for level in range(levels):
+        with rasterio.open(copy, overview_level=level) as overview:
+            for area in _blocks(overview.height, overview.width):
+                overview.read(window=area)
+
+
+def _blocks(height: int, width: int) -> list[RasterioWindow]:
+    return [
+        RasterioWindow(col, row, min(BLOCK, width - col), min(BLOCK, height - row))
+        for row in range(0, height, BLOCK)
+        for col in range(0, width, BLOCK)
+    ]

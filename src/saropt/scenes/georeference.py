@@ -1,0 +1,72 @@
+"""Where a raster lies: windows in pixel coordinates, and the link from pixels to the ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio.control import GroundControlPoint
+    from rasterio.crs import CRS
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of pixels. `row` and `col` may be negative for windows that reach outside the frame.
+
+    Raises:
+        ValueError: when height or width is below 1.
+    """
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"a window needs at least one pixel, got {self.height}x{self.width}")
+
+    def inside(self, height: int, width: int) -> bool:
+        """Whether the window lies wholly in a frame of `height` x `width` pixels."""
+        return self.row >= 0 and self.col >= 0 and self.row + self.height <= height and self.col + self.width <= width
+
+    def __str__(self) -> str:
+        rows = f"rows {self.row}..{self.row + self.height - 1}"
+        return f"{rows}, columns {self.col}..{self.col + self.width - 1}"
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """How pixels map to the ground; every part may be missing.
+
+    Attributes:
+        crs: coordinate system of `transform`.
+        transform: affine map from (column, row) to (x, y); may be rotated. None when the file has none.
+        gcps: ground control points (Sentinel-1 GRD in radar geometry has these instead of a transform).
+        gcp_crs: coordinate system of the control points.
+    """
+
+    crs: CRS | None = None
+    transform: Affine | None = None
+    gcps: tuple[GroundControlPoint, ...] = ()
+    gcp_crs: CRS | None = None
+
+
+def reflect_indices(start: int, length: int, size: int) -> np.ndarray:
+    """Indices into an axis of `size` pixels for positions start .. start+length-1, mirrored at the edges.
+
+    The edge pixel is not repeated (period 2*(size-1), as numpy's "reflect"), so the index depends on the absolute
+    position alone and any overhang is possible.
+
+    Returns:
+        (length,) int64 in [0, size).
+    """
+    positions = np.arange(start, start + length)
+    if size == 1:
+        return np.zeros(length, dtype=np.int64)
+    folded = np.mod(positions, 2 * (size - 1))
+    return np.minimum(folded, 2 * (size - 1) - folded)

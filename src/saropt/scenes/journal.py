@@ -1,0 +1,70 @@
+"""Which parts of an unfinished file are already on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """A text file: one line of JSON that says what is being made, then one line per completed key.
+
+    A key is recorded only after `sync` has brought its pixels to the disk, so after a crash or a power cut every
+    recorded key has its pixels. A last line without its line break is half-written and does not count.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any], file: int, completed: set[int]) -> None:
+        self.path = path
+        self.header = header
+        self.completed = completed
+        self._file = file
+        self._pending: list[int] = []
+
+    @classmethod
+    def start(cls, path: Path, header: dict[str, Any]) -> Journal:
+        """Begin anew, over whatever stood there."""
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        _write_all(file, f"{json.dumps(header)}\n".encode())
+        os.fsync(file)
+        return cls(path, header, file, set())
+
+    @classmethod
+    def read(cls, path: Path) -> Journal | None:
+        """Take up an existing journal; None when there is none that says what was being made."""
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        whole = content[: content.rfind(b"\n") + 1]
+        lines = whole.decode("utf-8", errors="replace").splitlines()
+        try:
+            header = json.loads(lines[0])
+            completed = {int(line) for line in lines[1:]}
+        except (IndexError, ValueError):
+            return None
+        file = os.open(path, os.O_RDWR)
+        os.ftruncate(file, len(whole))
+        os.lseek(file, 0, os.SEEK_END)
+        return cls(path, header, file, completed)
+
+    def note(self, key: int) -> None:
+        self.completed.add(key)
+        self._pending.append(key)
+
+    def sync(self, pixels: int) -> None:
+        """Bring the file `pixels` (a descriptor) to the disk, then record the keys noted since the last time."""
+        if self._pending:
+            os.fsync(pixels)
+            _write_all(self._file, "".join(f"{key}\n" for key in self._pending).encode())
+            os.fsync(self._file)
+            self._pending.clear()
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _write_all(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]

@@ -1,0 +1,110 @@
+"""What a raster's tags say: band names, band selection and the acquisition time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saropt.errors import InputError
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+_BAND_NAME_TAGS = ("POLARIZATION", "POLARISATION", "BANDNAME", "BAND_NAME", "NAME", "LONG_NAME")
+_DATE_TAGS = [
+    *("ACQUISITION_DATETIME", "ACQUISITION_DATE", "ACQUISITION_TIME", "ACQUISITIONDATETIME", "ACQUIRED"),
+    *("SENSING_TIME", "SENSING_START", "DATE_ACQUIRED", "PRODUCT_START_TIME", "START_TIME", "DATETIME", "DATE"),
+]
+_SAR_DATE_TAGS = ["SAR_PRODUCT", "S1_PRODUCT", "SAR_DATE", "S1_DATE"]
+_OPTICAL_DATE_TAGS = ["OPTICAL_PRODUCT", "S2_PRODUCT", "OPTICAL_DATE", "S2_DATE"]
+_POLARISATION = re.compile(r"\b(VV|VH|HH|HV)\b", re.IGNORECASE)
+_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})[-:/.]?(\d\d)[-:/.]?(\d\d)(?:[T _](\d\d):?(\d\d):?(\d\d))?(?!\d)")
+_DAY_FIRST = re.compile(r"(?<!\d)(\d\d)[./-](\d\d)[./-](\d{4})(?!\d)")
+
+
+def parse_date(text: str) -> datetime | None:
+    """The first date in a text, as UTC; midnight where no time of day stands with it.
+
+    Understands ISO 8601 (also compact, as in product names), TIFF's "2020:11:07 13:52:41" and "07.11.2020" (day
+    first). Times are taken as UTC, as satellite products state them.
+    """
+    for pattern, day_first in ((_YEAR_FIRST, False), (_DAY_FIRST, True)):
+        for match in pattern.finditer(text):
+            parts = [int(part) for part in match.groups() if part is not None]
+            try:
+                return datetime(*(parts[::-1] if day_first else parts), tzinfo=UTC)  # type: ignore[misc,arg-type]
+            except ValueError:
+                continue
+    return None
+
+
+def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> datetime | None:
+    """When the scene was taken, from well-known tags; None when none of them holds a date.
+
+    Files of a SAR-optical pair often carry both dates: bands named by a polarisation take the SAR one, others the
+    optical one. TIFFTAG_DATETIME comes last because many programs write the file's own date there.
+    """
+    is_sar = any(_POLARISATION.search(name) for name in band_names)
+    pair = [*_SAR_DATE_TAGS, *_OPTICAL_DATE_TAGS] if is_sar else [*_OPTICAL_DATE_TAGS, *_SAR_DATE_TAGS]
+    upper = {key.upper(): value for key, value in tags.items()}
+    for key in [*_DATE_TAGS, *pair, "TIFFTAG_DATETIME"]:
+        if (found := parse_date(upper.get(key, ""))) is not None:
+            return found
+    return None
+
+
+def band_names(dataset: DatasetReader, indexes: Sequence[int]) -> list[str]:
+    """Names of the given 1-based bands: descriptions, else band tags, else colours, else band_1, band_2, ...
+
+    A source of names is taken only where it tells all bands apart.
+    """
+    tags = [{key.upper(): value for key, value in dataset.tags(index).items()} for index in indexes]
+    sources: list[list[str | None]] = [[dataset.descriptions[index - 1] for index in indexes]]
+    sources += [[tag.get(key) for tag in tags] for key in _BAND_NAME_TAGS]
+    colours = [dataset.colorinterp[index - 1].name for index in indexes]
+    sources.append([colour if colour in ("red", "green", "blue") else None for colour in colours])
+    for names in sources:
+        found = [name.strip() for name in names if name and name.strip()]
+        if len(found) == len(indexes) and len({name.lower() for name in found}) == len(found):
+            return found
+    return [names_or or f"band_{index}" for names_or, index in zip(_partial(sources[0]), indexes, strict=True)]
+
+
+def _partial(names: Sequence[str | None]) -> list[str | None]:
+    """Names that occur once, None for the others."""
+    lowered = [(name or "").strip().lower() for name in names]
+    return [name if low and lowered.count(low) == 1 else None for name, low in zip(names, lowered, strict=True)]
+
+
+def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) -> list[int]:
+    """Positions (from 0) of the wanted bands.
+
+    A band is given by its 1-based number, by its name (any case), or by one word of its name ("VH" for
+    "VH amplitude") where only one band has that word.
+
+    Raises:
+        InputError: for a band that does not exist or a word that several bands share; names the available ones.
+    """
+    available = ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
+    positions = []
+    for band in wanted:
+        text = str(band).strip().lower()
+        exact = [i for i, name in enumerate(names) if name.lower() == text and isinstance(band, str)]
+        words = [i for i, name in enumerate(names) if text in re.findall(r"\w+", name.lower())]
+        if exact:
+            positions.append(exact[0])
+        elif text.isdigit():
+            if not 1 <= int(text) <= len(names):
+                raise InputError(path, f"has no band {band}; available: {available}")
+            positions.append(int(text) - 1)
+        elif len(words) == 1:
+            positions.append(words[0])
+        else:
+            problem = f"several bands match {band!r}" if words else f"has no band {band!r}"
+            raise InputError(path, f"{problem}; available: {available}")
+    if not positions:
+        raise InputError(path, f"no band was chosen; available: {available}")
+    return positions

@@ -1,0 +1,309 @@
+"""Scenes in: any raster GDAL reads, with one definition of validity, read window by window."""
+
+from __future__ import annotations
+
+import math
+import stat
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from saropt.errors import InputError
+from saropt.scenes.georeference import Georeference, Window, reflect_indices
+from saropt.scenes.metadata import acquisition_date, band_names, select_bands
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+CACHE_BYTES = 128 << 20
+_SAMPLE_BLOCK = (512, 4096)
+
+
+def _environment() -> rasterio.Env:
+    """GDAL settings under which a truncated PNG or JPEG is an error and not grey pixels."""
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PNG_WHOLE_IMAGE_OPTIM="NO")
+
+
+def check_readable(path: Path) -> None:
+    """Refuse what is no readable, non-empty regular file.
+
+    Raises:
+        InputError: missing, a directory, a device, without permission, or empty.
+    """
+    try:
+        mode = path.stat()
+        if stat.S_ISDIR(mode.st_mode):
+            raise InputError(path, "is a directory, not a raster file")
+        if not stat.S_ISREG(mode.st_mode):
+            raise InputError(path, "is not a regular file")
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except PermissionError:
+        raise InputError(path, "no permission to read it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read: {error}") from error
+    if mode.st_size == 0:
+        raise InputError(path, "the file is empty")
+
+
+class Scene:
+    """An open raster. Use as a context manager.
+
+    A pixel is valid where every chosen band is: not nodata, not masked (internal mask or alpha), neither NaN nor
+    infinite. Alpha is part of validity, never a band. Pixel values are the stored numbers: band scale and offset
+    are not applied.
+
+    Not thread-safe, because GDAL data sets are not: hand the scene to a reader thread if you like, but let one
+    thread at a time use it.
+
+    Attributes:
+        path: the file.
+        width, height: frame in pixels.
+        count: number of chosen bands.
+        dtype: stored type of the first chosen band as a name ("uint8", "float32", "complex_int16", ...).
+        band_names: names of the chosen bands.
+        is_rgb: whether the first three chosen bands are marked as red, green, blue.
+        nodata: the nodata value of the first chosen band, or None.
+        georeference: CRS, transform, control points.
+        tags: the file's own metadata.
+        acquired: time of acquisition (UTC) where the tags tell it, else None.
+    """
+
+    def __init__(
+        self,
+        dataset: DatasetReader,
+        path: Path,
+        bands: Sequence[str | int] | None,
+        palette: Literal["colours", "index"],
+    ) -> None:
+        self.path = path
+        self._dataset = dataset
+        self.width: int = dataset.width
+        self.height: int = dataset.height
+        colours = dataset.colorinterp
+        self._alpha = [i for i in dataset.indexes if colours[i - 1] == ColorInterp.alpha]
+        indexes = [i for i in dataset.indexes if i not in self._alpha]
+        if not indexes or self.width < 1 or self.height < 1:
+            raise InputError(path, "holds no raster bands")
+        self._palette: np.ndarray | None = None
+        if palette == "colours" and len(indexes) == 1 and colours[indexes[0] - 1] == ColorInterp.palette:
+            self._palette = _palette_table(dataset, indexes[0])
+            names = ["red", "green", "blue"]
+        else:
+            names = band_names(dataset, indexes)
+        chosen = list(range(len(names))) if bands is None else select_bands(path, names, bands)
+        self._channels = chosen
+        self._indexes = indexes if self._palette is not None else [indexes[position] for position in chosen]
+        self.count = len(chosen)
+        self.band_names: list[str] = [names[position] for position in chosen]
+        self.is_rgb = self.band_names[:3] == ["red", "green", "blue"] or [
+            colours[index - 1].name for index in self._indexes[:3]
+        ] == ["red", "green", "blue"]
+        self.dtype: str = dataset.dtypes[self._indexes[0] - 1]
+        self.nodata: float | None = dataset.nodatavals[self._indexes[0] - 1]
+        gcps, gcp_crs = dataset.gcps
+        transform = None if dataset.transform == rasterio.Affine.identity() else dataset.transform
+        self.georeference = Georeference(dataset.crs, transform, tuple(gcps), gcp_crs)
+        self.tags: dict[str, str] = dataset.tags()
+        self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        bands: Sequence[str | int] | None = None,
+        *,
+        palette: Literal["colours", "index"] = "colours",
+    ) -> Self:
+        """Open a raster file.
+
+        Args:
+            path: GeoTIFF, COG, PNG, JPEG or anything else GDAL reads.
+            bands: 1-based numbers or names (any case); all bands when None.
+            palette: a paletted picture as its three colours, or as stored indices (label maps).
+
+        Raises:
+            InputError: when the file cannot be used or a band does not exist.
+        """
+        path = Path(path)
+        check_readable(path)
+        try:
+            with _environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+                dataset = rasterio.open(path)
+        except RasterioError as error:
+            raise InputError(path, f"is not a raster that can be read: {_short(error, path)}") from error
+        try:
+            return cls(dataset, path, bands, palette)
+        except BaseException:
+            dataset.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; further reads fail."""
+        self._dataset.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """(height, width) of the blocks in which the file is stored; windows along them read fastest."""
+        return self._dataset.block_shapes[self._indexes[0] - 1]
+
+    def read(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels of a window inside the frame (the whole frame when None).
+
+        Returns:
+            values (C, h, w) float32, or complex64 for complex sources, 0 where invalid; valid (h, w) bool.
+
+        Raises:
+            ValueError: when the window reaches outside the frame.
+            InputError: when a part of the file cannot be read (truncated, damaged).
+        """
+        stored, valid = self.read_stored(window)
+        with np.errstate(over="ignore"):
+            values = stored.astype(np.complex64 if np.iscomplexobj(stored) else np.float32)
+        if stored.dtype == np.float64:  # beyond the range of float32
+            valid &= np.isfinite(values).all(axis=0)
+        if not valid.all():
+            values[:, ~valid] = 0
+        return values, valid
+
+    def read_stored(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """As `read`, in the stored type and with the stored numbers under invalid pixels."""
+        window = window or Window(0, 0, self.height, self.width)
+        if not window.inside(self.height, self.width):
+            raise ValueError(f"{window} is not inside the frame of {self.height}x{self.width} pixels of {self.path}")
+        area = RasterioWindow(window.col, window.row, window.width, window.height)
+        try:
+            with _environment():
+                stored = self._dataset.read(self._indexes, window=area)
+                valid = self._valid(stored, area)
+        except RasterioError as error:
+            reason = f"{window} cannot be read, the file is truncated or damaged: {_short(error, self.path)}"
+            raise InputError(self.path, reason) from error
+        if self._palette is not None:
+            entries = self._palette[:, np.minimum(stored[0], self._palette.shape[1] - 1)]
+            valid &= entries[3] > 0
+            stored = entries[self._channels]
+        if not np.issubdtype(stored.dtype, np.integer):
+            valid &= np.isfinite(stored).all(axis=0)
+        return stored, valid
+
+    def read_padded(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """As `read` for a window that may reach outside the frame by any amount.
+
+        Outside, values and validity are mirrored at the frame's edges without repeating the edge pixel: what stands
+        at a position depends on that position alone, not on the window.
+        """
+        if window.inside(self.height, self.width):
+            return self.read(window)
+        rows = reflect_indices(window.row, window.height, self.height)
+        cols = reflect_indices(window.col, window.width, self.width)
+        top, left = int(rows.min()), int(cols.min())
+        covered = Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1)
+        values, valid = self.read(covered)
+        grid = np.ix_(rows - top, cols - left)
+        return values[:, grid[0], grid[1]], valid[grid]
+
+    def sample(self, max_pixels: int = 1 << 20) -> np.ndarray:
+        """Valid pixels from all over the scene, for statistics.
+
+        Windows spread evenly over the frame each give a share of their valid pixels, drawn with a fixed seed: the
+        same file always gives the same sample. A scene of at most `max_pixels` pixels is taken whole. Memory is
+        bounded by `max_pixels` and the size of a block.
+
+        Returns:
+            (C, n), n <= max_pixels, float32 or complex64; n is 0 when the scene has no valid pixel.
+        """
+        if max_pixels < 1:
+            raise ValueError(f"max_pixels must be positive, got {max_pixels}")
+        if self.width * self.height <= max_pixels:
+            values, valid = self.read()
+            return values[:, valid]
+        height, width = (min(size, most) for size, most in zip(self.block_shape, _SAMPLE_BLOCK, strict=True))
+        rows, cols = -(-self.height // height), -(-self.width // width)
+        wanted = min(max_pixels, int(np.clip(16 * max_pixels // (height * width), 64, 1024)))
+        grid_rows = min(rows, wanted, max(1, round((wanted * rows / cols) ** 0.5)))
+        grid_cols = min(cols, max(1, wanted // grid_rows))
+        spread = (
+            Window(row, col, min(height, self.height // grid_rows), min(width, self.width // grid_cols))
+            for row in _centred(self.height, grid_rows, height)
+            for col in _centred(self.width, grid_cols, width)
+        )
+        picked = self._draw(spread, max_pixels // (grid_rows * grid_cols), max_pixels)
+        if picked.shape[1]:
+            return picked
+        everywhere = (
+            Window(row, col, min(height, self.height - row), min(width, self.width - col))
+            for row in range(0, self.height, height)
+            for col in range(0, self.width, width)
+        )
+        return self._draw(everywhere, max(1, max_pixels // 16), max_pixels)
+
+    def _draw(self, windows: Iterator[Window], share: int, max_pixels: int) -> np.ndarray:
+        """Valid pixels of each window in turn, `share` from one without invalid pixels, until there are enough."""
+        generator = np.random.default_rng(0)
+        pieces: list[np.ndarray] = []
+        left = max_pixels
+        for window in windows:
+            values, valid = self.read(window)
+            flat = values[:, valid]
+            take = min(math.ceil(share * flat.shape[1] / valid.size), flat.shape[1], left)
+            pieces.append(flat[:, np.sort(generator.choice(flat.shape[1], take, replace=False))] if take else flat)
+            left -= take
+            if left == 0:
+                break
+        return np.concatenate(pieces, axis=1)
+
+    def _valid(self, stored: np.ndarray, area: RasterioWindow) -> np.ndarray:
+        valid = np.ones(stored.shape[1:], dtype=bool)
+        for position, index in enumerate(self._indexes):
+            flags = self._dataset.mask_flag_enums[index - 1]
+            if MaskFlags.all_valid in flags or (MaskFlags.per_dataset in flags and position > 0):
+                continue
+            nodata = self._dataset.nodatavals[index - 1]
+            if np.iscomplexobj(stored) and MaskFlags.nodata in flags and nodata is not None:
+                valid &= stored[position] != nodata  # GDAL's own mask looks at the real part only
+            else:
+                valid &= self._dataset.read_masks(index, window=area) > 0
+        for index in self._alpha:
+            valid &= self._dataset.read(index, window=area) > 0
+        return valid
+
+
+def _centred(size: int, count: int, length: int) -> list[int]:
+    """Starts of `count` stretches of at most `length` pixels, each in the middle of an equal part of `size`."""
+    part = size / count
+    return [int(number * part + max(0.0, part - length) / 2) for number in range(count)]
+
+
+def _palette_table(dataset: DatasetReader, index: int) -> np.ndarray:
+    """(4, n) uint8: red, green, blue, alpha of each palette entry."""
+    entries = dataset.colormap(index)
+    table = np.zeros((4, max(entries) + 1), dtype=np.uint8)
+    for entry, colour in entries.items():
+        table[:, entry] = colour
+    return table
+
+
+def _short(error: Exception, path: Path) -> str:
+    """GDAL's own words on one line, without the path that the message already begins with."""
+    cause = error.__cause__ if error.__cause__ is not None else error
+    return " ".join(str(cause).replace(str(path), path.name).split())

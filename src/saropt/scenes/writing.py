@@ -1,0 +1,295 @@
+"""Scenes out: cloud-optimised GeoTIFF, block by block, all or nothing, resumable after an interrupt."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from saropt.errors import InputError
+from saropt.scenes.cog import GDAL_ERRORS, Layout, describe_raw, raw_to_cog
+from saropt.scenes.georeference import Georeference
+from saropt.scenes.journal import Journal
+
+_RESUME_HINT = "start over without resume, or repeat the earlier settings"
+
+
+def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> None:
+    """Refuse an output that could not be put in place at the end.
+
+    Raises:
+        InputError: wrong suffix, no such folder, a directory in its place, or an existing file without `overwrite`.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise InputError(path, f"cannot write this kind of file; use {' or '.join(suffixes)}")
+    try:
+        if not path.parent.is_dir():
+            raise InputError(path, f"the folder {path.parent} does not exist")
+        if path.is_dir():
+            raise InputError(path, "is a directory")
+        if path.exists() and not overwrite:
+            raise InputError(path, "exists already; allow overwriting to replace it")
+    except OSError as error:
+        raise InputError(path, f"cannot be written: {error.strerror}") from error
+
+
+class SceneWriter:
+    """Writes a scene of any size in bounded memory; the output appears under its name only when whole.
+
+    Pixels go into a hidden raw file beside the output; `finish` turns it into a COG (deflate, 512-pixel tiles,
+    overviews), reads that back against the raw pixels and puts it in place at once. With a `resume_key` a journal of
+    completed writes lies beside it, and after a killed process or an interrupt a new writer with `resume=True` goes on
+    where it stopped.
+
+    Use as a context manager and call `finish` at the end of its body. Leaving the body without it removes everything
+    temporary, except on KeyboardInterrupt with a `resume_key`. Pixels never written are 0. Not thread-safe.
+
+    Args:
+        path: output, .tif or .tiff.
+        width, height: frame in pixels.
+        band_names: one per band; they become the band descriptions.
+        dtype: type of the pixels.
+        nodata: value that marks pixels without data.
+        georeference: place on the ground.
+        tags: metadata of the file ("ACQUISITION_DATE" is read back as `Scene.acquired`).
+        overwrite: replace an existing output, which stays untouched until `finish`.
+        resume: take up unfinished work of the same `resume_key`, if there is any; otherwise it is discarded.
+        resume_key: names everything that determines the pixels, for example a hash of input, model and settings.
+        photometric: "rgb" marks the first three bands as colours.
+        overview_resampling: "average" for measurements, "nearest" or "mode" for classes.
+        sync_seconds: at most this much work is lost when the process is killed.
+
+    Raises:
+        InputError: output refused, disk too small, folder not writable, other unfinished work in the way.
+        ValueError: for a layout that GeoTIFF cannot hold.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        width: int,
+        height: int,
+        band_names: Sequence[str],
+        dtype: str | np.dtype,
+        nodata: float | None = None,
+        georeference: Georeference | None = None,
+        tags: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        resume_key: str | None = None,
+        photometric: str | None = None,
+        overview_resampling: str = "average",
+        sync_seconds: float = 2.0,
+    ) -> None:
+        self.path = Path(path)
+        if resume and resume_key is None:
+            raise ValueError("resume needs a resume_key")
+        self.layout = Layout(
+            width,
+            height,
+            tuple(band_names),
+            np.dtype(dtype),
+            nodata,
+            georeference or Georeference(),
+            tags or {},
+            photometric,
+            overview_resampling,
+        )
+        check_writable(self.path, suffixes=(".tif", ".tiff"), overwrite=overwrite)
+        self._sync_seconds = sync_seconds
+        self._synced = time.monotonic()
+        self._raw = self.path.with_name(f".{self.path.name}.part")
+        self._journal: Journal | None = None
+        self._file: int | None = None
+        try:
+            self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT, 0o666)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._close()
+            raise InputError(self.path, "is being written by another process") from None
+        except OSError as error:
+            self._close()
+            raise InputError(self.path, f"cannot be written: {error.strerror}") from error
+        with self._guarded():
+            self._remove_finishing()
+            self._begin(resume, resume_key)
+
+    def _begin(self, resume: bool, resume_key: str | None) -> None:
+        assert self._file is not None
+        layout = self.layout
+        header = {
+            "resume_key": resume_key,
+            "size": [layout.width, layout.height],
+            "dtype": layout.dtype.name,
+            "bands": list(layout.band_names),
+        }
+        state = os.fstat(self._file)
+        earlier = Journal.read(self._journal_path) if resume else None
+        if earlier is not None and state.st_size == layout.raw_bytes and earlier.header == header:
+            self._journal = earlier
+        elif earlier is not None and earlier.header != header:
+            earlier.close()
+            self._close()  # the other work stays
+            raise InputError(self.path, f"unfinished work beside it was begun with other settings; {_RESUME_HINT}")
+        else:
+            if earlier is not None:
+                earlier.close()
+            os.ftruncate(self._file, 0)
+        held = os.fstat(self._file).st_blocks * 512
+        needed = max(0, layout.raw_bytes - held) + layout.raw_bytes  # the raw pixels and, at worst, the COG of them
+        free = shutil.disk_usage(self.path.parent).free
+        if free < needed:
+            if self._journal is not None:
+                self._close()  # the earlier work stays, to go on when there is room
+            reason = f"the disk has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed"
+            raise InputError(self.path, reason)
+        os.ftruncate(self._file, layout.raw_bytes)
+        describe_raw(self._raw, self._finishing("vrt"), layout)  # what GDAL cannot take is told now, not at the end
+        if self._journal is None:
+            self._journal_path.unlink(missing_ok=True)
+            if resume_key is not None:
+                self._journal = Journal.start(self._journal_path, header)
+
+    @property
+    def completed(self) -> set[int]:
+        """Keys of the writes that need not be repeated."""
+        return set() if self._journal is None else set(self._journal.completed)
+
+    def write(self, row: int, col: int, array: np.ndarray, key: int | None = None) -> None:
+        """Put a block of pixels at (row, col).
+
+        Args:
+            row, col: position of the block's first pixel.
+            array: (C, h, w), of the writer's type or one that casts to it within its kind.
+            key: number under which the write is recorded as completed (needs a `resume_key`).
+
+        Raises:
+            ValueError: wrong shape or type, block outside the frame, writer already closed.
+            InputError: disk full or failing; everything temporary is removed.
+        """
+        layout = self.layout
+        if self._file is None:
+            raise ValueError(f"the writer of {self.path} is closed")
+        if array.ndim != 3 or array.shape[0] != len(layout.band_names):
+            raise ValueError(f"expected ({len(layout.band_names)}, h, w), got {array.shape}")
+        _, height, width = array.shape
+        if row < 0 or col < 0 or row + height > layout.height or col + width > layout.width:
+            raise ValueError(f"block of {height}x{width} at ({row}, {col}) leaves {layout.height}x{layout.width}")
+        if not np.can_cast(array.dtype, layout.dtype, "same_kind"):
+            raise ValueError(f"cannot store {array.dtype} as {layout.dtype}")
+        pixels = np.ascontiguousarray(np.moveaxis(array, 0, -1), dtype=layout.dtype)
+        with self._guarded():
+            if width == layout.width:
+                _put(self._file, pixels.data.cast("B"), row * width * layout.pixel_bytes)
+            else:
+                for offset, line in enumerate(pixels):
+                    start = ((row + offset) * layout.width + col) * layout.pixel_bytes
+                    _put(self._file, line.data.cast("B"), start)
+            if self._journal is not None and key is not None:
+                self._journal.note(key)
+                if time.monotonic() - self._synced >= self._sync_seconds:
+                    self._journal.sync(self._file)
+                    self._synced = time.monotonic()
+
+    def finish(self) -> Path:
+        """Make the COG and put it under its name; removes everything temporary.
+
+        Raises:
+            InputError: when it cannot be written; an older file under the name stays as it was.
+        """
+        if self._file is None:
+            raise ValueError(f"the writer of {self.path} is closed")
+        with self._guarded():
+            raw_to_cog(self._raw, self._finishing("vrt"), self._finishing("tif"), self.layout)
+            os.replace(self._finishing("tif"), self.path)
+            _sync_folder(self.path.parent)
+        self._remove_all()
+        return self.path
+
+    def suspend(self) -> None:
+        """Stop and keep what is done for a later `resume`; without a `resume_key`, as `abandon`."""
+        if self._file is not None and self._journal is not None:
+            with self._guarded():
+                self._journal.sync(self._file)
+            self._remove_finishing()
+            self._close()
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Stop and remove everything temporary. Does nothing after `finish`."""
+        if self._file is not None:
+            self._remove_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self.suspend()
+        else:
+            self.abandon()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except GDAL_ERRORS as error:
+            self.abandon()
+            words = getattr(error, "strerror", None) or " ".join(str(error).split())
+            raise InputError(self.path, f"cannot be written: {words}") from error
+        except Exception:
+            self.abandon()
+            raise
+
+    @property
+    def _journal_path(self) -> Path:
+        return self._raw.with_name(f"{self._raw.name}.json")
+
+    def _finishing(self, suffix: str) -> Path:
+        return self._raw.with_name(f"{self._raw.name}.{suffix}")
+
+    def _remove_finishing(self) -> None:
+        self._finishing("vrt").unlink(missing_ok=True)
+        start = self._finishing("tif").name  # GDAL puts its own temporary files beside it: .part.tif.ovr.tmp
+        for entry in [entry for entry in self._raw.parent.iterdir() if entry.name.startswith(start)]:
+            entry.unlink(missing_ok=True)
+
+    def _remove_all(self) -> None:
+        self._remove_finishing()
+        self._journal_path.unlink(missing_ok=True)
+        self._raw.unlink(missing_ok=True)
+        self._close()
+
+    def _close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _put(file: int, content: memoryview, offset: int) -> None:
+    while content:
+        done = os.pwrite(file, content, offset)
+        content, offset = content[done:], offset + done
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

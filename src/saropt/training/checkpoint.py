@@ -1,0 +1,58 @@
+"""checkpoint.pt: everything a run needs to go on exactly where it stopped; tensors and plain values only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from saropt.errors import InputError
+
+if TYPE_CHECKING:
+    from saropt.training.engine import Trainer
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def save_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Write the trainer's state under a temporary name, then rename."""
+    state: dict[str, Any] = {
+        "step": trainer.step,
+        "method": trainer.config.method,
+        "modules": trainer.plain.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
+        "average": trainer.average.states,
+        "average_steps": trainer.average.steps,
+        "kept": trainer.kept,
+        "best": trainer.best,
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def load_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Put a saved state into a freshly built trainer.
+
+    Raises:
+        InputError: damaged, or from another method or configuration.
+    """
+    try:
+        state = torch.load(path, map_location=trainer.fabric.device, weights_only=True)
+    except Exception as error:
+        raise InputError(path, f"is damaged or no checkpoint ({type(error).__name__})") from error
+    if state["method"] != trainer.config.method:
+        raise InputError(path, f"is of a {state['method']!r} run, not of {trainer.config.method!r}")
+    try:
+        trainer.plain.load_state_dict(state["modules"])
+        for name, optimizer in trainer.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise InputError(path, "does not fit the configuration: resume with the run's own config") from error
+    trainer.average.states = state["average"]
+    trainer.average.steps = state["average_steps"]
+    trainer.kept = state["kept"]
+    trainer.best = state["best"]
+    trainer.step = state["step"]

@@ -1,0 +1,149 @@
+"""The configuration of one training run: a YAML preset, then `--set key=value`, then the command line's own flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from saropt.errors import InputError, SaroptError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """Windows and how they are normalised and varied.
+
+    Attributes:
+        crop: window side in pixels.
+        batch_size: windows per step.
+        sar_bands, optical_bands: bands to use, in order; all when None.
+        sar_recipe, optical_recipe: `Recipe.to_dict()`; None takes 8-bit for uint8 rasters, q99 for amplitude, dB clip
+            for every other SAR unit and reflectance x10000 for other optical rasters.
+    """
+
+    crop: int = Field(256, ge=8)
+    batch_size: int = Field(1, ge=1)
+    sar_bands: tuple[str, ...] | None = None
+    optical_bands: tuple[str, ...] | None = None
+    sar_recipe: dict[str, Any] | None = None
+    optical_recipe: dict[str, Any] | None = None
+    flips: bool = True
+    sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
+    speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
+    optical_gain: float = Field(1.0, ge=1.0, le=4.0)
+
+
+class EngineConfig(_Section):
+    """Steps, precision, saving.
+
+    Attributes:
+        ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
+        clip: largest gradient norm per optimizer step; 0 for none.
+        validate_every, sample_every, checkpoint_every: in steps; 0 for never.
+        validation_windows: fixed windows of the val split.
+        select: "last", or "best" for the averaged weights with the lowest validation MAE (a milestone's weights are
+            then the best up to that milestone).
+    """
+
+    max_steps: int = Field(10_000, ge=1)
+    seed: int = Field(0, ge=0)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    ema: float = Field(0.999, ge=0.0, lt=1.0)
+    clip: float = Field(1.0, ge=0.0)
+    log_every: int = Field(50, ge=1)
+    validate_every: int = Field(500, ge=0)
+    validation_windows: int = Field(24, ge=1)
+    sample_every: int = Field(1000, ge=0)
+    checkpoint_every: int = Field(1000, ge=0)
+    select: Literal["last", "best"] = "last"
+
+
+class CardConfig(_Section):
+    """What the translator file's card says beside what the run knows itself."""
+
+    name: str | None = None
+    attribution: str = ""
+    licence: str = "Apache-2.0"
+    realism: float = Field(0.6, ge=0.0, le=1.0)
+    notes: str = ""
+
+
+class TrainingConfig(_Section):
+    """A whole run; `arguments` are validated by the method's own config class."""
+
+    method: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    data: DataConfig = DataConfig()
+    engine: EngineConfig = EngineConfig()
+    card: CardConfig = CardConfig()
+
+
+def read_config(method: str, path: Path | None, settings: Sequence[str]) -> TrainingConfig:
+    """The configuration of `saropt train METHOD [--config FILE] [--set key=value ...]`.
+
+    Args:
+        method: method name; a preset for another method is refused.
+        path: YAML preset, or None for the defaults.
+        settings: dotted assignments such as "engine.seed=3" or "arguments.lambda_l1=50".
+
+    Raises:
+        InputError: unreadable file, unknown key or unfit value; one line.
+    """
+    values: dict[str, Any] = {"method": method}
+    if path is not None:
+        values = _read_yaml(path)
+        if values.setdefault("method", method) != method:
+            raise InputError(path, f"is a preset for {values['method']!r}, not for {method!r}")
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator or not key:
+            raise InputError(f"--set {setting}", "must read key=value, for example engine.seed=3")
+        try:
+            _assign(values, key.split("."), yaml.safe_load(value))
+        except (yaml.YAMLError, TypeError) as error:
+            raise InputError(f"--set {setting}", "cannot be set there") from error
+    return validated(TrainingConfig, values, path or "configuration")
+
+
+def validated(model: type[BaseModel], values: dict[str, Any], source: str | Path) -> Any:
+    """`model` from `values`, with pydantic's complaint as one line.
+
+    Raises:
+        InputError: an unknown key or an unfit value.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(source, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def dump_config(config: TrainingConfig) -> str:
+    """YAML that `read_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(path, "no such file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict):
+        raise InputError(path, "must hold a mapping")
+    return values
+
+
+def _assign(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise SaroptError(f"--set: {key} is not a section")
+    values[keys[-1]] = value

@@ -1,0 +1,272 @@
+"""The training engine: Fabric owns devices and precision, this loop owns stepping, averaging and saving."""
+
+from __future__ import annotations
+
+import copy
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from saropt.data import Augmentation, DataRoot, WindowSampler, draw_batch
+from saropt.errors import InputError
+from saropt.methods import Batch, Direction, Method, get_method
+from saropt.training.averaging import WeightAverage
+from saropt.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from saropt.training.config import TrainingConfig, dump_config, validated
+from saropt.training.finish import write_translators
+from saropt.training.sides import make_sides
+from saropt.training.tracking import Tracker
+from saropt.training.validation import Validation
+
+Progress = Callable[[int, dict[str, float]], None]
+State = dict[str, dict[str, Tensor]]
+_SAMPLE_IMAGES = 4
+_CALIBRATION_WINDOWS = 64
+
+
+class Trainer:
+    """One training run in one folder.
+
+    Args:
+        config: what to train.
+        root: training data; splits train and val are used.
+        folder: the run folder.
+        devices: number of devices; one process each.
+        accelerator: "auto", "cpu" or "cuda".
+        resume: continue from the folder's checkpoint.
+
+    Raises:
+        InputError: the folder holds a run and `resume` is off, or holds none and it is on; unfit data or config.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        root: DataRoot,
+        folder: Path,
+        devices: int = 1,
+        accelerator: str = "auto",
+        resume: bool = False,
+    ) -> None:
+        checkpoint = folder / CHECKPOINT
+        if resume and not checkpoint.is_file():
+            raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
+        if not resume and folder.exists() and any(folder.iterdir()):
+            raise InputError(folder, "holds a run already: choose another folder, or continue it with --resume")
+        self.config = config
+        self.root = root
+        self.folder = folder
+        self.fabric = Fabric(accelerator=accelerator, devices=devices, precision=config.engine.precision)
+        self.fabric.launch()
+        try:
+            self._method_class = get_method(config.method)
+        except ValueError as error:
+            raise InputError(config.method, str(error)) from error
+        sar, optical, self.sar_card, self.optical_card = make_sides(root, config.data)
+        data = config.data
+        augmentation = Augmentation(
+            flips=data.flips,
+            sar_gain_db=data.sar_gain_db,
+            speckle_probability=data.speckle_probability,
+            optical_gain=data.optical_gain,
+        )
+        unpaired = self._method_class.unpaired
+        if not unpaired and not root.paired:
+            raise InputError(root.path, f"is unpaired (dataset.yaml), but {config.method} needs pairs")
+        self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation, unpaired)
+        engine = config.engine
+        self.validation: Validation | None = None
+        if engine.validate_every or engine.sample_every:
+            self.validation = Validation(WindowSampler(root, "val", data.crop, sar, optical), engine.validation_windows)
+        self._setup_method()
+        self.average = WeightAverage(self._generators(), engine.ema)
+        self.kept: dict[str, State] = {}
+        self.best: tuple[float, State] | None = None
+        self.step = 0
+        if resume:
+            load_checkpoint(self, checkpoint)
+
+    def _setup_method(self) -> None:
+        torch.manual_seed(self.config.engine.seed)
+        cls = self._method_class
+        config = validated(cls.config_type, self.config.arguments, f"arguments of {cls.name}")
+        self.plain: Method = cls(config, len(self.sar_card.bands), len(self.optical_card.bands))
+        self.plain.to(self.fabric.device)
+        self.optimizers = self.plain.optimizers()
+        self._rates = {
+            name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()
+        }
+        for name, module in list(self.plain.named_children()):
+            if any(True for _ in module.parameters()):
+                setattr(self.plain, name, self.fabric.setup_module(module))
+        self.optimizers = {name: self.fabric.setup_optimizers(optimizer) for name, optimizer in self.optimizers.items()}
+
+    def _generators(self) -> dict[str, nn.Module]:
+        return {direction: getattr(g, "module", g) for direction, g in self.plain.generators().items()}
+
+    def run(self, report: Progress | None = None) -> list[Path]:
+        """Train to `max_steps` and write the translator files.
+
+        Args:
+            report: called after every step with the step and the losses of the last logged step.
+
+        Returns:
+            The translator files.
+        """
+        engine = self.config.engine
+        lead = self.fabric.is_global_zero
+        if lead:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
+        tracker = Tracker(self.folder, self.step) if lead else None
+        marks = {round(share * engine.max_steps): name for name, share in self.plain.milestones().items()}
+        figures: dict[str, float] = {}
+        self.plain.train()
+        try:
+            for batch in self._batches(self.step, engine.max_steps):
+                if self.step in marks and marks[self.step] not in self.kept:
+                    self._keep(marks[self.step])
+                losses = self._train_step(batch)
+                self.step += 1
+                self.average.update(self._generators())
+                if tracker is None:
+                    continue
+                if self.step % engine.log_every == 0 or self.step == engine.max_steps:
+                    figures = {name: float(value) for name, value in losses.items()}
+                    if not all(torch.isfinite(value) for value in losses.values()):
+                        raise InputError(self.folder, f"losses stopped being finite at step {self.step}: {figures}")
+                    tracker.log(self.step, figures)
+                if engine.validate_every and self.step % engine.validate_every == 0:
+                    tracker.log(self.step, self._validate())
+                if engine.sample_every and self.step % engine.sample_every == 0:
+                    self._sample(tracker)
+                if engine.checkpoint_every and self.step % engine.checkpoint_every == 0:
+                    save_checkpoint(self, self.folder / CHECKPOINT)
+                if report is not None:
+                    report(self.step, figures)
+        finally:
+            if tracker is not None:
+                tracker.close()
+        if not lead:
+            return []
+        save_checkpoint(self, self.folder / CHECKPOINT)
+        return write_translators(self)
+
+    def final_states(self) -> dict[str, State]:
+        """Weights to ship by end: {"": ...} alone, or a milestone's name beside "realism"."""
+        chosen = self.best[1] if self.best is not None and self.config.engine.select == "best" else self.average.states
+        return {**self.kept, "realism": self.average.states} if self.kept else {"": chosen}
+
+    def calibration_windows(self, direction: Direction) -> Tensor:
+        """Undisturbed training inputs (N, C, crop, crop) to freeze instance statistics on."""
+        sampler = copy.copy(self.sampler)
+        sampler.augmentation = Augmentation(flips=False)
+        sar, optical = draw_batch(sampler, _CALIBRATION_WINDOWS, [self.config.engine.seed])
+        return torch.from_numpy(sar if direction == "sar2opt" else optical)
+
+    def _keep(self, name: str) -> None:
+        chosen = self.best[1] if self.best is not None and self.config.engine.select == "best" else self.average.states
+        self.kept[name] = {key: {k: v.clone() for k, v in state.items()} for key, state in chosen.items()}
+        for key, module in self._generators().items():
+            module.load_state_dict(self.kept[name][key])
+        self.average.restart(self._generators())
+
+    def _train_step(self, batch: Batch) -> dict[str, Tensor]:
+        progress = self.step / self.config.engine.max_steps
+        torch.manual_seed(hash((self.config.engine.seed, self.step, self.fabric.global_rank)) & 0x7FFFFFFF)
+        logged: dict[str, Tensor] = {}
+        for name, losses in self.plain.updates(batch, progress):
+            optimizer = self.optimizers[name]
+            optimizer.zero_grad()
+            self.fabric.backward(torch.stack(list(losses.values())).sum())
+            for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
+                group["lr"] = rate * self.plain.learning_rate_factor(name, progress)
+            if self.config.engine.clip > 0.0:
+                self.fabric.clip_gradients(
+                    self.plain, optimizer, max_norm=self.config.engine.clip, error_if_nonfinite=False
+                )
+            optimizer.step()
+            logged |= {f"{name}/{key}": value.detach() for key, value in losses.items()}
+        return logged
+
+    def _batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Batches of steps start..stop-1, drawn ahead in a thread; each is a pure function of seed, step and rank."""
+        ready: queue.Queue[tuple[Tensor, Tensor] | BaseException] = queue.Queue(maxsize=4)
+        done = threading.Event()
+        rank = self.fabric.global_rank
+
+        def produce() -> None:
+            try:
+                for step in range(start, stop):
+                    sar, optical = draw_batch(
+                        self.sampler, self.config.data.batch_size, [self.config.engine.seed, step, rank]
+                    )
+                    _put(ready, (torch.from_numpy(sar), torch.from_numpy(optical)), done)
+            except BaseException as error:
+                _put(ready, error, done)
+
+        thread = threading.Thread(target=produce, daemon=True)
+        thread.start()
+        try:
+            for _ in range(start, stop):
+                item = ready.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield Batch(*(self.fabric.to_device(tensor) for tensor in item))
+        finally:
+            done.set()
+            thread.join()
+
+    def _validate(self) -> dict[str, float]:
+        assert self.validation is not None
+        figures: dict[str, float] = {}
+        with self._averaged():
+            for direction, generator in self.plain.generators().items():
+                for key, value in self.validation.figures(generator, direction, self.fabric.device).items():
+                    figures[f"val/{direction}/{key}"] = value
+        score = sum(value for key, value in figures.items() if key.endswith("/mae"))
+        if not self.kept and (self.best is None or score < self.best[0]):
+            states = {key: {k: v.clone() for k, v in s.items()} for key, s in self.average.states.items()}
+            self.best = (score, states)
+        return figures
+
+    def _sample(self, tracker: Tracker) -> None:
+        assert self.validation is not None
+        with self._averaged():
+            for direction, generator in self.plain.generators().items():
+                source, target = (t[:_SAMPLE_IMAGES] for t in self.validation.batch.pair(direction))
+                output = self.validation.translate(generator, source, self.fabric.device)
+                tracker.sample(self.step, direction, [source.numpy(), output.numpy(), target.numpy()])
+
+    def _averaged(self) -> _Swapped:
+        return _Swapped(self._generators(), self.average.states)
+
+
+class _Swapped:
+    """Modules hold other weights inside the block."""
+
+    def __init__(self, modules: dict[str, nn.Module], states: State) -> None:
+        self._modules, self._states = modules, states
+
+    def __enter__(self) -> None:
+        self._saved = {k: {n: v.clone() for n, v in m.state_dict().items()} for k, m in self._modules.items()}
+        for key, module in self._modules.items():
+            module.load_state_dict(self._states[key])
+
+    def __exit__(self, *_: object) -> None:
+        for key, module in self._modules.items():
+            module.load_state_dict(self._saved[key])
+
+
+def _put(ready: queue.Queue, item: object, done: threading.Event) -> None:
+    while not done.is_set():
+        try:
+            ready.put(item, timeout=0.2)
+            return
+        except queue.Full:
+            continue

@@ -1,0 +1,71 @@
+"""From a finished run to translator files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saropt.artifacts import Card, DirectionCard, TrainingCard, save_weights
+from saropt.artifacts.export import export_graph
+from saropt.networks import build_network, has_instance_statistics
+
+if TYPE_CHECKING:
+    from saropt.training.engine import Trainer
+
+
+def write_translators(trainer: Trainer) -> list[Path]:
+    """translator.safetensors, and one .onnx per direction, into the run folder."""
+    states = trainer.final_states()
+    network, arguments = trainer.plain.network_choice()
+    directions = {}
+    for direction, generator in trainer.plain.generators().items():
+        module = getattr(generator, "module", generator)
+        directions[direction] = DirectionCard(
+            network=network,
+            arguments=arguments,
+            stride=module.stride,
+            receptive_field=module.receptive_field,
+            statistics="scene" if has_instance_statistics(module) else "none",
+            tile=module.tile,
+        )
+    config = trainer.config
+    card = Card(
+        name=config.card.name or trainer.folder.name,
+        method=config.method,
+        directions=directions,
+        sar=trainer.sar_card,
+        optical=trainer.optical_card,
+        gsd_m=trainer.root.gsd_m,
+        training=TrainingCard(
+            data=trainer.root.name,
+            split="train",
+            steps=trainer.step,
+            seed=config.engine.seed,
+            licence=trainer.root.licence,
+            attribution=config.card.attribution,
+            config=config.model_dump(mode="json"),
+        ),
+        realism=config.card.realism if len(states) > 1 else None,
+        licence=config.card.licence,
+        notes=config.card.notes,
+    )
+    weights = {
+        f"{end}/{direction}.{key}" if end else f"{direction}.{key}": value.cpu().numpy()
+        for end, state in states.items()
+        for direction, tensors in state.items()
+        for key, value in tensors.items()
+    }
+    paths = [trainer.folder / "translator.safetensors"]
+    save_weights(paths[0], card, weights)
+    for direction in directions:
+        suffix = "" if len(directions) == 1 else f"-{direction}"
+        path = trainer.folder / f"translator{suffix}.onnx"
+        ends = []
+        for state in states.values():
+            module = build_network(network, *trainer.plain.channels(direction), **arguments)
+            module.load_state_dict(state[direction])
+            ends.append(module.eval())
+        windows = trainer.calibration_windows(direction) if directions[direction].statistics == "scene" else None
+        export_graph(path, card, direction, ends, windows)
+        paths.append(path)
+    return paths

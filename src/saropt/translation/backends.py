@@ -1,0 +1,153 @@
+"""What runs the network: ONNX Runtime by default, torch where a GPU or scene statistics ask for it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import Card, Direction, blend, load_graph, load_weights
+from saropt.errors import InputError, MissingExtraError, SaroptError
+
+Precision = Literal["fp32", "bf16"]
+
+
+class Backend(Protocol):
+    """A network of one direction, ready to run."""
+
+    needs_samples: bool
+    """Whether `freeze` must be called with samples of the scene before the first call."""
+
+    def freeze(self, samples: NDArray[np.float32]) -> None:
+        """Freeze instance statistics on normalised samples (N, C, h, w) of the scene."""
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C, h, w) -> (N, C', h, w), both float32 in about [-1, 1]."""
+
+
+class OnnxBackend:
+    """ONNX Runtime on the CPU (or CUDA, where the GPU build of the runtime is installed)."""
+
+    needs_samples = False
+
+    def __init__(self, model: bytes, device: str, threads: int | None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads:
+            options.intra_op_num_threads = threads
+        provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+        if provider not in onnxruntime.get_available_providers():
+            raise SaroptError("--device cuda with --backend onnx needs onnxruntime-gpu; or use --backend torch")
+        self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
+        self._input = self._session.get_inputs()[0].name
+
+    def freeze(self, samples: NDArray[np.float32]) -> None:
+        raise RuntimeError("an ONNX graph holds its statistics already")
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._session.run(None, {self._input: batch})[0]
+
+
+class TorchBackend:
+    """The registered torch network with the file's weights."""
+
+    def __init__(
+        self, card: Card, direction: Direction, weights: dict[str, NDArray], device: str, precision: Precision
+    ) -> None:
+        import torch
+
+        from saropt.networks import build_network
+
+        described = card.directions[direction]
+        channels = len(card.source(direction).bands), len(card.target(direction).bands)
+        self._torch = torch
+        self._device = torch.device(device)
+        self._type = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._module = build_network(described.network, *channels, **described.arguments)
+        prefix = f"{direction}."
+        state = {k.removeprefix(prefix): torch.from_numpy(v) for k, v in weights.items() if k.startswith(prefix)}
+        self._module.load_state_dict(state)
+        self._module.eval().to(self._device)
+        self._original = self._module
+        self.needs_samples = described.statistics == "scene"
+
+    def freeze(self, samples: NDArray[np.float32]) -> None:
+        import copy
+
+        from saropt.networks import freeze_statistics
+
+        self._module = freeze_statistics(
+            copy.deepcopy(self._original), self._torch.from_numpy(samples).to(self._device)
+        )
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        torch = self._torch
+        mixed = torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32)
+        with torch.inference_mode(), mixed:
+            output: Any = self._module(torch.from_numpy(batch).to(self._device))
+        return output.float().cpu().numpy()
+
+
+def open_backend(
+    path: Path,
+    direction: Direction | None,
+    backend: str,
+    precision: str,
+    device: str,
+    realism: float | None,
+    threads: int | None,
+) -> tuple[Card, Direction, Backend]:
+    """Load a translator file into a backend.
+
+    Raises:
+        InputError: the file cannot be used, lacks the direction, or does not go with backend or precision.
+        MissingExtraError: torch is asked for and not installed.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise InputError(f"--precision {precision}", "must be fp32 or bf16")
+    suffixes = {"onnx": (".onnx",), "torch": (".safetensors",)}
+    chosen = backend
+    if backend == "auto":
+        chosen = "torch" if path.suffix == ".safetensors" else "onnx"
+    if chosen not in suffixes:
+        raise InputError(f"--backend {backend}", "must be auto, onnx or torch")
+    if path.suffix in (".onnx", ".safetensors") and path.suffix not in suffixes[chosen]:
+        raise InputError(path, f"is {path.suffix}; backend {chosen} runs {' or '.join(suffixes[chosen])} files")
+    if chosen == "onnx":
+        if precision != "fp32":
+            raise InputError(f"--precision {precision}", "backend onnx runs fp32; bf16 needs --backend torch")
+        card, graph = load_graph(path, realism)
+        direction = _direction(path, card, direction)
+        return card, direction, OnnxBackend(graph, "cpu" if device == "auto" else device, threads)
+    card, weights = load_weights(path)
+    direction = _direction(path, card, direction)
+    if find_spec("torch") is None:
+        raise MissingExtraError(f"{path}: a .safetensors translator", "train")
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda", "torch sees no CUDA device here")
+    if threads:
+        torch.set_num_threads(threads)
+    blended = blend(weights, card.realism if realism is None else realism)
+    try:
+        return card, direction, TorchBackend(card, direction, blended, device, precision)  # type: ignore[arg-type]
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise InputError(path, f"its weights do not fit its card: {str(error).splitlines()[0]}") from error
+
+
+def _direction(path: Path, card: Card, wanted: Direction | None) -> Direction:
+    if wanted is None:
+        if len(card.directions) > 1:
+            raise InputError(path, f"translates both ways: say --to optical or --to sar ({', '.join(card.directions)})")
+        return next(iter(card.directions))
+    if wanted not in card.directions:
+        raise InputError(path, f"translates {', '.join(card.directions)}, not {wanted}")
+    return wanted

@@ -1,0 +1,232 @@
+"""The tile engine: read ahead, run the network, write behind; memory does not grow with the scene."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.radiometry import Normaliser
+from saropt.scenes import Scene, Window
+from saropt.translation.backends import Backend
+from saropt.translation.plan import Strip, Tile
+
+Progress = Callable[[int, int, str], None]
+Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int], None]
+"""Receives row, col, network values (C, h, w), validity (h, w) and the key of a finished block."""
+
+Item = TypeVar("Item")
+_BATCH_PIXELS = 1 << 21
+_AHEAD = 2
+
+
+class TileReader:
+    """Normalised windows of a scene; invalid pixels take the scene's median, so that no edge appears there."""
+
+    def __init__(self, scene: Scene, normaliser: Normaliser, fill: NDArray[np.float32]) -> None:
+        self.scene = scene
+        self.normaliser = normaliser
+        self.fill = fill.reshape(-1, 1)
+
+    def __call__(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Network input (C, h, w) and validity (h, w)."""
+        values, valid = self.scene.read_padded(window)
+        network = self.normaliser.forward(values)
+        if not valid.all():
+            network[:, ~valid] = self.fill
+        return np.ascontiguousarray(network), valid
+
+
+def run_exact(tiles: list[Tile], read: TileReader, backend: Backend, put: Put, progress: Progress, done: int) -> None:
+    """Translate tile by tile with a halo that covers the receptive field: as exact as one pass over the scene.
+
+    Tiles without a valid pixel are not run. Small tiles are run in batches.
+    """
+    total = done + len(tiles)
+    channels = 0
+    batch_size = max(1, _BATCH_PIXELS // (tiles[0].read.height * tiles[0].read.width)) if tiles else 1
+
+    def load(tile: Tile) -> tuple[Tile, NDArray[np.float32], NDArray[np.bool_]]:
+        network, valid = read(tile.read)
+        return tile, network, _core(valid, tile)
+
+    with _Behind(put) as behind:
+        for group in _grouped(_ahead(tiles, load), batch_size):
+            busy = [item for item in group if item[2].any()]
+            if busy:
+                outputs = backend(np.stack([network for _, network, _ in busy]))
+                channels = outputs.shape[1]
+                for (tile, _, valid), output in zip(busy, outputs, strict=True):
+                    behind(tile.core.row, tile.core.col, _core(output, tile), valid, tile.index)
+            for tile, _, valid in group:
+                if not valid.any():
+                    empty = np.zeros((max(channels, 1), *valid.shape), np.float32)
+                    behind(tile.core.row, tile.core.col, empty, valid, tile.index)
+            done += len(group)
+            progress(done, total, "tiles")
+
+
+def run_blended(
+    strips: list[Strip],
+    tile: int,
+    overlap: int,
+    read: TileReader,
+    backend: Backend,
+    put: Put,
+    progress: Progress,
+    completed: set[int],
+) -> float:
+    """Translate overlapping windows and blend them linearly, for networks that see the whole window.
+
+    Returns:
+        The seam: mean absolute difference between neighbouring windows where they overlap, in [-1, 1] units.
+    """
+    width = read.scene.width
+    ramp = _ramp(tile, overlap)
+    seam = _Mean()
+    above: tuple[int, NDArray[np.float32]] | None = None
+
+    def translate(strip: Strip) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        windows = [Window(strip.row, col, tile, tile) for col in strip.columns]
+        pieces = []
+        valids = []
+        for network, valid in _ahead(windows, read):
+            pieces.append(backend(network[None])[0] if valid.any() else None)
+            valids.append(valid)
+        channels = next((piece.shape[0] for piece in pieces if piece is not None), 1)
+        total = np.zeros((channels, tile, strip.columns[-1] + tile), np.float32)
+        weight = np.zeros((tile, strip.columns[-1] + tile), np.float32)
+        seen = np.zeros(weight.shape, bool)
+        previous: NDArray[np.float32] | None = None
+        for col, piece, valid in zip(strip.columns, pieces, valids, strict=True):
+            place = slice(col, col + tile)
+            seen[:, place] |= valid
+            if piece is None:
+                previous = None
+                continue
+            if previous is not None:
+                seam.add(np.abs(previous[:, :, tile - overlap :] - piece[:, :, :overlap]))
+            total[:, :, place] += piece * ramp
+            weight[:, place] += ramp
+            previous = piece
+        return total / np.maximum(weight, 1e-6), seen
+
+    with _Behind(put) as behind:
+        for number, strip in enumerate(strips):
+            if strip.index in completed:
+                above = None
+                continue
+            if above is None and number > 0:
+                above = (strips[number - 1].row, translate(strips[number - 1])[0])
+            image, valid = translate(strip)
+            blended = image.copy()
+            if above is not None:
+                old = above[1][:, strip.row - above[0] :]
+                if old.shape[0] == image.shape[0]:
+                    seam.add(np.abs(old[:, :overlap] - image[:, :overlap]))
+                    down = ramp[:overlap, :1] if overlap == 0 else _fade(overlap)[:, None]
+                    blended[:, :overlap] = down * image[:, :overlap] + (1.0 - down) * old[:, :overlap]
+            behind(strip.row, 0, blended[:, : strip.height, :width], valid[: strip.height, :width], strip.index)
+            above = (strip.row, image)
+            progress(number + 1, len(strips), "strips")
+    return seam.value
+
+
+def _core(array: NDArray, tile: Tile) -> NDArray:
+    top, left = tile.core.row - tile.read.row, tile.core.col - tile.read.col
+    return array[..., top : top + tile.core.height, left : left + tile.core.width]
+
+
+def _fade(overlap: int) -> NDArray[np.float32]:
+    return ((np.arange(overlap, dtype=np.float32) + 0.5) / max(overlap, 1)).astype(np.float32)
+
+
+def _ramp(tile: int, overlap: int) -> NDArray[np.float32]:
+    """(1, tile) weights across the columns; neighbouring windows add up to one."""
+    weights = np.ones(tile, np.float32)
+    weights[:overlap] = _fade(overlap)
+    weights[tile - overlap :] = _fade(overlap)[::-1]
+    return weights[None]
+
+
+class _Mean:
+    def __init__(self) -> None:
+        self._sum, self._count = 0.0, 0
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        self._sum += float(values.sum(dtype=np.float64))
+        self._count += values.size
+
+    @property
+    def value(self) -> float:
+        return self._sum / self._count if self._count else 0.0
+
+
+def _ahead(items: Iterable, load: Callable) -> Iterator:
+    """`load(item)` for each item in order, `_AHEAD` of them computed beforehand in one reader thread."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
+        pending: queue.SimpleQueue = queue.SimpleQueue()
+        waiting = 0
+        try:
+            for item in items:
+                pending.put(pool.submit(load, item))
+                waiting += 1
+                if waiting > _AHEAD:
+                    yield pending.get().result()
+                    waiting -= 1
+            for _ in range(waiting):
+                yield pending.get().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _grouped(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    group: list[Item] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+class _Behind:
+    """Calls `put` in a writer thread through a bounded queue; its error surfaces at the next call or at the end."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._queue: queue.Queue = queue.Queue(maxsize=_AHEAD)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+
+    def __enter__(self) -> _Behind:
+        self._thread.start()
+        return self
+
+    def __call__(self, *block: object) -> None:
+        self._raise()
+        self._queue.put(block)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None:
+            self._raise()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while (block := self._queue.get()) is not None:
+            if self._error is None:
+                try:
+                    self._put(*block)
+                except BaseException as error:
+                    self._error = error

@@ -1,0 +1,86 @@
+"""Which windows of a scene are read, and which part of each goes into the output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from saropt.scenes import Window
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One unit of work.
+
+    Attributes:
+        index: number of the tile; the key under which its completion is recorded.
+        core: the pixels it contributes to the output, inside the frame.
+        read: the pixels the network sees; it may reach outside the frame, where the scene is mirrored.
+    """
+
+    index: int
+    core: Window
+    read: Window
+
+
+def halo_of(receptive_field: int, stride: int) -> int:
+    """Smallest multiple of the stride that covers half of the receptive field."""
+    return math.ceil((receptive_field // 2) / stride) * stride
+
+
+def plan_tiles(height: int, width: int, tile: int, halo: int, stride: int) -> list[Tile]:
+    """Tiles that cover a frame without overlap, each read with a halo.
+
+    Tile origins are multiples of `stride`, and all reads have one shape: the tile side is rounded up to the stride
+    and then evened out over the frame, so that the last tile of a row is not a sliver.
+
+    Args:
+        height, width: frame in pixels.
+        tile: largest wanted core side in pixels.
+        halo: pixels read beyond the core on each side; a multiple of `stride`.
+
+    Raises:
+        ValueError: halo not a multiple of the stride, or a tile below 1.
+    """
+    if tile < 1 or halo % stride:
+        raise ValueError(f"tile {tile} must be positive and halo {halo} a multiple of the stride {stride}")
+    side_rows, side_cols = _even_side(height, tile, stride), _even_side(width, tile, stride)
+    tiles = []
+    for row in range(0, height, side_rows):
+        for col in range(0, width, side_cols):
+            core = Window(row, col, min(side_rows, height - row), min(side_cols, width - col))
+            read = Window(row - halo, col - halo, side_rows + 2 * halo, side_cols + 2 * halo)
+            tiles.append(Tile(len(tiles), core, read))
+    return tiles
+
+
+def _even_side(size: int, tile: int, stride: int) -> int:
+    parts = math.ceil(size / (math.ceil(tile / stride) * stride))
+    return math.ceil(size / parts / stride) * stride
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of overlapping windows of a network with a global view.
+
+    Attributes:
+        index: number of the strip.
+        row: first row of its windows.
+        height: rows of the frame that are final once this strip and the one above are blended.
+        columns: first columns of its windows.
+    """
+
+    index: int
+    row: int
+    height: int
+    columns: Sequence[int]
+
+
+def plan_strips(height: int, width: int, tile: int, overlap: int) -> list[Strip]:
+    """Rows of windows of side `tile` that overlap by `overlap` pixels; the last ones may reach outside the frame."""
+    step = tile - overlap
+    columns = list(range(0, max(width - overlap, 1), step))
+    rows = list(range(0, max(height - overlap, 1), step))
+    last = len(rows) - 1
+    return [Strip(i, row, height - row if i == last else step, columns) for i, row in enumerate(rows)]

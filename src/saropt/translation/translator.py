@@ -1,0 +1,348 @@
+"""`Translator`: a translator file, loaded and ready for arrays and whole scenes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import Card, Direction, SideCard
+from saropt.errors import InputError
+from saropt.radiometry import SAR_UNITS, Normaliser, check_units
+from saropt.scenes import Scene, SceneWriter, Window
+from saropt.translation.backends import Backend, open_backend
+from saropt.translation.bundled import find_translator
+from saropt.translation.engine import Progress, TileReader, run_blended, run_exact
+from saropt.translation.plan import halo_of, plan_strips, plan_tiles
+
+NOTICE = "A model's guess, not a measurement"
+_POLARISATIONS = {"VV", "VH", "HH", "HV"}
+_SAMPLE_PIXELS = 1 << 20
+_FREEZE_WINDOWS, _FREEZE_SIDE = 16, 256
+_OVERLAP = 4
+
+
+class Translator:
+    """A loaded translator file, one direction of it.
+
+    Use `Translator.load`. Attributes: `card`, `direction`, `path`, `exact` (whether any tiling gives the result of one
+    pass over the whole scene; False for networks that see the whole window, whose windows are blended).
+    """
+
+    def __init__(self, path: Path, card: Card, direction: Direction, backend: Backend, realism: float | None) -> None:
+        self.path = path
+        self.card = card
+        self.direction: Direction = direction
+        self.realism = card.realism if realism is None else realism
+        self._backend = backend
+        self._network = card.directions[direction]
+        self.exact = self._network.receptive_field is not None
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        direction: Direction | None = None,
+        backend: str = "auto",
+        precision: str = "fp32",
+        device: str = "auto",
+        realism: float | None = None,
+        threads: int | None = None,
+    ) -> Translator:
+        """Load a bundled translator by name, a file by path, or the translator of a run folder.
+
+        Args:
+            direction: needed for files that translate both ways.
+            backend: "onnx", "torch", or "auto" (by the file's form).
+            precision: "fp32", or "bf16" with torch.
+            device: "cpu", "cuda" or "auto".
+            realism: blend of the file's two ends, 0 (closest to the truth on average) to 1 (sharpest, partly
+                invented); the card's value when None.
+            threads: CPU threads of the network; all when None.
+
+        Raises:
+            InputError: no such translator, a file that cannot be used, or an option it does not support.
+            MissingExtraError: torch is needed and not installed.
+        """
+        path = find_translator(model)
+        if realism is not None and not 0.0 <= realism <= 1.0:
+            raise InputError(f"--realism {realism}", "must lie between 0 and 1")
+        card, direction, loaded = open_backend(path, direction, backend, precision, device, realism, threads)
+        if realism is not None and card.realism is None:
+            raise InputError(path, "holds one set of weights: it has no realism to choose")
+        return cls(path, card, direction, loaded, realism)
+
+    @property
+    def source(self) -> SideCard:
+        """The input side."""
+        return self.card.source(self.direction)
+
+    @property
+    def target(self) -> SideCard:
+        """The output side."""
+        return self.card.target(self.direction)
+
+    def translate(
+        self,
+        scene: str | Path,
+        out: str | Path,
+        *,
+        bands: Sequence[str | int] | None = None,
+        units: str | None = None,
+        tile: int | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
+
+        Args:
+            scene: the input raster, any size.
+            out: the output, .tif.
+            bands: input bands by name or 1-based number; by the card's names, or all, when None.
+            units: units of the input; those of the card when None.
+            tile: side of the windows in pixels; the card's when None.
+            resume: go on with an interrupted translation of the same scene with the same settings.
+            overwrite: replace an existing output.
+            progress: called with (done, total, what) after every tile.
+
+        Raises:
+            InputError: the scene or the output cannot be used; nothing is left under the output's name.
+        """
+        if tile is not None and tile < 1:
+            raise InputError(f"--tile {tile}", "must be positive")
+        report = progress or (lambda done, total, what: None)
+        with self._open(Path(scene), bands) as source:
+            units = units or self.source.units
+            reader = self._reader(source, units)
+            target = self.target
+            nodata = 0 if np.dtype(target.dtype).kind == "u" else math.nan
+            inverse = self._inverse()
+            with SceneWriter(
+                out,
+                width=source.width,
+                height=source.height,
+                band_names=target.bands,
+                dtype=target.dtype,
+                nodata=nodata,
+                georeference=source.georeference,
+                tags=self._tags(source),
+                overwrite=overwrite,
+                resume=resume,
+                resume_key=self._resume_key(source, units, tile),
+                photometric="rgb" if self.direction == "sar2opt" and len(target.bands) == 3 else None,
+            ) as writer:
+
+                def put(row: int, col: int, network: NDArray, valid: NDArray, key: int) -> None:
+                    if not valid.any():
+                        pixels = np.full((len(target.bands), *valid.shape), nodata, target.dtype)
+                    else:
+                        pixels = _store(inverse.inverse(network), target.dtype)
+                        if not valid.all():
+                            pixels[:, ~valid] = nodata
+                    writer.write(row, col, pixels, key)
+
+                self._run(reader, tile, put, report, writer.completed)
+                return writer.finish()
+
+    def translate_array(
+        self,
+        values: NDArray,
+        *,
+        units: str | None = None,
+        dtype: str | None = None,
+        valid: NDArray[np.bool_] | None = None,
+    ) -> NDArray:
+        """Translate an array in one piece.
+
+        Args:
+            values: (C, H, W) in `units`, bands in the card's order.
+            units: units of the values; those of the card when None.
+            dtype: the stored type that the values come from; the array's own when None.
+            valid: (H, W); everything is valid when None.
+
+        Returns:
+            (C', H, W) in the output side's units and type; 0 (integers) or NaN where invalid.
+
+        Raises:
+            InputError: wrong band count, no valid pixel, or values that contradict their units.
+        """
+        values = np.asarray(values)
+        if values.ndim != 3 or len(values) != len(self.source.bands):
+            raise InputError("array", f"must be ({len(self.source.bands)}, H, W), is {values.shape}")
+        keep = np.ones(values.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+        if values.dtype.kind in "fc":
+            keep = keep & np.isfinite(values).all(axis=0)
+        units = units or self.source.units
+        normaliser, fill = self._normaliser(values[:, keep], units, dtype or values.dtype.name, "array")
+        network = normaliser.forward(np.where(keep, values, 0))
+        network[:, ~keep] = fill[:, None]
+        output = self._whole(np.ascontiguousarray(network))
+        pixels = _store(self._inverse().inverse(output), self.target.dtype)
+        pixels[:, ~keep] = 0 if pixels.dtype.kind == "u" else math.nan
+        return pixels
+
+    def __call__(self, values: Any, *, units: str | None = None) -> Any:
+        """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank."""
+        is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
+        array = values.detach().cpu().numpy() if is_tensor else np.asarray(values)
+        if array.ndim == 4:
+            result = np.stack([self.translate_array(one, units=units) for one in array])
+        else:
+            result = self.translate_array(array, units=units)
+        if is_tensor:
+            import torch
+
+            return torch.from_numpy(result).to(values.device)
+        return result
+
+    def _open(self, path: Path, bands: Sequence[str | int] | None) -> Scene:
+        if bands is None:
+            with Scene.open(path) as scene:
+                names, count = scene.band_names, scene.count
+            wanted = self.source.bands
+            found = [_matching(name, names) for name in wanted]
+            if all(index is not None for index in found):
+                bands = [index + 1 for index in found if index is not None]
+            elif count == len(wanted):
+                _refuse_other_polarisation(path, names, wanted)
+            else:
+                raise InputError(
+                    path,
+                    f"has {count} bands ({', '.join(names)}), the translator takes {', '.join(wanted)}: use --bands",
+                )
+        scene = Scene.open(path, bands=bands)
+        if scene.count != len(self.source.bands):
+            scene.close()
+            raise InputError(path, f"{scene.count} bands were chosen, the translator takes {len(self.source.bands)}")
+        return scene
+
+    def _normaliser(
+        self, sample: NDArray, units: str, dtype: str, name: str | Path
+    ) -> tuple[Normaliser, NDArray[np.float32]]:
+        if sample.shape[1] == 0:
+            raise InputError(name, "holds no valid pixel (all nodata or NaN)")
+        try:
+            if self.direction == "sar2opt":
+                check_units(sample, units, dtype)
+            elif units in SAR_UNITS and units != "uint8":
+                raise ValueError(f"units {units} are of SAR; the translator takes {self.source.units} optical images")
+            normaliser = self.source.make_recipe().fit(sample, units, dtype)
+        except ValueError as error:
+            raise InputError(name, f"{error} (state the scene's units with --units)") from error
+        network = normaliser.forward(sample[:, : 1 << 18, None])
+        return normaliser, np.median(network, axis=(1, 2)).astype(np.float32)
+
+    def _reader(self, scene: Scene, units: str) -> TileReader:
+        normaliser, fill = self._normaliser(scene.sample(_SAMPLE_PIXELS), units, scene.dtype, scene.path)
+        reader = TileReader(scene, normaliser, fill)
+        if self._backend.needs_samples:
+            self._backend.freeze(self._samples(scene, reader))
+        return reader
+
+    def _samples(self, scene: Scene, reader: TileReader) -> NDArray[np.float32]:
+        """Windows spread evenly over the scene; they depend on the scene alone, never on the tiling."""
+        stride = self._network.stride
+        side = max(stride, min(_FREEZE_SIDE, scene.height, scene.width) // stride * stride)
+        across = max(1, min(math.isqrt(_FREEZE_WINDOWS), scene.width // side))
+        down = max(1, min(_FREEZE_WINDOWS // across, scene.height // side))
+        windows = []
+        for i in range(down):
+            for j in range(across):
+                row, col = (
+                    (scene.height - side) * (2 * i + 1) // (2 * down),
+                    (scene.width - side) * (2 * j + 1) // (2 * across),
+                )
+                network, valid = reader(Window(row, col, side, side))
+                if valid.mean() > 0.5 or (down == across == 1):
+                    windows.append(network)
+        if not windows:
+            raise InputError(scene.path, "is mostly nodata: no window to take the network's statistics from")
+        return np.stack(windows)
+
+    def _run(self, reader: TileReader, tile: int | None, put: Any, progress: Progress, completed: set[int]) -> None:
+        scene, network = reader.scene, self._network
+        if network.receptive_field is not None:
+            halo = halo_of(network.receptive_field, network.stride)
+            tiles = plan_tiles(scene.height, scene.width, tile or network.tile, halo, network.stride)
+            todo = [one for one in tiles if one.index not in completed]
+            run_exact(todo, reader, self._backend, put, progress, len(tiles) - len(todo))
+            return
+        side = math.ceil((tile or network.tile) / network.stride) * network.stride
+        overlap = side // _OVERLAP
+        strips = plan_strips(scene.height, scene.width, side, overlap)
+        run_blended(strips, side, overlap, reader, self._backend, put, progress, completed)
+
+    def _whole(self, network: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One pass over an image, mirrored as the tile engine mirrors a scene; global networks are windowed."""
+        from saropt.translation.whole import translate_whole
+
+        return translate_whole(network, self._network, self._backend)
+
+    def _inverse(self) -> Normaliser:
+        target = self.target
+        return Normaliser(target.make_recipe(), target.units, target.statistics)
+
+    def _tags(self, scene: Scene) -> dict[str, str]:
+        tags = {key: value for key, value in scene.tags.items() if key != "AREA_OR_POINT"}
+        if scene.acquired is not None:
+            tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
+        tags |= {
+            "SAROPT_NOTICE": NOTICE,
+            "SAROPT_VERSION": version("saropt"),
+            "SAROPT_TRANSLATOR": self.card.name,
+            "SAROPT_TRANSLATOR_SHA256": self._file_hash(),
+            "SAROPT_DIRECTION": self.direction,
+            "SAROPT_SOURCE": scene.path.name,
+        }
+        if self.realism is not None:
+            tags["SAROPT_REALISM"] = f"{self.realism:g}"
+        if self.card.training.attribution:
+            tags["SAROPT_ATTRIBUTION"] = self.card.training.attribution
+        return tags
+
+    def _file_hash(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def _resume_key(self, scene: Scene, units: str, tile: int | None) -> str:
+        state = scene.path.stat()
+        parts = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
+        parts += [self._file_hash(), self.direction, self.realism, type(self._backend).__name__]
+        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def _matching(wanted: str, names: Sequence[str]) -> int | None:
+    """Index of the one band whose name is `wanted` or holds it as a word."""
+    exact = [i for i, name in enumerate(names) if name.lower() == wanted.lower()]
+    worded = [i for i, name in enumerate(names) if wanted.lower() in name.lower().replace("_", " ").split()]
+    for candidates in (exact, worded):
+        if len(candidates) == 1:
+            return candidates[0]
+    return None
+
+
+def _refuse_other_polarisation(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
+    for name, expected in zip(names, wanted, strict=True):
+        found = {word.upper() for word in name.replace("_", " ").split()} & _POLARISATIONS
+        if found and expected.upper() in _POLARISATIONS and expected.upper() not in found:
+            raise InputError(
+                path,
+                f"holds {'/'.join(sorted(found))}, the translator takes {expected}: --bands 1 takes it all the same",
+            )
+
+
+def _store(values: NDArray[np.float32], dtype: str) -> NDArray:
+    """Values in their stored type; unsigned integers keep 0 for nodata."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return values.astype(kind)
+    limits = np.iinfo(kind)
+    lowest = 1 if kind.kind == "u" else limits.min
+    return np.clip(np.rint(values), lowest, limits.max).astype(kind)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluation_roots import make_root
+
+from saropt.data import DataRoot
+from saropt.errors import InputError
+from saropt.evaluation import stream_tiles, tile_windows, unit_range
+from saropt.evaluation.tiles import read_pair
+from saropt.scenes import write_scene
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((512, 512), [(0, 0, 256, 256), (0, 256, 256, 256), (256, 0, 256, 256), (256, 256, 256, 256)]),
+        ((600, 300), [(0, 0, 256, 256), (256, 0, 256, 256)]),
+        ((224, 224), [(0, 0, 224, 224)]),
+        ((100, 520), [(0, 0, 100, 256), (0, 256, 100, 256)]),
+        ((1, 1), [(0, 0, 1, 1)]),
+    ],
+)
+def test_tile_windows(shape: tuple[int, int], expected: list[tuple[int, int, int, int]]) -> None:
+    assert [(w.row, w.col, w.height, w.width) for w in tile_windows(*shape)] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "units", "dtype", "expected"),
+    [
+        (51.0, "amplitude", "uint8", 0.2),
+        (255.0, "uint8", "uint8", 1.0),
+        (51.0, "uint8", "float32", 0.2),
+        (-12.5, "sigma0_db", "float32", 0.5),
+        (-80.0, "gamma0_db", "float32", 0.0),
+        (1.0, "sigma0", "float32", 30 / 35),
+        (1.0, "complex", "complex64", 30 / 35),
+        (2500.0, "reflectance x 10000", "uint16", 0.25),
+        (12000.0, "digital numbers x10000 (TOA or surface reflectance not stated)", "uint16", 1.0),
+        (0.3, "reflectance", "float32", 0.3),
+    ],
+)
+def test_unit_range(value: float, units: str, dtype: str, expected: float) -> None:
+    assert unit_range(np.array([value]), units, dtype) == pytest.approx([expected], abs=1e-6)
+
+
+def test_units_without_a_range_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"no fixed range .* 'amplitude' of type uint16"):
+        unit_range(np.zeros(3), "amplitude", "uint16")
+
+
+def test_stream_tiles_is_the_raster_cut(tmp_path) -> None:
+    root = DataRoot.open(make_root(tmp_path, {"a": "test", "b": "test"}, (70, 64)))
+    tiles = list(stream_tiles(root, root.names("test"), 32))
+    assert [t.name for t in tiles] == ["a"] * 4 + ["b"] * 4
+    whole = read_pair(root, "b")
+    assert whole.sar.values.shape == (1, 70, 64)
+    assert (tiles[7].optical.values == whole.optical.values[:, 32:64, 32:64]).all()
+    assert (tiles[7].sar.values == whole.sar.values[:, 32:64, 32:64]).all()
+    assert tiles[7].sides("opt2sar") == (tiles[7].optical, tiles[7].sar)
+
+
+def test_rasters_that_do_not_fit_are_refused(tmp_path) -> None:
+    path = make_root(tmp_path, {"a": "test"}, (40, 40))
+    root = DataRoot.open(path)
+    write_scene(path / "sar" / "a.tif", np.zeros((1, 40, 41), np.uint8), overwrite=True)
+    with pytest.raises(InputError, match=r"a\.tif: SAR and optical are not on one grid: 41x40 and 40x40"):
+        read_pair(root, "a")
+    write_scene(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
+    with pytest.raises(InputError, match="has 2 bands, the data root says VH"):
+        read_pair(root, "a")
