@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -113,13 +114,15 @@ def parse_card(text: str) -> Card:
         ValueError: not JSON, another format version, or a field that does not fit; one line.
     """
     try:
-        card = Card.model_validate_json(text)
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"card: is no JSON ({error.msg})") from error
+    version = values.get("format_version", FORMAT_VERSION) if isinstance(values, dict) else FORMAT_VERSION
+    if version != FORMAT_VERSION:
+        raise ValueError(f"has format version {version}; this saropt reads version {FORMAT_VERSION}: upgrade saropt")
+    try:
+        return Card.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "card"
         raise ValueError(f"card: {place}: {first['msg']}") from error
-    if card.format_version != FORMAT_VERSION:
-        raise ValueError(
-            f"has format version {card.format_version}; this saropt reads version {FORMAT_VERSION}: upgrade saropt"
-        )
-    return card

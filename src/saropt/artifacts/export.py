@@ -66,7 +66,7 @@ def _to_onnx(module: nn.Module, channels: int, stride: int) -> ModelProto:
         torch.onnx.export(
             module,
             (torch.zeros(1, channels, side, side),),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_axes={INPUT: axes, OUTPUT: axes},

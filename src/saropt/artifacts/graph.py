@@ -67,7 +67,7 @@ def add_realism_end(model: ModelProto, realism: ModelProto) -> None:
         value = numpy_helper.to_array(tensor)
         if tensor.name not in ends or ends[tensor.name].shape != value.shape:
             raise ValueError(f"the two ends differ in their graph at {tensor.name}")
-        if value.dtype == np.float32 and value.size > 1:
+        if value.dtype == np.float32:
             difference = (ends[tensor.name] - value).astype(np.float16)
             deltas.append(numpy_helper.from_array(difference, _DELTA + tensor.name))
     model.graph.initializer.extend(deltas)

@@ -65,10 +65,12 @@ def check_translator_path(path: Path) -> None:
     if path.is_dir():
         raise InputError(path, "is a directory, not a translator file")
     with path.open("rb") as stream:
-        start = stream.read(4)
+        start = stream.read(9)
     if not start:
         raise InputError(path, "is empty")
-    if path.suffix in (".pt", ".pth", ".pkl", ".ckpt", ".bin") or start.startswith(_PICKLE_STARTS):
+    is_safetensors = start[8:] == b"{"  # after eight bytes of header length, whose first may well be 0x80
+    pickled = start.startswith(_PICKLE_STARTS) and not is_safetensors
+    if pickled or path.suffix in (".pt", ".pth", ".pkl", ".ckpt", ".bin"):
         raise InputError(path, "is a pickle or torch checkpoint, which can run code: only .onnx and .safetensors load")
 
 

@@ -29,7 +29,7 @@ def relativistic_loss(winner: Sequence[Tensor], loser: Sequence[Tensor]) -> Tens
     For paired data each patch logit of the generated image is compared with the logit of its own truth. The
     discriminator is trained with winner = real, the generator with winner = fake.
     """
-    terms = [functional.softplus(-(w - l)).mean() for w, l in zip(winner, loser, strict=True)]
+    terms = [functional.softplus(lost - won).mean() for won, lost in zip(winner, loser, strict=True)]
     return torch.stack(terms).mean()
 
 

@@ -54,6 +54,7 @@ class Compact(Regression):
 
     config_type = CompactConfig
     config: CompactConfig
+    adversarial_steps: Tensor
 
     def __init__(self, config: CompactConfig, sar_bands: int, optical_bands: int) -> None:
         super().__init__(config, sar_bands, optical_bands)
@@ -63,12 +64,12 @@ class Compact(Regression):
         self.register_buffer("adversarial_steps", torch.zeros((), dtype=torch.long))
 
     def optimizers(self) -> dict[str, Optimizer]:
-        settings = {"lr": self.config.adversarial_learning_rate, "betas": (0.0, 0.99)}
-        return {
-            **super().optimizers(),
-            "adversarial": Adam(self.generator.parameters(), **settings),
-            "discriminator": Adam(self.discriminator.parameters(), **settings),
+        networks = {"adversarial": self.generator, "discriminator": self.discriminator}
+        adversarial: dict[str, Optimizer] = {
+            name: Adam(network.parameters(), lr=self.config.adversarial_learning_rate, betas=(0.0, 0.99))
+            for name, network in networks.items()
         }
+        return super().optimizers() | adversarial
 
     def milestones(self) -> Mapping[str, float]:
         start = self.config.adversarial_start

@@ -59,10 +59,10 @@ class Pix2Pix(Method):
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config
-        settings = {"lr": config.learning_rate, "betas": (config.beta1, 0.999)}
+        networks = {"discriminator": self.discriminator, "generator": self.generator}
         return {
-            "discriminator": Adam(self.discriminator.parameters(), **settings),
-            "generator": Adam(self.generator.parameters(), **settings),
+            name: Adam(network.parameters(), lr=config.learning_rate, betas=(config.beta1, 0.999))
+            for name, network in networks.items()
         }
 
     def learning_rate_factor(self, optimizer: str, progress: float) -> float:

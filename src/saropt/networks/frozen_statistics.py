@@ -14,6 +14,9 @@ from torch import Tensor, nn
 class FrozenInstanceNorm(nn.Module):
     """y = x * scale + shift per channel; `scale` and `shift` hold the frozen statistics and affine weights."""
 
+    gain: Tensor
+    offset: Tensor
+
     def __init__(self, source: nn.InstanceNorm2d) -> None:
         super().__init__()
         channels = source.num_features

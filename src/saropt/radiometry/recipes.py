@@ -139,6 +139,10 @@ class DbClip(Recipe):
     kind: ClassVar[str] = "db_clip"
     accepts: ClassVar[tuple[str, ...]] = ("sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude", "complex", "uint8")
 
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} dB must be below high {self.high} dB")
+
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
         if units == "uint8":
             return _to_network(np.asarray(values, np.float32), 0.0, 255.0)

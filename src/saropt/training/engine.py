@@ -7,10 +7,12 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from saropt.data import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.errors import InputError
@@ -104,7 +106,8 @@ class Trainer:
         for name, module in list(self.plain.named_children()):
             if any(True for _ in module.parameters()):
                 setattr(self.plain, name, self.fabric.setup_module(module))
-        self.optimizers = {name: self.fabric.setup_optimizers(optimizer) for name, optimizer in self.optimizers.items()}
+        for name, optimizer in self.optimizers.items():
+            self.optimizers[name] = cast("Optimizer", self.fabric.setup_optimizers(optimizer))
 
     def _generators(self) -> dict[str, nn.Module]:
         return {direction: getattr(g, "module", g) for direction, g in self.plain.generators().items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saropt.artifacts import Card, DirectionCard, TrainingCard, save_weights
 from saropt.artifacts.export import export_graph
@@ -19,7 +19,7 @@ def write_translators(trainer: Trainer) -> list[Path]:
     network, arguments = trainer.plain.network_choice()
     directions = {}
     for direction, generator in trainer.plain.generators().items():
-        module = getattr(generator, "module", generator)
+        module: Any = getattr(generator, "module", generator)
         directions[direction] = DirectionCard(
             network=network,
             arguments=arguments,

@@ -114,7 +114,7 @@ def run_blended(
             total[:, :, place] += piece * ramp
             weight[:, place] += ramp
             previous = piece
-        return total / np.maximum(weight, 1e-6), seen
+        return (total / np.maximum(weight, np.float32(1e-6))).astype(np.float32), seen
 
     with _Behind(put) as behind:
         for number, strip in enumerate(strips):
@@ -129,7 +129,7 @@ def run_blended(
                 old = above[1][:, strip.row - above[0] :]
                 if old.shape[0] == image.shape[0]:
                     seam.add(np.abs(old[:, :overlap] - image[:, :overlap]))
-                    down = ramp[:overlap, :1] if overlap == 0 else _fade(overlap)[:, None]
+                    down = _fade(overlap)[:, None]
                     blended[:, :overlap] = down * image[:, :overlap] + (1.0 - down) * old[:, :overlap]
             behind(strip.row, 0, blended[:, : strip.height, :width], valid[: strip.height, :width], strip.index)
             above = (strip.row, image)

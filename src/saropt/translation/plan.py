@@ -46,7 +46,7 @@ def plan_tiles(height: int, width: int, tile: int, halo: int, stride: int) -> li
     if tile < 1 or halo % stride:
         raise ValueError(f"tile {tile} must be positive and halo {halo} a multiple of the stride {stride}")
     side_rows, side_cols = _even_side(height, tile, stride), _even_side(width, tile, stride)
-    tiles = []
+    tiles: list[Tile] = []
     for row in range(0, height, side_rows):
         for col in range(0, width, side_cols):
             core = Window(row, col, min(side_rows, height - row), min(side_cols, width - col))

@@ -32,7 +32,8 @@ class Translator:
     """A loaded translator file, one direction of it.
 
     Use `Translator.load`. Attributes: `card`, `direction`, `path`, `exact` (whether any tiling gives the result of one
-    pass over the whole scene; False for networks that see the whole window, whose windows are blended).
+    pass over the whole scene; False for networks that see the whole window, whose windows are blended), `seam` (after
+    a blended translation: mean absolute difference of neighbouring windows where they overlap, in [-1, 1] units).
     """
 
     def __init__(self, path: Path, card: Card, direction: Direction, backend: Backend, realism: float | None) -> None:
@@ -43,6 +44,7 @@ class Translator:
         self._backend = backend
         self._network = card.directions[direction]
         self.exact = self._network.receptive_field is not None
+        self.seam: float | None = None
 
     @classmethod
     def load(
@@ -278,7 +280,7 @@ class Translator:
         side = math.ceil((tile or network.tile) / network.stride) * network.stride
         overlap = side // _OVERLAP
         strips = plan_strips(scene.height, scene.width, side, overlap)
-        run_blended(strips, side, overlap, reader, self._backend, put, progress, completed)
+        self.seam = run_blended(strips, side, overlap, reader, self._backend, put, progress, completed)
 
     def _whole(self, network: NDArray[np.float32]) -> NDArray[np.float32]:
         """One pass over an image, mirrored as the tile engine mirrors a scene; global networks are windowed."""
@@ -313,7 +315,7 @@ class Translator:
 
     def _resume_key(self, scene: Scene, units: str, tile: int | None) -> str:
         state = scene.path.stat()
-        parts = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
+        parts: list[object] = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
         parts += [self._file_hash(), self.direction, self.realism, type(self._backend).__name__]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 

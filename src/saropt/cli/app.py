@@ -1,0 +1,84 @@
+"""The `saropt` command: its verbs, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from saropt import __version__
+from saropt.cli.data import data
+from saropt.cli.demo import demo
+from saropt.cli.evaluate import evaluate
+from saropt.cli.methods import methods
+from saropt.cli.models import models
+from saropt.cli.train import train
+from saropt.cli.translate import translate
+from saropt.errors import SaroptError
+
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
+RESUMABLE = ("translate", "train")
+UsageError = typer.BadParameter.__base__ or typer.BadParameter
+
+app = typer.Typer(
+    name="saropt",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (demo, models, methods, translate, train, evaluate):
+    app.command()(verb)
+app.add_typer(data, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"saropt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def saropt(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")] = False,
+) -> None:
+    """Translate between SAR and optical remote-sensing images."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 is success, 2 bad input or usage (one line on stderr), 130 an interrupt, 1 a reader of stdout that went away.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(given, prog_name="saropt", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except SaroptError as error:
+        return _refuse(str(error))
+    except UsageError as error:
+        return _refuse(_usage(error))
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    if code == INTERRUPTED:
+        hint = "; the same command with --resume goes on from there" if given[0] in RESUMABLE else ""
+        print(f"saropt: interrupted{hint}", file=sys.stderr)
+    return code
+
+
+def _refuse(message: str) -> int:
+    print(f"saropt: error: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _usage(error: Exception) -> str:
+    message: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    return f"{message} (see {context.command_path} --help)" if context is not None else message

@@ -1,0 +1,80 @@
+"""`saropt data`: inspect, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from saropt.cli.inspection import Facts
+
+data = typer.Typer(help="Look at data, or make some.", rich_markup_mode=None)
+
+
+@data.command("inspect")
+def inspect_data(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A data root or a raster.")],
+) -> None:
+    """Show what a data root or a raster holds."""
+    from saropt.cli.inspection import inspect_raster, inspect_root
+    from saropt.cli.progress import progress_bar
+    from saropt.cli.tables import print_facts
+
+    with progress_bar("inspect") as report:
+        if not path.is_dir():
+            description, sides = {"file": str(path)}, [inspect_raster(path, report)]
+        else:
+            description, sides = inspect_root(path, report)
+    print_facts(description)
+    for side in sides:
+        _print_side(side)
+
+
+def _print_side(side: Facts) -> None:
+    from saropt.cli.tables import print_facts, print_table
+
+    print_facts(side.facts)
+    rows = [[name, *(f"{value:.5g}" for value in values)] for name, values in side.quantiles.items()]
+    print_table(["band", *side.levels], rows)
+
+
+@data.command("simulate")
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to make.")],
+    scenes: Annotated[
+        str, typer.Option(metavar="N[,N,N]", help="Scenes for train, val and test; one number is train's alone.")
+    ] = "4,1,1",
+    size: Annotated[int, typer.Option(metavar="PIXELS", help="Side of every scene.")] = 512,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other scenes.")] = 0,
+    units: Annotated[str, typer.Option(metavar="amplitude|sigma0|sigma0_db", help="SAR units.")] = "amplitude",
+    bands: Annotated[str, typer.Option(metavar="BAND[,BAND]", help="Polarisations: VV, VH.")] = "VV,VH",
+) -> None:
+    """Simulate a paired, labelled data root."""
+    from saropt.cli.progress import progress_bar
+    from saropt.data.simulated import write_simulated_root
+
+    with progress_bar("simulate") as report:
+        path = write_simulated_root(
+            out,
+            scenes=_counts(scenes),
+            size=size,
+            seed=seed,
+            units=units,
+            bands=tuple(bands.split(",")),
+            progress=None if report is None else lambda done, total: report(done, total, "scenes"),
+        )
+    typer.echo(f"wrote {path}")
+
+
+def _counts(text: str) -> tuple[int, int, int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if len(counts) == 1:
+        counts += [1, 1]
+    if len(counts) != 3:
+        raise typer.BadParameter(f"{text!r} is not N or N,N,N", param_hint="--scenes")
+    return counts[0], counts[1], counts[2]

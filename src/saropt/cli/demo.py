@@ -1,0 +1,32 @@
+"""`saropt demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into.")] = Path("saropt-demo"),
+    show: Annotated[bool, typer.Option("--open", help="Open the preview when done.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo in DIR.")] = False,
+) -> None:
+    """Translate a simulated scene and score it."""
+    from saropt.cli.progress import progress_bar
+    from saropt.cli.tables import print_facts
+    from saropt.evaluation.demo import FILES, run_demo
+
+    with progress_bar("demo") as report:
+        scores = run_demo(out, overwrite=overwrite, progress=report)
+    model = scores["models"][0]
+    figures = model["directions"]["sar2opt"]
+    typer.echo(f"{model['model']} on {scores['data']['name']}: {scores['notes'][0]}")
+    print_facts({str(out / name): meaning for name, meaning in FILES.items()})
+    typer.echo(
+        f"PSNR {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f}, MAE {figures['mae']:.3f} "
+        f"over {scores['n']} tiles of {scores['tile']}x{scores['tile']} pixels"
+    )
+    if show:
+        typer.launch(str(out / "preview.png"))

@@ -1,0 +1,17 @@
+"""Verbs that need more than the plain install say so before they do anything."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from saropt.errors import MissingExtraError
+
+
+def require(verb: str, extra: str, *modules: str) -> None:
+    """Check that the modules of an extra are installed, without importing them.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    if any(find_spec(module) is None for module in modules):
+        raise MissingExtraError(f"saropt {verb}", extra)

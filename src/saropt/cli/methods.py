@@ -1,0 +1,32 @@
+"""`saropt methods`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A method.")] = None,
+) -> None:
+    """List training methods, or show the defaults of one."""
+    from saropt.cli.extras import require
+    from saropt.errors import InputError
+
+    require("methods", "train", "torch")
+
+    import yaml
+
+    from saropt.cli.tables import print_table
+    from saropt.methods import get_method, list_methods
+
+    if name is None:
+        print_table(["name", "paper"], [[known, get_method(known).paper] for known in list_methods()])
+        return
+    try:
+        method = get_method(name)
+    except ValueError as error:
+        raise InputError(name, str(error)) from error
+    typer.echo(f"# {method.name}: {method.paper}")
+    typer.echo(yaml.safe_dump({"arguments": method.config_type().model_dump(mode="json")}, sort_keys=False), nl=False)

@@ -1,0 +1,97 @@
+"""`saropt models`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from saropt.artifacts import Card
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A translator's name or file.")] = None,
+) -> None:
+    """List translators, or show the card of one."""
+    from saropt.translation import find_translator, list_translators
+
+    if name is None:
+        _print_list(list_translators(Path.cwd()))
+        return
+    path = find_translator(name)
+    _print_card(path, _card(path))
+
+
+def _card(path: Path) -> Card:
+    from saropt.artifacts import load_weights, read_card
+
+    return load_weights(path)[0] if path.suffix == ".safetensors" else read_card(path)
+
+
+def _print_list(found: dict[str, Path]) -> None:
+    from saropt.cli.tables import print_table
+    from saropt.errors import InputError
+
+    rows = []
+    for name, path in found.items():
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        try:
+            card = _card(path)
+        except InputError as error:
+            rows.append([name, "", "", "", "", size, f"cannot be used: {error.reason}"])
+            continue
+        for direction in card.directions:
+            source, target = card.source(direction), card.target(direction)
+            rows.append(
+                [
+                    name,
+                    direction,
+                    f"{', '.join(source.bands)} ({source.units})",
+                    f"{', '.join(target.bands)} ({target.units})",
+                    f"{card.gsd_m:g} m",
+                    size,
+                    card.training.data,
+                ]
+            )
+    print_table(["name", "direction", "input", "output", "pixel", "file", "trained on"], rows)
+
+
+def _print_card(path: Path, card: Card) -> None:
+    from saropt.cli.tables import print_facts
+
+    training = card.training
+    facts = {
+        "name": card.name,
+        "file": f"{path} ({path.stat().st_size / 1e6:.1f} MB, format {card.format_version})",
+        "method": card.method,
+    }
+    for direction, described in card.directions.items():
+        source, target = card.source(direction), card.target(direction)
+        field = described.receptive_field
+        facts[direction] = (
+            f"{', '.join(source.bands)} ({source.units}, {source.dtype}) to "
+            f"{', '.join(target.bands)} ({target.units}, {target.dtype})"
+        )
+        facts[f"{direction} network"] = (
+            f"{described.network}, stride {described.stride}, "
+            + (f"receptive field {field} px (tile-exact)" if field else "sees the whole tile")
+            + (f", instance statistics of the {described.statistics}" if described.statistics != "none" else "")
+        )
+    facts |= {
+        "SAR recipe": _assignments(card.sar.recipe),
+        "optical recipe": _assignments(card.optical.recipe),
+        "pixel size": f"{card.gsd_m:g} m",
+        "realism": "" if card.realism is None else f"{card.realism:g} by default; --realism takes 0 to 1",
+        "trained on": f"{training.data}, split {training.split}, {training.steps} steps, seed {training.seed}",
+        "data licence": training.licence,
+        "attribution": training.attribution,
+        "licence": card.licence,
+    }
+    facts |= {f"quality, {split}": _assignments(figures) for split, figures in card.quality.items()}
+    print_facts({**facts, "notes": card.notes})
+
+
+def _assignments(values: dict) -> str:
+    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())

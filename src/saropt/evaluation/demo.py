@@ -1,0 +1,170 @@
+"""The demonstration: a simulated scene, a bundled translator, the truth beside its guess."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from rasterio.crs import CRS
+
+import saropt
+from saropt.errors import InputError
+from saropt.evaluation.accumulate import ImageQuality
+from saropt.evaluation.baselines import ImageMeanOracle
+from saropt.evaluation.metrics import grey
+from saropt.evaluation.tiles import TILE, tile_windows
+from saropt.scenes import Georeference, Scene, write_scene
+from saropt.simulate import OPTICAL_BANDS, amplitude_q99, simulate_scene
+from saropt.translation import NOTICE, Translator
+
+MODEL = "s1-losangeles"
+SIZE, SEED, GSD_M, LOOKS = 1024, 5, 10.0, 8.0
+PLACE = Georeference(crs=CRS.from_epsg(32611), transform=Affine(GSD_M, 0.0, 380_000.0, 0.0, -GSD_M, 3_780_000.0))
+FILES: Mapping[str, str] = {
+    "preview.png": "SAR, translation and truth side by side",
+    "sar.tif": "the simulated SAR scene (VH amplitude, 8 bits)",
+    "optical.tif": "the translation",
+    "reference.tif": "the simulated optical scene, which the translator never saw",
+    "report.json": "scores and versions",
+}
+SCORES = ("psnr", "ssim", "mae", "psnr_shift", "psnr_colour_free", "collapse_ratio")
+Progress = Callable[[int, int, str], None]
+_NOTES = (
+    "the scene is simulated: it shows that everything works, not how well",
+    "The translator was trained on real pairs; colours of the simulated reference are the simulator's own.",
+    "sar_as_grey is the SAR image itself shown as grey; image_mean_oracle is each tile's own true mean colour.",
+)
+_GAP, _CAPTION, _FONT = 16, 56, 30
+
+
+def run_demo(
+    out: str | Path, *, model: str | Path = MODEL, overwrite: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Simulate a scene of 1024x1024 pixels, translate it, and write `FILES` into a folder.
+
+    Everything is made in a hidden folder beside `out` and moved into place when it is whole.
+
+    Args:
+        out: a new or empty folder, or with `overwrite` one whose files of these names are replaced.
+        model: a SAR-to-optical translator of one VH amplitude band.
+        progress: called with (done, total, what).
+
+    Returns:
+        What report.json holds.
+
+    Raises:
+        InputError: the folder cannot be used, or the translator cannot.
+    """
+    out = Path(out).absolute()
+    _check(out, overwrite)
+    translator = Translator.load(model, direction="sar2opt")
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        part.mkdir()
+        report = _fill(part, translator, progress or (lambda done, total, what: None))
+        if out.is_dir():
+            for name in FILES:
+                os.replace(part / name, out / name)
+        else:
+            part.rename(out)
+    except OSError as error:
+        raise InputError(out, f"cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return report
+
+
+def _check(out: Path, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(out, "is a file; the demo writes into a folder")
+    if not out.parent.is_dir():
+        raise InputError(out, f"the folder {out.parent} does not exist")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise InputError(out, "is not empty; use --overwrite to replace an earlier demo in it")
+
+
+def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str, Any]:
+    progress(0, 4, "simulating")
+    scene = simulate_scene(SIZE, SEED, gsd_m=GSD_M, looks=LOOKS)
+    sar = amplitude_q99(scene.sigma0)[None]
+    truth = np.rint(scene.optical * 255).astype(np.uint8)
+    tags = {"SIMULATED": "saropt", "SIMULATION_SEED": str(SEED)}
+    write_scene(folder / "sar.tif", sar, band_names=("VH",), georeference=PLACE, tags=tags)
+    write_scene(
+        folder / "reference.tif", truth, band_names=OPTICAL_BANDS, georeference=PLACE, tags=tags, photometric="rgb"
+    )
+    progress(1, 4, "translating")
+    path = translator.translate(folder / "sar.tif", folder / "optical.tif", units="amplitude")
+    with Scene.open(path) as written:
+        optical = written.read_stored()[0]
+    progress(2, 4, "measuring")
+    report = _report(translator, sar, optical, truth)
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    progress(3, 4, "drawing")
+    name = translator.card.name
+    _draw({"SAR, simulated (VH)": sar, f"translated by {name}": optical, "simulated truth": truth}).save(
+        folder / "preview.png"
+    )
+    progress(4, 4, "done")
+    return report
+
+
+def _report(translator: Translator, sar: NDArray, optical: NDArray, truth: NDArray) -> dict[str, Any]:
+    oracle = ImageMeanOracle()
+    qualities = {name: ImageQuality(OPTICAL_BANDS) for name in ("model", "sar_as_grey", oracle.name)}
+    windows = tile_windows(SIZE, SIZE)
+    for window in windows:
+        area = np.s_[:, window.row : window.row + window.height, window.col : window.col + window.width]
+        source, output, target = (image[area] / 255.0 for image in (sar, optical, truth))
+        qualities["model"].add(output, source, target)
+        qualities["sar_as_grey"].add(grey(source, len(target)), source, target)
+        qualities[oracle.name].add(oracle.predict(source, target), source, target)
+    scores = {name: {key: quality.summary()[key] for key in SCORES} for name, quality in qualities.items()}
+    model = scores.pop("model")
+    return {
+        "saropt": saropt.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "rasterio", "onnxruntime")},
+        },
+        "data": {
+            "name": f"simulated scene, seed {SEED}",
+            "gsd_m": GSD_M,
+            "sar": {"bands": ["VH"], "units": "amplitude"},
+            "optical": {"bands": list(OPTICAL_BANDS), "units": "uint8"},
+            "licence": "simulated by saropt; no rights reserved",
+        },
+        "split": "demo",
+        "tile": TILE,
+        "n": len(windows),
+        "notes": list(_NOTES),
+        "models": [{"model": translator.card.name, "directions": {"sar2opt": model}}],
+        "baselines": {"sar2opt": scores},
+    }
+
+
+def _draw(pictures: Mapping[str, NDArray]) -> Image.Image:
+    """Pictures (C, H, W) of 8 bits in a row, captions above, the standing notice below the second, the guess."""
+    width = len(pictures) * (SIZE + _GAP) + _GAP
+    sheet = Image.new("RGB", (width, SIZE + 2 * _CAPTION), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
+    for number, (caption, picture) in enumerate(pictures.items()):
+        left = _GAP + number * (SIZE + _GAP)
+        bands = np.repeat(picture, 3, axis=0) if len(picture) == 1 else picture
+        sheet.paste(Image.fromarray(np.ascontiguousarray(bands.transpose(1, 2, 0))), (left, _CAPTION))
+        pen.text((left, _CAPTION // 2), caption, "black", font, anchor="lm")
+    pen.text((SIZE + 2 * _GAP, SIZE + _CAPTION * 3 // 2), NOTICE, "black", font, anchor="lm")
+    return sheet

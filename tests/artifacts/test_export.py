@@ -1,0 +1,90 @@
+"""Export parity: every registered network gives in onnxruntime what it gives in torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from saropt.artifacts import load_graph, read_card
+from saropt.artifacts.export import export_graph
+from saropt.networks import build_network, freeze_statistics, has_instance_statistics, list_networks
+
+SMALL = {
+    "naf_unet": {"width": 8, "encoder": [1, 1], "decoder": [1, 1], "middle": 1, "unshuffle": 2},
+    "resnet": {"width": 8, "blocks": 2},
+    "unet_256": {"width": 8},
+}
+
+
+def small(name: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    network = build_network(name, 2, 3, **SMALL.get(name, {}))
+    for key, parameter in network.named_parameters():
+        if key.endswith(("beta", "gamma")):
+            torch.nn.init.constant_(parameter, 0.7)
+    return network.eval()
+
+
+def run(path, images: np.ndarray) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(load_graph(path)[1], options, providers=["CPUExecutionProvider"])
+    return session.run(["output"], {"input": images})[0]
+
+
+def images(count: int, height: int, width: int) -> torch.Tensor:
+    return torch.rand(count, 2, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize("name", list_networks())
+def test_parity(name, new_card, tmp_path):
+    network = small(name)
+    global_view = network.receptive_field is None
+    directions = {"sar2opt": {"network": name, "stride": network.stride, "receptive_field": network.receptive_field}}
+    calibration = images(3, 64, 64) if has_instance_statistics(network) else None
+    path = tmp_path / "t.onnx"
+    export_graph(path, new_card(directions=directions, realism=None), "sar2opt", [network], calibration)
+    for count, height, width in [(1, 256, 256)] if global_view else [(1, 64, 64), (2, 96, 160)]:
+        batch = images(count, height, width)
+        with torch.no_grad():
+            expected = network(batch).numpy()
+        output = run(path, batch.numpy())
+        assert output.shape == expected.shape
+        assert expected.std() > 1e-3
+        np.testing.assert_allclose(output, expected, atol=1e-4)
+
+
+def test_instance_statistics_are_frozen_from_the_calibration(new_card, tmp_path):
+    """Not from the tile that the graph happens to see."""
+    calibration, tile = images(4, 32, 32), 0.3 * images(1, 64, 64) + 0.5
+    directions = {"sar2opt": {"network": "resnet", "stride": 4, "statistics": "scene"}}
+    path = tmp_path / "t.onnx"
+    export_graph(path, new_card(directions=directions, realism=None), "sar2opt", [small("resnet")], calibration)
+    assert read_card(path).directions["sar2opt"].statistics == "training"
+    with torch.no_grad():
+        per_tile = small("resnet")(tile).numpy()
+        frozen = freeze_statistics(small("resnet"), calibration)(tile).numpy()
+    output = run(path, tile.numpy())
+    np.testing.assert_allclose(output, frozen, atol=1e-4)
+    assert np.abs(output - per_tile).mean() > 10 * np.abs(output - frozen).mean() + 1e-3
+
+
+def test_instance_statistics_need_a_calibration(new_card, tmp_path):
+    directions = {"sar2opt": {"network": "resnet", "stride": 4, "statistics": "scene"}}
+    with pytest.raises(ValueError, match="needs calibration inputs"):
+        export_graph(tmp_path / "t.onnx", new_card(directions=directions), "sar2opt", [small("resnet")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dropout_and_batch_statistics_are_off(new_card, tmp_path):
+    """The same input gives the same output, alone or in a batch."""
+    network = small("unet_256")
+    directions = {"sar2opt": {"network": "unet_256", "stride": 256}}
+    path = tmp_path / "t.onnx"
+    export_graph(path, new_card(directions=directions, realism=None), "sar2opt", [network])
+    batch = images(2, 256, 256).numpy()
+    together = run(path, batch)
+    np.testing.assert_allclose(run(path, batch[:1]), together[:1], atol=1e-5)
+    np.testing.assert_array_equal(run(path, batch), together)

@@ -1,0 +1,226 @@
+"""Translator files: both forms written, read, blended; everything else refused in one line."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto
+
+from saropt.artifacts import blend, load_graph, load_weights, read_card, save_weights
+from saropt.artifacts.export import export_graph
+from saropt.artifacts.graph import store_card
+from saropt.errors import InputError
+from saropt.networks import build_network
+
+READERS = {"safetensors": load_weights, "onnx": load_graph}
+
+
+def run(model: bytes, image: np.ndarray) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return session.run(["output"], {"input": image})[0]
+
+
+def image(channels: int = 2, height: int = 32, width: int = 48) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, (1, channels, height, width)).astype(np.float32)
+
+
+def network_of(translator, weights: dict) -> torch.nn.Module:
+    network = build_network("naf_unet", 2, 3, **translator.card.directions["sar2opt"].arguments)
+    network.load_state_dict({key.removeprefix("sar2opt."): torch.from_numpy(v) for key, v in weights.items()})
+    return network.eval()
+
+
+def refused(reader, path) -> str:
+    with pytest.raises(InputError) as caught:
+        reader(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message
+
+
+class TestRoundTrip:
+    def test_weights(self, translator):
+        card, weights = load_weights(translator.safetensors)
+        assert card == translator.card
+        assert set(weights) == set(translator.weights)
+        for key, value in weights.items():
+            np.testing.assert_array_equal(value, translator.weights[key])
+
+    def test_graph_card_keeps_its_direction_only(self, translator, new_card, new_ends, tmp_path):
+        assert read_card(translator.onnx) == translator.card
+        both = {**new_card().directions, "opt2sar": new_card().directions["sar2opt"]}
+        export_graph(tmp_path / "t.onnx", new_card(directions=both), "sar2opt", new_ends(1))
+        assert list(read_card(tmp_path / "t.onnx").directions) == ["sar2opt"]
+
+    def test_nothing_is_left_beside_the_files(self, translator):
+        assert sorted(p.name for p in translator.onnx.parent.iterdir()) == ["t.onnx", "t.safetensors"]
+
+    def test_store_card_replaces(self, translator, new_card):
+        model = onnx.load(translator.onnx)
+        store_card(model, new_card(notes="second"))
+        assert [entry.key for entry in model.metadata_props].count("saropt") == 1
+
+    @pytest.mark.parametrize("padding", range(0, 256, 8))
+    def test_any_header_length_loads(self, tmp_path, new_card, padding):
+        """A safetensors file begins with its header's length; no length may be mistaken for a pickle's first byte."""
+        path = tmp_path / "t.safetensors"
+        save_weights(path, new_card(notes="n" * padding), {"x": np.zeros(1, np.float32)})
+        assert load_weights(path)[0].notes == "n" * padding
+
+
+class TestBlend:
+    def test_single_weights_are_left_alone(self):
+        weights = {"sar2opt.a": np.ones(3, np.float32)}
+        assert blend(weights, 0.5) == weights
+
+    @pytest.mark.parametrize("share", [None, 0.0, 0.5, 1.0])
+    def test_arithmetic(self, share):
+        rng = np.random.default_rng(0)
+        a, b = rng.normal(size=(2, 3, 4)).astype(np.float32)
+        weights = {"fidelity/sar2opt.w": a, "realism/sar2opt.w": b}
+        weights |= {"fidelity/sar2opt.n": np.int64([7]), "realism/sar2opt.n": np.int64([9])}
+        mixed = blend(weights, share)
+        np.testing.assert_allclose(mixed["sar2opt.w"], (1 - (share or 0)) * a + (share or 0) * b, atol=1e-6)
+        assert mixed["sar2opt.n"] == [7]
+        assert set(mixed) == {"sar2opt.w", "sar2opt.n"}
+
+    @pytest.mark.parametrize("realism", [0.0, 0.5, 1.0, None])
+    def test_both_forms_agree(self, translator, realism):
+        card, weights = load_weights(translator.safetensors)
+        network = network_of(translator, blend(weights, card.realism if realism is None else realism))
+        with torch.no_grad():
+            expected = network(torch.from_numpy(image())).numpy()
+        output = run(load_graph(translator.onnx, realism)[1], image())
+        assert np.ptp(expected) > 0.5
+        np.testing.assert_allclose(output, expected, atol=1e-4 if realism == 0.0 else 2e-3 * np.ptp(expected))
+
+    def test_the_ends_differ(self, translator):
+        low, high = (run(load_graph(translator.onnx, share)[1], image()) for share in (0.0, 1.0))
+        assert np.abs(low - high).mean() > 0.1
+
+    def test_weights_of_a_single_number_are_blended_too(self, new_card, tmp_path):
+        """A network with one output band ends in a bias of one number."""
+        ends = []
+        for bias in (0.0, 0.5):
+            torch.manual_seed(0)
+            end = build_network("resnet", 2, 1, width=4, blocks=1).eval()
+            torch.nn.init.constant_(end.layers[-2].bias, bias)
+            ends.append(end)
+        directions = {"sar2opt": {"network": "resnet", "stride": 4, "statistics": "scene"}}
+        path = tmp_path / "t.onnx"
+        export_graph(path, new_card(directions=directions), "sar2opt", ends, torch.from_numpy(image()))
+        low, high = (run(load_graph(path, share)[1], image()) for share in (0.0, 1.0))
+        np.testing.assert_allclose(np.arctanh(high) - np.arctanh(low), 0.5, atol=2e-3)
+
+    def test_ends_of_unlike_networks_are_refused(self, new_card, new_ends, tmp_path):
+        other = build_network("naf_unet", 2, 3, width=8, encoder=[2], decoder=[1], middle=1, unshuffle=2).eval()
+        with pytest.raises(ValueError, match="two ends differ"):
+            export_graph(tmp_path / "t.onnx", new_card(), "sar2opt", [other, *new_ends(1)])
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("form", list(READERS))
+    def test_missing_directory_empty(self, form, tmp_path):
+        reader = READERS[form]
+        assert "no such file" in refused(reader, tmp_path / f"none.{form}")
+        (tmp_path / f"folder.{form}").mkdir()
+        assert "is a directory" in refused(reader, tmp_path / f"folder.{form}")
+        (tmp_path / f"empty.{form}").touch()
+        assert "is empty" in refused(reader, tmp_path / f"empty.{form}")
+
+    @pytest.mark.parametrize("form", list(READERS))
+    @pytest.mark.parametrize("share", [0.001, 0.3, 0.7, 0.99, 0.9999])
+    def test_truncated(self, form, share, translator, tmp_path):
+        data = getattr(translator, form).read_bytes()
+        path = tmp_path / f"t.{form}"
+        path.write_bytes(data[: max(1, int(len(data) * share))])
+        refused(READERS[form], path)
+
+    @pytest.mark.parametrize("form", list(READERS))
+    def test_other_content(self, form, tmp_path):
+        path = tmp_path / f"t.{form}"
+        path.write_bytes(b"once upon a time, there was a file that held prose")
+        refused(READERS[form], path)
+
+    @pytest.mark.parametrize("form", list(READERS))
+    @pytest.mark.parametrize("protocol", [2, 4, 5])
+    def test_pickles(self, form, protocol, tmp_path):
+        path = tmp_path / f"t.{form}"
+        path.write_bytes(pickle.dumps({"weights": list(range(50))}, protocol))
+        assert "can run code" in refused(READERS[form], path)
+
+    @pytest.mark.parametrize("form", list(READERS))
+    @pytest.mark.parametrize("suffix", ["pt", "pth", "ckpt", "safetensors", "onnx"])
+    def test_torch_checkpoints(self, form, suffix, tmp_path):
+        path = tmp_path / f"t.{suffix}"
+        torch.save({"a": torch.zeros(3)}, path)
+        assert "can run code" in refused(READERS[form], path)
+
+    def test_a_pickle_runs_no_code(self, tmp_path):
+        marker = tmp_path / "ran"
+
+        class Bomb:
+            def __reduce__(self):
+                return marker.touch, ()
+
+        for form, reader in READERS.items():
+            path = tmp_path / f"bomb.{form}"
+            path.write_bytes(pickle.dumps(Bomb()))
+            refused(reader, path)
+        assert not marker.exists()
+
+    def test_safetensors_without_card(self, tmp_path):
+        from safetensors.numpy import save_file
+
+        path = tmp_path / "t.safetensors"
+        save_file({"a": np.zeros(2, np.float32)}, path)
+        assert "has no card" in refused(load_weights, path)
+
+    def test_onnx_without_card(self, translator, tmp_path):
+        model = onnx.load(translator.onnx)
+        del model.metadata_props[:]
+        onnx.save(model, tmp_path / "t.onnx")
+        assert "has no card" in refused(load_graph, tmp_path / "t.onnx")
+
+    def test_other_version(self, translator, new_card, tmp_path):
+        newer = new_card(format_version=7)
+        save_weights(tmp_path / "t.safetensors", newer, translator.weights)
+        assert "format version 7" in refused(load_weights, tmp_path / "t.safetensors")
+        model = onnx.load(translator.onnx)
+        store_card(model, newer)
+        onnx.save(model, tmp_path / "t.onnx")
+        assert "format version 7" in refused(load_graph, tmp_path / "t.onnx")
+        assert "format version 7" in refused(read_card, tmp_path / "t.onnx")
+
+    def test_header_that_claims_too_much(self, tmp_path):
+        path = tmp_path / "t.safetensors"
+        path.write_bytes(struct.pack("<Q", 1 << 40) + b"{}")
+        assert "damaged" in refused(load_weights, path)
+
+    @pytest.mark.parametrize("where", ["initializer", "node"])
+    def test_outside_data(self, where, translator, tmp_path):
+        (tmp_path / "secret.bin").write_bytes(b"\0" * 64)
+        model = onnx.load(translator.onnx)
+        if where == "initializer":
+            tensor = model.graph.initializer[0]
+        else:
+            tensor = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=[4])
+            model.graph.node.append(onnx.helper.make_node("Constant", [], ["c"], value=tensor))
+            tensor = model.graph.node[-1].attribute[0].t
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        entry = tensor.external_data.add()
+        entry.key, entry.value = "location", "secret.bin"
+        path = tmp_path / "t.onnx"
+        path.write_bytes(model.SerializeToString())
+        assert "outside the file" in refused(load_graph, path)
+        assert "outside the file" in refused(read_card, path)

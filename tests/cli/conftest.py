@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from saropt.cli import main
+
+TINY = "arguments.network_arguments={width: 8, encoder: [1], middle: 1, decoder: [1], unshuffle: 2}"
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated data root: VH in dB, 2 + 1 + 1 scenes of 128 pixels."""
+    root = tmp_path_factory.mktemp("data") / "root"
+    arguments = ["data", "simulate", str(root), "--scenes", "2", "--size", "128", "--bands", "VH"]
+    assert main([*arguments, "--units", "sigma0_db"]) == 0
+    return root
+
+
+@pytest.fixture(scope="session")
+def run_folder(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a tiny network after six steps."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    settings = [TINY, "data.crop=64", "engine.validation_windows=2"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    assert (
+        main(["train", "regression", str(data_root), "--out", str(run), "--max-steps", "6", "--device", "cpu", *options])
+        == 0
+    )
+    return run

@@ -1,0 +1,110 @@
+"""The bundled translators and the demo, which the package must hold."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from saropt.cli import main
+from saropt.scenes import Scene
+
+BUNDLED = ["s1-losangeles", "losangeles-s1", "sen12-vv"]
+FILES = ["optical.tif", "preview.png", "reference.tif", "report.json", "sar.tif"]
+WITHOUT_TORCH = """
+import importlib.machinery, sys
+found = importlib.machinery.PathFinder.find_spec
+extras = {"torch", "torchvision", "lightning_fabric", "tensorboard", "jinja2", "onnxscript"}
+importlib.machinery.PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None: None if name in extras else found(name, path, target)
+)
+from saropt.cli import main
+sys.exit(main())
+"""
+
+
+def plain(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line as if only the plain install were there."""
+    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    done = plain("demo", "--out", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(folder / "preview.png") in done.stdout.replace("\n", "")
+    return folder
+
+
+def test_demo_files(demo_folder: Path) -> None:
+    assert sorted(path.name for path in demo_folder.iterdir()) == FILES
+    assert [path.name for path in demo_folder.parent.iterdir()] == ["out"]
+    with Scene.open(demo_folder / "sar.tif") as sar, Scene.open(demo_folder / "optical.tif") as optical:
+        assert (sar.dtype, sar.band_names) == ("uint8", ["VH"])
+        assert sar.georeference == optical.georeference
+        assert optical.is_rgb
+        assert optical.tags["SAROPT_TRANSLATOR"] == "s1-losangeles"
+    with Image.open(demo_folder / "preview.png") as preview:
+        assert preview.width > 3 * 1024
+
+
+def test_demo_scores_are_sane(demo_folder: Path) -> None:
+    report = json.loads((demo_folder / "report.json").read_text())
+    scores = report["models"][0]["directions"]["sar2opt"]
+    assert report["n"] == 16
+    assert scores["psnr"] > report["baselines"]["sar2opt"]["sar_as_grey"]["psnr"]
+    assert scores["collapse_ratio"] > 1
+    assert 0 < scores["ssim"] < 1
+
+
+def test_demo_refuses_and_replaces(demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    (tmp_path / "file").touch()
+    for out, words in ((tmp_path, "not empty"), (tmp_path / "file", "is a file"), (tmp_path / "a" / "b", "does not exist")):
+        assert main(["demo", "--out", str(out)]) == 2
+        err = capsys.readouterr().err
+        assert words in err
+        assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine.txt"]
+    assert main(["demo", "--out", str(tmp_path), "--overwrite"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*FILES, "file", "mine.txt"])
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_translate_without_torch(demo_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "optical.tif"
+    done = plain("translate", demo_folder / "sar.tif", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    with Scene.open(out) as again, Scene.open(demo_folder / "optical.tif") as first:
+        assert (again.read()[0] == first.read()[0]).all()
+    done = plain("translate", out, tmp_path / "back.tif", "--to", "sar")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [["methods"], ["train", "pix2pix", "d", "--out", "r"]])
+def test_missing_extra_without_torch(arguments: list[str]) -> None:
+    done = plain(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.endswith("pip install 'saropt[train]'\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in BUNDLED)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_cards_say_what_they_must(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", name]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    said = {row.split("  ")[0].strip() for row in rows}
+    assert {"attribution", "data licence", "licence", "notes", "trained on"} <= said
+    assert any(row.startswith("quality, ") for row in rows)

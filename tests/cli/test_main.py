@@ -1,0 +1,75 @@
+"""What holds for every verb: help without heavy imports, interrupts, pipes, missing extras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saropt import Translator, __version__
+from saropt.cli import extras, main
+
+VERBS = ["demo", "models", "methods", "translate", "train", "evaluate", "data", "data inspect", "data simulate"]
+HEAVY = "torch rasterio onnxruntime onnx lightning_fabric skimage scipy numpy rich"
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_imports_nothing_heavy(verb: str) -> None:
+    code = (
+        "import sys; from saropt.cli import main; code = main([*sys.argv[1:], '--help']); "
+        f"print(sorted(set('{HEAVY}'.split()) & set(sys.modules)), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *verb.split()], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+    assert "Usage: saropt" in done.stdout
+
+
+def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"saropt {__version__}\n"
+    assert main([]) == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("module", "verb"), [("translation", "translate"), ("training", "train")])
+def test_interrupt(
+    module: str, verb: str, run_folder: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    scene = str(data_root / "sar" / "test_000.tif")
+    if verb == "translate":
+        monkeypatch.setattr(Translator, "translate", interrupted)
+        arguments = [verb, scene, str(tmp_path / "out.tif"), "--model", str(run_folder)]
+    else:
+        from saropt.training import Trainer
+
+        monkeypatch.setattr(Trainer, "run", interrupted)
+        arguments = [verb, "regression", str(data_root), "--out", str(tmp_path / "run"), "--set", "data.crop=64"]
+    assert main(arguments) == 130
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_broken_pipe_is_quiet() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -c 'from saropt.cli import main; raise SystemExit(main([\"methods\", \"compact\"]))' | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["methods"], ["train", "pix2pix", "d", "--out", "r"], ["evaluate", "m", "--data", "d", "--out", "o"]])
+def test_missing_extra(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        f"saropt: error: saropt {arguments[0]} needs an optional part: pip install 'saropt[train]'\n"
+    )
