@@ -19,9 +19,7 @@ def make_card(**changes) -> Card:
     values = {
         "name": "toy",
         "method": "compact",
-        "directions": {
-            "sar2opt": DirectionCard(network="naf_unet", arguments=ARGUMENTS, stride=4, receptive_field=40)
-        },
+        "directions": {"sar2opt": DirectionCard(network="naf_unet", arguments=ARGUMENTS, stride=4, receptive_field=40)},
         "sar": SideCard(bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict()),
         "optical": SideCard(bands=("B4", "B3", "B2"), units="uint8", dtype="uint8", recipe=EightBit().to_dict()),
         "gsd_m": 10.0,

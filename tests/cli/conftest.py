@@ -25,7 +25,9 @@ def run_folder(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     settings = [TINY, "data.crop=64", "engine.validation_windows=2"]
     options = [part for setting in settings for part in ("--set", setting)]
     assert (
-        main(["train", "regression", str(data_root), "--out", str(run), "--max-steps", "6", "--device", "cpu", *options])
+        main(
+            ["train", "regression", str(data_root), "--out", str(run), "--max-steps", "6", "--device", "cpu", *options]
+        )
         == 0
     )
     return run

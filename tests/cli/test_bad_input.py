@@ -122,9 +122,9 @@ def test_full_disk(run_folder: Path, tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 
+    scene, code = str(tmp_path / "in.tif"), "import sys; from saropt.cli import main; sys.exit(main())"
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; from saropt.cli import main; sys.exit(main())", "translate"]
-        + [str(tmp_path / "in.tif"), str(tmp_path / "out.tif"), "--model", str(run_folder)],
+        [sys.executable, "-c", code, "translate", scene, str(tmp_path / "out.tif"), "--model", str(run_folder)],
         preexec_fn=limit,
         capture_output=True,
         text=True,
@@ -173,7 +173,9 @@ def test_unusable_translators(refused: Refused, run_folder: Path, tmp_path: Path
         (["train", "pix2pix", "nowhere", "--out", "run"], "nowhere"),
     ],
 )
-def test_usage(arguments: list[str], words: str, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usage(
+    arguments: list[str], words: str, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     refused(*arguments, words=(words,))
     assert not list(tmp_path.iterdir())

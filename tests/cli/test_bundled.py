@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from saropt.artifacts import read_card
 from saropt.cli import main
 from saropt.scenes import Scene
+from saropt.translation import list_translators
 
 BUNDLED = ["s1-losangeles", "losangeles-s1", "sen12-vv"]
 FILES = ["optical.tif", "preview.png", "reference.tif", "report.json", "sar.tif"]
@@ -66,7 +68,11 @@ def test_demo_scores_are_sane(demo_folder: Path) -> None:
 def test_demo_refuses_and_replaces(demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     (tmp_path / "file").touch()
-    for out, words in ((tmp_path, "not empty"), (tmp_path / "file", "is a file"), (tmp_path / "a" / "b", "does not exist")):
+    for out, words in (
+        (tmp_path, "not empty"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "a" / "b", "does not exist"),
+    ):
         assert main(["demo", "--out", str(out)]) == 2
         err = capsys.readouterr().err
         assert words in err
@@ -108,3 +114,6 @@ def test_cards_say_what_they_must(name: str, capsys: pytest.CaptureFixture[str])
     said = {row.split("  ")[0].strip() for row in rows}
     assert {"attribution", "data licence", "licence", "notes", "trained on"} <= said
     assert any(row.startswith("quality, ") for row in rows)
+    path = list_translators()[name]
+    assert read_card(path).name == name
+    assert path.stat().st_size <= 12_000_000

@@ -36,8 +36,13 @@ def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("module", "verb"), [("translation", "translate"), ("training", "train")])
 def test_interrupt(
-    module: str, verb: str, run_folder: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    module: str,
+    verb: str,
+    run_folder: Path,
+    data_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -57,7 +62,7 @@ def test_interrupt(
 
 def test_broken_pipe_is_quiet() -> None:
     done = subprocess.run(
-        f"{sys.executable} -c 'from saropt.cli import main; raise SystemExit(main([\"methods\", \"compact\"]))' | true",
+        f'{sys.executable} -c \'from saropt.cli import main; raise SystemExit(main(["methods", "compact"]))\' | true',
         shell=True,
         capture_output=True,
         text=True,
@@ -66,8 +71,12 @@ def test_broken_pipe_is_quiet() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [["methods"], ["train", "pix2pix", "d", "--out", "r"], ["evaluate", "m", "--data", "d", "--out", "o"]])
-def test_missing_extra(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["methods"], ["train", "pix2pix", "d", "--out", "r"], ["evaluate", "m", "--data", "d", "--out", "o"]]
+)
+def test_missing_extra(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert main(arguments) == 2
     assert capsys.readouterr().err == (

@@ -65,7 +65,9 @@ def test_training_is_resumed_with_its_own_config(run_folder: Path, data_root: Pa
 
 
 @pytest.mark.parametrize("form", ["translator.onnx", "translator.safetensors", ""])
-def test_translate(form: str, run_folder: Path, data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_translate(
+    form: str, run_folder: Path, data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scene, out = data_root / "sar" / "test_000.tif", tmp_path / "out.tif"
     assert run("translate", scene, out, "--model", run_folder / form, "--tile", 64) == 0
     assert "A model's guess, not a measurement".lower() in capsys.readouterr().out.lower()

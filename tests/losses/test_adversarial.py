@@ -35,8 +35,10 @@ def test_gan_loss_refuses_other_modes():
 def test_relativistic_loss():
     winner, loser = [randn(0, 2, 1, 4, 4), randn(1, 2, 1, 2, 2)], [randn(2, 2, 1, 4, 4), randn(3, 2, 1, 2, 2)]
     per_scale = [
-        np.mean([math.log1p(math.exp(-(a - b))) for a, b in zip(w.numpy().ravel(), l.numpy().ravel(), strict=True)])
-        for w, l in zip(winner, loser, strict=True)
+        np.mean(
+            [math.log1p(math.exp(-(a - b))) for a, b in zip(won.numpy().ravel(), lost.numpy().ravel(), strict=True)]
+        )
+        for won, lost in zip(winner, loser, strict=True)
     ]
     assert relativistic_loss(winner, loser).item() == pytest.approx(np.mean(per_scale))
 

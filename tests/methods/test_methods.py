@@ -196,7 +196,7 @@ class TestRegistry:
         assert list_methods("nothing*") == []
 
     def test_unknown(self):
-        with pytest.raises(ValueError, match="unknown method 'sgcl9'; known: .*pix2pix"):
+        with pytest.raises(ValueError, match=r"unknown method 'sgcl9'; known: .*pix2pix"):
             get_method("sgcl9")
 
     def test_twice(self):

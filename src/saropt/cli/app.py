@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -20,8 +20,8 @@ from saropt.cli.translate import translate
 from saropt.errors import SaroptError
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
-RESUMABLE = ("translate", "train")
-UsageError = typer.BadParameter.__base__ or typer.BadParameter
+RESUMABLE = {"translate": "there", "train": "the last checkpoint"}
+UsageError = cast(type[Exception], typer.BadParameter.__base__)  # of typer's click, wherever that comes from
 
 app = typer.Typer(
     name="saropt",
@@ -42,7 +42,9 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def saropt(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
 ) -> None:
     """Translate between SAR and optical remote-sensing images."""
 
@@ -68,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     if code == INTERRUPTED:
-        hint = "; the same command with --resume goes on from there" if given[0] in RESUMABLE else ""
+        start = RESUMABLE.get(given[0])
+        hint = f"; the same command with --resume goes on from {start}" if start else ""
         print(f"saropt: interrupted{hint}", file=sys.stderr)
     return code
 

@@ -22,7 +22,7 @@ def demo(
         scores = run_demo(out, overwrite=overwrite, progress=report)
     model = scores["models"][0]
     figures = model["directions"]["sar2opt"]
-    typer.echo(f"{model['model']} on {scores['data']['name']}: {scores['notes'][0]}")
+    typer.echo(f"{model['model']} translated a {scores['data']['name']}. {scores['notes'][0]}")
     print_facts({str(out / name): meaning for name, meaning in FILES.items()})
     typer.echo(
         f"PSNR {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f}, MAE {figures['mae']:.3f} "

@@ -60,7 +60,9 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
     """
     root = DataRoot.open(path)
     counts = {split: sum(part == split for part in root.splits.values()) for split in SPLITS}
-    labelled = sum((path / "label" / f"{name}{suffix}").is_file() for name in root.splits for suffix in (".tif", ".png"))
+    labelled = sum(
+        (path / "label" / f"{name}{suffix}").is_file() for name in root.splits for suffix in (".tif", ".png")
+    )
     description = {
         "data root": f"{root.name} ({root.path})",
         "pixel": f"{root.gsd_m:g} m",
@@ -86,8 +88,8 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
     if root.paired:
         for name, sar, optical in zip(names, *sizes, strict=True):
             if sar != optical:
-                shapes = f"{sar[0]}x{sar[1]} and {optical[0]}x{optical[1]} pixels"
-                raise InputError(root.optical_path(name), f"SAR and optical are not on one grid: {shapes}")
+                found = f"{sar[0]}x{sar[1]} and {optical[0]}x{optical[1]} pixels"
+                raise InputError(root.optical_path(name), f"SAR and optical are not on one grid: {found}")
     return description, sides
 
 

@@ -94,4 +94,6 @@ def _print_card(path: Path, card: Card) -> None:
 
 
 def _assignments(values: dict) -> str:
-    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())
+    return ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
+    )

@@ -14,7 +14,8 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML preset.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting: engine.seed=3; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting: engine.seed=3; may be repeated."),
     ] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
     devices: Annotated[int, typer.Option(min=1, help="Devices to train on.")] = 1,

@@ -16,14 +16,20 @@ def translate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write (a COG).")],
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Translator; s1-losangeles to optical, losangeles-s1 to SAR if not given."),
+        typer.Option(
+            metavar="NAME|FILE", help="Translator; s1-losangeles to optical, losangeles-s1 to SAR if not given."
+        ),
     ] = None,
     to: Annotated[
-        Literal["optical", "sar"] | None, typer.Option(help="What to make; optical if neither this nor --model is given.")
+        Literal["optical", "sar"] | None,
+        typer.Option(help="What to make; optical if neither this nor --model is given."),
     ] = None,
-    bands: Annotated[str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE to use: VH or 2, say.")] = None,
+    bands: Annotated[
+        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE to use: VH or 2, say.")
+    ] = None,
     units: Annotated[
-        str | None, typer.Option(help="Units of SCENE: amplitude, sigma0_db, gamma0_db, sigma0, gamma0, uint8, complex.")
+        str | None,
+        typer.Option(help="Units of SCENE: amplitude, sigma0_db, gamma0_db, sigma0, gamma0, uint8, complex."),
     ] = None,
     backend: Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")] = "auto",
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,8 +73,11 @@ class DataRoot:
         sar = _modality(description_path, description, "sar")
         if sar.units not in SAR_UNITS:
             raise InputError(description_path, f"sar.units {sar.units!r} is not one of {', '.join(SAR_UNITS)}")
+        classes = description.get("classes") or {}
+        if not isinstance(classes, dict):
+            raise InputError(description_path, "classes must map label values to names")
         try:
-            return cls(
+            root = cls(
                 path=path,
                 name=str(description["name"]),
                 gsd_m=float(description["gsd_m"]),
@@ -81,12 +85,15 @@ class DataRoot:
                 optical=_modality(description_path, description, "optical"),
                 splits=_read_splits(path / "splits.csv"),
                 paired=bool(description.get("paired", True)),
-                classes={int(key): str(value) for key, value in (description.get("classes") or {}).items()},
+                classes={int(key): str(value) for key, value in classes.items()},
                 ignore_index=description.get("ignore_index"),
                 licence=str(description.get("licence", "not stated")),
             )
         except (TypeError, ValueError) as error:
             raise InputError(description_path, str(error)) from error
+        if not 0.0 < root.gsd_m < math.inf:
+            raise InputError(description_path, f"gsd_m must be positive, not {root.gsd_m}")
+        return root
 
     def names(self, split: str) -> list[str]:
         """Raster names of a split, in the order of splits.csv.
@@ -122,21 +129,27 @@ def _modality(path: Path, description: dict[str, Any], side: str) -> Modality:
     entry = description[side]
     if not isinstance(entry, dict) or not isinstance(entry.get("bands"), list) or "units" not in entry:
         raise InputError(path, f"{side} must hold bands (a list) and units")
-    return Modality(tuple(str(band) for band in entry["bands"]), str(entry["units"]))
+    bands = tuple(str(band) for band in entry["bands"])
+    if not bands or len(set(bands)) != len(bands):
+        raise InputError(path, f"{side}.bands must name at least one band, each once")
+    return Modality(bands, str(entry["units"]))
 
 
 def _read_splits(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(path, "no such file")
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
-            raise InputError(path, "must have the columns name and split")
-        splits: dict[str, str] = {}
-        for row in reader:
-            if row["split"] not in SPLITS:
-                raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
-            if row["name"] in splits:
-                raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
-            splits[row["name"]] = row["split"]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not a UTF-8 text file") from error
+    reader = csv.DictReader(lines)
+    if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
+        raise InputError(path, "must have the columns name and split")
+    splits: dict[str, str] = {}
+    for row in reader:
+        if row["split"] not in SPLITS:
+            raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
+        if row["name"] in splits:
+            raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
+        splits[row["name"]] = row["split"]
     return splits

@@ -41,7 +41,7 @@ FILES: Mapping[str, str] = {
 SCORES = ("psnr", "ssim", "mae", "psnr_shift", "psnr_colour_free", "collapse_ratio")
 Progress = Callable[[int, int, str], None]
 _NOTES = (
-    "the scene is simulated: it shows that everything works, not how well",
+    "The scores show that everything works, not how good the translator is on real scenes.",
     "The translator was trained on real pairs; colours of the simulated reference are the simulator's own.",
     "sar_as_grey is the SAR image itself shown as grey; image_mean_oracle is each tile's own true mean colour.",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
 
 from saropt.errors import InputError
 
@@ -43,10 +44,12 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
         state = torch.load(path, map_location=trainer.fabric.device, weights_only=True)
     except Exception as error:
         raise InputError(path, f"is damaged or no checkpoint ({type(error).__name__})") from error
+    if not isinstance(state, dict) or "method" not in state:
+        raise InputError(path, "is damaged or no checkpoint of saropt")
     if state["method"] != trainer.config.method:
         raise InputError(path, f"is of a {state['method']!r} run, not of {trainer.config.method!r}")
     try:
-        trainer.plain.load_state_dict(state["modules"])
+        _load_modules(trainer.plain, state["modules"])
         for name, optimizer in trainer.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
     except (RuntimeError, KeyError, ValueError) as error:
@@ -56,3 +59,12 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     trainer.kept = state["kept"]
     trainer.best = state["best"]
     trainer.step = state["step"]
+
+
+def _load_modules(method: nn.Module, state: dict[str, Tensor]) -> None:
+    """Into the networks one by one: Fabric's wrappers load, but do not list, the keys of what they wrap."""
+    for name, child in method.named_children():
+        prefix = f"{name}."
+        child.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    for name, buffer in method.named_buffers(recurse=False):
+        buffer.copy_(state[name])

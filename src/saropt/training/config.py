@@ -108,6 +108,8 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
             _assign(values, key.split("."), yaml.safe_load(value))
         except (yaml.YAMLError, TypeError) as error:
             raise InputError(f"--set {setting}", "cannot be set there") from error
+    if values["method"] != method:
+        raise InputError("--set method", f"the method is {method!r} already: name another one in its place")
     return validated(TrainingConfig, values, path or "configuration")
 
 

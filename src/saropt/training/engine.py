@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -97,7 +98,13 @@ class Trainer:
         torch.manual_seed(self.config.engine.seed)
         cls = self._method_class
         config = validated(cls.config_type, self.config.arguments, f"arguments of {cls.name}")
-        self.plain: Method = cls(config, len(self.sar_card.bands), len(self.optical_card.bands))
+        try:
+            self.plain: Method = cls(config, len(self.sar_card.bands), len(self.optical_card.bands))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
+        for generator in self.plain.generators().values():
+            if self.config.data.crop % cast("int", generator.stride):
+                raise InputError("data.crop", f"must be a multiple of {generator.stride}, not {self.config.data.crop}")
         self.plain.to(self.fabric.device)
         self.optimizers = self.plain.optimizers()
         self._rates = {
@@ -127,7 +134,7 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
         tracker = Tracker(self.folder, self.step) if lead else None
-        marks = {round(share * engine.max_steps): name for name, share in self.plain.milestones().items()}
+        marks = {math.ceil(share * engine.max_steps - 1e-9): name for name, share in self.plain.milestones().items()}
         figures: dict[str, float] = {}
         self.plain.train()
         try:
@@ -174,7 +181,10 @@ class Trainer:
 
     def _keep(self, name: str) -> None:
         chosen = self.best[1] if self.best is not None and self.config.engine.select == "best" else self.average.states
-        self.kept[name] = {key: {k: v.clone() for k, v in state.items()} for key, state in chosen.items()}
+        # only the first process validates: all go on from what it holds for best
+        self.kept[name] = self.fabric.broadcast(
+            {key: {k: v.detach().cpu().clone() for k, v in state.items()} for key, state in chosen.items()}
+        )
         for key, module in self._generators().items():
             module.load_state_dict(self.kept[name][key])
         self.average.restart(self._generators())
@@ -229,7 +239,8 @@ class Trainer:
         assert self.validation is not None
         figures: dict[str, float] = {}
         with self._averaged():
-            for direction, generator in self.plain.generators().items():
+            for direction in self.plain.generators():
+                generator = self._generators()[direction]
                 for key, value in self.validation.figures(generator, direction, self.fabric.device).items():
                     figures[f"val/{direction}/{key}"] = value
         score = sum(value for key, value in figures.items() if key.endswith("/mae"))
@@ -241,7 +252,8 @@ class Trainer:
     def _sample(self, tracker: Tracker) -> None:
         assert self.validation is not None
         with self._averaged():
-            for direction, generator in self.plain.generators().items():
+            for direction in self.plain.generators():
+                generator = self._generators()[direction]
                 source, target = (t[:_SAMPLE_IMAGES] for t in self.validation.batch.pair(direction))
                 output = self.validation.translate(generator, source, self.fabric.device)
                 tracker.sample(self.step, direction, [source.numpy(), output.numpy(), target.numpy()])

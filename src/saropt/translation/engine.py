@@ -42,21 +42,26 @@ class TileReader:
         return np.ascontiguousarray(network), valid
 
 
-def run_exact(tiles: list[Tile], read: TileReader, backend: Backend, put: Put, progress: Progress, done: int) -> None:
+def run_exact(
+    tiles: list[Tile], read: TileReader, backend: Backend, put: Put, progress: Progress, completed: set[int]
+) -> None:
     """Translate tile by tile with a halo that covers the receptive field: as exact as one pass over the scene.
 
-    Tiles without a valid pixel are not run. Small tiles are run in batches.
+    Tiles without a valid pixel are not run. Small tiles are run in batches; a batch is repeated whole unless all of
+    its tiles are `completed`, so that a resumed scene has the bytes of an uninterrupted one.
     """
-    total = done + len(tiles)
     channels = 0
-    batch_size = max(1, _BATCH_PIXELS // (tiles[0].read.height * tiles[0].read.width)) if tiles else 1
+    size = max(1, _BATCH_PIXELS // (tiles[0].read.height * tiles[0].read.width))
+    batches = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+    todo = [tile for batch in batches if not completed.issuperset(t.index for t in batch) for tile in batch]
+    done = len(tiles) - len(todo)
 
     def load(tile: Tile) -> tuple[Tile, NDArray[np.float32], NDArray[np.bool_]]:
         network, valid = read(tile.read)
         return tile, network, _core(valid, tile)
 
     with _Behind(put) as behind:
-        for group in _grouped(_ahead(tiles, load), batch_size):
+        for group in _grouped(_ahead(todo, load), size):
             busy = [item for item in group if item[2].any()]
             if busy:
                 outputs = backend(np.stack([network for _, network, _ in busy]))
@@ -68,7 +73,7 @@ def run_exact(tiles: list[Tile], read: TileReader, backend: Backend, put: Put, p
                     empty = np.zeros((max(channels, 1), *valid.shape), np.float32)
                     behind(tile.core.row, tile.core.col, empty, valid, tile.index)
             done += len(group)
-            progress(done, total, "tiles")
+            progress(done, len(tiles), "tiles")
 
 
 def run_blended(

@@ -274,8 +274,7 @@ class Translator:
         if network.receptive_field is not None:
             halo = halo_of(network.receptive_field, network.stride)
             tiles = plan_tiles(scene.height, scene.width, tile or network.tile, halo, network.stride)
-            todo = [one for one in tiles if one.index not in completed]
-            run_exact(todo, reader, self._backend, put, progress, len(tiles) - len(todo))
+            run_exact(tiles, reader, self._backend, put, progress, completed)
             return
         side = math.ceil((tile or network.tile) / network.stride) * network.stride
         overlap = side // _OVERLAP

@@ -1,0 +1,139 @@
+"""Throughput and memory of `Translator.translate`; ratios within one run, minima of several repeats.
+
+    python benchmarks/translate.py engine     whole engine against the bare generator on the same tiles
+    python benchmarks/translate.py resnet     whole engine against an eager fp32 ResNet-9 on the same pixels
+    python benchmarks/translate.py memory     peak resident memory by scene size
+
+Scenes are simulated uint8 VH amplitude, tiled from one 2048x2048 scene. Needs `saropt[train]` for `resnet`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from saropt import Translator
+from saropt.scenes import SceneWriter
+from saropt.simulate import amplitude_q99, simulate_scene
+from saropt.translation.plan import halo_of, plan_tiles
+
+MODEL = "s1-losangeles"
+BLOCK = 2048
+
+
+def make_scene(path: Path, side: int) -> None:
+    """A uint8 VH amplitude scene of side x side pixels, written block by block."""
+    block = amplitude_q99(simulate_scene(BLOCK, 0, looks=8).sigma0[1])[None]
+    with SceneWriter(path, width=side, height=side, band_names=["VH"], dtype="uint8", overwrite=True) as writer:
+        for row in range(0, side, BLOCK):
+            for col in range(0, side, BLOCK):
+                writer.write(row, col, block[:, : side - row, : side - col])
+        writer.finish()
+
+
+def fastest(action: Callable[[], object], repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def engine(folder: Path, side: int, repeats: int) -> None:
+    """Alternates engine and bare generator so that both see the same machine."""
+    scene, out = folder / "scene.tif", folder / "out.tif"
+    make_scene(scene, side)
+    translator = Translator.load(MODEL)
+    card = translator.card.directions["sar2opt"]
+    assert card.receptive_field is not None
+    tiles = plan_tiles(side, side, card.tile, halo_of(card.receptive_field, card.stride), card.stride)
+    window = np.random.default_rng(0).uniform(-1, 1, (1, 1, tiles[0].read.height, tiles[0].read.width))
+    window = window.astype(np.float32)
+
+    def bare() -> None:
+        for _ in tiles:
+            translator._backend(window)
+
+    bare_times, whole_times = [], []
+    for _ in range(repeats):
+        bare_times.append(fastest(bare, 1))
+        whole_times.append(fastest(lambda: translator.translate(scene, out, overwrite=True), 1))
+    share = min(bare_times) / min(whole_times)
+    megapixels = side * side / 1e6
+    print(f"{side}x{side}, {len(tiles)} tiles of {tiles[0].read.height} px, minima of {repeats}")
+    print(f"bare generator   {megapixels / min(bare_times):6.2f} Mpx/s")
+    print(f"saropt translate {megapixels / min(whole_times):6.2f} Mpx/s, {share:.1%} of the bare generator")
+
+
+def resnet(folder: Path, side: int, repeats: int) -> None:
+    """The engine, file reading and COG writing included, against eager ResNet-9 on 256x256 tiles without halo."""
+    import torch
+
+    from saropt.networks import build_network
+
+    scene, out = folder / "scene.tif", folder / "out.tif"
+    make_scene(scene, side)
+    translator = Translator.load(MODEL)
+    network = build_network("resnet", 1, 3).eval()
+    tile = torch.zeros(1, 1, 256, 256)
+
+    def eager() -> None:
+        with torch.inference_mode():
+            network(tile)
+
+    eager()
+    eager_times, whole_times = [], []
+    for _ in range(repeats):
+        eager_times.append(fastest(eager, 5))
+        whole_times.append(fastest(lambda: translator.translate(scene, out, overwrite=True), 1))
+    slow, fast = 256 * 256 / min(eager_times) / 1e6, side * side / min(whole_times) / 1e6
+    print(f"eager ResNet-9 (fp32, 256x256 tiles) {slow:6.3f} Mpx/s; {torch.get_num_threads()} threads")
+    print(f"saropt translate ({side}x{side}) {fast:6.3f} Mpx/s: {fast / slow:.1f} times")
+
+
+def memory(folder: Path, sides: list[int]) -> None:
+    """Each size in a process of its own; the empty process is measured with the model's libraries imported."""
+    empty = _peak("import saropt.translation, onnxruntime, onnx, rasterio")
+    print(f"empty process {empty:.0f} MB")
+    for side in sides:
+        scene, out = folder / f"{side}.tif", folder / f"{side}-out.tif"
+        make_scene(scene, side)
+        peak = _peak(f"from saropt import Translator; Translator.load({MODEL!r}).translate({str(scene)!r}, {str(out)!r})")
+        print(f"{side}x{side}: peak {peak:.0f} MB, {peak - empty:.0f} MB over the empty process", flush=True)
+        scene.unlink()
+        out.unlink()
+
+
+def _peak(program: str) -> float:
+    code = f"{program}\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(result.stdout.split()[-1]) / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["engine", "resnet", "memory"])
+    parser.add_argument("--side", type=int, default=6144)
+    parser.add_argument("--sides", type=int, nargs="+", default=[6144, 16384])
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if arguments.part == "memory":
+            memory(folder, arguments.sides)
+        else:
+            {"engine": engine, "resnet": resnet}[arguments.part](folder, arguments.side, arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()

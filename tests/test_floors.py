@@ -1,0 +1,105 @@
+"""The floor rule: a room imports only from lower floors, and the light rooms never import torch."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import saropt
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SOURCE = Path(saropt.__file__).parent
+TORCH_ROOMS = {"networks", "losses", "methods", "training"}
+LIGHT_ROOMS = ("radiometry", "simulate", "scenes", "artifacts", "translation", "evaluation", "cli")
+HEAVY = {"torch", "torchvision", "lightning", "lightning_fabric", "onnxscript"}
+LIGHT_FILES = sorted(path for room in LIGHT_ROOMS for path in (SOURCE / room).rglob("*.py"))
+
+
+def top_level_imports(tree: ast.AST) -> set[str]:
+    """Modules imported when the file is imported: not inside functions, not for type checkers only."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            found |= set().union(*(top_level_imports(ast.Module([part], [])) for part in node.orelse), set())
+        else:
+            found |= top_level_imports(node)
+    return found
+
+
+def test_the_walk_sees_what_is_imported():
+    source = """
+import a
+if TYPE_CHECKING:
+    import hidden
+else:
+    import b
+try:
+    from c.d import e
+except ImportError:
+    import f
+class C:
+    import g
+def function():
+    import lazy
+"""
+    assert top_level_imports(ast.parse(source)) == {"a", "b", "c.d", "c.d.e", "f", "g"}
+
+
+@pytest.mark.parametrize("path", LIGHT_FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_light_rooms_import_no_torch(path):
+    imports = top_level_imports(ast.parse(path.read_text(encoding="utf-8")))
+    assert {name for name in imports if name.split(".")[0] in HEAVY} == set()
+    rooms = {name.split(".")[1] for name in imports if name.startswith("saropt.")}
+    assert rooms & TORCH_ROOMS == set()
+
+
+@pytest.mark.parametrize("room", ["cli", "translation", "artifacts", "evaluation", "scenes", "data", "simulate"])
+def test_importing_a_light_room_loads_no_torch(room):
+    """In a fresh interpreter, everything that the import pulls in included."""
+    code = f"import sys, saropt.{room}; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ""
+
+
+def test_rooms_that_need_torch_are_the_only_ones():
+    users = set()
+    for path in SOURCE.rglob("*.py"):
+        imports = top_level_imports(ast.parse(path.read_text(encoding="utf-8")))
+        if any(name.split(".")[0] in HEAVY for name in imports):
+            users.add(path.relative_to(SOURCE).parts[0])
+    assert users == TORCH_ROOMS
+
+
+def test_every_room_has_its_floor():
+    """A new folder must be entered in the contract of pyproject.toml."""
+    import tomllib
+
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = settings["tool"]["importlinter"]["contracts"]
+    named = {room.strip() for layer in contract["layers"] for room in layer.split("|")}
+    rooms = {f"saropt.{path.parent.name}" for path in SOURCE.glob("*/__init__.py")}
+    assert rooms <= named
+    assert {room for room in named if room != "saropt.errors"} == rooms
+
+
+def test_floors():
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    if not command[0].exists():
+        pytest.skip("import-linter is not installed")
+    done = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": ""}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,40 @@
+"""Tiny training configurations."""
+
+from __future__ import annotations
+
+import pytest
+
+from saropt.training import TrainingConfig
+
+NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
+METHODS = {
+    "regression": {"network_arguments": NETWORK},
+    "compact": {"network_arguments": NETWORK, "discriminator_width": 4, "adversarial_start": 0.5, "penalty_every": 2},
+    "pix2pix": {"network": "naf_unet", "network_arguments": NETWORK, "discriminator_width": 4},
+}
+
+
+def make_config(method: str = "regression", **changes) -> TrainingConfig:
+    """A run of six steps; `arguments`, `data`, `engine` and `card` update its sections."""
+    values = {
+        "method": method,
+        "arguments": METHODS[method],
+        "data": {"crop": 64 if method != "regression" else 32, "batch_size": 2, "sar_gain_db": 2.0},
+        "engine": {
+            "max_steps": 6,
+            "log_every": 1,
+            "validate_every": 2,
+            "validation_windows": 3,
+            "sample_every": 3,
+            "checkpoint_every": 3,
+        },
+    }
+    for section, update in changes.items():
+        values[section] = {**values.get(section, {}), **update}
+    return TrainingConfig.model_validate(values)
+
+
+@pytest.fixture(scope="session")
+def new_config():
+    """`make_config`."""
+    return make_config

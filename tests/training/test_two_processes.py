@@ -1,0 +1,120 @@
+"""Two processes on the CPU train one model: equal parameters on both, one run folder, exact resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from saropt.artifacts import load_weights
+from saropt.data import DataRoot
+from saropt.scenes import Scene, write_scene
+from saropt.training import Trainer, TrainingConfig, dump_config
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+import torch
+from saropt.data import DataRoot
+from saropt.training import Trainer, read_config
+
+torch.set_num_threads(1)
+method, root, folder, kill_at, resume = sys.argv[1:6]
+folder = Path(folder)
+trainer = Trainer(
+    read_config(method, folder / "config.yaml", []), DataRoot.open(root), folder / "run", devices=2,
+    accelerator="cpu", resume=resume == "resume",
+)
+trainer.run(lambda step, figures: os._exit(7) if step == int(kill_at) else None)
+state = {"parameters": dict(trainer.plain.state_dict()), "average": dict(trainer.average.states), "kept": trainer.kept}
+torch.save({"world": trainer.fabric.world_size, **state}, folder / f"rank{trainer.fabric.global_rank}.pt")
+"""
+
+
+def launch(config: TrainingConfig, root: Path, folder: Path, kill_at: int = 0, resume: bool = False) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "script.py").write_text(SCRIPT)
+    (folder / "config.yaml").write_text(dump_config(config))
+    arguments = [config.method, root, folder, kill_at, "resume" if resume else "start"]
+    done = subprocess.run(
+        [sys.executable, folder / "script.py", *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == (7 if kill_at else 0), done.stderr[-3000:]
+
+
+def flatten(value, place=""):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flatten(inner, f"{place}.{key}")
+    else:
+        yield place, value
+
+
+def states(folder: Path) -> list[dict[str, torch.Tensor]]:
+    """What both processes held at the end."""
+    ranks = [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+    assert ranks[0].pop("world") == ranks[1].pop("world") == 2
+    return [dict(flatten(rank)) for rank in ranks]
+
+
+def unlike(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> list[str]:
+    """Names of unequal tensors; running statistics of batches are each process's own."""
+    assert list(a) == list(b)
+    assert len(a) > 20
+    return [key for key in a if "running_" not in key and not torch.equal(a[key], b[key])]
+
+
+def test_equal_parameters_and_exact_resume(new_config, db_root, tmp_path):
+    """Through the milestone, where all go on from the weights that only the lead has found to be best."""
+    engine = {"max_steps": 4, "validate_every": 1, "sample_every": 0, "select": "best", "checkpoint_every": 3}
+    config = new_config("compact", arguments={"learning_rate": 0.3}, engine=engine)
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    launch(config, db_root, straight)
+    first, second = states(straight)
+    assert unlike(first, second) == []
+    assert any(key.startswith(".kept.fidelity") for key in first)
+    records = [json.loads(line) for line in (straight / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in records if "val/sar2opt/mae" not in line] == [1, 2, 3, 4]
+    assert set(load_weights(straight / "run" / "translator.safetensors")[0].directions) == {"sar2opt"}
+
+    launch(config, db_root, killed, kill_at=4)
+    assert torch.load(killed / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
+    launch(config, db_root, killed, resume=True)
+    for before, after in zip((first, second), states(killed), strict=True):
+        assert unlike(before, after) == []
+    assert (killed / "run" / "metrics.jsonl").read_bytes() == (straight / "run" / "metrics.jsonl").read_bytes()
+
+    alone = Trainer(config, DataRoot.open(db_root), tmp_path / "alone", accelerator="cpu")
+    alone.run()
+    averages = dict(flatten({"average": dict(alone.average.states)}))
+    assert all(not torch.equal(value, first[key]) for key, value in averages.items()), "the other batch left no trace"
+
+
+def test_networks_with_buffers_do_not_hang_in_validation(new_config, db_root, tmp_path):
+    """The lead alone validates: it must not wait for buffers that the other process never sends."""
+    root = shutil.copytree(db_root, tmp_path / "root")
+    for path in root.glob("*/*.tif"):
+        with Scene.open(path) as scene:
+            values = np.tile(scene.read_stored()[0], (1, 3, 3))
+        write_scene(path, values, overwrite=True)
+    config = new_config(
+        "pix2pix",
+        arguments={"network": "unet_256", "network_arguments": {"width": 2}},
+        data={"crop": 256},
+        engine={"max_steps": 3, "validate_every": 1, "sample_every": 1, "validation_windows": 1},
+    )
+    launch(config, root, tmp_path / "folder")
+    assert unlike(*states(tmp_path / "folder")) == []
