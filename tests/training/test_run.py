@@ -65,18 +65,19 @@ def load(folder):
     return torch.load(folder / "checkpoint.pt", weights_only=True)
 
 
-class TestRunFolder:
-    @pytest.fixture(scope="class")
-    def folder(self, root, new_config, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("runs") / "toy"
-        train(new_config(card={"attribution": "nobody"}), root, folder)
-        return folder
+@pytest.fixture(scope="module")
+def finished(root, new_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "toy"
+    train(new_config(card={"attribution": "nobody"}), root, folder)
+    return folder
 
-    def test_files(self, folder):
-        names = {path.name for path in folder.iterdir()}
+
+class TestRunFolder:
+    def test_files(self, finished):
+        names = {path.name for path in finished.iterdir()}
         events = {name for name in names if name.startswith("events.out.tfevents")}
         assert len(events) == 1
-        assert (folder / events.pop()).stat().st_size > 200
+        assert (finished / events.pop()).stat().st_size > 200
         assert {n for n in names if not n.startswith("events")} == {
             "config.yaml",
             "checkpoint.pt",
@@ -86,26 +87,26 @@ class TestRunFolder:
             "translator.onnx",
         }
 
-    def test_config_can_be_used_again(self, folder, new_config):
-        assert read_config("regression", folder / "config.yaml", []) == new_config(card={"attribution": "nobody"})
+    def test_config_can_be_used_again(self, finished, new_config):
+        assert read_config("regression", finished / "config.yaml", []) == new_config(card={"attribution": "nobody"})
 
-    def test_metrics(self, folder):
-        steps = [line["step"] for line in lines(folder) if "generator/pixel" in line]
+    def test_metrics(self, finished):
+        steps = [line["step"] for line in lines(finished) if "generator/pixel" in line]
         assert steps == [1, 2, 3, 4, 5, 6]
-        validated = [line for line in lines(folder) if "val/sar2opt/mae" in line]
+        validated = [line for line in lines(finished) if "val/sar2opt/mae" in line]
         assert [line["step"] for line in validated] == [2, 4, 6]
         assert all(0 < line["val/sar2opt/mae"] < 1 and 0 < line["val/sar2opt/psnr"] < 60 for line in validated)
 
-    def test_samples(self, folder):
-        paths = sorted((folder / "samples").iterdir())
+    def test_samples(self, finished):
+        paths = sorted((finished / "samples").iterdir())
         assert [path.name for path in paths] == ["sar2opt-0000003.png", "sar2opt-0000006.png"]
         picture = np.asarray(Image.open(paths[0]))
         assert picture.shape == (3 * 32, 3 * 32, 3)
         assert picture.std() > 10
 
-    def test_card(self, folder):
-        card, weights = load_weights(folder / "translator.safetensors")
-        assert card == load_graph(folder / "translator.onnx")[0]
+    def test_card(self, finished):
+        card, weights = load_weights(finished / "translator.safetensors")
+        assert card == load_graph(finished / "translator.onnx")[0]
         assert (card.name, card.method, card.gsd_m, card.realism) == ("toy", "regression", 10.0, None)
         assert (card.sar.bands, card.sar.units, card.sar.dtype) == (("VV", "VH"), "sigma0_db", "float32")
         assert card.sar.recipe["kind"] == "db_clip"
@@ -117,29 +118,29 @@ class TestRunFolder:
         assert (direction.stride, direction.receptive_field) == (network.stride, network.receptive_field)
         network.load_state_dict({k.removeprefix("sar2opt."): torch.from_numpy(v) for k, v in weights.items()})
 
-    def test_both_forms_and_the_average_agree(self, folder):
-        card, weights = load_weights(folder / "translator.safetensors")
-        for key, value in load(folder)["average"]["sar2opt"].items():
+    def test_both_forms_and_the_average_agree(self, finished):
+        card, weights = load_weights(finished / "translator.safetensors")
+        for key, value in load(finished)["average"]["sar2opt"].items():
             np.testing.assert_array_equal(weights[f"sar2opt.{key}"], value)
         network = build_network("naf_unet", 2, 3, **card.directions["sar2opt"].arguments).eval()
         network.load_state_dict({k.removeprefix("sar2opt."): torch.from_numpy(v) for k, v in weights.items()})
         image = torch.rand(1, 2, 32, 48)
-        session = onnxruntime.InferenceSession(load_graph(folder / "translator.onnx")[1])
+        session = onnxruntime.InferenceSession(load_graph(finished / "translator.onnx")[1])
         with torch.no_grad():
             np.testing.assert_allclose(session.run(None, {"input": image.numpy()})[0], network(image), atol=1e-4)
 
-    def test_a_run_is_not_overwritten(self, folder, root, new_config):
-        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    def test_a_run_is_not_overwritten(self, finished, root, new_config):
+        before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
         with pytest.raises(InputError, match=r"holds a run already.*--resume"):
-            Trainer(new_config(), root, folder, accelerator="cpu")
-        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+            Trainer(new_config(), root, finished, accelerator="cpu")
+        assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
-    def test_resume_of_a_finished_run_changes_nothing(self, folder, root, new_config, tmp_path):
-        again = shutil.copytree(folder, tmp_path / "toy")
+    def test_resume_of_a_finished_run_changes_nothing(self, finished, root, new_config, tmp_path):
+        again = shutil.copytree(finished, tmp_path / "toy")
         train(new_config(card={"attribution": "nobody"}), root, again, resume=True)
-        assert (again / "metrics.jsonl").read_bytes() == (folder / "metrics.jsonl").read_bytes()
-        assert_same(load(again), load(folder))
-        assert_same_file(again, folder, "translator.safetensors")
+        assert (again / "metrics.jsonl").read_bytes() == (finished / "metrics.jsonl").read_bytes()
+        assert_same(load(again), load(finished))
+        assert_same_file(again, finished, "translator.safetensors")
 
 
 def assert_same_file(a, b, name) -> None:
@@ -192,39 +193,40 @@ def test_loss_falls(direction, root, new_config, tmp_path):
     assert np.mean(pixel[-10:]) < 0.6 * np.mean(pixel[:5])
 
 
-class TestMilestones:
-    @pytest.fixture(scope="class")
-    def folder(self, root, new_config, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("milestones") / "run"
-        train(new_config("compact", arguments={"adversarial_learning_rate": 5e-3}), root, folder)
-        return folder
+@pytest.fixture(scope="module")
+def two_ends(root, new_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("milestones") / "run"
+    train(new_config("compact", arguments={"adversarial_learning_rate": 5e-3}), root, folder)
+    return folder
 
-    def test_both_ends_are_in_the_files(self, folder):
-        card, weights = load_weights(folder / "translator.safetensors")
+
+class TestMilestones:
+    def test_both_ends_are_in_the_files(self, two_ends):
+        card, weights = load_weights(two_ends / "translator.safetensors")
         assert card.realism == 0.6
         keys = {key.partition("/")[2] for key in weights}
         assert set(weights) == {f"{end}/{key}" for end in ("fidelity", "realism") for key in keys}
         assert any(not np.array_equal(weights[f"fidelity/{key}"], weights[f"realism/{key}"]) for key in keys)
 
-    def test_graph_blends_as_the_weights_do(self, folder):
-        card, weights = load_weights(folder / "translator.safetensors")
+    def test_graph_blends_as_the_weights_do(self, two_ends):
+        card, weights = load_weights(two_ends / "translator.safetensors")
         image = torch.rand(1, 2, 64, 64) * 2 - 1
         outputs = []
         for realism in (0.0, 1.0):
             network = build_network("naf_unet", 2, 3, **card.directions["sar2opt"].arguments).eval()
             blended = blend(weights, realism)
             network.load_state_dict({k.removeprefix("sar2opt."): torch.from_numpy(v) for k, v in blended.items()})
-            session = onnxruntime.InferenceSession(load_graph(folder / "translator.onnx", realism)[1])
+            session = onnxruntime.InferenceSession(load_graph(two_ends / "translator.onnx", realism)[1])
             with torch.no_grad():
                 outputs.append(network(image).numpy())
             np.testing.assert_allclose(session.run(None, {"input": image.numpy()})[0], outputs[-1], atol=1e-3)
         assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
 
-    def test_fidelity_end_is_the_average_of_the_first_phase(self, folder, root, new_config, tmp_path):
+    def test_fidelity_end_is_the_average_of_the_first_phase(self, two_ends, root, new_config, tmp_path):
         """A run that stops where phase A begins ships the same weights."""
         config = new_config("compact", arguments={"adversarial_learning_rate": 5e-3})
         trainer = train(config, root, tmp_path / "run", stop=3)
-        fidelity = load(folder)["kept"]["fidelity"]["sar2opt"]
+        fidelity = load(two_ends)["kept"]["fidelity"]["sar2opt"]
         assert_same(dict(trainer.average.states["sar2opt"]), dict(fidelity))
 
     @pytest.mark.parametrize("max_steps", [5, 6, 7])

@@ -82,9 +82,11 @@ class WindowSampler:
         sar, optical: bands, units and recipes of both sides.
         augmentation: random changes; None for none.
         unpaired: draw the two sides independently, as unpaired methods do.
+        balance_tag: tag of the SAR rasters whose values share the windows equally; by area alone when None.
 
     Raises:
-        InputError: rasters are missing, smaller than `crop`, on different grids, or contradict their units.
+        InputError: rasters are missing, smaller than `crop`, on different grids, without the tag, or contradict their
+            units.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class WindowSampler:
         optical: Side,
         augmentation: Augmentation | None = None,
         unpaired: bool = False,
+        balance_tag: str | None = None,
     ) -> None:
         self.crop = crop
         self.sar = sar
@@ -106,9 +109,13 @@ class WindowSampler:
         self._paths = [(root.sar_path(name), root.optical_path(name)) for name in root.names(split)]
         self._shapes: list[tuple[int, int]] = []
         self._normalisers: list[tuple[Normaliser, Normaliser]] = []
+        groups: list[str] = []
         for sar_path, optical_path in self._paths:
-            shape, sar_normaliser = self._inspect(sar_path, sar, is_sar=True)
-            optical_shape, optical_normaliser = self._inspect(optical_path, optical, is_sar=False)
+            shape, sar_normaliser, tags = self._inspect(sar_path, sar, is_sar=True)
+            optical_shape, optical_normaliser, _ = self._inspect(optical_path, optical, is_sar=False)
+            if balance_tag is not None and balance_tag not in tags:
+                raise InputError(sar_path, f"has no tag {balance_tag} to balance the windows by")
+            groups.append(tags[balance_tag] if balance_tag is not None else "")
             if shape != optical_shape:
                 raise InputError(optical_path, f"is {optical_shape} but {sar_path.name} is {shape} pixels")
             if min(shape) < crop:
@@ -116,18 +123,20 @@ class WindowSampler:
             self._shapes.append(shape)
             self._normalisers.append((sar_normaliser, optical_normaliser))
         areas = np.array([h * w for h, w in self._shapes], np.float64)
-        self._weights = areas / areas.sum()
+        totals = {group: sum(a for a, g in zip(areas, groups, strict=True) if g == group) for group in set(groups)}
+        self._weights = areas / np.array([totals[group] for group in groups]) / len(totals)
 
     @staticmethod
-    def _inspect(path: Path, side: Side, is_sar: bool) -> tuple[tuple[int, int], Normaliser]:
+    def _inspect(path: Path, side: Side, is_sar: bool) -> tuple[tuple[int, int], Normaliser, dict[str, str]]:
         with Scene.open(path, bands=side.bands) as scene:
             sample = scene.sample(1 << 18)
             try:
                 if is_sar:
                     check_units(sample, side.units, scene.dtype)
-                return (scene.height, scene.width), side.recipe.fit(sample, side.units, scene.dtype)
+                normaliser = side.recipe.fit(sample, side.units, scene.dtype)
             except ValueError as error:
                 raise InputError(path, str(error)) from error
+            return (scene.height, scene.width), normaliser, scene.tags
 
     def draw(self, rng: np.random.Generator) -> Sample:
         """One random window, wholly valid on both sides."""

@@ -12,13 +12,15 @@ def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
     return torch.sqrt(difference * difference + epsilon * epsilon)
 
 
-def block_minimum(output: Tensor, target: Tensor, shift: int = 2, block: int = 64, softness: float = 0.1) -> Tensor:
+def block_minimum(
+    output: Tensor, target: Tensor, shift: int = 2, block: int = 64, softness: float = 0.1, epsilon: float = 1e-3
+) -> Tensor:
     """Charbonnier loss that forgives one integer shift per block (QUALITY.md 1.9).
 
     For every shift |dx|, |dy| <= `shift` of the target the loss map is averaged over channels and over blocks of
     `block` pixels of the interior; each block then takes the soft minimum over the shifts, with temperature
     `softness` times the block's smallest loss. One shift per block, not per pixel: a minimum per pixel would reward
-    noise.
+    noise. `epsilon` is the Charbonnier constant: errors far below it count squared, far above it linearly.
 
     Shapes: (N, C, H, W) twice -> scalar. `shift` 0 is the plain mean over the same interior.
     """
@@ -30,7 +32,7 @@ def block_minimum(output: Tensor, target: Tensor, shift: int = 2, block: int = 6
     for dy in range(2 * shift + 1):
         for dx in range(2 * shift + 1):
             moved = target[..., dy : dy + rows, dx : dx + columns]
-            error = charbonnier(inner - moved).mean(dim=1, keepdim=True)
+            error = charbonnier(inner - moved, epsilon).mean(dim=1, keepdim=True)
             candidates.append(functional.avg_pool2d(error, kernel, stride=kernel, ceil_mode=True))
     losses = torch.stack(candidates)
     temperature = softness * losses.detach().amin(dim=0, keepdim=True) + 1e-8

@@ -26,12 +26,14 @@ class PixelLossConfig(MethodConfig):
     Attributes:
         shift: largest shift in pixels that the block-minimum loss forgives; 0 with `haar` 0 and `colour` 0 is L1.
         block: block side of the block-minimum loss.
+        epsilon: error, in [-1, 1] units, where the Charbonnier distance turns from squared to linear.
         colour: weight w of the loss after the best gain and offset per band: (1 - w) L(out) + w L(a out + b).
         haar: weight of the Haar detail loss.
     """
 
     shift: int = Field(2, ge=0, le=8)
     block: int = Field(64, ge=8)
+    epsilon: float = Field(1e-3, gt=0.0)
     colour: float = Field(0.3, ge=0.0, le=1.0)
     haar: float = Field(0.5, ge=0.0)
 
@@ -54,7 +56,7 @@ def pixel_losses(output: Tensor, target: Tensor, config: PixelLossConfig) -> dic
     def distance(image: Tensor) -> Tensor:
         if config.shift == 0:
             return functional.l1_loss(image, target)
-        return block_minimum(image, target, config.shift, config.block)
+        return block_minimum(image, target, config.shift, config.block, epsilon=config.epsilon)
 
     losses = {"pixel": (1.0 - config.colour) * distance(output)}
     if config.colour > 0.0:

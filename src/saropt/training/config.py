@@ -25,6 +25,7 @@ class DataConfig(_Section):
         sar_bands, optical_bands: bands to use, in order; all when None.
         sar_recipe, optical_recipe: `Recipe.to_dict()`; None takes 8-bit for uint8 rasters, q99 for amplitude, dB clip
             for every other SAR unit and reflectance x10000 for other optical rasters.
+        balance_tag: raster tag, such as REGION, whose values share the windows equally; by area alone when None.
     """
 
     crop: int = Field(256, ge=8)
@@ -33,6 +34,7 @@ class DataConfig(_Section):
     optical_bands: tuple[str, ...] | None = None
     sar_recipe: dict[str, Any] | None = None
     optical_recipe: dict[str, Any] | None = None
+    balance_tag: str | None = None
     flips: bool = True
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)

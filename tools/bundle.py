@@ -1,0 +1,73 @@
+"""Measure the translator of a run at both ends and at its shipped blend, and put it into the package.
+
+    python tools/bundle.py RUN DATA:SPLIT [DATA:SPLIT ...] [--baselines-from DATA] [--realism 0.7]
+
+Writes src/saropt/artifacts/bundled/NAME.onnx, whose card holds the measured quality, and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from saropt.artifacts import Card, read_card
+from saropt.artifacts.graph import store_card
+from saropt.evaluation import evaluate
+from saropt.translation import Translator
+from saropt.translation.bundled import bundled_folder
+
+FIGURES = ("psnr", "ssim", "mae", "collapse_ratio")
+
+
+def measured(path: Path, card: Card, data: str, split: str, baselines_from: str | None) -> dict[str, dict[str, float]]:
+    """Figures by row: the translator at each realism, then the trivial baselines."""
+    shares = [None] if card.realism is None else sorted({0.0, card.realism, 1.0})
+    models = []
+    for share in shares:
+        model = Translator.load(path, realism=share)
+        model.card = card.model_copy(update={"name": "translator" if share is None else f"realism {share:g}"})
+        models.append(model)
+    with tempfile.TemporaryDirectory() as folder:
+        report = evaluate(models, data, folder, split, html=False, overwrite=True, baselines_from=baselines_from)
+    rows: dict[str, dict[str, Any]] = {}
+    for model in report["models"]:
+        rows[model["model"]] = next(iter(model["directions"].values()))
+    rows |= next(iter(report["baselines"].values()))
+    name = f"{report['data']['name']}, {split}, {report['n']} tiles of 256"
+    return {f"{name}: {row}": {key: round(scores[key], 4) for key in FIGURES} for row, scores in rows.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data", nargs="+", metavar="DATA:SPLIT")
+    parser.add_argument("--baselines-from")
+    parser.add_argument("--realism", type=float, help="the blend to ship, in place of the run's own")
+    arguments = parser.parse_args()
+    path = arguments.run / "translator.onnx"
+    card = read_card(path)
+    if arguments.realism is not None:
+        card = card.model_copy(update={"realism": arguments.realism})
+    quality: dict[str, dict[str, float]] = {}
+    for item in arguments.data:
+        data, _, split = item.rpartition(":")
+        quality |= measured(path, card, data, split, arguments.baselines_from)
+    model = onnx.load(path)
+    store_card(model, card.model_copy(update={"quality": quality}))
+    target = bundled_folder() / f"{card.name}.onnx"
+    target.parent.mkdir(exist_ok=True)
+    temporary = target.with_suffix(".tmp")
+    temporary.write_bytes(model.SerializeToString())
+    os.replace(temporary, target)
+    for row, scores in quality.items():
+        print(f"{row:70} " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+    print(f"wrote {target}, {target.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
