@@ -107,7 +107,9 @@ def memory(folder: Path, sides: list[int]) -> None:
     for side in sides:
         scene, out = folder / f"{side}.tif", folder / f"{side}-out.tif"
         make_scene(scene, side)
-        peak = _peak(f"from saropt import Translator; Translator.load({MODEL!r}).translate({str(scene)!r}, {str(out)!r})")
+        peak = _peak(
+            f"from saropt import Translator; Translator.load({MODEL!r}).translate({str(scene)!r}, {str(out)!r})"
+        )
         print(f"{side}x{side}: peak {peak:.0f} MB, {peak - empty:.0f} MB over the empty process", flush=True)
         scene.unlink()
         out.unlink()

@@ -48,7 +48,7 @@ def test_every_tiling_gives_the_same_scene(
         assert np.abs(output - outputs[-1]).max() < 1e-4
 
 
-def test_an_array_in_one_piece_is_the_tiled_scene(make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:
+def test_an_array_is_the_tiled_scene(make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:
     translator = Translator.load(make_translator())
     scene = make_scene(300, 200)
     translator.translate(scene, tmp_path / "out.tif", tile=64)

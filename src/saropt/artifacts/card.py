@@ -77,7 +77,7 @@ class TrainingCard(_Strict):
 
 
 class Card(_Strict):
-    """Card of a translator file (DESIGN.md section 3).
+    """Card of a translator file (docs/formats.md).
 
     Attributes:
         realism: blend of the shipped weights, from 0 (fidelity end) to 1 (realism end), when the file holds both.

@@ -28,6 +28,7 @@ def save_weights(path: str | Path, card: Card, weights: Mapping[str, NDArray]) -
     temporary = path.with_name(f".{path.name}.tmp")
     arrays = {key: np.ascontiguousarray(value) for key, value in weights.items()}
     save_file(arrays, temporary, metadata={_CARD_KEY: card.model_dump_json()})
+    temporary.chmod(0o644)
     os.replace(temporary, path)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from saropt.cli.inspection import Facts
+    from saropt.data.inspection import Facts
 
 data = typer.Typer(help="Look at data, or make some.", rich_markup_mode=None)
 
@@ -18,9 +18,9 @@ def inspect_data(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A data root or a raster.")],
 ) -> None:
     """Show what a data root or a raster holds."""
-    from saropt.cli.inspection import inspect_raster, inspect_root
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts
+    from saropt.data.inspection import inspect_raster, inspect_root
 
     with progress_bar("inspect") as report:
         if not path.is_dir():

@@ -121,7 +121,7 @@ class ImageQuality:
         return tile
 
     def summary(self) -> dict[str, Any]:
-        """The numbers of DESIGN.md's report for one translator and direction."""
+        """The report's numbers for one translator and direction."""
         truth_error, source_error = self._running["mae"].mean, self._running["to_source"].mean
         ratio = source_error / truth_error if truth_error else (math.inf if source_error else math.nan)
         return {

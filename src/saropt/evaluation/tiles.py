@@ -64,13 +64,18 @@ def unit_range(values: NDArray[Any], units: str, dtype: np.dtype[Any] | str) -> 
         dtype: the data type of the raster that `values` come from or are compared with.
 
     Raises:
-        ValueError: the units have no fixed range, as amplitudes of unknown calibration have none.
+        ValueError: the units have no fixed range, as amplitudes without calibration have none.
     """
     if units == "uint8" or np.dtype(dtype) == np.uint8:
         scaled = np.asarray(values, np.float32) / 255.0
     elif units in ("sigma0_db", "gamma0_db", "sigma0", "gamma0", "complex"):
         low, high = DB_RANGE
         scaled = (to_db(values, units) - low) / (high - low)
+    elif units == "amplitude":
+        decibels = to_db(values, units)
+        if decibels.size and float(np.median(decibels)) > DB_RANGE[1] + 10.0:
+            raise ValueError("amplitudes without calibration (medians far above 1) have no fixed range to [0, 1]")
+        scaled = (decibels - DB_RANGE[0]) / (DB_RANGE[1] - DB_RANGE[0])
     elif "10000" in units:
         scaled = np.asarray(values, np.float32) / 10000.0
     elif units == "reflectance":

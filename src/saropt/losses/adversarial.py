@@ -13,7 +13,7 @@ def gan_loss(logits: Tensor, real: bool, mode: str) -> Tensor:
     """Mean loss of patch logits against the label real or fake.
 
     Args:
-        mode: "lsgan" (squared error to 1 or 0) or "vanilla" (binary cross entropy), METHODS.md 0.5.
+        mode: "lsgan" (squared error to 1 or 0) or "vanilla" (binary cross entropy).
     """
     label = torch.full_like(logits, 1.0 if real else 0.0)
     if mode == "lsgan":

@@ -15,7 +15,7 @@ def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
 def block_minimum(
     output: Tensor, target: Tensor, shift: int = 2, block: int = 64, softness: float = 0.1, epsilon: float = 1e-3
 ) -> Tensor:
-    """Charbonnier loss that forgives one integer shift per block (QUALITY.md 1.9).
+    """Charbonnier loss that forgives one integer shift per block.
 
     For every shift |dx|, |dy| <= `shift` of the target the loss map is averaged over channels and over blocks of
     `block` pixels of the interior; each block then takes the soft minimum over the shifts, with temperature
@@ -43,7 +43,7 @@ def block_minimum(
 def match_colour(output: Tensor, target: Tensor, low: float = 0.8, high: float = 1.25) -> Tensor:
     """Output after the per-image, per-band gain in [low, high] and offset that fit it best to the target.
 
-    Gain and offset are least squares and carry no gradient (QUALITY.md 1.9): what remains is structure.
+    Gain and offset are least squares and carry no gradient: what remains is structure.
     Shapes: (N, C, H, W) twice -> (N, C, H, W).
     """
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Haar wavelet loss: detail without downloaded weights (QUALITY.md 1.9)."""
+"""Haar wavelet loss: detail without downloaded weights."""
 
 from __future__ import annotations
 

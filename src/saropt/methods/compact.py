@@ -5,7 +5,7 @@ and phase A goes on from them with a conditional two-scale discriminator without
 loss (R3GAN, Huang et al., NeurIPS 2024), where each patch is judged against its own truth, finite-difference R1 and
 R2 penalties (SeedVR2), feature matching (pix2pixHD, Wang et al., CVPR 2018) and DiffAugment (Zhao et al., NeurIPS
 2020). Both ends go into the translator file; weights between them trade fidelity for realism (network interpolation,
-Wang et al., ESRGAN, 2018). Evidence: QUALITY.md 1.5-1.7, 2.5, 5.1.
+Wang et al., ESRGAN, 2018). Choices and measurements: docs/methods/compact.md.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class CompactConfig(RegressionConfig):
     adversarial_learning_rate: float = Field(2e-4, gt=0.0)
 
 
-@register("compact", paper="regression, then relativistic GAN with feature matching; QUALITY.md 5.1")
+@register("compact", paper="ours: regression, then a relativistic GAN with feature matching")
 class Compact(Regression):
     """Two-phase training of a compact generator."""
 

@@ -1,6 +1,6 @@
 """pix2pix (Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017).
 
-Facts: METHODS.md 2. loss_G = BCE(D(x, G(x)), 1) + 100 L1(G(x), y); the discriminator, conditioned on x, steps first
+loss_G = BCE(D(x, G(x)), 1) + 100 L1(G(x), y); the discriminator, conditioned on x, steps first
 with half the sum of its two terms. The published code keeps dropout and batch statistics on at test time; a
 translator file is run with dropout off and the running statistics, so that a scene does not change from run to run.
 """

@@ -1,7 +1,7 @@
 """Regression: one generator under pixel losses, the honest reference for all other methods.
 
 With `shift` 0, `colour` 0, `haar` 0 and `robust` "l1" it is the plain L1 regression of the literature; the defaults
-add what pairs of different sensors and dates ask for (QUALITY.md 1.9, 5.1).
+add what pairs of different sensors and dates ask for (docs/methods/regression.md).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def cosine(progress: float, final: float) -> float:
     return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
-@register("regression", paper="pixel-loss reference; losses after QUALITY.md 1.9 and 5.1")
+@register("regression", paper="ours: one generator under pixel losses, the reference for the others")
 class Regression(Method):
     """A generator trained with pixel losses alone."""
 

@@ -1,7 +1,7 @@
 """Instance statistics frozen from samples, so that a network gives a scene's tiles what it gives the scene.
 
 InstanceNorm takes mean and variance from the very tile it sees: two overlapping tiles then differ everywhere
-(16 % of the output's standard deviation, DESIGN.md section 6). Here one forward pass over sampled tiles of the
+(by 16 % of the output's standard deviation for a ResNet generator). Here one forward pass over sampled tiles of the
 scene pools the statistics of each layer over all samples, layer after layer in the same pass, and keeps them.
 """
 

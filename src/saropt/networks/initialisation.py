@@ -1,4 +1,4 @@
-"""Weight initialisation of the pix2pix and CycleGAN code base (METHODS.md 0.5)."""
+"""Weight initialisation of the pix2pix and CycleGAN code base."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PatchGAN discriminators (Isola et al., CVPR 2017; METHODS.md 0.4) and their multi-scale form (QUALITY.md 1.6)."""
+"""PatchGAN discriminators (Isola et al., CVPR 2017) and their multi-scale form (pix2pixHD, CVPR 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ResNet generator of CycleGAN (Zhu et al., ICCV 2017; METHODS.md 0.1)."""
+"""ResNet generator of CycleGAN (Zhu et al., ICCV 2017)."""
 
 from __future__ import annotations
 

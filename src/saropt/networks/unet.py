@@ -1,4 +1,4 @@
-"""U-Net generator of pix2pix (Isola et al., CVPR 2017; METHODS.md 0.3)."""
+"""U-Net generator of pix2pix (Isola et al., CVPR 2017)."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class EightBit(Recipe):
-    """y = x / 127.5 - 1 (pix2pix and CycleGAN code, METHODS.md 0.5)."""
+    """y = x / 127.5 - 1 (as the pix2pix and CycleGAN code does)."""
 
     kind: ClassVar[str] = "eight_bit"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import queue
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from saropt.training.validation import Validation
 Progress = Callable[[int, dict[str, float]], None]
 State = dict[str, dict[str, Tensor]]
 _SAMPLE_IMAGES = 4
-_CALIBRATION_WINDOWS = 64
+_CALIBRATION_WINDOWS = 16
 
 
 class Trainer:
@@ -81,9 +82,7 @@ class Trainer:
         unpaired = self._method_class.unpaired
         if not unpaired and not root.paired:
             raise InputError(root.path, f"is unpaired (dataset.yaml), but {config.method} needs pairs")
-        self.sampler = WindowSampler(
-            root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag
-        )
+        self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag)
         engine = config.engine
         self.validation: Validation | None = None
         if engine.validate_every or engine.sample_every:
@@ -140,7 +139,7 @@ class Trainer:
         figures: dict[str, float] = {}
         self.plain.train()
         try:
-            for batch in self._batches(self.step, engine.max_steps):
+            for batch in self._interruptible(self._batches(self.step, engine.max_steps)):
                 if self.step in marks and marks[self.step] not in self.kept:
                     self._keep(marks[self.step])
                 losses = self._train_step(batch)
@@ -168,6 +167,23 @@ class Trainer:
             return []
         save_checkpoint(self, self.folder / CHECKPOINT)
         return write_translators(self)
+
+    def _interruptible(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches until an interrupt, which waits for the step under way and then saves a checkpoint."""
+        if threading.current_thread() is not threading.main_thread():
+            yield from batches
+            return
+        asked = threading.Event()
+        before = signal.signal(signal.SIGINT, lambda number, frame: asked.set())
+        try:
+            for batch in batches:
+                yield batch
+                if asked.is_set():
+                    if self.fabric.is_global_zero:
+                        save_checkpoint(self, self.folder / CHECKPOINT)
+                    raise KeyboardInterrupt
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def final_states(self) -> dict[str, State]:
         """Weights to ship by end: {"": ...} alone, or a milestone's name beside "realism"."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saropt.data import SPLITS, DataRoot, Modality
+from saropt.data.root import SPLITS, DataRoot, Modality
 from saropt.errors import InputError
 from saropt.radiometry import SAR_UNITS, check_units
 from saropt.scenes import Scene, Window
