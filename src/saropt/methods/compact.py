@@ -45,7 +45,8 @@ class CompactConfig(RegressionConfig):
     penalty_every: int = Field(4, ge=1)
     discriminator_width: int = Field(48, ge=1)
     discriminator_scales: int = Field(2, ge=1)
-    adversarial_learning_rate: float = Field(2e-4, gt=0.0)
+    adversarial_learning_rate: float = Field(1e-4, gt=0.0)
+    discriminator_learning_rate: float = Field(2e-4, gt=0.0)
 
 
 @register("compact", paper="ours: regression, then a relativistic GAN with feature matching")
@@ -64,10 +65,12 @@ class Compact(Regression):
         self.register_buffer("adversarial_steps", torch.zeros((), dtype=torch.long))
 
     def optimizers(self) -> dict[str, Optimizer]:
-        networks = {"adversarial": self.generator, "discriminator": self.discriminator}
+        rates = {
+            "adversarial": (self.generator, self.config.adversarial_learning_rate),
+            "discriminator": (self.discriminator, self.config.discriminator_learning_rate),
+        }
         adversarial: dict[str, Optimizer] = {
-            name: Adam(network.parameters(), lr=self.config.adversarial_learning_rate, betas=(0.0, 0.99))
-            for name, network in networks.items()
+            name: Adam(network.parameters(), lr=rate, betas=(0.0, 0.99)) for name, (network, rate) in rates.items()
         }
         return super().optimizers() | adversarial
 

@@ -74,11 +74,11 @@ class NAFUNet(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        width: int = 48,
-        encoder: Sequence[int] = (2, 4),
+        width: int = 24,
+        encoder: Sequence[int] = (1, 2, 4),
         middle: int = 5,
-        decoder: Sequence[int] = (2, 4),
-        unshuffle: int = 4,
+        decoder: Sequence[int] = (2, 2, 4),
+        unshuffle: int = 2,
     ) -> None:
         super().__init__()
         if len(encoder) != len(decoder):
@@ -96,17 +96,21 @@ class NAFUNet(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in range(levels))
         self.middle = _stage(widths[-1], middle)
         self.up = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(widths[i + 1], 2 * widths[i + 1], 1), nn.PixelShuffle(2)) for i in range(levels)
+            nn.Sequential(nn.Conv2d(widths[i + 1], widths[i], 1), nn.Upsample(scale_factor=2, mode="bilinear"))
+            for i in range(levels)
         )
         self.decoder = nn.ModuleList(_stage(widths[level], decoder[level]) for level in range(levels))
 
     @staticmethod
     def _receptive_field(unshuffle: int, encoder: Sequence[int], middle: int, decoder: Sequence[int]) -> int:
-        field = unshuffle + 2 * 2 * unshuffle
-        for level, (down, up) in enumerate(zip(encoder, decoder, strict=True)):
-            step = unshuffle * 2**level
-            field += 2 * step * (down + up) + step
-        return field + 2 * unshuffle * 2 ** len(encoder) * middle
+        """Walk back from one output pixel: 3x3 convolutions add two cells, bilinear steps reach into the next cell."""
+        cells = 1 + 2
+        for blocks in decoder:
+            cells = (cells + 2 * blocks + 4) // 2
+        cells += 2 * middle
+        for blocks in reversed(encoder):
+            cells = 2 * cells + 2 * blocks
+        return unshuffle * (cells + 2)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.entry(self.unshuffle(x))
