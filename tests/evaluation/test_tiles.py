@@ -35,6 +35,7 @@ def test_tile_windows(shape: tuple[int, int], expected: list[tuple[int, int, int
         (-80.0, "gamma0_db", "float32", 0.0),
         (1.0, "sigma0", "float32", 30 / 35),
         (1.0, "complex", "complex64", 30 / 35),
+        (10 ** (-12.5 / 20), "amplitude", "float32", 0.5),
         (2500.0, "reflectance x 10000", "uint16", 0.25),
         (12000.0, "digital numbers x10000 (TOA or surface reflectance not stated)", "uint16", 1.0),
         (0.3, "reflectance", "float32", 0.3),
@@ -44,9 +45,13 @@ def test_unit_range(value: float, units: str, dtype: str, expected: float) -> No
     assert unit_range(np.array([value]), units, dtype) == pytest.approx([expected], abs=1e-6)
 
 
-def test_units_without_a_range_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"no fixed range .* 'amplitude' of type uint16"):
-        unit_range(np.zeros(3), "amplitude", "uint16")
+@pytest.mark.parametrize(
+    ("value", "units", "message"),
+    [(300.0, "amplitude", "amplitudes without calibration"), (1.0, "furlongs", "no fixed range .* 'furlongs'")],
+)
+def test_units_without_a_range_are_refused(value: float, units: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        unit_range(np.full(3, value), units, "uint16")
 
 
 def test_stream_tiles_is_the_raster_cut(tmp_path) -> None:

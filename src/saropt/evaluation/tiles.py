@@ -19,7 +19,7 @@ MIN_VALID = 0.5
 DB_RANGE = (-30.0, 5.0)
 RANGES = {
     "8-bit": "value / 255",
-    "decibels": "(dB + 30) / 35, clipped; powers and complex pixels go through decibels",
+    "decibels": "(dB + 30) / 35, clipped; powers, calibrated amplitudes and complex pixels go through decibels",
     "reflectance": "reflectance (x10000: value / 10000), clipped",
 }
 """How values of each kind are brought to [0, 1] before anything is measured."""
