@@ -81,7 +81,7 @@ class Compact(Regression):
     def learning_rate_factor(self, optimizer: str, progress: float) -> float:
         config = self.config
         if optimizer == "generator":
-            return cosine(progress / config.adversarial_start, config.final_learning_rate / config.learning_rate)
+            return super().learning_rate_factor(optimizer, progress / config.adversarial_start)
         return cosine(self._phase(progress), 0.1)
 
     def _phase(self, progress: float) -> float:

@@ -39,7 +39,12 @@ class PixelLossConfig(MethodConfig):
 
 
 class RegressionConfig(MethodConfig):
-    """Config of `regression`."""
+    """Config of `regression`.
+
+    Attributes:
+        decay_stretch: the cosine decay of the learning rate ends at this multiple of the training; above 1 the training
+            stops before, at a higher rate.
+    """
 
     direction: Direction = "sar2opt"
     network: str = "naf_unet"
@@ -47,6 +52,7 @@ class RegressionConfig(MethodConfig):
     loss: PixelLossConfig = PixelLossConfig()
     learning_rate: float = Field(1e-3, gt=0.0)
     final_learning_rate: float = Field(1e-5, gt=0.0)
+    decay_stretch: float = Field(1.0, ge=1.0)
     weight_decay: float = Field(1e-4, ge=0.0)
 
 
@@ -94,7 +100,8 @@ class Regression(Method):
         return {"generator": optimizer}
 
     def learning_rate_factor(self, optimizer: str, progress: float) -> float:
-        return cosine(progress, self.config.final_learning_rate / self.config.learning_rate)
+        config = self.config
+        return cosine(progress / config.decay_stretch, config.final_learning_rate / config.learning_rate)
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
         source, target = batch.pair(self.config.direction)
