@@ -1,6 +1,8 @@
 """Measure the translator of a run at both ends and at its shipped blend, and put it into the package.
 
-    python tools/bundle.py RUN DATA:SPLIT [DATA:SPLIT ...] [--baselines-from DATA] [--realism 0.7]
+    python tools/bundle.py RUN CONFIG DATA:SPLIT [DATA:SPLIT ...] [--baselines-from DATA]
+
+CONFIG is the run's preset; the card's words (attribution, notes, realism) are taken from it as they stand now.
 
 Writes src/saropt/artifacts/bundled/NAME.onnx, whose card holds the measured quality, and prints the table.
 """
@@ -18,6 +20,7 @@ import onnx
 from saropt.artifacts import Card, read_card
 from saropt.artifacts.graph import store_card
 from saropt.evaluation import evaluate
+from saropt.training import read_config
 from saropt.translation import Translator
 from saropt.translation.bundled import bundled_folder
 
@@ -45,14 +48,16 @@ def measured(path: Path, card: Card, data: str, split: str, baselines_from: str 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("config", type=Path)
     parser.add_argument("data", nargs="+", metavar="DATA:SPLIT")
     parser.add_argument("--baselines-from")
-    parser.add_argument("--realism", type=float, help="the blend to ship, in place of the run's own")
     arguments = parser.parse_args()
     path = arguments.run / "translator.onnx"
     card = read_card(path)
-    if arguments.realism is not None:
-        card = card.model_copy(update={"realism": arguments.realism})
+    words = read_config(card.method, arguments.config, []).card
+    training = card.training.model_copy(update={"attribution": words.attribution})
+    realism = None if card.realism is None else words.realism
+    card = card.model_copy(update={"training": training, "notes": words.notes, "realism": realism})
     quality: dict[str, dict[str, float]] = {}
     for item in arguments.data:
         data, _, split = item.rpartition(":")
