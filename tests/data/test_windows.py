@@ -10,7 +10,7 @@ from saropt.data import Augmentation, DataRoot, Side, WindowSampler, draw_batch
 from saropt.data.windows import Rasters
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Reflectance, convert
-from saropt.scenes import Window, write_scene
+from saropt.scenes import Scene, Window, write_scene
 
 SIDE = 64
 SAR = Side((1, 2, 3), "sigma0", Reflectance(1.0, 256.0))
@@ -255,3 +255,19 @@ def test_real_windows(shared_data):
     assert optical.shape == (2, 3, 128, 128)
     assert -1.0 <= sar.min() < sar.max() <= 1.0
     assert sar.std() > 0.05
+
+
+def test_windows_are_shared_equally_between_the_values_of_a_tag(tmp_path):
+    root = make_root(tmp_path / "root", names=("a", "b", "c", "d"))
+    for name, region in zip("abcd", ("east", "west", "west", "west"), strict=True):
+        path = root.sar_path(name)
+        with Scene.open(path) as scene:
+            values = scene.read()[0]
+        write_scene(path, values, tags={"REGION": region}, overwrite=True)
+    sampler = WindowSampler(root, "train", 8, SAR, OPTICAL, RAW, balance_tag="REGION")
+    east = sum(places(sample)[1][2, 0, 0] == 0 for sample in draws(sampler, 400))
+    assert 160 < east < 240
+    by_area = WindowSampler(root, "train", 8, SAR, OPTICAL, RAW)
+    assert 70 < sum(places(sample)[1][2, 0, 0] == 0 for sample in draws(by_area, 400)) < 130
+    with pytest.raises(InputError, match="has no tag SEASON"):
+        WindowSampler(root, "train", 8, SAR, OPTICAL, RAW, balance_tag="SEASON")

@@ -145,6 +145,11 @@ class TestRegression:
         expected = 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2
         assert method.learning_rate_factor("generator", progress) == pytest.approx(expected)
 
+    def test_stretched_cosine_stops_before_its_end(self):
+        method = build("regression", learning_rate=1e-3, final_learning_rate=1e-5, decay_stretch=1.25)
+        expected = 0.01 + 0.99 * (1 + math.cos(math.pi * 0.8)) / 2
+        assert method.learning_rate_factor("generator", 1.0) == pytest.approx(expected)
+
 
 class TestCompact:
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import shutil
 
 import numpy as np
@@ -169,6 +170,25 @@ def test_resume_is_exact_to_the_bit(method, stop, root, new_config, tmp_path):
     assert_same_file(killed, straight, "translator.safetensors")
     for picture in (straight / "samples").iterdir():
         assert (killed / "samples" / picture.name).read_bytes() == picture.read_bytes()
+
+
+def test_an_interrupt_saves_the_step_under_way(root, new_config, tmp_path):
+    """Ctrl-C waits for the step, saves a checkpoint, and resuming gives what an uninterrupted run gives."""
+    config = new_config("regression")
+    train(config, root, tmp_path / "straight" / "run")
+    stopped = tmp_path / "stopped" / "run"
+    trainer = Trainer(config, root, stopped, accelerator="cpu")
+
+    def report(step: int, figures: dict[str, float]) -> None:
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(report)
+    assert load(stopped)["step"] == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(config, root, stopped, resume=True)
+    assert_same(load(stopped), load(tmp_path / "straight" / "run"))
 
 
 def test_seeds_decide(root, new_config, tmp_path):
