@@ -1,0 +1,33 @@
+"""One table of several runs on val and test, as in docs/benchmarks.md.
+
+python tools/ablation.py DATA RUN [RUN ...]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from saropt.evaluation import evaluate
+from saropt.translation import Translator
+
+
+def main() -> None:
+    data, *runs = sys.argv[1:]
+    models = []
+    for run in runs:
+        model = Translator.load(run)
+        model.card = model.card.model_copy(update={"name": Path(run).name})
+        models.append(model)
+    for split in ("val", "test"):
+        with tempfile.TemporaryDirectory() as folder:
+            report = evaluate(models, data, folder, split, html=False, overwrite=True, baselines=False)
+        for entry in report["models"]:
+            scores = next(iter(entry["directions"].values()))
+            figures = " | ".join(f"{scores[key]:.{digits}f}" for key, digits in (("psnr", 2), ("ssim", 3), ("mae", 4)))
+            print(f"{split} | {entry['model']} | {figures} | {scores['collapse_ratio']:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
