@@ -85,7 +85,7 @@ class NAFUNet(nn.Module):
             raise ValueError("encoder and decoder must have the same number of levels")
         levels = len(encoder)
         widths = [width * 2**level for level in range(levels + 1)]
-        self.tile = 1280
+        self.tile = 1024
         self.stride = unshuffle * 2**levels
         self.receptive_field = self._receptive_field(unshuffle, encoder, middle, decoder)
         self.unshuffle = nn.PixelUnshuffle(unshuffle)

@@ -21,7 +21,7 @@ from saropt.scenes.georeference import Georeference
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 BLOCK = 512
-_CACHE_BYTES = 64 << 20
+_CACHE_BYTES = 32 << 20
 _GDAL_TYPES = {
     "uint8": "Byte",
     "int8": "Int8",

@@ -24,7 +24,7 @@ from saropt.scenes.metadata import acquisition_date, band_names, select_bands
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-CACHE_BYTES = 128 << 20
+CACHE_BYTES = 32 << 20
 _SAMPLE_BLOCK = (512, 4096)
 
 
