@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from saropt.translation.backends import Backend, open_backend
 from saropt.translation.bundled import find_translator
 from saropt.translation.engine import Progress, TileReader, run_blended, run_exact
 from saropt.translation.plan import halo_of, plan_strips, plan_tiles
+from saropt.translation.whole import translate_whole
 
 NOTICE = "A model's guess, not a measurement"
 _POLARISATIONS = {"VV", "VH", "HH", "HV"}
@@ -283,8 +285,6 @@ class Translator:
 
     def _whole(self, network: NDArray[np.float32]) -> NDArray[np.float32]:
         """One pass over an image, mirrored as the tile engine mirrors a scene; global networks are windowed."""
-        from saropt.translation.whole import translate_whole
-
         return translate_whole(network, self._network, self._backend)
 
     def _inverse(self) -> Normaliser:
@@ -299,7 +299,7 @@ class Translator:
             "SAROPT_NOTICE": NOTICE,
             "SAROPT_VERSION": version("saropt"),
             "SAROPT_TRANSLATOR": self.card.name,
-            "SAROPT_TRANSLATOR_SHA256": self._file_hash(),
+            "SAROPT_TRANSLATOR_SHA256": self._file_hash,
             "SAROPT_DIRECTION": self.direction,
             "SAROPT_SOURCE": scene.path.name,
         }
@@ -309,13 +309,14 @@ class Translator:
             tags["SAROPT_ATTRIBUTION"] = self.card.training.attribution
         return tags
 
+    @cached_property
     def _file_hash(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     def _resume_key(self, scene: Scene, units: str, tile: int | None) -> str:
         state = scene.path.stat()
         parts: list[object] = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
-        parts += [self._file_hash(), self.direction, self.realism, type(self._backend).__name__]
+        parts += [self._file_hash, self.direction, self.realism, type(self._backend).__name__]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
