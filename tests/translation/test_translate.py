@@ -263,3 +263,15 @@ def test_loading_refuses_what_it_cannot_run(make_translator: Factory, tmp_path: 
             Translator.load(onnx, **arguments)
     with pytest.raises(InputError, match="neither a file nor a bundled translator"):
         Translator.load(tmp_path / "absent.onnx")
+
+
+def test_the_command_line_tells_the_seam_of_blended_windows(
+    make_translator: Factory, make_scene: Factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from saropt.cli import main
+
+    scene = str(make_scene(300, 300))
+    for network, told in (("unet_256", True), ("naf_unet", False)):
+        out = str(tmp_path / f"{network}.tif")
+        assert main(["translate", scene, out, "--model", str(make_translator(network))]) == 0
+        assert ("windows are blended" in capsys.readouterr().out) is told

@@ -65,3 +65,5 @@ def translate(
             progress=report,
         )
     typer.echo(f"wrote {written} with {translator.card.name}: {NOTICE[0].lower()}{NOTICE[1:]}")
+    if translator.seam is not None:
+        typer.echo(f"its windows are blended, not exact: where they overlap they differ by {translator.seam / 2:.2%}")
