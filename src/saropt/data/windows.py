@@ -82,7 +82,8 @@ class WindowSampler:
         sar, optical: bands, units and recipes of both sides.
         augmentation: random changes; None for none.
         unpaired: draw the two sides independently, as unpaired methods do.
-        balance_tag: tag of the SAR rasters whose values share the windows equally; by area alone when None.
+        balance_tag: tag of the SAR rasters whose values share the windows; by area alone when None.
+        balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
 
     Raises:
         InputError: rasters are missing, smaller than `crop`, on different grids, without the tag, or contradict their
@@ -99,6 +100,7 @@ class WindowSampler:
         augmentation: Augmentation | None = None,
         unpaired: bool = False,
         balance_tag: str | None = None,
+        balance: float = 1.0,
     ) -> None:
         self.crop = crop
         self.sar = sar
@@ -124,7 +126,8 @@ class WindowSampler:
             self._normalisers.append((sar_normaliser, optical_normaliser))
         areas = np.array([h * w for h, w in self._shapes], np.float64)
         totals = {group: sum(a for a, g in zip(areas, groups, strict=True) if g == group) for group in set(groups)}
-        self._weights = areas / np.array([totals[group] for group in groups]) / len(totals)
+        shares = areas / np.array([totals[group] ** balance for group in groups])
+        self._weights = shares / shares.sum()
 
     @staticmethod
     def _inspect(path: Path, side: Side, is_sar: bool) -> tuple[tuple[int, int], Normaliser, dict[str, str]]:

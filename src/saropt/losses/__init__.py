@@ -3,12 +3,14 @@
 from saropt.losses.adversarial import approximate_gradient_penalty, feature_matching, gan_loss, relativistic_loss
 from saropt.losses.augmentation import diff_augment
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour
+from saropt.losses.semantic import class_weights, semantic_nce, similarity_weights
 from saropt.losses.wavelet import haar_bands, haar_l1
 
 __all__ = [
     "approximate_gradient_penalty",
     "block_minimum",
     "charbonnier",
+    "class_weights",
     "diff_augment",
     "feature_matching",
     "gan_loss",
@@ -16,4 +18,6 @@ __all__ = [
     "haar_l1",
     "match_colour",
     "relativistic_loss",
+    "semantic_nce",
+    "similarity_weights",
 ]

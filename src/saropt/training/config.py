@@ -25,7 +25,8 @@ class DataConfig(_Section):
         sar_bands, optical_bands: bands to use, in order; all when None.
         sar_recipe, optical_recipe: `Recipe.to_dict()`; None takes 8-bit for uint8 rasters, q99 for amplitude, dB clip
             for every other SAR unit and reflectance x10000 for other optical rasters.
-        balance_tag: raster tag, such as REGION, whose values share the windows equally; by area alone when None.
+        balance_tag: raster tag, such as REGION, whose values share the windows; by area alone when None.
+        balance: how evenly they share them, from 0 (by area) to 1 (equally).
     """
 
     crop: int = Field(256, ge=8)
@@ -35,6 +36,7 @@ class DataConfig(_Section):
     sar_recipe: dict[str, Any] | None = None
     optical_recipe: dict[str, Any] | None = None
     balance_tag: str | None = None
+    balance: float = Field(1.0, ge=0.0, le=1.0)
     flips: bool = True
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)

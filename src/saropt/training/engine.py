@@ -82,7 +82,9 @@ class Trainer:
         unpaired = self._method_class.unpaired
         if not unpaired and not root.paired:
             raise InputError(root.path, f"is unpaired (dataset.yaml), but {config.method} needs pairs")
-        self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag)
+        self.sampler = WindowSampler(
+            root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag, data.balance
+        )
         engine = config.engine
         self.validation: Validation | None = None
         if engine.validate_every or engine.sample_every:
