@@ -123,6 +123,7 @@ def test_receptive_fields_of_the_full_networks():
     with torch.device("meta"):
         assert build_network("unet_256", 1, 3).receptive_field is None
         assert 169 <= build_network("resnet", 1, 3).receptive_field <= 173
+        assert 183 <= build_network("resnet", 1, 3, antialias=True).receptive_field <= 187
         bundled = build_network("naf_unet", 1, 3)
         assert bundled.stride == 16
 
@@ -175,7 +176,7 @@ class TestRegistry:
         assert {"naf_unet", "resnet", "unet_256"} <= set(list_networks())
 
     def test_arguments(self):
-        assert network_arguments("resnet") == {"width": 64, "blocks": 9}
+        assert network_arguments("resnet") == {"width": 64, "blocks": 9, "antialias": False, "init": "normal"}
 
     def test_unknown(self):
         with pytest.raises(ValueError, match="unknown network 'vgg'; known: naf_unet"):

@@ -2,6 +2,7 @@
 
 from saropt.losses.adversarial import approximate_gradient_penalty, feature_matching, gan_loss, relativistic_loss
 from saropt.losses.augmentation import diff_augment
+from saropt.losses.contrastive import patch_nce
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour
 from saropt.losses.semantic import class_weights, semantic_nce, similarity_weights
 from saropt.losses.wavelet import haar_bands, haar_l1
@@ -17,6 +18,7 @@ __all__ = [
     "haar_bands",
     "haar_l1",
     "match_colour",
+    "patch_nce",
     "relativistic_loss",
     "semantic_nce",
     "similarity_weights",
