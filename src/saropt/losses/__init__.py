@@ -3,6 +3,7 @@
 from saropt.losses.adversarial import approximate_gradient_penalty, feature_matching, gan_loss, relativistic_loss
 from saropt.losses.augmentation import diff_augment
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour
+from saropt.losses.segmentation import segmentation_cross_entropy
 from saropt.losses.wavelet import haar_bands, haar_l1
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "haar_l1",
     "match_colour",
     "relativistic_loss",
+    "segmentation_cross_entropy",
 ]

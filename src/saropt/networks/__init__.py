@@ -5,6 +5,7 @@ from saropt.networks.nafunet import NAFUNet
 from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
 from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
 from saropt.networks.resnet import ResNetGenerator
+from saropt.networks.segmenters import build_segmenter, list_segmenters, segmenter_arguments
 from saropt.networks.unet import UNet256
 
 __all__ = [
@@ -15,8 +16,11 @@ __all__ = [
     "ResNetGenerator",
     "UNet256",
     "build_network",
+    "build_segmenter",
     "freeze_statistics",
     "has_instance_statistics",
     "list_networks",
+    "list_segmenters",
     "network_arguments",
+    "segmenter_arguments",
 ]
