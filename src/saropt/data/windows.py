@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,14 @@ class Sample:
 
 
 class Rasters:
-    """Windows of rasters, whole small rasters kept decoded up to `cache_bytes`. Thread-safe."""
+    """Windows of rasters, whole small rasters kept decoded up to `cache_bytes`. Thread-safe.
 
-    def __init__(self, cache_bytes: int = 1 << 30) -> None:
+    Paletted rasters come as their colours, or as stored indices (labels) with `palette="index"`.
+    """
+
+    def __init__(self, cache_bytes: int = 1 << 30, palette: Literal["colours", "index"] = "colours") -> None:
         self._budget = cache_bytes
+        self._palette: Literal["colours", "index"] = palette
         self._held: OrderedDict[tuple[Path, tuple[int, ...]], tuple[NDArray, NDArray]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -52,7 +57,7 @@ class Rasters:
             if key in self._held:
                 self._held.move_to_end(key)
                 return _cut(*self._held[key], window)
-        with Scene.open(path, bands=bands) as scene:
+        with Scene.open(path, bands=bands, palette=self._palette) as scene:
             if scene.width * scene.height * scene.count * 4 > self._budget // 4:
                 return scene.read(window)
             values, valid = scene.read()

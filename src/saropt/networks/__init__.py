@@ -7,6 +7,7 @@ from saropt.networks.projection import PatchProjection, gather_positions, random
 from saropt.networks.pseudo_classes import PixelFeatures, PseudoClasses
 from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
 from saropt.networks.resnet import ResNetGenerator
+from saropt.networks.segmenters import build_segmenter, list_segmenters, segmenter_arguments
 from saropt.networks.unet import UNet256
 
 __all__ = [
@@ -20,10 +21,13 @@ __all__ = [
     "ResNetGenerator",
     "UNet256",
     "build_network",
+    "build_segmenter",
     "freeze_statistics",
     "gather_positions",
     "has_instance_statistics",
     "list_networks",
+    "list_segmenters",
     "network_arguments",
     "random_positions",
+    "segmenter_arguments",
 ]
