@@ -27,6 +27,7 @@ SMALL = {
     "shift-cyclegan": SMALL_CYCLE,
     "cut": SMALL_CUT,
     "fastcut": SMALL_CUT,
+    "sgcl": {**SMALL_CUT, "guidance": "kmeans", "classes": 3, "num_queries": 16},
 }
 PROGRESS = (0.0, 0.8)
 

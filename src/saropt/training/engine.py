@@ -99,6 +99,7 @@ class Trainer:
             self.plain: Method = cls(config, len(self.sar_card.bands), len(self.optical_card.bands))
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
+        self._check_trained_inputs()
         for generator in self.plain.generators().values():
             if self.config.data.crop % cast("int", generator.stride):
                 raise InputError("data.crop", f"must be a multiple of {generator.stride}, not {self.config.data.crop}")
@@ -112,6 +113,15 @@ class Trainer:
                 setattr(self.plain, name, self.fabric.setup_module(module))
         for name, optimizer in self.optimizers.items():
             self.optimizers[name] = cast("Optimizer", self.fabric.setup_optimizers(optimizer))
+
+    def _check_trained_inputs(self) -> None:
+        for modality, trained in self.plain.trained_inputs().items():
+            given = self.sar_card if modality == "sar" else self.optical_card
+            for what in ("bands", "units", "recipe"):
+                here, there = getattr(given, what), getattr(trained, what)
+                if here != there:
+                    reason = f"a frozen network was trained on {modality} {what} {there}, the data have {here}"
+                    raise InputError(f"arguments of {self.config.method}", reason)
 
     def _generators(self) -> dict[str, nn.Module]:
         return {direction: getattr(g, "module", g) for direction, g in self.plain.generators().items()}
