@@ -231,7 +231,7 @@ class TestRefusals:
             WindowSampler(root, "train", 16, Side((1,), "sigma0", DbClip()), OPTICAL)
 
     def test_unfit_recipe(self, grid):
-        with pytest.raises(InputError, match=r"a\.tif: the translator takes .*, not reflectance"):
+        with pytest.raises(InputError, match=r"a\.tif: the recipe takes .*, not reflectance"):
             WindowSampler(grid, "train", 16, SAR, Side((1,), "reflectance", DbClip()))
 
     def test_absent_band(self, grid):

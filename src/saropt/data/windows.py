@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,14 @@ class Sample:
 
 
 class Rasters:
-    """Windows of rasters, whole small rasters kept decoded up to `cache_bytes`. Thread-safe."""
+    """Windows of rasters, whole small rasters kept decoded up to `cache_bytes`. Thread-safe.
 
-    def __init__(self, cache_bytes: int = 1 << 30) -> None:
+    Paletted rasters come as their colours, or as stored indices (labels) with `palette="index"`.
+    """
+
+    def __init__(self, cache_bytes: int = 1 << 30, palette: Literal["colours", "index"] = "colours") -> None:
         self._budget = cache_bytes
+        self._palette: Literal["colours", "index"] = palette
         self._held: OrderedDict[tuple[Path, tuple[int, ...]], tuple[NDArray, NDArray]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -52,7 +57,7 @@ class Rasters:
             if key in self._held:
                 self._held.move_to_end(key)
                 return _cut(*self._held[key], window)
-        with Scene.open(path, bands=bands) as scene:
+        with Scene.open(path, bands=bands, palette=self._palette) as scene:
             if scene.width * scene.height * scene.count * 4 > self._budget // 4:
                 return scene.read(window)
             values, valid = scene.read()
@@ -83,7 +88,9 @@ class _Pool:
     weights: NDArray[np.float64]
 
     @classmethod
-    def open(cls, paths: Sequence[Path], side: Side, crop: int, is_sar: bool, balance_tag: str | None) -> _Pool:
+    def open(
+        cls, paths: Sequence[Path], side: Side, crop: int, is_sar: bool, balance_tag: str | None, balance: float
+    ) -> _Pool:
         shapes, normalisers, groups = [], [], []
         for path in paths:
             with Scene.open(path, bands=side.bands) as scene:
@@ -103,8 +110,8 @@ class _Pool:
             groups.append("" if balance_tag is None else tags[balance_tag])
         areas = np.array([h * w for h, w in shapes], np.float64)
         totals = {group: sum(a for a, g in zip(areas, groups, strict=True) if g == group) for group in set(groups)}
-        weights = areas / np.array([totals[group] for group in groups]) / len(totals)
-        return cls(side, list(paths), shapes, normalisers, weights)
+        shares = areas / np.array([totals[group] ** balance for group in groups])
+        return cls(side, list(paths), shapes, normalisers, shares / shares.sum())
 
 
 class WindowSampler:
@@ -118,8 +125,9 @@ class WindowSampler:
         augmentation: random changes; None for none.
         unpaired: draw the two sides independently, from random streams of their own, as unpaired methods do. An
             unpaired root is always drawn so.
-        balance_tag: tag of the SAR rasters whose values share the windows equally, and of an unpaired root's optical
-            rasters as well; by area alone when None.
+        balance_tag: tag of the SAR rasters whose values share the windows, and of an unpaired root's optical rasters as
+            well; by area alone when None.
+        balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
 
     Raises:
         InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
@@ -136,14 +144,15 @@ class WindowSampler:
         augmentation: Augmentation | None = None,
         unpaired: bool = False,
         balance_tag: str | None = None,
+        balance: float = 1.0,
     ) -> None:
         self.crop = crop
         self.augmentation = augmentation or Augmentation(flips=False)
         self.unpaired = unpaired or not root.paired
         self._rasters = Rasters()
         sar_paths, optical_paths = (list(root.rasters(side, split).values()) for side in ("sar", "optical"))
-        self._sar = _Pool.open(sar_paths, sar, crop, True, balance_tag)
-        self._optical = _Pool.open(optical_paths, optical, crop, False, None if root.paired else balance_tag)
+        self._sar = _Pool.open(sar_paths, sar, crop, True, balance_tag, balance)
+        self._optical = _Pool.open(optical_paths, optical, crop, False, None if root.paired else balance_tag, balance)
         if root.paired:
             for path, shape, wanted in zip(optical_paths, self._optical.shapes, self._sar.shapes, strict=True):
                 if shape != wanted:

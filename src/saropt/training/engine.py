@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import queue
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -21,9 +18,10 @@ from saropt.data import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.errors import InputError
 from saropt.methods import Batch, Direction, Method, get_method
 from saropt.training.averaging import States, WeightAverage
-from saropt.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
 from saropt.training.finish import write_translators
+from saropt.training.loop import CHECKPOINT, claim_folder, interruptible, prefetched
 from saropt.training.sides import make_sides
 from saropt.training.tracking import Tracker
 from saropt.training.validation import Validation
@@ -57,11 +55,7 @@ class Trainer:
         accelerator: str = "auto",
         resume: bool = False,
     ) -> None:
-        checkpoint = folder / CHECKPOINT
-        if resume and not checkpoint.is_file():
-            raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
-        if not resume and folder.exists() and any(folder.iterdir()):
-            raise InputError(folder, "holds a run already: choose another folder, or continue it with --resume")
+        claim_folder(folder, resume)
         self.config = config
         self.root = root
         self.folder = folder
@@ -86,7 +80,9 @@ class Trainer:
             speckle_probability=data.speckle_probability,
             optical_gain=data.optical_gain,
         )
-        self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag)
+        self.sampler = WindowSampler(
+            root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag, data.balance
+        )
         engine = config.engine
         self.validation: Validation | None = None
         if engine.validate_every or engine.sample_every:
@@ -97,7 +93,7 @@ class Trainer:
         self.best: tuple[float, States] | None = None
         self.step = 0
         if resume:
-            load_checkpoint(self, checkpoint)
+            load_checkpoint(self, folder / CHECKPOINT)
 
     def _setup_method(self) -> None:
         torch.manual_seed(self.config.engine.seed)
@@ -142,7 +138,7 @@ class Trainer:
         measured = engine.validate_every and self.validation is not None and self.validation.has_truth
         self.plain.train()
         try:
-            for batch in self._interruptible(self._batches(self.step, engine.max_steps)):
+            for batch in interruptible(self._batches(self.step, engine.max_steps), self._save):
                 if self.step in marks and marks[self.step] not in self.kept:
                     self._keep(marks[self.step])
                 losses = self._train_step(batch)
@@ -168,25 +164,12 @@ class Trainer:
                 tracker.close()
         if not lead:
             return []
-        save_checkpoint(self, self.folder / CHECKPOINT)
+        self._save()
         return write_translators(self)
 
-    def _interruptible(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The batches until an interrupt, which waits for the step under way and then saves a checkpoint."""
-        if threading.current_thread() is not threading.main_thread():
-            yield from batches
-            return
-        asked = threading.Event()
-        before = signal.signal(signal.SIGINT, lambda number, frame: asked.set())
-        try:
-            for batch in batches:
-                yield batch
-                if asked.is_set():
-                    if self.fabric.is_global_zero:
-                        save_checkpoint(self, self.folder / CHECKPOINT)
-                    raise KeyboardInterrupt
-        finally:
-            signal.signal(signal.SIGINT, before)
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            save_checkpoint(self, self.folder / CHECKPOINT)
 
     def final_states(self) -> dict[str, States]:
         """Weights to ship by end: {"": ...} alone, or a milestone's name beside "realism"."""
@@ -230,32 +213,10 @@ class Trainer:
         return logged
 
     def _batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Batches of steps start..stop-1, drawn ahead in a thread; each is a pure function of seed, step and rank."""
-        ready: queue.Queue[tuple[Tensor, Tensor] | BaseException] = queue.Queue(maxsize=4)
-        done = threading.Event()
-        rank = self.fabric.global_rank
-
-        def produce() -> None:
-            try:
-                for step in range(start, stop):
-                    sar, optical = draw_batch(
-                        self.sampler, self.config.data.batch_size, [self.config.engine.seed, step, rank]
-                    )
-                    _put(ready, (torch.from_numpy(sar), torch.from_numpy(optical)), done)
-            except BaseException as error:
-                _put(ready, error, done)
-
-        thread = threading.Thread(target=produce, daemon=True)
-        thread.start()
-        try:
-            for _ in range(start, stop):
-                item = ready.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield Batch(*(self.fabric.to_device(tensor) for tensor in item))
-        finally:
-            done.set()
-            thread.join()
+        """Batches of steps start..stop-1; each is a pure function of seed, step and rank."""
+        seed, rank, size = self.config.engine.seed, self.fabric.global_rank, self.config.data.batch_size
+        for drawn in prefetched(lambda step: draw_batch(self.sampler, size, [seed, step, rank]), start, stop):
+            yield Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in drawn))
 
     def _validate(self) -> dict[str, float]:
         assert self.validation is not None
@@ -297,12 +258,3 @@ class _Swapped:
     def __exit__(self, *_: object) -> None:
         for key, module in self._modules.items():
             module.load_state_dict(self._saved[key])
-
-
-def _put(ready: queue.Queue, item: object, done: threading.Event) -> None:
-    while not done.is_set():
-        try:
-            ready.put(item, timeout=0.2)
-            return
-        except queue.Full:
-            continue

@@ -20,12 +20,19 @@ def make_sides(root: DataRoot, config: DataConfig) -> tuple[Side, Side, SideCard
     Raises:
         InputError: a band does not exist, or a recipe does not fit.
     """
-    sar, sar_card = _side(root, "sar", config.sar_bands, config.sar_recipe)
-    optical, optical_card = _side(root, "optical", config.optical_bands, config.optical_recipe)
+    sar, sar_card = make_side(root, "sar", config.sar_bands, config.sar_recipe)
+    optical, optical_card = make_side(root, "optical", config.optical_bands, config.optical_recipe)
     return sar, optical, sar_card, optical_card
 
 
-def _side(root: DataRoot, name: SideName, bands: tuple[str, ...] | None, recipe: dict | None) -> tuple[Side, SideCard]:
+def make_side(
+    root: DataRoot, name: SideName, bands: tuple[str, ...] | None, recipe: dict | None
+) -> tuple[Side, SideCard]:
+    """One side for sampling, and its card; all bands and the default recipe when None.
+
+    Raises:
+        InputError: the root lacks the side, a band does not exist, or the recipe does not fit.
+    """
     is_sar = name == "sar"
     modality, place = (root.sar, root.path) if is_sar else (root.optical, (root.optical_root or root).path)
     if not modality.bands:
