@@ -8,6 +8,7 @@ from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.registry import get_method, list_methods, register
 from saropt.methods.regression import Regression
 from saropt.methods.shift_cyclegan import ShiftCycleGAN
+from saropt.methods.tuigan import TuiGAN
 
 __all__ = [
     "CUT",
@@ -21,6 +22,7 @@ __all__ = [
     "Pix2Pix",
     "Regression",
     "ShiftCycleGAN",
+    "TuiGAN",
     "get_method",
     "list_methods",
     "register",
