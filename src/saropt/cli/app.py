@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from saropt import __version__
+from saropt.cli.benchmark import benchmark
 from saropt.cli.data import data
 from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
@@ -21,7 +22,12 @@ from saropt.cli.translate import translate
 from saropt.errors import SaroptError
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
-RESUMABLE = {"translate": "there", "train": "the last checkpoint", "segment train": "the last checkpoint"}
+RESUMABLE = {
+    "benchmark": "where it was",
+    "translate": "there",
+    "train": "the last checkpoint",
+    "segment train": "the last checkpoint",
+}
 UsageError = cast(type[Exception], typer.BadParameter.__base__)  # of typer's click, wherever that comes from
 
 app = typer.Typer(
@@ -30,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, models, methods, translate, train, evaluate):
+for verb in (demo, models, methods, translate, train, evaluate, benchmark):
     app.command()(verb)
 app.add_typer(data, name="data")
 app.add_typer(segment, name="segment")
