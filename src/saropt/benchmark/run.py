@@ -11,19 +11,15 @@ from typing import Any, cast
 import saropt
 from saropt.benchmark.suite import Modality, RunSpec, Simulation, Suite, merged, placed
 from saropt.benchmark.table import Table, build_table, write_table
-from saropt.data import DataRoot, write_simulated_root
+from saropt.data import DataRoot
+from saropt.data.simulated import write_simulated_root
 from saropt.errors import InputError
 from saropt.evaluation import evaluate
 from saropt.simulate import SceneConfig
-from saropt.training import (
-    CHECKPOINT,
-    SEGMENTER,
-    SegmentationConfig,
-    SegmenterTrainer,
-    Trainer,
-    TrainingConfig,
-    validated,
-)
+from saropt.training import SegmentationConfig, SegmenterTrainer, Trainer, TrainingConfig
+from saropt.training.config import validated
+from saropt.training.loop import CHECKPOINT
+from saropt.training.segmentation import SEGMENTER
 from saropt.translation import Segmenter, Translator
 
 PARTS, RESULTS = "parts", "results.json"

@@ -154,7 +154,8 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     """The table of finished reports, row name -> seed -> what report.json holds; baselines are the first report's."""
     order = [run.name for run in suite.runs if run.name in reports]
     found = {name: list(reports[name].values()) for name in order}
-    first = found[order[0]][0] if order else {"data": {"name": "no data yet"}, "n": 0, "baselines": {}}
+    empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0, "baselines": {}}
+    first = found[order[0]][0] if order else empty
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
     directions = tuple(d for d in ("sar2opt", "opt2sar") if d in held)
     means = {name: _cells(parts, directions, suite.columns) for name, parts in found.items()}
@@ -214,12 +215,11 @@ def _cells(
 def _ranks(
     means: dict[str, dict[str, dict[str, Cell]]], directions: Sequence[str], columns: Sequence[str]
 ) -> dict[tuple[str, str, str], int]:
-    ranks = {}
+    ranks: dict[tuple[str, str, str], int] = {}
     for direction in directions:
         for column in set(columns) - UNRANKED:
-            found = [
-                (by[direction][column].mean, name) for name, by in means.items() if column in by.get(direction, {})
-            ]
+            held = {name: by.get(direction, {}) for name, by in means.items()}
+            found = [(cells[column].mean, name) for name, cells in held.items() if column in cells]
             found.sort(reverse=column not in LOWER_IS_BETTER)
             if len(found) > 1:
                 ranks |= {(name, direction, column): place for place, (_, name) in enumerate(found[:2], 1)}
