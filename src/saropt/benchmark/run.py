@@ -98,12 +98,14 @@ class _Bench:
             total = config.engine.max_steps
             trainer.run(lambda step, figures: self.report(f"{run.name}, seed {seed}", step, total))
         if not (measured / "report.json").is_file():
+            translators = Translator.load_all(trained)
+            made = {"optical" if translator.direction == "sar2opt" else "sar" for translator in translators}
             evaluate(
-                Translator.load_all(trained),
+                translators,
                 root,
                 measured,
                 self.suite.split,
-                segmenters=[Segmenter.load(path) for path in judges.values()],
+                segmenters=[Segmenter.load(path) for modality, path in judges.items() if modality in made],
                 progress=lambda what, done, total: self.report(f"{run.name}, seed {seed}: {what}", done, total),
             )
 

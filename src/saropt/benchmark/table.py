@@ -154,7 +154,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     """The table of finished reports, row name -> seed -> what report.json holds; baselines are the first report's."""
     order = [run.name for run in suite.runs if run.name in reports]
     found = {name: list(reports[name].values()) for name in order}
-    empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0, "baselines": {}}
+    empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0}
     first = found[order[0]][0] if order else empty
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
     directions = tuple(d for d in ("sar2opt", "opt2sar") if d in held)
@@ -172,7 +172,9 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         )
         for name in order
     ]
-    rows += _references(first, directions, suite.columns)
+    baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
+    judged = {d: j["real"] for parts in found.values() for d, j in parts[0].get("segmentation", {}).items()}
+    rows += _references(baselines, judged, directions, suite.columns)
     if suite.published and first["data"]["name"] == suite.published_on:
         for name, figures in suite.published.items():
             cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
@@ -226,19 +228,22 @@ def _ranks(
     return ranks
 
 
-def _references(report: dict[str, Any], directions: Sequence[str], columns: Sequence[str]) -> list[Row]:
+def _references(
+    baselines: dict[str, Any], judged: dict[str, Any], directions: Sequence[str], columns: Sequence[str]
+) -> list[Row]:
     """Trivial baselines, and the judges on the true images."""
-    names = {name: None for d in directions for name in report["baselines"].get(d, {})}
-    rows = []
-    for name in names:
-        cells = {
-            d: {c: Cell(by[name][c], None) for c in columns if by[name].get(c) is not None}
-            for d in directions
-            if name in (by := report["baselines"].get(d, {}))
-        }
-        rows.append(Row(name, "baseline", 0, cells))
-    judged = {d: report["segmentation"][d]["real"] for d in directions if d in report.get("segmentation", {})}
+    figures = {
+        name: {d: by[name] for d, by in baselines.items() if name in by} for by in baselines.values() for name in by
+    }
+    named = [(name, "baseline", by) for name, by in figures.items()]
     if judged:
-        cells = {d: {c: Cell(by[c], None) for c in columns if c in by} for d, by in judged.items()}
-        rows.append(Row("true images", "reference", 0, cells))
-    return rows
+        named.append(("true images", "reference", judged))
+    return [
+        Row(
+            name,
+            kind,
+            0,
+            {d: {c: Cell(by[d][c], None) for c in columns if by[d].get(c) is not None} for d in directions if d in by},
+        )
+        for name, kind, by in named
+    ]
