@@ -27,6 +27,7 @@ SMALL = {
     "shift-cyclegan": SMALL_CYCLE,
     "cut": SMALL_CUT,
     "fastcut": SMALL_CUT,
+    "qs-attn": SMALL_CUT,
 }
 PROGRESS = (0.0, 0.8)
 

@@ -17,6 +17,7 @@ METHODS = {
     "shift-cyclegan": {**CYCLE, "pool_size": 5},
     "cut": CONTRAST,
     "fastcut": CONTRAST,
+    "qs-attn": CONTRAST,
 }
 
 
