@@ -28,6 +28,7 @@ SMALL = {
     "cut": SMALL_CUT,
     "fastcut": SMALL_CUT,
     "qs-attn": SMALL_CUT,
+    "sgcl": {**SMALL_CUT, "guidance": "kmeans", "classes": 3, "num_queries": 16},
 }
 PROGRESS = (0.0, 0.8)
 

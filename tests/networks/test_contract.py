@@ -23,9 +23,9 @@ def small(name: str, in_channels: int, out_channels: int, **changes) -> nn.Modul
     """A small network whose every branch is alive, in eval mode."""
     torch.manual_seed(0)
     network = build_network(name.split()[0], in_channels, out_channels, **{**SMALL.get(name, {}), **changes})
-    for key, parameter in network.named_parameters():
-        if key.endswith(("beta", "gamma")):
-            nn.init.constant_(parameter, 0.7)
+    for parameter in network.parameters():
+        if not parameter.any() and parameter.ndim == 4:
+            nn.init.normal_(parameter, 0.0, 0.3)
     return network.eval()
 
 

@@ -16,6 +16,7 @@ from saropt.networks import (
     network_arguments,
 )
 from saropt.networks.frozen_statistics import FrozenInstanceNorm
+from saropt.networks.nafunet import NormedGate
 from saropt.networks.registry import network as register_network
 
 
@@ -82,13 +83,23 @@ def test_initialisation_of_the_code_base():
 
 
 def test_a_fresh_naf_block_is_the_identity():
-    """beta = gamma = 0: the blocks do nothing, whatever their number."""
+    """Their last convolutions start at zero: the blocks do nothing, whatever their number."""
     torch.manual_seed(0)
     shallow = build_network("naf_unet", 1, 1, width=8, encoder=[0], decoder=[0], middle=0, unshuffle=2)
     deep = build_network("naf_unet", 1, 1, width=8, encoder=[2], decoder=[1], middle=3, unshuffle=2)
     deep.load_state_dict(shallow.state_dict(), strict=False)
     image = torch.rand(1, 1, 32, 32)
     assert torch.equal(shallow(image), deep(image))
+
+
+def test_naf_gates_normalise_channels_as_layer_norm_does():
+    torch.manual_seed(0)
+    gate = NormedGate(6, depthwise=False).double()
+    nn.init.normal_(gate.out.weight)
+    x = 3.0 + torch.randn(2, 6, 4, 5, dtype=torch.float64)
+    normed = nn.functional.layer_norm(x.movedim(1, -1), (6,), eps=gate.eps).movedim(-1, 1)
+    expected = x + gate.out(gate.first(normed) * gate.second(normed))
+    assert torch.allclose(gate(x), expected, atol=1e-5)
 
 
 def test_resnet_has_no_activation_after_the_residual_sum():

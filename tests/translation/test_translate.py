@@ -62,7 +62,7 @@ def test_a_halo_that_is_too_small_would_be_seen(
     translator = Translator.load(make_translator())
     scene = make_scene(300, 300)
     translator.translate(scene, tmp_path / "whole.tif", tile=512)
-    monkeypatch.setattr("saropt.translation.translator.halo_of", lambda field, stride: 0)
+    monkeypatch.setattr("saropt.translation.engine.halo_of", lambda field, stride: 0)
     translator.translate(scene, tmp_path / "tiled.tif", tile=64)
     assert np.abs(read(tmp_path / "whole.tif") - read(tmp_path / "tiled.tif")).max() > 1e-3
 

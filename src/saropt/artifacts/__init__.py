@@ -1,20 +1,33 @@
-"""Translator files: weights and card, read and written."""
+"""Translator and segmenter files: weights and card, read and written."""
 
-from saropt.artifacts.card import FORMAT_VERSION, Card, Direction, DirectionCard, SideCard, TrainingCard, parse_card
+from saropt.artifacts.card import (
+    FORMAT_VERSION,
+    Card,
+    Direction,
+    DirectionCard,
+    SegmenterCard,
+    SideCard,
+    TrainingCard,
+    parse_card,
+    parse_segmenter_card,
+)
 from saropt.artifacts.graph import load_graph, read_card
-from saropt.artifacts.weights import blend, load_weights, save_weights
+from saropt.artifacts.weights import blend, load_segmenter, load_weights, save_weights
 
 __all__ = [
     "FORMAT_VERSION",
     "Card",
     "Direction",
     "DirectionCard",
+    "SegmenterCard",
     "SideCard",
     "TrainingCard",
     "blend",
     "load_graph",
+    "load_segmenter",
     "load_weights",
     "parse_card",
+    "parse_segmenter_card",
     "read_card",
     "save_weights",
 ]

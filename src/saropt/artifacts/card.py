@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -17,8 +17,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+AnyCard = TypeVar("AnyCard", "Card", "SegmenterCard")
+
+
 class SideCard(_Strict):
-    """One side of a translator.
+    """One side of a translator, or the input of a segmenter.
 
     Attributes:
         bands: band names in network order.
@@ -107,21 +110,69 @@ class Card(_Strict):
         return self.optical if direction == "sar2opt" else self.sar
 
 
+class SegmenterCard(_Strict):
+    """Card of a segmenter file (docs/formats.md).
+
+    Attributes:
+        modality: which side of a data root it segments.
+        network, arguments, stride, receptive_field, tile: as in `DirectionCard`, of a segmenter network.
+        input: the input side.
+        classes: label value -> class name; logits stand in ascending order of the values.
+        ignore_index: label value of pixels without a label in the training data, or None.
+        quality: measured figures, split -> metric -> value.
+    """
+
+    kind: Literal["segmenter"] = "segmenter"
+    format_version: int = FORMAT_VERSION
+    name: str
+    modality: Literal["sar", "optical"]
+    network: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    stride: int = Field(ge=1)
+    receptive_field: int | None = None
+    tile: int = Field(1024, ge=1)
+    input: SideCard
+    classes: dict[int, str] = Field(min_length=2)
+    ignore_index: int | None = None
+    gsd_m: float = Field(gt=0)
+    training: TrainingCard
+    quality: dict[str, dict[str, float]] = Field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    notes: str = ""
+
+
 def parse_card(text: str) -> Card:
-    """The card from its JSON.
+    """The card of a translator from its JSON.
 
     Raises:
-        ValueError: not JSON, another format version, or a field that does not fit; one line.
+        ValueError: not JSON, of a segmenter, another format version, or a field that does not fit; one line.
     """
+    return _parsed(Card, text, "translator")
+
+
+def parse_segmenter_card(text: str) -> SegmenterCard:
+    """The card of a segmenter from its JSON.
+
+    Raises:
+        ValueError: not JSON, of a translator, another format version, or a field that does not fit; one line.
+    """
+    return _parsed(SegmenterCard, text, "segmenter")
+
+
+def _parsed(model: type[AnyCard], text: str, wanted: str) -> AnyCard:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"card: is no JSON ({error.msg})") from error
-    version = values.get("format_version", FORMAT_VERSION) if isinstance(values, dict) else FORMAT_VERSION
+    fields = values if isinstance(values, dict) else {}
+    kind = fields.get("kind", "translator")
+    if kind != wanted:
+        raise ValueError(f"is a {kind}, not a {wanted}")
+    version = fields.get("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise ValueError(f"has format version {version}; this saropt reads version {FORMAT_VERSION}: upgrade saropt")
     try:
-        return Card.model_validate_json(text)
+        return model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "card"

@@ -1,23 +1,28 @@
-"""Translator files as `.safetensors`: weights for torch, keys `DIRECTION.KEY` (and `fidelity/`, `realism/` ends)."""
+"""Translator and segmenter files as `.safetensors`: weights for torch and a card.
+
+Keys are `DIRECTION.KEY` in translators (and `fidelity/`, `realism/` ends), the network's own in segmenters.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts.card import Card, parse_card
+from saropt.artifacts.card import Card, SegmenterCard, parse_card, parse_segmenter_card
 from saropt.errors import InputError
 
 Weights = dict[str, NDArray]
+AnyCard = TypeVar("AnyCard", Card, SegmenterCard)
 _CARD_KEY = "saropt"
 _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 
 
-def save_weights(path: str | Path, card: Card, weights: Mapping[str, NDArray]) -> None:
+def save_weights(path: str | Path, card: Card | SegmenterCard, weights: Mapping[str, NDArray]) -> None:
     """Write weights and card under a temporary name, then rename.
 
     With both ends kept (`card.realism` is set) `weights` holds every key twice, prefixed `fidelity/` and `realism/`.
@@ -38,16 +43,31 @@ def load_weights(path: str | Path) -> tuple[Card, Weights]:
     Raises:
         InputError: missing, truncated, a pickle, not a translator file, or of another version.
     """
+    return _load(Path(path), parse_card)
+
+
+def load_segmenter(path: str | Path) -> tuple[SegmenterCard, Weights]:
+    """Card and weights of a segmenter file; runs no code from the file.
+
+    Raises:
+        InputError: missing, truncated, a pickle, a translator or another file, or of another version.
+    """
+    path = Path(path)
+    if path.suffix == ".onnx" and path.is_file():
+        raise InputError(path, "is an .onnx file; segmenters are .safetensors files")
+    return _load(path, parse_segmenter_card)
+
+
+def _load(path: Path, parse: Callable[[str], AnyCard]) -> tuple[AnyCard, Weights]:
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
     check_translator_path(path)
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = stream.metadata() or {}
             if _CARD_KEY not in metadata:
-                raise InputError(path, "is a safetensors file but no saropt translator: it has no card")
-            card = parse_card(metadata[_CARD_KEY])
+                raise InputError(path, "is no saropt translator or segmenter: it has no card")
+            card = parse(metadata[_CARD_KEY])
             return card, {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(path, f"is damaged or no safetensors file ({error})") from error
@@ -56,7 +76,7 @@ def load_weights(path: str | Path) -> tuple[Card, Weights]:
 
 
 def check_translator_path(path: Path) -> None:
-    """Refuse what cannot be a translator file before any library opens it.
+    """Refuse what cannot be a translator or segmenter file before any library opens it.
 
     Raises:
         InputError: missing, a directory, empty, or a pickle (a pickle can run code when it is loaded).
@@ -64,7 +84,7 @@ def check_translator_path(path: Path) -> None:
     if not path.exists():
         raise InputError(path, "no such file")
     if path.is_dir():
-        raise InputError(path, "is a directory, not a translator file")
+        raise InputError(path, "is a directory, not a file")
     with path.open("rb") as stream:
         start = stream.read(9)
     if not start:

@@ -15,12 +15,13 @@ from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
 from saropt.cli.methods import methods
 from saropt.cli.models import models
+from saropt.cli.segment import segment
 from saropt.cli.train import train
 from saropt.cli.translate import translate
 from saropt.errors import SaroptError
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
-RESUMABLE = {"translate": "there", "train": "the last checkpoint"}
+RESUMABLE = {"translate": "there", "train": "the last checkpoint", "segment train": "the last checkpoint"}
 UsageError = cast(type[Exception], typer.BadParameter.__base__)  # of typer's click, wherever that comes from
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 for verb in (demo, models, methods, translate, train, evaluate):
     app.command()(verb)
 app.add_typer(data, name="data")
+app.add_typer(segment, name="segment")
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     if code == INTERRUPTED:
-        start = RESUMABLE.get(given[0])
+        start = RESUMABLE.get(given[0]) or RESUMABLE.get(" ".join(given[:2]))
         hint = f"; the same command with --resume goes on from {start}" if start else ""
         print(f"saropt: interrupted{hint}", file=sys.stderr)
     return code

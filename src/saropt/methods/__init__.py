@@ -8,10 +8,12 @@ from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.qs_attn import QSAttn
 from saropt.methods.registry import get_method, list_methods, register
 from saropt.methods.regression import Regression
+from saropt.methods.sgcl import SGCL
 from saropt.methods.shift_cyclegan import ShiftCycleGAN
 
 __all__ = [
     "CUT",
+    "SGCL",
     "Batch",
     "Compact",
     "CycleGAN",

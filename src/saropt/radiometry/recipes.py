@@ -55,7 +55,7 @@ class Recipe(ABC):
             ValueError: the recipe does not take these units, or the statistics cannot be had.
         """
         if self.accepts is not None and units not in self.accepts:
-            raise ValueError(f"the translator takes {' or '.join(self.accepts)}, not {units}")
+            raise ValueError(f"the recipe takes {' or '.join(self.accepts)}, not {units}")
         return Normaliser(self, units, self.statistics(sample, units, str(dtype)))
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from saropt.errors import InputError
+from saropt.training.loop import read_state, write_state
 
 if TYPE_CHECKING:
     from saropt.training.engine import Trainer
-
-CHECKPOINT = "checkpoint.pt"
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -29,9 +26,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         "kept": trainer.kept,
         "best": trainer.best,
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    write_state(path, state)
 
 
 def load_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -40,12 +35,7 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     Raises:
         InputError: damaged, or from another method or configuration.
     """
-    try:
-        state = torch.load(path, map_location=trainer.fabric.device, weights_only=True)
-    except Exception as error:
-        raise InputError(path, f"is damaged or no checkpoint ({type(error).__name__})") from error
-    if not isinstance(state, dict) or "method" not in state:
-        raise InputError(path, "is damaged or no checkpoint of saropt")
+    state = read_state(path, trainer.fabric.device)
     if state["method"] != trainer.config.method:
         raise InputError(path, f"is of a {state['method']!r} run, not of {trainer.config.method!r}")
     try:

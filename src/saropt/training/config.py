@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from saropt.errors import InputError, SaroptError
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Base of all sections of a configuration: unknown keys are refused, values are frozen."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Windows and how they are normalised and varied.
 
     Attributes:
@@ -25,7 +27,9 @@ class DataConfig(_Section):
         sar_bands, optical_bands: bands to use, in order; all when None.
         sar_recipe, optical_recipe: `Recipe.to_dict()`; None takes 8-bit for uint8 rasters, q99 for amplitude, dB clip
             for every other SAR unit and reflectance x10000 for other optical rasters.
-        balance_tag: raster tag, such as REGION, whose values share the windows equally; by area alone when None.
+        balance_tag: tag of the SAR rasters, such as REGION, whose values share the windows, and of the optical ones too
+            where the data are unpaired; by area alone when None.
+        balance: how evenly they share them, from 0 (by area) to 1 (equally).
     """
 
     crop: int = Field(256, ge=8)
@@ -35,22 +39,23 @@ class DataConfig(_Section):
     sar_recipe: dict[str, Any] | None = None
     optical_recipe: dict[str, Any] | None = None
     balance_tag: str | None = None
+    balance: float = Field(1.0, ge=0.0, le=1.0)
     flips: bool = True
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     optical_gain: float = Field(1.0, ge=1.0, le=4.0)
 
 
-class EngineConfig(_Section):
+class EngineConfig(Section):
     """Steps, precision, saving.
 
     Attributes:
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, sample_every, checkpoint_every: in steps; 0 for never.
-        validation_windows: fixed windows of the val split.
+        validation_windows: fixed windows of the val split; of unpaired data, which have no truth, only samples come.
         select: "last", or "best" for the averaged weights with the lowest validation MAE (a milestone's weights are
-            then the best up to that milestone).
+            then the best up to that milestone); "best" needs paired data.
     """
 
     max_steps: int = Field(10_000, ge=1)
@@ -66,7 +71,7 @@ class EngineConfig(_Section):
     select: Literal["last", "best"] = "last"
 
 
-class CardConfig(_Section):
+class CardConfig(Section):
     """What the translator file's card says beside what the run knows itself."""
 
     name: str | None = None
@@ -76,7 +81,7 @@ class CardConfig(_Section):
     notes: str = ""
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """A whole run; `arguments` are validated by the method's own config class."""
 
     method: str
@@ -99,17 +104,10 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
     """
     values: dict[str, Any] = {"method": method}
     if path is not None:
-        values = _read_yaml(path)
+        values = read_yaml(path)
         if values.setdefault("method", method) != method:
             raise InputError(path, f"is a preset for {values['method']!r}, not for {method!r}")
-    for setting in settings:
-        key, separator, value = setting.partition("=")
-        if not separator or not key:
-            raise InputError(f"--set {setting}", "must read key=value, for example engine.seed=3")
-        try:
-            _assign(values, key.split("."), yaml.safe_load(value))
-        except (yaml.YAMLError, TypeError) as error:
-            raise InputError(f"--set {setting}", "cannot be set there") from error
+    apply_settings(values, settings)
     if values["method"] != method:
         raise InputError("--set method", f"the method is {method!r} already: name another one in its place")
     return validated(TrainingConfig, values, path or "configuration")
@@ -128,12 +126,17 @@ def validated(model: type[BaseModel], values: dict[str, Any], source: str | Path
         raise InputError(source, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def dump_config(config: TrainingConfig) -> str:
-    """YAML that `read_config` reads back."""
+def dump_config(config: BaseModel) -> str:
+    """YAML that `read_yaml` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        InputError: no such file, unreadable, or no mapping.
+    """
     if not path.is_file():
         raise InputError(path, "no such file")
     try:
@@ -143,6 +146,22 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(path, "must hold a mapping")
     return values
+
+
+def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
+    """Put `--set key=value` assignments with dotted keys into nested `values`, in place.
+
+    Raises:
+        InputError: one does not read key=value, or cannot be set there.
+    """
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator or not key:
+            raise InputError(f"--set {setting}", "must read key=value, for example engine.seed=3")
+        try:
+            _assign(values, key.split("."), yaml.safe_load(value))
+        except (yaml.YAMLError, TypeError) as error:
+            raise InputError(f"--set {setting}", "cannot be set there") from error
 
 
 def _assign(values: dict[str, Any], keys: list[str], value: Any) -> None:

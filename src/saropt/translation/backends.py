@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import Card, Direction, blend, load_graph, load_weights
 from saropt.errors import InputError, MissingExtraError, SaroptError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Precision = Literal["fp32", "bf16"]
 
@@ -54,27 +58,23 @@ class OnnxBackend:
 
 
 class TorchBackend:
-    """The registered torch network with the file's weights."""
+    """A torch network.
 
-    def __init__(
-        self, card: Card, direction: Direction, weights: dict[str, NDArray], device: str, precision: Precision
-    ) -> None:
+    Args:
+        module: the network with its weights.
+        device: "cpu" or "cuda".
+        needs_samples: whether its instance statistics are to be frozen on samples of the scene.
+    """
+
+    def __init__(self, module: nn.Module, device: str, precision: Precision, needs_samples: bool = False) -> None:
         import torch
 
-        from saropt.networks import build_network
-
-        described = card.directions[direction]
-        channels = len(card.source(direction).bands), len(card.target(direction).bands)
         self._torch = torch
         self._device = torch.device(device)
         self._type = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._module = build_network(described.network, *channels, **described.arguments)
-        prefix = f"{direction}."
-        state = {k.removeprefix(prefix): torch.from_numpy(v) for k, v in weights.items() if k.startswith(prefix)}
-        self._module.load_state_dict(state)
-        self._module.eval().to(self._device)
+        self._module = module.eval().to(self._device)
         self._original = self._module
-        self.needs_samples = described.statistics == "scene"
+        self.needs_samples = needs_samples
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
         import copy
@@ -126,8 +126,29 @@ def open_backend(
         return card, direction, OnnxBackend(graph, "cpu" if device == "auto" else device, threads)
     card, weights = load_weights(path)
     direction = _direction(path, card, direction)
+    device = torch_device(path, "translator", device, threads)
+    blended = blend(weights, card.realism if realism is None else realism)
+    from saropt.networks import build_network
+
+    described, prefix = card.directions[direction], f"{direction}."
+    channels = len(card.source(direction).bands), len(card.target(direction).bands)
+    module = fill_network(
+        path,
+        lambda: build_network(described.network, *channels, **described.arguments),
+        {key.removeprefix(prefix): value for key, value in blended.items() if key.startswith(prefix)},
+    )
+    return card, direction, TorchBackend(module, device, precision, described.statistics == "scene")  # type: ignore[arg-type]
+
+
+def torch_device(path: Path, kind: str, device: str, threads: int | None) -> str:
+    """The torch device that "auto", "cpu" or "cuda" stands for; sets the number of CPU threads where given.
+
+    Raises:
+        InputError: CUDA is asked for and there is none.
+        MissingExtraError: torch is not installed.
+    """
     if find_spec("torch") is None:
-        raise MissingExtraError(f"{path}: a .safetensors translator", "train")
+        raise MissingExtraError(f"{path}: a .safetensors {kind}", "train")
     import torch
 
     if device == "auto":
@@ -136,11 +157,23 @@ def open_backend(
         raise InputError("--device cuda", "torch sees no CUDA device here")
     if threads:
         torch.set_num_threads(threads)
-    blended = blend(weights, card.realism if realism is None else realism)
+    return device
+
+
+def fill_network(path: Path, build: Callable[[], nn.Module], weights: dict[str, NDArray]) -> nn.Module:
+    """A network with the weights of a file.
+
+    Raises:
+        InputError: there is no such network, or the weights do not fit it.
+    """
+    import torch
+
     try:
-        return card, direction, TorchBackend(card, direction, blended, device, precision)  # type: ignore[arg-type]
-    except (RuntimeError, ValueError, KeyError) as error:
+        module = build()
+        module.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
         raise InputError(path, f"its weights do not fit its card: {str(error).splitlines()[0]}") from error
+    return module
 
 
 def _direction(path: Path, card: Card, wanted: Direction | None) -> Direction:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.radiometry import Normaliser
-from saropt.scenes import Scene, Window
+from saropt.scenes import Window
 from saropt.translation.backends import Backend
-from saropt.translation.plan import Strip, Tile
+from saropt.translation.plan import Strip, Tile, halo_of, plan_strips, plan_tiles
 
 Progress = Callable[[int, int, str], None]
 Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int], None]
@@ -23,12 +24,34 @@ Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int], None]
 Item = TypeVar("Item")
 _BATCH_PIXELS = 1 << 21
 _AHEAD = 2
+_OVERLAP = 4
+
+
+class Source(Protocol):
+    """What tiles are read from: `saropt.scenes.Scene`, or an array that behaves like one."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]: ...
+
+
+class TiledNetwork(Protocol):
+    """What a card says of a network's tiling (`saropt.networks.Generator`)."""
+
+    @property
+    def stride(self) -> int: ...
+    @property
+    def receptive_field(self) -> int | None: ...
+    @property
+    def tile(self) -> int: ...
 
 
 class TileReader:
     """Normalised windows of a scene; invalid pixels take the scene's median, so that no edge appears there."""
 
-    def __init__(self, scene: Scene, normaliser: Normaliser, fill: NDArray[np.float32]) -> None:
+    def __init__(self, scene: Source, normaliser: Normaliser, fill: NDArray[np.float32]) -> None:
         self.scene = scene
         self.normaliser = normaliser
         self.fill = fill.reshape(-1, 1)
@@ -40,6 +63,35 @@ class TileReader:
         if not valid.all():
             network[:, ~valid] = self.fill
         return np.ascontiguousarray(network), valid
+
+
+def run_tiles(
+    network: TiledNetwork,
+    read: TileReader,
+    backend: Backend,
+    tile: int | None,
+    put: Put,
+    progress: Progress,
+    completed: set[int],
+) -> float | None:
+    """Run a network over a scene: exactly where its receptive field is finite, else in blended windows.
+
+    Args:
+        tile: side of the windows in pixels; the network's own when None.
+
+    Returns:
+        None where exact, else the seam of `run_blended`.
+    """
+    height, width = read.scene.height, read.scene.width
+    if network.receptive_field is not None:
+        halo = halo_of(network.receptive_field, network.stride)
+        tiles = plan_tiles(height, width, tile or network.tile, halo, network.stride)
+        run_exact(tiles, read, backend, put, progress, completed)
+        return None
+    side = math.ceil((tile or network.tile) / network.stride) * network.stride
+    overlap = side // _OVERLAP
+    strips = plan_strips(height, width, side, overlap)
+    return run_blended(strips, side, overlap, read, backend, put, progress, completed)
 
 
 def run_exact(

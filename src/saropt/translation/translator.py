@@ -15,19 +15,17 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import Card, Direction, SideCard
 from saropt.errors import InputError
-from saropt.radiometry import SAR_UNITS, Normaliser, check_units
+from saropt.radiometry import Normaliser
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.translation.backends import Backend, open_backend
-from saropt.translation.bundled import find_translator
-from saropt.translation.engine import Progress, TileReader, run_blended, run_exact
-from saropt.translation.plan import halo_of, plan_strips, plan_tiles
+from saropt.translation.bundled import find_translator, held_directions
+from saropt.translation.engine import Progress, TileReader, run_tiles
+from saropt.translation.inputs import fit_input, open_input, scene_tags
 from saropt.translation.whole import translate_whole
 
 NOTICE = "A model's guess, not a measurement"
-_POLARISATIONS = {"VV", "VH", "HH", "HV"}
 _SAMPLE_PIXELS = 1 << 20
 _FREEZE_WINDOWS, _FREEZE_SIDE = 16, 256
-_OVERLAP = 4
 
 
 class Translator:
@@ -75,13 +73,23 @@ class Translator:
             InputError: no such translator, a file that cannot be used, or an option it does not support.
             MissingExtraError: torch is needed and not installed.
         """
-        path = find_translator(model)
+        suffix = {"onnx": ".onnx", "torch": ".safetensors"}.get(backend)
+        path = find_translator(model, direction, suffix)
         if realism is not None and not 0.0 <= realism <= 1.0:
             raise InputError(f"--realism {realism}", "must lie between 0 and 1")
         card, direction, loaded = open_backend(path, direction, backend, precision, device, realism, threads)
         if realism is not None and card.realism is None:
             raise InputError(path, "holds one set of weights: it has no realism to choose")
         return cls(path, card, direction, loaded, realism)
+
+    @classmethod
+    def load_all(cls, model: str | Path, **options: Any) -> list[Translator]:
+        """Every direction that a translator holds, each as a `Translator`; `options` are those of `load`.
+
+        Raises:
+            InputError, MissingExtraError: as for `load`.
+        """
+        return [cls.load(model, direction=direction, **options) for direction in held_directions(model)]
 
     @property
     def source(self) -> SideCard:
@@ -123,7 +131,7 @@ class Translator:
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}", "must be positive")
         report = progress or (lambda done, total, what: None)
-        with self._open(Path(scene), bands) as source:
+        with open_input(Path(scene), bands, self.source, "translator") as source:
             units = units or self.source.units
             reader = self._reader(source, units)
             target = self.target
@@ -207,42 +215,10 @@ class Translator:
             return torch.from_numpy(result).to(values.device)
         return result
 
-    def _open(self, path: Path, bands: Sequence[str | int] | None) -> Scene:
-        if bands is None:
-            with Scene.open(path) as scene:
-                names, count = scene.band_names, scene.count
-            wanted = self.source.bands
-            found = [_matching(name, names) for name in wanted]
-            if all(index is not None for index in found):
-                bands = [index + 1 for index in found if index is not None]
-            elif count == len(wanted):
-                _refuse_other_polarisation(path, names, wanted)
-            else:
-                raise InputError(
-                    path,
-                    f"has {count} bands ({', '.join(names)}), the translator takes {', '.join(wanted)}: use --bands",
-                )
-        scene = Scene.open(path, bands=bands)
-        if scene.count != len(self.source.bands):
-            scene.close()
-            raise InputError(path, f"{scene.count} bands were chosen, the translator takes {len(self.source.bands)}")
-        return scene
-
     def _normaliser(
         self, sample: NDArray, units: str, dtype: str, name: str | Path
     ) -> tuple[Normaliser, NDArray[np.float32]]:
-        if sample.shape[1] == 0:
-            raise InputError(name, "holds no valid pixel (all nodata or NaN)")
-        try:
-            if self.direction == "sar2opt":
-                check_units(sample, units, dtype)
-            elif units in SAR_UNITS and units != "uint8":
-                raise ValueError(f"units {units} are of SAR; the translator takes {self.source.units} optical images")
-            normaliser = self.source.make_recipe().fit(sample, units, dtype)
-        except ValueError as error:
-            raise InputError(name, f"{error} (state the scene's units with --units)") from error
-        network = normaliser.forward(sample[:, : 1 << 18, None])
-        return normaliser, np.median(network, axis=(1, 2)).astype(np.float32)
+        return fit_input(self.source, self.direction == "sar2opt", sample, units, dtype, name)
 
     def _reader(self, scene: Scene, units: str) -> TileReader:
         normaliser, fill = self._normaliser(scene.sample(_SAMPLE_PIXELS), units, scene.dtype, scene.path)
@@ -272,16 +248,7 @@ class Translator:
         return np.stack(windows)
 
     def _run(self, reader: TileReader, tile: int | None, put: Any, progress: Progress, completed: set[int]) -> None:
-        scene, network = reader.scene, self._network
-        if network.receptive_field is not None:
-            halo = halo_of(network.receptive_field, network.stride)
-            tiles = plan_tiles(scene.height, scene.width, tile or network.tile, halo, network.stride)
-            run_exact(tiles, reader, self._backend, put, progress, completed)
-            return
-        side = math.ceil((tile or network.tile) / network.stride) * network.stride
-        overlap = side // _OVERLAP
-        strips = plan_strips(scene.height, scene.width, side, overlap)
-        self.seam = run_blended(strips, side, overlap, reader, self._backend, put, progress, completed)
+        self.seam = run_tiles(self._network, reader, self._backend, tile, put, progress, completed)
 
     def _whole(self, network: NDArray[np.float32]) -> NDArray[np.float32]:
         """One pass over an image, mirrored as the tile engine mirrors a scene; global networks are windowed."""
@@ -292,10 +259,7 @@ class Translator:
         return Normaliser(target.make_recipe(), target.units, target.statistics)
 
     def _tags(self, scene: Scene) -> dict[str, str]:
-        tags = {key: value for key, value in scene.tags.items() if key != "AREA_OR_POINT"}
-        if scene.acquired is not None:
-            tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
-        tags |= {
+        tags = scene_tags(scene) | {
             "SAROPT_NOTICE": NOTICE,
             "SAROPT_VERSION": version("saropt"),
             "SAROPT_TRANSLATOR": self.card.name,
@@ -318,26 +282,6 @@ class Translator:
         parts: list[object] = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
         parts += [self._file_hash, self.direction, self.realism, type(self._backend).__name__]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
-
-
-def _matching(wanted: str, names: Sequence[str]) -> int | None:
-    """Index of the one band whose name is `wanted` or holds it as a word."""
-    exact = [i for i, name in enumerate(names) if name.lower() == wanted.lower()]
-    worded = [i for i, name in enumerate(names) if wanted.lower() in name.lower().replace("_", " ").split()]
-    for candidates in (exact, worded):
-        if len(candidates) == 1:
-            return candidates[0]
-    return None
-
-
-def _refuse_other_polarisation(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
-    for name, expected in zip(names, wanted, strict=True):
-        found = {word.upper() for word in name.replace("_", " ").split()} & _POLARISATIONS
-        if found and expected.upper() in _POLARISATIONS and expected.upper() not in found:
-            raise InputError(
-                path,
-                f"holds {'/'.join(sorted(found))}, the translator takes {expected}: --bands 1 takes it all the same",
-            )
 
 
 def _store(values: NDArray[np.float32], dtype: str) -> NDArray:

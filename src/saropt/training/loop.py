@@ -1,0 +1,103 @@
+"""What every training loop needs: its own folder, batches drawn ahead in a thread, interrupts that wait for a step."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from saropt.errors import InputError
+
+CHECKPOINT = "checkpoint.pt"
+Item = TypeVar("Item")
+
+
+def claim_folder(folder: Path, resume: bool) -> None:
+    """Refuse a folder that holds a run when a new one shall begin, or holds none when one shall go on.
+
+    Raises:
+        InputError: either of these.
+    """
+    if resume and not (folder / CHECKPOINT).is_file():
+        raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
+    if not resume and folder.exists() and any(folder.iterdir()):
+        raise InputError(folder, "holds a run already: choose another folder, or continue it with --resume")
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """torch.save under a temporary name, then rename."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """What `write_state` wrote; tensors and plain values only, no code runs.
+
+    Raises:
+        InputError: damaged, or no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise InputError(path, f"is damaged or no checkpoint ({type(error).__name__})") from error
+    if not isinstance(state, dict) or "method" not in state:
+        raise InputError(path, "is damaged or no checkpoint of saropt")
+    return state
+
+
+def prefetched(draw: Callable[[int], Item], start: int, stop: int) -> Iterator[Item]:
+    """draw(start), ..., draw(stop - 1), up to four ahead in a thread; an error in `draw` surfaces here."""
+    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=4)
+    done = threading.Event()
+
+    def produce() -> None:
+        try:
+            for step in range(start, stop):
+                _put(ready, (draw(step), None), done)
+        except BaseException as error:
+            _put(ready, (None, error), done)
+
+    thread = threading.Thread(target=produce, daemon=True)
+    thread.start()
+    try:
+        for _ in range(start, stop):
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]
+    finally:
+        done.set()
+        thread.join()
+
+
+def _put(ready: queue.Queue, item: object, done: threading.Event) -> None:
+    while not done.is_set():
+        try:
+            ready.put(item, timeout=0.2)
+            return
+        except queue.Full:
+            continue
+
+
+def interruptible(items: Iterable[Item], save: Callable[[], None]) -> Iterator[Item]:
+    """The items until an interrupt (Ctrl-C), which waits for the step under way, saves, and is raised then."""
+    if threading.current_thread() is not threading.main_thread():
+        yield from items
+        return
+    asked = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda number, frame: asked.set())
+    try:
+        for item in items:
+            yield item
+            if asked.is_set():
+                save()
+                raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,83 @@
+"""The configuration of one run of `saropt segment train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from saropt.training.config import CardConfig, Section, apply_settings, read_yaml, validated
+
+Modality = Literal["sar", "optical"]
+
+
+class SegmentationDataConfig(Section):
+    """Windows of one modality; the keys mean what they mean in `DataConfig`."""
+
+    crop: int = Field(256, ge=8)
+    batch_size: int = Field(8, ge=1)
+    bands: tuple[str, ...] | None = None
+    recipe: dict[str, Any] | None = None
+    flips: bool = True
+    sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
+    speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
+    optical_gain: float = Field(1.0, ge=1.0, le=4.0)
+
+
+class SegmentationEngineConfig(Section):
+    """Steps, precision, saving; keys shared with `EngineConfig` mean what they mean there.
+
+    Attributes:
+        validation_windows: fixed windows of the val split.
+        select: "best" for the weights with the highest pixel accuracy on them, or "last".
+    """
+
+    max_steps: int = Field(5_000, ge=1)
+    seed: int = Field(0, ge=0)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    clip: float = Field(0.0, ge=0.0)
+    log_every: int = Field(50, ge=1)
+    validate_every: int = Field(250, ge=0)
+    validation_windows: int = Field(64, ge=1)
+    checkpoint_every: int = Field(500, ge=0)
+    select: Literal["best", "last"] = "best"
+
+
+class SegmentationConfig(Section):
+    """A whole run.
+
+    Attributes:
+        network, arguments: a segmenter (`saropt.networks.list_segmenters`) and its arguments, such as `encoder`.
+        optimizer: "adam" at a constant rate, or "sgd" with momentum 0.9 and the rate falling as (1 - progress)^0.9
+            (the "poly" policy of DeepLab, Chen et al., arXiv:1606.00915, sec. 4.1).
+        learning_rate: 1e-4 for adam and 0.01 for sgd when None.
+        class_weights: "none", "inverse" frequency or "median" frequency balancing (`saropt.data.class_weights`).
+    """
+
+    modality: Modality
+    network: str = "deeplabv3"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float | None = Field(None, gt=0.0)
+    weight_decay: float = Field(0.0, ge=0.0)
+    class_weights: Literal["none", "inverse", "median"] = "none"
+    data: SegmentationDataConfig = SegmentationDataConfig()
+    engine: SegmentationEngineConfig = SegmentationEngineConfig()
+    card: CardConfig = CardConfig()
+
+
+def read_segmentation_config(
+    modality: str | None, network: str | None, path: Path | None, settings: Sequence[str]
+) -> SegmentationConfig:
+    """The configuration of `saropt segment train`: the file, over it what the command line says.
+
+    Raises:
+        InputError: unreadable file, unknown key, unfit value, or no modality anywhere; one line.
+    """
+    values: dict[str, Any] = {} if path is None else read_yaml(path)
+    given = {"modality": modality, "network": network}
+    values |= {key: value for key, value in given.items() if value is not None}
+    apply_settings(values, settings)
+    return validated(SegmentationConfig, values, path or "configuration")

@@ -1,0 +1,97 @@
+"""Scenes as a network wants them: its bands, checked units, a fitted recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import SideCard
+from saropt.errors import InputError
+from saropt.radiometry import SAR_UNITS, Normaliser, check_units
+from saropt.scenes import Scene
+
+_POLARISATIONS = {"VV", "VH", "HH", "HV"}
+
+
+def open_input(path: Path, bands: Sequence[str | int] | None, side: SideCard, model: str) -> Scene:
+    """A scene with the bands of a card's input side.
+
+    Args:
+        bands: by name or 1-based number; by the card's names, or all, when None.
+        model: "translator" or "segmenter", for errors.
+
+    Raises:
+        InputError: it cannot be read, or its bands are not those of the card.
+    """
+    if bands is None:
+        with Scene.open(path) as scene:
+            names, count = scene.band_names, scene.count
+        wanted = side.bands
+        found = [_matching(name, names) for name in wanted]
+        if all(index is not None for index in found):
+            bands = [index + 1 for index in found if index is not None]
+        elif count == len(wanted):
+            _refuse_other_polarisation(path, names, wanted, model)
+        else:
+            raise InputError(
+                path,
+                f"has {count} bands ({', '.join(names)}), the {model} takes {', '.join(wanted)}: use --bands",
+            )
+    scene = Scene.open(path, bands=bands)
+    if scene.count != len(side.bands):
+        scene.close()
+        raise InputError(path, f"{scene.count} bands were chosen, the {model} takes {len(side.bands)}")
+    return scene
+
+
+def fit_input(
+    side: SideCard, is_sar: bool, sample: NDArray, units: str, dtype: str, name: str | Path
+) -> tuple[Normaliser, NDArray[np.float32]]:
+    """The card's recipe fitted to a sample (C, n) of a scene, and the median network value of each band.
+
+    Raises:
+        InputError: no valid pixel, or values that contradict their units.
+    """
+    if sample.shape[1] == 0:
+        raise InputError(name, "holds no valid pixel (all nodata or NaN)")
+    try:
+        if is_sar:
+            check_units(sample, units, dtype)
+        elif units in SAR_UNITS and units != "uint8":
+            raise ValueError(f"units {units} are of SAR; optical images in {side.units} are taken")
+        normaliser = side.make_recipe().fit(sample, units, dtype)
+    except ValueError as error:
+        raise InputError(name, f"{error} (state the scene's units with --units)") from error
+    network = normaliser.forward(sample[:, : 1 << 18, None])
+    return normaliser, np.median(network, axis=(1, 2)).astype(np.float32)
+
+
+def scene_tags(scene: Scene) -> dict[str, str]:
+    """The scene's own tags, for what is made of it."""
+    tags = {key: value for key, value in scene.tags.items() if key != "AREA_OR_POINT"}
+    if scene.acquired is not None:
+        tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
+    return tags
+
+
+def _matching(wanted: str, names: Sequence[str]) -> int | None:
+    """Index of the one band whose name is `wanted` or holds it as a word."""
+    exact = [i for i, name in enumerate(names) if name.lower() == wanted.lower()]
+    worded = [i for i, name in enumerate(names) if wanted.lower() in name.lower().replace("_", " ").split()]
+    for candidates in (exact, worded):
+        if len(candidates) == 1:
+            return candidates[0]
+    return None
+
+
+def _refuse_other_polarisation(path: Path, names: Sequence[str], wanted: Sequence[str], model: str) -> None:
+    for name, expected in zip(names, wanted, strict=True):
+        found = {word.upper() for word in name.replace("_", " ").split()} & _POLARISATIONS
+        if found and expected.upper() in _POLARISATIONS and expected.upper() not in found:
+            raise InputError(
+                path,
+                f"holds {'/'.join(sorted(found))}, the {model} takes {expected}: --bands 1 takes it all the same",
+            )
