@@ -18,6 +18,7 @@ METHODS = {
     "tuigan": {"scales": 3, "width": 4, "inner_steps": 1},
     "cut": CONTRAST,
     "fastcut": CONTRAST,
+    "qs-attn": CONTRAST,
 }
 
 

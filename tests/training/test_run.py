@@ -154,7 +154,7 @@ def assert_same_file(a, b, name) -> None:
 
 
 @pytest.mark.parametrize("stop", [4, 5])
-@pytest.mark.parametrize("method", ["regression", "compact", "pix2pix"])
+@pytest.mark.parametrize("method", ["regression", "compact", "pix2pix", "cyclegan", "fastcut", "qs-attn"])
 def test_resume_is_exact_to_the_bit(method, stop, root, new_config, tmp_path):
     """Killed at `stop`, resumed from the checkpoint of step 3: as if nothing had happened."""
     config = new_config(method)
@@ -282,7 +282,7 @@ def test_best_weights_are_shipped(root, new_config, tmp_path):
         np.testing.assert_array_equal(shipped[f"sar2opt.{key}"], value)
 
 
-@pytest.mark.parametrize("method", ["regression", "compact", "pix2pix"])
+@pytest.mark.parametrize("method", ["regression", "compact", "pix2pix", "shift-cyclegan", "cut", "qs-attn"])
 def test_bf16_mixed(method, root, new_config, tmp_path):
     config = new_config(method, engine={"precision": "bf16-mixed", "max_steps": 2, "sample_every": 0})
     trainer = train(config, root, tmp_path / "run")
@@ -348,6 +348,11 @@ class TestRefusals:
             ("regression", {"arguments": {"network_arguments": {"depth": 3}}}, "no argument depth"),
             ("regression", {"arguments": {"network_arguments": {"width": "wide"}}}, "arguments of regression"),
             ("regression", {"data": {"crop": 30}}, "multiple of 4"),
+            ("cut", {"arguments": {"network": "unet_256", "network_arguments": {}}}, "has no taps"),
+            ("cut", {"arguments": {"nce_taps": [0, 99]}}, "taps must lie in 0.."),
+            ("cut", {"arguments": {"nce_taps": [4, 0]}}, "ascending layer indices"),
+            ("qs-attn", {"arguments": {"attended_taps": [3]}}, "must be among nce_taps"),
+            ("shift-cyclegan", {"arguments": {"network": "unet_256", "network_arguments": {}}}, "no stages"),
             ("pix2pix", {"arguments": {"network": "unet_256", "network_arguments": {}}}, "multiple of 256"),
             ("regression", {"data": {"crop": 128}}, "smaller than the training window"),
             ("regression", {"data": {"sar_bands": ["HH"]}}, "has no band HH; it has VV, VH"),

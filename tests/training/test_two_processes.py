@@ -123,7 +123,7 @@ def test_networks_with_buffers_do_not_hang_in_validation(new_config, db_root, tm
     assert unlike(*states(tmp_path / "folder")) == []
 
 
-@pytest.mark.parametrize("method", ["shift-cyclegan", "cut", "fastcut"])
+@pytest.mark.parametrize("method", ["shift-cyclegan", "cut", "fastcut", "qs-attn"])
 def test_unpaired_methods_hold_equal_parameters(method, new_config, db_root, tmp_path):
     config = new_config(method, engine={"max_steps": 3, "validate_every": 0, "sample_every": 0})
     launch(config, db_root, tmp_path / "folder")

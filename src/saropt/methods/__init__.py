@@ -5,6 +5,7 @@ from saropt.methods.compact import Compact
 from saropt.methods.cut import CUT, FastCUT
 from saropt.methods.cyclegan import CycleGAN
 from saropt.methods.pix2pix import Pix2Pix
+from saropt.methods.qs_attn import QSAttn
 from saropt.methods.registry import get_method, list_methods, register
 from saropt.methods.regression import Regression
 from saropt.methods.sgcl import SGCL
@@ -22,6 +23,7 @@ __all__ = [
     "Method",
     "MethodConfig",
     "Pix2Pix",
+    "QSAttn",
     "Regression",
     "ShiftCycleGAN",
     "TuiGAN",

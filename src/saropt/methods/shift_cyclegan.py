@@ -24,7 +24,7 @@ class ShiftCycleGANConfig(CycleGANConfig):
         lambda_pair: weight of both pair losses.
         stages: N, the generator's stages that are the extractor; 3 ends after the second downsampling and its ReLU.
         extractor: "frozen" trains only the fake's generator by the pair loss; "joint" the extractor as well, which
-            can then lower the loss by shrinking its features.
+            can then lower the loss by seeing less.
     """
 
     lambda_pair: float = Field(10.0, ge=0.0)
