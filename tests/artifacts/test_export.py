@@ -14,13 +14,14 @@ from saropt.networks import build_network, freeze_statistics, has_instance_stati
 SMALL = {
     "naf_unet": {"width": 8, "encoder": [1, 1], "decoder": [1, 1], "middle": 1, "unshuffle": 2},
     "resnet": {"width": 8, "blocks": 2},
+    "resnet antialiased": {"width": 8, "blocks": 2, "antialias": True},
     "unet_256": {"width": 8},
 }
 
 
 def small(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    network = build_network(name, 2, 3, **SMALL.get(name, {}))
+    network = build_network(name.split()[0], 2, 3, **SMALL.get(name, {}))
     for key, parameter in network.named_parameters():
         if key.endswith(("beta", "gamma")):
             torch.nn.init.constant_(parameter, 0.7)
@@ -38,11 +39,13 @@ def images(count: int, height: int, width: int) -> torch.Tensor:
     return torch.rand(count, 2, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-@pytest.mark.parametrize("name", list_networks())
+@pytest.mark.parametrize("name", sorted({*list_networks(), *SMALL}))
 def test_parity(name, new_card, tmp_path):
     network = small(name)
     global_view = network.receptive_field is None
-    directions = {"sar2opt": {"network": name, "stride": network.stride, "receptive_field": network.receptive_field}}
+    directions = {
+        "sar2opt": {"network": name.split()[0], "stride": network.stride, "receptive_field": network.receptive_field}
+    }
     calibration = images(3, 64, 64) if has_instance_statistics(network) else None
     path = tmp_path / "t.onnx"
     export_graph(path, new_card(directions=directions, realism=None), "sar2opt", [network], calibration)

@@ -221,7 +221,7 @@ class TestRefusals:
 
     def test_unlike_grids(self, tmp_path):
         root = make_root(tmp_path / "root", names=("a",), optical=[np.zeros((3, SIDE, SIDE + 1), np.uint8)])
-        with pytest.raises(InputError, match=r"optical/a\.tif: is \(64, 65\) but a.tif is \(64, 64\)"):
+        with pytest.raises(InputError, match=r"optical/a\.tif: is \(64, 65\) but the SAR raster is \(64, 64\)"):
             WindowSampler(root, "train", 16, SAR, OPTICAL)
 
     def test_contradicting_units(self, tmp_path):

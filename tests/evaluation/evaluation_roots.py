@@ -47,11 +47,12 @@ def make_model(
     """A translator-like object around a function of the raw values."""
     card = SimpleNamespace(
         name=name,
-        directions={direction: None},
+        method="toy",
+        training="toy data",
         sar=SimpleNamespace(bands=sar_bands, units="amplitude", dtype="uint8"),
         optical=SimpleNamespace(bands=optical_bands, units=optical_units, dtype="uint8"),
     )
-    model = SimpleNamespace(card=card, calls=[])
+    model = SimpleNamespace(card=card, direction=direction, calls=[])
 
     def translate_array(values: np.ndarray, *, units: str, valid: np.ndarray | None = None) -> np.ndarray:
         model.calls.append((values.shape, units, valid))

@@ -88,6 +88,24 @@ def test_both_directions_and_a_perfect_model(tmp_path: Path) -> None:
     assert list(report["models"][1]["directions"]["opt2sar"]["rmse_per_band"]) == ["VH"]
 
 
+def test_both_directions_of_one_model_are_one_entry(tmp_path: Path) -> None:
+    models = [make_model("both", half_red), make_model("both", lambda v: v[:1], "opt2sar"), make_model("half", grey)]
+    report = evaluate(models, make_root(tmp_path, SPLITS), tmp_path / "out", tile=32)
+    assert [(m["model"], list(m["directions"])) for m in report["models"]] == [
+        ("both", ["sar2opt", "opt2sar"]),
+        ("half", ["sar2opt"]),
+    ]
+    assert [len(m.calls) for m in models] == [2, 2, 2]
+    back = report["models"][0]["directions"]["opt2sar"]
+    assert list(back["rmse_per_band"]) == ["VH"]
+    assert back["rmse_per_band"]["VH"] > 0.1
+    baselines = ["train_mean", "linear", "histogram_match", "image_mean_oracle"]
+    assert [list(b) for b in report["baselines"].values()] == [baselines, baselines]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.index("<h2>SAR to optical</h2>") < page.index("<h2>optical to SAR</h2>")
+    assert page.count("both: best, median and worst tiles") == 2
+
+
 def test_mostly_invalid_tiles_are_skipped_and_invalid_pixels_left_out(tmp_path: Path) -> None:
     root = make_root(tmp_path, SPLITS, (96, 64), invalid_rows=40)
 
@@ -168,7 +186,11 @@ def test_unusable_requests_are_refused(tmp_path: Path) -> None:
         evaluate([model], root, tmp_path / "out", split="val")
     with pytest.raises(InputError, match="two models have this name"):
         evaluate([model, make_model("m", half_red)], root, tmp_path / "out")
-    with pytest.raises(InputError, match="directions"):
+    other = make_model("m", half_red, "opt2sar")
+    other.card.training = "other data"
+    with pytest.raises(InputError, match="two models have this name"):
+        evaluate([model, other], root, tmp_path / "out")
+    with pytest.raises(InputError, match="direction 'sideways' is not one of sar2opt, opt2sar"):
         evaluate([make_model("m", grey, "sideways")], root, tmp_path / "out")
     with pytest.raises(InputError, match="no such folder"):
         evaluate([model], tmp_path / "absent", tmp_path / "out")

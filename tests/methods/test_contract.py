@@ -12,6 +12,8 @@ from torch import Tensor
 from saropt.methods import Batch, Method, get_method, list_methods
 
 SMALL_NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
+SMALL_CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
+SMALL_CUT = {"network_arguments": {"width": 4, "blocks": 5}, "discriminator_width": 4, "projection_width": 8}
 SMALL = {
     "regression": {"network": "naf_unet", "network_arguments": SMALL_NETWORK},
     "compact": {
@@ -21,6 +23,11 @@ SMALL = {
         "adversarial_start": 0.5,
     },
     "pix2pix": {"network": "naf_unet", "network_arguments": SMALL_NETWORK, "discriminator_width": 4},
+    "cyclegan": SMALL_CYCLE,
+    "shift-cyclegan": SMALL_CYCLE,
+    "cut": SMALL_CUT,
+    "fastcut": SMALL_CUT,
+    "sgcl": {**SMALL_CUT, "guidance": "kmeans", "classes": 3, "num_queries": 16},
 }
 PROGRESS = (0.0, 0.8)
 

@@ -16,6 +16,7 @@ from saropt.networks import (
     network_arguments,
 )
 from saropt.networks.frozen_statistics import FrozenInstanceNorm
+from saropt.networks.nafunet import NormedGate
 from saropt.networks.registry import network as register_network
 
 
@@ -82,13 +83,23 @@ def test_initialisation_of_the_code_base():
 
 
 def test_a_fresh_naf_block_is_the_identity():
-    """beta = gamma = 0: the blocks do nothing, whatever their number."""
+    """Their last convolutions start at zero: the blocks do nothing, whatever their number."""
     torch.manual_seed(0)
     shallow = build_network("naf_unet", 1, 1, width=8, encoder=[0], decoder=[0], middle=0, unshuffle=2)
     deep = build_network("naf_unet", 1, 1, width=8, encoder=[2], decoder=[1], middle=3, unshuffle=2)
     deep.load_state_dict(shallow.state_dict(), strict=False)
     image = torch.rand(1, 1, 32, 32)
     assert torch.equal(shallow(image), deep(image))
+
+
+def test_naf_gates_normalise_channels_as_layer_norm_does():
+    torch.manual_seed(0)
+    gate = NormedGate(6, depthwise=False).double()
+    nn.init.normal_(gate.out.weight)
+    x = 3.0 + torch.randn(2, 6, 4, 5, dtype=torch.float64)
+    normed = nn.functional.layer_norm(x.movedim(1, -1), (6,), eps=gate.eps).movedim(-1, 1)
+    expected = x + gate.out(gate.first(normed) * gate.second(normed))
+    assert torch.allclose(gate(x), expected, atol=1e-5)
 
 
 def test_resnet_has_no_activation_after_the_residual_sum():
@@ -112,6 +123,7 @@ def test_receptive_fields_of_the_full_networks():
     with torch.device("meta"):
         assert build_network("unet_256", 1, 3).receptive_field is None
         assert 169 <= build_network("resnet", 1, 3).receptive_field <= 173
+        assert 183 <= build_network("resnet", 1, 3, antialias=True).receptive_field <= 187
         bundled = build_network("naf_unet", 1, 3)
         assert bundled.stride == 16
 
@@ -164,7 +176,7 @@ class TestRegistry:
         assert {"naf_unet", "resnet", "unet_256"} <= set(list_networks())
 
     def test_arguments(self):
-        assert network_arguments("resnet") == {"width": 64, "blocks": 9}
+        assert network_arguments("resnet") == {"width": 64, "blocks": 9, "antialias": False, "init": "normal"}
 
     def test_unknown(self):
         with pytest.raises(ValueError, match="unknown network 'vgg'; known: naf_unet"):

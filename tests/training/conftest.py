@@ -7,10 +7,16 @@ import pytest
 from saropt.training import TrainingConfig
 
 NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
+CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
+CONTRAST = {"network_arguments": {"width": 4, "blocks": 5}, "discriminator_width": 4, "projection_width": 8}
 METHODS = {
     "regression": {"network_arguments": NETWORK},
     "compact": {"network_arguments": NETWORK, "discriminator_width": 4, "adversarial_start": 0.5, "penalty_every": 2},
     "pix2pix": {"network": "naf_unet", "network_arguments": NETWORK, "discriminator_width": 4},
+    "cyclegan": {**CYCLE, "pool_size": 5},
+    "shift-cyclegan": {**CYCLE, "pool_size": 5},
+    "cut": CONTRAST,
+    "fastcut": CONTRAST,
 }
 
 

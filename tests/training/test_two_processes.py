@@ -121,3 +121,25 @@ def test_networks_with_buffers_do_not_hang_in_validation(new_config, db_root, tm
     )
     launch(config, root, tmp_path / "folder")
     assert unlike(*states(tmp_path / "folder")) == []
+
+
+@pytest.mark.parametrize("method", ["shift-cyclegan", "cut", "fastcut"])
+def test_unpaired_methods_hold_equal_parameters(method, new_config, db_root, tmp_path):
+    config = new_config(method, engine={"max_steps": 3, "validate_every": 0, "sample_every": 0})
+    launch(config, db_root, tmp_path / "folder")
+    assert unlike(*states(tmp_path / "folder")) == []
+
+
+def test_image_pools_are_shared_and_resumed(new_config, db_root, tmp_path):
+    """Five images from two processes with batches of two fill up in the second step; both hold the same."""
+    engine = {"max_steps": 5, "validate_every": 0, "sample_every": 0, "checkpoint_every": 3}
+    config = new_config("cyclegan", engine=engine)
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    launch(config, db_root, straight)
+    first, second = states(straight)
+    assert unlike(first, second) == []
+    assert len(first[".parameters.sar_pool._extra_state.images"]) == 5
+    launch(config, db_root, killed, kill_at=4)
+    launch(config, db_root, killed, resume=True)
+    for before, after in zip((first, second), states(killed), strict=True):
+        assert unlike(before, after) == []

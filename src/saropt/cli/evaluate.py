@@ -31,7 +31,7 @@ def evaluate(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
-    """Measure translators beside trivial baselines."""
+    """Measure translators beside trivial baselines, in every direction that they translate."""
     from saropt.cli.extras import require
     from saropt.cli.progress import progress_bar
 
@@ -40,7 +40,7 @@ def evaluate(
     from saropt import evaluation
     from saropt.translation import Segmenter, Translator
 
-    translators = [Translator.load(model) for model in models]
+    translators = [translator for model in models for translator in Translator.load_all(model)]
     with progress_bar("evaluate") as bar:
         report = evaluation.evaluate(
             translators,

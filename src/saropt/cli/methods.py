@@ -22,7 +22,11 @@ def methods(
     from saropt.methods import get_method, list_methods
 
     if name is None:
-        print_table(["name", "paper"], [[known, get_method(known).paper] for known in list_methods()])
+        rows = [
+            [method.name, "unpaired or paired" if method.unpaired else "paired", method.paper]
+            for method in map(get_method, list_methods())
+        ]
+        print_table(["name", "data", "paper"], rows)
         return
     try:
         method = get_method(name)

@@ -15,30 +15,25 @@ def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A translator's name or file.")] = None,
 ) -> None:
     """List translators, or show the card of one."""
-    from saropt.translation import find_translator, list_translators
+    from saropt.translation import card_of, find_translator, list_translators
 
     if name is None:
         _print_list(list_translators(Path.cwd()))
         return
     path = find_translator(name)
-    _print_card(path, _card(path))
-
-
-def _card(path: Path) -> Card:
-    from saropt.artifacts import load_weights, read_card
-
-    return load_weights(path)[0] if path.suffix == ".safetensors" else read_card(path)
+    _print_card(path, card_of(path))
 
 
 def _print_list(found: dict[str, Path]) -> None:
     from saropt.cli.tables import print_table
     from saropt.errors import InputError
+    from saropt.translation import card_of
 
     rows = []
     for name, path in found.items():
         size = f"{path.stat().st_size / 1e6:.1f} MB"
         try:
-            card = _card(path)
+            card = card_of(path)
         except InputError as error:
             rows.append([name, "", "", "", "", size, f"cannot be used: {error.reason}"])
             continue

@@ -20,6 +20,10 @@ def train(
     max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
     devices: Annotated[int, typer.Option(min=1, help="Devices to train on.")] = 1,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
+    optical_root: Annotated[
+        Path | None,
+        typer.Option(metavar="ROOT", help="Take the optical side from this root, DATA gives the SAR side only."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, with RUN's config.")] = False,
 ) -> None:
     """Train a translator on a data root."""
@@ -37,7 +41,10 @@ def train(
     if resume and config is None and (out / "config.yaml").is_file():
         config = out / "config.yaml"
     chosen = read_config(method, config, assignments)
-    trainer = Trainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
+    root = DataRoot.open(data)
+    if optical_root is not None:
+        root = root.with_optical(DataRoot.open(optical_root))
+    trainer = Trainer(chosen, root, out, devices=devices, accelerator=device, resume=resume)
     total = chosen.engine.max_steps
     with progress_bar(method) as report:
 

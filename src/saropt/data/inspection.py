@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saropt.data.root import SPLITS, DataRoot, Modality
+from saropt.data.root import SPLITS, DataRoot, Modality, SideName
 from saropt.errors import InputError
 from saropt.radiometry import SAR_UNITS, check_units
 from saropt.scenes import Scene, Window
@@ -71,25 +71,29 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
         "labels": f"{labelled} rasters: {', '.join(root.classes.values())}" if labelled else "",
         "licence": root.licence,
     }
-    names = list(root.splits)
-    steps = len(names) * 2
+    both: tuple[tuple[str, SideName, Modality], ...] = (("SAR", "sar", root.sar), ("optical", "optical", root.optical))
+    present = [
+        (title, modality, [path for split, n in counts.items() if n for path in root.rasters(side, split).values()])
+        for title, side, modality in both
+        if modality.bands
+    ]
+    steps, done_before = sum(len(paths) for _, _, paths in present), 0
     sides, sizes = [], []
-    for number, (title, modality, locate) in enumerate(
-        (("SAR", root.sar, root.sar_path), ("optical", root.optical, root.optical_path))
-    ):
+    for title, modality, paths in present:
 
-        def count(done: int, start: int = number * len(names), what: str = title) -> None:
+        def count(done: int, start: int = done_before, what: str = title) -> None:
             if progress is not None:
                 progress(start + done, steps, what)
 
-        facts, shapes = _inspect_side(title, modality, [locate(name) for name in names], count)
+        facts, shapes = _inspect_side(title, modality, paths, count)
+        done_before += len(paths)
         sides.append(facts)
         sizes.append(shapes)
     if root.paired:
-        for name, sar, optical in zip(names, *sizes, strict=True):
+        for path, sar, optical in zip(present[1][2], *sizes, strict=True):
             if sar != optical:
                 found = f"{sar[0]}x{sar[1]} and {optical[0]}x{optical[1]} pixels"
-                raise InputError(root.optical_path(name), f"SAR and optical are not on one grid: {found}")
+                raise InputError(path, f"SAR and optical are not on one grid: {found}")
     return description, sides
 
 

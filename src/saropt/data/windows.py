@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -77,6 +77,43 @@ def _cut(values: NDArray, valid: NDArray[np.bool_], window: Window) -> tuple[NDA
     return values if np.iscomplexobj(values) else values.astype(np.float32), valid[rows, columns]
 
 
+@dataclass(frozen=True)
+class _Pool:
+    """The rasters of one side, and how often each is drawn."""
+
+    side: Side
+    paths: list[Path]
+    shapes: list[tuple[int, int]]
+    normalisers: list[Normaliser]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def open(
+        cls, paths: Sequence[Path], side: Side, crop: int, is_sar: bool, balance_tag: str | None, balance: float
+    ) -> _Pool:
+        shapes, normalisers, groups = [], [], []
+        for path in paths:
+            with Scene.open(path, bands=side.bands) as scene:
+                sample = scene.sample(1 << 18)
+                try:
+                    if is_sar:
+                        check_units(sample, side.units, scene.dtype)
+                    normalisers.append(side.recipe.fit(sample, side.units, scene.dtype))
+                except ValueError as error:
+                    raise InputError(path, str(error)) from error
+                shape, tags = (scene.height, scene.width), scene.tags
+            if balance_tag is not None and balance_tag not in tags:
+                raise InputError(path, f"has no tag {balance_tag} to balance the windows by")
+            if min(shape) < crop:
+                raise InputError(path, f"is {shape[0]}x{shape[1]}: smaller than the training window of {crop}")
+            shapes.append(shape)
+            groups.append("" if balance_tag is None else tags[balance_tag])
+        areas = np.array([h * w for h, w in shapes], np.float64)
+        totals = {group: sum(a for a, g in zip(areas, groups, strict=True) if g == group) for group in set(groups)}
+        shares = areas / np.array([totals[group] ** balance for group in groups])
+        return cls(side, list(paths), shapes, normalisers, shares / shares.sum())
+
+
 class WindowSampler:
     """Draws random square windows of a split, rasters weighted by their area.
 
@@ -86,12 +123,15 @@ class WindowSampler:
         crop: window side in pixels.
         sar, optical: bands, units and recipes of both sides.
         augmentation: random changes; None for none.
-        unpaired: draw the two sides independently, as unpaired methods do.
-        balance_tag: tag of the SAR rasters whose values share the windows equally; by area alone when None.
+        unpaired: draw the two sides independently, from random streams of their own, as unpaired methods do. An
+            unpaired root is always drawn so.
+        balance_tag: tag of the SAR rasters whose values share the windows, and of an unpaired root's optical rasters as
+            well; by area alone when None.
+        balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
 
     Raises:
-        InputError: rasters are missing, smaller than `crop`, on different grids, without the tag, or contradict their
-            units.
+        InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
+            contradict their units.
     """
 
     def __init__(
@@ -104,78 +144,56 @@ class WindowSampler:
         augmentation: Augmentation | None = None,
         unpaired: bool = False,
         balance_tag: str | None = None,
+        balance: float = 1.0,
     ) -> None:
         self.crop = crop
-        self.sar = sar
-        self.optical = optical
         self.augmentation = augmentation or Augmentation(flips=False)
-        self.unpaired = unpaired
+        self.unpaired = unpaired or not root.paired
         self._rasters = Rasters()
-        self._paths = [(root.sar_path(name), root.optical_path(name)) for name in root.names(split)]
-        self._shapes: list[tuple[int, int]] = []
-        self._normalisers: list[tuple[Normaliser, Normaliser]] = []
-        groups: list[str] = []
-        for sar_path, optical_path in self._paths:
-            shape, sar_normaliser, tags = self._inspect(sar_path, sar, is_sar=True)
-            optical_shape, optical_normaliser, _ = self._inspect(optical_path, optical, is_sar=False)
-            if balance_tag is not None and balance_tag not in tags:
-                raise InputError(sar_path, f"has no tag {balance_tag} to balance the windows by")
-            groups.append(tags[balance_tag] if balance_tag is not None else "")
-            if shape != optical_shape:
-                raise InputError(optical_path, f"is {optical_shape} but {sar_path.name} is {shape} pixels")
-            if min(shape) < crop:
-                raise InputError(sar_path, f"is {shape[0]}x{shape[1]}: smaller than the training window of {crop}")
-            self._shapes.append(shape)
-            self._normalisers.append((sar_normaliser, optical_normaliser))
-        areas = np.array([h * w for h, w in self._shapes], np.float64)
-        totals = {group: sum(a for a, g in zip(areas, groups, strict=True) if g == group) for group in set(groups)}
-        self._weights = areas / np.array([totals[group] for group in groups]) / len(totals)
-
-    @staticmethod
-    def _inspect(path: Path, side: Side, is_sar: bool) -> tuple[tuple[int, int], Normaliser, dict[str, str]]:
-        with Scene.open(path, bands=side.bands) as scene:
-            sample = scene.sample(1 << 18)
-            try:
-                if is_sar:
-                    check_units(sample, side.units, scene.dtype)
-                normaliser = side.recipe.fit(sample, side.units, scene.dtype)
-            except ValueError as error:
-                raise InputError(path, str(error)) from error
-            return (scene.height, scene.width), normaliser, scene.tags
+        sar_paths, optical_paths = (list(root.rasters(side, split).values()) for side in ("sar", "optical"))
+        self._sar = _Pool.open(sar_paths, sar, crop, True, balance_tag, balance)
+        tag = None if root.paired else balance_tag
+        self._optical = _Pool.open(optical_paths, optical, crop, False, tag, balance)
+        if root.paired:
+            for path, shape, wanted in zip(optical_paths, self._optical.shapes, self._sar.shapes, strict=True):
+                if shape != wanted:
+                    raise InputError(path, f"is {shape} but the SAR raster is {wanted} pixels")
+            self._optical = replace(self._optical, weights=self._sar.weights)
 
     def draw(self, rng: np.random.Generator) -> Sample:
         """One random window, wholly valid on both sides."""
-        first, sar, place = self._window(rng, 0)
         if self.unpaired:
-            second, optical, _ = self._window(rng, 1)
-            (sar,) = self.augmentation.symmetry(rng, sar)
-            (optical,) = self.augmentation.symmetry(rng, optical)
+            sar_rng, optical_rng = rng.spawn(2)
+            first, sar, _ = self._window(sar_rng, self._sar)
+            second, optical, _ = self._window(optical_rng, self._optical)
+            (sar,) = self.augmentation.symmetry(sar_rng, sar)
+            (optical,) = self.augmentation.symmetry(optical_rng, optical)
         else:
-            second = first
-            optical = self._rasters.read(self._paths[second][1], self.optical.bands, place)[0]
+            sar_rng = optical_rng = rng
+            first, sar, place = self._window(rng, self._sar, self._optical)
+            second, optical = first, self._read(self._optical, first, place)[0]
             sar, optical = self.augmentation.symmetry(rng, sar, optical)
-        sar = self.augmentation.disturb_sar(rng, sar, self.sar.units)
-        optical = self.augmentation.disturb_optical(rng, optical)
+        sar = self.augmentation.disturb_sar(sar_rng, sar, self._sar.side.units)
+        optical = self.augmentation.disturb_optical(optical_rng, optical)
         return Sample(
-            np.ascontiguousarray(self._normalisers[first][0].forward(sar)),
-            np.ascontiguousarray(self._normalisers[second][1].forward(optical)),
+            np.ascontiguousarray(self._sar.normalisers[first].forward(sar)),
+            np.ascontiguousarray(self._optical.normalisers[second].forward(optical)),
         )
 
-    def _window(self, rng: np.random.Generator, side: int) -> tuple[int, NDArray, Window]:
-        bands = (self.sar if side == 0 else self.optical).bands
+    def _window(self, rng: np.random.Generator, pool: _Pool, other: _Pool | None = None) -> tuple[int, NDArray, Window]:
+        """Raster number, values and place of a window that is valid in `pool`, and in `other` where given."""
         for _ in range(_TRIES):
-            index = int(rng.choice(len(self._weights), p=self._weights))
-            height, width = self._shapes[index]
+            index = int(rng.choice(len(pool.weights), p=pool.weights))
+            height, width = pool.shapes[index]
             row, col = int(rng.integers(height - self.crop + 1)), int(rng.integers(width - self.crop + 1))
             window = Window(row, col, self.crop, self.crop)
-            values, valid = self._rasters.read(self._paths[index][side], bands, window)
-            if valid.all() and (self.unpaired or self._other_valid(index, side, window)):
+            values, valid = self._read(pool, index, window)
+            if valid.all() and (other is None or self._read(other, index, window)[1].all()):
                 return index, values, window
-        raise InputError(self._paths[0][side].parent, f"no wholly valid window of {self.crop} px in {_TRIES} tries")
+        raise InputError(pool.paths[0].parent, f"no wholly valid window of {self.crop} px in {_TRIES} tries")
 
-    def _other_valid(self, index: int, side: int, window: Window) -> bool:
-        other = self.optical if side == 0 else self.sar
-        return bool(self._rasters.read(self._paths[index][1 - side], other.bands, window)[1].all())
+    def _read(self, pool: _Pool, index: int, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+        return self._rasters.read(pool.paths[index], pool.side.bands, window)
 
 
 def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int]) -> tuple[NDArray, NDArray]:

@@ -96,7 +96,8 @@ def evaluate(
     depends on the largest raster and not on the number of them. Baselines are fitted on the train split.
 
     Args:
-        models: translators with a card; one may be given for either direction.
+        models: translators with a card, each in its direction; the two directions of one translator are one entry of
+            the report.
         data_root: the folder, or an opened data root.
         tile: side of the tiles in pixels.
         baselines_from: another data root of the same bands, whose train split fits the baselines, for a data root that
@@ -129,11 +130,11 @@ def evaluate(
     _check_models(models)
     names = list(root.names(split))
 
-    used = [d for d in DIRECTIONS if any(d in m.card.directions for m in models)] or list(DIRECTIONS)
+    used = [d for d in DIRECTIONS if any(d == m.direction for m in models)] or list(DIRECTIONS)
     train = _train_names(train_root) if baselines else []
     steps = _Progress(progress, len(names) + len(train))
     judges = make_judges(segmenters, root, used)
-    tracks = [(m, model_row(m.card, root, d)) for m in models for d in used if d in m.card.directions]
+    tracks = [(m, model_row(m.card, root, m.direction)) for m in models]
     for _, row in tracks:
         row.judge = judges.get(row.direction)
     outputs = {d: _common_target(root, d, [r for _, r in tracks if r.direction == d]) for d in used}
@@ -199,13 +200,16 @@ def _check_writable(out: Path, targets: Iterable[Path], overwrite: bool) -> None
 
 
 def _check_models(models: Sequence[Model]) -> None:
-    names = [m.card.name for m in models]
+    known: dict[str, Model] = {}
+    seen = set()
     for model in models:
-        unknown = set(model.card.directions) - set(DIRECTIONS)
-        if unknown or not model.card.directions:
-            raise InputError(model.card.name, f"directions {sorted(model.card.directions)} are not {DIRECTIONS}")
-        if names.count(model.card.name) > 1:
-            raise InputError(model.card.name, "two models have this name")
+        card, direction = model.card, model.direction
+        if direction not in DIRECTIONS:
+            raise InputError(card.name, f"direction {direction!r} is not one of {', '.join(DIRECTIONS)}")
+        first = known.setdefault(card.name, model).card
+        if (card.name, direction) in seen or (card.method, card.training) != (first.method, first.training):
+            raise InputError(card.name, "two models have this name")
+        seen.add((card.name, direction))
 
 
 def _train_names(root: PairRoot) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -36,7 +36,9 @@ class Card(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def directions(self) -> Collection[Any]: ...
+    def method(self) -> str: ...
+    @property
+    def training(self) -> Any: ...
     @property
     def sar(self) -> CardSide: ...
     @property
@@ -44,10 +46,12 @@ class Card(Protocol):
 
 
 class Model(Protocol):
-    """What evaluation needs of `saropt.Translator`."""
+    """What evaluation needs of `saropt.Translator`, one direction of a translator."""
 
     @property
     def card(self) -> Card: ...
+    @property
+    def direction(self) -> str: ...
 
     def translate_array(
         self, values: NDArray[Any], *, units: str, valid: NDArray[np.bool_] | None = None

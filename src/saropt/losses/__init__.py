@@ -2,20 +2,27 @@
 
 from saropt.losses.adversarial import approximate_gradient_penalty, feature_matching, gan_loss, relativistic_loss
 from saropt.losses.augmentation import diff_augment
+from saropt.losses.contrastive import patch_nce
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour
 from saropt.losses.segmentation import segmentation_cross_entropy
+from saropt.losses.semantic import Weights, class_weights, semantic_nce, similarity_weights
 from saropt.losses.wavelet import haar_bands, haar_l1
 
 __all__ = [
+    "Weights",
     "approximate_gradient_penalty",
     "block_minimum",
     "charbonnier",
+    "class_weights",
     "diff_augment",
     "feature_matching",
     "gan_loss",
     "haar_bands",
     "haar_l1",
     "match_colour",
+    "patch_nce",
     "relativistic_loss",
     "segmentation_cross_entropy",
+    "semantic_nce",
+    "similarity_weights",
 ]

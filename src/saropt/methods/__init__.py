@@ -2,18 +2,27 @@
 
 from saropt.methods.base import Batch, Direction, Method, MethodConfig
 from saropt.methods.compact import Compact
+from saropt.methods.cut import CUT, FastCUT
+from saropt.methods.cyclegan import CycleGAN
 from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.registry import get_method, list_methods, register
 from saropt.methods.regression import Regression
+from saropt.methods.sgcl import SGCL
+from saropt.methods.shift_cyclegan import ShiftCycleGAN
 
 __all__ = [
+    "CUT",
+    "SGCL",
     "Batch",
     "Compact",
+    "CycleGAN",
     "Direction",
+    "FastCUT",
     "Method",
     "MethodConfig",
     "Pix2Pix",
     "Regression",
+    "ShiftCycleGAN",
     "get_method",
     "list_methods",
     "register",

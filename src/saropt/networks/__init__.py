@@ -3,6 +3,8 @@
 from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
 from saropt.networks.nafunet import NAFUNet
 from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
+from saropt.networks.projection import PatchProjection, gather_positions, random_positions
+from saropt.networks.pseudo_classes import PixelFeatures, PseudoClasses
 from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
 from saropt.networks.resnet import ResNetGenerator
 from saropt.networks.segmenters import build_segmenter, list_segmenters, segmenter_arguments
@@ -13,14 +15,19 @@ __all__ = [
     "MultiScalePatchGAN",
     "NAFUNet",
     "PatchGAN",
+    "PatchProjection",
+    "PixelFeatures",
+    "PseudoClasses",
     "ResNetGenerator",
     "UNet256",
     "build_network",
     "build_segmenter",
     "freeze_statistics",
+    "gather_positions",
     "has_instance_statistics",
     "list_networks",
     "list_segmenters",
     "network_arguments",
+    "random_positions",
     "segmenter_arguments",
 ]

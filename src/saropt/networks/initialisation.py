@@ -1,17 +1,35 @@
-"""Weight initialisation of the pix2pix and CycleGAN code base."""
+"""Weight initialisations of the CycleGAN and CUT code bases."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
+Initialisation = Literal["normal", "xavier"]
 
-def normal_init(module: nn.Module, gain: float = 0.02) -> None:
-    """Convolutions and linear layers N(0, gain), batch-norm weights N(1, gain), biases 0; in place."""
+
+def initialise(module: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
+    """Convolutions and linear layers N(0, gain) or Xavier normal, batch-norm weights N(1, gain), biases 0; in place.
+
+    Raises:
+        ValueError: `kind` is neither "normal" nor "xavier".
+    """
+    if kind not in ("normal", "xavier"):
+        raise ValueError(f"init must be normal or xavier, not {kind!r}")
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.normal_(layer.weight, 0.0, gain)
+            if kind == "normal":
+                nn.init.normal_(layer.weight, 0.0, gain)
+            else:
+                nn.init.xavier_normal_(layer.weight, gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, gain)
             nn.init.zeros_(layer.bias)
+
+
+def normal_init(module: nn.Module, gain: float = 0.02) -> None:
+    """`initialise` with normal weights, as pix2pix and CycleGAN do."""
+    initialise(module, "normal", gain)

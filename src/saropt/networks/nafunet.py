@@ -11,49 +11,52 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from saropt.networks.registry import network
 
 
-class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each single pixel (N, C, H, W); exact under tiling."""
+class NormedGate(nn.Module):
+    """x + out(first(n) * second(n)) with n = x normalised over the channels of each pixel; exact under tiling.
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+    The norm has no affine part of its own, since 1x1 convolutions follow, and its centring is done on their weights:
+    W (x - mean x) = (W - mean W) x. `out` starts at zero, so a fresh block is the identity.
+
+    Args:
+        channels: bands in and out.
+        depthwise: put a depthwise 3x3 convolution behind each of the two 1x1 convolutions.
+    """
+
+    def __init__(self, channels: int, depthwise: bool, eps: float = 1e-5) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(1, channels, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.eps = eps
+        self.first, self.second = (nn.Conv2d(channels, channels, 1) for _ in range(2))
+        spatial = [
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels) if depthwise else nn.Identity()
+            for _ in range(2)
+        ]
+        self.first_spatial, self.second_spatial = spatial
+        self.out = nn.Conv2d(channels, channels, 1)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        centred = x - x.mean(dim=1, keepdim=True)
-        scale = torch.rsqrt((centred * centred).mean(dim=1, keepdim=True) + self.eps)
-        return centred * scale * self.weight + self.bias
+        wide = x.float()
+        variance = (wide * wide).mean(dim=1, keepdim=True) - wide.mean(dim=1, keepdim=True).square()
+        scaled = x * torch.rsqrt(variance.clamp_min(0.0) + self.eps).to(x.dtype)
+        first = self.first_spatial(_centred(self.first, scaled))
+        second = self.second_spatial(_centred(self.second, scaled))
+        return x + self.out(first * second)
 
 
-class NAFBlock(nn.Module):
-    """Two gated residual branches; `beta` and `gamma` start at zero, so a fresh block is the identity."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.spatial = nn.Sequential(
-            ChannelNorm(channels),
-            nn.Conv2d(channels, 2 * channels, 1),
-            nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels),
-        )
-        self.spatial_out = nn.Conv2d(channels, channels, 1)
-        self.channel = nn.Sequential(ChannelNorm(channels), nn.Conv2d(channels, 2 * channels, 1))
-        self.channel_out = nn.Conv2d(channels, channels, 1)
-        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.beta * self.spatial_out(_gate(self.spatial(x)))
-        return x + self.gamma * self.channel_out(_gate(self.channel(x)))
+def _centred(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    weight = convolution.weight
+    return functional.conv2d(x, weight - weight.mean(dim=1, keepdim=True), convolution.bias)
 
 
-def _gate(x: Tensor) -> Tensor:
-    first, second = x.chunk(2, dim=1)
-    return first * second
+def _block(channels: int) -> nn.Sequential:
+    """A NAF block: a gate with 3x3 neighbourhood, then one per pixel."""
+    return nn.Sequential(NormedGate(channels, depthwise=True), NormedGate(channels, depthwise=False))
 
 
 @network("naf_unet")
@@ -126,4 +129,4 @@ class NAFUNet(nn.Module):
 
 
 def _stage(channels: int, blocks: int) -> nn.Sequential:
-    return nn.Sequential(*(NAFBlock(channels) for _ in range(blocks)))
+    return nn.Sequential(*(_block(channels) for _ in range(blocks)))

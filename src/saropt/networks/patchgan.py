@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saropt.networks.initialisation import normal_init
+from saropt.networks.blur import BlurDown
+from saropt.networks.initialisation import Initialisation, initialise
 
 
 class PatchGAN(nn.Module):
@@ -19,9 +20,19 @@ class PatchGAN(nn.Module):
         width: channels of the first layer; doubles per layer up to 8 times.
         layers: stride-2 layers.
         norm: "instance", "batch" or "none".
+        antialias: convolve with stride 1, then blur down (CUT, Park et al., ECCV 2020); same counts and sizes.
+        init: "normal" or "xavier".
     """
 
-    def __init__(self, in_channels: int, width: int = 64, layers: int = 3, norm: str = "batch") -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        width: int = 64,
+        layers: int = 3,
+        norm: str = "batch",
+        antialias: bool = False,
+        init: Initialisation = "normal",
+    ) -> None:
         super().__init__()
         norms = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
         if norm not in norms:
@@ -30,15 +41,20 @@ class PatchGAN(nn.Module):
         before = in_channels
         for level in range(layers + 1):
             channels = width * min(2**level, 8)
+            halves = level < layers
+            stride = 2 if halves and not antialias else 1
             stage: list[nn.Module] = [
-                nn.Conv2d(before, channels, 4, 2 if level < layers else 1, 1, bias=level == 0 or norm != "batch")
+                nn.Conv2d(before, channels, 4, stride, 1, bias=level == 0 or norm != "batch"),
             ]
             if level > 0:
                 stage.append(norms[norm](channels))
-            self.stages.append(nn.Sequential(*stage, nn.LeakyReLU(0.2)))
+            stage.append(nn.LeakyReLU(0.2))
+            if halves and antialias:
+                stage.append(BlurDown(channels))
+            self.stages.append(nn.Sequential(*stage))
             before = channels
         self.head = nn.Conv2d(before, 1, 4, 1, 1)
-        normal_init(self)
+        initialise(self, init)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -159,6 +159,7 @@ def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
             str(target),
             driver="COG",
             compress="DEFLATE",
+            level="1",
             predictor="NO" if layout.dtype.kind == "c" else "YES",
             blocksize=BLOCK,
             overview_resampling=layout.overview_resampling.upper(),

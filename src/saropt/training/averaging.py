@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
+from saropt.methods import Direction
+
+States = dict[Direction, dict[str, Tensor]]
+"""Weights of the generator of each direction."""
+
 
 class WeightAverage:
-    """Averaged copies of the state of named modules; decay warms up as (1 + s) / (10 + s).
+    """Averaged copies of the state of the generators; decay warms up as (1 + s) / (10 + s).
 
     Integer buffers are copied, not averaged.
     """
 
-    def __init__(self, modules: dict[str, nn.Module], decay: float) -> None:
+    def __init__(self, modules: Mapping[Direction, nn.Module], decay: float) -> None:
         self.decay = decay
         self.steps = 0
-        self.states = {name: _copy(module.state_dict()) for name, module in modules.items()}
+        self.states: States = {name: _copy(module.state_dict()) for name, module in modules.items()}
 
     @torch.no_grad()
-    def update(self, modules: dict[str, nn.Module]) -> None:
+    def update(self, modules: Mapping[Direction, nn.Module]) -> None:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         for name, module in modules.items():
@@ -29,7 +36,7 @@ class WeightAverage:
                 else:
                     averaged[key].copy_(value)
 
-    def restart(self, modules: dict[str, nn.Module]) -> None:
+    def restart(self, modules: Mapping[Direction, nn.Module]) -> None:
         """Begin a new average at the modules' present weights."""
         self.steps = 0
         self.states = {name: _copy(module.state_dict()) for name, module in modules.items()}

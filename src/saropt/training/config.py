@@ -27,7 +27,9 @@ class DataConfig(Section):
         sar_bands, optical_bands: bands to use, in order; all when None.
         sar_recipe, optical_recipe: `Recipe.to_dict()`; None takes 8-bit for uint8 rasters, q99 for amplitude, dB clip
             for every other SAR unit and reflectance x10000 for other optical rasters.
-        balance_tag: raster tag, such as REGION, whose values share the windows equally; by area alone when None.
+        balance_tag: tag of the SAR rasters, such as REGION, whose values share the windows, and of the optical ones too
+            where the data are unpaired; by area alone when None.
+        balance: how evenly they share them, from 0 (by area) to 1 (equally).
     """
 
     crop: int = Field(256, ge=8)
@@ -37,6 +39,7 @@ class DataConfig(Section):
     sar_recipe: dict[str, Any] | None = None
     optical_recipe: dict[str, Any] | None = None
     balance_tag: str | None = None
+    balance: float = Field(1.0, ge=0.0, le=1.0)
     flips: bool = True
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
@@ -50,9 +53,9 @@ class EngineConfig(Section):
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, sample_every, checkpoint_every: in steps; 0 for never.
-        validation_windows: fixed windows of the val split.
+        validation_windows: fixed windows of the val split; of unpaired data, which have no truth, only samples come.
         select: "last", or "best" for the averaged weights with the lowest validation MAE (a milestone's weights are
-            then the best up to that milestone).
+            then the best up to that milestone); "best" needs paired data.
     """
 
     max_steps: int = Field(10_000, ge=1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 from saropt.data import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.errors import InputError
 from saropt.methods import Batch, Direction, Method, get_method
-from saropt.training.averaging import WeightAverage
+from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
 from saropt.training.finish import write_translators
@@ -26,7 +27,6 @@ from saropt.training.tracking import Tracker
 from saropt.training.validation import Validation
 
 Progress = Callable[[int, dict[str, float]], None]
-State = dict[str, dict[str, Tensor]]
 _SAMPLE_IMAGES = 4
 _CALIBRATION_WINDOWS = 16
 
@@ -65,6 +65,13 @@ class Trainer:
             self._method_class = get_method(config.method)
         except ValueError as error:
             raise InputError(config.method, str(error)) from error
+        unpaired = self._method_class.unpaired
+        if not unpaired and root.optical_root is not None:
+            raise InputError(root.optical_root.path, f"{config.method} needs pairs: both sides from one data root")
+        if not unpaired and not root.paired:
+            raise InputError(root.path, f"is unpaired (dataset.yaml), but {config.method} needs pairs")
+        if not root.paired and config.engine.select == "best":
+            raise InputError("engine.select", "best needs validation on pairs, and the data are unpaired: use last")
         sar, optical, self.sar_card, self.optical_card = make_sides(root, config.data)
         data = config.data
         augmentation = Augmentation(
@@ -73,18 +80,17 @@ class Trainer:
             speckle_probability=data.speckle_probability,
             optical_gain=data.optical_gain,
         )
-        unpaired = self._method_class.unpaired
-        if not unpaired and not root.paired:
-            raise InputError(root.path, f"is unpaired (dataset.yaml), but {config.method} needs pairs")
-        self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag)
+        self.sampler = WindowSampler(
+            root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag, data.balance
+        )
         engine = config.engine
         self.validation: Validation | None = None
         if engine.validate_every or engine.sample_every:
             self.validation = Validation(WindowSampler(root, "val", data.crop, sar, optical), engine.validation_windows)
         self._setup_method()
-        self.average = WeightAverage(self._generators(), engine.ema)
-        self.kept: dict[str, State] = {}
-        self.best: tuple[float, State] | None = None
+        self.average = WeightAverage(self.generators, engine.ema)
+        self.kept: dict[str, States] = {}
+        self.best: tuple[float, States] | None = None
         self.step = 0
         if resume:
             load_checkpoint(self, folder / CHECKPOINT)
@@ -97,7 +103,9 @@ class Trainer:
             self.plain: Method = cls(config, len(self.sar_card.bands), len(self.optical_card.bands))
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
-        for generator in self.plain.generators().values():
+        self._check_trained_inputs()
+        self.generators: dict[Direction, nn.Module] = self.plain.generators()
+        for generator in self.generators.values():
             if self.config.data.crop % cast("int", generator.stride):
                 raise InputError("data.crop", f"must be a multiple of {generator.stride}, not {self.config.data.crop}")
         self.plain.to(self.fabric.device)
@@ -111,8 +119,14 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             self.optimizers[name] = cast("Optimizer", self.fabric.setup_optimizers(optimizer))
 
-    def _generators(self) -> dict[str, nn.Module]:
-        return {direction: getattr(g, "module", g) for direction, g in self.plain.generators().items()}
+    def _check_trained_inputs(self) -> None:
+        for modality, trained in self.plain.trained_inputs().items():
+            given = self.sar_card if modality == "sar" else self.optical_card
+            for what in ("bands", "units", "recipe"):
+                here, there = getattr(given, what), getattr(trained, what)
+                if here != there:
+                    reason = f"a frozen network was trained on {modality} {what} {there}, the data have {here}"
+                    raise InputError(f"arguments of {self.config.method}", reason)
 
     def run(self, report: Progress | None = None) -> list[Path]:
         """Train to `max_steps` and write the translator files.
@@ -131,6 +145,7 @@ class Trainer:
         tracker = Tracker(self.folder, self.step) if lead else None
         marks = {math.ceil(share * engine.max_steps - 1e-9): name for name, share in self.plain.milestones().items()}
         figures: dict[str, float] = {}
+        measured = engine.validate_every and self.validation is not None and self.validation.has_truth
         self.plain.train()
         try:
             for batch in interruptible(self._batches(self.step, engine.max_steps), self._save):
@@ -138,7 +153,7 @@ class Trainer:
                     self._keep(marks[self.step])
                 losses = self._train_step(batch)
                 self.step += 1
-                self.average.update(self._generators())
+                self.average.update(self.generators)
                 if tracker is None:
                     continue
                 if self.step % engine.log_every == 0 or self.step == engine.max_steps:
@@ -146,7 +161,7 @@ class Trainer:
                     if not all(torch.isfinite(value) for value in losses.values()):
                         raise InputError(self.folder, f"losses stopped being finite at step {self.step}: {figures}")
                     tracker.log(self.step, figures)
-                if engine.validate_every and self.step % engine.validate_every == 0:
+                if measured and self.step % engine.validate_every == 0:
                     tracker.log(self.step, self._validate())
                 if engine.sample_every and self.step % engine.sample_every == 0:
                     self._sample(tracker)
@@ -166,7 +181,7 @@ class Trainer:
         if self.fabric.is_global_zero:
             save_checkpoint(self, self.folder / CHECKPOINT)
 
-    def final_states(self) -> dict[str, State]:
+    def final_states(self) -> dict[str, States]:
         """Weights to ship by end: {"": ...} alone, or a milestone's name beside "realism"."""
         chosen = self.best[1] if self.best is not None and self.config.engine.select == "best" else self.average.states
         return {**self.kept, "realism": self.average.states} if self.kept else {"": chosen}
@@ -184,13 +199,14 @@ class Trainer:
         self.kept[name] = self.fabric.broadcast(
             {key: {k: v.detach().cpu().clone() for k, v in state.items()} for key, state in chosen.items()}
         )
-        for key, module in self._generators().items():
+        for key, module in self.generators.items():
             module.load_state_dict(self.kept[name][key])
-        self.average.restart(self._generators())
+        self.average.restart(self.generators)
 
     def _train_step(self, batch: Batch) -> dict[str, Tensor]:
         progress = self.step / self.config.engine.max_steps
-        torch.manual_seed(hash((self.config.engine.seed, self.step, self.fabric.global_rank)) & 0x7FFFFFFF)
+        seeds = np.random.SeedSequence([self.config.engine.seed, self.step, self.fabric.global_rank])
+        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
         logged: dict[str, Tensor] = {}
         for name, losses in self.plain.updates(batch, progress):
             optimizer = self.optimizers[name]
@@ -216,8 +232,7 @@ class Trainer:
         assert self.validation is not None
         figures: dict[str, float] = {}
         with self._averaged():
-            for direction in self.plain.generators():
-                generator = self._generators()[direction]
+            for direction, generator in self.generators.items():
                 for key, value in self.validation.figures(generator, direction, self.fabric.device).items():
                     figures[f"val/{direction}/{key}"] = value
         score = sum(value for key, value in figures.items() if key.endswith("/mae"))
@@ -229,20 +244,20 @@ class Trainer:
     def _sample(self, tracker: Tracker) -> None:
         assert self.validation is not None
         with self._averaged():
-            for direction in self.plain.generators():
-                generator = self._generators()[direction]
+            for direction, generator in self.generators.items():
                 source, target = (t[:_SAMPLE_IMAGES] for t in self.validation.batch.pair(direction))
                 output = self.validation.translate(generator, source, self.fabric.device)
-                tracker.sample(self.step, direction, [source.numpy(), output.numpy(), target.numpy()])
+                columns = [source, output, target] if self.validation.has_truth else [source, output]
+                tracker.sample(self.step, direction, [column.numpy() for column in columns])
 
     def _averaged(self) -> _Swapped:
-        return _Swapped(self._generators(), self.average.states)
+        return _Swapped(self.generators, self.average.states)
 
 
 class _Swapped:
     """Modules hold other weights inside the block."""
 
-    def __init__(self, modules: dict[str, nn.Module], states: State) -> None:
+    def __init__(self, modules: dict[Direction, nn.Module], states: States) -> None:
         self._modules, self._states = modules, states
 
     def __enter__(self) -> None:

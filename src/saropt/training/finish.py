@@ -18,8 +18,8 @@ def write_translators(trainer: Trainer) -> list[Path]:
     states = trainer.final_states()
     network, arguments = trainer.plain.network_choice()
     directions = {}
-    for direction, generator in trainer.plain.generators().items():
-        module: Any = getattr(generator, "module", generator)
+    for direction, generator in trainer.generators.items():
+        module: Any = generator
         directions[direction] = DirectionCard(
             network=network,
             arguments=arguments,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from saropt.artifacts import SideCard
-from saropt.data import DataRoot, Side
+from saropt.data import DataRoot, Side, SideName
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, recipe_from_dict
 from saropt.scenes import Scene
@@ -28,21 +26,23 @@ def make_sides(root: DataRoot, config: DataConfig) -> tuple[Side, Side, SideCard
 
 
 def make_side(
-    root: DataRoot, which: Literal["sar", "optical"], bands: tuple[str, ...] | None, recipe: dict | None
+    root: DataRoot, name: SideName, bands: tuple[str, ...] | None, recipe: dict | None
 ) -> tuple[Side, SideCard]:
     """One side for sampling, and its card; all bands and the default recipe when None.
 
     Raises:
         InputError: a band does not exist, or the recipe does not fit.
     """
-    is_sar = which == "sar"
-    modality, locate = (root.sar, root.sar_path) if is_sar else (root.optical, root.optical_path)
-    names = root.names("train")
-    paths = [locate(name) for name in names[:: max(1, len(names) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]]
+    is_sar = name == "sar"
+    modality, place = (root.sar, root.path) if is_sar else (root.optical, (root.optical_root or root).path)
+    if not modality.bands:
+        raise InputError(place / "dataset.yaml", f"lacks {name}: that side must come from a second root")
+    paths = list(root.rasters(name, "train").values())
+    paths = paths[:: max(1, len(paths) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]
     wanted = bands or modality.bands
     unknown = [band for band in wanted if band not in modality.bands]
     if unknown:
-        raise InputError(root.path, f"has no band {', '.join(unknown)}; it has {', '.join(modality.bands)}")
+        raise InputError(place, f"has no band {', '.join(unknown)}; it has {', '.join(modality.bands)}")
     indices = tuple(modality.bands.index(band) + 1 for band in wanted)
     samples = []
     for path in paths:
@@ -54,7 +54,7 @@ def make_side(
         chosen = recipe_from_dict(recipe) if recipe else _default_recipe(modality.units, dtype, is_sar)
         statistics = chosen.fit(sample, modality.units, dtype).statistics
     except ValueError as error:
-        raise InputError(root.path, str(error)) from error
+        raise InputError(place, str(error)) from error
     card = SideCard(bands=wanted, units=modality.units, dtype=dtype, recipe=chosen.to_dict(), statistics=statistics)
     return Side(indices, modality.units, chosen), card
 

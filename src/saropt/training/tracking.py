@@ -36,7 +36,7 @@ class Tracker:
             self._board.add_scalar(key, value, step)
 
     def sample(self, step: int, name: str, rows: list[NDArray[np.float32]]) -> None:
-        """Save columns of images (N, C, h, w) in [-1, 1] side by side: input, output, target."""
+        """Save columns of images (N, C, h, w) in [-1, 1] side by side: input, output, target (if there is one)."""
         strips = [np.concatenate([_picture(image) for image in column], axis=0) for column in rows]
         folder = self._folder / "samples"
         folder.mkdir(exist_ok=True)

@@ -13,9 +13,13 @@ _CHUNK = 8
 
 
 class Validation:
-    """MAE and PSNR in [0, 1] on `count` fixed windows of the val split."""
+    """MAE and PSNR in [0, 1] on `count` fixed windows of the val split.
+
+    Where the data are unpaired there is no truth to measure against (`has_truth` is False): no figures, only samples.
+    """
 
     def __init__(self, sampler: WindowSampler, count: int) -> None:
+        self.has_truth = not sampler.unpaired
         sar, optical = draw_batch(sampler, count, [0])
         self.batch = Batch(torch.from_numpy(sar), torch.from_numpy(optical))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
+from saropt.artifacts import Card, Direction, load_weights, read_card
 from saropt.errors import InputError
 
 SUFFIXES = (".onnx", ".safetensors")
-_RUN_FILES = ("translator.onnx", "translator.safetensors")
 
 
 def bundled_folder() -> Path:
@@ -25,8 +26,12 @@ def list_translators(folder: str | Path | None = None) -> dict[str, Path]:
     return found
 
 
-def find_translator(model: str | Path) -> Path:
+def find_translator(model: str | Path, direction: Direction | None = None, suffix: str | None = None) -> Path:
     """The file of a bundled name, a path, or a run folder.
+
+    Args:
+        direction: prefer a run folder's file of this direction alone.
+        suffix: take only files of this form from a run folder, ".onnx" or ".safetensors".
 
     Raises:
         InputError: nothing of that name.
@@ -36,10 +41,33 @@ def find_translator(model: str | Path) -> Path:
         return bundled[str(model)]
     path = Path(model)
     if path.is_dir():
-        for name in _RUN_FILES:
+        alone = [f"translator-{direction}.onnx"] if direction is not None else []
+        names = [name for name in (*alone, "translator.onnx", "translator.safetensors") if name.endswith(suffix or "")]
+        for name in names:
             if (path / name).is_file():
                 return path / name
-        raise InputError(path, f"is a folder without {' or '.join(_RUN_FILES)}")
+        raise InputError(path, f"is a folder without {' or '.join(names)}")
     if not path.exists():
         raise InputError(model, f"is neither a file nor a bundled translator ({', '.join(bundled) or 'none bundled'})")
     return path
+
+
+def card_of(path: Path) -> Card:
+    """The card of a translator file of either form.
+
+    Raises:
+        InputError: it is no translator file, or a damaged one.
+    """
+    return load_weights(path)[0] if path.suffix == ".safetensors" else read_card(path)
+
+
+def held_directions(model: str | Path) -> list[Direction]:
+    """The directions that a bundled translator, a file or the files of a run folder translate in.
+
+    Raises:
+        InputError: nothing of that name, or a file that cannot be used.
+    """
+    folder = Path(model)
+    paths = [path for path in sorted(folder.glob("translator*")) if path.suffix in SUFFIXES] if folder.is_dir() else []
+    found = {direction for path in paths or [find_translator(model)] for direction in card_of(path).directions}
+    return [direction for direction in get_args(Direction) if direction in found]

@@ -18,7 +18,7 @@ from saropt.errors import InputError
 from saropt.radiometry import Normaliser
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.translation.backends import Backend, open_backend
-from saropt.translation.bundled import find_translator
+from saropt.translation.bundled import find_translator, held_directions
 from saropt.translation.engine import Progress, TileReader, run_tiles
 from saropt.translation.inputs import fit_input, open_input, scene_tags
 from saropt.translation.whole import translate_whole
@@ -73,13 +73,23 @@ class Translator:
             InputError: no such translator, a file that cannot be used, or an option it does not support.
             MissingExtraError: torch is needed and not installed.
         """
-        path = find_translator(model)
+        suffix = {"onnx": ".onnx", "torch": ".safetensors"}.get(backend)
+        path = find_translator(model, direction, suffix)
         if realism is not None and not 0.0 <= realism <= 1.0:
             raise InputError(f"--realism {realism}", "must lie between 0 and 1")
         card, direction, loaded = open_backend(path, direction, backend, precision, device, realism, threads)
         if realism is not None and card.realism is None:
             raise InputError(path, "holds one set of weights: it has no realism to choose")
         return cls(path, card, direction, loaded, realism)
+
+    @classmethod
+    def load_all(cls, model: str | Path, **options: Any) -> list[Translator]:
+        """Every direction that a translator holds, each as a `Translator`; `options` are those of `load`.
+
+        Raises:
+            InputError, MissingExtraError: as for `load`.
+        """
+        return [cls.load(model, direction=direction, **options) for direction in held_directions(model)]
 
     @property
     def source(self) -> SideCard:

@@ -1,0 +1,83 @@
+"""Contrastive loss between positions under a weight w_ij that says how much key j is a positive of query i.
+
+    l_i = -log( sum_j w_ij exp(q_i . k_j / tau) / sum_j exp(q_i . k_j / tau) )
+
+With w_ij = [class of i == class of j] it is eq. 2 of SGCL (Du et al., Journal of Image and Graphics, 2026), one sum
+over the positives inside the logarithm; with w_ij = [i == j] it is PatchNCE (Park et al., ECCV 2020); with w_ij = 1
+it is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Weights = Callable[[slice], Tensor]
+"""Rows of the weight matrix: a slice of the queries -> (N, p, K) in [0, 1]."""
+
+
+def semantic_nce(
+    queries: Tensor, keys: Tensor, weights: Weights, temperature: float = 0.07, chunk: int = 512
+) -> Tensor:
+    """Mean of l_i over all queries of all images; keys of other images are never seen and get no gradient.
+
+    The queries are worked off in chunks, and their gradient is formed in the same pass (it is
+    (softmax over all keys - softmax over the positives) k / tau), so that memory grows with N K `chunk`, never with
+    the number of queries times keys.
+
+    Args:
+        queries: (N, P, C), unit vectors.
+        keys: (N, K, C), unit vectors.
+        weights: rows of w; every query needs a key of positive weight.
+        temperature: tau.
+        chunk: queries per image at a time.
+
+    Returns:
+        Scalar.
+    """
+    loss: Tensor = _SemanticNCE.apply(queries, keys.detach(), weights, temperature, chunk)
+    return loss
+
+
+def class_weights(query_classes: Tensor, key_classes: Tensor) -> Weights:
+    """w_ij = [query_classes_i == key_classes_j]; classes (N, P) and (N, K)."""
+    return lambda rows: query_classes[:, rows, None] == key_classes[:, None, :]
+
+
+def similarity_weights(query_features: Tensor, key_features: Tensor, margin: float, temperature: float) -> Weights:
+    """w_ij = sigmoid((cos(f_i, f_j) - margin) / temperature); features (N, P, F) and (N, K, F)."""
+    query_units = torch.nn.functional.normalize(query_features.detach(), dim=2)
+    key_units = torch.nn.functional.normalize(key_features.detach(), dim=2)
+    return lambda rows: torch.sigmoid((query_units[:, rows] @ key_units.transpose(1, 2) - margin) / temperature)
+
+
+class _SemanticNCE(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, weights: Weights, temperature: float, chunk: int) -> Tensor:
+        count = queries.shape[0] * queries.shape[1]
+        wanted = queries.requires_grad
+        gradient = torch.empty_like(queries) if wanted else None
+        total = queries.new_zeros(())
+        transposed = keys.transpose(1, 2)
+        for start in range(0, queries.shape[1], chunk):
+            rows = slice(start, min(start + chunk, queries.shape[1]))
+            logits = queries[:, rows] @ transposed
+            logits = logits.sub_(logits.amax(dim=2, keepdim=True)).mul_(1.0 / temperature).exp_()
+            share = weights(rows).to(logits.dtype)
+            everything = logits.sum(dim=2, keepdim=True)
+            positive = (share * logits).sum(dim=2, keepdim=True)
+            total += (everything.log() - positive.log()).sum()
+            if gradient is not None:
+                share = logits.mul_(everything.reciprocal() - share.div_(positive))
+                gradient[:, rows] = share @ keys
+        if gradient is not None:
+            ctx.save_for_backward(gradient.mul_(1.0 / (temperature * count)))
+        return total / count
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return outputs[0] * gradient, None, None, None, None

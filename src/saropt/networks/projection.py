@@ -1,0 +1,54 @@
+"""Projection heads of contrastive translation (F of CUT, Park et al., ECCV 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from saropt.networks.initialisation import initialise
+
+
+class PatchProjection(nn.Module):
+    """One head per tap, Linear-ReLU-Linear, then unit length; built at once, not at the first forward.
+
+    560,384 parameters for the published taps of 3, 128, 256, 256 and 256 channels.
+
+    Args:
+        channels: channels of the taps.
+        width: length of the vectors.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int = 256) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(count, width), nn.ReLU(), nn.Linear(width, width)) for count in channels
+        )
+        initialise(self, "xavier")
+
+    def forward(self, features: Sequence[Tensor], ids: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Unit vectors x / (||x|| + 1e-7), (N, P, width) per tap.
+
+        Args:
+            features: maps (N, C, H, W) per tap, or, without `ids`, vectors (N, P, C) per tap.
+            ids: positions (P,) or (N, P) per tap, for `gather_positions`.
+        """
+        vectors = features
+        if ids is not None:
+            vectors = [gather_positions(feature, places) for feature, places in zip(features, ids, strict=True)]
+        projected = [head(x) for head, x in zip(self.heads, vectors, strict=True)]
+        return [x / (x.norm(dim=-1, keepdim=True) + 1e-7) for x in projected]
+
+
+def random_positions(features: Sequence[Tensor], count: int) -> list[Tensor]:
+    """Per map (N, C, H, W), `count` positions (P,) of H x W without repetition, or all when there are fewer."""
+    return [torch.randperm(f.shape[-2] * f.shape[-1])[:count].to(f.device) for f in features]
+
+
+def gather_positions(feature: Tensor, ids: Tensor) -> Tensor:
+    """Vectors (N, P, C) of a map (N, C, H, W) at row-major positions `ids`, (P,) for all images or (N, P)."""
+    flat = feature.flatten(2)
+    if ids.dim() == 1:
+        return flat.index_select(2, ids).transpose(1, 2)
+    return flat.gather(2, ids[:, None].expand(-1, flat.shape[1], -1)).transpose(1, 2)

@@ -1,0 +1,147 @@
+"""Classes without labels: per-pixel features of one modality, clustered by mini-batch k-means while training runs.
+
+Features are backscatter or reflectance, local means, local standard deviation, gradient energy, and differences between
+bands (ratios in decibels for SAR; normalised differences, NDVI and NDWI among them, for optical images). Clustering is
+mini-batch k-means (Sculley, "Web-scale k-means clustering", WWW 2010) from a k-means++ start on the first batch.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn import functional
+
+_MEANS = (3, 9, 27)
+_TEXTURE = 9
+_INDEX_BANDS = 4
+_START_PIXELS = 4096
+
+
+class PixelFeatures(nn.Module):
+    """Features of every pixel, centred and scaled by running statistics over all images seen in training.
+
+    Args:
+        bands: bands of the images.
+        modality: "sar" (differences between bands) or "optical" (normalised differences).
+
+    Shapes: (N, bands, H, W) in [-1, 1] -> (N, `count`, H, W).
+    """
+
+    seen: Tensor
+    mean: Tensor
+    square: Tensor
+
+    def __init__(self, bands: int, modality: str) -> None:
+        super().__init__()
+        self.modality = modality
+        self.pairs = list(combinations(range(min(bands, _INDEX_BANDS)), 2))
+        self.count = bands * (1 + len(_MEANS)) + len(self.pairs) + 2
+        self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(self.count))
+        self.register_buffer("square", torch.ones(self.count))
+
+    def forward(self, image: Tensor) -> Tensor:
+        scale = (self.square - self.mean.square()).clamp_min(1e-6).rsqrt()
+        return (self.raw(image) - self.mean.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1)
+
+    def raw(self, image: Tensor) -> Tensor:
+        """The features before centring and scaling."""
+        brightness = image.mean(dim=1, keepdim=True)
+        parts = [image, *(_local_mean(image, side) for side in _MEANS)]
+        for first, second in self.pairs:
+            difference = image[:, first : first + 1] - image[:, second : second + 1]
+            if self.modality == "optical":
+                total = image[:, first : first + 1] + image[:, second : second + 1] + 2.0
+                difference = difference / total.clamp_min(0.1)
+            parts.append(difference)
+        centred = brightness - _local_mean(brightness, _TEXTURE)
+        parts.append((_local_mean(centred.square(), _TEXTURE) + 1e-6).sqrt())
+        across = functional.pad(brightness.diff(dim=3), (0, 1, 0, 0))
+        down = functional.pad(brightness.diff(dim=2), (0, 0, 0, 1))
+        parts.append((_local_mean(across.square() + down.square(), 3) + 1e-6).sqrt())
+        return torch.cat(parts, dim=1)
+
+    @torch.no_grad()
+    def update(self, image: Tensor) -> None:
+        """Take a batch of real images into the running statistics."""
+        raw = self.raw(image)
+        sums = torch.stack([raw.mean(dim=(0, 2, 3)), raw.square().mean(dim=(0, 2, 3))])
+        _sum_over_ranks(sums)
+        sums = sums / _ranks()
+        self.seen += 1
+        self.mean += (sums[0] - self.mean) / self.seen
+        self.square += (sums[1] - self.square) / self.seen
+
+
+class PseudoClasses(nn.Module):
+    """A segmenter that learns its `classes` from unlabelled images.
+
+    `forward` gives logits (N, classes, H, W), -|f - c|^2 / 2 of the scaled features f, so that a gradient reaches the
+    image; `update` fits centres to a batch of real images. Has buffers only: nothing for an optimizer.
+    """
+
+    centres: Tensor
+    counts: Tensor
+
+    def __init__(self, bands: int, modality: str, classes: int) -> None:
+        super().__init__()
+        self.features = PixelFeatures(bands, modality)
+        self.register_buffer("centres", torch.zeros(classes, self.features.count))
+        self.register_buffer("counts", torch.zeros(classes))
+
+    def forward(self, image: Tensor) -> Tensor:
+        features = self.features(image)
+        centres = self._scaled_centres()
+        cross = torch.einsum("nfhw,kf->nkhw", features, centres)
+        squared = features.square().sum(dim=1, keepdim=True)
+        return cross - 0.5 * (squared + centres.square().sum(dim=1).view(1, -1, 1, 1))
+
+    def _scaled_centres(self) -> Tensor:
+        features = self.features
+        return (self.centres - features.mean) * (features.square - features.mean.square()).clamp_min(1e-6).rsqrt()
+
+    @torch.no_grad()
+    def update(self, image: Tensor) -> None:
+        """One step of mini-batch k-means on real images (N, bands, H, W)."""
+        self.features.update(image)
+        raw = self.features.raw(image).movedim(1, -1).flatten(0, 2)
+        if not self.counts.any():
+            self.centres.copy_(self._start(raw))
+        labels = self(image).argmax(dim=1).flatten()
+        sums = torch.zeros_like(self.centres).index_add_(0, labels, raw)
+        counts = torch.bincount(labels, minlength=len(self.counts)).to(sums.dtype)
+        _sum_over_ranks(sums)
+        _sum_over_ranks(counts)
+        self.counts += counts
+        rate = (counts / self.counts.clamp_min(1.0))[:, None]
+        self.centres += rate * (sums / counts.clamp_min(1.0)[:, None] - self.centres)
+
+    def _start(self, raw: Tensor) -> Tensor:
+        """k-means++: each next centre is a pixel drawn with probability proportional to its squared distance."""
+        picked = raw[torch.randperm(len(raw), device=raw.device)[:_START_PIXELS]]
+        features = self.features
+        scale = (features.square - features.mean.square()).clamp_min(1e-6).rsqrt()
+        chosen = [0]
+        distance = ((picked - picked[0]) * scale).square().sum(dim=1)
+        while len(chosen) < len(self.counts):
+            chosen.append(int(torch.multinomial(distance + 1e-12, 1)))
+            distance = torch.minimum(distance, ((picked - picked[chosen[-1]]) * scale).square().sum(dim=1))
+        start = picked[chosen]
+        if _ranks() > 1:
+            distributed.broadcast(start, 0)
+        return start
+
+
+def _local_mean(image: Tensor, side: int) -> Tensor:
+    return functional.avg_pool2d(image, side, stride=1, padding=side // 2, count_include_pad=False)
+
+
+def _ranks() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def _sum_over_ranks(tensor: Tensor) -> None:
+    if _ranks() > 1:
+        distributed.all_reduce(tensor)
