@@ -25,11 +25,12 @@ SMALL = {
     "pix2pix": {"network": "naf_unet", "network_arguments": SMALL_NETWORK, "discriminator_width": 4},
     "cyclegan": SMALL_CYCLE,
     "shift-cyclegan": SMALL_CYCLE,
+    "tuigan": {"scales": 3, "width": 4},
     "cut": SMALL_CUT,
     "fastcut": SMALL_CUT,
     "sgcl": {**SMALL_CUT, "guidance": "kmeans", "classes": 3, "num_queries": 16},
 }
-PROGRESS = (0.0, 0.8)
+PROGRESS = (0.0, 0.4, 0.8)
 
 
 def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes) -> Method:

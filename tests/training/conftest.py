@@ -15,6 +15,7 @@ METHODS = {
     "pix2pix": {"network": "naf_unet", "network_arguments": NETWORK, "discriminator_width": 4},
     "cyclegan": {**CYCLE, "pool_size": 5},
     "shift-cyclegan": {**CYCLE, "pool_size": 5},
+    "tuigan": {"scales": 3, "width": 4, "inner_steps": 1},
     "cut": CONTRAST,
     "fastcut": CONTRAST,
 }

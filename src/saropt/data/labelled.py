@@ -52,10 +52,9 @@ class LabelledSampler:
         self.is_sar = modality == "sar"
         self.classes = classes_of(root)
         self.augmentation = augmentation or Augmentation(flips=False)
-        locate = root.sar_path if self.is_sar else root.optical_path
-        names = root.names(split)
-        self.label_paths = [root.label_path(name) for name in names]
-        self._paths = [locate(name) for name in names]
+        rasters = root.rasters(modality, split)
+        self.label_paths = [root.label_path(name) for name in rasters]
+        self._paths = list(rasters.values())
         self._images = Rasters()
         self._labels = Rasters(palette="index")
         self._shapes: list[tuple[int, int]] = []

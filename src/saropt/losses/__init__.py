@@ -1,9 +1,15 @@
 """Losses: pure functions, one file per family."""
 
-from saropt.losses.adversarial import approximate_gradient_penalty, feature_matching, gan_loss, relativistic_loss
+from saropt.losses.adversarial import (
+    approximate_gradient_penalty,
+    feature_matching,
+    gan_loss,
+    gradient_penalty,
+    relativistic_loss,
+)
 from saropt.losses.augmentation import diff_augment
 from saropt.losses.contrastive import patch_nce
-from saropt.losses.pixel import block_minimum, charbonnier, match_colour
+from saropt.losses.pixel import block_minimum, charbonnier, match_colour, total_variation
 from saropt.losses.segmentation import segmentation_cross_entropy
 from saropt.losses.semantic import Weights, class_weights, semantic_nce, similarity_weights
 from saropt.losses.wavelet import haar_bands, haar_l1
@@ -17,6 +23,7 @@ __all__ = [
     "diff_augment",
     "feature_matching",
     "gan_loss",
+    "gradient_penalty",
     "haar_bands",
     "haar_l1",
     "match_colour",
@@ -25,4 +32,5 @@ __all__ = [
     "segmentation_cross_entropy",
     "semantic_nce",
     "similarity_weights",
+    "total_variation",
 ]

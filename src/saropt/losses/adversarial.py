@@ -42,6 +42,19 @@ def approximate_gradient_penalty(
     return torch.stack(terms).mean() / sigma**2
 
 
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """Mean (||grad||_2 - 1)^2 of a critic on random blends of real and fake (WGAN-GP, Gulrajani et al. 2017, eq. 3).
+
+    The gradient is that of the sum of the critic's map, and its norm is taken over the channels of each pixel, as for
+    critics that judge patches (SinGAN, Shaham et al. 2019). Images (N, C, H, W), one blend per image; differentiable
+    with respect to the critic's weights.
+    """
+    share = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
+    blend = (share * real + (1.0 - share) * fake).detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(blend).sum(), blend, create_graph=True)
+    return (gradient.norm(dim=1) - 1.0).square().mean()
+
+
 def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
     """L1 between discriminator features of fake and (detached) real, mean over layers and scales.
 

@@ -54,3 +54,8 @@ def match_colour(output: Tensor, target: Tensor, low: float = 0.8, high: float =
         gain = (covariance / ((centred * centred).mean(dim=(-2, -1), keepdim=True) + 1e-6)).clamp(low, high)
         offset = mean_target - gain * mean_output
     return gain * output + offset
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean squared difference of vertical neighbours plus that of horizontal ones; (N, C, H, W)."""
+    return image.diff(dim=-2).square().mean() + image.diff(dim=-1).square().mean()

@@ -9,6 +9,7 @@ from saropt.methods.registry import get_method, list_methods, register
 from saropt.methods.regression import Regression
 from saropt.methods.sgcl import SGCL
 from saropt.methods.shift_cyclegan import ShiftCycleGAN
+from saropt.methods.tuigan import TuiGAN
 
 __all__ = [
     "CUT",
@@ -23,6 +24,7 @@ __all__ = [
     "Pix2Pix",
     "Regression",
     "ShiftCycleGAN",
+    "TuiGAN",
     "get_method",
     "list_methods",
     "register",

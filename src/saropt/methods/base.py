@@ -53,6 +53,8 @@ class Method(nn.Module, ABC):
     paper: ClassVar[str]
     unpaired: ClassVar[bool] = False
     """Whether the two sides of a batch are drawn independently."""
+    single_batch: ClassVar[bool] = False
+    """Whether every step gets the batch of the first, as methods that learn from single images do; on one device."""
 
     def __init__(self, config: MethodConfig, sar_bands: int, optical_bands: int) -> None:
         super().__init__()

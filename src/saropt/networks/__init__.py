@@ -6,8 +6,10 @@ from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
 from saropt.networks.projection import PatchProjection, gather_positions, random_positions
 from saropt.networks.pseudo_classes import PixelFeatures, PseudoClasses
 from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
+from saropt.networks.resampling import enlarge, pyramid, shrink
 from saropt.networks.resnet import ResNetGenerator
 from saropt.networks.segmenters import build_segmenter, list_segmenters, segmenter_arguments
+from saropt.networks.tuigan import RefiningScale, ScaleCritics, TuiGANGenerator, scale_widths
 from saropt.networks.unet import UNet256
 
 __all__ = [
@@ -18,16 +20,23 @@ __all__ = [
     "PatchProjection",
     "PixelFeatures",
     "PseudoClasses",
+    "RefiningScale",
     "ResNetGenerator",
+    "ScaleCritics",
+    "TuiGANGenerator",
     "UNet256",
     "build_network",
     "build_segmenter",
+    "enlarge",
     "freeze_statistics",
     "gather_positions",
     "has_instance_statistics",
     "list_networks",
     "list_segmenters",
     "network_arguments",
+    "pyramid",
     "random_positions",
+    "scale_widths",
     "segmenter_arguments",
+    "shrink",
 ]

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -59,12 +60,14 @@ class Trainer:
         self.config = config
         self.root = root
         self.folder = folder
-        self.fabric = Fabric(accelerator=accelerator, devices=devices, precision=config.engine.precision)
-        self.fabric.launch()
         try:
             self._method_class = get_method(config.method)
         except ValueError as error:
             raise InputError(config.method, str(error)) from error
+        if devices > 1 and self._method_class.single_batch:
+            raise InputError(f"--devices {devices}", f"{config.method} learns from one batch: it trains on one device")
+        self.fabric = Fabric(accelerator=accelerator, devices=devices, precision=config.engine.precision)
+        self.fabric.launch()
         unpaired = self._method_class.unpaired
         if not unpaired and root.optical_root is not None:
             raise InputError(root.optical_root.path, f"{config.method} needs pairs: both sides from one data root")
@@ -225,7 +228,12 @@ class Trainer:
     def _batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches of steps start..stop-1; each is a pure function of seed, step and rank."""
         seed, rank, size = self.config.engine.seed, self.fabric.global_rank, self.config.data.batch_size
-        for drawn in prefetched(lambda step: draw_batch(self.sampler, size, [seed, step, rank]), start, stop):
+        single = self._method_class.single_batch
+
+        def draw(step: int) -> tuple[NDArray, NDArray]:
+            return draw_batch(self.sampler, size, [seed, 0 if single else step, rank])
+
+        for drawn in prefetched(draw, start, stop):
             yield Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in drawn))
 
     def _validate(self) -> dict[str, float]:

@@ -31,7 +31,7 @@ def make_side(
     """One side for sampling, and its card; all bands and the default recipe when None.
 
     Raises:
-        InputError: a band does not exist, or the recipe does not fit.
+        InputError: the root lacks the side, a band does not exist, or the recipe does not fit.
     """
     is_sar = name == "sar"
     modality, place = (root.sar, root.path) if is_sar else (root.optical, (root.optical_root or root).path)
