@@ -6,15 +6,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saropt.translation import Translator
+    from saropt.translation import Segmenter, Translator
 
 __version__ = version("saropt")
-__all__ = ["Translator", "__version__"]
+__all__ = ["Segmenter", "Translator", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Translator":
-        from saropt.translation import Translator
+    if name in ("Segmenter", "Translator"):
+        from saropt import translation
 
-        return Translator
+        return getattr(translation, name)
     raise AttributeError(f"module 'saropt' has no attribute {name!r}")

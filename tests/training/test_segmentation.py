@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from saropt.data import ConfusionMatrix, DataRoot, classes_of
 from saropt.errors import InputError
 from saropt.networks import build_segmenter
 from saropt.scenes import Scene
-from saropt.training import SegmentationConfig, SegmenterTrainer, read_segmentation_config
+from saropt.training import SegmentationConfig, SegmenterTrainer, dump_config, read_segmentation_config
 from saropt.translation import Segmenter
 
 NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
@@ -245,6 +248,39 @@ class TestRefusals:
     def test_no_modality(self):
         with pytest.raises(InputError, match="modality: Field required"):
             read_segmentation_config(None, "unet", None, [])
+
+
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+import torch
+from saropt.data import DataRoot
+from saropt.training import SegmenterTrainer, read_segmentation_config
+
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+config = read_segmentation_config(None, None, folder / "config.yaml", [])
+trainer = SegmenterTrainer(config, DataRoot.open(sys.argv[2]), folder / "run", devices=2, accelerator="cpu")
+trainer.run()
+torch.save(dict(trainer.plain.named_parameters()), folder / f"rank{trainer.fabric.global_rank}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(labelled_root, root, tmp_path):
+    """With batch norm, whose buffers the lead must not wait for when it alone validates."""
+    config = make_config(network="unet", arguments={"encoder": "resnet18"}, engine={"max_steps": 3})
+    (tmp_path / "config.yaml").write_text(dump_config(config))
+    (tmp_path / "script.py").write_text(TWO_PROCESSES)
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path), str(labelled_root)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+    alone = train(config, root, tmp_path / "alone")
+    assert any(not torch.equal(value, first[key]) for key, value in alone.plain.named_parameters())
+    assert load_segmenter(tmp_path / "run" / "segmenter.safetensors")[0].training.steps == 3
 
 
 @pytest.mark.slow
