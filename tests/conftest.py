@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from saropt.scenes import write_scene
+from saropt.scenes import Scene, write_scene
 
 SPLITS = {"a": "train", "b": "train", "c": "val", "d": "test"}
 
@@ -61,6 +61,23 @@ def db_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def amplitude_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four paired scenes of 96 px: VH amplitude in 8 bits, three 8-bit optical bands."""
     return _toy_root(tmp_path_factory.mktemp("roots") / "amplitude", "amplitude", ["VH"])
+
+
+@pytest.fixture(scope="session")
+def labelled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`db_root` in small (64 px), with labels 10, 20, 40 by brightness and 0 for no label in the first 8 columns."""
+    path = _toy_root(tmp_path_factory.mktemp("roots") / "labelled", "sigma0_db", ["VV", "VH"], size=64)
+    (path / "label").mkdir()
+    for name in SPLITS:
+        with Scene.open(path / "optical" / f"{name}.tif") as scene:
+            red = scene.read()[0][0]
+        label = np.select([red < 110, red < 170], [10, 20], 40).astype(np.uint8)
+        label[:, :8] = 0
+        write_scene(path / "label" / f"{name}.tif", label[None], overview_resampling="mode")
+    description = yaml.safe_load((path / "dataset.yaml").read_text(encoding="utf-8"))
+    description |= {"classes": {40: "dark", 10: "bright", 20: "between"}, "ignore_index": 0}
+    (path / "dataset.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ SMALL = {
     "tuigan": {"scales": 3, "width": 4},
     "cut": SMALL_CUT,
     "fastcut": SMALL_CUT,
+    "sgcl": {**SMALL_CUT, "guidance": "kmeans", "classes": 3, "num_queries": 16},
 }
 PROGRESS = (0.0, 0.4, 0.8)
 

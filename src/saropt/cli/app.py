@@ -10,17 +10,25 @@ from typing import Annotated, cast
 import typer
 
 from saropt import __version__
+from saropt.cli.benchmark import benchmark
 from saropt.cli.data import data
 from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
 from saropt.cli.methods import methods
 from saropt.cli.models import models
+from saropt.cli.segment import segment
 from saropt.cli.train import train
 from saropt.cli.translate import translate
 from saropt.errors import SaroptError
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 1
-RESUMABLE = {"translate": "there", "train": "the last checkpoint"}
+RESUMING = "the same command with --resume goes on from"
+HINTS = {
+    "translate": f"{RESUMING} there",
+    "train": f"{RESUMING} the last checkpoint",
+    "segment train": f"{RESUMING} the last checkpoint",
+    "benchmark": "the same command goes on",
+}
 UsageError = cast(type[Exception], typer.BadParameter.__base__)  # of typer's click, wherever that comes from
 
 app = typer.Typer(
@@ -29,9 +37,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, models, methods, translate, train, evaluate):
+for verb in (demo, models, methods, translate, train, evaluate, benchmark):
     app.command()(verb)
 app.add_typer(data, name="data")
+app.add_typer(segment, name="segment")
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,9 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     if code == INTERRUPTED:
-        start = RESUMABLE.get(given[0])
-        hint = f"; the same command with --resume goes on from {start}" if start else ""
-        print(f"saropt: interrupted{hint}", file=sys.stderr)
+        hint = HINTS.get(given[0]) or HINTS.get(" ".join(given[:2]))
+        print(f"saropt: interrupted{f'; {hint}' if hint else ''}", file=sys.stderr)
     return code
 
 

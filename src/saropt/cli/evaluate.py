@@ -21,6 +21,14 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Data root.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for report.json and report.html.")],
     split: Annotated[str, typer.Option(help="Split of the data root: train, val or test.")] = "test",
+    segmenters: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--segmenter",
+            metavar="FILE",
+            help="Segmenter of the target images, judged by the labels; one per modality.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Measure translators beside trivial baselines, in every direction that they translate."""
@@ -30,7 +38,7 @@ def evaluate(
     require("evaluate", "train", "jinja2")
 
     from saropt import evaluation
-    from saropt.translation import Translator
+    from saropt.translation import Segmenter, Translator
 
     translators = [translator for model in models for translator in Translator.load_all(model)]
     with progress_bar("evaluate") as bar:
@@ -40,9 +48,12 @@ def evaluate(
             out,
             split,
             overwrite=overwrite,
+            segmenters=[Segmenter.load(path) for path in segmenters or ()],
             progress=None if bar is None else lambda what, done, total: bar(done, total, what),
         )
     _print_scores(report)
+    for direction, judged in report.get("segmentation", {}).items():
+        _print_segmentation(direction, judged)
     typer.echo(f"wrote {out / 'report.json'} and {out / 'report.html'}")
 
 
@@ -64,3 +75,34 @@ def _print_scores(report: dict[str, Any]) -> None:
         for name, scores in entries:
             for warning in scores.get("warnings", []):
                 typer.echo(f"{name}: {warning}")
+
+
+def _print_segmentation(direction: str, judged: dict[str, Any]) -> None:
+    from saropt.cli.tables import print_table
+
+    rows = {**judged["models"], "real images": judged["real"]}
+    cells = [
+        [
+            name,
+            *(_share(scores[key]) for key in ("pixel_accuracy", "mean_class_accuracy", "miou")),
+            *(_share(value) for value in scores["class_iou"].values()),
+        ]
+        for name, scores in rows.items()
+    ]
+    headings = [
+        "",
+        "pixel accuracy",
+        "class accuracy",
+        "mIoU",
+        *(f"IoU {name}" for name in judged["real"]["class_iou"]),
+    ]
+    print_table(headings, cells, f"{direction}, segmented by {judged['segmenter']}")
+    typer.echo(f"naming the most frequent class everywhere has pixel accuracy {_share(judged['majority'])}")
+    if judged["real"]["absent"]:
+        typer.echo(
+            f"left out of the mean class accuracy, without a labelled pixel: {', '.join(judged['real']['absent'])}"
+        )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

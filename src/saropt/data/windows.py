@@ -152,7 +152,8 @@ class WindowSampler:
         self._rasters = Rasters()
         sar_paths, optical_paths = (list(root.rasters(side, split).values()) for side in ("sar", "optical"))
         self._sar = _Pool.open(sar_paths, sar, crop, True, balance_tag, balance)
-        self._optical = _Pool.open(optical_paths, optical, crop, False, None if root.paired else balance_tag, balance)
+        tag = None if root.paired else balance_tag
+        self._optical = _Pool.open(optical_paths, optical, crop, False, tag, balance)
         if root.paired:
             for path, shape, wanted in zip(optical_paths, self._optical.shapes, self._sar.shapes, strict=True):
                 if shape != wanted:

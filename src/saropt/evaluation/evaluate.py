@@ -30,6 +30,8 @@ from saropt.evaluation.measure import (
     sides,
     to_unit,
 )
+from saropt.evaluation.segmentation import CONVENTION as SEGMENTATION_CONVENTION
+from saropt.evaluation.segmentation import SegmenterModel, make_judges
 from saropt.evaluation.tiles import (
     MIN_VALID,
     RANGES,
@@ -86,6 +88,7 @@ def evaluate(
     html: bool = True,
     progress: Progress | None = None,
     baselines_from: str | Path | PairRoot | None = None,
+    segmenters: Sequence[SegmenterModel] = (),
 ) -> dict[str, Any]:
     """Measure translators on a split and write `report.json` and `report.html` into `out_dir`.
 
@@ -99,6 +102,8 @@ def evaluate(
         tile: side of the tiles in pixels.
         baselines_from: another data root of the same bands, whose train split fits the baselines, for a data root that
             has none or a translator trained elsewhere.
+        segmenters: at most one of each modality; they segment what the translators make, and the true images beside it,
+            and are scored against the labels of the data root.
         html: also write report.html, which needs jinja2 (the extra `train`).
 
     Returns:
@@ -128,7 +133,10 @@ def evaluate(
     used = [d for d in DIRECTIONS if any(d == m.direction for m in models)] or list(DIRECTIONS)
     train = _train_names(train_root) if baselines else []
     steps = _Progress(progress, len(names) + len(train))
+    judges = make_judges(segmenters, root, used)
     tracks = [(m, model_row(m.card, root, m.direction)) for m in models]
+    for _, row in tracks:
+        row.judge = judges.get(row.direction)
     outputs = {d: _common_target(root, d, [r for _, r in tracks if r.direction == d]) for d in used}
     fitted = {d: _make_baselines(bool(train)) if baselines else [] for d in used}
     if train:
@@ -143,6 +151,8 @@ def evaluate(
         kept = [w for w in windows if valid[area_of(w)].mean() >= MIN_VALID]
         counted, skipped = counted + len(kept), skipped + len(windows) - len(kept)
         if kept:
+            for direction, judge in judges.items():
+                judge.see_real(pair.sides(direction)[1], pair, kept)
             for model, row in tracks:
                 measure_model(model, row, pair, kept)
             for baseline, row in plain:
@@ -156,7 +166,11 @@ def evaluate(
         notes.append(f"{train_root.name} has no train split: the fitted baselines are left out.")
     elif train_root is not root:
         notes.append(f"The baselines are fitted on the train split of {train_root.name}.")
-    report = _finite(_report(root, split, tile, names, counted, skipped, tracks, plain, notes))
+    report = _report(root, split, tile, names, counted, skipped, tracks, plain, notes)
+    if judges:
+        report["segmentation"] = {direction: judge.summary() for direction, judge in judges.items()}
+        report["conventions"] = CONVENTIONS | {"segmentation": SEGMENTATION_CONVENTION}
+    report = _finite(report)
     out.mkdir(parents=True, exist_ok=True)
     if html:
         from saropt.evaluation.report import render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
+from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tiles import Pair, PairRoot, Picture, unit_range
 from saropt.scenes import Window
 
@@ -67,6 +68,7 @@ class Row:
     source_bands: list[int]
     target_bands: list[int]
     quality: ImageQuality
+    judge: Judge | None = None
     gallery: Gallery = field(default_factory=Gallery)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -156,6 +158,9 @@ def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window])
         raise InputError(row.name, f"gives values that are not finite at valid pixels of {pair.name}")
     _, side = sides(model.card, row.direction)
     made = Picture(output, both, side.units, tuple(side.bands), np.dtype(side.dtype))
+    if row.judge is not None:
+        named = replace(made, bands=tuple(truth.bands[i] for i in row.target_bands))
+        row.judge.see_translated(row.name, named, pair, windows)
     for window in windows:
         area = area_of(window)
         out = to_unit(output[:, *area], made, row.name)

@@ -182,5 +182,9 @@ def render(report: Mapping[str, Any], pictures: Pictures) -> str:
         report=report,
         columns=COLUMNS,
         sections=[_section(report, d, pictures) for d in directions],
+        segmentation=[
+            (DIRECTION_TITLES[direction], judged, [*judged["models"].items(), ("real images", judged["real"])])
+            for direction, judged in report.get("segmentation", {}).items()
+        ],
         conventions=_flat(report["conventions"]),
     )

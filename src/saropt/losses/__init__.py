@@ -11,10 +11,11 @@ from saropt.losses.augmentation import diff_augment
 from saropt.losses.contrastive import patch_nce
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour, total_variation
 from saropt.losses.segmentation import segmentation_cross_entropy
-from saropt.losses.semantic import class_weights, semantic_nce, similarity_weights
+from saropt.losses.semantic import Weights, class_weights, semantic_nce, similarity_weights
 from saropt.losses.wavelet import haar_bands, haar_l1
 
 __all__ = [
+    "Weights",
     "approximate_gradient_penalty",
     "block_minimum",
     "charbonnier",

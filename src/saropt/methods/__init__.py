@@ -7,11 +7,13 @@ from saropt.methods.cyclegan import CycleGAN
 from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.registry import get_method, list_methods, register
 from saropt.methods.regression import Regression
+from saropt.methods.sgcl import SGCL
 from saropt.methods.shift_cyclegan import ShiftCycleGAN
 from saropt.methods.tuigan import TuiGAN
 
 __all__ = [
     "CUT",
+    "SGCL",
     "Batch",
     "Compact",
     "CycleGAN",

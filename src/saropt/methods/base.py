@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from saropt.artifacts import SideCard
+
 Direction = Literal["sar2opt", "opt2sar"]
 Update = tuple[str, dict[str, Tensor]]
 
@@ -86,6 +88,11 @@ class Method(nn.Module, ABC):
     def milestones(self) -> Mapping[str, float]:
         """Name -> progress at which the averaged generator weights are kept under that name and training goes on
         from them."""
+        return {}
+
+    def trained_inputs(self) -> Mapping[str, SideCard]:
+        """ "sar" or "optical" -> the side that a frozen network of the method was trained on; data that are normalised
+        otherwise are refused."""
         return {}
 
     def channels(self, direction: Direction) -> tuple[int, int]:

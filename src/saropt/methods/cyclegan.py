@@ -59,6 +59,7 @@ class Cycle:
     Attributes:
         sar_features, optical_features: of the real images, in the generators that translate them.
         fake_sar_features, fake_optical_features: of the fakes, in the generators that take them back.
+        identity_sar_features, identity_optical_features: of the real images, in the generators that keep them.
     """
 
     fake_optical: Tensor
@@ -71,6 +72,8 @@ class Cycle:
     optical_features: list[Tensor]
     fake_sar_features: list[Tensor]
     fake_optical_features: list[Tensor]
+    identity_sar_features: list[Tensor]
+    identity_optical_features: list[Tensor]
 
 
 @register("cyclegan", paper="Zhu et al., ICCV 2017")
@@ -86,8 +89,9 @@ class CycleGAN(Method):
     def __init__(self, config: CycleGANConfig, sar_bands: int, optical_bands: int) -> None:
         super().__init__(config, sar_bands, optical_bands)
         self.config = config
-        self.sar2opt = build_network(config.network, *self.channels("sar2opt"), **config.network_arguments)
-        self.opt2sar = build_network(config.network, *self.channels("opt2sar"), **config.network_arguments)
+        network, arguments = self.network_choice()
+        self.sar2opt = build_network(network, *self.channels("sar2opt"), **arguments)
+        self.opt2sar = build_network(network, *self.channels("opt2sar"), **arguments)
         width, norm = config.discriminator_width, config.discriminator_norm
         self.optical_discriminator = PatchGAN(optical_bands, width, norm=norm)
         self.sar_discriminator = PatchGAN(sar_bands, width, norm=norm)
@@ -132,8 +136,9 @@ class CycleGAN(Method):
 
     def translate(self, batch: Batch) -> Cycle:
         """All translations of a step; an identity image shares the forward pass of the image it comes with."""
-        fake_optical, identity_optical, sar_features = self._with_identity(self.sar2opt, batch.sar, batch.optical)
-        fake_sar, identity_sar, optical_features = self._with_identity(self.opt2sar, batch.optical, batch.sar)
+        count = len(batch.sar)
+        fake_optical, identity_optical, features = self._with_identity(self.sar2opt, batch.sar, batch.optical)
+        fake_sar, identity_sar, back_features = self._with_identity(self.opt2sar, batch.optical, batch.sar)
         cycled_sar, fake_optical_features = self._run(self.opt2sar, fake_optical)
         cycled_optical, fake_sar_features = self._run(self.sar2opt, fake_sar)
         return Cycle(
@@ -143,11 +148,17 @@ class CycleGAN(Method):
             cycled_optical,
             identity_optical,
             identity_sar,
-            sar_features,
-            optical_features,
+            [feature[:count] for feature in features],
+            [feature[:count] for feature in back_features],
             fake_sar_features,
             fake_optical_features,
+            [feature[count:] for feature in back_features],
+            [feature[count:] for feature in features],
         )
+
+    def needs_identity(self) -> bool:
+        """Whether images of a generator's own target side are translated too."""
+        return self.config.lambda_identity > 0.0
 
     def _run(self, generator: nn.Module, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         return generator(image, taps=self.taps) if self.taps else (generator(image), [])
@@ -155,12 +166,12 @@ class CycleGAN(Method):
     def _with_identity(
         self, generator: nn.Module, source: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
-        if self.config.lambda_identity == 0.0:
+        if not self.needs_identity():
             fake, features = self._run(generator, source)
             return fake, None, features
         count = len(source)
         outputs, features = self._run(generator, torch.cat([source, adapt_bands(target, source.shape[1])]))
-        return outputs[:count], outputs[count:], [feature[:count] for feature in features]
+        return outputs[:count], outputs[count:], features
 
     def generator_losses(self, batch: Batch, cycle: Cycle) -> dict[str, Tensor]:
         """Weighted losses of both generators by name."""

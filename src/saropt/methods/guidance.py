@@ -7,14 +7,16 @@ Classes are only ever compared within one image, so any numbering of them will d
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saropt.artifacts import SegmenterCard, load_segmenter
 from saropt.losses import Weights, class_weights, similarity_weights
-from saropt.networks import PixelFeatures, PseudoClasses
+from saropt.networks import PixelFeatures, PseudoClasses, build_segmenter
 
 Control = Literal["none", "permuted", "one_class", "distinct"]
 _SMOOTHING = 5
@@ -40,6 +42,10 @@ class Guide(nn.Module):
     def at(self, description: Tensor, height: int, width: int) -> Tensor:
         """The description on the grid of a feature map; larger maps are of mirrored images."""
         return _positions(description, height, width)
+
+    def pool(self, description: Tensor, side: int) -> Tensor:
+        """The description of patches of `side` x `side` positions, one around each position."""
+        return description
 
     def weights(self, queries: Tensor, keys: Tensor) -> Weights:
         """w_ij from descriptions (N, P, D) and (N, K, D)."""
@@ -95,6 +101,12 @@ class ClassGuide(Guide):
             return classes.flatten(2).gather(2, order[:, None]).view_as(classes)
         return classes
 
+    @torch.no_grad()
+    def pool(self, description: Tensor, side: int) -> Tensor:
+        if self.control == "distinct":
+            return description
+        return majority(description, int(description.max()) + 1, side)
+
     def logits(self, image: Tensor) -> Tensor:
         return cast("Tensor", self.segmenter(image))
 
@@ -119,6 +131,10 @@ class SoftGuide(Guide):
     def at(self, description: Tensor, height: int, width: int) -> Tensor:
         return _resampled(description, height, width, "area")
 
+    @torch.no_grad()
+    def pool(self, description: Tensor, side: int) -> Tensor:
+        return functional.avg_pool2d(description, side, 1, side // 2, count_include_pad=False)
+
     def weights(self, queries: Tensor, keys: Tensor) -> Weights:
         return similarity_weights(queries, keys, self.margin, self.temperature)
 
@@ -126,6 +142,29 @@ class SoftGuide(Guide):
 def kmeans_guide(bands: int, modality: str, classes: int, control: Control = "none") -> ClassGuide:
     """Guide by pseudo-classes, majority-filtered over 5x5 pixels."""
     return ClassGuide(PseudoClasses(bands, modality, classes), control, _SMOOTHING)
+
+
+def label_guide(path: str | Path, control: Control = "none") -> tuple[ClassGuide, SegmenterCard]:
+    """Guide by the classes of a segmenter file, and the file's card.
+
+    Raises:
+        InputError: no segmenter file.
+    """
+    card, weights = load_segmenter(path)
+    segmenter = build_segmenter(card.network, len(card.input.bands), len(card.classes), **card.arguments)
+    segmenter.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    freeze(segmenter)
+    return ClassGuide(segmenter, control), card
+
+
+def freeze(module: nn.Module) -> None:
+    """Turn all parameters into buffers: they move with the module; no optimizer, gradient or checkpoint has them."""
+    for part in module.modules():
+        for name, parameter in list(part._parameters.items()):
+            if parameter is not None:
+                del part._parameters[name]
+                part.register_buffer(name, parameter.detach())
+        part._non_persistent_buffers_set.update(part._buffers)
 
 
 def majority(classes: Tensor, count: int, side: int) -> Tensor:

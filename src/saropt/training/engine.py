@@ -106,6 +106,7 @@ class Trainer:
             self.plain: Method = cls(config, len(self.sar_card.bands), len(self.optical_card.bands))
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
+        self._check_trained_inputs()
         self.generators: dict[Direction, nn.Module] = self.plain.generators()
         for generator in self.generators.values():
             if self.config.data.crop % cast("int", generator.stride):
@@ -120,6 +121,15 @@ class Trainer:
                 setattr(self.plain, name, self.fabric.setup_module(module))
         for name, optimizer in self.optimizers.items():
             self.optimizers[name] = cast("Optimizer", self.fabric.setup_optimizers(optimizer))
+
+    def _check_trained_inputs(self) -> None:
+        for modality, trained in self.plain.trained_inputs().items():
+            given = self.sar_card if modality == "sar" else self.optical_card
+            for what in ("bands", "units", "recipe"):
+                here, there = getattr(given, what), getattr(trained, what)
+                if here != there:
+                    reason = f"a frozen network was trained on {modality} {what} {there}, the data have {here}"
+                    raise InputError(f"arguments of {self.config.method}", reason)
 
     def run(self, report: Progress | None = None) -> list[Path]:
         """Train to `max_steps` and write the translator files.

@@ -1,0 +1,136 @@
+"""A suite: which methods with which settings and seeds, on which data, judged by what."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from saropt.errors import InputError
+
+SEGMENTER_PLACES = {"$sar_segmenter": "sar", "$optical_segmenter": "optical"}
+Modality = Literal["sar", "optical"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Simulation(_Section):
+    """Arguments of `saropt.data.write_simulated_root`; `scene` holds fields of `saropt.simulate.SceneConfig`."""
+
+    scenes: tuple[int, int, int]
+    size: int = Field(256, ge=32)
+    seed: int = Field(0, ge=0)
+    units: str = "amplitude"
+    bands: tuple[str, ...] = ("VV", "VH")
+    looks: float = 4.4
+    scene: dict[str, Any] = Field(default_factory=dict)
+
+
+class RunSpec(_Section):
+    """One row: a method and what sets it apart.
+
+    Attributes:
+        name: the row's name.
+        method: a registered method.
+        config: over the suite's `base`, sections as in a training preset.
+        simulate: over the suite's simulation, where the rows differ in their data.
+    """
+
+    name: str
+    method: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    simulate: dict[str, Any] = Field(default_factory=dict)
+
+
+class Suite(_Section):
+    """A benchmark suite.
+
+    Attributes:
+        simulate: simulated data to use when no data root is given.
+        segmenters: per modality the configuration of a segmenter to train first; rows name it as "$sar_segmenter" and
+            "$optical_segmenter".
+        judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
+        base: configuration of all rows.
+        columns: metrics of the table, in order.
+        published: row -> direction -> metric -> the paper's figure.
+        published_on: the data set (name in its dataset.yaml) that these figures are of.
+    """
+
+    name: str
+    title: str
+    source: str = ""
+    simulate: Simulation | None = None
+    split: Literal["train", "val", "test"] = "test"
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    segmenters: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
+    judges: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
+    base: dict[str, Any] = Field(default_factory=dict)
+    runs: tuple[RunSpec, ...] = Field(min_length=1)
+    columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
+    published: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
+    published_on: str = ""
+
+    @model_validator(mode="after")
+    def _rows_are_distinct(self) -> Suite:
+        names = [run.name for run in self.runs]
+        if len(set(names)) < len(names):
+            raise ValueError("two runs have one name")
+        unknown = set(self.published) - set(names)
+        if unknown:
+            raise ValueError(f"published figures of rows that do not exist: {', '.join(sorted(unknown))}")
+        return self
+
+
+def list_suites() -> dict[str, Path]:
+    """Name -> file of the suites in the package."""
+    folder = Path(str(files("saropt.benchmark"))) / "suites"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_suite(suite: str | Path) -> Suite:
+    """A shipped suite by name, or one from a file.
+
+    Raises:
+        InputError: no such suite, or a file that does not fit; one line.
+    """
+    shipped = list_suites()
+    path = shipped.get(str(suite), Path(suite))
+    if not path.is_file():
+        raise InputError(suite, f"is neither a file nor a shipped suite ({', '.join(shipped)})")
+    try:
+        return Suite.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(path, f"{'.'.join(map(str, first['loc'])) or 'suite'}: {first['msg']}") from error
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, mappings merged key by key."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def placed(value: Any, segmenters: dict[Modality, Path]) -> Any:
+    """`value` with the places of segmenters filled in.
+
+    Raises:
+        InputError: a segmenter is asked for that the suite does not train.
+    """
+    if isinstance(value, dict):
+        return {key: placed(entry, segmenters) for key, entry in value.items()}
+    if isinstance(value, str) and value in SEGMENTER_PLACES:
+        modality = SEGMENTER_PLACES[value]
+        if modality not in segmenters:
+            raise InputError(value, "the suite trains no such segmenter")
+        return str(segmenters[modality])  # type: ignore[index]
+    return value

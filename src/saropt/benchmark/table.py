@@ -1,0 +1,244 @@
+"""The table of a suite: means and spreads over seeds, best and second best, in four forms."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from saropt.benchmark.suite import Suite
+
+LOWER_IS_BETTER = {"mae", "mae_shift", "mae_colour_free", "sam", "ergas", "lpips", "fid", "kid", "frechet_distance"}
+UNRANKED = {"collapse_ratio"}
+TITLES = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "mae": "MAE",
+    "collapse_ratio": "collapse",
+    "pixel_accuracy": "PA",
+    "mean_iou": "mIoU",
+}
+_DIGITS = {"psnr": 2, "collapse_ratio": 2}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure: mean and standard deviation (n - 1) over seeds; `rank` 1 or 2 where it is best or second."""
+
+    mean: float
+    spread: float | None
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method, a baseline or a published figure; `cells` by direction and metric."""
+
+    name: str
+    kind: str
+    seeds: int
+    cells: dict[str, dict[str, Cell]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of a suite; `directions` and `columns` in order."""
+
+    suite: str
+    title: str
+    data: str
+    n: int
+    split: str
+    directions: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def markdown(self) -> str:
+        """Best bold, second underlined."""
+        return self._grid(
+            lambda cells: "| " + " | ".join(cells) + " |",
+            {1: "**{}**", 2: "<u>{}</u>"},
+            " ± ",
+            rule="|" + "---|" * (1 + self._width),
+        )
+
+    def latex(self) -> str:
+        """A tabular; needs no package."""
+        body = self._grid(
+            lambda cells: " & ".join(cell.replace("_", r"\_") for cell in cells) + r" \\",
+            {1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"},
+            r" $\pm$ ",
+            rule=r"\hline",
+        )
+        return f"\\begin{{tabular}}{{l{'r' * self._width}}}\n{body}\\end{{tabular}}\n"
+
+    def csv(self) -> str:
+        """Full precision; a column for every mean and every spread."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        keys = [(d, c) for d in self.directions for c in self.columns]
+        writer.writerow(["name", "kind", "seeds", *(f"{d} {c} {part}" for d, c in keys for part in ("mean", "std"))])
+        for row in self.rows:
+            cells = [row.cells.get(d, {}).get(c) for d, c in keys]
+            numbers = [x for cell in cells for x in (("", "") if cell is None else (cell.mean, cell.spread))]
+            writer.writerow([row.name, row.kind, row.seeds, *numbers])
+        return stream.getvalue()
+
+    def html(self) -> str:
+        """A page of its own, light and dark."""
+
+        def line(cells: Sequence[str]) -> str:
+            return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+        body = self._grid(line, {1: "<b>{}</b>", 2: "<u>{}</u>"}, " ± ", rule="", escape=html.escape)
+        style = (
+            ":root{color-scheme:light dark}body{font:15px system-ui,sans-serif;margin:2em}div{overflow-x:auto}"
+            "td{padding:.2em .7em;text-align:right;white-space:nowrap}td:first-child{text-align:left}"
+            "table{border-collapse:collapse}tr:first-child td{border-bottom:1px solid;font-weight:600}"
+        )
+        title = html.escape(self.title)
+        note = html.escape(self._note())
+        return (
+            f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
+            f"<meta name='viewport' content='width=device-width'><style>{style}</style>"
+            f"<h1>{title}</h1><p>{note}</p><div><table>{body}</table></div></html>\n"
+        )
+
+    def _note(self) -> str:
+        return (
+            f"{self.data}, split {self.split}, {self.n} tiles of 256; mean ± standard deviation over seeds; best bold, "
+            "second underlined, among the trained methods."
+        )
+
+    @property
+    def _width(self) -> int:
+        return len(self.directions) * len(self.columns)
+
+    def _grid(
+        self,
+        line: Callable[[Sequence[str]], str],
+        marks: dict[int, str],
+        plus_minus: str,
+        rule: str,
+        escape: Callable[[str], str] = str,
+    ) -> str:
+        arrows = {"sar2opt": "SAR→OPT", "opt2sar": "OPT→SAR"}
+        keys = [(d, c) for d in self.directions for c in self.columns]
+        lines = [line(["", *(f"{arrows[d]} {TITLES.get(c, c)}" for d, c in keys)])]
+        lines += [rule] if rule else []
+        for row in self.rows:
+            cells = []
+            for direction, column in keys:
+                cell = row.cells.get(direction, {}).get(column)
+                if cell is None:
+                    cells.append("–")
+                    continue
+                digits = _DIGITS.get(column, 3)
+                text = f"{cell.mean:.{digits}f}"
+                text = marks[cell.rank].format(text) if cell.rank else text
+                cells.append(text if cell.spread is None else f"{text}{plus_minus}{cell.spread:.{digits}f}")
+            name = row.name if row.kind == "method" else f"{row.name} ({row.kind})"
+            lines.append(line([escape(name), *cells]))
+        return "\n".join(lines) + "\n"
+
+
+def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> Table:
+    """The table of finished reports, row name -> seed -> what report.json holds; baselines are the first report's."""
+    order = [run.name for run in suite.runs if run.name in reports]
+    found = {name: list(reports[name].values()) for name in order}
+    empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0, "baselines": {}}
+    first = found[order[0]][0] if order else empty
+    held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
+    directions = tuple(d for d in ("sar2opt", "opt2sar") if d in held)
+    means = {name: _cells(parts, directions, suite.columns) for name, parts in found.items()}
+    ranks = _ranks(means, directions, suite.columns)
+    rows = [
+        Row(
+            name,
+            "method",
+            len(found[name]),
+            {
+                d: {c: Cell(cell.mean, cell.spread, ranks.get((name, d, c))) for c, cell in cells.items()}
+                for d, cells in means[name].items()
+            },
+        )
+        for name in order
+    ]
+    rows += _references(first, directions, suite.columns)
+    if suite.published and first["data"]["name"] == suite.published_on:
+        for name, figures in suite.published.items():
+            cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
+            rows.append(Row(name, "published", 0, cells))
+    return Table(
+        suite.name, suite.title, first["data"]["name"], first["n"], suite.split, directions, suite.columns, tuple(rows)
+    )
+
+
+def write_table(table: Table, folder: Path) -> None:
+    """table.md, table.tex, table.csv and table.html."""
+    (folder / "table.md").write_text(f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}", encoding="utf-8")
+    (folder / "table.tex").write_text(table.latex(), encoding="utf-8")
+    (folder / "table.csv").write_text(table.csv(), encoding="utf-8")
+    (folder / "table.html").write_text(table.html(), encoding="utf-8")
+
+
+def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
+    """All figures of the one model of a report in one direction."""
+    (model,) = report["models"]
+    figures = dict(model["directions"].get(direction, {}))
+    judged = report.get("segmentation", {}).get(direction)
+    return figures | (judged["models"][model["model"]] if judged and figures else {})
+
+
+def _cells(
+    parts: Sequence[dict[str, Any]], directions: Sequence[str], columns: Sequence[str]
+) -> dict[str, dict[str, Cell]]:
+    cells: dict[str, dict[str, Cell]] = {}
+    for direction in directions:
+        figures = [_figures(part, direction) for part in parts]
+        for column in columns:
+            values = [f[column] for f in figures if f.get(column) is not None]
+            if values:
+                spread = statistics.stdev(values) if len(values) > 1 else None
+                cells.setdefault(direction, {})[column] = Cell(statistics.fmean(values), spread)
+    return cells
+
+
+def _ranks(
+    means: dict[str, dict[str, dict[str, Cell]]], directions: Sequence[str], columns: Sequence[str]
+) -> dict[tuple[str, str, str], int]:
+    ranks: dict[tuple[str, str, str], int] = {}
+    for direction in directions:
+        for column in set(columns) - UNRANKED:
+            held = {name: by.get(direction, {}) for name, by in means.items()}
+            found = [(cells[column].mean, name) for name, cells in held.items() if column in cells]
+            found.sort(reverse=column not in LOWER_IS_BETTER)
+            if len(found) > 1:
+                ranks |= {(name, direction, column): place for place, (_, name) in enumerate(found[:2], 1)}
+    return ranks
+
+
+def _references(report: dict[str, Any], directions: Sequence[str], columns: Sequence[str]) -> list[Row]:
+    """Trivial baselines, and the judges on the true images."""
+    names = {name: None for d in directions for name in report["baselines"].get(d, {})}
+    rows = []
+    for name in names:
+        cells = {
+            d: {c: Cell(by[name][c], None) for c in columns if by[name].get(c) is not None}
+            for d in directions
+            if name in (by := report["baselines"].get(d, {}))
+        }
+        rows.append(Row(name, "baseline", 0, cells))
+    judged = {d: report["segmentation"][d]["real"] for d in directions if d in report.get("segmentation", {})}
+    if judged:
+        cells = {d: {c: Cell(by[c], None) for c in columns if c in by} for d, by in judged.items()}
+        rows.append(Row("true images", "reference", 0, cells))
+    return rows
