@@ -15,6 +15,7 @@ SMALL = {
     "naf_unet": {"width": 8, "encoder": [1, 1], "decoder": [1, 1], "middle": 1, "unshuffle": 2},
     "resnet": {"width": 8, "blocks": 2},
     "resnet antialiased": {"width": 8, "blocks": 2, "antialias": True},
+    "tuigan": {"width": 4, "scales": 3},
     "unet_256": {"width": 8},
 }
 
@@ -25,6 +26,12 @@ def small(name: str) -> torch.nn.Module:
     for key, parameter in network.named_parameters():
         if key.endswith(("beta", "gamma")):
             torch.nn.init.constant_(parameter, 0.7)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0
+    if network.stride < 256:
+        with torch.no_grad():
+            network.train()(images(2, 64, 64))
     return network.eval()
 
 

@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from saropt.losses import approximate_gradient_penalty, feature_matching, gan_loss, relativistic_loss
+from saropt.losses import (
+    approximate_gradient_penalty,
+    feature_matching,
+    gan_loss,
+    gradient_penalty,
+    relativistic_loss,
+)
 
 
 def randn(seed: int, *shape: int) -> torch.Tensor:
@@ -90,3 +96,28 @@ def test_penalty_trains_the_discriminator():
     approximate_gradient_penalty(lambda x: [discriminator(x)], points, [discriminator(points)]).backward()
     assert discriminator.weight.grad.abs().sum() > 0
     assert discriminator.bias.grad.abs().item() < 1e-9
+
+
+def test_gradient_penalty():
+    """D(x) = sum_c w_c x_c^2 at each pixel, whose gradient is 2 w_c x_c; the penalty's own gradient by differences."""
+    real, fake = randn(0, 3, 2, 4, 5), randn(1, 3, 2, 4, 5)
+    weight = torch.tensor([0.7, -0.4], dtype=torch.float64, requires_grad=True)
+
+    def naive(w: list[float]) -> float:
+        torch.manual_seed(5)
+        share = torch.rand(3, 1, 1, 1, dtype=torch.float64)
+        blend = (share * real + (1 - share) * fake).numpy()
+        terms = []
+        for n, i, j in np.ndindex(3, 4, 5):
+            norm = math.sqrt(sum((2 * w[c] * blend[n, c, i, j]) ** 2 for c in range(2)))
+            terms.append((norm - 1) ** 2)
+        return float(np.mean(terms))
+
+    torch.manual_seed(5)
+    penalty = gradient_penalty(lambda x: (weight.view(1, 2, 1, 1) * x**2).sum(1, keepdim=True), real, fake)
+    assert penalty.item() == pytest.approx(naive([0.7, -0.4]), rel=1e-12)
+    penalty.backward()
+    for index in range(2):
+        up, down = ([w + (sign * 1e-6 if i == index else 0) for i, w in enumerate([0.7, -0.4])] for sign in (1, -1))
+        assert weight.grad[index].item() == pytest.approx((naive(up) - naive(down)) / 2e-6, rel=1e-6)
+    assert fake.grad is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from saropt.losses import block_minimum, charbonnier, match_colour
+from saropt.losses import block_minimum, charbonnier, match_colour, total_variation
 
 
 def images(*shape: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -141,3 +141,12 @@ class TestMatchColour:
         gain = output.grad.flatten()[0]
         assert torch.allclose(output.grad, torch.full_like(output, gain.item()))
         assert gain.item() == pytest.approx(1.1, abs=0.02)
+
+
+def test_total_variation():
+    output, _ = images(2, 3, 5, 7)
+    values = output.numpy()
+    down = [(values[n, c, i + 1, j] - values[n, c, i, j]) ** 2 for n, c, i, j in np.ndindex(2, 3, 4, 7)]
+    right = [(values[n, c, i, j + 1] - values[n, c, i, j]) ** 2 for n, c, i, j in np.ndindex(2, 3, 5, 6)]
+    assert total_variation(output).item() == pytest.approx(np.mean(down) + np.mean(right), rel=1e-12)
+    assert total_variation(torch.ones(1, 1, 4, 4)).item() == 0.0

@@ -154,7 +154,9 @@ def assert_same_file(a, b, name) -> None:
 
 
 @pytest.mark.parametrize("stop", [4, 5])
-@pytest.mark.parametrize("method", ["regression", "compact", "pix2pix", "cyclegan", "fastcut", "qs-attn"])
+@pytest.mark.parametrize(
+    "method", ["regression", "compact", "pix2pix", "cyclegan", "fastcut", "qs-attn", "sgcl", "tuigan"]
+)
 def test_resume_is_exact_to_the_bit(method, stop, root, new_config, tmp_path):
     """Killed at `stop`, resumed from the checkpoint of step 3: as if nothing had happened."""
     config = new_config(method)
@@ -282,7 +284,9 @@ def test_best_weights_are_shipped(root, new_config, tmp_path):
         np.testing.assert_array_equal(shipped[f"sar2opt.{key}"], value)
 
 
-@pytest.mark.parametrize("method", ["regression", "compact", "pix2pix", "shift-cyclegan", "cut", "qs-attn"])
+@pytest.mark.parametrize(
+    "method", ["regression", "compact", "pix2pix", "shift-cyclegan", "cut", "qs-attn", "sgcl", "tuigan"]
+)
 def test_bf16_mixed(method, root, new_config, tmp_path):
     config = new_config(method, engine={"precision": "bf16-mixed", "max_steps": 2, "sample_every": 0})
     trainer = train(config, root, tmp_path / "run")

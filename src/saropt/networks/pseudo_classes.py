@@ -135,7 +135,10 @@ class PseudoClasses(nn.Module):
 
 
 def _local_mean(image: Tensor, side: int) -> Tensor:
-    return functional.avg_pool2d(image, side, stride=1, padding=side // 2, count_include_pad=False)
+    """Mean over the window that lies inside the image, along one axis after the other."""
+    reach = side // 2
+    down = functional.avg_pool2d(image, (side, 1), stride=1, padding=(reach, 0), count_include_pad=False)
+    return functional.avg_pool2d(down, (1, side), stride=1, padding=(0, reach), count_include_pad=False)
 
 
 def _ranks() -> int:

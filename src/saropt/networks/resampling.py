@@ -58,8 +58,8 @@ def _kernel(outputs: int, inputs: int, taps: range) -> NDArray[np.float64]:
 
 def _resample(image: Tensor, kernel: NDArray[np.float64], stride: int) -> Tensor:
     outputs, taps = kernel.shape
-    channels = image.shape[1]
-    plane = torch.as_tensor(kernel, dtype=image.dtype, device=image.device)
-    weight = torch.einsum("ik,jl->ijkl", plane, plane).reshape(outputs**2, 1, taps, taps).repeat(channels, 1, 1, 1)
+    channels = int(image.shape[1])
+    planes = np.einsum("ik,jl->ijkl", kernel, kernel).reshape(outputs**2, 1, taps, taps)
+    weight = torch.as_tensor(np.tile(planes, (channels, 1, 1, 1)), dtype=image.dtype, device=image.device)
     padded = functional.pad(image, (_PAD,) * 4, mode="replicate")
     return functional.pixel_shuffle(functional.conv2d(padded, weight, stride=stride, groups=channels), outputs)
