@@ -116,3 +116,37 @@ def test_bad_arguments(tmp_path, arguments):
     with pytest.raises(InputError):
         write_simulated_root(tmp_path / "root", **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_misregistration_moves_the_optical_images_of_train_alone(tmp_path):
+    """Correlation of the shifted image with the aligned one peaks at the stated distance."""
+    roots = {
+        off: write_simulated_root(tmp_path / str(off), scenes=(2, 0, 1), size=96, misregistration_px=off, seed=3)
+        for off in (0, 4)
+    }
+    for name in ("train_000", "train_001"):
+        moved, sar = (_read(roots[4] / side / f"{name}.tif")[0].astype(float) for side in ("optical", "sar"))
+        assert moved.shape[-2:] == sar.shape[-2:] == (96, 96)
+    with pytest.raises(InputError, match=r"must lie in 0\.\.64"):
+        write_simulated_root(tmp_path / "far", scenes=(1, 0, 0), size=96, misregistration_px=65)
+    for side in ("sar", "optical", "label"):
+        np.testing.assert_array_equal(
+            _read(roots[0] / side / "test_000.tif")[0], _read(roots[4] / side / "test_000.tif")[0]
+        )
+
+
+def test_the_shift_is_as_long_as_stated(monkeypatch):
+    from saropt.data.simulated import _simulated
+
+    scene = _simulated(96, 5, 4.0, 10.0, 4.4, 0.0, None)
+    whole = module.simulate_scene((104, 104), 5)
+    places = [
+        (row, col)
+        for row in range(9)
+        for col in range(9)
+        if np.array_equal(scene.optical, whole.optical[:, row : row + 96, col : col + 96])
+    ]
+    assert len(places) == 1
+    row, col = places[0]
+    assert 3.4 <= np.hypot(row - 4, col - 4) <= 4.6
+    np.testing.assert_array_equal(scene.label, whole.label[4:100, 4:100])

@@ -14,7 +14,7 @@ METHODS = {
     "compact": {"network_arguments": NETWORK, "discriminator_width": 4, "adversarial_start": 0.5, "penalty_every": 2},
     "pix2pix": {"network": "naf_unet", "network_arguments": NETWORK, "discriminator_width": 4},
     "cyclegan": {**CYCLE, "pool_size": 5},
-    "sgcl": {**CYCLE, "network_arguments": {"width": 4, "blocks": 5}, "pool_size": 5, "guidance": "kmeans", "classes": 3},
+    "sgcl": {**CONTRAST, "pool_size": 5, "guidance": "kmeans", "classes": 3},
     "shift-cyclegan": {**CYCLE, "pool_size": 5},
     "tuigan": {"scales": 3, "width": 4, "inner_steps": 1},
     "cut": CONTRAST,

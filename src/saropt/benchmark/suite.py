@@ -28,6 +28,7 @@ class Simulation(_Section):
     units: str = "amplitude"
     bands: tuple[str, ...] = ("VV", "VH")
     looks: float = 4.4
+    misregistration_px: float = 0.0
     scene: dict[str, Any] = Field(default_factory=dict)
 
 

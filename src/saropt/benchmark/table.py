@@ -21,7 +21,7 @@ TITLES = {
     "mae": "MAE",
     "collapse_ratio": "collapse",
     "pixel_accuracy": "PA",
-    "mean_iou": "mIoU",
+    "miou": "mIoU",
 }
 _DIGITS = {"psnr": 2, "collapse_ratio": 2}
 

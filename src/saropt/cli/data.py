@@ -50,6 +50,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other scenes.")] = 0,
     units: Annotated[str, typer.Option(metavar="amplitude|sigma0|sigma0_db", help="SAR units.")] = "amplitude",
     bands: Annotated[str, typer.Option(metavar="BAND[,BAND]", help="Polarisations: VV, VH.")] = "VV,VH",
+    misregistration: Annotated[
+        float, typer.Option(metavar="PIXELS", help="Shift of train's and val's optical images.")
+    ] = 0.0,
 ) -> None:
     """Simulate a paired, labelled data root."""
     from saropt.cli.progress import progress_bar
@@ -63,6 +66,7 @@ def simulate(
             seed=seed,
             units=units,
             bands=tuple(bands.split(",")),
+            misregistration_px=misregistration,
             progress=None if report is None else lambda done, total: report(done, total, "scenes"),
         )
     typer.echo(f"wrote {path}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from saropt.data.root import SPLITS
 from saropt.errors import InputError
 from saropt.simulate import BANDS, CLASSES, OPTICAL_BANDS, SceneConfig, SimulatedScene, simulate_scene
 
+MAX_MISREGISTRATION_PX = 64
+_GRIDS = ("sigma0", "sigma0_clean", "label", "cover", "elevation")
 UNITS = ("amplitude", "sigma0", "sigma0_db")
 EPSG = 32611
 WEST_M, NORTH_M = 380_000.0, 3_780_000.0
@@ -32,6 +36,7 @@ def write_simulated_root(
     looks: float = 4.4,
     sar_gain_db: float = 0.0,
     config: SceneConfig | None = None,
+    misregistration_px: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write simulated scenes as a paired, labelled data root; it appears under `path` only when whole.
@@ -45,6 +50,8 @@ def write_simulated_root(
         size: pixels per side, or (H, W), of every scene.
         units: "amplitude" (square root of sigma0), "sigma0" (linear) or "sigma0_db".
         bands: polarisations to write, out of VV and VH.
+        misregistration_px: how far the optical images of train and val lie off the SAR images, in a direction of each
+            scene's own (rounded to whole pixels; georeference and labels stay the SAR image's). Test is aligned.
         progress: called with (scenes done, scenes in all).
         seed, gsd_m, looks, sar_gain_db, config: as for `simulate_scene`.
 
@@ -58,6 +65,8 @@ def write_simulated_root(
         raise InputError("bands", f"{', '.join(bands) or 'none'}: choose from {', '.join(BANDS)}, each once")
     if len(scenes) != len(SPLITS) or min(scenes) < 0 or sum(scenes) == 0:
         raise InputError("scenes", f"needs a count for each of {', '.join(SPLITS)}, not all zero; got {scenes}")
+    if not 0.0 <= misregistration_px <= MAX_MISREGISTRATION_PX:
+        raise InputError("misregistration_px", f"must lie in 0..{MAX_MISREGISTRATION_PX}, not {misregistration_px}")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(path, "exists and is not an empty folder")
     if not path.parent.is_dir():
@@ -67,9 +76,10 @@ def write_simulated_root(
     try:
         for side in ("sar", "optical", "label"):
             (part / side).mkdir(parents=True)
-        for number, (name, _) in enumerate(names):
+        for number, (name, split) in enumerate(names):
             scene_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
-            scene = simulate_scene(size, scene_seed, gsd_m=gsd_m, looks=looks, sar_gain_db=sar_gain_db, config=config)
+            off = misregistration_px if split != "test" else 0.0
+            scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
             _write_scene(part, name, scene, units, bands, number)
             if progress is not None:
                 progress(number + 1, len(names))
@@ -84,6 +94,36 @@ def write_simulated_root(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return path
+
+
+def _simulated(
+    size: int | tuple[int, int],
+    seed: int,
+    off_px: float,
+    gsd_m: float,
+    looks: float,
+    sar_gain_db: float,
+    config: SceneConfig | None,
+) -> SimulatedScene:
+    """A scene whose optical image is cut `off_px` away from the rest, out of a scene with that much margin."""
+    height, width = (size, size) if isinstance(size, int) else size
+    margin = math.ceil(off_px)
+    scene = simulate_scene(
+        (height + 2 * margin, width + 2 * margin),
+        seed,
+        gsd_m=gsd_m,
+        looks=looks,
+        sar_gain_db=sar_gain_db,
+        config=config,
+    )
+    angle = np.random.default_rng([seed, 1]).uniform(0.0, 2.0 * math.pi)
+    down, right = round(off_px * math.sin(angle)), round(off_px * math.cos(angle))
+
+    def cut(array: np.ndarray, row: int, col: int) -> np.ndarray:
+        return array[..., row : row + height, col : col + width]
+
+    aligned = {name: cut(getattr(scene, name), margin, margin) for name in _GRIDS}
+    return replace(scene, **aligned, optical=cut(scene.optical, margin + down, margin + right))
 
 
 def in_units(sigma0: np.ndarray, units: str) -> np.ndarray:
