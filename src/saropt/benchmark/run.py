@@ -142,7 +142,8 @@ class _Bench:
         assert self.suite.simulate is not None
         values = merged(self.suite.simulate.model_dump(), run.simulate)
         simulation = validated(Simulation, values, f"{self.suite.name}: {run.name}")
-        path = self.folder / "data" / _hash(simulation.model_dump(mode="json"), saropt.__version__)
+        key = _hash(simulation.model_dump(mode="json"), saropt.__version__)
+        path = self.folder / "data" / f"{self.suite.name}-{key}"
         if not path.is_dir():
             path.parent.mkdir(exist_ok=True)
             arguments = simulation.model_dump(exclude={"scene"})
