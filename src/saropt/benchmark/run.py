@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from saropt.training.loop import CHECKPOINT
 from saropt.training.segmentation import SEGMENTER
 from saropt.translation import Segmenter, Translator
 
-PARTS, RESULTS = "parts", "results.json"
+RESULTS = "results.json"
 Report = Callable[[str, int, int], None]
 
 
@@ -64,10 +65,34 @@ def run_suite(
         for seed in suite.seeds if seeds is None else seeds:
             if only is None or run.name in only:
                 bench.run(run, seed)
-    return bench.table()
+    return bench.table(sorted({*suite.seeds, *(seeds or ())}))
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Where a row's data are or will be, and a hash of what they are."""
+
+    path: Path
+    key: str
+    simulation: Simulation | None = None
+
+
+@dataclass(frozen=True)
+class _Segmenter:
+    """A segmenter to train, and where."""
+
+    modality: Modality
+    folder: Path
+    config: SegmentationConfig
+
+    @property
+    def file(self) -> Path:
+        return self.folder / SEGMENTER
 
 
 class _Bench:
+    """Parts of a suite: `_data`, `_segmenters` and `_part` say where they are, `run` makes them."""
+
     def __init__(
         self,
         suite: Suite,
@@ -81,114 +106,119 @@ class _Bench:
             raise InputError(suite.name, "needs a data root: --data")
         if data is not None and any(run.simulate for run in suite.runs):
             raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
-        self.suite, self.folder, self.data = suite, folder, data
+        self.suite, self.folder = suite, folder
         self.max_steps, self.accelerator, self.report = max_steps, accelerator, report
-        self._fingerprints: dict[Path, str] = {}
+        self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data).path))
 
     def run(self, run: RunSpec, seed: int) -> None:
         """Train and evaluate one row with one seed, unless that is done."""
-        root = self._root(run)
-        judges = self._judges(root)
-        config, part = self._part(run, seed, root, judges)
+        data = self._data(run)
+        config, part = self._part(run, seed)
         trained, measured = part / "run", part / "report"
+        if (measured / "report.json").is_file():
+            return
+        if data.simulation is not None and not data.path.is_dir():
+            self._simulate(data.path, data.simulation)
+        root = DataRoot.open(data.path)
+        judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
+        for segmenter in (*judges, *self._segmenters(data, self.suite.segmenters, "guide")):
+            self._train_segmenter(segmenter, root)
         if not (trained / "translator.safetensors").is_file():
-            trainer = Trainer(
-                config, DataRoot.open(root), trained, accelerator=self.accelerator, resume=_begun(trained)
-            )
+            part.mkdir(parents=True, exist_ok=True)
+            trainer = Trainer(config, root, trained, accelerator=self.accelerator, resume=_begun(trained))
             total = config.engine.max_steps
             trainer.run(lambda step, figures: self.report(f"{run.name}, seed {seed}", step, total))
-        if not (measured / "report.json").is_file():
-            translators = Translator.load_all(trained)
-            made = {"optical" if translator.direction == "sar2opt" else "sar" for translator in translators}
-            evaluate(
-                translators,
-                root,
-                measured,
-                self.suite.split,
-                segmenters=[Segmenter.load(path) for modality, path in judges.items() if modality in made],
-                progress=lambda what, done, total: self.report(f"{run.name}, seed {seed}: {what}", done, total),
-            )
+        translators = Translator.load_all(trained)
+        made = {"optical" if translator.direction == "sar2opt" else "sar" for translator in translators}
+        evaluate(
+            translators,
+            root,
+            measured,
+            self.suite.split,
+            segmenters=[Segmenter.load(judge.file) for judge in judges if judge.modality in made],
+            progress=lambda what, done, total: self.report(f"{run.name}, seed {seed}: {what}", done, total),
+        )
 
-    def table(self) -> Table:
+    def table(self, seeds: Sequence[int]) -> Table:
         """The table of all finished parts, also written beside results.json."""
         reports: dict[str, dict[int, dict[str, Any]]] = {}
-        for path in sorted((self.folder / PARTS).glob("*/report/report.json")):
-            part = json.loads((path.parent.parent / "part.json").read_text(encoding="utf-8"))
-            reports.setdefault(part["row"], {})[part["seed"]] = json.loads(path.read_text(encoding="utf-8"))
+        for run in self.suite.runs:
+            for seed in seeds:
+                path = self._part(run, seed)[1] / "report" / "report.json"
+                if path.is_file():
+                    reports.setdefault(run.name, {})[seed] = json.loads(path.read_text(encoding="utf-8"))
         table = build_table(self.suite, reports)
         (self.folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
         write_table(table, self.folder)
         return table
 
-    def _part(self, run: RunSpec, seed: int, root: Path, judges: dict[Modality, Path]) -> tuple[TrainingConfig, Path]:
-        """Configuration and folder of one row and seed; the folder's name holds the hash of all it depends on."""
-        values = merged(self.suite.base, run.config)
-        values = merged(values, {"method": run.method, "engine": {"seed": seed}, "card": {"name": run.name}})
-        if self.max_steps is not None:
-            values = merged(values, {"engine": {"max_steps": self.max_steps}})
-        guides = self._segmenters(root)
-        source = f"{self.suite.name}: {run.name}"
-        config = cast("TrainingConfig", validated(TrainingConfig, placed(values, guides), source))
-        others = [path.parent.name for path in (*guides.values(), *judges.values())]
-        key = _hash(values, self._fingerprint(root), others, self.suite.split, saropt.__version__)
-        folder = self.folder / PARTS / f"{_slug(run.name)}-{seed}-{key}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "part.json").write_text(json.dumps({"row": run.name, "seed": seed}), encoding="utf-8")
-        return config, folder
+    @property
+    def _role(self) -> str:
+        return "judge" if self.suite.judges else "guide"
 
-    def _root(self, run: RunSpec) -> Path:
-        if self.data is not None:
-            return Path(self.data)
+    def _data(self, run: RunSpec) -> _Data:
+        if self._given is not None:
+            return self._given
         assert self.suite.simulate is not None
         values = merged(self.suite.simulate.model_dump(), run.simulate)
         simulation = validated(Simulation, values, f"{self.suite.name}: {run.name}")
         key = _hash(simulation.model_dump(mode="json"), saropt.__version__)
-        path = self.folder / "data" / f"{self.suite.name}-{key}"
-        if not path.is_dir():
-            path.parent.mkdir(exist_ok=True)
-            arguments = simulation.model_dump(exclude={"scene"})
-            write_simulated_root(
-                path,
-                config=SceneConfig(**simulation.scene),
-                progress=lambda done, total: self.report("simulating", done, total),
-                **arguments,
-            )
-        return path
+        return _Data(self.folder / "data" / f"{self.suite.name}-{key}", key, simulation)
 
-    def _segmenters(self, root: Path) -> dict[Modality, Path]:
-        return {m: self._segmenter(root, m, values, "guide") for m, values in self.suite.segmenters.items()}
+    def _segmenters(self, data: _Data, specs: dict[Modality, dict[str, Any]], role: str) -> list[_Segmenter]:
+        found = []
+        for modality, values in specs.items():
+            values = merged({"modality": modality, "card": {"name": f"{modality}-{role}"}}, values)
+            config = validated(SegmentationConfig, values, f"{self.suite.name}: segmenter of {modality}")
+            key = _hash(config.model_dump(mode="json"), data.key)
+            found.append(_Segmenter(modality, self.folder / "segmenters" / f"{modality}-{role}-{key}", config))
+        return found
 
-    def _judges(self, root: Path) -> dict[Modality, Path]:
-        if not self.suite.judges:
-            return self._segmenters(root)
-        return {m: self._segmenter(root, m, values, "judge") for m, values in self.suite.judges.items()}
+    def _part(self, run: RunSpec, seed: int) -> tuple[TrainingConfig, Path]:
+        """Configuration and folder of one row and seed; the folder's name holds the hash of all it depends on."""
+        data = self._data(run)
+        values = merged(self.suite.base, run.config)
+        values = merged(values, {"method": run.method, "engine": {"seed": seed}, "card": {"name": run.name}})
+        if self.max_steps is not None:
+            values = merged(values, {"engine": {"max_steps": self.max_steps}})
+        guides = self._segmenters(data, self.suite.segmenters, "guide")
+        judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
+        source = f"{self.suite.name}: {run.name}"
+        filled = placed(values, {guide.modality: guide.file for guide in guides})
+        config = cast("TrainingConfig", validated(TrainingConfig, filled, source))
+        others = [segmenter.folder.name for segmenter in (*guides, *judges)]
+        key = _hash(values, data.key, others, self.suite.split, saropt.__version__)
+        return config, self.folder / "parts" / f"{_slug(run.name)}-{seed}-{key}"
 
-    def _segmenter(self, root: Path, modality: Modality, values: dict[str, Any], role: str) -> Path:
-        values = merged({"modality": modality, "card": {"name": f"{modality}-{role}"}}, values)
-        config = validated(SegmentationConfig, values, f"{self.suite.name}: segmenter of {modality}")
-        key = _hash(config.model_dump(mode="json"), self._fingerprint(root))
-        folder = self.folder / "segmenters" / f"{modality}-{role}-{key}"
-        if not (folder / SEGMENTER).is_file():
-            folder.parent.mkdir(exist_ok=True)
-            trainer = SegmenterTrainer(
-                config, DataRoot.open(root), folder, accelerator=self.accelerator, resume=_begun(folder)
-            )
-            total = config.engine.max_steps
-            trainer.run(lambda step, figures: self.report(f"{modality} {role}", step, total))
-        return folder / SEGMENTER
+    def _simulate(self, path: Path, simulation: Simulation) -> None:
+        path.parent.mkdir(exist_ok=True)
+        write_simulated_root(
+            path,
+            config=SceneConfig(**simulation.scene),
+            progress=lambda done, total: self.report("simulating", done, total),
+            **simulation.model_dump(exclude={"scene"}),
+        )
 
-    def _fingerprint(self, root: Path) -> str:
-        """Of a data root: its description, its splits, and name and size of every raster."""
-        if root not in self._fingerprints:
-            parts: list[Any] = [(root / name).read_text(encoding="utf-8") for name in ("dataset.yaml", "splits.csv")]
-            for path in sorted(p for side in ("sar", "optical", "label") for p in (root / side).glob("*")):
-                parts.append([path.parent.name, path.name, path.stat().st_size])
-            self._fingerprints[root] = _hash(*parts)
-        return self._fingerprints[root]
+    def _train_segmenter(self, segmenter: _Segmenter, root: DataRoot) -> None:
+        if segmenter.file.is_file():
+            return
+        folder, config = segmenter.folder, segmenter.config
+        folder.parent.mkdir(exist_ok=True)
+        trainer = SegmenterTrainer(config, root, folder, accelerator=self.accelerator, resume=_begun(folder))
+        total = config.engine.max_steps
+        trainer.run(lambda step, figures: self.report(folder.name, step, total))
 
 
 def _begun(folder: Path) -> bool:
     return (folder / CHECKPOINT).is_file()
+
+
+def _fingerprint(root: Path) -> str:
+    """Of a data root: its description, its splits, and name and size of every raster."""
+    parts: list[Any] = [(root / name).read_text(encoding="utf-8") for name in ("dataset.yaml", "splits.csv")]
+    for path in sorted(path for side in ("sar", "optical", "label") for path in (root / side).glob("*")):
+        parts.append([path.parent.name, path.name, path.stat().st_size])
+    return _hash(*parts)
 
 
 def _hash(*parts: Any) -> str:

@@ -18,7 +18,6 @@ from saropt.errors import InputError
 from saropt.simulate import BANDS, CLASSES, OPTICAL_BANDS, SceneConfig, SimulatedScene, simulate_scene
 
 MAX_MISREGISTRATION_PX = 64
-_GRIDS = ("sigma0", "sigma0_clean", "label", "cover", "elevation")
 UNITS = ("amplitude", "sigma0", "sigma0_db")
 EPSG = 32611
 WEST_M, NORTH_M = 380_000.0, 3_780_000.0
@@ -122,8 +121,15 @@ def _simulated(
     def cut(array: np.ndarray, row: int, col: int) -> np.ndarray:
         return array[..., row : row + height, col : col + width]
 
-    aligned = {name: cut(getattr(scene, name), margin, margin) for name in _GRIDS}
-    return replace(scene, **aligned, optical=cut(scene.optical, margin + down, margin + right))
+    return replace(
+        scene,
+        sigma0=cut(scene.sigma0, margin, margin),
+        sigma0_clean=cut(scene.sigma0_clean, margin, margin),
+        optical=cut(scene.optical, margin + down, margin + right),
+        label=cut(scene.label, margin, margin),
+        cover=cut(scene.cover, margin, margin),
+        elevation=cut(scene.elevation, margin, margin),
+    )
 
 
 def in_units(sigma0: np.ndarray, units: str) -> np.ndarray:

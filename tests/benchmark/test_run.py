@@ -1,0 +1,72 @@
+"""A whole suite, run, gone on with, and fed with bad input."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from saropt.benchmark import load_suite, run_suite
+from saropt.cli import main
+from saropt.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    return folder, run_suite(load_suite("ci-smoke"), folder, seeds=[0], max_steps=2, accelerator="cpu")
+
+
+def test_every_row_is_trained_and_judged(finished):
+    folder, table = finished
+    methods = {row.name: row for row in table.rows if row.kind == "method"}
+    assert set(methods) == {"pix2pix", "sgcl"}
+    assert set(methods["sgcl"].cells) == {"sar2opt", "opt2sar"}
+    assert set(methods["pix2pix"].cells) == {"sar2opt"}
+    assert all(0.0 <= cells["pixel_accuracy"].mean <= 1.0 for cells in methods["sgcl"].cells.values())
+    kept = json.loads((folder / "results.json").read_text())
+    assert [row["name"] for row in kept["rows"]] == [row.name for row in table.rows]
+
+
+def test_a_second_call_trains_nothing_again(finished):
+    folder, table = finished
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    said = []
+    again = run_suite(
+        load_suite("ci-smoke"), folder, seeds=[0], max_steps=2, accelerator="cpu", report=lambda *a: said.append(a)
+    )
+    assert again == table
+    assert said == []
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
+
+
+def test_another_setting_is_another_part(finished):
+    folder, table = finished
+    parts = set((folder / "parts").iterdir())
+    again = run_suite(load_suite("ci-smoke"), folder, seeds=[0], only=["pix2pix"], max_steps=3, accelerator="cpu")
+    (new,) = set((folder / "parts").iterdir()) - parts
+    assert new.name.startswith("pix2pix-0-")
+    assert [row.name for row in again.rows if row.kind == "method"] == ["pix2pix"], "other settings are another table"
+    assert again.rows[0] != table.rows[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing", "--out", "{out}"], "neither a file nor a shipped suite"),
+        (["ci-smoke"], "--out DIR"),
+        (["ci-smoke", "--out", "{out}", "--only", "cut"], "has no row cut"),
+        (["shift-insensitive", "--out", "{out}", "--data", "{out}"], "takes no data root"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, tmp_path, capsys):
+    assert main(["benchmark", *(part.format(out=tmp_path / "out") for part in arguments)]) == 2
+    complaint = capsys.readouterr().err
+    assert message in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_a_suite_without_data_needs_some(tmp_path):
+    suite = load_suite("ci-smoke").model_copy(update={"simulate": None})
+    with pytest.raises(InputError, match="needs a data root"):
+        run_suite(suite, tmp_path)

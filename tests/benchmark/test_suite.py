@@ -1,0 +1,63 @@
+"""Suites: what they may say, and what a file that says something else is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from saropt.benchmark import list_suites, load_suite
+from saropt.benchmark.suite import merged, placed
+from saropt.errors import InputError
+from saropt.methods import get_method
+from saropt.training import TrainingConfig
+
+SMALL = {"name": "s", "title": "t", "runs": [{"name": "a", "method": "cut"}]}
+
+
+@pytest.mark.parametrize("name", list_suites())
+def test_shipped_suites_hold_rows_that_can_be_trained(name):
+    suite = load_suite(name)
+    assert suite.name == name
+    segmenters = {modality: Path("segmenter.safetensors") for modality in suite.segmenters}
+    for run in suite.runs:
+        values = placed(merged(suite.base, {**run.config, "method": run.method}), segmenters)
+        config = TrainingConfig.model_validate(values)
+        get_method(config.method).config_type(**config.arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": 1}, "colour: Extra inputs"),
+        ({"runs": []}, "runs: "),
+        ({"runs": [{"name": "a", "method": "cut"}] * 2}, "two runs have one name"),
+        ({"published": {"b": {}}}, "rows that do not exist: b"),
+    ],
+)
+def test_a_wrong_suite_is_told_in_one_line(changes, message, tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump({**SMALL, **changes}))
+    with pytest.raises(InputError, match=message) as caught:
+        load_suite(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_suite_names_the_shipped_ones():
+    with pytest.raises(InputError, match="ci-smoke"):
+        load_suite("nothing")
+
+
+def test_merged_goes_into_sections_and_leaves_the_base():
+    base = {"data": {"crop": 64, "flips": True}, "method": "cut"}
+    assert merged(base, {"data": {"crop": 32}}) == {"data": {"crop": 32, "flips": True}, "method": "cut"}
+    assert base["data"]["crop"] == 64
+
+
+def test_places_are_filled():
+    values = {"arguments": {"sar_segmenter": "$sar_segmenter", "other": "x"}}
+    filled = placed(values, {"sar": Path("a/b")})
+    assert filled == {"arguments": {"sar_segmenter": "a/b", "other": "x"}}
+    with pytest.raises(InputError, match="trains no such segmenter"):
+        placed(values, {})

@@ -1,0 +1,100 @@
+"""The table: means, spreads, ranks and the forms it is written in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+
+import pytest
+
+from saropt.benchmark import Suite, build_table
+from saropt.benchmark.table import write_table
+
+SUITE = Suite(
+    name="s",
+    title="A & B",
+    seeds=(0, 1),
+    runs=[{"name": name, "method": "cut"} for name in ("first", "sec_ond", "third", "unfinished")],
+    columns=("psnr", "mae", "collapse_ratio", "pixel_accuracy"),
+    published={"first": {"sar2opt": {"psnr": 20.0}}},
+    published_on="published-set",
+)
+
+
+def report(model: str, psnr: float, mae: float, accuracy: float | None = None, data: str = "d") -> dict:
+    result = {
+        "data": {"name": data},
+        "n": 5,
+        "models": [{"model": model, "directions": {"sar2opt": {"psnr": psnr, "mae": mae, "collapse_ratio": 1.5}}}],
+        "baselines": {"sar2opt": {"train_mean": {"psnr": 12.0, "mae": 0.3, "collapse_ratio": 1.0}}},
+    }
+    if accuracy is not None:
+        result["segmentation"] = {
+            "sar2opt": {"real": {"pixel_accuracy": 0.9}, "models": {model: {"pixel_accuracy": accuracy}}}
+        }
+    return result
+
+
+REPORTS = {
+    "first": {0: report("first", 15.0, 0.10, 0.5), 1: report("first", 17.0, 0.12, 0.6)},
+    "sec_ond": {0: report("sec_ond", 18.0, 0.20)},
+    "third": {0: report("third", 10.0, 0.15)},
+}
+
+
+def rows() -> dict:
+    return {(row.name, row.kind): row.cells.get("sar2opt", {}) for row in build_table(SUITE, REPORTS).rows}
+
+
+def test_mean_and_spread_over_seeds():
+    cell = rows()["first", "method"]["psnr"]
+    assert cell.mean == 16.0
+    assert cell.spread == pytest.approx(statistics.stdev([15.0, 17.0]))
+    assert rows()["sec_ond", "method"]["psnr"].spread is None
+
+
+def test_best_and_second():
+    ranks = {name: {m: cell.rank for m, cell in rows()[name, "method"].items()} for name in REPORTS}
+    assert ranks["first"]["psnr"] == 2
+    assert ranks["sec_ond"]["psnr"] == 1
+    assert ranks["third"]["psnr"] is None
+    assert ranks["first"]["mae"] == 1
+    assert ranks["third"]["mae"] == 2
+    assert ranks["first"]["collapse_ratio"] is None
+    assert ranks["first"]["pixel_accuracy"] is None, "one figure alone is no ranking"
+
+
+def test_baselines_and_true_images_stand_below_without_rank():
+    found = rows()
+    assert found["train_mean", "baseline"]["psnr"].mean == 12.0
+    assert found["true images", "reference"]["pixel_accuracy"].mean == 0.9
+    assert all(cell.rank is None for key in found if key[1] != "method" for cell in found[key].values())
+
+
+def test_published_figures_only_beside_the_published_data():
+    assert ("first", "published") not in rows()
+    table = build_table(SUITE, {"first": {0: report("first", 15.0, 0.1, data="published-set")}})
+    (published,) = [row for row in table.rows if row.kind == "published"]
+    assert published.cells["sar2opt"]["psnr"].mean == 20.0
+
+
+def test_forms(tmp_path):
+    table = build_table(SUITE, REPORTS)
+    lines = table.markdown().splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    assert "| **18.00** |" in next(line for line in lines if "sec_ond" in line)
+    assert "<u>16.00</u> ± 1.41" in next(line for line in lines if "first" in line)
+    assert r"\textbf{18.00}" in table.latex()
+    assert r"sec\_ond" in table.latex()
+    entries = list(csv.DictReader(io.StringIO(table.csv())))
+    assert float(entries[0]["sar2opt psnr std"]) == pytest.approx(statistics.stdev([15.0, 17.0]))
+    assert "A &amp; B" in table.html()
+    write_table(table, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.tex", "table.csv", "table.html"}
+
+
+def test_no_finished_run_is_an_empty_table():
+    table = build_table(SUITE, {})
+    assert table.rows == ()
+    assert table.markdown()
