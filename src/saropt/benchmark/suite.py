@@ -57,7 +57,7 @@ class Suite(_Section):
             "$optical_segmenter".
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
         base: configuration of all rows.
-        columns: metrics of the table, in order.
+        columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class.
         published: row -> direction -> metric -> the paper's figure.
         published_on: the data set (name in its dataset.yaml) that these figures are of.
     """

@@ -173,7 +173,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         for name in order
     ]
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
-    judged = {d: j["real"] for parts in found.values() for d, j in parts[0].get("segmentation", {}).items()}
+    judged = {d: _flat(j["real"]) for parts in found.values() for d, j in parts[0].get("segmentation", {}).items()}
     rows += _references(baselines, judged, directions, suite.columns)
     if suite.published and first["data"]["name"] == suite.published_on:
         for name, figures in suite.published.items():
@@ -197,7 +197,18 @@ def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
     (model,) = report["models"]
     figures = dict(model["directions"].get(direction, {}))
     judged = report.get("segmentation", {}).get(direction)
-    return figures | (judged["models"][model["model"]] if judged and figures else {})
+    return figures | (_flat(judged["models"][model["model"]]) if judged and figures else {})
+
+
+def _flat(scores: dict[str, Any]) -> dict[str, Any]:
+    """Figures by class under `class_iou.NAME` and `class_accuracy.NAME`."""
+    by_class = {
+        f"{key}.{name}": figure
+        for key, value in scores.items()
+        if isinstance(value, dict)
+        for name, figure in value.items()
+    }
+    return scores | by_class
 
 
 def _cells(

@@ -20,7 +20,7 @@ Weights = Callable[[slice], Tensor]
 
 
 def semantic_nce(
-    queries: Tensor, keys: Tensor, weights: Weights, temperature: float = 0.07, chunk: int = 512
+    queries: Tensor, keys: Tensor, weights: Weights, temperature: float = 0.07, chunk: int = 256
 ) -> Tensor:
     """Mean of l_i over all queries of all images; keys of other images are never seen and get no gradient.
 
@@ -64,15 +64,15 @@ class _SemanticNCE(torch.autograd.Function):
         transposed = keys.transpose(1, 2)
         for start in range(0, queries.shape[1], chunk):
             rows = slice(start, min(start + chunk, queries.shape[1]))
-            logits = queries[:, rows] @ transposed
-            logits = logits.sub_(logits.amax(dim=2, keepdim=True)).mul_(1.0 / temperature).exp_()
-            share = weights(rows).to(logits.dtype)
-            everything = logits.sum(dim=2, keepdim=True)
-            positive = (share * logits).sum(dim=2, keepdim=True)
-            total += (everything.log() - positive.log()).sum()
+            # unit vectors: no similarity is above 1, so nothing overflows
+            similar = (queries[:, rows] @ transposed).sub_(1.0).mul_(1.0 / temperature).exp_()
+            share = weights(rows)
+            positive = torch.where(share, similar, 0.0) if share.dtype == torch.bool else share * similar
+            total_all, total_positive = similar.sum(dim=2, keepdim=True), positive.sum(dim=2, keepdim=True)
+            total += (total_all.log() - total_positive.log()).sum()
             if gradient is not None:
-                share = logits.mul_(everything.reciprocal() - share.div_(positive))
-                gradient[:, rows] = share @ keys
+                coefficients = similar.mul_(total_all.reciprocal()).sub_(positive.mul_(total_positive.reciprocal()))
+                gradient[:, rows] = coefficients @ keys
         if gradient is not None:
             ctx.save_for_backward(gradient.mul_(1.0 / (temperature * count)))
         return total / count
