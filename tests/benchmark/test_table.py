@@ -31,7 +31,11 @@ def report(model: str, psnr: float, mae: float, accuracy: float | None = None, d
     }
     if accuracy is not None:
         result["segmentation"] = {
-            "sar2opt": {"real": {"pixel_accuracy": 0.9}, "models": {model: {"pixel_accuracy": accuracy}}}
+            "sar2opt": {
+                "majority": 0.4,
+                "real": {"pixel_accuracy": 0.9},
+                "models": {model: {"pixel_accuracy": accuracy}},
+            }
         }
     return result
 
@@ -69,6 +73,7 @@ def test_baselines_and_true_images_stand_below_without_rank():
     found = rows()
     assert found["train_mean", "baseline"]["psnr"].mean == 12.0
     assert found["true images", "reference"]["pixel_accuracy"].mean == 0.9
+    assert found["most frequent class", "baseline"]["pixel_accuracy"].mean == 0.4
     assert all(cell.rank is None for key in found if key[1] != "method" for cell in found[key].values())
 
 

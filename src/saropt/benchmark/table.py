@@ -173,8 +173,8 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         for name in order
     ]
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
-    judged = {d: _flat(j["real"]) for parts in found.values() for d, j in parts[0].get("segmentation", {}).items()}
-    rows += _references(baselines, judged, directions, suite.columns)
+    judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
+    rows += _references(baselines, judges, directions, suite.columns)
     if suite.published and first["data"]["name"] == suite.published_on:
         for name, figures in suite.published.items():
             cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
@@ -240,21 +240,18 @@ def _ranks(
 
 
 def _references(
-    baselines: dict[str, Any], judged: dict[str, Any], directions: Sequence[str], columns: Sequence[str]
+    baselines: dict[str, Any], judges: dict[str, Any], directions: Sequence[str], columns: Sequence[str]
 ) -> list[Row]:
-    """Trivial baselines, and the judges on the true images."""
-    figures = {
-        name: {d: by[name] for d, by in baselines.items() if name in by} for by in baselines.values() for name in by
-    }
-    named = [(name, "baseline", by) for name, by in figures.items()]
-    if judged:
-        named.append(("true images", "reference", judged))
-    return [
-        Row(
-            name,
-            kind,
-            0,
-            {d: {c: Cell(by[d][c], None) for c in columns if by[d].get(c) is not None} for d in directions if d in by},
-        )
-        for name, kind, by in named
-    ]
+    """Trivial baselines, and what the judges say of the true images and of one class everywhere."""
+    names = {name: None for by in baselines.values() for name in by}
+    named = [(name, "baseline", {d: by[name] for d, by in baselines.items() if name in by}) for name in names]
+    if judges:
+        majority = {d: {"pixel_accuracy": judge["majority"]} for d, judge in judges.items()}
+        named.append(("most frequent class", "baseline", majority))
+        named.append(("true images", "reference", {d: _flat(judge["real"]) for d, judge in judges.items()}))
+    rows = []
+    for name, kind, by in named:
+        held = {d: by[d] for d in directions if d in by}
+        cells = {d: {c: Cell(f[c], None) for c in columns if f.get(c) is not None} for d, f in held.items()}
+        rows.append(Row(name, kind, 0, cells))
+    return rows
