@@ -130,7 +130,7 @@ def test_segmentation_loss_against_cross_entropy():
     guide = ClassGuide(network)
     real, cycled = batch().optical, batch().optical.flip(-1)
     expected = functional.cross_entropy(network(cycled), network(real).argmax(dim=1))
-    assert segmentation_loss(guide, real, cycled) == expected
+    assert segmentation_loss(guide, guide.describe(real), cycled) == expected
 
 
 def test_labels_guide_both_generators_and_no_segmenter(segmenters):

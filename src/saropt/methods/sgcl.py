@@ -153,6 +153,7 @@ class SGCL(CycleGAN):
         }
         discriminators = {"optical": self.optical_discriminator, "sar": self.sar_discriminator}
         guides = {"optical": self.optical_guide, "sar": self.sar_guide}
+        described = {"optical": self.optical_guide.describe(batch.optical), "sar": self.sar_guide.describe(batch.sar)}
         lambda_identity = config.lambda_identity * (config.lambda_cycle if config.identity_relative else 1.0)
         losses: dict[str, Tensor] = {}
         for side, (real, fake, cycled, identity) in sides.items():
@@ -163,14 +164,13 @@ class SGCL(CycleGAN):
             if identity is not None and lambda_identity > 0.0:
                 losses[f"identity_{side}"] = lambda_identity * functional.l1_loss(identity, real)
             if config.lambda_seg > 0.0:
-                losses[f"seg_{side}"] = config.lambda_seg * segmentation_loss(guides[side], real, cycled)
+                losses[f"seg_{side}"] = config.lambda_seg * segmentation_loss(guides[side], described[side], cycled)
         if config.lambda_sc > 0.0:
-            losses |= self._semantic_losses(batch, cycle)
+            losses |= self._semantic_losses(batch, cycle, described)
         return losses
 
-    def _semantic_losses(self, batch: Batch, cycle: Cycle) -> dict[str, Tensor]:
-        sar = (self.sar_guide, self.sar_guide.describe(batch.sar))
-        optical = (self.optical_guide, self.optical_guide.describe(batch.optical))
+    def _semantic_losses(self, batch: Batch, cycle: Cycle, described: dict[str, Tensor]) -> dict[str, Tensor]:
+        sar, optical = (self.sar_guide, described["sar"]), (self.optical_guide, described["optical"])
         forth = self._generated_vectors(self.sar2opt, batch.sar, cycle.fake_optical, cycle.identity_optical)
         back = self._generated_vectors(self.opt2sar, batch.optical, cycle.fake_sar, cycle.identity_sar)
         terms = {
@@ -216,11 +216,9 @@ class SGCL(CycleGAN):
         return torch.stack(terms).mean()
 
 
-def segmentation_loss(guide: Guide, real: Tensor, cycled: Tensor) -> Tensor:
-    """Cross entropy of the segmented reconstruction against the classes of the real image (eq. 1, one side)."""
-    with torch.no_grad():
-        classes = guide.logits(real).argmax(dim=1)
-    return functional.cross_entropy(guide.logits(cycled), classes)
+def segmentation_loss(guide: Guide, classes: Tensor, cycled: Tensor) -> Tensor:
+    """Cross entropy of the segmented reconstruction against the real image's classes (N, 1, H, W) (eq. 1, one side)."""
+    return functional.cross_entropy(guide.logits(cycled), classes[:, 0])
 
 
 def _size(feature: Tensor) -> int:
