@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -42,12 +43,24 @@ def test_a_second_call_trains_nothing_again(finished):
 
 def test_another_setting_is_another_part(finished):
     folder, table = finished
-    parts = set((folder / "parts").iterdir())
+    parts = set((folder / "parts").glob("pix2pix*"))
     again = run_suite(load_suite("ci-smoke"), folder, seeds=[0], only=["pix2pix"], max_steps=3, accelerator="cpu")
-    (new,) = set((folder / "parts").iterdir()) - parts
+    (new,) = set((folder / "parts").glob("pix2pix*")) - parts
     assert new.name.startswith("pix2pix-0-")
     assert [row.name for row in again.rows if row.kind == "method"] == ["pix2pix"], "other settings are another table"
     assert again.rows[0] != table.rows[0]
+
+
+def test_what_was_left_before_the_first_checkpoint_is_begun_again(finished, tmp_path):
+    folder, table = finished
+    for place in ("data", "segmenters", "parts"):
+        shutil.copytree(folder / place, tmp_path / place)
+    for report in tmp_path.glob("parts/pix2pix-0-*"):
+        shutil.rmtree(report / "report")
+        for path in (report / "run").glob("[ct]*.*"):
+            path.unlink()
+    again = run_suite(load_suite("ci-smoke"), tmp_path, seeds=[0], max_steps=2, accelerator="cpu")
+    assert again == table
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -114,29 +117,40 @@ class _Bench:
         """Train and evaluate one row with one seed, unless that is done."""
         data = self._data(run)
         config, part = self._part(run, seed)
-        trained, measured = part / "run", part / "report"
-        if (measured / "report.json").is_file():
+        if (part / "report" / "report.json").is_file():
             return
-        if data.simulation is not None and not data.path.is_dir():
-            self._simulate(data.path, data.simulation)
+        if data.simulation is not None:
+            with _alone(data.path):
+                if not data.path.is_dir():
+                    self._simulate(data.path, data.simulation)
         root = DataRoot.open(data.path)
         judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
         for segmenter in (*judges, *self._segmenters(data, self.suite.segmenters, "guide")):
-            self._train_segmenter(segmenter, root)
-        if not (trained / "translator.safetensors").is_file():
-            part.mkdir(parents=True, exist_ok=True)
-            trainer = Trainer(config, root, trained, accelerator=self.accelerator, resume=_begun(trained))
-            total = config.engine.max_steps
-            trainer.run(lambda step, figures: self.report(f"{run.name}, seed {seed}", step, total))
-        translators = Translator.load_all(trained)
+            with _alone(segmenter.folder):
+                self._train_segmenter(segmenter, root)
+        with _alone(part):
+            self._train(config, root, part / "run", f"{run.name}, seed {seed}")
+            self._measure(part, root, judges, f"{run.name}, seed {seed}")
+
+    def _train(self, config: TrainingConfig, root: DataRoot, folder: Path, what: str) -> None:
+        if (folder / "translator.safetensors").is_file():
+            return
+        trainer = Trainer(config, root, folder, accelerator=self.accelerator, resume=_begun(folder))
+        total = config.engine.max_steps
+        trainer.run(lambda step, figures: self.report(what, step, total))
+
+    def _measure(self, part: Path, root: DataRoot, judges: Sequence[_Segmenter], what: str) -> None:
+        if (part / "report" / "report.json").is_file():
+            return
+        translators = Translator.load_all(part / "run")
         made = {"optical" if translator.direction == "sar2opt" else "sar" for translator in translators}
         evaluate(
             translators,
             root,
-            measured,
+            part / "report",
             self.suite.split,
             segmenters=[Segmenter.load(judge.file) for judge in judges if judge.modality in made],
-            progress=lambda what, done, total: self.report(f"{run.name}, seed {seed}: {what}", done, total),
+            progress=lambda kind, done, total: self.report(f"{what}: {kind}", done, total),
         )
 
     def table(self, seeds: Sequence[int]) -> Table:
@@ -191,7 +205,6 @@ class _Bench:
         return config, self.folder / "parts" / f"{_slug(run.name)}-{seed}-{key}"
 
     def _simulate(self, path: Path, simulation: Simulation) -> None:
-        path.parent.mkdir(exist_ok=True)
         write_simulated_root(
             path,
             config=SceneConfig(**simulation.scene),
@@ -203,14 +216,26 @@ class _Bench:
         if segmenter.file.is_file():
             return
         folder, config = segmenter.folder, segmenter.config
-        folder.parent.mkdir(exist_ok=True)
         trainer = SegmenterTrainer(config, root, folder, accelerator=self.accelerator, resume=_begun(folder))
         total = config.engine.max_steps
         trainer.run(lambda step, figures: self.report(folder.name, step, total))
 
 
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Other calls that want to make the same part wait, and then find it made."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f".{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _begun(folder: Path) -> bool:
-    return (folder / CHECKPOINT).is_file()
+    """Whether a run can go on; what a run left before its first checkpoint is removed."""
+    if (folder / CHECKPOINT).is_file():
+        return True
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
 
 
 def _fingerprint(root: Path) -> str:
