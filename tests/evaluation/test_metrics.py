@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from saropt.evaluation import collapse_ratio, colour_free, mae, psnr, rmse_per_band, shift_tolerant, ssim
+from saropt.evaluation import collapse_ratio, colour_free, mae, metrics, psnr, rmse_per_band, shift_tolerant, ssim
 
 METRICS = [psnr, ssim, mae, rmse_per_band, shift_tolerant, colour_free]
 
@@ -215,3 +216,62 @@ def test_unusable_images_are_refused(metric: object) -> None:
         metric(a, b, np.zeros((16, 16), bool))
     with pytest.raises(ValueError, match="the mask has shape"):
         metric(a, b, np.ones((16, 15), bool))
+
+
+class TestSpectralAndMultiScale:
+    def images(self, bands: int = 3, size: int = 192) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(0)
+        smooth = gaussian_filter(rng.random((bands, size, size)), (0, 3, 3))
+        truth = (smooth - smooth.min()) / np.ptp(smooth)
+        return np.clip(truth + 0.1 * rng.standard_normal(truth.shape), 0, 1), truth
+
+    def test_ms_ssim_against_torchmetrics(self):
+        """torchmetrics leaves out the borders too; its scales are the same 2x2 means."""
+        torch = pytest.importorskip("torch")
+        functional = pytest.importorskip("torchmetrics.functional.image")
+        output, truth = self.images(1)
+        expected = functional.multiscale_structural_similarity_index_measure(
+            torch.from_numpy(output)[None],
+            torch.from_numpy(truth)[None],
+            data_range=1.0,
+            kernel_size=11,
+            sigma=1.5,
+            normalize="relu",
+        )
+        assert metrics.ms_ssim(output, truth) == pytest.approx(float(expected), abs=2e-3)
+
+    def test_ms_ssim_of_equal_images_and_of_small_ones(self):
+        _, truth = self.images()
+        assert metrics.ms_ssim(truth, truth) == pytest.approx(1.0)
+        with pytest.raises(ValueError, match="176x176"):
+            metrics.ms_ssim(truth[:, :100], truth[:, :100])
+
+    def test_masked_pixels_do_not_count(self):
+        output, truth = self.images()
+        mask = np.ones(truth.shape[1:], bool)
+        mask[:8] = False
+        broken = output.copy()
+        broken[:, ~mask] = np.nan
+        for metric in (metrics.ms_ssim, metrics.sam, metrics.ergas):
+            assert metric(broken, truth, mask) == pytest.approx(metric(np.where(mask, output, 0.7), truth, mask))
+
+    def test_sam_against_a_loop(self):
+        output, truth = (image[:, :6, :7] for image in self.images())
+        angles = []
+        for i in range(6):
+            for j in range(7):
+                x, y = output[:, i, j], truth[:, i, j]
+                angles.append(math.degrees(math.acos(min(1.0, x @ y / math.sqrt((x @ x) * (y @ y))))))
+        assert metrics.sam(output, truth) == pytest.approx(np.mean(angles))
+
+    def test_sam_does_not_see_brightness(self):
+        _, truth = self.images()
+        assert metrics.sam(0.5 * truth, truth) == pytest.approx(0.0, abs=1e-5)
+        assert math.isnan(metrics.sam(truth[:1], truth[:1]))
+        assert math.isnan(metrics.sam(np.zeros_like(truth), truth))
+
+    def test_ergas_against_a_loop(self):
+        output, truth = self.images()
+        terms = [np.mean((o - t) ** 2) / np.mean(t) ** 2 for o, t in zip(output, truth, strict=True)]
+        assert metrics.ergas(output, truth) == pytest.approx(100 * math.sqrt(np.mean(terms)))
+        assert math.isnan(metrics.ergas(output, np.zeros_like(truth)))

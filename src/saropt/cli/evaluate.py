@@ -12,6 +12,7 @@ COLUMNS = {
     "ssim": ("SSIM", 3),
     "mae": ("MAE", 3),
     "psnr_shift": ("PSNR, ±2 px forgiven", 2),
+    "frechet_distance": ("Fréchet (Haar)", 2),
     "collapse_ratio": ("collapse ratio", 2),
 }
 
@@ -28,6 +29,10 @@ def evaluate(
             metavar="FILE",
             help="Segmenter of the target images, judged by the labels; one per modality.",
         ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Published weight files, for FID, KID and LPIPS; never downloaded."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
@@ -48,6 +53,7 @@ def evaluate(
             out,
             split,
             overwrite=overwrite,
+            weights=weights,
             segmenters=[Segmenter.load(path) for path in segmenters or ()],
             progress=None if bar is None else lambda what, done, total: bar(done, total, what),
         )

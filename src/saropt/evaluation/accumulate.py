@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from saropt.evaluation import metrics
+from saropt.evaluation.distributions import SMALLEST_SIDE, Distribution, Extractor, Lpips
 
 HISTOGRAM_STEP_DB = 0.5
 HISTOGRAM_TOP_DB = 60.0
@@ -71,14 +72,20 @@ class ImageQuality:
     """Quality of one translator over the tiles of a split: the mean over tiles of each metric, with spread and N.
 
     `collapse_ratio` is the ratio of the two means over the split, so that a single perfect tile does not decide it.
+    Distances between sets of tiles and LPIPS are of wholly valid tiles.
     """
 
-    SCALARS = ("psnr", "ssim", "mae", "psnr_shift", "mae_shift", "psnr_colour_free", "mae_colour_free")
+    SCALARS = (
+        *("psnr", "ssim", "ms_ssim", "mae", "sam", "ergas"),
+        *("psnr_shift", "mae_shift", "psnr_colour_free", "mae_colour_free"),
+    )
 
-    def __init__(self, bands: Sequence[str]) -> None:
+    def __init__(self, bands: Sequence[str], extractors: Sequence[Extractor] = (), lpips: Lpips | None = None) -> None:
         self.bands = list(bands)
+        self.distributions = [Distribution(extractor) for extractor in extractors]
+        self.lpips = lpips
         self.histogram = PsnrHistogram()
-        self._running = {name: RunningStatistics() for name in (*self.SCALARS, "to_source")}
+        self._running = {name: RunningStatistics() for name in (*self.SCALARS, "lpips", "to_source")}
         self._rmse = [RunningStatistics() for _ in self.bands]
 
     @property
@@ -106,13 +113,20 @@ class ImageQuality:
         tile = {
             "psnr": metrics.psnr(a, b, mask),
             "ssim": metrics.ssim(a, b, mask) if min(mask.shape) >= metrics.SSIM_WINDOW else math.nan,
+            "ms_ssim": metrics.ms_ssim(a, b, mask) if min(mask.shape) >= metrics.MS_SSIM_SIDE else math.nan,
             "mae": metrics.mae(a, b, mask),
+            "sam": metrics.sam(a, b, mask),
+            "ergas": metrics.ergas(a, b, mask),
             "psnr_shift": shifted.psnr,
             "mae_shift": shifted.mae,
             "psnr_colour_free": recoloured.psnr,
             "mae_colour_free": recoloured.mae,
+            "lpips": self.lpips(a, b) if self.lpips is not None and mask.all() else math.nan,
             "to_source": metrics.mae(a, metrics.grey(source, len(a)), mask),
         }
+        if mask.all() and min(mask.shape) >= SMALLEST_SIDE:
+            for distribution in self.distributions:
+                distribution.add(a, b)
         for name, value in tile.items():
             self._running[name].add(value)
         for running, value in zip(self._rmse, metrics.rmse_per_band(a, b, mask), strict=True):
@@ -126,6 +140,9 @@ class ImageQuality:
         ratio = source_error / truth_error if truth_error else (math.inf if source_error else math.nan)
         return {
             **{name: self._running[name].mean for name in self.SCALARS},
+            **({} if self.lpips is None else {"lpips": self._running["lpips"].mean}),
+            **{key: value for d in self.distributions for key, value in d.distances().items()},
+            "distributions": [distribution.summary() for distribution in self.distributions],
             "collapse_ratio": ratio,
             "rmse_per_band": {band: r.mean for band, r in zip(self.bands, self._rmse, strict=True)},
             "std": {name: self._running[name].std for name in self.SCALARS},

@@ -19,6 +19,7 @@ from saropt.data import DataRoot
 from saropt.errors import InputError, MissingExtraError
 from saropt.evaluation import metrics
 from saropt.evaluation.baselines import BASELINES, Baseline, fit_all
+from saropt.evaluation.distributions import known_weights
 from saropt.evaluation.measure import (
     Model,
     Row,
@@ -47,12 +48,18 @@ CONVENTIONS = {
     "scaling": RANGES,
     "psnr": "10 log10(1 / MSE over all channels) per tile, dB, then mean over tiles",
     "ssim": "Gaussian window 11, sigma 1.5, K .01/.03, L 1, valid positions only, per channel, then mean",
+    "ms_ssim": "five scales, weights .0448 .2856 .3001 .2363 .1333, windows as for ssim; tiles of 176 pixels and more",
     "mae": "mean absolute error in [0, 1] per tile, then mean over tiles",
+    "sam": "spectral angle in degrees, mean over pixels per tile, then over tiles; not for single bands",
+    "ergas": "100 sqrt(mean over bands of (RMSE / mean of the truth)^2) per tile, then mean over tiles",
     "rmse_per_band": "root mean square error in [0, 1] of each band per tile, then mean over tiles",
     "collapse_ratio": "mean|output - input grey| / mean|output - truth|, ratio of the means over the split; "
     "below 1 the output is the input again",
     "psnr_shift, mae_shift": f"smallest over integer shifts up to {metrics.SHIFT_RADIUS} px per tile, interior only",
     "psnr_colour_free, mae_colour_free": "after a gain in [0.8, 1.25] and an offset per band and tile, least squares",
+    "frechet_distance, kernel_distance": "of wholly valid tiles on the features of the extractor named in "
+    "`distributions`; FID and KID are of the published Inception weights alone; *_floor is the distance of two halves "
+    "of the true tiles",
     "std": "population standard deviation over tiles",
     "invalid pixels": f"left out; tiles less than {MIN_VALID:.0%} valid are skipped and counted",
     "null": "not finite (the PSNR of equal images is infinite) or not defined",
@@ -89,6 +96,7 @@ def evaluate(
     progress: Progress | None = None,
     baselines_from: str | Path | PairRoot | None = None,
     segmenters: Sequence[SegmenterModel] = (),
+    weights: str | Path | None = None,
 ) -> dict[str, Any]:
     """Measure translators on a split and write `report.json` and `report.html` into `out_dir`.
 
@@ -104,6 +112,7 @@ def evaluate(
             has none or a translator trained elsewhere.
         segmenters: at most one of each modality; they segment what the translators make, and the true images beside it,
             and are scored against the labels of the data root.
+        weights: folder of the published weights of Inception and AlexNet, for FID, KID and LPIPS.
         html: also write report.html, which needs jinja2 (the extra `train`).
 
     Returns:
@@ -133,15 +142,16 @@ def evaluate(
     used = [d for d in DIRECTIONS if any(d == m.direction for m in models)] or list(DIRECTIONS)
     train = _train_names(train_root) if baselines else []
     steps = _Progress(progress, len(names) + len(train))
+    extractors, lpips = known_weights(weights)
     judges = make_judges(segmenters, root, used)
-    tracks = [(m, model_row(m.card, root, m.direction)) for m in models]
+    tracks = [(m, model_row(m.card, root, m.direction, extractors, lpips)) for m in models]
     for _, row in tracks:
         row.judge = judges.get(row.direction)
     outputs = {d: _common_target(root, d, [r for _, r in tracks if r.direction == d]) for d in used}
     fitted = {d: _make_baselines(bool(train)) if baselines else [] for d in used}
     if train:
         _fit(fitted, outputs, train_root, train, tile, steps)
-    plain = [(b, baseline_row(b.name, root, d, outputs[d])) for d in used for b in fitted[d]]
+    plain = [(b, baseline_row(b.name, root, d, outputs[d], extractors)) for d in used for b in fitted[d]]
 
     counted = skipped = 0
     for name in names:

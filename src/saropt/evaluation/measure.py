@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
+from saropt.evaluation.distributions import Extractor, Lpips
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tiles import Pair, PairRoot, Picture, unit_range
@@ -80,14 +81,18 @@ def sides(owner: Any, direction: str) -> tuple[Any, Any]:
     return (owner.sar, owner.optical) if direction == "sar2opt" else (owner.optical, owner.sar)
 
 
-def baseline_row(name: str, root: PairRoot, direction: str, target_bands: list[int]) -> Row:
+def baseline_row(
+    name: str, root: PairRoot, direction: str, target_bands: list[int], extractors: Sequence[Extractor] = ()
+) -> Row:
     """An empty row for a baseline, which looks at all input bands."""
     source, target = sides(root, direction)
-    quality = ImageQuality([target.bands[i] for i in target_bands])
+    quality = ImageQuality([target.bands[i] for i in target_bands], extractors)
     return Row(name, direction, list(range(len(source.bands))), target_bands, quality)
 
 
-def model_row(card: Card, root: PairRoot, direction: str) -> Row:
+def model_row(
+    card: Card, root: PairRoot, direction: str, extractors: Sequence[Extractor] = (), lpips: Lpips | None = None
+) -> Row:
     """An empty row for a translator, with warnings about bands and units that are not those of the data.
 
     Raises:
@@ -102,7 +107,7 @@ def model_row(card: Card, root: PairRoot, direction: str) -> Row:
             f"its output is in {given.units!r}, the truth in {target.units!r}: each is scaled by its own range, "
             "so the errors hold the difference of the scales as well"
         )
-    quality = ImageQuality([target.bands[i] for i in outputs])
+    quality = ImageQuality([target.bands[i] for i in outputs], extractors, lpips)
     return Row(card.name, direction, inputs, outputs, quality, warnings=warnings)
 
 

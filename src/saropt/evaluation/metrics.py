@@ -17,6 +17,8 @@ Mask = NDArray[np.bool_]
 
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+MS_SSIM_SIDE = SSIM_WINDOW * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
 SHIFT_RADIUS = 2
 GAIN_RANGE = (0.8, 1.25)
 
@@ -94,17 +96,87 @@ def ssim(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) ->
     a, b, mask = checked_pair(output, truth, valid)
     if min(a.shape[1:]) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, not {a.shape[1:]}")
+    luminance, contrast = _ssim_parts(a, b)
+    quality = luminance * contrast
+    if mask.all():
+        return float(quality.mean())
+    whole = _whole_windows(mask)
+    return float(quality[:, whole].mean()) if whole.any() else float("nan")
+
+
+def _ssim_parts(a: Float, b: Float) -> tuple[Float, Float]:
+    """Luminance term, and contrast times structure, at every valid window."""
     mean_a, mean_b, aa, bb, ab = _gaussian_valid(np.stack([a, b, a * a, b * b, a * b]))
     c1, c2 = 0.01**2, 0.03**2
     covariance = ab - mean_a * mean_b
     variances = aa - mean_a**2 + bb - mean_b**2
-    quality = (2 * mean_a * mean_b + c1) * (2 * covariance + c2) / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))
-    if mask.all():
-        return float(quality.mean())
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return luminance, (2 * covariance + c2) / (variances + c2)
+
+
+def _whole_windows(mask: Mask) -> Mask:
+    """Which windows hold no masked pixel."""
     bad = np.pad(np.cumsum(np.cumsum(~mask, 0), 1), ((1, 0), (1, 0)))
     w = SSIM_WINDOW
-    whole = (bad[w:, w:] - bad[:-w, w:] - bad[w:, :-w] + bad[:-w, :-w]) == 0
-    return float(quality[:, whole].mean()) if whole.any() else float("nan")
+    return np.asarray((bad[w:, w:] - bad[:-w, w:] - bad[w:, :-w] + bad[:-w, :-w]) == 0)
+
+
+def ms_ssim(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
+    """Multi-scale structural similarity (Wang, Simoncelli and Bovik, Asilomar 2003): five scales by 2x2 means, windows
+    as in `ssim`, valid positions only, negative contrast terms cut to 0, per band and then averaged.
+
+    With a mask the windows without a masked pixel count; NaN when a scale has none.
+
+    Raises:
+        ValueError: also for images smaller than 176 pixels on a side, whose coarsest scale is below 11 pixels.
+    """
+    a, b, mask = checked_pair(output, truth, valid)
+    if min(a.shape[1:]) < MS_SSIM_SIDE:
+        raise ValueError(f"MS-SSIM needs images of at least {MS_SSIM_SIDE}x{MS_SSIM_SIDE} pixels, not {a.shape[1:]}")
+    quality = np.ones(len(a))
+    for level, weight in enumerate(MS_SSIM_WEIGHTS):
+        luminance, contrast = _ssim_parts(a, b)
+        whole = _whole_windows(mask)
+        if not whole.any():
+            return float("nan")
+        last = level == len(MS_SSIM_WEIGHTS) - 1
+        term = (luminance * contrast if last else contrast)[:, whole].mean(1)
+        quality *= np.maximum(term, 0.0) ** weight
+        a, b, mask = _halved(a), _halved(b), _halved(mask[None].astype(np.float64))[0] == 1.0
+    return float(quality.mean())
+
+
+def _halved(image: Float) -> Float:
+    height, width = image.shape[1] // 2 * 2, image.shape[2] // 2 * 2
+    cells = image[:, :height, :width].reshape(len(image), height // 2, 2, width // 2, 2)
+    return np.asarray(cells.mean((2, 4)))
+
+
+def sam(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
+    """Spectral angle mapper (Kruse et al., RSE 1993): mean over pixels of the angle between the two spectra, degrees.
+
+    Pixels with a spectrum of zeros are left out; NaN when all are, and for single bands.
+    """
+    a, b, mask = checked_pair(output, truth, valid)
+    if len(a) < 2:
+        return float("nan")
+    x, y = a[:, mask], b[:, mask]
+    norms = np.linalg.norm(x, axis=0) * np.linalg.norm(y, axis=0)
+    known = norms > 0
+    if not known.any():
+        return float("nan")
+    cosine = (x * y).sum(0)[known] / norms[known]
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).mean())
+
+
+def ergas(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
+    """Relative dimensionless global error (Wald, 2000), 100 sqrt(mean over bands of (RMSE / mean of the truth)^2), with
+    the ratio of pixel sizes 1. NaN where a band of the truth is zero."""
+    _, b, mask = checked_pair(output, truth, valid)
+    means = b[:, mask].mean(1)
+    if not means.all():
+        return float("nan")
+    return float(100.0 * np.sqrt(np.mean((rmse_per_band(output, truth, valid) / means) ** 2)))
 
 
 def grey(image: ArrayLike, bands: int) -> Float:

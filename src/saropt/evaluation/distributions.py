@@ -1,0 +1,277 @@
+"""Distances between two sets of images: Fréchet and kernel distance on the features of a declared extractor.
+
+A distance is called FID or KID only on the published Inception weights, which the caller has as a file; on any other
+extractor it is a Fréchet or kernel distance with the extractor's name beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.errors import InputError
+
+Features = NDArray[np.float64]
+KID_SUBSET, KID_KEPT = 1000, 1000
+SMALLEST_SIDE = 16
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+LPIPS_FILE = "alexnet-owt-7be5be79.pth"
+
+
+class Extractor(Protocol):
+    """Images -> features. `title` names the distances made on it."""
+
+    name: str
+
+    def __call__(self, image: NDArray[Any]) -> Features:
+        """(D,) features of one image (C, H, W) in [0, 1]."""
+        ...
+
+
+class HaarStatistics:
+    """Colour and texture without learned weights: per band mean, standard deviation and, at four levels of a Haar
+    pyramid, the mean magnitude of horizontal, vertical and diagonal detail (as log10); correlations between bands.
+
+    It sees colour, sharpness and grain, not meaning.
+    """
+
+    name = "haar-statistics-1"
+    levels = 4
+
+    def __call__(self, image: NDArray[Any]) -> Features:
+        image = np.asarray(image, np.float64)
+        flat = image.reshape(len(image), -1)
+        features = [flat.mean(1), flat.std(1)]
+        level = image
+        for _ in range(self.levels):
+            height, width = level.shape[1] // 2 * 2, level.shape[2] // 2 * 2
+            if min(height, width) < 2:
+                raise ValueError(f"images of {image.shape[1:]} pixels are too small for {self.levels} Haar levels")
+            a, b = level[:, 0:height:2, 0:width:2], level[:, 0:height:2, 1:width:2]
+            c, d = level[:, 1:height:2, 0:width:2], level[:, 1:height:2, 1:width:2]
+            for detail in (a - b + c - d, a + b - c - d, a - b - c + d):
+                features.append(np.log10(np.abs(detail / 4).mean((1, 2)) + 1e-4))
+            level = (a + b + c + d) / 4
+        if len(image) > 1:
+            spread = flat.std(1)
+            centred = flat - flat.mean(1, keepdims=True)
+            correlation = centred @ centred.T / flat.shape[1]
+            correlation /= np.maximum(np.outer(spread, spread), 1e-12)
+            features.append(correlation[np.triu_indices(len(image), 1)])
+        return np.concatenate(features)
+
+
+class Inception:
+    """The 2048 pool features of the published FID Inception (Heusel et al., NeurIPS 2017), through torch-fidelity.
+
+    Args:
+        weights: file of the published weights, whose SHA-256 begins as its name ends.
+
+    Raises:
+        InputError: another file.
+        ImportError: torch-fidelity is not installed.
+    """
+
+    name = "inception-2015-12-05"
+
+    def __init__(self, weights: Path) -> None:
+        check_hash(weights)
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        self._network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights))
+
+    def __call__(self, image: NDArray[Any]) -> Features:
+        import torch
+
+        rgb = np.repeat(image, 3, axis=0) if len(image) == 1 else np.asarray(image)
+        if len(rgb) != 3:
+            raise ValueError(f"Inception takes one or three bands, not {len(rgb)}")
+        pixels = torch.from_numpy(np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8))[None]
+        with torch.inference_mode():
+            return np.asarray(self._network(pixels)[0][0].double().numpy())
+
+
+class Lpips:
+    """LPIPS (Zhang et al., CVPR 2018, version 0.1) on AlexNet, through torchmetrics.
+
+    Args:
+        weights: file of torchvision's AlexNet weights; the linear layers come with torchmetrics.
+
+    Raises:
+        InputError: another file.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        check_hash(weights)
+        import torch
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+        before = torch.hub.get_dir()
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder) / "checkpoints" / LPIPS_FILE
+            kept.parent.mkdir()
+            kept.symlink_to(weights.absolute())
+            torch.hub.set_dir(folder)
+            try:
+                self._metric = LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
+            finally:
+                torch.hub.set_dir(before)
+
+    def __call__(self, output: NDArray[Any], truth: NDArray[Any]) -> float:
+        """Distance of two images (C, H, W) in [0, 1]; NaN unless C is 1 or 3."""
+        import torch
+
+        if len(output) not in (1, 3):
+            return float("nan")
+        pair = [np.repeat(x, 3, 0) if len(x) == 1 else x for x in (output, truth)]
+        first, second = (torch.from_numpy(np.clip(x, 0, 1).astype(np.float32))[None] for x in pair)
+        with torch.inference_mode():
+            return float(self._metric(first, second))
+
+
+def known_weights(folder: str | Path | None) -> tuple[list[Extractor], Lpips | None]:
+    """Extractors to use, and LPIPS where its weights are at hand.
+
+    Args:
+        folder: where the published weight files lie; `HaarStatistics` alone when None.
+
+    Raises:
+        InputError: the folder holds none of the known files, or one under a name that is not its own.
+    """
+    if folder is None:
+        return [HaarStatistics()], None
+    inception, lpips = Path(folder) / INCEPTION_FILE, Path(folder) / LPIPS_FILE
+    if not inception.is_file() and not lpips.is_file():
+        raise InputError(folder, f"holds neither {INCEPTION_FILE} nor {LPIPS_FILE}")
+    extractors: list[Extractor] = [HaarStatistics()]
+    if inception.is_file():
+        extractors.append(Inception(inception))
+    return extractors, Lpips(lpips) if lpips.is_file() else None
+
+
+def check_hash(path: Path) -> None:
+    """Make sure that a file's SHA-256 begins with the digits at the end of its name, the custom of published weights.
+
+    Raises:
+        InputError: it does not, or there is no such file.
+    """
+    if not path.is_file():
+        raise InputError(path, "no such file")
+    expected = path.stem.rpartition("-")[2]
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not found.startswith(expected):
+        raise InputError(path, f"is not the published file: its SHA-256 begins with {found[:8]}, not {expected}")
+
+
+class FeatureStatistics:
+    """Mean and covariance of a stream of features, and a sample of them, in memory that does not grow with N."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.n = 0
+        self._mean: Features = np.zeros(0)
+        self._scatter: Features = np.zeros((0, 0))
+        self._kept: list[Features] = []
+        self._random = np.random.default_rng(seed)
+
+    def add(self, features: Features) -> None:
+        """Take the features (D,) of one image."""
+        if self.n == 0:
+            self._mean = np.zeros(len(features))
+            self._scatter = np.zeros((len(features), len(features)))
+        self.n += 1
+        delta = features - self._mean
+        self._mean = self._mean + delta / self.n
+        self._scatter += np.outer(delta, features - self._mean)
+        if len(self._kept) < KID_KEPT:
+            self._kept.append(features)
+        elif (place := int(self._random.integers(self.n))) < KID_KEPT:
+            self._kept[place] = features
+
+    @property
+    def mean(self) -> Features:
+        return self._mean
+
+    @property
+    def covariance(self) -> Features:
+        """Unbiased; of at least two images."""
+        return self._scatter / (self.n - 1)
+
+    @property
+    def sample(self) -> Features:
+        """Features (n, D) of at most 1000 images, drawn evenly from the stream."""
+        return np.stack(self._kept)
+
+
+def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), the squared 2-Wasserstein distance of two Gaussians (Dowson and
+    Landau, 1982). The trace of the root is that of (C1^(1/2) C2 C1^(1/2))^(1/2), which is symmetric. NaN for fewer than
+    two images."""
+    if min(first.n, second.n) < 2:
+        return float("nan")
+    values, vectors = np.linalg.eigh(first.covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    inner = np.linalg.eigvalsh(root @ second.covariance @ root)
+    difference = first.mean - second.mean
+    traces = np.trace(first.covariance) + np.trace(second.covariance)
+    return float(difference @ difference + traces - 2.0 * np.sqrt(np.maximum(inner, 0.0)).sum())
+
+
+def kernel_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
+    """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, unbiased (KID: Binkowski et al., ICLR 2018),
+    on the kept features, equally many of both. NaN for fewer than two images."""
+    size = min(len(first.sample), len(second.sample), KID_SUBSET) if min(first.n, second.n) else 0
+    if size < 2:
+        return float("nan")
+    x, y = first.sample[:size], second.sample[:size]
+    kernel = _cubic_kernel
+    within = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in (kernel(x, x), kernel(y, y)))
+    return float(within - 2.0 * kernel(x, y).mean())
+
+
+def _cubic_kernel(x: Features, y: Features) -> Features:
+    return np.asarray((x @ y.T / x.shape[1] + 1.0) ** 3)
+
+
+class Distribution:
+    """Distance of a translator's tiles from the true tiles, with the floor that two halves of the true tiles have and
+    the curve over the number of tiles."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor = extractor
+        self.real, self.fake = FeatureStatistics(), FeatureStatistics()
+        self._halves = (FeatureStatistics(), FeatureStatistics())
+        self._curve: dict[int, float] = {}
+
+    def add(self, fake: NDArray[Any], real: NDArray[Any]) -> None:
+        """Take a tile and its truth, (C, H, W) in [0, 1]."""
+        features = self.extractor(real)
+        self._halves[self.real.n % 2].add(features)
+        self.real.add(features)
+        self.fake.add(self.extractor(fake))
+        if self.real.n >= 16 and self.real.n & (self.real.n - 1) == 0:
+            self._curve[self.real.n] = frechet_distance(self.fake, self.real)
+
+    def distances(self) -> dict[str, float]:
+        """Fréchet and kernel distance by name."""
+        values = frechet_distance(self.fake, self.real), kernel_distance(self.fake, self.real)
+        return dict(zip(self._names, values, strict=True))
+
+    def summary(self) -> dict[str, Any]:
+        """Distances, the floor, N, and the Fréchet distance after 16, 32, 64, ... tiles."""
+        frechet = self._names[0]
+        return {
+            "extractor": self.extractor.name,
+            "n": self.real.n,
+            **self.distances(),
+            f"{frechet}_floor": frechet_distance(*self._halves),
+            f"{frechet}_by_n": {str(n): value for n, value in self._curve.items()},
+        }
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return ("fid", "kid") if isinstance(self.extractor, Inception) else ("frechet_distance", "kernel_distance")
