@@ -2,6 +2,7 @@
 
 from saropt.methods.base import Batch, Direction, Method, MethodConfig
 from saropt.methods.compact import Compact
+from saropt.methods.cran import CRAN, CRANRefine
 from saropt.methods.cut import CUT, FastCUT
 from saropt.methods.cyclegan import CycleGAN
 from saropt.methods.pix2pix import Pix2Pix
@@ -13,9 +14,11 @@ from saropt.methods.shift_cyclegan import ShiftCycleGAN
 from saropt.methods.tuigan import TuiGAN
 
 __all__ = [
+    "CRAN",
     "CUT",
     "SGCL",
     "Batch",
+    "CRANRefine",
     "Compact",
     "CycleGAN",
     "Direction",

@@ -1,5 +1,6 @@
 """Networks: nn.Module only, one file per architecture."""
 
+from saropt.networks.cran import CRANTranslator
 from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
 from saropt.networks.nafunet import NAFUNet
 from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
@@ -13,6 +14,7 @@ from saropt.networks.tuigan import RefiningScale, ScaleCritics, TuiGANGenerator,
 from saropt.networks.unet import UNet256
 
 __all__ = [
+    "CRANTranslator",
     "Generator",
     "MultiScalePatchGAN",
     "NAFUNet",
