@@ -19,6 +19,8 @@ METHODS = {
     "cut": CONTRAST,
     "fastcut": CONTRAST,
     "qs-attn": CONTRAST,
+    "cran": {"network_arguments": {"width": 2}, "discriminator_width": 4},
+    "cran-refine": {"discriminator_width": 4},
 }
 
 
