@@ -17,8 +17,18 @@ from saropt.radiometry import EightBit, Q99Amplitude
 SMALL_NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
 SMALL_CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
 SMALL_CUT = {"network_arguments": {"width": 4, "blocks": 5}, "discriminator_width": 4, "projection_width": 8}
+SMALL_ATTENTION = {"width": 8, "depths": [2], "heads": [2], "window": 4, "squeeze": 4}
+SMALL_DSD = {"semantic_arguments": {"width": 4}, "discriminator_width": 4, "lambda_gan": 1.0}
 SMALL_CRAN = {"network_arguments": {"width": 2}, "discriminator_width": 4}
 SMALL = {
+    "unet-dsd": {**SMALL_DSD, "network": "naf_unet", "network_arguments": SMALL_NETWORK},
+    "hat-dsd": {
+        **SMALL_DSD,
+        "network_arguments": SMALL_ATTENTION,
+        "semantic_network": "compact",
+        "semantic_arguments": {"width": 4},
+    },
+    "s2oformer-dsd": {**SMALL_DSD, "network_arguments": SMALL_ATTENTION},
     "cran": {**SMALL_CRAN, "lambda_cycle": 1.0},
     "cran-refine": {"discriminator_width": 4},
     "regression": {"network": "naf_unet", "network_arguments": SMALL_NETWORK},

@@ -12,6 +12,8 @@ from saropt.networks import build_network, freeze_statistics, has_instance_stati
 
 SMALL = {
     "cran": {"width": 4},
+    "hat": {"width": 8, "depths": [2], "heads": [2], "window": 4, "squeeze": 4},
+    "s2oformer": {"width": 8, "depths": [2], "heads": [2], "window": 4, "squeeze": 4},
     "naf_unet": {"width": 8, "encoder": [1, 1], "decoder": [1, 1], "middle": 1, "unshuffle": 2},
     "resnet": {"width": 8, "blocks": 2},
     "resnet antialiased": {"width": 8, "blocks": 2, "antialias": True},

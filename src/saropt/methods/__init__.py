@@ -5,6 +5,7 @@ from saropt.methods.compact import Compact
 from saropt.methods.cran import CRAN, CRANRefine
 from saropt.methods.cut import CUT, FastCUT
 from saropt.methods.cyclegan import CycleGAN
+from saropt.methods.dsd import HATDSD, S2OFormerDSD, UNetDSD
 from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.qs_attn import QSAttn
 from saropt.methods.registry import get_method, list_methods, register
@@ -16,6 +17,7 @@ from saropt.methods.tuigan import TuiGAN
 __all__ = [
     "CRAN",
     "CUT",
+    "HATDSD",
     "SGCL",
     "Batch",
     "CRANRefine",
@@ -28,8 +30,10 @@ __all__ = [
     "Pix2Pix",
     "QSAttn",
     "Regression",
+    "S2OFormerDSD",
     "ShiftCycleGAN",
     "TuiGAN",
+    "UNetDSD",
     "get_method",
     "list_methods",
     "register",
