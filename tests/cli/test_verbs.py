@@ -100,6 +100,8 @@ def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("methods") == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("compact", "pix2pix", "regression", "CVPR 2017"))
+    assert run("methods", "sgcl") == 0, "its defaults alone are no valid config: segmenters are missing"
+    assert "lambda_sc: 1.0" in capsys.readouterr().out
     assert run("methods", "pix2pix") == 0
     assert "lambda_l1: 100.0" in capsys.readouterr().out
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import yaml
@@ -271,3 +273,51 @@ def test_windows_are_shared_equally_between_the_values_of_a_tag(tmp_path):
     assert 70 < sum(places(sample)[1][2, 0, 0] == 0 for sample in draws(by_area, 400)) < 130
     with pytest.raises(InputError, match="has no tag SEASON"):
         WindowSampler(root, "train", 8, SAR, OPTICAL, RAW, balance_tag="SEASON")
+
+
+class TestLabels:
+    def test_labels_turn_with_their_images(self, labelled_root):
+        """Labels follow from the red band of the fixture, so that every drawn pixel can be checked."""
+        root = DataRoot.open(labelled_root)
+        optical = Side((1,), "uint8", EightBit())
+        sar = Side((1,), "sigma0_db", DbClip())
+        sampler = WindowSampler(root, "train", 32, sar, optical, Augmentation(flips=True), labels=True)
+        drawn_sar, images, labels = draw_batch(sampler, 24, [5])
+        assert (drawn_sar.shape, labels.shape, labels.dtype) == ((24, 1, 32, 32), (24, 32, 32), np.int64)
+        red = (images[:, 0] + 1.0) * 127.5
+        expected = np.select([red < 109.5, red < 169.5], [0, 1], 2)
+        known = labels != 255
+        assert 0.02 < (~known).mean() < 0.4
+        np.testing.assert_array_equal(labels[known], expected[known])
+        assert len({tuple(np.nonzero(~k.any(0))[0]) + tuple(np.nonzero(~k.any(1))[0]) for k in known}) > 3
+
+    def test_images_do_not_depend_on_labels(self, labelled_root):
+        root = DataRoot.open(labelled_root)
+        sides = Side((1,), "sigma0_db", DbClip()), Side((1, 2, 3), "uint8", EightBit())
+        plain, labelled = (WindowSampler(root, "train", 32, *sides, labels=labels) for labels in (False, True))
+        for a, b in zip(draw_batch(plain, 3, [1]), draw_batch(labelled, 3, [1])[:2], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    def test_refusals(self, db_root, labelled_root, tmp_path):
+        sides = Side((1,), "sigma0_db", DbClip()), Side((1,), "uint8", EightBit())
+        with pytest.raises(InputError, match=r"dataset.yaml: names no classes"):
+            WindowSampler(DataRoot.open(db_root), "train", 32, *sides, labels=True)
+        root = DataRoot.open(labelled_root)
+        with pytest.raises(InputError, match="labels are drawn with pairs only"):
+            WindowSampler(root, "train", 32, *sides, unpaired=True, labels=True)
+        copy = shutil.copytree(labelled_root, tmp_path / "copy")
+        write_scene(copy / "label" / "a.tif", np.full((1, 60, 64), 10, np.uint8), overwrite=True)
+        with pytest.raises(InputError, match=r"a.tif: is \(60, 64\) but the SAR raster is \(64, 64\) pixels"):
+            WindowSampler(DataRoot.open(copy), "train", 32, *sides, labels=True)
+
+
+def test_sides_of_different_splits_are_drawn_apart(labelled_root):
+    root = DataRoot.open(labelled_root)
+    sides = Side((1,), "sigma0_db", DbClip()), Side((1,), "uint8", EightBit())
+    assert not WindowSampler(root, ("train", "train"), 16, *sides).unpaired
+    sampler = WindowSampler(root, ("test", "train"), 64, *sides)
+    assert sampler.unpaired
+    test = draw_batch(WindowSampler(root, "test", 64, *sides), 1, [0])[0]
+    sar, optical = draw_batch(sampler, 8, [3])
+    assert all(np.array_equal(image, test[0]) for image in sar)
+    assert len({image.tobytes() for image in optical}) == 2

@@ -7,43 +7,13 @@ from typing import ClassVar
 import pytest
 import torch
 from pydantic import ValidationError
+from small_methods import SMALL, batch, build
 from torch import Tensor
 
-from saropt.methods import Batch, Method, get_method, list_methods
+from saropt.methods import Method, get_method, list_methods
+from saropt.networks import build_network
 
-SMALL_NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
-SMALL_CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
-SMALL_CUT = {"network_arguments": {"width": 4, "blocks": 5}, "discriminator_width": 4, "projection_width": 8}
-SMALL = {
-    "regression": {"network": "naf_unet", "network_arguments": SMALL_NETWORK},
-    "compact": {
-        "network": "naf_unet",
-        "network_arguments": SMALL_NETWORK,
-        "discriminator_width": 4,
-        "adversarial_start": 0.5,
-    },
-    "pix2pix": {"network": "naf_unet", "network_arguments": SMALL_NETWORK, "discriminator_width": 4},
-    "cyclegan": SMALL_CYCLE,
-    "shift-cyclegan": SMALL_CYCLE,
-    "tuigan": {"scales": 3, "width": 4},
-    "cut": SMALL_CUT,
-    "fastcut": SMALL_CUT,
-    "qs-attn": SMALL_CUT,
-    "sgcl": {**SMALL_CUT, "guidance": "kmeans", "classes": 3, "num_queries": 16},
-}
 PROGRESS = (0.0, 0.4, 0.8)
-
-
-def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes) -> Method:
-    torch.manual_seed(0)
-    cls = get_method(name)
-    method = cls(cls.config_type(**{**SMALL.get(name, {}), **changes}), sar_bands, optical_bands)
-    return method.train()
-
-
-def batch(sar_bands: int = 1, optical_bands: int = 3, size: int = 64) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    return Batch(*(torch.rand(2, c, size, size, generator=generator) * 2 - 1 for c in (sar_bands, optical_bands)))
 
 
 def owners(method: Method) -> dict[str, set[str]]:
@@ -137,8 +107,6 @@ class TestMethodContract:
             assert generator.stride >= 1
 
     def test_network_choice_rebuilds_the_generators(self, name, changes):
-        from saropt.networks import build_network
-
         method = build(name, **changes)
         network, arguments = method.network_choice()
         for direction, generator in method.generators().items():

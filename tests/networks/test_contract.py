@@ -11,6 +11,9 @@ from torch import nn
 from saropt.networks import build_network, freeze_statistics, has_instance_statistics, list_networks
 
 SMALL = {
+    "cran": {"width": 4},
+    "hat": {"width": 8, "depths": [2], "heads": [2], "window": 4, "squeeze": 4},
+    "s2oformer": {"width": 8, "depths": [2], "heads": [2], "window": 4, "squeeze": 4},
     "naf_unet": {"width": 8, "encoder": [1, 1], "decoder": [1, 1], "middle": 1, "unshuffle": 2},
     "resnet": {"width": 8, "blocks": 2},
     "resnet antialiased": {"width": 8, "blocks": 2, "antialias": True},
@@ -84,7 +87,7 @@ class TestNetworkContract:
 
     def test_refuses_sizes_off_the_stride(self, name):
         network = small(name, 1, 1)
-        side = max(network.stride, 32) + max(1, network.stride // 2)
+        side = max(network.stride, 64) + max(1, network.stride // 2)
         try:
             with torch.no_grad():
                 output = network(torch.zeros(1, 1, side, side))
@@ -124,7 +127,7 @@ class TestNetworkContract:
 
     def test_state_round_trip(self, name):
         first, second = small(name, 2, 3), build_network(name.split()[0], 2, 3, **SMALL.get(name, {})).eval()
-        image = torch.rand(1, 2, *(max(first.stride, 32),) * 2) * 2 - 1
+        image = torch.rand(1, 2, *(max(first.stride, 64),) * 2) * 2 - 1
         with torch.no_grad():
             before = first(image)
             assert not torch.equal(before, second(image))
@@ -133,7 +136,7 @@ class TestNetworkContract:
 
     def test_every_parameter_learns(self, name):
         network = small(name, 1, 2).train()
-        image = torch.rand(2, 1, *(max(network.stride, 32),) * 2)
+        image = torch.rand(2, 1, *(max(network.stride, 64),) * 2)
         network(image).square().mean().backward()
         dead = [key for key, p in network.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
         assert dead == []

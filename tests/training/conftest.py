@@ -20,6 +20,9 @@ METHODS = {
     "cut": CONTRAST,
     "fastcut": CONTRAST,
     "qs-attn": CONTRAST,
+    "unet-dsd": {"network": "naf_unet", "network_arguments": NETWORK, "semantic_arguments": {"width": 4}},
+    "cran": {"network_arguments": {"width": 2}, "discriminator_width": 4},
+    "cran-refine": {"discriminator_width": 4},
 }
 
 

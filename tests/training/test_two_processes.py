@@ -130,6 +130,22 @@ def test_unpaired_methods_hold_equal_parameters(method, new_config, db_root, tmp
     assert unlike(*states(tmp_path / "folder")) == []
 
 
+def test_patience_ends_both_processes(new_config, db_root, tmp_path):
+    """Only the lead validates; the other must stop with it, not wait for it."""
+    engine = {"max_steps": 40, "validate_every": 1, "sample_every": 0, "checkpoint_every": 0, "patience": 2}
+    config = new_config("cran", arguments={"learning_rate": 1e-12}, engine=engine)
+    launch(config, db_root, tmp_path / "folder")
+    assert unlike(*states(tmp_path / "folder")) == []
+    assert torch.load(tmp_path / "folder" / "run" / "checkpoint.pt", weights_only=True)["step"] < 40
+
+
+def test_labelled_batches_in_two_processes(new_config, labelled_root, tmp_path):
+    engine = {"max_steps": 3, "validate_every": 0, "sample_every": 0}
+    config = new_config("unet-dsd", arguments={"lambda_gan": 1.0}, data={"crop": 32}, engine=engine)
+    launch(config, labelled_root, tmp_path / "folder")
+    assert unlike(*states(tmp_path / "folder")) == []
+
+
 def test_image_pools_are_shared_and_resumed(new_config, db_root, tmp_path):
     """Five images from two processes with batches of two fill up in the second step; both hold the same."""
     engine = {"max_steps": 5, "validate_every": 0, "sample_every": 0, "checkpoint_every": 3}

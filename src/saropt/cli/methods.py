@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from saropt.methods import Method
 
 
 def methods(
@@ -22,10 +25,7 @@ def methods(
     from saropt.methods import get_method, list_methods
 
     if name is None:
-        rows = [
-            [method.name, "unpaired or paired" if method.unpaired else "paired", method.paper]
-            for method in map(get_method, list_methods())
-        ]
+        rows = [[method.name, _data(method), method.paper] for method in map(get_method, list_methods())]
         print_table(["name", "data", "paper"], rows)
         return
     try:
@@ -33,4 +33,13 @@ def methods(
     except ValueError as error:
         raise InputError(name, str(error)) from error
     typer.echo(f"# {method.name}: {method.paper}")
-    typer.echo(yaml.safe_dump({"arguments": method.config_type().model_dump(mode="json")}, sort_keys=False), nl=False)
+    typer.echo(
+        yaml.safe_dump({"arguments": method.config_type.model_construct().model_dump(mode="json")}, sort_keys=False),
+        nl=False,
+    )
+
+
+def _data(method: type[Method]) -> str:
+    if method.needs_labels:
+        return "paired, labelled"
+    return "unpaired or paired" if method.unpaired else "paired"

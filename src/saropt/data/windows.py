@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.data.augmentation import Augmentation
+from saropt.data.labels import classes_of
 from saropt.data.root import DataRoot
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, Recipe, check_units
@@ -32,10 +33,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Sample:
-    """One normalised window: `sar` (Cs, h, w) and `optical` (Co, h, w), float32 in [-1, 1]."""
+    """One normalised window: `sar` (Cs, h, w) and `optical` (Co, h, w), float32 in [-1, 1], and its classes.
+
+    `label` (h, w) holds class indices, `IGNORED` where there is none; None where labels are not asked for.
+    """
 
     sar: NDArray[np.float32]
     optical: NDArray[np.float32]
+    label: NDArray[np.int64] | None = None
 
 
 class Rasters:
@@ -119,7 +124,7 @@ class WindowSampler:
 
     Args:
         root: the data root.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test"; (split of the SAR side, of the optical side) where the sides are drawn apart.
         crop: window side in pixels.
         sar, optical: bands, units and recipes of both sides.
         augmentation: random changes; None for none.
@@ -128,16 +133,17 @@ class WindowSampler:
         balance_tag: tag of the SAR rasters whose values share the windows, and of an unpaired root's optical rasters as
             well; by area alone when None.
         balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
+        labels: draw the labels of the windows as well; pairs only.
 
     Raises:
         InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
-            contradict their units.
+            contradict their units; with `labels`, no classes or no pairs.
     """
 
     def __init__(
         self,
         root: DataRoot,
-        split: str,
+        split: str | tuple[str, str],
         crop: int,
         sar: Side,
         optical: Side,
@@ -145,23 +151,40 @@ class WindowSampler:
         unpaired: bool = False,
         balance_tag: str | None = None,
         balance: float = 1.0,
+        labels: bool = False,
     ) -> None:
         self.crop = crop
         self.augmentation = augmentation or Augmentation(flips=False)
-        self.unpaired = unpaired or not root.paired
+        sar_split, optical_split = (split, split) if isinstance(split, str) else split
+        pairs = root.paired and sar_split == optical_split
+        self.unpaired = unpaired or not pairs
         self._rasters = Rasters()
-        sar_paths, optical_paths = (list(root.rasters(side, split).values()) for side in ("sar", "optical"))
+        sar_paths = list(root.rasters("sar", sar_split).values())
+        optical_paths = list(root.rasters("optical", optical_split).values())
         self._sar = _Pool.open(sar_paths, sar, crop, True, balance_tag, balance)
-        tag = None if root.paired else balance_tag
+        tag = None if pairs else balance_tag
         self._optical = _Pool.open(optical_paths, optical, crop, False, tag, balance)
-        if root.paired:
-            for path, shape, wanted in zip(optical_paths, self._optical.shapes, self._sar.shapes, strict=True):
-                if shape != wanted:
-                    raise InputError(path, f"is {shape} but the SAR raster is {wanted} pixels")
+        self._label_paths: list[Path] = []
+        if labels:
+            if self.unpaired:
+                raise InputError(root.path, "labels are drawn with pairs only")
+            self.classes = classes_of(root)
+            self._labels = Rasters(palette="index")
+            self._label_paths = [root.label_path(name) for name in root.names(sar_split)]
+        if pairs:
+            self._check_grids(optical_paths, self._optical.shapes)
+            if labels:
+                self._check_grids(self._label_paths, [_shape(path) for path in self._label_paths])
             self._optical = replace(self._optical, weights=self._sar.weights)
+
+    def _check_grids(self, paths: Sequence[Path], shapes: Sequence[tuple[int, int]]) -> None:
+        for path, shape, wanted in zip(paths, shapes, self._sar.shapes, strict=True):
+            if shape != wanted:
+                raise InputError(path, f"is {shape} but the SAR raster is {wanted} pixels")
 
     def draw(self, rng: np.random.Generator) -> Sample:
         """One random window, wholly valid on both sides."""
+        label: list[NDArray] = []
         if self.unpaired:
             sar_rng, optical_rng = rng.spawn(2)
             first, sar, _ = self._window(sar_rng, self._sar)
@@ -172,13 +195,20 @@ class WindowSampler:
             sar_rng = optical_rng = rng
             first, sar, place = self._window(rng, self._sar, self._optical)
             second, optical = first, self._read(self._optical, first, place)[0]
-            sar, optical = self.augmentation.symmetry(rng, sar, optical)
+            label = [self._label(first, place)] if self._label_paths else []
+            sar, optical, *label = self.augmentation.symmetry(rng, sar, optical, *label)
         sar = self.augmentation.disturb_sar(sar_rng, sar, self._sar.side.units)
         optical = self.augmentation.disturb_optical(optical_rng, optical)
         return Sample(
             np.ascontiguousarray(self._sar.normalisers[first].forward(sar)),
             np.ascontiguousarray(self._optical.normalisers[second].forward(optical)),
+            np.ascontiguousarray(label[0]) if label else None,
         )
+
+    def _label(self, index: int, window: Window) -> NDArray[np.int64]:
+        path = self._label_paths[index]
+        stored, labelled = self._labels.read(path, (1,), window)
+        return self.classes.indices(stored[0], labelled, path).astype(np.int64)
 
     def _window(self, rng: np.random.Generator, pool: _Pool, other: _Pool | None = None) -> tuple[int, NDArray, Window]:
         """Raster number, values and place of a window that is valid in `pool`, and in `other` where given."""
@@ -196,7 +226,19 @@ class WindowSampler:
         return self._rasters.read(pool.paths[index], pool.side.bands, window)
 
 
-def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int]) -> tuple[NDArray, NDArray]:
-    """SAR (N, Cs, h, w) and optical (N, Co, h, w) of `size` windows; a pure function of `seed`."""
+def _shape(path: Path) -> tuple[int, int]:
+    with Scene.open(path, palette="index") as scene:
+        if scene.count != 1:
+            raise InputError(path, f"has {scene.count} bands; labels have one")
+        return scene.height, scene.width
+
+
+def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int]) -> tuple[NDArray, ...]:
+    """SAR (N, Cs, h, w), optical (N, Co, h, w) of `size` windows; class indices (N, h, w) where labels are drawn.
+
+    A pure function of `seed`.
+    """
     samples = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(size)]
-    return np.stack([s.sar for s in samples]), np.stack([s.optical for s in samples])
+    batch = np.stack([s.sar for s in samples]), np.stack([s.optical for s in samples])
+    labels = [s.label for s in samples if s.label is not None]
+    return (*batch, np.stack(labels)) if labels else batch

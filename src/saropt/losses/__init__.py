@@ -10,7 +10,7 @@ from saropt.losses.adversarial import (
 from saropt.losses.augmentation import diff_augment
 from saropt.losses.contrastive import patch_nce
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour, total_variation
-from saropt.losses.segmentation import segmentation_cross_entropy
+from saropt.losses.segmentation import dice_loss, segmentation_cross_entropy
 from saropt.losses.semantic import Weights, class_weights, semantic_nce, similarity_weights
 from saropt.losses.wavelet import haar_bands, haar_l1
 
@@ -20,6 +20,7 @@ __all__ = [
     "block_minimum",
     "charbonnier",
     "class_weights",
+    "dice_loss",
     "diff_augment",
     "feature_matching",
     "gan_loss",

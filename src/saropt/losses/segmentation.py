@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,3 +25,25 @@ def segmentation_cross_entropy(
     total = functional.cross_entropy(logits, targets, weights, ignore_index=-1, reduction="sum")
     mass = known.sum() if weights is None else weights[labels[known].long()].sum()
     return total / mass.to(total.dtype).clamp_min(1e-12)
+
+
+def dice_loss(logits: Tensor, labels: Tensor, ignored: int = 255, eps: float = 1e-7) -> Tensor:
+    """1 - mean over classes of 2 sum p y / sum (p + y), over the labelled pixels of the whole batch.
+
+    p is softmax(logits), y one-hot; the soft Dice of Milletari et al. (3DV 2016) with plain sums in the denominator, as
+    SNUNet-CD's. The mean is over the classes that the labels hold.
+
+    Args:
+        logits: (N, K, h, w).
+        labels: (N, h, w) class indices, `ignored` where there is none.
+
+    Returns:
+        Scalar in [0, 1]; 0 when no pixel has a label.
+    """
+    known = (labels != ignored)[:, None]
+    shares = torch.softmax(logits, dim=1) * known
+    truth = functional.one_hot(labels.long().masked_fill(labels == ignored, 0), logits.shape[1]).movedim(-1, 1) * known
+    common, total = (shares * truth).sum((0, 2, 3)), (shares + truth).sum((0, 2, 3))
+    present = truth.sum((0, 2, 3)) > 0
+    missed = (1.0 - 2.0 * common / total.clamp_min(eps)) * present
+    return missed.sum() / present.sum().clamp_min(1)

@@ -2,8 +2,10 @@
 
 from saropt.methods.base import Batch, Direction, Method, MethodConfig
 from saropt.methods.compact import Compact
+from saropt.methods.cran import CRAN, CRANRefine
 from saropt.methods.cut import CUT, FastCUT
 from saropt.methods.cyclegan import CycleGAN
+from saropt.methods.dsd import HATDSD, S2OFormerDSD, UNetDSD
 from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.qs_attn import QSAttn
 from saropt.methods.registry import get_method, list_methods, register
@@ -13,9 +15,12 @@ from saropt.methods.shift_cyclegan import ShiftCycleGAN
 from saropt.methods.tuigan import TuiGAN
 
 __all__ = [
+    "CRAN",
     "CUT",
+    "HATDSD",
     "SGCL",
     "Batch",
+    "CRANRefine",
     "Compact",
     "CycleGAN",
     "Direction",
@@ -25,8 +30,10 @@ __all__ = [
     "Pix2Pix",
     "QSAttn",
     "Regression",
+    "S2OFormerDSD",
     "ShiftCycleGAN",
     "TuiGAN",
+    "UNetDSD",
     "get_method",
     "list_methods",
     "register",

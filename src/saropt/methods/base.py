@@ -24,10 +24,14 @@ Update = tuple[str, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Normalised windows in [-1, 1]: `sar` (N, Cs, h, w), `optical` (N, Co, h, w)."""
+    """Normalised windows in [-1, 1]: `sar` (N, Cs, h, w), `optical` (N, Co, h, w).
+
+    `label` (N, h, w), dtype long, holds class indices, 255 where there is none; methods that need labels get it.
+    """
 
     sar: Tensor
     optical: Tensor
+    label: Tensor | None = None
 
     def pair(self, direction: Direction) -> tuple[Tensor, Tensor]:
         """Input and target of a direction."""
@@ -46,6 +50,8 @@ class Method(nn.Module, ABC):
     Args:
         config: an instance of `config_type`.
         sar_bands, optical_bands: channel counts of the two sides.
+
+    A method with `needs_labels` gets the number of classes as a further keyword argument, `classes`.
     """
 
     config_type: ClassVar[type[MethodConfig]]
@@ -53,6 +59,8 @@ class Method(nn.Module, ABC):
     paper: ClassVar[str]
     unpaired: ClassVar[bool] = False
     """Whether the two sides of a batch are drawn independently."""
+    needs_labels: ClassVar[bool] = False
+    """Whether its batches have labels; the data root must be paired and name classes."""
     single_batch: ClassVar[bool] = False
     """Whether every step gets the batch of the first, as methods that learn from single images do; on one device."""
 

@@ -1,6 +1,8 @@
 """Networks: nn.Module only, one file per architecture."""
 
+from saropt.networks.cran import CRANTranslator
 from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
+from saropt.networks.hat import HAT
 from saropt.networks.nafunet import NAFUNet
 from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
 from saropt.networks.projection import PatchProjection, gather_positions, random_positions
@@ -8,11 +10,16 @@ from saropt.networks.pseudo_classes import PixelFeatures, PseudoClasses
 from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
 from saropt.networks.resampling import enlarge, pyramid, shrink
 from saropt.networks.resnet import ResNetGenerator
+from saropt.networks.s2oformer import S2OFormer
 from saropt.networks.segmenters import build_segmenter, list_segmenters, segmenter_arguments
+from saropt.networks.semantic_discriminator import build_semantic_discriminator, list_semantic_discriminators
+from saropt.networks.snunet import SNUNet
 from saropt.networks.tuigan import RefiningScale, ScaleCritics, TuiGANGenerator, scale_widths
 from saropt.networks.unet import UNet256
 
 __all__ = [
+    "HAT",
+    "CRANTranslator",
     "Generator",
     "MultiScalePatchGAN",
     "NAFUNet",
@@ -22,17 +29,21 @@ __all__ = [
     "PseudoClasses",
     "RefiningScale",
     "ResNetGenerator",
+    "S2OFormer",
+    "SNUNet",
     "ScaleCritics",
     "TuiGANGenerator",
     "UNet256",
     "build_network",
     "build_segmenter",
+    "build_semantic_discriminator",
     "enlarge",
     "freeze_statistics",
     "gather_positions",
     "has_instance_statistics",
     "list_networks",
     "list_segmenters",
+    "list_semantic_discriminators",
     "network_arguments",
     "pyramid",
     "random_positions",

@@ -6,21 +6,25 @@ from typing import Literal
 
 from torch import nn
 
-Initialisation = Literal["normal", "xavier"]
+Initialisation = Literal["normal", "xavier", "truncated"]
 
 
 def initialise(module: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
     """Convolutions and linear layers N(0, gain) or Xavier normal, batch-norm weights N(1, gain), biases 0; in place.
 
+    "truncated" is the normal one without what lies beyond two standard deviations.
+
     Raises:
-        ValueError: `kind` is neither "normal" nor "xavier".
+        ValueError: an unknown `kind`.
     """
-    if kind not in ("normal", "xavier"):
-        raise ValueError(f"init must be normal or xavier, not {kind!r}")
+    if kind not in ("normal", "xavier", "truncated"):
+        raise ValueError(f"init must be normal, xavier or truncated, not {kind!r}")
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             if kind == "normal":
                 nn.init.normal_(layer.weight, 0.0, gain)
+            elif kind == "truncated":
+                nn.init.trunc_normal_(layer.weight, 0.0, gain, -2.0 * gain, 2.0 * gain)
             else:
                 nn.init.xavier_normal_(layer.weight, gain)
             if layer.bias is not None:

@@ -21,7 +21,9 @@ class PatchGAN(nn.Module):
         layers: stride-2 layers.
         norm: "instance", "batch" or "none".
         antialias: convolve with stride 1, then blur down (CUT, Park et al., ECCV 2020); same counts and sizes.
-        init: "normal" or "xavier".
+        init: "normal", "xavier" or "truncated".
+        same: pad the layers of stride 1 by one pixel before and two behind, so that they keep the size: 256x256 ->
+            32x32, as TensorFlow's SAME does (CRAN).
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class PatchGAN(nn.Module):
         norm: str = "batch",
         antialias: bool = False,
         init: Initialisation = "normal",
+        same: bool = False,
     ) -> None:
         super().__init__()
         norms = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d, "none": nn.Identity}
@@ -43,9 +46,9 @@ class PatchGAN(nn.Module):
             channels = width * min(2**level, 8)
             halves = level < layers
             stride = 2 if halves and not antialias else 1
-            stage: list[nn.Module] = [
-                nn.Conv2d(before, channels, 4, stride, 1, bias=level == 0 or norm != "batch"),
-            ]
+            keeps = same and not halves
+            stage: list[nn.Module] = [nn.ZeroPad2d((1, 2, 1, 2))] if keeps else []
+            stage.append(nn.Conv2d(before, channels, 4, stride, 0 if keeps else 1, bias=level == 0 or norm != "batch"))
             if level > 0:
                 stage.append(norms[norm](channels))
             stage.append(nn.LeakyReLU(0.2))
@@ -53,7 +56,8 @@ class PatchGAN(nn.Module):
                 stage.append(BlurDown(channels))
             self.stages.append(nn.Sequential(*stage))
             before = channels
-        self.head = nn.Conv2d(before, 1, 4, 1, 1)
+        self.pad = nn.ZeroPad2d((1, 2, 1, 2)) if same else nn.Identity()
+        self.head = nn.Conv2d(before, 1, 4, 1, 0 if same else 1)
         initialise(self, init)
         self.to(memory_format=torch.channels_last)
 
@@ -65,7 +69,7 @@ class PatchGAN(nn.Module):
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)
-        return [*outputs, self.head(x)]
+        return [*outputs, self.head(self.pad(x))]
 
 
 class MultiScalePatchGAN(nn.Module):

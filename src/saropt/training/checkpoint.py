@@ -25,6 +25,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         "average_steps": trainer.average.steps,
         "kept": trainer.kept,
         "best": trainer.best,
+        "waited": trainer.waited,
     }
     write_state(path, state)
 
@@ -48,6 +49,7 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     trainer.average.steps = state["average_steps"]
     trainer.kept = state["kept"]
     trainer.best = state["best"]
+    trainer.waited = state.get("waited", 0)
     trainer.step = state["step"]
 
 

@@ -24,6 +24,8 @@ class DataConfig(Section):
     Attributes:
         crop: window side in pixels.
         batch_size: windows per step.
+        sar_split, optical_split: splits that the windows come from; they may differ for methods that need no pairs,
+            which can so train on the very SAR images that they are to translate ("test") and other optical ones.
         sar_bands, optical_bands: bands to use, in order; all when None.
         sar_recipe, optical_recipe: `Recipe.to_dict()`; None takes 8-bit for uint8 rasters, q99 for amplitude, dB clip
             for every other SAR unit and reflectance x10000 for other optical rasters.
@@ -34,6 +36,8 @@ class DataConfig(Section):
 
     crop: int = Field(256, ge=8)
     batch_size: int = Field(1, ge=1)
+    sar_split: Literal["train", "val", "test"] = "train"
+    optical_split: Literal["train", "val", "test"] = "train"
     sar_bands: tuple[str, ...] | None = None
     optical_bands: tuple[str, ...] | None = None
     sar_recipe: dict[str, Any] | None = None
@@ -44,6 +48,12 @@ class DataConfig(Section):
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     optical_gain: float = Field(1.0, ge=1.0, le=4.0)
+
+    @property
+    def split(self) -> str:
+        """Where the windows come from, in a word for the card."""
+        same = self.sar_split == self.optical_split
+        return self.sar_split if same else f"{self.sar_split} (SAR), {self.optical_split} (optical)"
 
 
 class EngineConfig(Section):
@@ -56,6 +66,8 @@ class EngineConfig(Section):
         validation_windows: fixed windows of the val split; of unpaired data, which have no truth, only samples come.
         select: "last", or "best" for the averaged weights with the lowest validation MAE (a milestone's weights are
             then the best up to that milestone); "best" needs paired data.
+        patience: stop after so many validations in a row without a new lowest figure; 0 trains to max_steps. The figure
+            is the MAE that "best" goes by or, on unpaired data, that of the round trips through both directions.
     """
 
     max_steps: int = Field(10_000, ge=1)
@@ -69,6 +81,7 @@ class EngineConfig(Section):
     sample_every: int = Field(1000, ge=0)
     checkpoint_every: int = Field(1000, ge=0)
     select: Literal["last", "best"] = "last"
+    patience: int = Field(0, ge=0)
 
 
 class CardConfig(Section):

@@ -75,8 +75,10 @@ class Trainer:
             raise InputError(root.path, f"is unpaired (dataset.yaml), but {config.method} needs pairs")
         if not root.paired and config.engine.select == "best":
             raise InputError("engine.select", "best needs validation on pairs, and the data are unpaired: use last")
-        sar, optical, self.sar_card, self.optical_card = make_sides(root, config.data)
         data = config.data
+        if not unpaired and data.sar_split != data.optical_split:
+            raise InputError("data.optical_split", f"must be data.sar_split: {config.method} needs pairs")
+        sar, optical, self.sar_card, self.optical_card = make_sides(root, config.data)
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,
@@ -84,16 +86,30 @@ class Trainer:
             optical_gain=data.optical_gain,
         )
         self.sampler = WindowSampler(
-            root, "train", data.crop, sar, optical, augmentation, unpaired, data.balance_tag, data.balance
+            root,
+            (data.sar_split, data.optical_split),
+            data.crop,
+            sar,
+            optical,
+            augmentation,
+            unpaired,
+            data.balance_tag,
+            data.balance,
+            self._method_class.needs_labels,
         )
         engine = config.engine
         self.validation: Validation | None = None
         if engine.validate_every or engine.sample_every:
             self.validation = Validation(WindowSampler(root, "val", data.crop, sar, optical), engine.validation_windows)
         self._setup_method()
+        if engine.patience and not engine.validate_every:
+            raise InputError("engine.patience", "needs validation: set engine.validate_every")
+        if engine.patience and not root.paired and len(self.generators) < 2:
+            raise InputError("engine.patience", "needs pairs, or a method of both directions, to validate")
         self.average = WeightAverage(self.generators, engine.ema)
         self.kept: dict[str, States] = {}
         self.best: tuple[float, States] | None = None
+        self.waited = 0
         self.step = 0
         if resume:
             load_checkpoint(self, folder / CHECKPOINT)
@@ -103,7 +119,9 @@ class Trainer:
         cls = self._method_class
         config = validated(cls.config_type, self.config.arguments, f"arguments of {cls.name}")
         try:
-            self.plain: Method = cls(config, len(self.sar_card.bands), len(self.optical_card.bands))
+            build = cast("Callable[..., Method]", cls)
+            keywords = {"classes": len(self.sampler.classes.names)} if cls.needs_labels else {}
+            self.plain = build(config, len(self.sar_card.bands), len(self.optical_card.bands), **keywords)
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
         self._check_trained_inputs()
@@ -148,10 +166,13 @@ class Trainer:
         tracker = Tracker(self.folder, self.step) if lead else None
         marks = {math.ceil(share * engine.max_steps - 1e-9): name for name, share in self.plain.milestones().items()}
         figures: dict[str, float] = {}
-        measured = engine.validate_every and self.validation is not None and self.validation.has_truth
+        has_truth = self.validation is not None and self.validation.has_truth
+        measured = engine.validate_every and (has_truth or engine.patience)
         self.plain.train()
         try:
             for batch in interruptible(self._batches(self.step, engine.max_steps), self._save):
+                if engine.patience and self.step % engine.validate_every == 0 and self._exhausted():
+                    break
                 if self.step in marks and marks[self.step] not in self.kept:
                     self._keep(marks[self.step])
                 losses = self._train_step(batch)
@@ -180,6 +201,10 @@ class Trainer:
         self._save()
         return write_translators(self)
 
+    def _exhausted(self) -> bool:
+        """Whether patience is at its end; the first process alone validates, and tells the others."""
+        return bool(self.fabric.broadcast(self.waited >= self.config.engine.patience))
+
     def _save(self) -> None:
         if self.fabric.is_global_zero:
             save_checkpoint(self, self.folder / CHECKPOINT)
@@ -193,7 +218,7 @@ class Trainer:
         """Undisturbed training inputs (N, C, crop, crop) to freeze instance statistics on."""
         sampler = copy.copy(self.sampler)
         sampler.augmentation = Augmentation(flips=False)
-        sar, optical = draw_batch(sampler, _CALIBRATION_WINDOWS, [self.config.engine.seed])
+        sar, optical, *_ = draw_batch(sampler, _CALIBRATION_WINDOWS, [self.config.engine.seed])
         return torch.from_numpy(sar if direction == "sar2opt" else optical)
 
     def _keep(self, name: str) -> None:
@@ -230,7 +255,7 @@ class Trainer:
         seed, rank, size = self.config.engine.seed, self.fabric.global_rank, self.config.data.batch_size
         single = self._method_class.single_batch
 
-        def draw(step: int) -> tuple[NDArray, NDArray]:
+        def draw(step: int) -> tuple[NDArray, ...]:
             return draw_batch(self.sampler, size, [seed, 0 if single else step, rank])
 
         for drawn in prefetched(draw, start, stop):
@@ -240,13 +265,20 @@ class Trainer:
         assert self.validation is not None
         figures: dict[str, float] = {}
         with self._averaged():
-            for direction, generator in self.generators.items():
-                for key, value in self.validation.figures(generator, direction, self.fabric.device).items():
-                    figures[f"val/{direction}/{key}"] = value
+            if self.validation.has_truth:
+                for direction, generator in self.generators.items():
+                    for key, value in self.validation.figures(generator, direction, self.fabric.device).items():
+                        figures[f"val/{direction}/{key}"] = value
+            else:
+                for key, value in self.validation.cycle_figures(self.generators, self.fabric.device).items():
+                    figures[f"val/cycle_{key}"] = value
         score = sum(value for key, value in figures.items() if key.endswith("/mae"))
         if not self.kept and (self.best is None or score < self.best[0]):
             states = {key: {k: v.clone() for k, v in s.items()} for key, s in self.average.states.items()}
             self.best = (score, states)
+            self.waited = 0
+        else:
+            self.waited += not self.kept
         return figures
 
     def _sample(self, tracker: Tracker) -> None:

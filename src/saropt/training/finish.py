@@ -38,7 +38,7 @@ def write_translators(trainer: Trainer) -> list[Path]:
         gsd_m=trainer.root.gsd_m,
         training=TrainingCard(
             data=trainer.root.name,
-            split="train",
+            split=config.data.split,
             steps=trainer.step,
             seed=config.engine.seed,
             licence=trainer.root.licence,

@@ -14,21 +14,21 @@ from saropt.training.config import DataConfig
 _SAMPLED_RASTERS = 16
 
 
-def make_sides(root: DataRoot, config: DataConfig) -> tuple[Side, Side, SideCard, SideCard]:
+def make_sides(root: DataRoot, data: DataConfig) -> tuple[Side, Side, SideCard, SideCard]:
     """SAR and optical side for sampling, and their cards.
 
     Raises:
         InputError: a band does not exist, or a recipe does not fit.
     """
-    sar, sar_card = make_side(root, "sar", config.sar_bands, config.sar_recipe)
-    optical, optical_card = make_side(root, "optical", config.optical_bands, config.optical_recipe)
+    sar, sar_card = make_side(root, "sar", data.sar_bands, data.sar_recipe, data.sar_split)
+    optical, optical_card = make_side(root, "optical", data.optical_bands, data.optical_recipe, data.optical_split)
     return sar, optical, sar_card, optical_card
 
 
 def make_side(
-    root: DataRoot, name: SideName, bands: tuple[str, ...] | None, recipe: dict | None
+    root: DataRoot, name: SideName, bands: tuple[str, ...] | None, recipe: dict | None, split: str = "train"
 ) -> tuple[Side, SideCard]:
-    """One side for sampling, and its card; all bands and the default recipe when None.
+    """One side of a split for sampling, and its card; all bands and the default recipe when None.
 
     Raises:
         InputError: the root lacks the side, a band does not exist, or the recipe does not fit.
@@ -37,7 +37,7 @@ def make_side(
     modality, place = (root.sar, root.path) if is_sar else (root.optical, (root.optical_root or root).path)
     if not modality.bands:
         raise InputError(place / "dataset.yaml", f"lacks {name}: that side must come from a second root")
-    paths = list(root.rasters(name, "train").values())
+    paths = list(root.rasters(name, split).values())
     paths = paths[:: max(1, len(paths) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]
     wanted = bands or modality.bands
     unknown = [band for band in wanted if band not in modality.bands]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,7 +18,8 @@ _CHUNK = 8
 class Validation:
     """MAE and PSNR in [0, 1] on `count` fixed windows of the val split.
 
-    Where the data are unpaired there is no truth to measure against (`has_truth` is False): no figures, only samples.
+    Where the data are unpaired there is no truth to measure against (`has_truth` is False): there are samples and
+    the figures of round trips.
     """
 
     def __init__(self, sampler: WindowSampler, count: int) -> None:
@@ -34,6 +38,16 @@ class Validation:
             "mae": float(np.abs(difference).mean()),
             "psnr": float(np.mean(10.0 * np.log10(1.0 / np.maximum(squared, 1e-12)))),
         }
+
+    def cycle_figures(self, generators: Mapping[Direction, nn.Module], device: torch.device) -> dict[str, float]:
+        """MAE in [0, 1] of both sides' round trips through both generators, side by side; needs no truth."""
+        figures = {}
+        for side, first, second in (("sar", "sar2opt", "opt2sar"), ("optical", "opt2sar", "sar2opt")):
+            source = self.batch.sar if side == "sar" else self.batch.optical
+            there = self.translate(generators[cast("Direction", first)], source, device)
+            back = self.translate(generators[cast("Direction", second)], there, device)
+            figures[f"{side}/mae"] = float((back - source).abs().mean()) / 2.0
+        return figures
 
     @torch.no_grad()
     def translate(self, generator: nn.Module, source: Tensor, device: torch.device) -> Tensor:

@@ -1,0 +1,128 @@
+"""Size, arithmetic, time and memory of every translating network on 256x256 tiles, as a Markdown table.
+
+    python benchmarks/networks.py table         the networks with their papers' arguments
+    python benchmarks/networks.py attention     fused against plain window attention
+
+Every row is measured in a process of its own, in fp32: minima of the repeats; memory is the peak resident size less
+that before the network was built. A training step is forward, backward and Adam on an L1 loss, batch of one; a method adds
+its discriminators to it. Multiply-accumulates count transposed convolutions on their input. Needs `saropt[train]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+SIDE = 256
+NETWORKS: dict[str, tuple[str, dict]] = {
+    "naf_unet (compact)": ("naf_unet", {}),
+    "resnet (CycleGAN)": ("resnet", {}),
+    "resnet, antialiased (CUT)": ("resnet", {"antialias": True}),
+    "unet_256 (pix2pix)": ("unet_256", {}),
+    "cran": ("cran", {}),
+    "cran, n_g 46, joins encoder": ("cran", {"width": 46, "joins": "encoder", "skip": "second"}),
+    "cran, n_g 42, 3 latent layers": (
+        "cran",
+        {"width": 42, "joins": "encoder", "skip": "second", "latent_layers": 3},
+    ),
+    "s2oformer": ("s2oformer", {}),
+    "hat": ("hat", {}),
+}
+ATTENTION = {
+    f"{name}, {kind}": (name, {"attention": kind}) for name in ("s2oformer", "hat") for kind in ("fused", "plain")
+}
+
+
+def fastest(action: Callable[[], object], repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def peak() -> float:
+    """Peak resident memory in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+
+
+def measure(network: str, arguments: dict, what: str, repeats: int, threads: int) -> dict[str, float]:
+    """One row's part: "translate" or "train", 2 -> 3 bands."""
+    import torch
+    from torch.nn import functional
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from saropt.networks import build_network, network_arguments
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    before = peak()
+    module = build_network(network, 2, 3, **arguments)
+    image = torch.rand(1, 2, SIDE, SIDE) * 2 - 1
+    if what == "translate":
+        module.eval()
+        with torch.inference_mode():
+            seconds = fastest(lambda: module(image), repeats + 1)
+        memory = peak() - before
+        # the counter knows products of matrices, but not every kernel of fused attention
+        counted = {**arguments, "attention": "plain"} if "attention" in network_arguments(network) else arguments
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            build_network(network, 2, 3, **counted).eval()(torch.empty(1, 2, SIDE, SIDE))
+        parameters = sum(p.numel() for p in module.parameters())
+        return {
+            "parameters": parameters,
+            "gmac": counter.get_total_flops() / 2e9,
+            "seconds": seconds,
+            "memory": memory,
+        }
+    target = torch.rand(1, 3, SIDE, SIDE) * 2 - 1
+    optimizer = torch.optim.Adam(module.parameters())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        functional.l1_loss(module(image), target).backward()
+        optimizer.step()
+
+    return {"seconds": fastest(step, repeats + 1), "memory": peak() - before}
+
+
+def table(rows: dict[str, tuple[str, dict]], repeats: int, threads: int) -> None:
+    print("| network | parameters | GMAC | translate s | MB | train s | MB |", flush=True)
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for title, (network, arguments) in rows.items():
+        found = []
+        for what in ("translate", "train"):
+            command = [sys.executable, __file__, "one", network, json.dumps(arguments), what]
+            options = ["--repeats", str(repeats), "--threads", str(threads)]
+            done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+            found.append(json.loads(done.stdout))
+        run, train = found
+        print(
+            f"| {title} | {run['parameters']:,} | {run['gmac']:.1f} | {run['seconds']:.2f} | {run['memory']:.0f} "
+            f"| {train['seconds']:.2f} | {train['memory']:.0f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["table", "attention", "one"])
+    parser.add_argument("one", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    if options.what == "one":
+        network, arguments, what = options.one
+        print(json.dumps(measure(network, json.loads(arguments), what, options.repeats, options.threads)))
+        return
+    table(NETWORKS if options.what == "table" else ATTENTION, options.repeats, options.threads)
+
+
+if __name__ == "__main__":
+    main()

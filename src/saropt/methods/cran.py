@@ -1,0 +1,171 @@
+"""CRAN (Fu, Xu & Jin, "Reciprocal translation between SAR and optical remote sensing images with cascaded-residual
+adversarial networks", Sci. China Inf. Sci. 2021), and its refinement on unpaired images (sec. 3.4 and 4.4).
+
+L(T) = L_GAN(T) + beta L_L1(T), both summed over the two directions (eq. 2 to 4), beta = 20; each discriminator has
+-log D(x) - log(1 - D(T(z))) (eq. 1) and an optimizer of its own. All three step on the same forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Adam, Optimizer
+
+from saropt.artifacts import Card, SideCard, blend, load_weights
+from saropt.errors import InputError
+from saropt.losses import gan_loss
+from saropt.methods.adversary import discriminator_losses
+from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.registry import register
+from saropt.networks import PatchGAN, build_network
+
+
+class CRANConfig(MethodConfig):
+    """Config of `cran`; defaults are the paper's.
+
+    Attributes:
+        lambda_l1: beta.
+        lambda_cycle: weight of the L1 between images and their round trips; the paper's supervised "CycleGAN" for
+            comparison has 20 here and 40 for lambda_l1.
+    """
+
+    network: str = "cran"
+    network_arguments: dict = Field(default_factory=dict)
+    discriminator_width: int = Field(64, ge=1)
+    discriminator_norm: Literal["batch", "instance", "none"] = "instance"
+    gan_mode: Literal["vanilla", "lsgan"] = "vanilla"
+    lambda_l1: float = Field(20.0, ge=0.0)
+    lambda_cycle: float = Field(0.0, ge=0.0)
+    learning_rate: float = Field(2e-4, gt=0.0)
+    beta1: float = Field(0.5, ge=0.0, lt=1.0)
+
+
+class CRANRefineConfig(CRANConfig):
+    """Config of `cran-refine`; the paper does not state its weights.
+
+    Attributes:
+        start: translator file (.safetensors) that holds both directions; its networks are refined.
+        network, network_arguments: must be left alone or agree with the file.
+    """
+
+    start: str | None = None
+    lambda_l1: Literal[0] = 0
+    lambda_cycle: float = Field(20.0, gt=0.0)
+
+
+@register("cran", paper="Fu, Xu & Jin, Science China Information Sciences, 2021")
+class CRAN(Method):
+    """Both directions at once from pairs: two translators, two discriminators, GAN and L1."""
+
+    config_type = CRANConfig
+    config: CRANConfig
+
+    def __init__(self, config: CRANConfig, sar_bands: int, optical_bands: int) -> None:
+        super().__init__(config, sar_bands, optical_bands)
+        self.config = config
+        self._build_translators()
+        width, norm = config.discriminator_width, config.discriminator_norm
+        self.optical_discriminator = PatchGAN(optical_bands, width, norm=norm, init="truncated", same=True)
+        self.sar_discriminator = PatchGAN(sar_bands, width, norm=norm, init="truncated", same=True)
+
+    def _build_translators(self) -> None:
+        network, arguments = self.network_choice()
+        self.sar2opt = build_network(network, *self.channels("sar2opt"), **arguments)
+        self.opt2sar = build_network(network, *self.channels("opt2sar"), **arguments)
+
+    def generators(self) -> dict[Direction, nn.Module]:
+        return {"sar2opt": self.sar2opt, "opt2sar": self.opt2sar}
+
+    def network_choice(self) -> tuple[str, dict]:
+        return self.config.network, self.config.network_arguments
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        groups = {
+            "translators": [*self.sar2opt.parameters(), *self.opt2sar.parameters()],
+            "optical_discriminator": list(self.optical_discriminator.parameters()),
+            "sar_discriminator": list(self.sar_discriminator.parameters()),
+        }
+        rate, beta1 = self.config.learning_rate, self.config.beta1
+        return {name: Adam(parameters, lr=rate, betas=(beta1, 0.999)) for name, parameters in groups.items()}
+
+    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+        mode = self.config.gan_mode
+        fake_optical, fake_sar = self.sar2opt(batch.sar), self.opt2sar(batch.optical)
+        with frozen(self.optical_discriminator, self.sar_discriminator):
+            losses = {
+                "gan_optical": gan_loss(self.optical_discriminator(fake_optical)[-1], True, mode),
+                "gan_sar": gan_loss(self.sar_discriminator(fake_sar)[-1], True, mode),
+            }
+            yield "translators", losses | self._image_losses(batch, fake_optical, fake_sar)
+        for side, discriminator, real, fake in (
+            ("optical", self.optical_discriminator, batch.optical, fake_optical),
+            ("sar", self.sar_discriminator, batch.sar, fake_sar),
+        ):
+            real_half, fake_half = discriminator_losses(discriminator, real, fake, mode)
+            yield f"{side}_discriminator", {"real": 2.0 * real_half, "fake": 2.0 * fake_half}
+
+    def _image_losses(self, batch: Batch, fake_optical: Tensor, fake_sar: Tensor) -> dict[str, Tensor]:
+        config, losses = self.config, {}
+        if config.lambda_l1 > 0.0:
+            losses["l1_optical"] = config.lambda_l1 * functional.l1_loss(fake_optical, batch.optical)
+            losses["l1_sar"] = config.lambda_l1 * functional.l1_loss(fake_sar, batch.sar)
+        if config.lambda_cycle > 0.0:
+            losses["cycle_sar"] = config.lambda_cycle * functional.l1_loss(self.opt2sar(fake_optical), batch.sar)
+            losses["cycle_optical"] = config.lambda_cycle * functional.l1_loss(self.sar2opt(fake_sar), batch.optical)
+        return losses
+
+
+@register("cran-refine", paper="Fu, Xu & Jin, Science China Information Sciences, 2021, sec. 4.4")
+class CRANRefine(CRAN):
+    """Goes on from a supervised translator with images of both sides that are not paired: GAN and cycle loss."""
+
+    config_type = CRANRefineConfig
+    config: CRANRefineConfig
+    unpaired = True
+
+    def _build_translators(self) -> None:
+        if self.config.start is None:
+            raise ValueError("start: name the translator file (.safetensors) to refine")
+        self._card = self._load(self.config.start)
+
+    def _load(self, path: str) -> Card:
+        """Build both translators of a file and fill them.
+
+        Raises:
+            InputError: no such file, one direction only, or other networks or band counts.
+        """
+        card, weights = load_weights(path)
+        if set(card.directions) != {"sar2opt", "opt2sar"}:
+            raise InputError(path, f"translates {', '.join(card.directions)} only; refinement needs both directions")
+        bands = {"sar": len(card.sar.bands), "optical": len(card.optical.bands)}
+        if bands != self.bands:
+            here, there = ("{sar} SAR and {optical} optical".format(**counts) for counts in (self.bands, bands))
+            raise InputError(path, f"translates between {there} bands, the data have {here}")
+        chosen = card.directions["sar2opt"]
+        for name, value in (("network", chosen.network), ("network_arguments", chosen.arguments)):
+            wanted = getattr(self.config, name)
+            if name in self.config.model_fields_set and wanted != value:
+                raise InputError(path, f"has {name} {value}, the configuration {wanted}: leave it out")
+        blended = blend(weights, card.realism)
+        for direction, described in card.directions.items():
+            prefix = f"{direction}."
+            state = {k.removeprefix(prefix): torch.from_numpy(v) for k, v in blended.items() if k.startswith(prefix)}
+            try:
+                translator = build_network(described.network, *self.channels(direction), **described.arguments)
+                translator.load_state_dict(state)
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise InputError(path, f"its weights do not fit its card: {str(error).splitlines()[0]}") from error
+            setattr(self, direction, translator)
+        return card
+
+    def network_choice(self) -> tuple[str, dict]:
+        described = self._card.directions["sar2opt"]
+        return described.network, described.arguments
+
+    def trained_inputs(self) -> Mapping[str, SideCard]:
+        return {"sar": self._card.sar, "optical": self._card.optical}

@@ -1,0 +1,167 @@
+"""Translators under a Deep Semantic Discriminator (Fu et al., IGARSS 2024, and slides on S2OFormer).
+
+A segmentation network learns land cover from the input and the real target,
+
+    L_DSD = CE(D(x, y), c) + Dice(D(x, y), c),
+
+and judges the translator, frozen, by its logits and by its deepest feature map f:
+
+    L_G = lambda_l1 L1(G(x), y) + lambda_feature MSE(f(x, G(x)), f(x, y)) + lambda_semantic CE(D(x, G(x)), c).
+
+An adversarial term by a PatchGAN is optional. Labels c are needed to train, never to translate. The slides state
+networks, the feature loss and the training parameters; the rest is in docs/methods/dsd.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Adam, Optimizer
+
+from saropt.errors import InputError
+from saropt.losses import dice_loss, gan_loss, segmentation_cross_entropy
+from saropt.methods.adversary import discriminator_losses
+from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.registry import register
+from saropt.networks import PatchGAN, build_network, build_semantic_discriminator
+
+
+class DSDConfig(MethodConfig):
+    """Config of the DSD methods; rate and optimizer are the slides'.
+
+    Attributes:
+        network, network_arguments: of the translator.
+        semantic_network, semantic_arguments: "snunet" or a segmenter of `saropt segment train`.
+        feature: map of the feature loss: "deepest" (SNUNet's x4_0, which sees the target side only) or "fused" (its
+            x3_1, the deepest that sees both sides).
+        lambda_gan: weight of the adversarial term; 0 builds no PatchGAN.
+    """
+
+    direction: Direction = "sar2opt"
+    network: str
+    network_arguments: dict = Field(default_factory=dict)
+    semantic_network: str = "snunet"
+    semantic_arguments: dict = Field(default_factory=dict)
+    feature: Literal["deepest", "fused"] = "deepest"
+    lambda_l1: float = Field(100.0, ge=0.0)
+    lambda_feature: float = Field(10.0, ge=0.0)
+    lambda_semantic: float = Field(1.0, ge=0.0)
+    lambda_dice: float = Field(1.0, ge=0.0)
+    lambda_gan: float = Field(0.0, ge=0.0)
+    gan_mode: Literal["vanilla", "lsgan"] = "vanilla"
+    discriminator_width: int = Field(64, ge=1)
+    learning_rate: float = Field(3e-4, gt=0.0)
+
+
+class UNetDSDConfig(DSDConfig):
+    """Config of `unet-dsd`."""
+
+    network: str = "unet_256"
+
+
+class HATDSDConfig(DSDConfig):
+    """Config of `hat-dsd`."""
+
+    network: str = "hat"
+
+
+class S2OFormerDSDConfig(DSDConfig):
+    """Config of `s2oformer-dsd`."""
+
+    network: str = "s2oformer"
+
+
+class DSD(Method):
+    """One translator, one semantic discriminator; needs pairs with labels."""
+
+    config_type: ClassVar[type[MethodConfig]] = DSDConfig
+    needs_labels = True
+
+    def __init__(self, config: DSDConfig, sar_bands: int, optical_bands: int, classes: int) -> None:
+        super().__init__(config, sar_bands, optical_bands)
+        self.config = config
+        channels = self.channels(config.direction)
+        self.generator = build_network(config.network, *channels, **config.network_arguments)
+        self.semantic = build_semantic_discriminator(
+            config.semantic_network, *channels, classes, **config.semantic_arguments
+        )
+        self._smallest_batch = cast("int", self.semantic.smallest_batch)
+        if config.lambda_gan > 0.0:
+            self.discriminator = PatchGAN(sar_bands + optical_bands, config.discriminator_width)
+
+    def generators(self) -> dict[Direction, nn.Module]:
+        return {self.config.direction: self.generator}
+
+    def network_choice(self) -> tuple[str, dict]:
+        return self.config.network, self.config.network_arguments
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        networks = {"semantic": self.semantic, "generator": self.generator}
+        if self.config.lambda_gan > 0.0:
+            networks["discriminator"] = self.discriminator
+        return {name: Adam(network.parameters(), lr=self.config.learning_rate) for name, network in networks.items()}
+
+    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+        config, judges = self.config, [self.semantic]
+        source, target = batch.pair(config.direction)
+        label = self._label(batch)
+        logits, _ = self.semantic(source, target)
+        losses = {"cross_entropy": segmentation_cross_entropy(logits, label)}
+        if config.lambda_dice > 0.0:
+            losses["dice"] = config.lambda_dice * dice_loss(logits, label)
+        yield "semantic", losses
+        fake = self.generator(source)
+        if config.lambda_gan > 0.0:
+            judges.append(self.discriminator)
+            real_pair, fake_pair = (torch.cat([source, image], dim=1) for image in (target, fake))
+            real_half, fake_half = discriminator_losses(self.discriminator, real_pair, fake_pair, config.gan_mode)
+            yield "discriminator", {"real": real_half, "fake": fake_half}
+        with frozen(*judges):
+            yield "generator", self._generator_losses(source, target, fake, label)
+
+    def _label(self, batch: Batch) -> Tensor:
+        if batch.label is None:
+            raise ValueError(f"{self.name} needs labels in its batches")
+        if len(batch.sar) < self._smallest_batch:
+            reason = f"must be at least {self._smallest_batch} to train {self.config.semantic_network}"
+            raise InputError("data.batch_size", reason)
+        return batch.label
+
+    def _generator_losses(self, source: Tensor, target: Tensor, fake: Tensor, label: Tensor) -> dict[str, Tensor]:
+        config = self.config
+        losses = {"l1": config.lambda_l1 * functional.l1_loss(fake, target)}
+        logits, features = self.semantic(source, fake)
+        losses["semantic"] = config.lambda_semantic * segmentation_cross_entropy(logits, label)
+        with torch.no_grad():
+            _, real = self.semantic(source, target)
+        losses["feature"] = config.lambda_feature * functional.mse_loss(features[config.feature], real[config.feature])
+        if config.lambda_gan > 0.0:
+            judged = self.discriminator(torch.cat([source, fake], dim=1))[-1]
+            losses["gan"] = config.lambda_gan * gan_loss(judged, True, config.gan_mode)
+        return losses
+
+
+@register("unet-dsd", paper="Fu et al., IGARSS 2024 (U-Net under the Deep Semantic Discriminator)")
+class UNetDSD(DSD):
+    """The U-Net of pix2pix under a semantic discriminator."""
+
+    config_type = UNetDSDConfig
+
+
+@register("hat-dsd", paper="Fu et al., IGARSS 2024, with HAT of Chen et al., CVPR 2023")
+class HATDSD(DSD):
+    """HAT at full resolution under a semantic discriminator."""
+
+    config_type = HATDSDConfig
+
+
+@register("s2oformer-dsd", paper="Fu et al., slides on S2OFormer, 2024")
+class S2OFormerDSD(DSD):
+    """S2OFormer under a semantic discriminator."""
+
+    config_type = S2OFormerDSDConfig

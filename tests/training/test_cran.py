@@ -1,0 +1,130 @@
+"""Early stopping, splits per side, and the refinement of a finished run on unpaired windows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from saropt.artifacts import load_weights
+from saropt.data import DataRoot
+from saropt.errors import InputError
+from saropt.training import Trainer
+from saropt.training.validation import Validation
+
+ENGINE = {"max_steps": 12, "validate_every": 1, "sample_every": 0, "checkpoint_every": 0}
+
+
+@pytest.fixture(scope="module")
+def root(db_root) -> DataRoot:
+    return DataRoot.open(db_root)
+
+
+def scored(monkeypatch, scores) -> None:
+    """Validation finds these MAEs, one after the other."""
+    found = iter(scores)
+    monkeypatch.setattr(Validation, "figures", lambda *_: {"mae": next(found)})
+
+
+def train(config, root, folder, **options) -> Trainer:
+    trainer = Trainer(config, root, folder, accelerator="cpu", **options)
+    trainer.run()
+    return trainer
+
+
+def test_stops_after_as_many_validations_without_a_new_best(root, new_config, tmp_path, monkeypatch):
+    scored(monkeypatch, [0.5, 0.4, 0.45, 0.39, 0.4, 0.39, 0.41, 0.1])
+    config = new_config(engine={**ENGINE, "patience": 3, "select": "best"})
+    trainer = train(config, root, tmp_path / "run")
+    assert trainer.step == 7, "an equal figure is no new best"
+    assert trainer.best[0] == 0.39
+    assert load_weights(tmp_path / "run" / "translator.safetensors")[0].training.steps == 7
+    again = train(config, root, tmp_path / "run", resume=True)
+    assert again.step == 7, "a stopped run stays so"
+
+
+def test_counting_goes_on_after_resume(root, new_config, tmp_path, monkeypatch):
+    scored(monkeypatch, [0.5, 0.6, 0.6, 0.6])
+    trainer = Trainer(
+        new_config(engine={**ENGINE, "patience": 3, "checkpoint_every": 2}), root, tmp_path / "run", accelerator="cpu"
+    )
+
+    def kill(step: int, figures: dict) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(kill)
+    scored(monkeypatch, [0.6, 0.6, 0.6])
+    config = new_config(engine={**ENGINE, "patience": 3, "checkpoint_every": 2})
+    assert train(config, root, tmp_path / "run", resume=True).step == 4
+
+
+def test_patience_needs_figures(root, new_config, tmp_path):
+    with pytest.raises(InputError, match=r"engine.patience: needs validation: set engine.validate_every"):
+        Trainer(new_config(engine={"validate_every": 0, "patience": 2}), root, tmp_path / "run", accelerator="cpu")
+
+
+def test_pairs_come_from_one_split(root, new_config, tmp_path):
+    with pytest.raises(InputError, match=r"data.optical_split: must be data.sar_split: regression needs pairs"):
+        Trainer(new_config(data={"optical_split": "test"}), root, tmp_path / "run", accelerator="cpu")
+
+
+@pytest.fixture(scope="module")
+def start(root, new_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cran") / "run"
+    train(new_config("cran", engine={"max_steps": 2}), root, folder)
+    return folder / "translator.safetensors"
+
+
+def test_refines_the_scenes_to_be_translated(root, new_config, start, tmp_path):
+    config = new_config(
+        "cran-refine", arguments={"start": str(start)}, data={"sar_split": "test", "sar_gain_db": 0.0, "flips": False}
+    )
+    trainer = Trainer(config, root, tmp_path / "run", accelerator="cpu")
+    before, weights = load_weights(start)
+    first = {f"sar2opt.{k}": v for k, v in trainer.generators["sar2opt"].state_dict().items()}
+    assert all(torch.equal(value, torch.from_numpy(weights[key])) for key, value in first.items())
+    assert [path.stem for path in trainer.sampler._sar.paths] == ["d"]
+    assert [path.stem for path in trainer.sampler._optical.paths] == ["a", "b"]
+    paths = trainer.run()
+    assert sorted(path.name for path in paths) == [
+        "translator-opt2sar.onnx",
+        "translator-sar2opt.onnx",
+        "translator.safetensors",
+    ]
+    card, refined = load_weights(paths[0])
+    assert card.directions == before.directions
+    assert card.training.split == "test (SAR), train (optical)"
+    assert any(not np.array_equal(weights[key], value) for key, value in refined.items())
+
+
+def test_unpaired_patience_goes_by_round_trips(db_root, root, new_config, start, tmp_path, monkeypatch):
+    other = root.with_optical(DataRoot.open(db_root))
+    config = new_config("cran-refine", arguments={"start": str(start)}, engine={**ENGINE, "patience": 2})
+    trainer = Trainer(config, other, tmp_path / "run", accelerator="cpu")
+    source = trainer.validation.batch.sar
+    with torch.no_grad():
+        opt2sar, sar2opt = (trainer.generators[d].eval() for d in ("opt2sar", "sar2opt"))
+        back = opt2sar(sar2opt(source).clamp(-1, 1)).clamp(-1, 1)
+    figures = trainer.validation.cycle_figures(trainer.generators, torch.device("cpu"))
+    assert figures.keys() == {"sar/mae", "optical/mae"}
+    assert figures["sar/mae"] == pytest.approx(((back + 1) / 2 - (source + 1) / 2).abs().mean().item(), rel=1e-5)
+    found = iter([0.5, 0.3, 0.31, 0.32])
+    monkeypatch.setattr(Validation, "cycle_figures", lambda *_: {"sar/mae": next(found)})
+    trainer.run()
+    assert trainer.step == 4
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["val/cycle_sar/mae"] for line in lines if "val/cycle_sar/mae" in line] == [0.5, 0.3, 0.31, 0.32]
+
+
+def test_refining_refuses_data_normalised_otherwise(amplitude_root, new_config, start, tmp_path):
+    with pytest.raises(InputError, match="between 2 SAR and 3 optical bands, the data have 1 SAR and 3 optical"):
+        Trainer(
+            new_config("cran-refine", arguments={"start": str(start)}, data={"sar_gain_db": 0.0}),
+            DataRoot.open(amplitude_root),
+            tmp_path / "run",
+            accelerator="cpu",
+        )
