@@ -1,0 +1,69 @@
+"""The web application: the API under /api, the page and its files beside it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from rasterio.errors import NotGeoreferencedWarning
+from rio_tiler.errors import NoOverviewWarning
+
+from saropt.errors import InputError
+from saropt.translation import NOTICE
+from saropt.viewer.routes import router
+from saropt.viewer.security import LOOPBACK_NAMES, Guard
+from saropt.viewer.state import Viewer
+from saropt.viewer.uploads import TooLargeError
+
+_ABOUT = f"""Scenes, tiles and translation jobs of `saropt serve`.
+
+Orders (POST, DELETE) need the header `X-Saropt: 1`. A viewer that is bound beyond this machine asks for its token:
+`Authorization: Bearer TOKEN`. What a translator has made is, always: {NOTICE[0].lower()}{NOTICE[1:]}.
+"""
+
+
+def create_app(viewer: Viewer, token: str | None = None) -> FastAPI:
+    """The application of one viewer; it starts its jobs when it starts, and closes the viewer when it ends.
+
+    Args:
+        token: what clients must know; None for servers that only this machine reaches.
+    """
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    warnings.filterwarnings("ignore", category=NoOverviewWarning)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        viewer.start()
+        yield
+        viewer.close()
+
+    app = FastAPI(
+        title="saropt viewer",
+        description=_ABOUT,
+        version=version("saropt"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.viewer, app.state.token = viewer, token
+    app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES if token is None else None)
+    app.add_exception_handler(InputError, _refused)
+    app.include_router(router)
+    app.mount("/", StaticFiles(directory=Path(str(files("saropt.viewer"))) / "static", html=True))
+    return app
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    """What cannot be used, without the server's own paths."""
+    assert isinstance(error, InputError)
+    name = Path(error.source).name
+    status = 413 if isinstance(error, TooLargeError) else 422
+    return JSONResponse({"detail": f"{name}: {error.reason}"}, status)
