@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -12,8 +11,6 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
-from rasterio.errors import NotGeoreferencedWarning
-from rio_tiler.errors import NoOverviewWarning
 
 from saropt.errors import InputError
 from saropt.translation import NOTICE
@@ -35,9 +32,6 @@ def create_app(viewer: Viewer, token: str | None = None) -> FastAPI:
     Args:
         token: what clients must know; None for servers that only this machine reaches.
     """
-    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
-    warnings.filterwarnings("ignore", category=NoOverviewWarning)
-
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         viewer.start()

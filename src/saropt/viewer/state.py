@@ -5,9 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from rasterio.errors import NotGeoreferencedWarning
+from rio_tiler.errors import NoOverviewWarning
 
 from saropt.artifacts import Card
 from saropt.errors import InputError, SaroptError
@@ -49,6 +53,8 @@ class Viewer:
     ) -> None:
         if not folder.is_dir():
             raise InputError(folder, "is a file; the viewer takes a folder" if folder.exists() else "no such folder")
+        for expected in (NotGeoreferencedWarning, NoOverviewWarning):
+            warnings.filterwarnings("ignore", category=expected)
         self.folder = folder.resolve()
         self.state = (state or self.folder / STATE_FOLDER).resolve()
         self.limits = limits or Limits()
