@@ -32,6 +32,7 @@ def create_app(viewer: Viewer, token: str | None = None) -> FastAPI:
     Args:
         token: what clients must know; None for servers that only this machine reaches.
     """
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         viewer.start()

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ class Layer:
     Attributes:
         kind: what it shows; all but "error" are files.
         pair: of an error layer, the translation and its reference.
+        display: a copy with overviews, for pictures.
         units: of the pixels, where the folder or the translator's card says them.
         translator: name of the translator that made it.
         direction: of the translator that made it.
@@ -46,6 +47,7 @@ class Layer:
     translator: str | None = None
     direction: str | None = None
     pair: tuple[Layer, Layer] | None = None
+    display: Path | None = None
 
     @property
     def guess(self) -> bool:
@@ -87,6 +89,7 @@ class Catalogue:
     Args:
         folder: looked through at start and at every `scan`; hidden folders and links are left out.
         limits: rasters beyond them are refused.
+        display: finds the copy with overviews of a layer's id.
 
     Attributes:
         scenes, layers: by id.
@@ -96,6 +99,7 @@ class Catalogue:
 
     folder: Path
     limits: Limits
+    display: Callable[[str, RasterInfo], Path | None] = lambda key, info: None
     scenes: dict[str, SceneEntry] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
@@ -210,7 +214,8 @@ class Catalogue:
             kind = "translation"
         if kind == "translation" and direction == "sar2opt" and info.dtype == "uint8":
             units = "uint8"
-        return Layer(key, kind or _guess_kind(info), name, path, info, origin, units, translator, direction)
+        display, kind = self.display(key, info), kind or _guess_kind(info)
+        return Layer(key, kind, name, path, info, origin, units, translator, direction, display=display)
 
     def _id(self, path: Path) -> str:
         relative = path.relative_to(self.folder).as_posix()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.warp import transform
 from rio_tiler.errors import PointOutsideBounds, TileOutsideBounds
@@ -26,7 +27,7 @@ from saropt.radiometry import to_db
 from saropt.scenes import Scene
 from saropt.translation import NOTICE
 from saropt.viewer.catalogue import Layer
-from saropt.viewer.pyramids import display_file
+from saropt.viewer.pyramids import open_for_display
 from saropt.viewer.rasters import TILE, environment, open_raster
 
 Decibels = Literal["amplitude", "power"]
@@ -209,7 +210,7 @@ def read_point(layer: Layer, x: float, y: float) -> Reading | None:
             return reader.point(place[0], place[1], indexes=indexes)
 
         values, valid = _values(layer, read, tuple(range(1, len(layer.info.bands) + 1)), full=True)
-    except (RasterioError, PointOutsideBounds):
+    except (RasterioError, CPLE_BaseError, PointOutsideBounds):
         return None
     numbers = tuple(float(value) if valid.all() else None for value in values.ravel())
     return Reading(None if warped else column, None if warped else row, *place, numbers)
@@ -271,7 +272,7 @@ def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tup
     kind = Reader if info.grid == "map" else ImageReader
     try:
         with environment(), ExitStack() as stack:
-            dataset = stack.enter_context(open_raster(layer.path) if full else display_file(layer))
+            dataset = stack.enter_context(open_for_display(layer.path, None if full else layer.display))
             reader = stack.enter_context(kind(None, dataset=dataset))
             array = read(reader, indexes).array
             table = dataset.colormap(indexes[0]) if info.palette else None

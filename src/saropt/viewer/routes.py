@@ -174,6 +174,8 @@ def delete_scene(viewer: TheViewer, scene: Key) -> None:
 @router.get("/layers/{layer}", responses=_MISSING)
 def get_layer(viewer: TheViewer, layer: TheLayer) -> LayerDetail:
     """A layer with percentiles of its pixels and the style it is shown in."""
+    for shown in layer.pair or (layer,):
+        viewer.pyramids.want(shown.id, shown.path, shown.info)
     percentiles = viewer.statistics(layer)
     return LayerDetail.detailed(layer, percentiles, render.default_style(layer, percentiles))
 

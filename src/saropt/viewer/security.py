@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "saropt_token"
 ORDER_HEADER = "x-saropt"
+UPLOAD_PATH = "/api/scenes"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -28,6 +29,7 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+_LONGEST_ORDER = 1 << 16
 _ORDERS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -84,6 +86,8 @@ class Guard:
                 return _refuse(403, "orders are taken from the viewer's own pages only")
             if ORDER_HEADER not in headers:
                 return _refuse(403, "orders need the header X-Saropt: 1")
+            if path != UPLOAD_PATH and not _small(headers):
+                return _refuse(413, "the order is too long")
         if self.token is not None and path.startswith("/api") and not self._known(headers):
             return _refuse(401, "this viewer needs its token", {"www-authenticate": "Bearer"})
         return None
@@ -98,6 +102,14 @@ class Guard:
         except CookieError:
             return False
         return cookie is not None and token_matches(self.token, cookie.value)
+
+
+def _small(headers: Headers) -> bool:
+    """Whether the body is absent or of a stated, small length."""
+    length = headers.get("content-length", "0")
+    return (
+        "transfer-encoding" not in headers and length.isascii() and length.isdigit() and int(length) <= _LONGEST_ORDER
+    )
 
 
 def _host(header: str) -> str:

@@ -18,6 +18,7 @@ from saropt.errors import InputError, SaroptError
 from saropt.translation import card_of, list_translators
 from saropt.viewer.catalogue import Catalogue
 from saropt.viewer.jobs import Jobs
+from saropt.viewer.pyramids import Pyramids
 from saropt.viewer.rasters import Limits
 from saropt.viewer.render import Statistics
 from saropt.viewer.uploads import Uploads
@@ -60,7 +61,8 @@ class Viewer:
         self.limits = limits or Limits()
         self._lock = self._take(self.state)
         self.statistics = Statistics()
-        self.catalogue = Catalogue(self.folder, self.limits)
+        self.pyramids = Pyramids(self.state / "pyramids", self.scan)
+        self.catalogue = Catalogue(self.folder, self.limits, self.pyramids.file)
         self.uploads = Uploads(self.state / "uploads", self.limits)
         self._cards: dict[tuple[Path, int], Card] = {}
         self._cards_lock = threading.Lock()
@@ -72,14 +74,17 @@ class Viewer:
             threads=threads,
         )
         self.scan()
+        self.pyramids.keep(set(self.catalogue.layers))
 
     def start(self) -> None:
         """Begin with the jobs that wait."""
         self.jobs.start()
+        self.pyramids.start()
 
     def close(self) -> None:
         """End the running job, which goes on at the next start, and let go of the state folder."""
         self.jobs.stop()
+        self.pyramids.stop()
         self._lock.close()
 
     def scan(self) -> None:

@@ -96,7 +96,7 @@ function renderReading(): void {
   if (first?.layer.grid === "map") lines.push(degrees(place));
   const at = first?.point ?? null;
   if (at !== null && at.column !== null && at.row !== null) lines.push(t("column", { c: at.column, r: at.row }));
-  if (at !== null && at.x !== null && at.y !== null) lines.push(`${at.crs} ${Number(at.x.toFixed(5))}, ${Number(at.y.toFixed(5))}`);
+  if (at !== null && at.x !== null && at.y !== null) lines.push(`${at.crs} ${[at.x, at.y].map((value) => value.toFixed(Math.abs(value) > 1000 ? 1 : 5)).join(", ")}`);
   const close = () => {
     reading = null;
     map.mark(null);
