@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -51,6 +52,7 @@ def create_app(viewer: Viewer, token: str | None = None) -> FastAPI:
     app.state.viewer, app.state.token = viewer, token
     app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES if token is None else None)
     app.add_exception_handler(InputError, _refused)
+    app.add_exception_handler(RequestValidationError, _not_valid)
     app.include_router(router)
     app.mount("/", StaticFiles(directory=Path(str(files("saropt.viewer"))) / "static", html=True))
     return app
@@ -62,3 +64,10 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
     name = Path(error.source).name
     status = 413 if isinstance(error, TooLargeError) else 422
     return JSONResponse({"detail": f"{name}: {error.reason}"}, status)
+
+
+def _not_valid(request: Request, error: Exception) -> JSONResponse:
+    """Which parts of a request do not fit the API, on one line."""
+    assert isinstance(error, RequestValidationError)
+    parts = [f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors()]
+    return JSONResponse({"detail": "; ".join(parts)}, 422)

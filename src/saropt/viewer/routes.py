@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from saropt.viewer import render
@@ -31,10 +31,15 @@ from saropt.viewer.state import Viewer
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Detail, "description": "Unknown host name"},
     401: {"model": Detail, "description": "The token is missing or wrong"},
+    422: {"model": Detail, "description": "Does not fit, or cannot be used"},
 }
-_ORDER_REFUSALS: dict[int | str, dict[str, Any]] = {403: {"model": Detail, "description": "A foreign page's order"}}
+_ORDER_REFUSALS: dict[int | str, dict[str, Any]] = {
+    403: {"model": Detail, "description": "The header X-Saropt is missing, or a foreign page asks"},
+    413: {"model": Detail, "description": "Larger than a limit, or the quota is used up"},
+}
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Detail, "description": "No such thing"}}
 _BUSY: dict[int | str, dict[str, Any]] = {409: {"model": Detail, "description": "Not in this state"}}
+_REMOVAL = {**_ORDER_REFUSALS, **_MISSING, **_BUSY}
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "A picture"}}
 _KEEP = {"cache-control": "private, max-age=31536000, immutable"}
 _BINARY = {
@@ -52,7 +57,14 @@ def _viewer(request: Request) -> Viewer:
     return viewer
 
 
+def _order(
+    x_saropt: Annotated[str, Header(min_length=1, description="1: tells the viewer's pages from others.")],
+) -> None:
+    """Documents the header that the guard has asked for."""
+
+
 TheViewer = Annotated[Viewer, Depends(_viewer)]
+_ORDER = [Depends(_order)]
 Key = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 LayerKey = Annotated[str, Path(pattern=r"^[0-9a-f]{16}(-error)?$")]
 
@@ -109,7 +121,7 @@ def get_info(viewer: TheViewer) -> Info:
     )
 
 
-@router.post("/session", status_code=204, responses=_ORDER_REFUSALS)
+@router.post("/session", dependencies=_ORDER, status_code=204, responses=_ORDER_REFUSALS)
 def open_session(request: Request, response: Response) -> None:
     """Take the token of this request's bearer header into a cookie, for pages; nothing to do without a token."""
     if request.app.state.token is not None:
@@ -127,7 +139,7 @@ def get_catalogue(viewer: TheViewer) -> CatalogueOut:
     )
 
 
-@router.post("/catalogue/scan", responses=_ORDER_REFUSALS)
+@router.post("/catalogue/scan", dependencies=_ORDER, responses=_ORDER_REFUSALS)
 def scan(viewer: TheViewer) -> CatalogueOut:
     """Look through the folder again."""
     viewer.scan()
@@ -144,9 +156,10 @@ def get_scene(viewer: TheViewer, scene: Key) -> SceneOut:
 
 @router.post(
     "/scenes",
+    dependencies=_ORDER,
     status_code=201,
     openapi_extra=_BINARY,
-    responses={**_ORDER_REFUSALS, 413: {"model": Detail, "description": "Larger than a limit"}},
+    responses=_ORDER_REFUSALS,
 )
 async def upload(
     request: Request, viewer: TheViewer, name: Annotated[str, Query(min_length=1, max_length=200)]
@@ -157,7 +170,9 @@ async def upload(
     return SceneOut.of(viewer.catalogue.scenes[key])
 
 
-@router.delete("/scenes/{scene}", status_code=204, responses={**_ORDER_REFUSALS, **_MISSING, **_BUSY})
+@router.delete(
+    "/scenes/{scene}", dependencies=_ORDER, status_code=204, responses={**_ORDER_REFUSALS, **_MISSING, **_BUSY}
+)
 def delete_scene(viewer: TheViewer, scene: Key) -> None:
     """Remove an upload; translations of it stay. Scenes of the folder cannot be removed."""
     found = viewer.catalogue.scenes.get(scene)
@@ -269,11 +284,11 @@ def get_jobs(viewer: TheViewer) -> list[JobOut]:
 
 @router.post(
     "/jobs",
+    dependencies=_ORDER,
     status_code=201,
     responses={
         **_ORDER_REFUSALS,
         **_MISSING,
-        413: {"model": Detail, "description": "The quota is used up"},
         429: {"model": Detail, "description": "Too many jobs wait"},
     },
 )
@@ -317,7 +332,7 @@ def get_job(viewer: TheViewer, job: Key) -> JobOut:
         raise HTTPException(404, "no such job") from None
 
 
-@router.post("/jobs/{job}/cancel", responses={**_ORDER_REFUSALS, **_MISSING})
+@router.post("/jobs/{job}/cancel", dependencies=_ORDER, responses={**_ORDER_REFUSALS, **_MISSING})
 def cancel(viewer: TheViewer, job: Key) -> JobOut:
     """End a job that waits or runs; one that has ended stays as it is."""
     try:
@@ -326,7 +341,7 @@ def cancel(viewer: TheViewer, job: Key) -> JobOut:
         raise HTTPException(404, "no such job") from None
 
 
-@router.delete("/jobs/{job}", status_code=204, responses={**_ORDER_REFUSALS, **_MISSING, **_BUSY})
+@router.delete("/jobs/{job}", dependencies=_ORDER, status_code=204, responses=_REMOVAL)
 def delete_job(viewer: TheViewer, job: Key) -> None:
     """Forget an ended job and its translation."""
     try:
