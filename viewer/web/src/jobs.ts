@@ -5,18 +5,22 @@ import type { Store } from "./store";
 
 const BUSY_MS = 700;
 const IDLE_MS = 5000;
+const progressText = (job: Job): string => (job.total > 0 ? t("tiles", { done: job.done, total: job.total }) : t("preparing"));
+const outline = (jobs: Job[]): string => JSON.stringify(jobs.map((job) => [job.id, job.state, job.message]));
 const active = (job: Job): boolean => job.state === "queued" || job.state === "running";
 
 /** The translation jobs, watched as long as the page is open. */
 export class JobsPanel {
   readonly element = h("div", { class: "panel" });
   private timer: number | undefined;
+  private drawn = "";
 
   constructor(
     private readonly store: Store,
     private readonly fail: (error: unknown) => void,
     private readonly say: (text: string) => void,
     private readonly shown: () => void,
+    private readonly counted: () => void,
   ) {}
 
   get active(): number {
@@ -35,6 +39,7 @@ export class JobsPanel {
   }
 
   render(): void {
+    this.drawn = outline(this.store.jobs);
     refill(
       this.element,
       this.store.jobs.length === 0 && h("p", { class: "soft" }, t("noJobs")),
@@ -45,19 +50,34 @@ export class JobsPanel {
   private async update(jobs: Job[]): Promise<void> {
     const before = new Map(this.store.jobs.map((job) => [job.id, job]));
     const ended = jobs.filter((job) => !active(job) && active(before.get(job.id) ?? job));
-    const different = JSON.stringify(jobs) !== JSON.stringify(this.store.jobs);
     this.store.jobs = jobs;
     for (const job of ended) {
       if (job.state === "failed") this.say(t("jobFailed", { name: job.source, reason: job.message }));
       if (job.state === "done") this.say(t("jobDone", { name: job.source }));
     }
     const done = ended.filter((job) => job.state === "done");
-    if (done.length > 0) {
+    const gone = [...before.values()].some((job) => job.result !== null && !jobs.some((one) => one.id === job.id));
+    if (done.length > 0 || gone) {
       this.store.take(await api.catalogue());
+      await this.store.load();
+      this.store.changed();
       const here = done.find((job) => job.scene === this.store.scene?.id);
       if (here !== undefined) await this.store.choose(here.scene, here.result);
     }
-    if (different) this.store.changed();
+    if (outline(jobs) === this.drawn) this.advance();
+    else this.render();
+    this.counted();
+  }
+
+  /** Move the progress on without drawing anew: a button must not vanish under the pointer. */
+  private advance(): void {
+    for (const job of this.store.jobs) {
+      const section = this.element.querySelector(`[data-job="${job.id}"]`);
+      const bar = section?.querySelector("progress");
+      if (!section || !bar) continue;
+      if (job.total > 0) bar.value = job.done / job.total;
+      section.querySelector("small")?.replaceChildren(progressText(job));
+    }
   }
 
   private item(job: Job): HTMLElement {
@@ -79,7 +99,7 @@ export class JobsPanel {
     const share = job.total > 0 ? job.done / job.total : undefined;
     return h(
       "section",
-      { class: `job ${job.state}`, "data-state": job.state },
+      { class: `job ${job.state}`, "data-state": job.state, "data-job": job.id },
       h("div", { class: "row" }, h("strong", {}, job.source.split("/").pop() ?? job.source), h("span", { class: `chip ${job.state}` }, t(`state_${job.state}`))),
       h("p", { class: "soft" }, `${job.translator} · ${new Date(job.created * 1000).toLocaleString()}`),
       job.state === "running" &&
@@ -87,7 +107,7 @@ export class JobsPanel {
           "div",
           {},
           h("progress", { max: 1, value: share, "aria-label": job.source }),
-          h("small", {}, job.total > 0 ? t("tiles", { done: job.done, total: job.total }) : t("preparing")),
+          h("small", {}, progressText(job)),
         ),
       job.message !== "" && h("p", { class: "warning" }, job.message),
       job.seam !== null && h("p", { class: "soft" }, t("seam", { share: ((job.seam / 2) * 100).toFixed(1) })),

@@ -9,17 +9,16 @@ const SPANS: [number, number][] = [
   [0.5, 99.5],
   [0, 100],
 ];
-const WAIT_MS = 250;
 
 /** The layers of the scene: which is left and right, how each is shown, what can be saved. */
 export class LayersPanel {
   readonly element = h("div", { class: "panel" });
   private readonly open = new Set<string>();
-  private waiting: number | undefined;
 
   constructor(
     private readonly store: Store,
     private readonly fail: (error: unknown) => void,
+    private readonly draw: () => void,
   ) {}
 
   render(): void {
@@ -87,7 +86,7 @@ export class LayersPanel {
       "data-key": `opacity-${layer.id}`,
       input: () => {
         this.store.opacities.set(layer.id, Number(slider.value) / 100);
-        this.soon();
+        this.draw();
       },
     });
     const box: HTMLDetailsElement = h(
@@ -163,11 +162,6 @@ export class LayersPanel {
     this.store.styles.set(layer.id, style);
     if (opacity !== undefined) this.store.opacities.set(layer.id, opacity);
     this.store.changed();
-  }
-
-  private soon(): void {
-    window.clearTimeout(this.waiting);
-    this.waiting = window.setTimeout(() => this.store.changed(), WAIT_MS);
   }
 }
 

@@ -21,13 +21,13 @@ const header = h("header", {});
 const reports = h("div", { class: "panel" });
 const map = new SwipeMap((place) => void read(place).catch(fail));
 const scenes = new ScenesPanel(store, fail, () => undefined);
-const layers = new LayersPanel(store, fail);
+const layers = new LayersPanel(store, fail, draw);
 const translate = new TranslatePanel(store, fail, () => {
   say(t("started"));
   show("jobs");
   void jobs.watch();
 });
-const jobs = new JobsPanel(store, fail, say, () => show("layers"));
+const jobs = new JobsPanel(store, fail, say, () => show("layers"), renderTabs);
 const panels: Record<Tab, HTMLElement> = {
   scenes: scenes.element,
   layers: layers.element,
@@ -35,6 +35,7 @@ const panels: Record<Tab, HTMLElement> = {
   jobs: jobs.element,
   reports,
 };
+const sidebar = h("div", { class: "sidebar", inert: true }, tabs, ...Object.values(panels));
 let tab: Tab = "scenes";
 let reading: { scene: string | undefined; place: Place; points: { layer: Layer; point: Point | null }[] } | null = null;
 
@@ -256,6 +257,10 @@ function render(): void {
   translate.render();
   jobs.render();
   map.relabel();
+  draw();
+}
+
+function draw(): void {
   map.show(pane(store.left), pane(store.right));
 }
 
@@ -268,7 +273,7 @@ function build(): void {
     panels[name].setAttribute("aria-labelledby", `tab-${name}`);
   }
   map.element.append(labels, readout, messages);
-  document.body.append(header, h("main", {}, map.element), h("div", { class: "sidebar" }, tabs, ...Object.values(panels)));
+  document.body.append(header, h("main", {}, map.element), sidebar);
   document.body.addEventListener("dragover", (event) => event.preventDefault());
   document.body.addEventListener("drop", (event) => {
     event.preventDefault();
@@ -285,12 +290,12 @@ async function begin(): Promise<void> {
     history.replaceState(null, "", location.pathname);
     await api.session(token);
   }
-  const [info, catalogue, translators] = await Promise.all([api.info(), api.catalogue(), api.translators()]);
-  store.info = info;
-  store.translators = translators;
-  store.take(catalogue);
+  [store.info, store.catalogue] = await Promise.all([api.info(), api.catalogue()]);
   await store.choose(hash.get("scene") ?? "");
+  sidebar.inert = false;
   void jobs.watch();
+  store.translators = await api.translators();
+  translate.render();
 }
 
 build();

@@ -63,6 +63,8 @@ export class SwipeMap {
     this.map.on("singleclick", (event) => this.readAt(event.coordinate));
     this.map.on("pointermove", (event) => this.tell(event.coordinate));
     this.map.on("moveend", () => this.drawBar());
+    this.map.on("loadstart", () => this.target.setAttribute("aria-busy", "true"));
+    this.map.on("loadend", () => this.target.setAttribute("aria-busy", "false"));
     const button = (text: string, action: () => void) => h("button", { type: "button", class: "tool", click: action }, text);
     const tools = h(
       "div",

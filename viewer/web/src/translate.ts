@@ -30,7 +30,7 @@ export class TranslatePanel {
       refill(this.element, h("p", { class: "soft" }, t("noScene")));
       return;
     }
-    if (this.layer !== layer.id) {
+    if (this.layer !== layer.id || !this.translator) {
       this.layer = layer.id;
       this.suit(layer);
     }
