@@ -90,6 +90,22 @@ def test_blocks_that_unpack_into_much_memory(tmp_path: Path) -> None:
     assert scanned(tmp_path).refused == []
 
 
+def test_overviews_and_masks_that_unpack_into_much_memory(tmp_path: Path) -> None:
+    form = {"driver": "GTiff", "width": 512, "height": 512, "count": 1, "dtype": "uint8", "tiled": True}
+    form |= {"blockxsize": 64, "blockysize": 64}
+    with rasterio.open(tmp_path / "overview.tif", "w", **form) as dataset:
+        dataset.write(np.zeros((1, 512, 512), np.uint8))
+    with rasterio.Env(GDAL_TIFF_OVR_BLOCKSIZE=256), rasterio.open(tmp_path / "overview.tif", "r+") as dataset:
+        dataset.build_overviews([2])
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(tmp_path / "mask.tif", "w", **form) as dataset:
+        dataset.write(np.zeros((1, 512, 512), np.uint8))
+        dataset.write_mask(np.eye(512, dtype=np.uint8) * 255)
+    assert scanned(tmp_path).refused == []
+    reasons = {refused.name: refused.reason for refused in scanned(tmp_path, Limits(block_bytes=60_000)).refused}
+    assert "blocks of 256x256" in reasons["overview.tif"]
+    assert "internal mask" in reasons["mask.tif"]
+
+
 def test_place_on_the_map(tmp_path: Path) -> None:
     write_scene(tmp_path / "utm.tif", GREY, georeference=PLACE)
     corners = [(0.0, 0.0, 10.0, 46.0), (0.0, 48.0, 10.4, 46.1), (32.0, 0.0, 10.1, 45.8), (32.0, 48.0, 10.5, 45.9)]

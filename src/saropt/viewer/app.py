@@ -27,11 +27,12 @@ Orders (POST, DELETE) need the header `X-Saropt: 1`. A viewer that is bound beyo
 """
 
 
-def create_app(viewer: Viewer, token: str | None = None) -> FastAPI:
+def create_app(viewer: Viewer, token: str | None = None, host: str = "127.0.0.1") -> FastAPI:
     """The application of one viewer; it starts its jobs when it starts, and closes the viewer when it ends.
 
     Args:
         token: what clients must know; None for servers that only this machine reaches.
+        host: the address that the server is bound to; without a token it is answered under this name and localhost.
     """
 
     @asynccontextmanager
@@ -50,7 +51,7 @@ def create_app(viewer: Viewer, token: str | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.viewer, app.state.token = viewer, token
-    app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES if token is None else None)
+    app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES | {host} if token is None else None)
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.include_router(router)

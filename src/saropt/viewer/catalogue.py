@@ -232,7 +232,7 @@ def with_errors(scene: SceneEntry) -> SceneEntry:
             alike = guess.kind == "translation" and truth.kind == wanted and guess.info.same_grid(truth.info)
             types = {guess.info.dtype, truth.info.dtype}
             if alike and types == {"uint8"} and len(guess.info.bands) == len(truth.info.bands):
-                name = f"|{guess.name} - {truth.name}|"
+                name = f"|{guess.path.name} - {truth.path.name}|"
                 version = f"{guess.info.version}-{truth.info.version}"
                 info = replace(guess.info, bands=("error",), indexes=(1,), version=version)
                 key, pair = f"{guess.id}-error", (guess, truth)

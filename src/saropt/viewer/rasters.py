@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import rasterio
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 from rio_tiler.io import ImageReader, Reader
@@ -144,7 +145,7 @@ def inspect(path: Path, limits: Limits) -> RasterInfo:
     """
     state = path.stat()
     with environment(), open_raster(path) as dataset:
-        _check_size(dataset, path.name, limits)
+        _check_size(dataset, path, limits)
         with Scene.open(path) as scene:
             names, tags = tuple(scene.band_names), scene.tags
         indexes = tuple(i for i in dataset.indexes if dataset.colorinterp[i - 1].name != "alpha")
@@ -186,13 +187,27 @@ def inspect(path: Path, limits: Limits) -> RasterInfo:
         )
 
 
-def _check_size(dataset: DatasetReader, name: str, limits: Limits) -> None:
-    if dataset.width * dataset.height > limits.pixels:
+def _check_size(dataset: DatasetReader, path: Path, limits: Limits) -> None:
+    name, pixels = path.name, dataset.width * dataset.height
+    if pixels > limits.pixels:
         raise InputError(
             name, f"has {dataset.width}x{dataset.height} pixels, more than the {limits.pixels / 1e6:g} million allowed"
         )
     if dataset.count > limits.bands:
         raise InputError(name, f"has {dataset.count} bands, more than the {limits.bands} allowed")
+    if np.dtype(_numpy_type(dataset.dtypes[0])).kind == "c":
+        raise InputError(name, "holds complex pixels; the viewer shows detected ones")
+    flags = dataset.mask_flag_enums[0]
+    if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags and pixels > limits.block_bytes:
+        raise InputError(name, "is too large for an internal mask: state nodata instead")
+    _check_blocks(dataset, name, limits)
+    for level in range(len(dataset.overviews(1)) if dataset.driver == "GTiff" else 0):
+        with rasterio.open(path, driver="GTiff", OVERVIEW_LEVEL=level) as overview:
+            _check_blocks(overview, name, limits)
+
+
+def _check_blocks(dataset: DatasetReader, name: str, limits: Limits) -> None:
+    """A small file can unpack into much memory: a block is unpacked as a whole."""
     rows, columns = dataset.block_shapes[0]
     together = dataset.count if dataset.interleaving is not None and dataset.interleaving.name == "pixel" else 1
     unpacked = rows * columns * np.dtype(_numpy_type(dataset.dtypes[0])).itemsize * together
@@ -202,8 +217,6 @@ def _check_size(dataset: DatasetReader, name: str, limits: Limits) -> None:
             f"is stored in blocks of {rows}x{columns} pixels, {unpacked >> 20} MB each, more than the "
             f"{limits.block_bytes >> 20} MB allowed: store it in tiles, as a COG",
         )
-    if np.dtype(_numpy_type(dataset.dtypes[0])).kind == "c":
-        raise InputError(name, "holds complex pixels; the viewer shows detected ones")
 
 
 def _numpy_type(name: str) -> str:

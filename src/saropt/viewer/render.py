@@ -310,5 +310,5 @@ def _coloured(layer: Layer, values: Floats, valid: NDArray[np.bool_], style: Sty
 
 def _png(image: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=3, pnginfo=text)
+    image.save(buffer, "PNG", compress_level=1, pnginfo=text)
     return buffer.getvalue()

@@ -121,7 +121,7 @@ def get_info(viewer: TheViewer) -> Info:
     )
 
 
-@router.post("/session", dependencies=_ORDER, status_code=204, responses=_ORDER_REFUSALS)
+@router.post("/session", dependencies=_ORDER, status_code=204, response_model=None, responses=_ORDER_REFUSALS)
 def open_session(request: Request, response: Response) -> None:
     """Take the token of this request's bearer header into a cookie, for pages; nothing to do without a token."""
     if request.app.state.token is not None:
@@ -171,7 +171,11 @@ async def upload(
 
 
 @router.delete(
-    "/scenes/{scene}", dependencies=_ORDER, status_code=204, responses={**_ORDER_REFUSALS, **_MISSING, **_BUSY}
+    "/scenes/{scene}",
+    dependencies=_ORDER,
+    status_code=204,
+    response_model=None,
+    responses={**_ORDER_REFUSALS, **_MISSING, **_BUSY},
 )
 def delete_scene(viewer: TheViewer, scene: Key) -> None:
     """Remove an upload; translations of it stay. Scenes of the folder cannot be removed."""
@@ -341,7 +345,7 @@ def cancel(viewer: TheViewer, job: Key) -> JobOut:
         raise HTTPException(404, "no such job") from None
 
 
-@router.delete("/jobs/{job}", dependencies=_ORDER, status_code=204, responses=_REMOVAL)
+@router.delete("/jobs/{job}", dependencies=_ORDER, status_code=204, response_model=None, responses=_REMOVAL)
 def delete_job(viewer: TheViewer, job: Key) -> None:
     """Forget an ended job and its translation."""
     try:

@@ -45,7 +45,7 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listening.getsockname()[1]}/" + (f"#token={token}" if token else "")
         config = uvicorn.Config(
-            create_app(viewer, token),
+            create_app(viewer, token, host),
             log_level="warning",
             access_log=False,
             server_header=False,

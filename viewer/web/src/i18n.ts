@@ -94,14 +94,12 @@ const ENGLISH = {
   seam: "Windows are blended, not exact: they differ by {share} % where they overlap",
   noReports: "No evaluation report here. saropt evaluate writes one.",
   translateThis: "Translate this scene",
-  nothingRight: "nothing on the right",
   connection: "The server does not answer",
   token: "This viewer needs its token. It was printed when the viewer was started.",
   tokenField: "Token",
   enter: "Enter",
   theme: "Light or dark",
   language: "中文",
-  samePlace: "scene",
   quota: "{used} of {quota} GB used",
 };
 
@@ -203,14 +201,12 @@ const CHINESE: Record<Key, string> = {
   seam: "窗口经过混合，并非精确：重叠处相差 {share} %",
   noReports: "这里没有评估报告。saropt evaluate 可生成报告。",
   translateThis: "转换该场景",
-  nothingRight: "右侧无图层",
   connection: "服务器没有响应",
   token: "访问需要令牌。启动时已在终端中显示。",
   tokenField: "令牌",
   enter: "进入",
   theme: "浅色或深色",
   language: "English",
-  samePlace: "场景",
   quota: "已用 {used} / {quota} GB",
 };
 

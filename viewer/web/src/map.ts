@@ -83,6 +83,7 @@ export class SwipeMap {
     this.target.setAttribute("aria-label", t("map"));
     this.divider.setAttribute("aria-label", t("swipe"));
     this.divider.title = t("swipeHelp");
+    this.coordinates.value = t("clickHint");
     const names = [t("zoomIn"), t("zoomOut"), t("whole")];
     this.element.querySelectorAll<HTMLElement>(".tool").forEach((tool, index) => {
       tool.title = names[index] ?? "";
