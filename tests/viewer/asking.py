@@ -30,7 +30,7 @@ def order_job(viewer: TestClient, layer: str, **options: object) -> dict[str, An
     return answer.json()
 
 
-def wait_for(viewer: TestClient, job: str, *states: str, seconds: float = 120) -> dict[str, Any]:
+def wait_for(viewer: TestClient, job: str, *states: str, seconds: float = 300) -> dict[str, Any]:
     """The job once it is in one of the states."""
     deadline = time.monotonic() + seconds
     while (state := viewer.get(f"/api/jobs/{job}").json())["state"] not in states:

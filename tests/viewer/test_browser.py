@@ -24,7 +24,7 @@ from saropt.translation import NOTICE
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'saropt[test]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
-LONG_MS = 120_000
+LONG_MS = 300_000
 
 
 @pytest.fixture(scope="module")

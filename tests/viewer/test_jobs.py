@@ -155,7 +155,7 @@ def test_restart_after_the_server_was_killed(folder: Path, slow_layer: object) -
         server.wait()
         server, address = start()
         with httpx.Client(base_url=address) as http:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while (state := http.get(f"api/jobs/{job}").json())["state"] != "done":
                 assert state["state"] in ("queued", "running"), state
                 assert time.monotonic() < deadline
