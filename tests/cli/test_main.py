@@ -12,8 +12,19 @@ import pytest
 from saropt import Translator, __version__
 from saropt.cli import extras, main
 
-VERBS = ["demo", "models", "methods", "translate", "train", "evaluate", "data", "data inspect", "data simulate"]
-HEAVY = "torch rasterio onnxruntime onnx lightning_fabric skimage scipy numpy rich"
+VERBS = [
+    "demo",
+    "models",
+    "methods",
+    "translate",
+    "train",
+    "evaluate",
+    "data",
+    "data inspect",
+    "data simulate",
+    "serve",
+]
+HEAVY = "fastapi uvicorn rio_tiler torch rasterio onnxruntime onnx lightning_fabric skimage scipy numpy rich"
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])

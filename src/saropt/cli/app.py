@@ -17,6 +17,7 @@ from saropt.cli.evaluate import evaluate
 from saropt.cli.methods import methods
 from saropt.cli.models import models
 from saropt.cli.segment import segment
+from saropt.cli.serve import serve
 from saropt.cli.train import train
 from saropt.cli.translate import translate
 from saropt.errors import SaroptError
@@ -37,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, models, methods, translate, train, evaluate, benchmark):
+for verb in (demo, models, methods, translate, train, evaluate, benchmark, serve):
     app.command()(verb)
 app.add_typer(data, name="data")
 app.add_typer(segment, name="segment")

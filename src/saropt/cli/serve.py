@@ -1,0 +1,43 @@
+"""`saropt serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from saropt.viewer.state import Viewer
+
+
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of scenes.")] = Path("."),
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine, a token is asked for.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of uploads, jobs and translations; DIR/.saropt-viewer if not given."),
+    ] = None,
+    max_upload: Annotated[int, typer.Option(min=1, metavar="MB", help="Largest upload.")] = 4096,
+    quota: Annotated[int, typer.Option(min=1, metavar="MB", help="Uploads and translations together.")] = 40960,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a translation.")] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Show scenes on a map in the browser, translate them, and compare."""
+    from saropt.cli.extras import require
+
+    require("serve", "serve", "fastapi", "uvicorn", "rio_tiler")
+
+    from saropt.viewer import serve as run
+    from saropt.viewer.rasters import Limits
+
+    def ready(address: str, viewer: Viewer) -> None:
+        typer.echo(f"{address}  ({len(viewer.catalogue.scenes)} scenes of {viewer.folder}; Ctrl-C stops)")
+        if open_page:
+            typer.launch(address)
+
+    limits = Limits(upload_bytes=max_upload * 1_000_000, quota_bytes=quota * 1_000_000)
+    run(folder, host=host, port=port, state=state, limits=limits, threads=threads, ready=ready)

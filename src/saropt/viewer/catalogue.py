@@ -1,0 +1,297 @@
+"""The fixed catalogue: which rasters there are, which of them lie on one another. Clients name them by id alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from saropt.errors import InputError
+from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
+
+Kind = Literal["sar", "optical", "translation", "spread", "error"]
+Origin = Literal["folder", "upload", "job"]
+MOST_RASTERS, DEEPEST = 2000, 6
+_POLARISATION = re.compile(r"(?<![A-Za-z])(VV|VH|HH|HV)(?![A-Za-z])", re.IGNORECASE)
+_COMPANION = re.compile(r"^(?P<scene>.+)_(?P<what>optical|reference)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One raster of a scene.
+
+    Attributes:
+        kind: what it shows; all but "error" are files.
+        pair: of an error layer, the translation and its reference.
+        display: a copy with overviews, for pictures.
+        units: of the pixels, where the folder or the translator's card says them.
+        translator: name of the translator that made it.
+        direction: of the translator that made it.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    path: Path
+    info: RasterInfo
+    origin: Origin = "folder"
+    units: str | None = None
+    translator: str | None = None
+    direction: str | None = None
+    pair: tuple[Layer, Layer] | None = None
+    display: Path | None = None
+
+    @property
+    def guess(self) -> bool:
+        """Whether what it shows is a model's guess."""
+        return self.kind in ("translation", "spread", "error")
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """Layers on one grid; the first one is the scene itself."""
+
+    id: str
+    name: str
+    origin: Origin
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation report found in the folder."""
+
+    id: str
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that is not shown, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Catalogue:
+    """Scenes of a folder, uploads and finished translations.
+
+    Args:
+        folder: looked through at start and at every `scan`; hidden folders and links are left out.
+        limits: rasters beyond them are refused.
+        display: finds the copy with overviews of a layer's id.
+
+    Attributes:
+        scenes, layers: by id.
+        reports: by id.
+        refused: files that are not shown.
+    """
+
+    folder: Path
+    limits: Limits
+    display: Callable[[str, RasterInfo], Path | None] = lambda key, info: None
+    scenes: dict[str, SceneEntry] = field(default_factory=dict)
+    layers: dict[str, Layer] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    _known: dict[tuple[Path, int, int], RasterInfo] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def scan(self, uploads: Mapping[str, Path], results: Iterable[tuple[str, str, Path]]) -> None:
+        """Make the catalogue anew.
+
+        Args:
+            uploads: id -> file.
+            results: (job, the scene's id, file) of finished jobs.
+        """
+        with self._lock:
+            refused: list[Refused] = []
+            rasters, reports = self._walk(refused)
+            scenes = {scene.id: scene for scene in self._group(rasters, refused)}
+            for key, path in uploads.items():
+                if (layer := self._layer(path, key, path.name, refused, origin="upload")) is not None:
+                    scenes[key] = SceneEntry(key, path.name, "upload", (layer,))
+            for job, scene_id, path in results:
+                if (layer := self._layer(path, job, path.name, refused, kind="translation", origin="job")) is None:
+                    continue
+                scene = scenes.get(scene_id)
+                if scene is None:
+                    scenes[job] = SceneEntry(job, path.name, "job", (layer,))
+                else:
+                    scenes[scene_id] = replace(scene, layers=(*scene.layers, layer))
+            self.scenes = {key: with_errors(scene) for key, scene in scenes.items()}
+            self.layers = {layer.id: layer for scene in self.scenes.values() for layer in scene.layers}
+            self.reports = {report.id: report for report in reports}
+            self.refused = refused
+
+    def scene_of(self, layer: Layer) -> SceneEntry:
+        return next(scene for scene in self.scenes.values() if layer in scene.layers)
+
+    def inspected(self, path: Path) -> RasterInfo:
+        """Facts of a file, remembered until it changes.
+
+        Raises:
+            InputError: it cannot be shown.
+        """
+        state = path.stat()
+        key = (path, state.st_size, state.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = inspect(path, self.limits)
+        return self._known[key]
+
+    def _walk(self, refused: list[Refused]) -> tuple[list[Path], list[Report]]:
+        rasters: list[Path] = []
+        reports: list[Report] = []
+        for name, folders, files in os.walk(self.folder):
+            here = Path(name)
+            deep = len(here.relative_to(self.folder).parts) >= DEEPEST
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "label") if not deep else []
+            for file in sorted(files):
+                path = here / file
+                if file.startswith(".") or path.is_symlink():
+                    continue
+                if path.suffix.lower() in SUFFIXES:
+                    rasters.append(path)
+            if {"report.html", "report.json"} <= set(files):
+                reports.append(Report(self._id(here / "report.html"), _report_name(here), here / "report.html"))
+        if len(rasters) > MOST_RASTERS:
+            left = len(rasters) - MOST_RASTERS
+            refused.append(Refused(self.folder.name, f"{left} more rasters are not shown: serve a smaller folder"))
+        return rasters[:MOST_RASTERS], reports
+
+    def _group(self, rasters: list[Path], refused: list[Refused]) -> Iterator[SceneEntry]:
+        """Scenes: each raster with its companions (another side of a data root, reference, spread, translations)."""
+        layers: dict[Path, Layer] = {}
+        for path in rasters:
+            name = path.relative_to(self.folder).as_posix()
+            kind, units = _role(path)
+            if (layer := self._layer(path, self._id(path), name, refused, kind=kind, units=units)) is not None:
+                layers[path] = layer
+        hosts = {path: host for path in layers if (host := _host(path, layers)) is not None}
+        companions: dict[Path, list[Layer]] = {}
+        for path in layers:
+            top = path
+            for _ in range(3):  # spread -> translation -> scene
+                top = hosts.get(top, top)
+            if top != path and layers[path].info.same_grid(layers[top].info):
+                companions.setdefault(top, []).append(layers[path])
+        taken = {layer.path for held in companions.values() for layer in held}
+        for path, layer in layers.items():
+            if path not in taken:
+                order = {"optical": 0, "sar": 0, "translation": 1, "spread": 2, "error": 3}
+                held = sorted(companions.get(path, []), key=lambda one: order[one.kind])
+                yield SceneEntry(layer.id, layer.name, "folder", (layer, *held))
+
+    def _layer(
+        self,
+        path: Path,
+        key: str,
+        name: str,
+        refused: list[Refused],
+        *,
+        kind: Kind | None = None,
+        units: str | None = None,
+        origin: Origin = "folder",
+    ) -> Layer | None:
+        try:
+            info = self.inspected(path)
+        except (InputError, OSError) as error:
+            refused.append(Refused(name, error.reason if isinstance(error, InputError) else "cannot be read"))
+            return None
+        tags = info.tags
+        translator, direction = tags.get("SAROPT_TRANSLATOR"), tags.get("SAROPT_DIRECTION")
+        if kind in (None, "sar", "optical") and translator is not None:
+            kind = "translation"
+        if kind == "translation" and direction == "sar2opt" and info.dtype == "uint8":
+            units = "uint8"
+        display, kind = self.display(key, info), kind or _guess_kind(info)
+        return Layer(key, kind, name, path, info, origin, units, translator, direction, display=display)
+
+    def _id(self, path: Path) -> str:
+        relative = path.relative_to(self.folder).as_posix()
+        return hashlib.sha256(relative.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def with_errors(scene: SceneEntry) -> SceneEntry:
+    """The scene with an error layer for each 8-bit translation that has a reference of the same bands."""
+    truths = [layer for layer in scene.layers if layer.kind in ("sar", "optical")]
+    errors = []
+    for guess in scene.layers:
+        wanted = {"sar2opt": "optical", "opt2sar": "sar"}.get(guess.direction or "")
+        for truth in truths:
+            alike = guess.kind == "translation" and truth.kind == wanted and guess.info.same_grid(truth.info)
+            types = {guess.info.dtype, truth.info.dtype}
+            if alike and types == {"uint8"} and len(guess.info.bands) == len(truth.info.bands):
+                name = f"|{guess.path.name} - {truth.path.name}|"
+                version = f"{guess.info.version}-{truth.info.version}"
+                info = replace(guess.info, bands=("error",), indexes=(1,), version=version)
+                key, pair = f"{guess.id}-error", (guess, truth)
+                errors.append(replace(guess, id=key, kind="error", name=name, info=info, units=None, pair=pair))
+    return replace(scene, layers=(*scene.layers, *errors))
+
+
+def _role(path: Path) -> tuple[Kind | None, str | None]:
+    """Kind and units that the place of a file tells."""
+    if path.stem.lower().endswith("_std"):
+        return "spread", None
+    side = path.parent.name
+    if side in ("sar", "optical"):
+        return side, _stated_units(path.parent.parent, side)  # type: ignore[return-value]
+    if _COMPANION.match(path.stem) or (path.stem.lower() == "reference" and _beside(path, "sar") is not None):
+        return "optical", None
+    return None, None
+
+
+def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
+    """The raster that this one belongs to: SAR to its optical side, a translation to its source, a spread to both."""
+    layer, stem = layers[path], path.stem
+    if layer.kind == "spread":
+        found = _beside(path, stem[: -len("_std")])
+    elif layer.kind == "translation":
+        source = path.with_name(Path(layer.info.tags.get("SAROPT_SOURCE", "")).name or path.name)
+        found = source if source != path else None
+    elif path.parent.name == "optical":
+        found = _beside(path.parent.parent / "sar" / path.name, stem)
+    elif (match := _COMPANION.match(stem)) is not None:
+        found = _beside(path, match["scene"])
+    elif stem.lower() == "reference":
+        found = _beside(path, "sar")
+    else:
+        found = None
+    return found if found in layers and found != path else None
+
+
+def _beside(path: Path, stem: str) -> Path | None:
+    return next((other for s in SUFFIXES if (other := path.with_name(stem + s)).is_file()), None)
+
+
+def _guess_kind(info: RasterInfo) -> Kind:
+    if any(_POLARISATION.search(name.replace("_", " ")) for name in info.bands):
+        return "sar"
+    return "sar" if len(info.bands) <= 2 else "optical"
+
+
+def _stated_units(root: Path, side: str) -> str | None:
+    try:
+        units = yaml.safe_load((root / "dataset.yaml").read_text(encoding="utf-8"))[side]["units"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return None
+    return units if isinstance(units, str) else None
+
+
+def _report_name(folder: Path) -> str:
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        return f"{folder.name}: {report['data']['name']}, {report['split']}, N = {report['n']}"
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+        return folder.name

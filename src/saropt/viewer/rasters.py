@@ -1,0 +1,253 @@
+"""What the viewer needs to know of a raster before it shows it, and which rasters it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import rasterio
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.warp import transform_bounds
+from rio_tiler.io import ImageReader, Reader
+
+from saropt.errors import InputError
+from saropt.scenes import Scene
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+_DRIVERS = {
+    b"II*\0": "GTiff",
+    b"MM\0*": "GTiff",
+    b"II+\0": "GTiff",  # BigTIFF
+    b"MM\0+": "GTiff",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+}
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+TILE = 256
+MERCATOR = "EPSG:3857"
+_MERCATOR_LATITUDE = 85.06
+_CACHE_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the viewer takes and keeps.
+
+    Attributes:
+        upload_bytes: the largest file that may be uploaded.
+        quota_bytes: uploads and translations together.
+        pixels: the largest frame, width times height.
+        block_bytes: the largest block (tile, strip) in memory once it is unpacked.
+        bands: the largest number of bands.
+        jobs: how many jobs may wait at once.
+    """
+
+    upload_bytes: int = 4 << 30
+    quota_bytes: int = 40 << 30
+    pixels: int = 1_200_000_000
+    block_bytes: int = 256 << 20
+    bands: int = 32
+    jobs: int = 16
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """Facts of a raster file.
+
+    Attributes:
+        width, height: frame in pixels.
+        bands: names of the bands, alpha not among them.
+        indexes: GDAL numbers of these bands; one number for the three colours of a palette.
+        dtype: stored type.
+        grid: "map" (tiles of the Web Mercator quad) or "pixels" (rows and columns of the file).
+        bounds: west, south, east, north in degrees; None without georeference.
+        extent: left, bottom, right, top in Web Mercator metres; without georeference 0, 0, width, height.
+        crs: name of the coordinate system, or "".
+        pixel_m: size of a pixel on the ground in metres, where the coordinate system tells.
+        minzoom, maxzoom: of the tiles.
+        version: changes when the file does.
+        tags: the file's metadata.
+    """
+
+    width: int
+    height: int
+    bands: tuple[str, ...]
+    indexes: tuple[int, ...]
+    dtype: str
+    grid: Literal["map", "pixels"]
+    bounds: tuple[float, float, float, float] | None
+    extent: tuple[float, float, float, float]
+    crs: str
+    pixel_m: float | None
+    minzoom: int
+    maxzoom: int
+    version: str
+    overviews: bool
+    tags: dict[str, str] = field(default_factory=dict)
+    transform: tuple[float, ...] = ()
+
+    @property
+    def palette(self) -> bool:
+        return len(self.bands) > len(self.indexes)
+
+    def same_grid(self, other: RasterInfo) -> bool:
+        """Whether pixels of both lie on one another."""
+        close = np.allclose(self.transform, other.transform, rtol=0, atol=1e-6 * max(map(abs, self.transform[:2])))
+        return (self.width, self.height, self.crs) == (other.width, other.height, other.crs) and bool(close)
+
+
+def environment() -> rasterio.Env:
+    """GDAL settings of every read: bounded cache, no search of the folder, truncated pictures are errors."""
+    return rasterio.Env(
+        GDAL_CACHEMAX=_CACHE_BYTES,
+        GDAL_DISABLE_READDIR_ON_OPEN="TRUE",
+        GDAL_ERROR_ON_LIBJPEG_WARNING=True,
+        GDAL_PNG_WHOLE_IMAGE_OPTIM="NO",
+    )
+
+
+def driver_of(path: Path) -> str | None:
+    """GTiff, PNG or JPEG by the file's first bytes, None for all others."""
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    return next((driver for magic, driver in _DRIVERS.items() if head.startswith(magic)), None)
+
+
+def open_raster(path: Path) -> DatasetReader:
+    """The file, opened by its own driver alone: no virtual formats that point elsewhere.
+
+    Raises:
+        InputError: it is not a GeoTIFF, PNG or JPEG.
+    """
+    try:
+        driver = driver_of(path)
+        if driver is None:
+            raise InputError(path.name, "is neither a GeoTIFF nor a PNG or JPEG")
+        return rasterio.open(path, driver=driver)
+    except RasterioError as error:
+        raise InputError(path.name, "cannot be read: truncated or damaged") from error
+    except OSError as error:
+        raise InputError(path.name, f"cannot be read: {error.strerror or 'damaged'}") from error
+
+
+def inspect(path: Path, limits: Limits) -> RasterInfo:
+    """Facts of a raster, from its header.
+
+    Raises:
+        InputError: not a picture, or larger than the limits allow.
+    """
+    state = path.stat()
+    with environment(), open_raster(path) as dataset:
+        _check_size(dataset, path, limits)
+        with Scene.open(path) as scene:
+            names, tags = tuple(scene.band_names), scene.tags
+        indexes = tuple(i for i in dataset.indexes if dataset.colorinterp[i - 1].name != "alpha")
+        bounds = _geographic_bounds(dataset)
+        version = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:12]
+        common = {
+            "width": dataset.width,
+            "height": dataset.height,
+            "bands": names,
+            "indexes": indexes,
+            "dtype": dataset.dtypes[indexes[0] - 1],
+            "version": version,
+            "overviews": bool(dataset.overviews(1)),
+            "tags": tags,
+            "transform": tuple(dataset.transform)[:6],
+        }
+        if bounds is None:
+            with ImageReader(None, dataset=dataset) as reader:
+                maxzoom = int(reader.maxzoom)
+            extent = (0.0, 0.0, float(dataset.width), float(dataset.height))
+            return RasterInfo(
+                **common, grid="pixels", bounds=None, extent=extent, crs="", pixel_m=None, minzoom=0, maxzoom=maxzoom
+            )
+        with Reader(None, dataset=dataset) as reader:
+            crs = reader.dataset.crs
+            minzoom, maxzoom = int(reader.minzoom), int(reader.maxzoom)
+            extent = transform_bounds(crs, MERCATOR, *_clipped(reader.dataset.bounds, bounds, crs), densify_pts=21)
+            across = abs(reader.dataset.transform.a + 1j * reader.dataset.transform.d)
+            metres = crs.linear_units_factor[1] if crs.is_projected else 111_320 * math.cos(math.radians(bounds[1]))
+        return RasterInfo(
+            **common,
+            grid="map",
+            bounds=bounds,
+            extent=extent,
+            crs=_crs_name(crs),
+            pixel_m=across * metres,
+            minzoom=minzoom,
+            maxzoom=maxzoom,
+        )
+
+
+def _check_size(dataset: DatasetReader, path: Path, limits: Limits) -> None:
+    name, pixels = path.name, dataset.width * dataset.height
+    if pixels > limits.pixels:
+        raise InputError(
+            name, f"has {dataset.width}x{dataset.height} pixels, more than the {limits.pixels / 1e6:g} million allowed"
+        )
+    if dataset.count > limits.bands:
+        raise InputError(name, f"has {dataset.count} bands, more than the {limits.bands} allowed")
+    if np.dtype(_numpy_type(dataset.dtypes[0])).kind == "c":
+        raise InputError(name, "holds complex pixels; the viewer shows detected ones")
+    flags = dataset.mask_flag_enums[0]
+    if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags and pixels > limits.block_bytes:
+        raise InputError(name, "is too large for an internal mask: state nodata instead")
+    _check_blocks(dataset, name, limits)
+    for level in range(len(dataset.overviews(1)) if dataset.driver == "GTiff" else 0):
+        with rasterio.open(path, driver="GTiff", OVERVIEW_LEVEL=level) as overview:
+            _check_blocks(overview, name, limits)
+
+
+def _check_blocks(dataset: DatasetReader, name: str, limits: Limits) -> None:
+    """A small file can unpack into much memory: a block is unpacked as a whole."""
+    rows, columns = dataset.block_shapes[0]
+    together = dataset.count if dataset.interleaving is not None and dataset.interleaving.name == "pixel" else 1
+    unpacked = rows * columns * np.dtype(_numpy_type(dataset.dtypes[0])).itemsize * together
+    if unpacked > limits.block_bytes:
+        raise InputError(
+            name,
+            f"is stored in blocks of {rows}x{columns} pixels, {unpacked >> 20} MB each, more than the "
+            f"{limits.block_bytes >> 20} MB allowed: store it in tiles, as a COG",
+        )
+
+
+def _numpy_type(name: str) -> str:
+    return "complex64" if name == "complex_int16" else name
+
+
+def _geographic_bounds(dataset: DatasetReader) -> tuple[float, float, float, float] | None:
+    """Bounds in degrees, or None where the raster has no place on a Web Mercator map."""
+    gcps, gcp_crs = dataset.gcps
+    if not ((gcps and gcp_crs) or (dataset.crs and dataset.transform != rasterio.Affine.identity())):
+        return None
+    try:
+        with Reader(None, dataset=dataset) as reader:
+            bounds = transform_bounds(reader.dataset.crs, "EPSG:4326", *reader.dataset.bounds, densify_pts=21)
+    except RasterioError:
+        return None
+    west, south, east, north = (float(value) for value in bounds)
+    if not all(map(math.isfinite, bounds)) or west >= east or north <= -_MERCATOR_LATITUDE:
+        return None
+    return (west, south, east, north) if south < _MERCATOR_LATITUDE else None
+
+
+def _clipped(bounds: tuple, degrees: tuple, crs: rasterio.crs.CRS) -> tuple:
+    """Bounds in `crs` without what lies beyond the edges of a Web Mercator map."""
+    if degrees[1] > -_MERCATOR_LATITUDE and degrees[3] < _MERCATOR_LATITUDE:
+        return tuple(bounds)
+    west, south, east, north = degrees
+    inside = (west, max(south, -_MERCATOR_LATITUDE), east, min(north, _MERCATOR_LATITUDE))
+    return transform_bounds("EPSG:4326", crs, *inside)
+
+
+def _crs_name(crs: rasterio.crs.CRS) -> str:
+    epsg = crs.to_epsg()
+    return f"EPSG:{epsg}" if epsg else "own coordinate system"

@@ -1,0 +1,314 @@
+"""Pixels of a layer as pictures and numbers: tiles, thumbnails, exported pictures, statistics, one point."""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.warp import transform
+from rio_tiler.errors import PointOutsideBounds, TileOutsideBounds
+from rio_tiler.io import ImageReader, Reader
+from rio_tiler.models import ImageData, PointData
+
+from saropt.errors import InputError
+from saropt.evaluation.gallery import ERROR_TOP, canonical_band, heat
+from saropt.radiometry import to_db
+from saropt.scenes import Scene
+from saropt.translation import NOTICE
+from saropt.viewer.catalogue import Layer
+from saropt.viewer.pyramids import open_for_display
+from saropt.viewer.rasters import TILE, environment, open_raster
+
+Decibels = Literal["amplitude", "power"]
+PERCENTILES = (0.0, 0.5, 1.0, 2.0, 5.0, 25.0, 50.0, 75.0, 95.0, 98.0, 99.0, 99.5, 100.0)
+_SAMPLE_PIXELS = 1 << 18
+_ERROR_SIDE = 1024
+_NARROWEST = 360
+_KEPT = 512
+_POWER_UNITS = ("sigma0", "gamma0")
+_EMPTY = Image.new("LA", (TILE, TILE), 0)
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How numbers become colours.
+
+    Attributes:
+        bands: one band as grey, or three as red, green, blue; numbers from 1.
+        low, high: one pair for all bands or one for each; black and full brightness.
+        decibels: the stored numbers are amplitude or power and are shown in dB; low and high are in dB, too.
+    """
+
+    bands: tuple[int, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    decibels: Decibels | None = None
+
+
+class Statistics:
+    """Percentiles of the layers' bands, each computed once."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], NDArray[np.float64]] = OrderedDict()
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, layer: Layer) -> NDArray[np.float64]:
+        """(bands, len(PERCENTILES)) from a sample of the valid pixels; NaN where there are none.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        key = (layer.id, layer.info.version)
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._kept:
+                self._kept[key] = _percentiles(layer)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            return self._kept[key]
+
+
+def default_style(layer: Layer, percentiles: NDArray[np.float64]) -> Style:
+    """Colours as stored for 8-bit optical images, else 2 to 98 % of the pixels; amplitude and power in dB."""
+    bands = _default_bands(layer)
+    if layer.kind == "error":
+        return Style(bands, (0.0,), (ERROR_TOP,))
+    if layer.info.dtype == "uint8" and (layer.direction or layer.kind) in ("optical", "sar2opt"):
+        return Style(bands, (0.0,), (255.0,))
+    decibels = decibels_of(layer) if layer.kind != "spread" else None
+    chosen = percentiles[[band - 1 for band in bands]]
+    low, high = chosen[:, PERCENTILES.index(2.0)], chosen[:, PERCENTILES.index(98.0)]
+    if layer.kind == "spread":
+        low = np.zeros_like(low)
+    if decibels is not None:
+        floor = chosen[:, PERCENTILES.index(5.0)]
+        low = np.where(low > 0, low, floor)
+        low, high = (in_db(edge, decibels).astype(np.float64) for edge in (low, high))
+    low, high = np.nan_to_num(low, nan=0.0), np.nan_to_num(high, nan=1.0)
+    high = np.where(high > low, high, low + 1.0)
+    return Style(bands, tuple(map(float, low)), tuple(map(float, high)), decibels)
+
+
+def in_db(values: NDArray, decibels: Decibels) -> Floats:
+    """Amplitude or power as decibels."""
+    return to_db(values, "amplitude" if decibels == "amplitude" else "sigma0")
+
+
+def decibels_of(layer: Layer) -> Decibels | None:
+    """Whether the pixels are amplitude or power, from which decibels follow."""
+    if layer.units == "amplitude":
+        return "amplitude"
+    return "power" if layer.units in _POWER_UNITS else None
+
+
+def tile_png(layer: Layer, z: int, x: int, y: int, style: Style) -> bytes:
+    """A tile of 256 pixels, transparent outside the scene and where it is not valid."""
+
+    def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
+        method: Any = "nearest" if z > layer.info.maxzoom else "bilinear"
+        options: dict[str, Any] = {"reproject_method": method} if layer.info.grid == "map" else {}
+        return reader.tile(x, y, z, tilesize=TILE, indexes=indexes, resampling_method=method, **options)
+
+    try:
+        return _png(_coloured(layer, *_values(layer, read, style.bands), style))
+    except TileOutsideBounds:
+        return _png(_EMPTY)
+
+
+def picture(layer: Layer, side: int, style: Style) -> Image.Image:
+    """The whole layer in its own grid, reduced so that the longer side is at most `side` pixels."""
+
+    def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
+        method: Any = "bilinear" if max(layer.info.width, layer.info.height) > side else "nearest"
+        return reader.preview(indexes=indexes, max_size=side, resampling_method=method)
+
+    return _coloured(layer, *_values(layer, read, style.bands), style)
+
+
+def thumbnail_png(layer: Layer, style: Style) -> bytes:
+    return _png(picture(layer, 192, style))
+
+
+def exported_png(layer: Layer, side: int, style: Style) -> bytes:
+    """A picture to keep; what a model guessed says so in its pixels and in its text field."""
+    image = picture(layer, side, style)
+    text = PngImagePlugin.PngInfo()
+    if layer.guess:
+        image = labelled(image, layer)
+        text.add_text("Notice", NOTICE)
+    return _png(image, text)
+
+
+def labelled(image: Image.Image, layer: Layer) -> Image.Image:
+    """The picture over a strip with the notice and the translator; small pictures are enlarged to make room."""
+    factor = math.ceil(_NARROWEST / image.width)
+    if factor > 1:
+        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    size = max(14, image.width // 45)
+    strip = round(size * 1.8)
+    whole = Image.new("RGBA", (image.width, image.height + strip), (20, 24, 28, 255))
+    whole.paste(image.convert("RGBA"), (0, 0))
+    what = f" ({layer.translator})" if layer.translator else ""
+    font, text = ImageFont.load_default(size), f"{NOTICE}{what}"
+    if font.getlength(text) > image.width - size:
+        text = NOTICE
+    ImageDraw.Draw(whole).text((size // 2, image.height + strip // 2), text, (255, 255, 255, 255), font, anchor="lm")
+    return whole
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One pixel: its column and row (None in radar geometry), its place in the raster's own coordinate system, and
+    each band's number (None where it is not valid)."""
+
+    column: int | None
+    row: int | None
+    x: float | None
+    y: float | None
+    values: tuple[float | None, ...]
+
+
+def read_point(layer: Layer, x: float, y: float) -> Reading | None:
+    """The pixel at longitude and latitude, or at column and row of scenes without georeference; None outside.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    on_map = layer.info.grid == "map"
+    place: tuple[float | None, float | None] = (None, None)
+    try:
+        with environment(), open_raster(layer.path) as dataset:
+            height, width, warped = dataset.height, dataset.width, bool(dataset.gcps[0])
+            if on_map:
+                with Reader(None, dataset=dataset) as reader:
+                    (px,), (py,) = transform("EPSG:4326", reader.dataset.crs, [x], [y])
+                    if not (math.isfinite(px) and math.isfinite(py)):
+                        return None
+                    row, column = (int(index) for index in reader.dataset.index(px, py))
+                    height, width, place = reader.dataset.height, reader.dataset.width, (px, py)
+            else:
+                column, row = math.floor(x), math.floor(y)
+        if not (0 <= column < width and 0 <= row < height):
+            return None
+
+        def read(reader: Reader, indexes: tuple[int, ...]) -> PointData:
+            place = (x, y) if on_map else (column, row)
+            return reader.point(place[0], place[1], indexes=indexes)
+
+        values, valid = _values(layer, read, tuple(range(1, len(layer.info.bands) + 1)), full=True)
+    except (RasterioError, CPLE_BaseError, PointOutsideBounds):
+        return None
+    numbers = tuple(float(value) if valid.all() else None for value in values.ravel())
+    return Reading(None if warped else column, None if warped else row, *place, numbers)
+
+
+def _default_bands(layer: Layer) -> tuple[int, ...]:
+    names = [canonical_band(name) for name in layer.info.bands]
+    if layer.kind in ("spread", "error") or len(names) < 3 or (layer.direction or layer.kind) in ("sar", "opt2sar"):
+        return (1,)
+    if {"B4", "B3", "B2"} <= set(names):
+        return tuple(names.index(name) + 1 for name in ("B4", "B3", "B2"))
+    return (1, 2, 3)
+
+
+def _percentiles(layer: Layer) -> NDArray[np.float64]:
+    if layer.kind == "error":
+
+        def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
+            return reader.preview(indexes=indexes, max_size=_ERROR_SIDE)
+
+        values, valid = _values(layer, read, (1,))
+        sample = values[:, valid]
+    else:
+        with Scene.open(layer.path) as scene:
+            sample = scene.sample(_SAMPLE_PIXELS)
+    if sample.shape[1] == 0:
+        return np.full((len(layer.info.bands), len(PERCENTILES)), np.nan)
+    return np.percentile(sample.astype(np.float64), PERCENTILES, axis=1).T
+
+
+Read = Callable[[Reader, tuple[int, ...]], ImageData | PointData]
+
+
+def _values(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = False) -> tuple[Floats, NDArray[np.bool_]]:
+    """(len(bands), h, w) numbers and (h, w) validity; of an error layer its one band.
+
+    Args:
+        full: from the file itself, not from a copy made for display.
+    """
+    if layer.pair is None:
+        return _stored(layer, read, bands, full)
+    guess, truth = layer.pair
+    guessed, sure = _stored(guess, read, tuple(range(1, len(guess.info.bands) + 1)), full)
+    true, valid = _stored(truth, read, _matching(guess, truth), full)
+    return np.abs(guessed - true).mean(axis=0, keepdims=True) / np.float32(255), sure & valid
+
+
+def _matching(guess: Layer, truth: Layer) -> tuple[int, ...]:
+    """The truth's bands in the order of the guess's: by name where the names agree, else as they stand."""
+    wanted, names = ([canonical_band(name) for name in layer.info.bands] for layer in (guess, truth))
+    if set(wanted) == set(names):
+        return tuple(names.index(name) + 1 for name in wanted)
+    return tuple(range(1, len(names) + 1))
+
+
+def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tuple[Floats, NDArray[np.bool_]]:
+    info = layer.info
+    indexes = info.indexes if info.palette else tuple(info.indexes[band - 1] for band in bands)
+    kind = Reader if info.grid == "map" else ImageReader
+    try:
+        with environment(), ExitStack() as stack:
+            dataset = stack.enter_context(open_for_display(layer.path, None if full else layer.display))
+            reader = stack.enter_context(kind(None, dataset=dataset))
+            array = read(reader, indexes).array
+            table = dataset.colormap(indexes[0]) if info.palette else None
+    except RasterioError as error:
+        raise InputError(layer.name, "cannot be read here: truncated or damaged") from error
+    data, mask = np.ma.getdata(array), np.ma.getmaskarray(array)
+    if data.ndim == 1:
+        data, mask = data[:, None, None], mask[:, None, None]
+    valid: NDArray[np.bool_] = np.asarray(~mask.any(axis=0))
+    values = data.astype(np.float32)
+    if table is not None:
+        colours = np.zeros((256, 4), np.float32)
+        for entry, colour in table.items():
+            colours[min(entry, 255)] = colour
+        looked_up = colours[data[0].astype(np.int64).clip(0, 255)]
+        valid &= looked_up[..., 3] > 0
+        values = np.moveaxis(looked_up, -1, 0)[[band - 1 for band in bands]]
+    valid &= np.asarray(np.isfinite(values).all(axis=0))
+    values[:, ~valid] = 0
+    return values, valid
+
+
+def _coloured(layer: Layer, values: Floats, valid: NDArray[np.bool_], style: Style) -> Image.Image:
+    if style.decibels is not None:
+        values = in_db(values, style.decibels)
+    low = np.array(style.low, np.float32).reshape(-1, 1, 1)
+    high = np.array(style.high, np.float32).reshape(-1, 1, 1)
+    unit = np.clip((values - low) / np.maximum(high - low, np.float32(1e-12)), 0, 1)
+    alpha = np.where(valid, 255, 0).astype(np.uint8)
+    if layer.kind in ("spread", "error"):
+        return Image.fromarray(np.dstack([heat(unit[0] * ERROR_TOP), alpha]), "RGBA")
+    shown = np.rint(unit * 255).astype(np.uint8)
+    return Image.fromarray(np.dstack([*shown, alpha]), "LA" if len(shown) == 1 else "RGBA")
+
+
+def _png(image: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1, pnginfo=text)
+    return buffer.getvalue()

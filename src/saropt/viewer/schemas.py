@@ -1,0 +1,227 @@
+"""What the HTTP API takes and gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from saropt.artifacts import Card, Direction
+from saropt.translation import NOTICE
+from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
+from saropt.viewer.jobs import Job, State
+from saropt.viewer.render import PERCENTILES, Decibels, Reading, Style, decibels_of
+
+Units = Literal["sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude", "uint8", "complex"]
+Band = Annotated[str, Field(min_length=1, max_length=64)]
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}(-error)?$")]
+
+
+class Detail(BaseModel):
+    """Why something was refused."""
+
+    detail: str
+
+
+class Info(BaseModel):
+    """The server."""
+
+    version: str
+    folder: str
+    notice: str = NOTICE
+    upload_bytes: int
+    quota_bytes: int
+    used_bytes: int
+
+
+class StyleOut(BaseModel):
+    """How numbers become colours: the query parameters of tiles and pictures."""
+
+    bands: list[int]
+    low: list[float]
+    high: list[float]
+    decibels: Decibels | None
+
+    @classmethod
+    def of(cls, style: Style) -> StyleOut:
+        return cls(bands=list(style.bands), low=list(style.low), high=list(style.high), decibels=style.decibels)
+
+
+class LayerOut(BaseModel):
+    """A raster of a scene.
+
+    `extent` is in Web Mercator metres where `grid` is "map", else columns and rows counted from the lower left corner.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    origin: Origin
+    width: int
+    height: int
+    bands: list[str]
+    dtype: str
+    units: str | None
+    decibels: Decibels | None
+    grid: Literal["map", "pixels"]
+    bounds: tuple[float, float, float, float] | None
+    extent: tuple[float, float, float, float]
+    crs: str
+    pixel_m: float | None
+    minzoom: int
+    maxzoom: int
+    version: str
+    translator: str | None
+    direction: str | None
+    guess: bool
+    notice: str | None
+
+    @classmethod
+    def of(cls, layer: Layer) -> LayerOut:
+        info = layer.info
+        return cls(
+            **{name: getattr(layer, name) for name in ("id", "kind", "name", "origin", "units", "translator", "guess")},
+            **{name: getattr(info, name) for name in ("width", "height", "dtype", "grid", "bounds", "extent", "crs")},
+            **{name: getattr(info, name) for name in ("pixel_m", "minzoom", "maxzoom", "version")},
+            bands=list(info.bands),
+            decibels=decibels_of(layer),
+            direction=layer.direction,
+            notice=NOTICE if layer.guess else None,
+        )
+
+
+class LayerDetail(LayerOut):
+    """A raster with its statistics: `percentiles[band][i]` is the `levels[i]` percentile, None without valid pixels."""
+
+    levels: list[float]
+    percentiles: list[list[float | None]]
+    style: StyleOut
+
+    @classmethod
+    def detailed(cls, layer: Layer, percentiles: NDArray[np.float64], style: Style) -> LayerDetail:
+        rows = [[float(v) if np.isfinite(v) else None for v in row] for row in percentiles]
+        plain = LayerOut.of(layer).model_dump()
+        return cls(**plain, levels=list(PERCENTILES), percentiles=rows, style=StyleOut.of(style))
+
+
+class SceneOut(BaseModel):
+    """Layers that lie on one another; the first one is the scene itself."""
+
+    id: str
+    name: str
+    origin: Origin
+    layers: list[LayerOut]
+
+    @classmethod
+    def of(cls, scene: SceneEntry) -> SceneOut:
+        layers = [LayerOut.of(layer) for layer in scene.layers]
+        return cls(id=scene.id, name=scene.name, origin=scene.origin, layers=layers)
+
+
+class RefusedOut(BaseModel):
+    """A file of the folder that is not shown."""
+
+    name: str
+    reason: str
+
+
+class ReportOut(BaseModel):
+    """An evaluation report; its page is at /api/reports/{id}/page."""
+
+    id: str
+    name: str
+
+
+class CatalogueOut(BaseModel):
+    """Everything that can be shown."""
+
+    scenes: list[SceneOut]
+    reports: list[ReportOut]
+    refused: list[RefusedOut]
+
+
+class PointOut(BaseModel):
+    """One pixel.
+
+    `x` and `y` are in the raster's own coordinate system `crs`; `decibels` are those of amplitude and power.
+    """
+
+    column: int | None
+    row: int | None
+    x: float | None
+    y: float | None
+    crs: str
+    units: str | None
+    bands: list[str]
+    values: list[float | None]
+    decibels: list[float | None] | None
+
+    @classmethod
+    def of(cls, layer: Layer, reading: Reading, decibels: list[float | None] | None) -> PointOut:
+        return cls(
+            column=reading.column,
+            row=reading.row,
+            x=reading.x,
+            y=reading.y,
+            crs=layer.info.crs,
+            units=layer.units,
+            bands=list(layer.info.bands),
+            values=list(reading.values),
+            decibels=decibels,
+        )
+
+
+class TranslatorOut(BaseModel):
+    """A translator and its card (docs/formats.md)."""
+
+    name: str
+    bundled: bool
+    directions: list[Direction]
+    card: Card
+
+
+class JobIn(BaseModel):
+    """A translation to make: as `saropt translate`, with a catalogue's layer for the scene."""
+
+    model_config = ConfigDict(extra="forbid")
+    layer: Id
+    translator: Annotated[str, Field(min_length=1, max_length=200)]
+    direction: Direction | None = None
+    bands: Annotated[list[Band], Field(min_length=1, max_length=8)] | None = None
+    units: Units | None = None
+    tile: Annotated[int, Field(ge=16, le=8192)] | None = None
+    realism: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+
+
+class JobOut(BaseModel):
+    """A translation job. `result` is the layer that it brought, with the file at /api/layers/{result}/file."""
+
+    id: str
+    state: State
+    scene: str
+    layer: str
+    source: str
+    translator: str
+    done: int
+    total: int
+    message: str
+    seam: float | None
+    created: float
+    started: float | None
+    finished: float | None
+    result: str | None
+    request: dict[str, Any]
+
+    @classmethod
+    def of(cls, job: Job) -> JobOut:
+        request = {key: job.request[key] for key in ("direction", "bands", "units", "tile", "realism")}
+        return cls(
+            **{name: getattr(job, name) for name in ("id", "state", "done", "total", "message", "seam", "created")},
+            started=job.started,
+            finished=job.finished,
+            **{name: job.request[name] for name in ("scene", "layer", "source", "translator")},
+            result=job.id if job.state == "done" else None,
+            request=request,
+        )

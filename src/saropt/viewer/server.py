@@ -1,0 +1,87 @@
+"""Binds, says where, and serves until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from saropt.errors import InputError
+from saropt.viewer.app import create_app
+from saropt.viewer.rasters import Limits
+from saropt.viewer.security import is_loopback
+from saropt.viewer.state import Viewer
+
+
+def serve(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    state: Path | None = None,
+    limits: Limits | None = None,
+    threads: int | None = None,
+    ready: Callable[[str, Viewer], None],
+) -> None:
+    """Serve a folder of scenes until interrupted.
+
+    Args:
+        host: an address of this machine; beyond loopback, clients need the token that the address holds.
+        port: 0 takes a free one.
+        state, limits, threads: as for `Viewer`.
+        ready: called with the page's address when it can be opened.
+
+    Raises:
+        InputError: the folder, the address or the port cannot be used.
+    """
+    listening = _bind(host, port)
+    with listening:
+        viewer = Viewer(folder, state, limits, threads)
+        token = None if is_loopback(host) else secrets.token_urlsafe(24)
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listening.getsockname()[1]}/" + (f"#token={token}" if token else "")
+        config = uvicorn.Config(
+            create_app(viewer, token, host),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=3,
+        )
+        server = _Server(config, lambda: ready(address, viewer))
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Says when it has started."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._when_started()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise InputError(f"--host {host}", "is not an address of this machine") from error
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        at_fault = f"--port {port}" if error.errno in (98, 48, 13) else f"--host {host}"
+        raise InputError(at_fault, f"cannot be used: {error.strerror.lower() if error.strerror else error}") from error
+    return listening

@@ -1,0 +1,134 @@
+"""Everything one running viewer holds: catalogue, uploads, jobs, translators."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rasterio.errors import NotGeoreferencedWarning
+from rio_tiler.errors import NoOverviewWarning
+
+from saropt.artifacts import Card
+from saropt.errors import InputError, SaroptError
+from saropt.translation import card_of, list_translators
+from saropt.viewer.catalogue import Catalogue
+from saropt.viewer.jobs import Jobs
+from saropt.viewer.pyramids import Pyramids
+from saropt.viewer.rasters import Limits
+from saropt.viewer.render import Statistics
+from saropt.viewer.uploads import Uploads
+
+STATE_FOLDER = ".saropt-viewer"
+
+
+@dataclass(frozen=True)
+class KnownTranslator:
+    """A translator file that can be chosen by its name."""
+
+    name: str
+    path: Path
+    card: Card
+    bundled: bool
+
+
+class Viewer:
+    """A folder being served.
+
+    Args:
+        folder: of the scenes.
+        state: where uploads, jobs and translations are kept; `.saropt-viewer` in the folder when None.
+        limits: of uploads and rasters.
+        threads: CPU threads of a translation, all when None.
+
+    Raises:
+        InputError: a folder cannot be used, or another viewer keeps its state there.
+    """
+
+    def __init__(
+        self, folder: Path, state: Path | None = None, limits: Limits | None = None, threads: int | None = None
+    ) -> None:
+        if not folder.is_dir():
+            raise InputError(folder, "is a file; the viewer takes a folder" if folder.exists() else "no such folder")
+        for expected in (NotGeoreferencedWarning, NoOverviewWarning):
+            warnings.filterwarnings("ignore", category=expected)
+        self.folder = folder.resolve()
+        self.state = (state or self.folder / STATE_FOLDER).resolve()
+        self.limits = limits or Limits()
+        self._lock = self._take(self.state)
+        self.statistics = Statistics()
+        self.pyramids = Pyramids(self.state / "pyramids", self.scan)
+        self.catalogue = Catalogue(self.folder, self.limits, self.pyramids.file)
+        self.uploads = Uploads(self.state / "uploads", self.limits)
+        self._cards: dict[tuple[Path, int], Card] = {}
+        self._cards_lock = threading.Lock()
+        self.jobs = Jobs(
+            self.state / "jobs",
+            source=lambda key: layer.path if (layer := self.catalogue.layers.get(key)) else None,
+            translator=lambda name: known.path if (known := self.translators().get(name)) else None,
+            finished=self.scan,
+            threads=threads,
+        )
+        self.scan()
+        self.pyramids.keep(set(self.catalogue.layers))
+
+    def start(self) -> None:
+        """Begin with the jobs that wait."""
+        self.jobs.start()
+        self.pyramids.start()
+
+    def close(self) -> None:
+        """End the running job, which goes on at the next start, and let go of the state folder."""
+        self.jobs.stop()
+        self.pyramids.stop()
+        self._lock.close()
+
+    def scan(self) -> None:
+        """Look through the folder, the uploads and the finished jobs again."""
+        done = [job for job in reversed(self.jobs.all()) if job.state == "done"]
+        results = [(job.id, str(job.request["scene"]), self.jobs.output(job)) for job in done]
+        self.catalogue.scan(self.uploads.files(), [result for result in results if result[2].is_file()])
+
+    def translators(self) -> dict[str, KnownTranslator]:
+        """Bundled translators and the usable translator files directly in the folder, by name."""
+        bundled = list_translators()
+        known = {}
+        for name, path in list_translators(self.folder).items():
+            try:
+                card = self._card(path)
+            except SaroptError:
+                continue
+            known[name] = KnownTranslator(name, path, card, name in bundled)
+        return known
+
+    def used_bytes(self) -> int:
+        """Bytes under the state folder."""
+        sizes = (Path(place) / name for place, _, names in os.walk(self.state) for name in names)
+        return sum(path.stat().st_size for path in sizes if path.exists())
+
+    def _card(self, path: Path) -> Card:
+        key = (path, path.stat().st_mtime_ns)
+        with self._cards_lock:
+            if key not in self._cards:
+                self._cards[key] = card_of(path)
+            return self._cards[key]
+
+    @staticmethod
+    def _take(state: Path) -> IO[bytes]:
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            lock = (state / "lock").open("wb")
+        except OSError as error:
+            raise InputError(
+                state, f"cannot be written ({error.strerror}); --state names a folder for uploads and translations"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise InputError(state, "another saropt serve keeps its uploads and translations there") from None
+        return lock

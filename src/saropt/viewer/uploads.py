@@ -1,0 +1,119 @@
+"""Rasters that clients send: bounded, checked by their content, kept each in a folder of its own."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+from starlette.concurrency import run_in_threadpool
+
+from saropt.errors import InputError
+from saropt.scenes import Scene
+from saropt.viewer.rasters import Limits, driver_of, inspect
+
+_SUFFIXES = {".tif": (".tif", ".tiff"), ".png": (".png",)}
+_SUFFIX_OF = {"GTiff": ".tif", "PNG": ".png"}
+_LONGEST_NAME = 80
+_PIECE = ".part"
+
+
+class TooLargeError(InputError):
+    """The upload is beyond a limit."""
+
+
+class Uploads:
+    """Uploaded rasters under one folder.
+
+    Args:
+        folder: holds one folder for each upload, named by its id.
+        limits: of size and quota.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder, self.limits = folder, limits
+        self._lock = threading.Lock()
+        self._arriving = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"*{_PIECE}"):
+            shutil.rmtree(left)
+
+    def files(self) -> dict[str, Path]:
+        """id -> file, the oldest first."""
+        folders = sorted((f for f in self.folder.iterdir() if f.suffix != _PIECE), key=lambda f: f.stat().st_mtime)
+        return {folder.name: next(folder.iterdir()) for folder in folders if any(folder.iterdir())}
+
+    async def receive(self, name: str, content: AsyncIterator[bytes], used: int) -> str:
+        """Take a file in.
+
+        Args:
+            name: the client's name for it, of which harmless characters are kept.
+            content: its bytes, piece by piece.
+            used: bytes of the quota that are taken already.
+
+        Returns:
+            its id.
+
+        Raises:
+            TooLargeError: larger than a limit, or the quota is used up.
+            InputError: not a GeoTIFF or PNG that can be read.
+        """
+        key = secrets.token_hex(8)
+        place = self.folder / f"{key}{_PIECE}"
+        place.mkdir()
+        size = 0
+        try:
+            part = place / "content"
+            with part.open("wb") as stream:
+                async for piece in content:
+                    size += len(piece)
+                    self._reserve(len(piece))
+                    if size > self.limits.upload_bytes:
+                        most = self.limits.upload_bytes / 1e6
+                        raise TooLargeError(name, f"is larger than the {most:g} MB that may be uploaded")
+                    if used + self._arriving > self.limits.quota_bytes:
+                        raise TooLargeError(name, "does not fit: the viewer's quota is used up; delete something")
+                    stream.write(piece)
+            suffix = _SUFFIX_OF.get(driver_of(part) or "")
+            if suffix is None:
+                raise InputError(name, "is neither a GeoTIFF nor a PNG")
+            file = part.rename(place / safe_name(name, suffix))
+            await run_in_threadpool(_check, file, self.limits)
+            place.rename(self.folder / key)
+        finally:
+            self._reserve(-size)
+            shutil.rmtree(place, ignore_errors=True)
+        return key
+
+    def delete(self, key: str) -> None:
+        """Remove an upload."""
+        if key in self.files():
+            shutil.rmtree(self.folder / key)
+
+    def _reserve(self, size: int) -> None:
+        with self._lock:
+            self._arriving += size
+
+
+def safe_name(name: str, suffix: str) -> str:
+    """Letters, digits, dots, dashes and underlines of a name's last part, with a suffix that fits the content."""
+    stem = re.split(r"[/\\]", name)[-1]
+    given = next((stem[-len(s) :] for s in _SUFFIXES[suffix] if stem.lower().endswith(s)), "")
+    kept = re.sub(r"[^\w.-]+", "_", stem[: len(stem) - len(given)]).strip("._")
+    return f"{kept[:_LONGEST_NAME] or 'scene'}{given or suffix}"
+
+
+def _check(file: Path, limits: Limits) -> None:
+    """Header within the limits, and pixels from all over the file that can be read."""
+    inspect(file, limits)
+    try:
+        with Scene.open(file) as scene:
+            sample = scene.sample(1 << 16)
+    except InputError as error:
+        raise InputError(file.name, "is truncated or damaged") from error
+    if sample.shape[1] == 0 or not np.isfinite(sample).any():
+        raise InputError(file.name, "holds no valid pixel")

@@ -1,0 +1,78 @@
+"""One translation job in a process of its own: the request on stdin, events on stdout, one JSON object a line.
+
+The process ends when stdin does, so that none outlives the server that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from typing import Any, TextIO
+
+from saropt.errors import InputError, SaroptError
+
+_EVERY_SECONDS = 0.2
+_LOCK_PATIENCE_SECONDS = 10.0
+
+
+def main() -> None:
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not look like an event
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    try:
+        _send(events, "done", seam=_translate(request, events))
+    except SaroptError as error:
+        _send(events, "failed", reason=error.reason if isinstance(error, InputError) else str(error))
+    except MemoryError:
+        _send(events, "failed", reason="there is not enough memory")
+    except Exception as error:
+        traceback.print_exc()
+        _send(events, "failed", reason=f"internal error: {type(error).__name__}")
+    events.flush()
+    os._exit(0)
+
+
+def _translate(request: dict[str, Any], events: TextIO) -> float | None:
+    from saropt.translation import Translator
+
+    translator = Translator.load(
+        request["translator"], direction=request["direction"], realism=request["realism"], threads=request["threads"]
+    )
+    last = 0.0
+
+    def progress(done: int, total: int, what: str) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > _EVERY_SECONDS:
+            last = time.monotonic()
+            _send(events, "progress", done=done, total=total)
+
+    options = {key: request[key] for key in ("bands", "units", "tile")}
+    deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            translator.translate(request["scene"], request["out"], resume=True, progress=progress, **options)
+            return translator.seam
+        except InputError as error:  # a worker of a server that was killed lets go as soon as it notices
+            if "another process" not in error.reason or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def _send(events: TextIO, event: str, **content: object) -> None:
+    events.write(json.dumps({"event": event, **content}) + "\n")
+    events.flush()
+
+
+def _end_with_stdin() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    main()

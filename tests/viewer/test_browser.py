@@ -1,0 +1,308 @@
+"""The page in Debian's chromium: what a person does with it."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from asking import PLACE
+from PIL import Image
+from test_serve import serving
+
+from saropt import Translator
+from saropt.scenes import Scene, write_scene
+from saropt.simulate import amplitude_q99, simulate_scene
+from saropt.translation import NOTICE
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'saropt[test]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
+LONG_MS = 300_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as started:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    with serving(folder, "--port", 0, "--threads", 1) as (_, line):
+        yield line.split()[0]
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Any]:
+    """Factory of pages; whatever they complain about (scripts, policy, missing files) fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(**options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 760}, "locale": "en-GB", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+        page.on("response", lambda answer: answer.status >= 400 and complaints.append(f"{answer.status} {answer.url}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("http://127.", "data:", "blob:")) or complaints.append(request.url))  # fmt: skip  # noqa: E501
+        page.goto(address)
+        page.wait_for_selector(".sidebar:not([inert])")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def settle(page: Any) -> None:
+    """Wait until all tiles are drawn."""
+    page.wait_for_timeout(150)
+    page.wait_for_selector('.map[aria-busy="false"]')
+    page.wait_for_timeout(100)
+
+
+def choose(page: Any, name: str) -> None:
+    page.click("#tab-scenes")
+    page.click(f'.scene[title="{name}"]')
+    settle(page)
+
+
+def colours(page: Any, across: float) -> np.ndarray:
+    """RGB of a patch of the map, `across` of its width from the left, free of labels."""
+    shot = Image.open(io.BytesIO(page.locator(".map").screenshot())).convert("RGB")
+    x, y = int(shot.width * across), shot.height // 2 + 60
+    return np.asarray(shot.crop((x - 12, y - 12, x + 12, y + 12))).astype(int)
+
+
+def is_grey(patch: np.ndarray) -> bool:
+    return bool(np.ptp(patch, axis=2).max() <= 2)
+
+
+def drag_divider(page: Any, to: float) -> None:
+    box, place = page.locator(".map").bounding_box(), page.locator(".divider").bounding_box()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * to, place["y"] + place["height"] / 2, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(150)
+
+
+def test_upload_translate_swipe_read_download(visit: Any, tmp_path: Path) -> None:
+    sar = amplitude_q99(simulate_scene((192, 240), 9, looks=8).sigma0[1])[None]
+    mine = write_scene(tmp_path / "mine.tif", sar, band_names=["VH"], georeference=PLACE)
+    page = visit()
+    page.set_input_files("input[type=file]", mine)
+    page.wait_for_selector('.scene[title="mine.tif"][aria-current]')
+    page.click(".labels button")
+    assert "Los" in page.inner_text(".card dl")
+    page.click('[data-key="start"]')
+    page.wait_for_selector('.job[data-state="done"]', timeout=LONG_MS)
+    page.click('.job [data-key^="show-"]')
+    settle(page)
+    assert page.inner_text(".side.right .notice") == NOTICE
+
+    drag_divider(page, 0.8)
+    assert int(page.get_attribute(".divider", "aria-valuenow")) in range(78, 83)
+    assert is_grey(colours(page, 0.5))
+    drag_divider(page, 0.2)
+    assert not is_grey(colours(page, 0.5))
+    assert is_grey(colours(page, 0.1))
+
+    box = page.locator(".map").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.4)
+    page.wait_for_selector(".readout:not([hidden])")
+    text = page.inner_text(".readout")
+    found = re.search(r"column (\d+), row (\d+)", text)
+    assert found is not None
+    column, row = map(int, found.groups())
+    expected = Translator.load("s1-losangeles").translate(mine, tmp_path / "out.tif")
+    with Scene.open(expected) as scene:
+        colour = scene.read()[0][:, row, column]
+    values = [int(value) for value in re.findall(r"^(?:SAR|Translation) \w+\s+(\d+)", text, re.MULTILINE)]
+    assert values == [sar[0, row, column], *map(int, colour)]
+    assert "EPSG:32611" in text
+    assert NOTICE in text
+
+    page.click("#tab-jobs")
+    with page.expect_download() as download:
+        page.click(".job a.button")
+    assert download.value.suggested_filename == "mine-s1-losangeles.tif"
+    assert Path(download.value.path()).read_bytes() == expected.read_bytes()
+    page.click("#tab-layers")
+    with page.expect_download() as download:
+        page.click(".layer.translation a.button >> nth=0")
+    assert Image.open(download.value.path()).info["Notice"] == NOTICE
+
+
+def test_reload_during_a_job_and_two_users(visit: Any, folder: Path) -> None:
+    sar = amplitude_q99(simulate_scene(640, 2, looks=8).sigma0[1])[None]
+    write_scene(folder / "large.tif", sar, band_names=["VH"], georeference=PLACE)
+    first, second = visit(), visit()
+    for page in (first, second):
+        page.click('[data-key="scan"]')
+        page.wait_for_selector('.scene[title="large.tif"]')
+        choose(page, "large.tif")
+        page.click("#tab-translate")
+    first.click('[data-key="start"]')
+    first.wait_for_selector('.job[data-state="running"]', timeout=LONG_MS)
+    first.reload()
+    first.click("#tab-jobs")
+    assert first.locator(".job").count() == 1
+    assert first.get_attribute(".job", "data-state") == "running"
+    second.click('[data-key="start"]')
+    for page in (first, second):
+        sync_api.expect(page.locator('.job[data-state="done"]')).to_have_count(2, timeout=LONG_MS)
+        page.wait_for_selector(".side.right .chip.translation")
+        settle(page)
+    assert first.evaluate("location.hash").startswith("#scene=")
+    second.click('[data-key^="remove-"] >> nth=0')
+    for page in (first, second):
+        sync_api.expect(page.locator(".job")).to_have_count(1)
+        sync_api.expect(page.locator(".layer.translation")).to_have_count(1)
+
+
+def test_cancel_from_the_page(visit: Any, folder: Path) -> None:
+    write_scene(folder / "huge.tif", np.full((1, 3000, 3000), 99, np.uint8), band_names=["VH"])
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.wait_for_selector('.scene[title="huge.tif"]')
+    choose(page, "huge.tif")
+    page.click("#tab-translate")
+    page.click('[data-key="start"]')
+    page.click('.job [data-key^="cancel-"]', timeout=LONG_MS)
+    page.wait_for_selector('.job[data-state="cancelled"]')
+
+
+def test_layers_and_their_display(visit: Any) -> None:
+    page = visit()
+    choose(page, "root/sar/a.tif")
+    assert page.inner_text(".side.right .chip") == "Optical"
+    assert page.locator(".notice").count() == page.locator("#panel-translate .notice").count()
+    page.click("#tab-layers")
+    page.locator(".layer.sar summary").click()
+    card = page.locator(".layer.sar")
+    drag_divider(page, 0.9)
+    before = colours(page, 0.4)
+    low, high = card.locator("input[type=number]").all()
+    high.fill("-20")
+    high.press("Enter")
+    settle(page)
+    assert colours(page, 0.4).mean() > before.mean() + 20
+    assert "-20" in card.locator(".legend").inner_text()
+    assert low.input_value() != ""
+    card.locator("select").nth(2).select_option("0 100")
+    settle(page)
+    assert float(card.locator("input[type=number]").nth(1).input_value()) == pytest.approx(-5, abs=0.5)
+    card.locator("input[type=range]").fill("0")
+    settle(page)
+    faded = colours(page, 0.4)
+    assert np.ptp(faded, axis=(0, 1)).max() <= 2
+    page.locator(".layer.sar button", has_text="Right").click()
+    settle(page)
+    assert page.inner_text(".side.right .chip") == "SAR"
+    assert page.inner_text(".side.left .chip") == "Optical"
+
+
+def test_keyboard_alone(visit: Any) -> None:
+    page = visit()
+    choose(page, "here.tif")
+    page.focus("#tab-scenes")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.id") == "tab-layers"
+    assert page.is_visible("#panel-layers")
+    page.focus(".divider")
+    for key, value in (("ArrowLeft", 48), ("PageUp", 58), ("Home", 0), ("End", 100)):
+        page.keyboard.press(key)
+        assert page.get_attribute(".divider", "aria-valuenow") == str(value)
+    page.focus(".map")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".readout:not([hidden])")
+    assert "row" in page.inner_text(".readout")
+    page.keyboard.press("+")
+    page.wait_for_timeout(400)
+    assert page.evaluate("document.activeElement.classList.contains('map')")
+
+
+def test_scene_without_georeference(visit: Any, folder: Path) -> None:
+    page = visit()
+    choose(page, "plain.png")
+    box = page.locator(".map").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.6)
+    page.wait_for_selector(".readout:not([hidden])")
+    text = page.inner_text(".readout")
+    column, row = map(int, re.search(r"column (\d+), row (\d+)", text).groups())  # type: ignore[union-attr]
+    with Scene.open(folder / "plain.png") as scene:
+        assert f"{scene.read()[0][0, row, column]:.0f}" in text.splitlines()[-1]
+    assert page.inner_text(".scalebar").endswith("px")
+    assert f"column {column}" in page.inner_text(".coordinates")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone_and_chinese(visit: Any, scheme: str) -> None:
+    phone = {"width": 390, "height": 844}
+    page = visit(viewport=phone, locale="zh-CN", color_scheme=scheme, has_touch=True)
+    choose(page, "here.tif")
+    assert page.inner_text("#tab-translate") == "转换"
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    for tab in ("scenes", "layers", "translate", "jobs", "reports"):
+        page.click(f"#tab-{tab}")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.evaluate(f"document.getElementById('panel-{tab}').scrollWidth") <= 390
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    light = sum(map(int, re.findall(r"\d+", background)[:3])) > 380
+    assert light == (scheme == "light")
+    page.click('[data-key="theme"]')
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != background
+    page.click('[data-key="language"]')
+    assert page.inner_text("#tab-translate") == "Translate"
+    page.reload()
+    page.wait_for_selector(".scene")
+    assert page.inner_text("#tab-translate") == "Translate"
+
+
+def test_report_in_its_sandbox(visit: Any, folder: Path) -> None:
+    (folder / "quality").mkdir()
+    (folder / "quality" / "report.html").write_text("<h1>Scores</h1>")
+    (folder / "quality" / "report.json").write_text('{"data": {"name": "s1"}, "split": "test", "n": 96}')
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.click("#tab-reports")
+    page.click("#panel-reports button")
+    assert page.frame_locator("dialog iframe").locator("h1").inner_text() == "Scores"
+    assert page.get_attribute("dialog iframe", "sandbox") == ""
+    page.keyboard.press("Escape")
+    assert page.locator("dialog").count() == 0
+
+
+def test_token_from_the_address_or_by_hand(browser: Any, folder: Path) -> None:
+    with serving(folder, "--port", 0, "--host", "0.0.0.0") as (_, line):
+        printed = line.split()[0].replace("0.0.0.0", "127.0.0.1")
+        address, _, token = printed.partition("#token=")
+        page = browser.new_context().new_page()
+        page.goto(printed)
+        page.wait_for_selector(".scene")
+        assert token not in page.url
+        page.reload()
+        page.wait_for_selector(".scene")
+        other = browser.new_context().new_page()
+        other.goto(address)
+        other.fill("dialog input", "wrong")
+        other.keyboard.press("Enter")
+        other.wait_for_selector(".messages p")
+        other.fill("dialog input", token)
+        other.keyboard.press("Enter")
+        other.wait_for_selector(".scene")
+        for one in (page, other):
+            one.context.close()

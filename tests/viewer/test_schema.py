@@ -1,0 +1,64 @@
+"""The API against its own OpenAPI document, with generated requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from saropt.scenes import write_scene
+from saropt.viewer.app import create_app
+from saropt.viewer.rasters import Limits
+from saropt.viewer.state import Viewer
+
+WITHOUT_INPUT = {("get", f"/api/{name}") for name in ("info", "catalogue", "translators", "jobs")}
+LOCAL = {"Host": "localhost"}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder: Path = tmp_path_factory.mktemp("api")
+    write_scene(folder / "a.tif", np.random.default_rng(0).integers(1, 255, (1, 40, 50), dtype=np.uint8))
+    app = create_app(Viewer(folder, limits=Limits(jobs=4)))
+
+    async def without_start(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        for step in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{step}.complete"})
+
+    return schemathesis.openapi.from_asgi("/api/openapi.json", without_start, headers=LOCAL)
+
+
+def ask(cases: SearchStrategy[Any], excluded: list[Any]) -> None:
+    @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=cases)
+    def asked(case: Any) -> None:
+        case.call_and_validate(headers=LOCAL, excluded_checks=excluded)
+
+    asked()
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
+def test_answers_are_as_documented(api: Any, mode: GenerationMode) -> None:
+    """No server error, no undocumented status, no answer outside its schema, nothing accepted that is not valid."""
+    tried = 0
+    for result in api.get_all_operations():
+        operation = result.ok()
+        if mode is GenerationMode.NEGATIVE and (operation.method, operation.path) in WITHOUT_INPUT:
+            continue
+        # any bytes are a valid body of an upload; that most are no raster is for the server to find
+        excluded = [positive_data_acceptance] if (operation.method, operation.path) == ("post", "/api/scenes") else []
+
+        ask(operation.as_strategy(generation_mode=mode), excluded)
+        tried += 1
+    assert tried >= 14

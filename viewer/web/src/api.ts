@@ -1,0 +1,203 @@
+export type Kind = "sar" | "optical" | "translation" | "spread" | "error";
+export type Decibels = "amplitude" | "power";
+
+export interface Style {
+  bands: number[];
+  low: number[];
+  high: number[];
+  decibels: Decibels | null;
+}
+
+export interface Layer {
+  id: string;
+  kind: Kind;
+  name: string;
+  origin: "folder" | "upload" | "job";
+  width: number;
+  height: number;
+  bands: string[];
+  dtype: string;
+  units: string | null;
+  decibels: Decibels | null;
+  grid: "map" | "pixels";
+  bounds: [number, number, number, number] | null;
+  extent: [number, number, number, number];
+  crs: string;
+  pixel_m: number | null;
+  minzoom: number;
+  maxzoom: number;
+  version: string;
+  translator: string | null;
+  direction: string | null;
+  guess: boolean;
+}
+
+export interface LayerDetail extends Layer {
+  levels: number[];
+  percentiles: (number | null)[][];
+  style: Style;
+}
+
+export interface Scene {
+  id: string;
+  name: string;
+  origin: "folder" | "upload" | "job";
+  layers: Layer[];
+}
+
+export interface Catalogue {
+  scenes: Scene[];
+  reports: { id: string; name: string }[];
+  refused: { name: string; reason: string }[];
+}
+
+export interface Side {
+  bands: string[];
+  units: string;
+}
+
+export interface Card {
+  name: string;
+  method: string;
+  directions: Record<string, unknown>;
+  sar: Side;
+  optical: Side;
+  gsd_m: number;
+  training: { data: string; split: string; steps: number; licence: string; attribution: string };
+  realism: number | null;
+  quality: Record<string, Record<string, number>>;
+  licence: string;
+  notes: string;
+}
+
+export interface Translator {
+  name: string;
+  bundled: boolean;
+  directions: ("sar2opt" | "opt2sar")[];
+  card: Card;
+}
+
+export interface Job {
+  id: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  scene: string;
+  source: string;
+  translator: string;
+  done: number;
+  total: number;
+  message: string;
+  seam: number | null;
+  created: number;
+  started: number | null;
+  finished: number | null;
+  result: string | null;
+}
+
+export interface JobOrder {
+  layer: string;
+  translator: string;
+  direction: string;
+  bands: string[] | null;
+  units: string | null;
+  realism: number | null;
+}
+
+export interface Point {
+  column: number | null;
+  row: number | null;
+  x: number | null;
+  y: number | null;
+  crs: string;
+  units: string | null;
+  bands: string[];
+  values: (number | null)[];
+  decibels: (number | null)[] | null;
+}
+
+export interface Info {
+  version: string;
+  folder: string;
+  upload_bytes: number;
+  quota_bytes: number;
+  used_bytes: number;
+}
+
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+function detailOf(body: unknown, fallback: string): string {
+  const detail = (body as { detail?: unknown } | null)?.detail;
+  if (typeof detail === "string") return detail;
+  if (Array.isArray(detail)) return detail.map((one: { msg?: string }) => one.msg ?? "").join("; ");
+  return fallback;
+}
+
+async function ask<T>(path: string, options: RequestInit = {}): Promise<T> {
+  const headers = { ...(options.method ? { "X-Saropt": "1" } : {}), ...options.headers };
+  const answer = await fetch(path, { ...options, headers });
+  if (!answer.ok) throw new Refusal(answer.status, detailOf(await answer.json().catch(() => null), answer.statusText));
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+function order<T>(path: string, content: unknown): Promise<T> {
+  return ask<T>(path, {
+    method: "POST",
+    body: JSON.stringify(content),
+    headers: { "Content-Type": "application/json" },
+  });
+}
+
+export const api = {
+  info: () => ask<Info>("api/info"),
+  session: (token: string) => ask<void>("api/session", { method: "POST", headers: { Authorization: `Bearer ${token}` } }),
+  catalogue: () => ask<Catalogue>("api/catalogue"),
+  scan: () => ask<Catalogue>("api/catalogue/scan", { method: "POST" }),
+  removeScene: (id: string) => ask<void>(`api/scenes/${id}`, { method: "DELETE" }),
+  layer: (id: string) => ask<LayerDetail>(`api/layers/${id}`),
+  point: (id: string, x: number, y: number) => ask<Point>(`api/layers/${id}/point?x=${x}&y=${y}`),
+  translators: () => ask<Translator[]>("api/translators"),
+  jobs: () => ask<Job[]>("api/jobs"),
+  submit: (job: JobOrder) => order<Job>("api/jobs", job),
+  cancel: (id: string) => ask<Job>(`api/jobs/${id}/cancel`, { method: "POST" }),
+  removeJob: (id: string) => ask<void>(`api/jobs/${id}`, { method: "DELETE" }),
+
+  /** Sends a file and reports the share that has been sent. */
+  upload(file: File, progress: (share: number) => void): Promise<Scene> {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", `api/scenes?name=${encodeURIComponent(file.name.slice(-200))}`);
+      request.setRequestHeader("X-Saropt", "1");
+      request.setRequestHeader("Content-Type", "application/octet-stream");
+      request.responseType = "json";
+      request.upload.onprogress = (event) => progress(event.loaded / Math.max(event.total, 1));
+      request.onerror = () => reject(new Refusal(0, "connection"));
+      request.onload = () =>
+        request.status === 201
+          ? resolve(request.response as Scene)
+          : reject(new Refusal(request.status, detailOf(request.response, request.statusText)));
+      request.send(file);
+    });
+  },
+};
+
+export function styleQuery(style: Style): string {
+  const query = new URLSearchParams();
+  style.bands.forEach((band) => query.append("band", String(band)));
+  style.low.forEach((low) => query.append("low", String(low)));
+  style.high.forEach((high) => query.append("high", String(high)));
+  if (style.decibels !== null) query.append("decibels", style.decibels);
+  return query.toString();
+}
+
+export const tilePath = (layer: Layer, style: Style): string =>
+  `api/layers/${layer.id}/tiles/{z}/{x}/{y}?${styleQuery(style)}&v=${layer.version}`;
+export const thumbnailPath = (layer: Layer): string => `api/layers/${layer.id}/thumbnail?v=${layer.version}`;
+export const picturePath = (layer: Layer, style: Style): string => `api/layers/${layer.id}/picture?${styleQuery(style)}`;
+export const filePath = (layer: string): string => `api/layers/${layer}/file`;
+export const reportPath = (report: string): string => `api/reports/${report}/page`;

@@ -1,0 +1,303 @@
+import { api, type Layer, type Point, Refusal, reportPath } from "./api";
+import { h, refill } from "./dom";
+import { type Key, language, setLanguage, t } from "./i18n";
+import { JobsPanel } from "./jobs";
+import { LayersPanel } from "./layers";
+import { degrees, type Pane, type Place, SwipeMap } from "./map";
+import { ScenesPanel } from "./scenes";
+import { Store } from "./store";
+import { TranslatePanel } from "./translate";
+
+const TABS = ["scenes", "layers", "translate", "jobs", "reports"] as const;
+type Tab = (typeof TABS)[number];
+const MESSAGE_MS = 9000;
+
+const store = new Store();
+const messages = h("div", { class: "messages", role: "status", "aria-live": "polite" });
+const readout = h("aside", { class: "readout", hidden: true, "aria-live": "polite" });
+const labels = h("div", { class: "labels" });
+const tabs = h("div", { class: "tabs", role: "tablist" });
+const header = h("header", {});
+const reports = h("div", { class: "panel" });
+const map = new SwipeMap((place) => void read(place).catch(fail));
+const scenes = new ScenesPanel(store, fail, () => undefined);
+const layers = new LayersPanel(store, fail, draw);
+const translate = new TranslatePanel(store, fail, () => {
+  say(t("started"));
+  show("jobs");
+  void jobs.watch();
+});
+const jobs = new JobsPanel(store, fail, say, () => show("layers"), renderTabs);
+const panels: Record<Tab, HTMLElement> = {
+  scenes: scenes.element,
+  layers: layers.element,
+  translate: translate.element,
+  jobs: jobs.element,
+  reports,
+};
+const sidebar = h("div", { class: "sidebar", inert: true }, tabs, ...Object.values(panels));
+let tab: Tab = "scenes";
+let reading: { scene: string | undefined; place: Place; points: { layer: Layer; point: Point | null }[] } | null = null;
+
+function say(text: string): void {
+  const message = h("p", {}, text);
+  messages.append(message);
+  window.setTimeout(() => message.remove(), MESSAGE_MS);
+}
+
+function fail(error: unknown): void {
+  if (error instanceof Refusal && error.status === 401) askForToken();
+  else say(error instanceof Refusal ? error.message : t("connection"));
+}
+
+function askForToken(): void {
+  if (document.querySelector("dialog.token") !== null) return;
+  const field = h("input", { type: "password", autocomplete: "off", required: true });
+  const enter = async (event: Event) => {
+    event.preventDefault();
+    try {
+      await api.session(field.value.trim());
+      dialog.remove();
+      await begin();
+    } catch (error) {
+      field.value = "";
+      say(error instanceof Error ? error.message : t("connection"));
+    }
+  };
+  const dialog = h(
+    "dialog",
+    { class: "token" },
+    h("form", { submit: enter }, h("p", {}, t("token")), h("label", { class: "field" }, h("span", {}, t("tokenField")), field), h("button", { class: "primary" }, t("enter"))),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+async function read(place: Place): Promise<void> {
+  const chosen = [store.layer(store.left), store.layer(store.right)].filter((layer): layer is Layer => layer !== null);
+  const points = await Promise.all(
+    chosen.map(async (layer) => ({
+      layer,
+      point: await api.point(layer.id, place.x, place.y).catch((error: unknown) => {
+        if (error instanceof Refusal && error.status === 404) return null;
+        throw error;
+      }),
+    })),
+  );
+  reading = { scene: store.scene?.id, place, points };
+  renderReading();
+}
+
+function renderReading(): void {
+  readout.hidden = reading === null;
+  if (reading === null) return;
+  const { place, points } = reading;
+  const first = points.find(({ point }) => point !== null);
+  const lines: string[] = [];
+  if (first?.layer.grid === "map") lines.push(degrees(place));
+  const at = first?.point ?? null;
+  if (at !== null && at.column !== null && at.row !== null) lines.push(t("column", { c: at.column, r: at.row }));
+  if (at !== null && at.x !== null && at.y !== null) lines.push(`${at.crs} ${[at.x, at.y].map((value) => value.toFixed(Math.abs(value) > 1000 ? 1 : 5)).join(", ")}`);
+  const close = () => {
+    reading = null;
+    map.mark(null);
+    renderReading();
+  };
+  const row = (layer: Layer, point: Point | null) => {
+    if (point === null) return [h("tr", {}, h("th", { scope: "row" }, t(`kind_${layer.kind}`)), h("td", { colspan: 2 }, t("outside")))];
+    return point.bands.map((band, index) => {
+      const value = point.values[index] ?? null;
+      const decibels = point.decibels?.[index] ?? null;
+      return h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, `${t(`kind_${layer.kind}`)} ${band}`),
+        h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${point.units !== null && point.units !== "uint8" ? ` ${point.units}` : ""}`),
+        h("td", {}, decibels === null ? "" : `${decibels.toFixed(2)} dB`),
+      );
+    });
+  };
+  refill(
+    readout,
+    h("div", { class: "row" }, h("strong", {}, t("pixel")), h("button", { type: "button", class: "plain", "aria-label": t("close"), click: close }, "×")),
+    ...lines.map((line) => h("p", { class: "soft" }, line)),
+    h("table", {}, h("tbody", {}, ...points.flatMap(({ layer, point }) => row(layer, point)))),
+    points.some(({ layer }) => layer.guess) && h("p", { class: "notice" }, t("notice")),
+  );
+}
+
+function pane(id: string | null): Pane | null {
+  const layer = store.layer(id);
+  const style = id === null ? undefined : store.styles.get(id);
+  if (layer === null || style === undefined) return null;
+  return { layer, style, opacity: store.opacities.get(layer.id) ?? 1 };
+}
+
+function renderLabels(): void {
+  const side = (which: "left" | "right") => {
+    const layer = store.layer(store[which]);
+    if (layer === null) {
+      if (which === "left" || store.scene === null) return h("span", {});
+      return h("button", { type: "button", class: "primary", click: () => show("translate") }, t("translateThis"));
+    }
+    return h(
+      "div",
+      { class: `side ${which}` },
+      h("span", { class: `chip ${layer.kind}` }, t(`kind_${layer.kind}`)),
+      h("span", { class: "what" }, layer.translator ?? layer.name.split("/").pop() ?? ""),
+      layer.guess && h("strong", { class: "notice" }, t("notice")),
+    );
+  };
+  refill(labels, side("left"), side("right"));
+}
+
+function renderReports(): void {
+  const open = (id: string, name: string) => {
+    const dialog: HTMLDialogElement = h(
+      "dialog",
+      { class: "report", close: () => dialog.remove() },
+      h("div", { class: "row" }, h("strong", {}, name), h("button", { type: "button", click: () => dialog.close() }, t("close"))),
+      h("iframe", { src: reportPath(id), sandbox: "", title: name }),
+    );
+    document.body.append(dialog);
+    dialog.showModal();
+  };
+  const found = store.catalogue.reports;
+  refill(
+    reports,
+    found.length === 0 && h("p", { class: "soft" }, t("noReports")),
+    ...found.map((report) => h("button", { type: "button", class: "wide", "data-key": report.id, click: () => open(report.id, report.name) }, report.name)),
+  );
+}
+
+function renderTabs(): void {
+  refill(
+    tabs,
+    ...TABS.map((name) => {
+      const count = name === "jobs" ? jobs.active : 0;
+      return h(
+        "button",
+        {
+          type: "button",
+          role: "tab",
+          id: `tab-${name}`,
+          "data-key": `tab-${name}`,
+          "aria-selected": String(name === tab),
+          "aria-controls": `panel-${name}`,
+          tabindex: name === tab ? 0 : -1,
+          click: () => show(name),
+          keydown: (event: KeyboardEvent) => {
+            const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+            if (by === undefined) return;
+            show(TABS[(TABS.indexOf(name) + by + TABS.length) % TABS.length] ?? name);
+            document.getElementById(`tab-${tab}`)?.focus();
+          },
+        },
+        t(name as Key),
+        count > 0 && h("span", { class: "badge" }, String(count)),
+      );
+    }),
+  );
+  for (const name of TABS) panels[name].hidden = name !== tab;
+}
+
+function renderHeader(): void {
+  const dark = () => document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  refill(
+    header,
+    h("h1", {}, "saropt"),
+    h("span", { class: "soft folder" }, store.info?.folder ?? ""),
+    h(
+      "button",
+      {
+        type: "button",
+        "data-key": "theme",
+        title: t("theme"),
+        "aria-label": t("theme"),
+        click: () => setTheme(dark() ? "light" : "dark"),
+      },
+      "◐",
+    ),
+    h(
+      "button",
+      {
+        type: "button",
+        "data-key": "language",
+        click: () => {
+          setLanguage(language() === "en" ? "zh" : "en");
+          render();
+        },
+      },
+      t("language"),
+    ),
+  );
+}
+
+function setTheme(theme: string): void {
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem("saropt-theme", theme);
+}
+
+function show(name: Tab): void {
+  tab = name;
+  renderTabs();
+}
+
+function render(): void {
+  document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
+  document.title = store.scene === null ? "saropt" : `${store.scene.name} – saropt`;
+  renderHeader();
+  renderTabs();
+  renderLabels();
+  renderReports();
+  if (reading?.scene !== store.scene?.id) reading = null;
+  renderReading();
+  scenes.render();
+  layers.render();
+  translate.render();
+  jobs.render();
+  map.relabel();
+  draw();
+}
+
+function draw(): void {
+  map.show(pane(store.left), pane(store.right));
+}
+
+function build(): void {
+  const theme = localStorage.getItem("saropt-theme");
+  if (theme !== null) document.documentElement.dataset.theme = theme;
+  for (const name of TABS) {
+    panels[name].id = `panel-${name}`;
+    panels[name].setAttribute("role", "tabpanel");
+    panels[name].setAttribute("aria-labelledby", `tab-${name}`);
+  }
+  map.element.append(labels, readout, messages);
+  document.body.append(header, h("main", {}, map.element), sidebar);
+  document.body.addEventListener("dragover", (event) => event.preventDefault());
+  document.body.addEventListener("drop", (event) => {
+    event.preventDefault();
+    scenes.send([...(event.dataTransfer?.files ?? [])]);
+  });
+  new ResizeObserver(() => map.resize()).observe(map.element);
+  store.listen(render);
+}
+
+async function begin(): Promise<void> {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  const token = hash.get("token");
+  if (token !== null) {
+    history.replaceState(null, "", location.pathname);
+    await api.session(token);
+  }
+  [store.info, store.catalogue] = await Promise.all([api.info(), api.catalogue()]);
+  await store.choose(hash.get("scene") ?? "");
+  sidebar.inert = false;
+  void jobs.watch();
+  store.translators = await api.translators();
+  translate.render();
+}
+
+build();
+render();
+begin().catch(fail);

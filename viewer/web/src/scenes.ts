@@ -1,0 +1,150 @@
+import { api, Refusal, type Scene, thumbnailPath } from "./api";
+import { h, refill } from "./dom";
+import { t } from "./i18n";
+import type { Store } from "./store";
+
+const MANY = 8;
+
+/** The catalogue with thumbnails, and uploads. */
+export class ScenesPanel {
+  readonly element = h("div", { class: "panel" });
+  private readonly sending = new Map<string, number>();
+  private filter = "";
+  private readonly input: HTMLInputElement;
+
+  constructor(
+    private readonly store: Store,
+    private readonly fail: (error: unknown) => void,
+    private readonly chosen: () => void,
+  ) {
+    this.input = h("input", {
+      type: "file",
+      accept: ".tif,.tiff,.png,image/tiff,image/png",
+      multiple: true,
+      class: "hidden",
+      "aria-hidden": "true",
+      tabindex: -1,
+      change: () => {
+        this.send([...(this.input.files ?? [])]);
+        this.input.value = "";
+      },
+    });
+  }
+
+  render(): void {
+    const { scenes, refused } = this.store.catalogue;
+    const shown = scenes.filter((scene) => scene.name.toLowerCase().includes(this.filter.toLowerCase()));
+    const search: HTMLInputElement = h("input", {
+      type: "search",
+      value: this.filter,
+      placeholder: t("find"),
+      "aria-label": t("find"),
+      "data-key": "find",
+      input: () => {
+        this.filter = search.value;
+        this.render();
+      },
+    });
+    refill(
+      this.element,
+      h(
+        "div",
+        { class: "row" },
+        h("button", { type: "button", class: "primary", "data-key": "upload", click: () => this.input.click() }, t("upload")),
+        h("button", { type: "button", "data-key": "scan", click: () => this.scan() }, t("scan")),
+        this.input,
+      ),
+      ...[...this.sending].map(([name, share]) =>
+        h("p", { role: "status" }, t("uploading", { name, share: Math.round(share * 100) }), h("progress", { max: 1, value: share })),
+      ),
+      scenes.length > MANY && search,
+      scenes.length === 0 && h("p", { class: "soft" }, t("noScenes")),
+      h("ul", { class: "scenes" }, ...shown.map((scene) => this.item(scene))),
+      refused.length > 0 &&
+        h(
+          "details",
+          {},
+          h("summary", {}, t("refused", { n: refused.length })),
+          h("ul", { class: "soft" }, ...refused.map((one) => h("li", {}, `${one.name}: ${one.reason}`))),
+        ),
+      this.store.info !== null &&
+        h("p", { class: "soft" }, t("quota", { used: gigabytes(this.store.info.used_bytes), quota: gigabytes(this.store.info.quota_bytes) })),
+    );
+    if (search.isConnected && document.activeElement === search) search.setSelectionRange(search.value.length, search.value.length);
+  }
+
+  send(files: File[]): void {
+    for (const file of files) {
+      const report = (share: number) => {
+        this.sending.set(file.name, share);
+        this.render();
+      };
+      report(0);
+      api
+        .upload(file, report)
+        .then(async (scene) => {
+          this.store.take(await api.catalogue());
+          this.store.info = await api.info();
+          await this.store.choose(scene.id);
+          this.chosen();
+        })
+        .catch((error) => this.fail(error instanceof Refusal && error.status === 0 ? new Refusal(0, t("connection")) : error))
+        .finally(() => {
+          this.sending.delete(file.name);
+          this.render();
+        });
+    }
+  }
+
+  private item(scene: Scene): HTMLElement {
+    const [first] = scene.layers;
+    const kinds = [...new Set(scene.layers.map((layer) => layer.kind))];
+    const name = scene.name.split("/").pop() ?? scene.name;
+    const current = this.store.scene?.id === scene.id;
+    const choose = () =>
+      this.store
+        .choose(scene.id)
+        .then(this.chosen)
+        .catch(this.fail);
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "scene", "aria-current": current ? "true" : null, "data-key": scene.id, click: choose, title: scene.name },
+        first !== undefined && h("img", { src: thumbnailPath(first), alt: "", loading: "lazy", width: 64, height: 64 }),
+        h(
+          "span",
+          {},
+          h("strong", {}, name),
+          first !== undefined && h("small", { class: "soft" }, `${first.width} × ${first.height}${first.pixel_m ? ` · ${Number(first.pixel_m.toPrecision(3))} m` : ""}`),
+          h("span", { class: "chips" }, ...kinds.map((kind) => h("i", { class: `chip ${kind}` }, t(`kind_${kind}`)))),
+        ),
+      ),
+      scene.origin === "upload" && h("button", { type: "button", class: "plain", "aria-label": `${t("remove")}: ${name}`, title: t("remove"), click: () => this.remove(scene) }, "×"),
+    );
+  }
+
+  private scan(): void {
+    api
+      .scan()
+      .then((catalogue) => {
+        this.store.take(catalogue);
+        this.store.changed();
+      })
+      .catch(this.fail);
+  }
+
+  private remove(scene: Scene): void {
+    api
+      .removeScene(scene.id)
+      .then(async () => {
+        this.store.take(await api.catalogue());
+        this.store.info = await api.info();
+        this.store.changed();
+      })
+      .catch(this.fail);
+  }
+}
+
+const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0);

@@ -1,0 +1,187 @@
+import { api, type Card, type Layer, type Side, type Translator } from "./api";
+import { h, refill, select } from "./dom";
+import { t } from "./i18n";
+import type { Store } from "./store";
+
+const UNITS = ["sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude", "uint8"];
+const METRICS = ["psnr", "ssim", "mae", "collapse_ratio"];
+const UNLIKE = 1.5;
+
+/** The form of a translation, with the card of the chosen translator. */
+export class TranslatePanel {
+  readonly element = h("div", { class: "panel" });
+  private layer: string | null = null;
+  private translator: string | null = null;
+  private direction = "";
+  private bands: string[] = [];
+  private units = "";
+  private realism: number | null = null;
+
+  constructor(
+    private readonly store: Store,
+    private readonly fail: (error: unknown) => void,
+    private readonly submitted: () => void,
+  ) {}
+
+  render(): void {
+    const layers = this.store.scene?.layers.filter((one) => one.kind !== "error" && one.kind !== "spread") ?? [];
+    const layer = layers.find((one) => one.id === this.layer) ?? layers[0];
+    if (layer === undefined) {
+      refill(this.element, h("p", { class: "soft" }, t("noScene")));
+      return;
+    }
+    if (this.layer !== layer.id || !this.translator) {
+      this.layer = layer.id;
+      this.suit(layer);
+    }
+    const known = this.store.translators.find((one) => one.name === this.translator);
+    const inputs = layers.map((one): [string, string] => [one.id, `${t(`kind_${one.kind}`)}: ${one.name.split("/").pop()}`]);
+    const translators = this.store.translators.flatMap((one) =>
+      one.directions.map((way): [string, string] => [`${way} ${one.name}`, `${one.name} (${t(way)})`]),
+    );
+    refill(
+      this.element,
+      h("h2", {}, t("translateThis")),
+      select(t("input"), inputs, layer.id, (id) => {
+        this.layer = id;
+        this.suit(layers.find((one) => one.id === id) ?? layer);
+        this.render();
+      }),
+      select(t("translator"), translators, `${this.direction} ${this.translator}`, (value) => {
+        const [way, ...name] = value.split(" ");
+        this.pick(name.join(" "), way ?? "");
+        this.render();
+      }),
+      known !== undefined && this.form(layer, known),
+    );
+  }
+
+  private form(layer: Layer, known: Translator): HTMLElement {
+    const { card } = known;
+    const source = this.direction === "opt2sar" ? card.optical : card.sar;
+    const target = this.direction === "opt2sar" ? card.sar : card.optical;
+    const taken = this.direction === "opt2sar" ? "optical" : "sar";
+    const given = layer.direction === "sar2opt" ? "optical" : layer.direction === "opt2sar" ? "sar" : layer.kind;
+    const ratio = layer.pixel_m === null ? 1 : Math.max(layer.pixel_m / card.gsd_m, card.gsd_m / layer.pixel_m);
+    const names: [string, string][] = [["", t("byName")], ...layer.bands.map((band): [string, string] => [band, band])];
+    return h(
+      "div",
+      {},
+      given !== taken && h("p", { class: "warning" }, t("otherKind", { kind: t(`kind_${taken}`) })),
+      ratio > UNLIKE && h("p", { class: "warning" }, t("otherSize", { scene: Number((layer.pixel_m ?? 0).toPrecision(3)), card: card.gsd_m })),
+      ...source.bands.map((band, index) =>
+        select(t("bandFor", { name: band }), names, this.bands[index] ?? "", (value) => {
+          this.bands[index] = value;
+        }),
+      ),
+      this.direction !== "opt2sar" &&
+        select(
+          t("units"),
+          [["", t("asCard", { units: source.units })], ...UNITS.map((unit): [string, string] => [unit, unit])],
+          this.units,
+          (value) => {
+            this.units = value;
+          },
+        ),
+      card.realism !== null && this.realismField(card.realism),
+      h("button", { type: "button", class: "primary wide", "data-key": "start", click: () => this.submit(source) }, t("start")),
+      h("p", { class: "notice" }, t("notice")),
+      cardFacts(card, source, target),
+    );
+  }
+
+  private realismField(usual: number): HTMLElement {
+    const value = h("output", {}, String(this.realism ?? usual));
+    const slider: HTMLInputElement = h("input", {
+      type: "range",
+      min: 0,
+      max: 1,
+      step: 0.05,
+      value: this.realism ?? usual,
+      title: t("realismHelp"),
+      input: () => {
+        this.realism = slider.valueAsNumber;
+        value.value = String(this.realism);
+      },
+    });
+    return h("label", { class: "field" }, h("span", {}, t("realism"), " ", value), slider, h("small", { class: "soft" }, t("realismHelp")));
+  }
+
+  /** The first translator for this kind of layer whose bands it has, and the units that its folder states. */
+  private suit(layer: Layer): void {
+    const optical = layer.kind === "optical" || layer.direction === "sar2opt";
+    const way = optical ? "opt2sar" : "sar2opt";
+    const names = layer.bands.map((band) => band.toLowerCase());
+    const able = this.store.translators.filter((one) => (one.directions as string[]).includes(way));
+    const side = (one: Translator) => (optical ? one.card.optical : one.card.sar);
+    const fits = able.find((one) => side(one).bands.every((band) => names.includes(band.toLowerCase())));
+    const found = fits ?? able[0] ?? this.store.translators[0];
+    this.units = !optical && layer.units !== null && UNITS.includes(layer.units) ? layer.units : "";
+    this.pick(found?.name ?? "", able.length > 0 ? way : (found?.directions[0] ?? way));
+  }
+
+  private pick(name: string, direction: string): void {
+    this.translator = name;
+    this.direction = direction;
+    this.bands = [];
+    this.realism = null;
+  }
+
+  private submit(source: Side): void {
+    if (this.layer === null || this.translator === null) return;
+    const chosen = source.bands.map((_, index) => this.bands[index] ?? "");
+    api
+      .submit({
+        layer: this.layer,
+        translator: this.translator,
+        direction: this.direction,
+        bands: chosen.every((band) => band !== "") ? chosen : null,
+        units: this.units === "" ? null : this.units,
+        realism: this.realism,
+      })
+      .then(this.submitted)
+      .catch(this.fail);
+  }
+}
+
+function cardFacts(card: Card, source: Side, target: Side): HTMLElement {
+  const side = (one: Side) => `${one.bands.join(", ")} (${one.units})`;
+  const facts: [string, string][] = [
+    [t("whereFails"), card.notes],
+    [t("trainedOn"), `${card.training.data}, ${card.training.split}; ${card.training.steps} steps`],
+    [t("takes"), side(source)],
+    [t("makes"), side(target)],
+    [t("pixelSize"), `${card.gsd_m} m`],
+    [t("licence"), card.licence],
+    [t("attribution"), card.training.attribution],
+  ];
+  const rows = Object.entries(card.quality);
+  return h(
+    "section",
+    { class: "card" },
+    h("h3", {}, card.name),
+    h("dl", {}, ...facts.filter(([, text]) => text !== "").flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
+    rows.length > 0 &&
+      h(
+        "details",
+        {},
+        h("summary", {}, t("quality")),
+        h(
+          "div",
+          { class: "scroll" },
+          h(
+            "table",
+            {},
+            h("thead", {}, h("tr", {}, h("th", {}), ...METRICS.map((metric) => h("th", { scope: "col" }, metric)))),
+            h(
+              "tbody",
+              {},
+              ...rows.map(([name, figures]) =>
+                h("tr", {}, h("th", { scope: "row" }, name), ...METRICS.map((metric) => h("td", {}, figures[metric] === undefined ? "–" : Number(figures[metric].toPrecision(3)).toString()))),
+              ),
+            ),
+          ),
+        ),
+      ),
+  );
+}
