@@ -4,8 +4,8 @@
     python benchmarks/networks.py attention     fused against plain window attention
 
 Every row is measured in a process of its own, in fp32: minima of the repeats; memory is the peak resident size less
-that before the network was built. A training step is forward, backward and Adam on an L1 loss, batch of one; a method adds
-its discriminators to it. Multiply-accumulates count transposed convolutions on their input. Needs `saropt[train]`.
+that before the network was built. A training step is forward, backward and Adam on an L1 loss, batch of one; a method
+adds its discriminators to it. Multiply-accumulates count transposed convolutions on their input. Needs `saropt[train]`.
 """
 
 from __future__ import annotations
