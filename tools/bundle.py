@@ -57,6 +57,9 @@ def main() -> None:
     words = read_config(card.method, arguments.config, []).card
     training = card.training.model_copy(update={"attribution": words.attribution})
     realism = None if card.realism is None else words.realism
+    if words.tile is not None:
+        tiled = {key: d.model_copy(update={"tile": words.tile}) for key, d in card.directions.items()}
+        card = card.model_copy(update={"directions": tiled})
     card = card.model_copy(update={"training": training, "notes": words.notes, "realism": realism})
     quality: dict[str, dict[str, float]] = {}
     for item in arguments.data:

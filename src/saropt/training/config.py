@@ -85,13 +85,18 @@ class EngineConfig(Section):
 
 
 class CardConfig(Section):
-    """What the translator file's card says beside what the run knows itself."""
+    """What the translator file's card says beside what the run knows itself.
+
+    Attributes:
+        tile: side of the windows in which scenes are translated; the network's own when None.
+    """
 
     name: str | None = None
     attribution: str = ""
     licence: str = "Apache-2.0"
     realism: float = Field(0.6, ge=0.0, le=1.0)
     notes: str = ""
+    tile: int | None = Field(None, ge=1)
 
 
 class TrainingConfig(Section):

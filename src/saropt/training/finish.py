@@ -26,7 +26,7 @@ def write_translators(trainer: Trainer) -> list[Path]:
             stride=module.stride,
             receptive_field=module.receptive_field,
             statistics="scene" if has_instance_statistics(module) else "none",
-            tile=module.tile,
+            tile=trainer.config.card.tile or module.tile,
         )
     config = trainer.config
     card = Card(
