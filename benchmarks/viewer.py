@@ -138,18 +138,19 @@ def job(address: str, layer: dict[str, Any], server: int) -> None:
     request = urllib.request.Request(f"{address}api/jobs", order, {"Content-Type": "application/json", "X-Saropt": "1"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         key = json.load(answer)["id"]
-    slowest = 0.0
+    waits = []
     while (state := json.loads(get(f"{address}api/jobs/{key}")))["state"] in ("queued", "running"):
         time.sleep(1.0)
         asked = time.perf_counter()
         get(tile_address(address, layer, layer["maxzoom"], *inside(layer, layer["maxzoom"], 0.4, 0.6)))
-        slowest = max(slowest, time.perf_counter() - asked)
+        waits.append(time.perf_counter() - asked)
     over.set()
     watcher.join()
     megapixels = layer["width"] * layer["height"] / 1e6
     print(f"job: {state['state']} after {time.perf_counter() - begun:.0f} s ({megapixels:.0f} Mpx)")
     print(f"     peak memory {', '.join(f'{name} {size:.0f} MB' for name, size in peaks.items())}")
-    print(f"     the slowest of one tile a second meanwhile: {slowest * 1e3:.0f} ms")
+    p50, p95 = np.percentile(waits, [50, 95]) * 1e3
+    print(f"     one tile a second meanwhile: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
 
 
 def main() -> None:

@@ -283,7 +283,7 @@ def test_report_in_its_sandbox(visit: Any, folder: Path) -> None:
     assert page.frame_locator("dialog iframe").locator("h1").inner_text() == "Scores"
     assert page.get_attribute("dialog iframe", "sandbox") == ""
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    sync_api.expect(page.locator("dialog")).to_have_count(0)
 
 
 def test_token_from_the_address_or_by_hand(browser: Any, folder: Path) -> None:

@@ -66,7 +66,7 @@ class Jobs:
         folder: of the data base and the outputs; each job has its own folder in it.
         source: the file of a layer's id, None when it is gone.
         translator: the file of a translator's name, None when it is gone.
-        finished: called after a job has brought its output.
+        finished: called when a job has brought its output, before the job is said to be done.
         threads: CPU threads of the network, all when None.
     """
 
@@ -117,6 +117,11 @@ class Jobs:
 
     def waiting(self) -> int:
         return len(self._read("SELECT * FROM jobs WHERE state IN ('queued', 'running')"))
+
+    def outputs(self) -> list[Job]:
+        """Jobs whose output is there, oldest first; an output appears only when it is whole."""
+        held = [job for job in reversed(self.all()) if job.state in ("running", "done")]
+        return [job for job in held if self.output(job).is_file()]
 
     def get(self, key: str) -> Job:
         """Raises: KeyError: no such job."""
@@ -237,14 +242,15 @@ class Jobs:
         return last
 
     def _conclude(self, key: str, last: dict[str, Any], code: int) -> None:
+        event = last.get("event")
+        if event == "done":
+            self._finished()  # who reads that the job is done must find its layer
         with self._wake:
             self._process = None
-            state = self.get(key).state
-            event = last.get("event")
-            if state == "cancelled":
+            cancelled = self.get(key).state == "cancelled"
+            if cancelled:
                 shutil.rmtree(self.folder / key, ignore_errors=True)
-                return
-            if event == "done":
+            elif event == "done":
                 self._end(key, "done", seam=last["seam"])
             elif event == "failed":
                 self._end(key, "failed", last["reason"])
@@ -252,7 +258,7 @@ class Jobs:
                 killed = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
                 memory = " (out of memory?)" if code == -9 else ""
                 self._end(key, "failed", f"the translating process {killed}{memory}")
-        if event == "done":
+        if cancelled and event == "done":
             self._finished()
 
     def _end(self, key: str, state: State, message: str = "", seam: float | None = None) -> None:

@@ -89,9 +89,8 @@ class Viewer:
 
     def scan(self) -> None:
         """Look through the folder, the uploads and the finished jobs again."""
-        done = [job for job in reversed(self.jobs.all()) if job.state == "done"]
-        results = [(job.id, str(job.request["scene"]), self.jobs.output(job)) for job in done]
-        self.catalogue.scan(self.uploads.files(), [result for result in results if result[2].is_file()])
+        results = [(job.id, str(job.request["scene"]), self.jobs.output(job)) for job in self.jobs.outputs()]
+        self.catalogue.scan(self.uploads.files(), results)
 
     def translators(self) -> dict[str, KnownTranslator]:
         """Bundled translators and the usable translator files directly in the folder, by name."""

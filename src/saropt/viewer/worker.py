@@ -16,11 +16,13 @@ from typing import Any, TextIO
 from saropt.errors import InputError, SaroptError
 
 _EVERY_SECONDS = 0.2
+_NICENESS = 10  # tiles go first
 _LOCK_PATIENCE_SECONDS = 10.0
 
 
 def main() -> None:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.nice(_NICENESS)
     os.dup2(2, 1)  # whatever a library prints must not look like an event
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
