@@ -1,4 +1,4 @@
-"""`saropt data`: inspect, simulate."""
+"""`saropt data`: inspect and simulate; its other verbs have files of their own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from saropt.cli.data_filter import filter_data, pauli
+
 if TYPE_CHECKING:
     from saropt.data.inspection import Facts
 
 data = typer.Typer(help="Look at data, or make some.", rich_markup_mode=None)
+data.command("filter")(filter_data)
+data.command("pauli")(pauli)
 
 
 @data.command("inspect")

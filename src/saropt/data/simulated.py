@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -122,7 +123,7 @@ def _simulated(
     def cut(array: np.ndarray, row: int, col: int) -> np.ndarray:
         return array[..., row : row + height, col : col + width]
 
-    aligned = {name: cut(getattr(scene, name), margin, margin) for name in _GRIDS}
+    aligned: dict[str, Any] = {name: cut(getattr(scene, name), margin, margin) for name in _GRIDS}
     return replace(scene, **aligned, optical=cut(scene.optical, margin + down, margin + right))
 
 
