@@ -4,7 +4,8 @@
 
 Simulated four-look VV sigma0 of 1024x1024 pixels, uncorrelated speckle: equivalent number of looks over the sea
 (4.0 before filtering), edge preservation index and error in dB against the speckle-free image, seconds on one core.
-With `--real` the rise of the equivalent number of looks over the smoothest 32x32 windows of the first SAR raster of a data root.
+With `--real` the rise of the equivalent number of looks over the smoothest 32x32 windows of the first SAR raster of a
+data root.
 """
 
 from __future__ import annotations
