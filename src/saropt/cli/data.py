@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from saropt.cli.data_filter import filter_data, pauli
+from saropt.cli.data_prepare import prepare_data
 
 if TYPE_CHECKING:
     from saropt.data.inspection import Facts
 
 data = typer.Typer(help="Look at data, or make some.", rich_markup_mode=None)
+data.command("prepare")(prepare_data)
 data.command("filter")(filter_data)
 data.command("pauli")(pauli)
 
