@@ -125,8 +125,9 @@ class GrdProduct:
             for name in files:
                 item = PurePosixPath(name)
                 if item.parent.name == folder and item.name.startswith(prefix) and item.suffix == suffix:
-                    polarisation = item.name.removeprefix(prefix).split("-")[3].upper()
-                    self._files.setdefault(polarisation, {})[kind] = name
+                    parts = item.name.removeprefix(prefix).split("-")
+                    if len(parts) > 3:
+                        self._files.setdefault(parts[3].upper(), {})[kind] = name
         self.polarisations = [pol for pol in ("VV", "VH", "HH", "HV") if "measurement" in self._files.get(pol, {})]
         if not self.polarisations:
             raise InputError(path, "holds no measurement/s1*-grd-*.tiff: is it a Sentinel-1 GRD product?")
@@ -250,9 +251,8 @@ def calibrate(
         radar = out if pixel_m is None else out.with_name(f".{out.name}.radar.tif")
         tags = {**product.tags, "CALIBRATED_TO": target, "NOISE_REMOVED": str(remove_noise)}
         try:
-            _write(
-                product, radar, target, remove_noise, remove_border, tags, overwrite or pixel_m is not None, progress
-            )
+            replace = overwrite or pixel_m is not None
+            _write(product, radar, target, remove_noise, remove_border, tags, replace, progress)
             if pixel_m is not None:
                 _project(radar, out, target, pixel_m, overwrite)
         finally:
@@ -273,9 +273,7 @@ def _write(
 ) -> None:
     tables = {pol: product.calibration(pol, target) for pol in product.polarisations}
     noises = {pol: product.noise(pol) for pol in product.polarisations}
-    borders = {
-        pol: _border_rows(product, pol, noises[pol]) if remove_border else (None, None) for pol in product.polarisations
-    }
+    borders = {pol: _border_rows(product, pol, noises[pol]) for pol in product.polarisations} if remove_border else {}
     rows = max(1, _STRIP_PIXELS // product.width)
     starts = range(0, product.height, rows)
     with SceneWriter(
