@@ -172,11 +172,12 @@ class GrdProduct:
             return Noise(self._table(polarisation, "noise", "noiseVector", "noiseLut"), ())
         blocks = []
         for vector in tree.iterfind(".//noiseAzimuthVector"):
-            edges = [
+            first_line, last_line, first_pixel, last_pixel = (
                 int(_number(vector, key, self.path))
                 for key in ("firstAzimuthLine", "lastAzimuthLine", "firstRangeSample", "lastRangeSample")
-            ]
-            blocks.append(AzimuthBlock(*edges, _numbers(vector, "line"), _numbers(vector, "noiseAzimuthLut")))
+            )
+            lines, gains = _numbers(vector, "line"), _numbers(vector, "noiseAzimuthLut")
+            blocks.append(AzimuthBlock(first_line, last_line, first_pixel, last_pixel, lines, gains))
         return Noise(self._table(polarisation, "noise", "noiseRangeVector", "noiseRangeLut"), tuple(blocks))
 
     def read(self, polarisation: str, start: int, count: int) -> NDArray[np.float32]:
