@@ -27,6 +27,7 @@ HINTS = {
     "translate": f"{RESUMING} there",
     "train": f"{RESUMING} the last checkpoint",
     "segment train": f"{RESUMING} the last checkpoint",
+    "data fetch": "the same command goes on",
     "data prepare": "the same command goes on",
     "benchmark": "the same command goes on",
 }

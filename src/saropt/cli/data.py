@@ -9,6 +9,7 @@ import typer
 
 from saropt.cli.data_calibrate import calibrate_data
 from saropt.cli.data_clean import clean
+from saropt.cli.data_fetch import fetch_data
 from saropt.cli.data_filter import filter_data, pauli
 from saropt.cli.data_prepare import prepare_data
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from saropt.data.inspection import Facts
 
 data = typer.Typer(help="Look at data, or make some.", rich_markup_mode=None)
+data.command("fetch")(fetch_data)
 data.command("prepare")(prepare_data)
 data.command("calibrate")(calibrate_data)
 data.command("clean")(clean)

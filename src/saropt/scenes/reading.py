@@ -151,7 +151,7 @@ class Scene:
         except RasterioError as error:
             raise InputError(path, f"is not a raster that can be read: {_short(error, path)}") from error
         if grid is not None:
-            dataset = _warped(dataset, path, grid, resampling)
+            dataset = warped(dataset, path, grid, resampling)
         try:
             return cls(dataset, path, bands, palette)
         except BaseException:
@@ -297,7 +297,7 @@ class Scene:
         return valid
 
 
-def _warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> DatasetReader:
+def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> DatasetReader:
     """A virtual raster on `grid`; an alpha band says where the source has valid pixels."""
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
@@ -310,7 +310,7 @@ def _warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> 
     try:
         if dataset.crs is None and dataset.gcps[0]:
             with WarpedVRT(dataset, SRC_METHOD="GCP_TPS", **options) as free:
-                description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], path, grid)
+                description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], dataset.name, grid)
             dataset.close()
             return rasterio.open(description)
         return WarpedVRT(dataset, transform=grid.transform, height=grid.height, width=grid.width, **options)
@@ -319,7 +319,7 @@ def _warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> 
         raise InputError(path, f"cannot be brought to another grid: {_short(error, path)}") from error
 
 
-def _on_grid(description: str, path: Path, grid: Grid) -> str:
+def _on_grid(description: str, name: str, grid: Grid) -> str:
     """GDAL's description of a virtual raster warped by control points, on `grid` instead of the one GDAL chose:
     GDAL takes no grid of ours together with control points."""
     root = ElementTree.fromstring(description)
@@ -338,7 +338,7 @@ def _on_grid(description: str, path: Path, grid: Grid) -> str:
             element.text = ",".join(map(repr, texts[element.tag]))
         elif element.tag == "SourceDataset":
             element.set("relativeToVRT", "0")
-            element.text = str(path.absolute())
+            element.text = name if name.startswith("/vsi") else str(Path(name).absolute())
     return ElementTree.tostring(root, encoding="unicode")
 
 
