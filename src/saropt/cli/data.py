@@ -28,12 +28,19 @@ data.command("pauli")(pauli)
 @data.command("inspect")
 def inspect_data(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A data root or a raster.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with histograms and pictures.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing page.")] = False,
 ) -> None:
     """Show what a data root or a raster holds."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts
     from saropt.data.inspection import inspect_raster, inspect_root
+    from saropt.errors import InputError
 
+    if html is not None and html.exists() and not overwrite:
+        raise InputError(html, "exists already: choose another name, or replace it with --overwrite")
     with progress_bar("inspect") as report:
         if not path.is_dir():
             description, sides = {"file": str(path)}, [inspect_raster(path, report)]
@@ -42,6 +49,13 @@ def inspect_data(
     print_facts(description)
     for side in sides:
         _print_side(side)
+    if html is not None:
+        from saropt.data.distribution import distribution_of
+        from saropt.data.page import write_page
+
+        with progress_bar("histograms") as report:
+            found = distribution_of(path, report)
+        typer.echo(f"wrote {write_page(html, path.absolute().name, description, sides, found)}")
 
 
 def _print_side(side: Facts) -> None:
