@@ -75,15 +75,26 @@ def simulate(
     size: Annotated[int, typer.Option(metavar="PIXELS", help="Side of every scene.")] = 512,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other scenes.")] = 0,
     units: Annotated[str, typer.Option(metavar="amplitude|sigma0|sigma0_db", help="SAR units.")] = "amplitude",
-    bands: Annotated[str, typer.Option(metavar="BAND[,BAND]", help="Polarisations: VV, VH.")] = "VV,VH",
+    bands: Annotated[
+        str, typer.Option(metavar="BAND[,BAND]", help="VV, VH, or the Pauli components HH-VV, HV, HH+VV.")
+    ] = "VV,VH",
     misregistration: Annotated[
         float, typer.Option(metavar="PIXELS", help="Shift of train's and val's optical images.")
     ] = 0.0,
+    season: Annotated[str, typer.Option(metavar="autumn|winter|spring|summer", help="Look of what grows.")] = "autumn",
+    clouds: Annotated[float, typer.Option(help="Fraction of the optical images under clouds.")] = 0.0,
+    change: Annotated[float, typer.Option(help="Fraction of the fields that changed between the two dates.")] = 0.0,
 ) -> None:
     """Simulate a paired, labelled data root."""
     from saropt.cli.progress import progress_bar
     from saropt.data.simulated import write_simulated_root
+    from saropt.errors import InputError
+    from saropt.simulate import SceneConfig
 
+    try:
+        config = SceneConfig(season=season, clouds=clouds, change=change)
+    except ValueError as error:
+        raise InputError("simulate", str(error)) from error
     with progress_bar("simulate") as report:
         path = write_simulated_root(
             out,
@@ -93,6 +104,7 @@ def simulate(
             units=units,
             bands=tuple(bands.split(",")),
             misregistration_px=misregistration,
+            config=config,
             progress=None if report is None else lambda done, total: report(done, total, "scenes"),
         )
     typer.echo(f"wrote {path}")
