@@ -10,6 +10,7 @@ import numpy as np
 from saropt.simulate.covers import COVER_INDEX, SceneConfig
 from saropt.simulate.terrain import (
     Shape,
+    as_double,
     coarse_field,
     distance_to_path,
     resize,
@@ -232,18 +233,18 @@ def build_layout(rng: np.random.Generator, shape: Shape, gsd_m: float, config: S
         cost = coarse - coarse.min() + 0.1
         river = distance_to_path(cost.T if across else cost, shape[::-1] if across else shape, bends)
         river = (river.T if across else river) * np.float32(gsd_m)
-        valley = np.exp(-((river / 350.0) ** 2))
+        valley = as_double(np.exp, -((river / 350.0) ** 2))
         elevation -= (elevation - plain) * valley * 0.9
 
     east, north = slopes(elevation, gsd_m)
     scrub = coarse_field(rng, shape, 2500.0 / gsd_m, 2.6, 2)
     wooded = scrub + 1.6 * north + 0.6 * rise
-    canopy = np.zeros(shape, np.float32)
+    canopy: np.ndarray = np.zeros(shape, np.float32)
     if hill.any():
-        canopy = 1.0 / (1.0 + np.exp(-4.0 * (wooded - np.quantile(wooded[hill][::7], 1 - config.forest))))
+        canopy = 1.0 / (1.0 + as_double(np.exp, -4.0 * (wooded - np.quantile(wooded[hill][::7], 1 - config.forest))))
         cover[hill] = np.where(canopy[hill] > 0.5, index["forest"], index["dry shrub"])
     if config.river:
-        width = RIVER_M * min(1.0, extent_m / 5000.0) * (0.75 + 0.25 * np.tanh(scrub))
+        width = RIVER_M * min(1.0, extent_m / 5000.0) * (0.75 + 0.25 * as_double(np.tanh, scrub))
         cover[river < width * 0.7] = index["bare ground"]
         wet_bank = (river < width * 1.4) & (scrub > 0.5)
         cover[wet_bank] = index["forest"]

@@ -8,6 +8,7 @@ from scipy import ndimage
 from saropt.simulate.covers import SceneConfig
 from saropt.simulate.layout import Layout, standardised
 from saropt.simulate.seasons import covers_of
+from saropt.simulate.terrain import as_double
 
 MAX_SLOPE_GAIN = 10.0 ** (5.5 / 10.0)
 MIN_SLOPE_GAIN = 10.0 ** (-6.0 / 10.0)
@@ -31,7 +32,7 @@ def slope_gain(east: np.ndarray, north: np.ndarray, config: SceneConfig, exponen
     steepness = np.sqrt(1.0 + east * east + north * north)
     cosine = (np.float32(np.cos(theta)) + np.float32(np.sin(theta)) * away) / steepness
     range_sine = (np.float32(np.sin(theta)) - np.float32(np.cos(theta)) * away) / np.sqrt(1.0 + away * away)
-    gain = np.maximum(cosine / np.float32(np.cos(theta)), 0.05) ** np.float32(exponent)
+    gain = as_double(np.power, np.maximum(cosine / np.float32(np.cos(theta)), 0.05), exponent)
     gain *= np.float32(np.sin(theta)) / np.maximum(range_sine, 0.05)
     return np.clip(gain, MIN_SLOPE_GAIN, MAX_SLOPE_GAIN).astype(np.float32)
 
@@ -42,7 +43,7 @@ def clean_sigma0(rng: np.random.Generator, layout: Layout, config: SceneConfig) 
     covers = covers_of(config.season)
     texture = slope_gain(layout.east, layout.north, config)
     spread = np.array([cover.object_db for cover in covers], np.float32)[layout.cover]
-    texture *= 10 ** (np.float32(0.1) * spread * standardised(layout.object_id, 23))
+    texture *= as_double(np.power, 10.0, np.float32(0.1) * spread * standardised(layout.object_id, 23))
     for index, cover in enumerate(covers):
         if np.isfinite(cover.texture_order):
             here = layout.cover == index
@@ -75,7 +76,8 @@ def gamma_speckle(rng: np.random.Generator, shape: tuple[int, int], looks: float
             field = ndimage.correlate1d(field, kernel, axis=axis, mode="wrap")
     field *= np.float32(1.0 / (3.0 * np.sqrt(looks)))
     field += np.float32(1.0 - 1.0 / (9.0 * looks))
-    return np.maximum(field, 0.1) ** 3
+    field = np.maximum(field, 0.1)
+    return field * field * field
 
 
 def observe(
