@@ -150,3 +150,20 @@ def test_the_shift_is_as_long_as_stated(monkeypatch):
     row, col = places[0]
     assert 3.4 <= np.hypot(row - 4, col - 4) <= 4.6
     np.testing.assert_array_equal(scene.label, whole.label[4:100, 4:100])
+
+
+def test_pauli_bands_and_scene_settings(tmp_path):
+    from saropt.cli import main
+
+    arguments = ["--scenes", "1,0,0", "--size", "64", "--units", "sigma0"]
+    assert main(["data", "simulate", str(tmp_path / "a"), *arguments, "--bands", "HH-VV,HV,HH+VV"]) == 0
+    assert main(["data", "simulate", str(tmp_path / "b"), *arguments, "--season", "summer", "--clouds", "0.3"]) == 0
+    assert main(["data", "simulate", str(tmp_path / "c"), *arguments]) == 0
+    pauli, plain = (_read(tmp_path / name / "sar/train_000.tif") for name in ("a", "c"))
+    assert pauli[2] == ("HH-VV", "HV", "HH+VV")
+    assert pauli[0].min() > 0
+    assert 0.3 < pauli[0][1].mean() / (2 * plain[0][1].mean()) < 3  # HV carries twice the power of VH
+    cloudy, clear = (_read(tmp_path / name / "optical/train_000.tif")[0] for name in ("b", "c"))
+    assert (cloudy.min(axis=0) > 220).mean() > 0.05 > (clear.min(axis=0) > 220).mean()
+    for wrong in (["--season", "monsoon"], ["--clouds", "2"], ["--bands", "VV,HV"]):
+        assert main(["data", "simulate", str(tmp_path / "x"), *arguments, *wrong]) == 2

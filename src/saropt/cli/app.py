@@ -28,6 +28,8 @@ HINTS = {
     "translate": f"{RESUMING} there",
     "train": f"{RESUMING} the last checkpoint",
     "segment train": f"{RESUMING} the last checkpoint",
+    "data fetch": "the same command goes on",
+    "data prepare": "the same command goes on",
     "benchmark": "the same command goes on",
 }
 UsageError = cast(type[Exception], typer.BadParameter.__base__)  # of typer's click, wherever that comes from

@@ -9,15 +9,27 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
 from saropt.data.root import SPLITS
 from saropt.errors import InputError
-from saropt.simulate import BANDS, CLASSES, OPTICAL_BANDS, SceneConfig, SimulatedScene, simulate_scene
+from saropt.radiometry import PAULI_BANDS, pauli_power
+from saropt.simulate import (
+    BANDS,
+    CLASSES,
+    OPTICAL_BANDS,
+    SceneConfig,
+    SimulatedScene,
+    quad_pol_covariance,
+    simulate_scene,
+)
 
 MAX_MISREGISTRATION_PX = 64
+_GRIDS = ("sigma0", "sigma0_clean", "label", "cover", "elevation")
+_OPTICAL_GRIDS = ("optical", "hidden", "changed")
 UNITS = ("amplitude", "sigma0", "sigma0_db")
 EPSG = 32611
 WEST_M, NORTH_M = 380_000.0, 3_780_000.0
@@ -48,7 +60,8 @@ def write_simulated_root(
         scenes: how many for train, val and test.
         size: pixels per side, or (H, W), of every scene.
         units: "amplitude" (square root of sigma0), "sigma0" (linear) or "sigma0_db".
-        bands: polarisations to write, out of VV and VH.
+        bands: polarisations to write, out of VV and VH; or HH-VV, HV, HH+VV, the Pauli components of a quad-polarised
+            view of the same ground with `looks` rounded to whole looks.
         misregistration_px: how far the optical images of train and val lie off the SAR images, in a direction of each
             scene's own (rounded to whole pixels; georeference and labels stay the SAR image's). Test is aligned.
         progress: called with (scenes done, scenes in all).
@@ -60,8 +73,9 @@ def write_simulated_root(
     path = Path(path)
     if units not in UNITS:
         raise InputError("units", f"{units!r} is not one of {', '.join(UNITS)}")
-    if not bands or len(set(bands)) != len(bands) or not set(bands) <= set(BANDS):
-        raise InputError("bands", f"{', '.join(bands) or 'none'}: choose from {', '.join(BANDS)}, each once")
+    if not bands or len(set(bands)) != len(bands) or not (set(bands) <= set(BANDS) or set(bands) <= set(PAULI_BANDS)):
+        known = f"{', '.join(BANDS)}, or from {', '.join(PAULI_BANDS)}"
+        raise InputError("bands", f"{', '.join(bands) or 'none'}: choose from {known}, each once")
     if len(scenes) != len(SPLITS) or min(scenes) < 0 or sum(scenes) == 0:
         raise InputError("scenes", f"needs a count for each of {', '.join(SPLITS)}, not all zero; got {scenes}")
     if not 0.0 <= misregistration_px <= MAX_MISREGISTRATION_PX:
@@ -79,7 +93,7 @@ def write_simulated_root(
             scene_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
             off = misregistration_px if split != "test" else 0.0
             scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
-            _write_scene(part, name, scene, units, bands, number)
+            _write_scene(part, name, scene, units, bands, number, looks)
             if progress is not None:
                 progress(number + 1, len(names))
         _describe(part, path.absolute().name, names, units, bands, gsd_m)
@@ -121,15 +135,9 @@ def _simulated(
     def cut(array: np.ndarray, row: int, col: int) -> np.ndarray:
         return array[..., row : row + height, col : col + width]
 
-    return replace(
-        scene,
-        sigma0=cut(scene.sigma0, margin, margin),
-        sigma0_clean=cut(scene.sigma0_clean, margin, margin),
-        optical=cut(scene.optical, margin + down, margin + right),
-        label=cut(scene.label, margin, margin),
-        cover=cut(scene.cover, margin, margin),
-        elevation=cut(scene.elevation, margin, margin),
-    )
+    aligned: dict[str, Any] = {name: cut(getattr(scene, name), margin, margin) for name in _GRIDS}
+    aligned |= {name: cut(getattr(scene, name), margin + down, margin + right) for name in _OPTICAL_GRIDS}
+    return replace(scene, **aligned)
 
 
 def in_units(sigma0: np.ndarray, units: str) -> np.ndarray:
@@ -139,7 +147,9 @@ def in_units(sigma0: np.ndarray, units: str) -> np.ndarray:
     return sigma0 if units == "sigma0" else 10 * np.log10(sigma0)
 
 
-def _write_scene(root: Path, name: str, scene: SimulatedScene, units: str, bands: tuple[str, ...], number: int) -> None:
+def _write_scene(
+    root: Path, name: str, scene: SimulatedScene, units: str, bands: tuple[str, ...], number: int, looks: float
+) -> None:
     from affine import Affine
     from rasterio.crs import CRS
 
@@ -149,7 +159,11 @@ def _write_scene(root: Path, name: str, scene: SimulatedScene, units: str, bands
     west = WEST_M + number * (scene.label.shape[1] + 100) * step
     place = Georeference(crs=CRS.from_epsg(EPSG), transform=Affine(step, 0.0, west, 0.0, -step, NORTH_M))
     tags = {"SIMULATED": "saropt", "SIMULATION_SEED": str(scene.seed)}
-    sar = in_units(scene.sigma0[[BANDS.index(band) for band in bands]], units)
+    power: np.ndarray = scene.sigma0
+    order: tuple[str, ...] = BANDS
+    if bands[0] in PAULI_BANDS:
+        power, order = pauli_power(quad_pol_covariance(scene, max(1, round(looks)))), PAULI_BANDS
+    sar = in_units(power[[order.index(band) for band in bands]], units)
     optical = np.rint(scene.optical * 255).astype(np.uint8)
     write_scene(root / "sar" / f"{name}.tif", sar, band_names=bands, georeference=place, tags=tags)
     write_scene(

@@ -1,5 +1,7 @@
-"""SAR units, normalisation recipes and speckle (numpy only)."""
+"""SAR units, normalisation recipes, speckle and its filters, polarimetry (numpy only)."""
 
+from saropt.radiometry.filters import FILTERS, SpeckleFilter, edge_preservation, equivalent_looks
+from saropt.radiometry.polarimetry import PAULI_BANDS, dual_pol_power, pauli_needs, pauli_power, to_colour
 from saropt.radiometry.recipes import (
     DbClip,
     EightBit,
@@ -14,6 +16,8 @@ from saropt.radiometry.speckle import add_speckle, speckle_gain_db
 from saropt.radiometry.units import SAR_UNITS, apply_gain, check_units, convert, from_db, to_db
 
 __all__ = [
+    "FILTERS",
+    "PAULI_BANDS",
     "SAR_UNITS",
     "DbClip",
     "EightBit",
@@ -22,12 +26,19 @@ __all__ = [
     "Q99Amplitude",
     "Recipe",
     "Reflectance",
+    "SpeckleFilter",
     "add_speckle",
     "apply_gain",
     "check_units",
     "convert",
+    "dual_pol_power",
+    "edge_preservation",
+    "equivalent_looks",
     "from_db",
+    "pauli_needs",
+    "pauli_power",
     "recipe_from_dict",
     "speckle_gain_db",
+    "to_colour",
     "to_db",
 ]

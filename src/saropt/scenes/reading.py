@@ -9,16 +9,19 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+from xml.etree import ElementTree
 
 import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from saropt.errors import InputError
 from saropt.scenes.georeference import Georeference, Window, reflect_indices
+from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, select_bands
 
 if TYPE_CHECKING:
@@ -125,6 +128,8 @@ class Scene:
         bands: Sequence[str | int] | None = None,
         *,
         palette: Literal["colours", "index"] = "colours",
+        grid: Grid | None = None,
+        resampling: str = "bilinear",
     ) -> Self:
         """Open a raster file.
 
@@ -132,9 +137,11 @@ class Scene:
             path: GeoTIFF, COG, PNG, JPEG or anything else GDAL reads.
             bands: 1-based numbers or names (any case); all bands when None.
             palette: a paletted picture as its three colours, or as stored indices (label maps).
+            grid: read as if warped to this grid, block by block; invalid where the file has no pixels.
+            resampling: GDAL's name, for `grid`: "nearest" for classes, "average" for power when pixels grow.
 
         Raises:
-            InputError: when the file cannot be used or a band does not exist.
+            InputError: when the file cannot be used, a band does not exist, or it has no place on the ground to warp.
         """
         path = Path(path)
         check_readable(path)
@@ -143,6 +150,8 @@ class Scene:
                 dataset = rasterio.open(path)
         except RasterioError as error:
             raise InputError(path, f"is not a raster that can be read: {_short(error, path)}") from error
+        if grid is not None:
+            dataset = warped(dataset, path, grid, resampling)
         try:
             return cls(dataset, path, bands, palette)
         except BaseException:
@@ -286,6 +295,51 @@ class Scene:
         for index in self._alpha:
             valid &= self._dataset.read(index, window=area) > 0
         return valid
+
+
+def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> DatasetReader:
+    """A virtual raster on `grid`; an alpha band says where the source has valid pixels."""
+    from rasterio.enums import Resampling
+    from rasterio.vrt import WarpedVRT
+
+    options: dict[str, Any] = {
+        "crs": grid.crs,
+        "resampling": Resampling[resampling],
+        "add_alpha": ColorInterp.alpha not in dataset.colorinterp,
+    }
+    try:
+        if dataset.crs is None and dataset.gcps[0]:
+            with WarpedVRT(dataset, SRC_METHOD="GCP_TPS", **options) as free:
+                description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], dataset.name, grid)
+            dataset.close()
+            return rasterio.open(description)
+        return WarpedVRT(dataset, transform=grid.transform, height=grid.height, width=grid.width, **options)
+    except (RasterioError, CPLE_BaseError, ValueError) as error:
+        dataset.close()
+        raise InputError(path, f"cannot be brought to another grid: {_short(error, path)}") from error
+
+
+def _on_grid(description: str, name: str, grid: Grid) -> str:
+    """GDAL's description of a virtual raster warped by control points, on `grid` instead of the one GDAL chose:
+    GDAL takes no grid of ours together with control points."""
+    root = ElementTree.fromstring(description)
+    root.set("rasterXSize", str(grid.width))
+    root.set("rasterYSize", str(grid.height))
+    inverse = ~grid.transform
+    texts = {
+        "GeoTransform": grid.transform.to_gdal(),
+        "DstGeoTransform": grid.transform.to_gdal(),
+        "DstInvGeoTransform": inverse.to_gdal(),
+        "BlockXSize": (min(grid.width, 512),),
+        "BlockYSize": (min(grid.height, 128),),
+    }
+    for element in root.iter():
+        if element.tag in texts:
+            element.text = ",".join(map(repr, texts[element.tag]))
+        elif element.tag == "SourceDataset":
+            element.set("relativeToVRT", "0")
+            element.text = name if name.startswith("/vsi") else str(Path(name).absolute())
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _centred(size: int, count: int, length: int) -> list[int]:

@@ -1,20 +1,26 @@
 """Synthetic paired, labelled SAR and optical scenes with known truth."""
 
 from saropt.simulate.covers import BANDS, CLASSES, COVER_INDEX, COVERS, OPTICAL_BANDS, Cover, SceneConfig
+from saropt.simulate.polarimetric import COVARIANCE, quad_pol_covariance
 from saropt.simulate.radar import amplitude_q99, gamma_speckle, slope_gain
 from saropt.simulate.scene import SimulatedScene, simulate_scene
+from saropt.simulate.seasons import SEASONS, covers_of
 
 __all__ = [
     "BANDS",
     "CLASSES",
+    "COVARIANCE",
     "COVERS",
     "COVER_INDEX",
     "OPTICAL_BANDS",
+    "SEASONS",
     "Cover",
     "SceneConfig",
     "SimulatedScene",
     "amplitude_q99",
+    "covers_of",
     "gamma_speckle",
+    "quad_pol_covariance",
     "simulate_scene",
     "slope_gain",
 ]

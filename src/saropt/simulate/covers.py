@@ -83,6 +83,9 @@ class SceneConfig:
         psf_px: standard deviation of the radar's point spread in pixels; it correlates speckle and blurs the ground.
             0.9 gives the correlation (0.74, 0.3, 0.05 at 1, 2, 3 pixels) that Sentinel-1 IW GRD shows over calm water.
         noise_floor_db: noise-equivalent sigma0 added before speckle; None adds none.
+        season: "autumn", "winter", "spring" or "summer": look of what grows, in both images.
+        clouds: fraction of the optical image under clouds; their shadows come on top.
+        change: fraction of the fields that were ploughed, sown or harvested between the SAR and the optical date.
     """
 
     hills: float = 0.28
@@ -100,11 +103,16 @@ class SceneConfig:
     speckle: bool = True
     psf_px: float = 0.9
     noise_floor_db: float | None = -29.0
+    season: str = "autumn"
+    clouds: float = 0.0
+    change: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("hills", "water", "fields", "commerce", "forest"):
+        for name in ("hills", "water", "fields", "commerce", "forest", "clouds", "change"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is a fraction in [0, 1], got {getattr(self, name)}")
+        if self.season not in ("autumn", "winter", "spring", "summer"):
+            raise ValueError(f"season is autumn, winter, spring or summer, not {self.season!r}")
         if self.hills + self.water > 1.0 or self.fields + self.commerce > 1.0:
             raise ValueError("hills + water and fields + commerce must not exceed 1")
         if not 10.0 <= self.incidence_deg <= 70.0 or not 5.0 <= self.sun_elevation_deg <= 90.0:

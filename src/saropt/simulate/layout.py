@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from saropt.simulate.covers import COVER_INDEX, SceneConfig
 from saropt.simulate.terrain import (
     Shape,
+    as_double,
     coarse_field,
     distance_to_path,
     resize,
@@ -21,6 +23,8 @@ SUPERBLOCK_M = 800.0
 ARTERIAL_M = 24.0
 HIGHWAY_M = 46.0
 RIVER_M = 70.0
+COARSE = 8
+ROWS, THREADS = 64, 2
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,8 @@ def _town_and_country(
     rng: np.random.Generator, shape: Shape, gsd_m: float, config: SceneConfig, extent_m: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cover and object hash of a plain divided into rotated street-grid districts."""
-    index = COVER_INDEX
     height, width = shape
-    step = 8
+    step = COARSE
     coarse = (max(8, -(-height // step)), max(8, -(-width // step)))
     use = spectral_field(rng, coarse, max(0.5 * extent_m / gsd_m / step, 4.0), beta=2.5)
     angles = np.deg2rad([rng.uniform(-2, 2), rng.uniform(-38, -12), rng.uniform(12, 38)]).astype(np.float32)
@@ -107,22 +110,55 @@ def _town_and_country(
     salt = int(rng.integers(1 << 31))
     origin = rng.uniform(0, SUPERBLOCK_M, size=(2,)).astype(np.float32)
 
-    y, x = (np.arange(n, dtype=np.float32) * np.float32(gsd_m) for n in shape)
+    side = np.float32(min(SUPERBLOCK_M, extent_m / 7))
+    farmed = np.quantile(use, config.fields), np.quantile(use, 1 - 0.7 * config.commerce)
+    seam = np.zeros(shape, bool)
+    seam[:, 1:] |= inner[:, 1:] != inner[:, :-1]
+    seam[1:] |= inner[1:] != inner[:-1]
+    cover, objects = np.empty(shape, np.uint8), np.empty(shape, np.uint32)
+
+    def fill(rows: slice) -> None:
+        cover[rows], objects[rows] = _streets(
+            rows, inner[rows], seam[rows], use, angles, origin, salt, side, farmed, gsd_m, config
+        )
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(fill, [slice(row, min(row + ROWS, height)) for row in range(0, height, ROWS)]))
+    return cover, objects
+
+
+def _streets(
+    rows: slice,
+    inner: np.ndarray,
+    seam: np.ndarray,
+    use: np.ndarray,
+    angles: np.ndarray,
+    origin: np.ndarray,
+    salt: int,
+    side: np.float32,
+    farmed: tuple[float, float],
+    gsd_m: float,
+    config: SceneConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cover and object hash of some rows of the plain; every pixel is worked out on its own."""
+    index = COVER_INDEX
+    shape = inner.shape
+    y = np.arange(rows.start, rows.stop, dtype=np.float32) * np.float32(gsd_m)
+    x = np.arange(shape[1], dtype=np.float32) * np.float32(gsd_m)
     cosine, sine = np.cos(angles)[inner], np.sin(angles)[inner]
     p = x[None, :] * cosine + y[:, None] * sine + origin[0]
     q = -x[None, :] * sine + y[:, None] * cosine + origin[1]
-    side = np.float32(min(SUPERBLOCK_M, extent_m / 7))
     (i, u), (j, v) = _split(p, side), _split(q, side)
     cell = mix(i, j, inner, salt)
 
     cp, cq = (i + np.float32(0.5)) * side - origin[0], (j + np.float32(0.5)) * side - origin[1]
-    scale = np.float32(1 / (gsd_m * step))
-    column = np.clip((cp * cosine - cq * sine) * scale, 0, coarse[1] - 1).astype(np.int32)
-    row = np.clip((cp * sine + cq * cosine) * scale, 0, coarse[0] - 1).astype(np.int32)
+    scale = np.float32(1 / (gsd_m * COARSE))
+    column = np.clip((cp * cosine - cq * sine) * scale, 0, use.shape[1] - 1).astype(np.int32)
+    row = np.clip((cp * sine + cq * cosine) * scale, 0, use.shape[0] - 1).astype(np.int32)
     zone = use[row, column]
     chance = uniform(cell, 1)
-    farm = zone < np.quantile(use, config.fields)
-    trade = (zone > np.quantile(use, 1 - 0.7 * config.commerce)) | (~farm & (chance < 0.35 * config.commerce))
+    farm = zone < farmed[0]
+    trade = (zone > farmed[1]) | (~farm & (chance < 0.35 * config.commerce))
 
     turned = uniform(cell, 2) < 0.5
     a, b = np.where(turned, v, u), np.where(turned, u, v)
@@ -163,9 +199,6 @@ def _town_and_country(
     cover = np.where(farm, np.where(track, index["bare ground"], crop), cover)
 
     edge = np.minimum(np.minimum(u, side - u), np.minimum(v, side - v))
-    seam = np.zeros(shape, bool)
-    seam[:, 1:] |= inner[:, 1:] != inner[:, :-1]
-    seam[1:] |= inner[1:] != inner[:-1]
     half_width = np.where(farm, ARTERIAL_M / 4, ARTERIAL_M / 2) * (1.0 if side == SUPERBLOCK_M else 0.6)
     cover = np.where((edge < half_width) | seam, index["road"], cover).astype(np.uint8)
     return cover, np.where(farm, field, np.where(shops, slot, block))
@@ -200,18 +233,18 @@ def build_layout(rng: np.random.Generator, shape: Shape, gsd_m: float, config: S
         cost = coarse - coarse.min() + 0.1
         river = distance_to_path(cost.T if across else cost, shape[::-1] if across else shape, bends)
         river = (river.T if across else river) * np.float32(gsd_m)
-        valley = np.exp(-((river / 350.0) ** 2))
+        valley = as_double(np.exp, -((river / 350.0) ** 2))
         elevation -= (elevation - plain) * valley * 0.9
 
     east, north = slopes(elevation, gsd_m)
     scrub = coarse_field(rng, shape, 2500.0 / gsd_m, 2.6, 2)
     wooded = scrub + 1.6 * north + 0.6 * rise
-    canopy = np.zeros(shape, np.float32)
+    canopy: np.ndarray = np.zeros(shape, np.float32)
     if hill.any():
-        canopy = 1.0 / (1.0 + np.exp(-4.0 * (wooded - np.quantile(wooded[hill][::7], 1 - config.forest))))
+        canopy = 1.0 / (1.0 + as_double(np.exp, -4.0 * (wooded - np.quantile(wooded[hill][::7], 1 - config.forest))))
         cover[hill] = np.where(canopy[hill] > 0.5, index["forest"], index["dry shrub"])
     if config.river:
-        width = RIVER_M * min(1.0, extent_m / 5000.0) * (0.75 + 0.25 * np.tanh(scrub))
+        width = RIVER_M * min(1.0, extent_m / 5000.0) * (0.75 + 0.25 * as_double(np.tanh, scrub))
         cover[river < width * 0.7] = index["bare ground"]
         wet_bank = (river < width * 1.4) & (scrub > 0.5)
         cover[wet_bank] = index["forest"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from saropt.simulate.covers import COVER_INDEX, COVERS, SceneConfig
+from saropt.simulate.covers import COVER_INDEX, SceneConfig
 from saropt.simulate.layout import Layout, standardised
+from saropt.simulate.seasons import covers_of
 
 HAZE = np.array([0.12, 0.19, 0.28], np.float32)
 TREES = np.array([0.33, 0.43, 0.47], np.float32)
@@ -24,10 +25,10 @@ def sun_shading(east: np.ndarray, north: np.ndarray, config: SceneConfig) -> np.
 
 def paint(rng: np.random.Generator, layout: Layout, config: SceneConfig) -> np.ndarray:
     """Optical image (3, H, W) float32 in [0, 1], bands B4, B3, B2."""
-    cover = layout.cover
-    colours = np.array([c.colour for c in COVERS], np.float32)
-    between = np.array([c.object_contrast for c in COVERS], np.float32)[cover]
-    within = np.array([c.pixel_contrast for c in COVERS], np.float32)[cover]
+    cover, covers = layout.cover, covers_of(config.season)
+    colours = np.array([c.colour for c in covers], np.float32)
+    between = np.array([c.object_contrast for c in covers], np.float32)[cover]
+    within = np.array([c.pixel_contrast for c in covers], np.float32)[cover]
     brightness = 1.0 + between * standardised(layout.object_id, 21)
     forest, shrub = COVER_INDEX["forest"], COVER_INDEX["dry shrub"]
     natural = (cover == shrub) | (cover == forest)

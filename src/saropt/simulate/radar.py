@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from saropt.simulate.covers import COVERS, SceneConfig
+from saropt.simulate.covers import SceneConfig
 from saropt.simulate.layout import Layout, standardised
+from saropt.simulate.seasons import covers_of
+from saropt.simulate.terrain import as_double
 
 MAX_SLOPE_GAIN = 10.0 ** (5.5 / 10.0)
 MIN_SLOPE_GAIN = 10.0 ** (-6.0 / 10.0)
@@ -30,7 +32,7 @@ def slope_gain(east: np.ndarray, north: np.ndarray, config: SceneConfig, exponen
     steepness = np.sqrt(1.0 + east * east + north * north)
     cosine = (np.float32(np.cos(theta)) + np.float32(np.sin(theta)) * away) / steepness
     range_sine = (np.float32(np.sin(theta)) - np.float32(np.cos(theta)) * away) / np.sqrt(1.0 + away * away)
-    gain = np.maximum(cosine / np.float32(np.cos(theta)), 0.05) ** np.float32(exponent)
+    gain = as_double(np.power, np.maximum(cosine / np.float32(np.cos(theta)), 0.05), exponent)
     gain *= np.float32(np.sin(theta)) / np.maximum(range_sine, 0.05)
     return np.clip(gain, MIN_SLOPE_GAIN, MAX_SLOPE_GAIN).astype(np.float32)
 
@@ -38,16 +40,17 @@ def slope_gain(east: np.ndarray, north: np.ndarray, config: SceneConfig, exponen
 def clean_sigma0(rng: np.random.Generator, layout: Layout, config: SceneConfig) -> np.ndarray:
     """Expected sigma0, linear, (2, H, W) float32 for VV and VH: cover mean x object x gamma texture x slope,
     blurred by the radar's point spread."""
+    covers = covers_of(config.season)
     texture = slope_gain(layout.east, layout.north, config)
-    spread = np.array([cover.object_db for cover in COVERS], np.float32)[layout.cover]
-    texture *= 10 ** (np.float32(0.1) * spread * standardised(layout.object_id, 23))
-    for index, cover in enumerate(COVERS):
+    spread = np.array([cover.object_db for cover in covers], np.float32)[layout.cover]
+    texture *= as_double(np.power, 10.0, np.float32(0.1) * spread * standardised(layout.object_id, 23))
+    for index, cover in enumerate(covers):
         if np.isfinite(cover.texture_order):
             here = layout.cover == index
             draws = rng.standard_gamma(cover.texture_order, size=int(here.sum()), dtype=np.float32)
             texture[here] *= draws / np.float32(cover.texture_order)
     out = np.empty((2, *layout.cover.shape), np.float32)
-    for band, levels in enumerate(([c.vv_db for c in COVERS], [c.vh_db for c in COVERS])):
+    for band, levels in enumerate(([c.vv_db for c in covers], [c.vh_db for c in covers])):
         means = (10.0 ** (np.array(levels) / 10.0)).astype(np.float32)
         out[band] = means[layout.cover] * texture
         if config.psf_px > 0:
@@ -73,7 +76,8 @@ def gamma_speckle(rng: np.random.Generator, shape: tuple[int, int], looks: float
             field = ndimage.correlate1d(field, kernel, axis=axis, mode="wrap")
     field *= np.float32(1.0 / (3.0 * np.sqrt(looks)))
     field += np.float32(1.0 - 1.0 / (9.0 * looks))
-    return np.maximum(field, 0.1) ** 3
+    field = np.maximum(field, 0.1)
+    return field * field * field
 
 
 def observe(

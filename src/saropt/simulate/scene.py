@@ -10,6 +10,7 @@ from saropt.simulate.covers import LABEL_OF_COVER, SceneConfig
 from saropt.simulate.layout import build_layout
 from saropt.simulate.optical import paint
 from saropt.simulate.radar import clean_sigma0, observe
+from saropt.simulate.seasons import cast_clouds, change_fields
 
 MIN_SIZE = 32
 MAX_PIXELS = 1 << 28
@@ -26,6 +27,8 @@ class SimulatedScene:
         label: (H, W) uint8, keys of `CLASSES`.
         cover: (H, W) uint8, index into `COVERS`: the finer truth below `label`.
         elevation: (H, W) float32, metres.
+        hidden: (H, W) bool, where a cloud or its shadow hides the ground from the optical image.
+        changed: (H, W) bool, fields that are another crop in the optical image than in the SAR image and the label.
     """
 
     sigma0: np.ndarray
@@ -34,6 +37,8 @@ class SimulatedScene:
     label: np.ndarray
     cover: np.ndarray
     elevation: np.ndarray
+    hidden: np.ndarray
+    changed: np.ndarray
     gsd_m: float
     seed: int
 
@@ -49,7 +54,7 @@ def simulate_scene(
 ) -> SimulatedScene:
     """Simulate a scene; equal arguments give equal arrays.
 
-    Layout, texture, speckle and colour draw from separate streams of `seed`, so that `looks`, `sar_gain_db` or
+    Layout, texture, speckle, colour and clouds draw from separate streams of `seed`, so that `looks`, `sar_gain_db` or
     `config.speckle` change the SAR image and nothing else.
 
     Args:
@@ -75,16 +80,22 @@ def simulate_scene(
     if not abs(sar_gain_db) <= 40.0:
         raise ValueError(f"sar_gain_db must lie in -40..40, got {sar_gain_db}")
     config = config or SceneConfig()
-    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(4)]
+    streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(5)]
     layout = build_layout(streams[0], (height, width), gsd_m, config)
+    later, changed = change_fields(layout, config) if config.change else (layout, np.zeros((height, width), bool))
+    optical, hidden = paint(streams[3], later, config), np.zeros((height, width), bool)
+    if config.clouds:
+        optical, hidden = cast_clouds(streams[4], optical, gsd_m, config)
     clean = clean_sigma0(streams[1], layout, config)
     return SimulatedScene(
         sigma0=observe(streams[2], clean, looks, sar_gain_db, config),
         sigma0_clean=clean,
-        optical=paint(streams[3], layout, config),
+        optical=optical,
         label=LABEL_OF_COVER[layout.cover],
         cover=layout.cover,
         elevation=layout.elevation,
+        hidden=hidden,
+        changed=changed,
         gsd_m=float(gsd_m),
         seed=seed,
     )

@@ -8,6 +8,12 @@ from scipy import ndimage
 Shape = tuple[int, int]
 
 
+def as_double(function: np.ufunc, *values: np.ndarray | float) -> np.ndarray:
+    """A float32 array from a function worked out in double precision: numpy's float32 versions of exp, cos or power
+    differ in the last bits from processor to processor."""
+    return function(*values, dtype=np.float64).astype(np.float32)
+
+
 def _fast_length(n: int) -> int:
     """Smallest 2^a 3^b 5^c that is at least n."""
     best = 1 << (n - 1).bit_length()
@@ -87,8 +93,8 @@ def gullies(rng: np.random.Generator, height: np.ndarray, spacing_px: float) -> 
             pivot = jitter[:, (cell_rows + i)[:, None], cell_columns + j] * np.float32(side)
             dy = (rows - (cell_rows + i - 1) * side).astype(np.float32)[:, None] - pivot[0]
             dx = (columns - (cell_columns + j - 1) * side).astype(np.float32)[None, :] - pivot[1]
-            near = np.exp((dy * dy + dx * dx) * np.float32(-2.0 / side**2))
-            total += near * np.cos(across_y * dy + across_x * dx)
+            near = as_double(np.exp, (dy * dy + dx * dx) * np.float32(-2.0 / side**2))
+            total += near * as_double(np.cos, across_y * dy + across_x * dx)
             weight += near
     return (total / np.maximum(weight, 1e-6) * np.minimum(steep / level, 1.0)).astype(np.float32)
 

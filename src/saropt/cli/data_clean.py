@@ -1,0 +1,58 @@
+"""`saropt data clean`: what is wrong with a data root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SHOWN = 12
+
+
+def clean(
+    path: Annotated[Path, typer.Argument(metavar="ROOT", help="Paired data root; it is only read.")],
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write everything found as JSON.")
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option("--write-splits", metavar="FILE", help="Write splits without what --drop names."),
+    ] = None,
+    drop: Annotated[
+        str, typer.Option(metavar="KIND[,KIND]", help="Kinds of findings whose rasters the new splits leave out.")
+    ] = "cloud,nodata,duplicate",
+    cloud: Annotated[float, typer.Option(min=0, max=1, help="Report more than this share of white areas.")] = 0.05,
+    nodata: Annotated[float, typer.Option(min=0, max=1, help="... of invalid pixels and areas of zeros.")] = 0.01,
+    saturation: Annotated[float, typer.Option(min=0, max=1, help="... of a band at its top.")] = 0.02,
+    misregistration: Annotated[float, typer.Option(min=0, help="... pixels between SAR and optical.")] = 2.0,
+    days: Annotated[float, typer.Option(min=0, help="... days between SAR and optical.")] = 7.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+) -> None:
+    """Find clouds, nodata, saturation, duplicates, misregistration, date gaps and leaks between splits."""
+    from saropt.cli.progress import progress_bar
+    from saropt.cli.tables import print_facts, print_table
+    from saropt.data.cleaning import Limits, clean_root, write_report, write_splits
+    from saropt.errors import InputError
+
+    if report is not None and report.exists() and not overwrite:
+        raise InputError(report, "exists already: choose another name, or replace it with --overwrite")
+    limits = Limits(cloud, nodata, saturation, misregistration, days)
+    with progress_bar("clean") as bar:
+        found = clean_root(path, limits, bar)
+    print_facts({"data root": str(path), **{key: f"{value:.4g}" for key, value in found.summary.items()}})
+    counts = found.counts()
+    print_table(["kind", "findings"], [[kind, str(count)] for kind, count in counts.items()])
+    rows = []
+    for kind in counts:
+        of_kind = [finding for finding in found.findings if finding.kind == kind]
+        rows += [[kind, finding.name, finding.detail] for finding in of_kind[:SHOWN]]
+        if len(of_kind) > SHOWN:
+            rows.append([kind, "...", f"{len(of_kind) - SHOWN} more; --report lists all"])
+    if rows:
+        print_table(["kind", "name", "what was found"], rows)
+    if report is not None:
+        typer.echo(f"wrote {write_report(found, report)}")
+    if splits is not None:
+        kept = write_splits(found, splits, drop.split(","), overwrite=overwrite)
+        typer.echo(f"wrote {splits}: {len(kept)} of {int(found.summary['rasters'])} rasters")

@@ -1,0 +1,46 @@
+"""`saropt data prepare`: known public sets, and one's own scenes, as data roots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def prepare_data(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which set; all are listed without.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[SRC]", help="The set as published; its options are shown without.")
+    ] = None,
+    out: Annotated[Path | None, typer.Argument(metavar="[DST]", help="Data root to make.")] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the set; may be repeated.")
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take an incomplete source; missing.txt says what it lacks.")
+    ] = False,
+) -> None:
+    """Turn a known public set into a data root. After an interrupt the same command goes on."""
+    from saropt.cli.progress import progress_bar
+    from saropt.cli.tables import print_facts, print_table
+    from saropt.data.catalogue import CATALOGUE, prepare
+    from saropt.errors import InputError
+
+    if name is None:
+        print_table(["set", "what it is"], [[known.name, known.title] for known in CATALOGUE.values()])
+        return
+    if name not in CATALOGUE:
+        raise InputError(name, f"unknown set; known: {', '.join(CATALOGUE)}")
+    if source is None or out is None:
+        known = CATALOGUE[name]
+        print_facts({"set": known.title, "SRC": known.layout})
+        rows = [
+            [key, "needed" if field.is_required() else str(field.get_default()), field.description or ""]
+            for key, field in known.options.model_fields.items()
+        ]
+        print_table(["--set", "default", "meaning"], rows)
+        return
+    with progress_bar(f"prepare {name}") as report:
+        path = prepare(name, source, out, options or [], partial=partial, progress=report)
+    typer.echo(f"wrote {path}")

@@ -1,0 +1,119 @@
+"""Which rasters of a root show the same ground: equal pixels, like tiles, overlapping footprints."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.scenes import Scene
+
+BLOCK = 128
+CELLS = 16
+ALIKE = 0.95
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What of a raster is compared with the others.
+
+    Attributes:
+        digest: hash of the stored pixels.
+        blocks: (n, 256) float32, unit vectors: the blocks of 128 pixels, averaged to 16x16, less their mean.
+        bounds: (left, bottom, right, top), where the raster has a transform.
+        crs: of the bounds; empty without.
+        pixel: ground size of a pixel in units of the bounds.
+    """
+
+    digest: str
+    blocks: NDArray[np.float32]
+    bounds: tuple[float, float, float, float] | None
+    crs: str
+    pixel: float
+
+
+def signature(scene: Scene, values: NDArray, valid: NDArray[np.bool_]) -> Signature:
+    """The signature of a raster that has been read whole.
+
+    Blocks begin at multiples of 128 pixels, so that patches cut with a stride of half their 256 pixels share blocks.
+    Averaging and the loss of mean and length make a block comparable under linear stretches; speckle makes it unique.
+    """
+    height, width = valid.shape
+    image = np.abs(values).mean(axis=0) if np.iscomplexobj(values) else values.mean(axis=0)
+    side = min(BLOCK, height, width)
+    cell = max(1, side // CELLS)
+    used = cell * min(CELLS, side // cell)
+    blocks = []
+    for row in range(0, height - side + 1, side):
+        for col in range(0, width - side + 1, side):
+            part = np.s_[row : row + used, col : col + used]
+            if not valid[part].all():
+                continue
+            small = image[part].reshape(used // cell, cell, used // cell, cell).mean(axis=(1, 3), dtype=np.float64)
+            small -= small.mean()
+            length = float(np.sqrt((small * small).sum()))
+            if length > 1e-3 * max(float(np.abs(image[part]).max()), 1e-12) * small.size**0.5:
+                vector = np.zeros(CELLS * CELLS, np.float32)
+                vector[: small.size] = (small / length).ravel()
+                blocks.append(vector)
+    place = scene.georeference
+    bounds, pixel = None, 0.0
+    if place.transform is not None:
+        corners = [place.transform @ (col, row) for col in (0, scene.width) for row in (0, scene.height)]
+        x, y = zip(*corners, strict=True)
+        bounds, pixel = (min(x), min(y), max(x), max(y)), float(np.hypot(place.transform.a, place.transform.d))
+    digest = hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+    stacked = np.stack(blocks) if blocks else np.zeros((0, CELLS * CELLS), np.float32)
+    return Signature(digest, stacked, bounds, place.crs.to_string() if place.crs is not None else "", pixel)
+
+
+def equal_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int]]:
+    """Pairs (first, later) of rasters with equal pixels."""
+    first: dict[str, int] = {}
+    seen = [first.setdefault(own.digest, number) for number, own in enumerate(signatures)]
+    return [(earlier, number) for number, earlier in enumerate(seen) if earlier != number]
+
+
+def alike_pairs(signatures: Sequence[Signature], threshold: float = ALIKE) -> list[tuple[int, int, float]]:
+    """Pairs of rasters with a block in common, and the correlation of the most similar blocks."""
+    owner = np.concatenate([np.full(len(own.blocks), number) for number, own in enumerate(signatures)] or [np.zeros(0)])
+    blocks = np.concatenate([own.blocks for own in signatures]) if signatures else np.zeros((0, 1), np.float32)
+    best: dict[tuple[int, int], float] = {}
+    for first, second in _chunks(len(blocks)):
+        likeness = blocks[first] @ blocks[second].T
+        for i, j in np.argwhere(likeness >= threshold):
+            one, other = int(owner[first.start + i]), int(owner[second.start + j])
+            if one < other:
+                best[one, other] = max(best.get((one, other), 0.0), float(likeness[i, j]))
+    return [(one, other, value) for (one, other), value in sorted(best.items())]
+
+
+def overlapping_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int, float]]:
+    """Pairs whose footprints share more than a pixel each way, and the share of the smaller footprint."""
+    placed = [(number, own) for number, own in enumerate(signatures) if own.bounds is not None]
+    placed.sort(key=lambda item: (item[1].crs, item[1].bounds[0] if item[1].bounds else 0.0))
+    found = []
+    for place, (one, own) in enumerate(placed):
+        assert own.bounds is not None
+        for other, their in placed[place + 1 :]:
+            assert their.bounds is not None
+            if their.crs != own.crs or their.bounds[0] >= own.bounds[2]:
+                break
+            width = min(own.bounds[2], their.bounds[2]) - their.bounds[0]
+            height = min(own.bounds[3], their.bounds[3]) - max(own.bounds[1], their.bounds[1])
+            if min(width, height) > max(own.pixel, their.pixel):
+                area = min((b[2] - b[0]) * (b[3] - b[1]) for b in (own.bounds, their.bounds))
+                found.append((min(one, other), max(one, other), width * height / area))
+    return sorted(found)
+
+
+def _chunks(count: int) -> Iterator[tuple[slice, slice]]:
+    starts = range(0, count, _CHUNK)
+    for first in starts:
+        for second in starts:
+            if second >= first:
+                yield slice(first, first + _CHUNK), slice(second, second + _CHUNK)

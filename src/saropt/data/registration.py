@@ -1,0 +1,129 @@
+"""How far the optical image of a pair lies off its SAR image, tile by tile, with a confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from saropt.radiometry import to_db
+
+TILE = 256
+SEARCH = 12
+SIGMA = 2.0
+CONFIDENT = 5.0
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Where the correlation of a tile peaks.
+
+    Attributes:
+        row, col: pixels by which the optical image lies below and right of the SAR image.
+        correlation: of the gradient magnitudes at the peak, in [-1, 1].
+        confidence: height of the peak over the mean of the search area, in its standard deviations; 0 for a peak on the
+            border of the search area.
+    """
+
+    row: float
+    col: float
+    correlation: float
+    confidence: float
+
+    @property
+    def pixels(self) -> float:
+        """Length of the offset."""
+        return float(np.hypot(self.row, self.col))
+
+    @property
+    def is_confident(self) -> bool:
+        return self.confidence >= CONFIDENT
+
+
+def measure_offset(sar: NDArray, optical: NDArray, search: int = SEARCH) -> Offset:
+    """Offset between two images of one place by correlation of their gradient magnitudes.
+
+    Gradients of Gaussian-smoothed images (sigma 2) say where edges are, whatever their sign, which differs between SAR
+    and optical; the normalised correlation of the middle of the SAR tile with every shift of the optical one within
+    `search` pixels is refined by a parabola.
+
+    Args:
+        sar: (h, w) in decibels or an 8-bit stretch of them.
+        optical: (h, w) brightness.
+
+    Raises:
+        ValueError: shapes differ, or are not larger than four times `search`.
+    """
+    if sar.shape != optical.shape or min(sar.shape) <= 4 * search:
+        raise ValueError(f"tiles of {sar.shape} and {optical.shape} pixels cannot be searched over {search}")
+    one, other = (
+        ndimage.gaussian_gradient_magnitude(np.asarray(image, np.float32), SIGMA, mode="nearest")
+        for image in (sar, optical)
+    )
+    one, other = (np.minimum(image, np.quantile(image, 0.98)) for image in (one, other))
+    surface = _correlation(one[search:-search, search:-search], other)
+    row, col = np.unravel_index(int(surface.argmax()), surface.shape)
+    peak = float(surface[row, col])
+    y, x = np.ogrid[: surface.shape[0], : surface.shape[1]]
+    away = np.hypot(y - row, x - col) > 3 * SIGMA
+    spread = float(surface[away].std()) or 1.0
+    inside = 0 < row < surface.shape[0] - 1 and 0 < col < surface.shape[1] - 1
+    confidence = (peak - float(surface[away].mean())) / spread if inside else 0.0
+    down = row + _parabola(surface[:, col], int(row))
+    right = col + _parabola(surface[row], int(col))
+    return Offset(float(down - search), float(right - search), peak, confidence)
+
+
+def offsets_of_pair(
+    sar: NDArray, optical: NDArray, valid: NDArray[np.bool_], units: str, tile: int = TILE
+) -> list[Offset]:
+    """Offsets of the tiles of a pair that are valid throughout and not flat.
+
+    Args:
+        sar: (C, h, w) in `units`; the first band is used.
+        optical: (C, h, w); the mean of the first three bands is used.
+        valid: (h, w).
+        units: SAR units; `uint8` is taken as a stretch of decibels.
+        tile: side of the tiles; an image smaller than it is one tile.
+    """
+    brightness = optical[:3].mean(axis=0)
+    level = np.asarray(sar[0] if units == "uint8" else to_db(sar[0], units))
+    height, width = valid.shape
+    side = min(tile, height, width)
+    found = []
+    for row in range(0, height - side + 1, side):
+        for col in range(0, width - side + 1, side):
+            part = np.s_[row : row + side, col : col + side]
+            if valid[part].all() and side > 4 * SEARCH and level[part].std() > 0 and brightness[part].std() > 0:
+                found.append(measure_offset(level[part], brightness[part]))
+    return found
+
+
+def _correlation(template: NDArray, image: NDArray) -> NDArray[np.float64]:
+    """Pearson correlation of a template with every window of its size in an image, by FFT."""
+    shape = [fft.next_fast_len(n, real=True) for n in image.shape]
+    size = template.size
+    centred = (template - template.mean()).astype(np.float64)
+    image = image.astype(np.float64) - image.mean()
+    product = fft.irfft2(fft.rfft2(image, shape) * np.conj(fft.rfft2(centred, shape)), shape)
+    rows, columns = (n - m + 1 for n, m in zip(image.shape, template.shape, strict=True))
+    sums = [_box(power, template.shape) for power in (image, image**2)]
+    variance = np.maximum(sums[1] - sums[0] ** 2 / size, 1e-12)
+    return product[:rows, :columns] / np.sqrt(variance * max(float((centred**2).sum()), 1e-12))
+
+
+def _box(image: NDArray, shape: tuple[int, ...]) -> NDArray:
+    total = np.pad(image.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    h, w = shape
+    return total[h:, w:] - total[:-h, w:] - total[h:, :-w] + total[:-h, :-w]
+
+
+def _parabola(values: NDArray, place: int) -> float:
+    """Offset in [-0.5, 0.5] of the vertex through three points; 0 at the edge."""
+    if not 0 < place < len(values) - 1:
+        return 0.0
+    before, here, after = (float(values[place + step]) for step in (-1, 0, 1))
+    bend = before - 2.0 * here + after
+    return 0.0 if bend >= 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))

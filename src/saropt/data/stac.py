@@ -1,0 +1,300 @@
+"""Searching a STAC API (item search, version 1.0.0) for Sentinel-1 and Sentinel-2 over one place, paired by date."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saropt.errors import InputError
+from saropt.radiometry import SAR_UNITS
+from saropt.scenes import Grid
+from saropt.scenes.remote import http_json
+
+MOST_ITEMS = 2000
+_PAGE = 100
+_GRID = 64
+
+
+class Collection(BaseModel):
+    """One collection of a service.
+
+    Attributes:
+        name: id of the collection.
+        assets: band name -> key of the asset.
+        units: of the pixels as stored: SAR units, or "reflectance x 10000".
+        mask: key of the asset with the scene classification (Sentinel-2 L2A), or empty.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    assets: dict[str, str]
+    units: str
+    mask: str = ""
+
+
+class Service(BaseModel):
+    """A STAC API and what is fetched from it; `token` is an address that gives {"token": ...} for a collection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    url: str
+    sar: Collection | None = None
+    optical: Collection
+    token: str = ""
+
+
+_PC = "https://planetarycomputer.microsoft.com/api"
+SERVICES: dict[str, Service] = {
+    "planetary-computer": Service(
+        url=f"{_PC}/stac/v1",
+        token=f"{_PC}/sas/v1/token/{{collection}}",
+        sar=Collection(name="sentinel-1-rtc", assets={"VV": "vv", "VH": "vh"}, units="gamma0"),
+        optical=Collection(
+            name="sentinel-2-l2a",
+            assets={"B4": "B04", "B3": "B03", "B2": "B02"},
+            units="reflectance x 10000",
+            mask="SCL",
+        ),
+    ),
+    "earth-search": Service(
+        url="https://earth-search.aws.element84.com/v1",
+        optical=Collection(
+            name="sentinel-2-l2a",
+            assets={"B4": "red", "B3": "green", "B2": "blue"},
+            units="reflectance x 10000",
+            mask="scl",
+        ),
+    ),
+}
+"""Earth Search offers Sentinel-1 GRD only uncalibrated and from a bucket whose requester pays: it gives optical
+images."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """What is fetched: `bounds` (west, south, east, north) in degrees, and its polygon (GeoJSON), if it is no box."""
+
+    bounds: tuple[float, float, float, float]
+    polygon: dict[str, Any] | None = None
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        west, south, east, north = self.bounds
+        ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+        return self.polygon or {"type": "Polygon", "coordinates": [ring]}
+
+    def mask(self, grid: Grid) -> NDArray[np.bool_]:
+        """Which pixels of a grid lie in the polygon, (h, w); all of them without one."""
+        from rasterio.features import geometry_mask
+        from rasterio.warp import transform_geom
+
+        if self.polygon is None:
+            return np.ones((grid.height, grid.width), bool)
+        polygon = transform_geom("EPSG:4326", grid.crs, self.polygon)
+        return geometry_mask([polygon], (grid.height, grid.width), grid.transform, invert=True)
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """The items of one pass over the place.
+
+    Attributes:
+        when: mean time, UTC.
+        items: STAC items, as the service gave them.
+        cover: share of the area under them.
+        cloud: mean cloud cover in percent, NaN where it is not stated.
+    """
+
+    when: datetime
+    items: tuple[dict[str, Any], ...] = field(repr=False)
+    cover: float
+    cloud: float
+
+
+def read_service(name: str) -> Service:
+    """A service by name, or from a YAML file of the form of `Service`.
+
+    Raises:
+        InputError: neither.
+    """
+    if name in SERVICES:
+        return SERVICES[name]
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(name, f"is neither a known service ({', '.join(SERVICES)}) nor a YAML file of one")
+    try:
+        service = Service.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
+    if service.sar is not None and service.sar.units not in SAR_UNITS:
+        raise InputError(path, f"sar.units: {service.sar.units!r} is not one of {', '.join(SAR_UNITS)}")
+    return service
+
+
+def read_area(text: str) -> Area:
+    """A box "west,south,east,north" in degrees, or a GeoJSON file with one polygon or multipolygon.
+
+    Raises:
+        InputError: neither, or outside the globe.
+    """
+    path = Path(text)
+    if path.is_file():
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            while content.get("type") in ("FeatureCollection", "Feature"):
+                content = content["features"][0] if "features" in content else content["geometry"]
+            if content.get("type") not in ("Polygon", "MultiPolygon"):
+                raise ValueError("holds no polygon")
+            parts = [content["coordinates"]] if content["type"] == "Polygon" else content["coordinates"]
+            points = np.array([point[:2] for part in parts for ring in part for point in ring], np.float64)
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise InputError(path, f"is no GeoJSON file with a polygon: {error}") from error
+        (west, south), (east, north) = points.min(axis=0), points.max(axis=0)
+        area = Area((float(west), float(south), float(east), float(north)), content)
+    else:
+        try:
+            numbers = [float(part) for part in text.split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) != 4:
+            raise InputError("--area", f"{text!r} is neither west,south,east,north nor a GeoJSON file")
+        area = Area((numbers[0], numbers[1], numbers[2], numbers[3]))
+    west, south, east, north = area.bounds
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise InputError("--area", f"{west:g},{south:g},{east:g},{north:g} is no box west,south,east,north in degrees")
+    return area
+
+
+def search(
+    service: Service, collection: Collection, area: Area, start: datetime, end: datetime
+) -> list[dict[str, Any]]:
+    """All items of a collection over an area between two times; pages are followed up to 2,000 items.
+
+    Raises:
+        InputError: the service cannot be reached, or does not answer as a STAC API.
+    """
+    form = "%Y-%m-%dT%H:%M:%SZ"
+    url = f"{service.url.rstrip('/')}/search"
+    body: dict[str, Any] | None = {
+        "collections": [collection.name],
+        "intersects": area.geometry,
+        "datetime": f"{start.strftime(form)}/{end.strftime(form)}",
+        "limit": _PAGE,
+    }
+    items: dict[str, dict[str, Any]] = {}
+    seen: set[str] = set()
+    while True:
+        page = http_json(url, body)
+        features = page.get("features") if isinstance(page, dict) else None
+        if not isinstance(features, list):
+            raise InputError(url, "did not answer with a collection of items: is it a STAC API?")
+        for item in features:
+            if item.get("collection", collection.name) == collection.name and _moment(item) is not None:
+                items[str(item["id"])] = item
+        link = next((link for link in page.get("links", ()) if link.get("rel") == "next"), None)
+        if link is None or not features or len(items) >= MOST_ITEMS:
+            break
+        url = str(link["href"])
+        merged = {**(body or {}), **link.get("body", {})} if link.get("merge") else link.get("body")
+        body = merged if link.get("method", "GET").upper() == "POST" else None
+        step = json.dumps([url, body], sort_keys=True)
+        if step in seen:
+            raise InputError(url, "gives the same page again and again")
+        seen.add(step)
+    return [item for item in items.values() if start <= _when(item) <= end]
+
+
+def acquisitions(items: Iterable[Mapping[str, Any]], area: Area) -> list[Acquisition]:
+    """Items joined by day and orbit, with the share of the area that they cover."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for item in items:
+        properties = item["properties"]
+        orbit = str(properties.get("sat:relative_orbit", properties.get("s2:orbit", "")))
+        platform = str(properties.get("platform", ""))
+        groups.setdefault((_when(item).date().isoformat(), f"{platform} {orbit}"), []).append(dict(item))
+    found = []
+    for members in groups.values():
+        members.sort(key=lambda item: str(item["id"]))
+        clouds = [item["properties"].get("eo:cloud_cover") for item in members]
+        known = [float(cloud) for cloud in clouds if cloud is not None]
+        mean = sum(_when(item).timestamp() for item in members) / len(members)
+        found.append(
+            Acquisition(
+                datetime.fromtimestamp(mean, UTC),
+                tuple(members),
+                _cover([item["geometry"] for item in members], area),
+                float(np.mean(known)) if known else float("nan"),
+            )
+        )
+    return sorted(found, key=lambda one: one.when)
+
+
+def pair_acquisitions(
+    sar: Sequence[Acquisition],
+    optical: Sequence[Acquisition],
+    *,
+    pairs: int,
+    max_cloud: float,
+    max_days: float,
+    min_cover: float,
+) -> list[tuple[Acquisition, Acquisition]]:
+    """The optical acquisitions with the least cloud, each with the SAR acquisition nearest in time, as (SAR, optical).
+
+    Only acquisitions that cover `min_cover` of the area, not cloudier than `max_cloud` percent and not further apart
+    than `max_days` are taken; no SAR acquisition twice.
+    """
+    chosen: list[tuple[Acquisition, Acquisition]] = []
+    taken: set[datetime] = set()
+    for image in sorted(optical, key=lambda one: (np.nan_to_num(one.cloud, nan=100.0), one.when)):
+        if image.cover < min_cover or image.cloud > max_cloud:
+            continue
+        near = [
+            (abs((radar.when - image.when).total_seconds()) / 86400.0, number)
+            for number, radar in enumerate(sar)
+            if radar.cover >= min_cover and radar.when not in taken
+        ]
+        if not near or min(near)[0] > max_days:
+            continue
+        radar = sar[min(near)[1]]
+        taken.add(radar.when)
+        chosen.append((radar, image))
+        if len(chosen) == pairs:
+            break
+    return chosen
+
+
+def _cover(geometries: Sequence[Mapping[str, Any]], area: Area) -> float:
+    from rasterio.features import geometry_mask
+    from rasterio.transform import from_bounds
+
+    transform = from_bounds(*area.bounds, _GRID, _GRID)
+    inside = geometry_mask([area.geometry], (_GRID, _GRID), transform, invert=True)
+    covered = geometry_mask(list(geometries), (_GRID, _GRID), transform, invert=True, all_touched=True)
+    return float((inside & covered).sum() / max(int(inside.sum()), 1))
+
+
+def _moment(item: Mapping[str, Any]) -> datetime | None:
+    properties = item.get("properties") or {}
+    text = properties.get("datetime") or properties.get("start_datetime")
+    try:
+        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _when(item: Mapping[str, Any]) -> datetime:
+    moment = _moment(item)
+    assert moment is not None
+    return moment

@@ -1,0 +1,115 @@
+"""Pixel grids that rasters are brought to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saropt.errors import InputError
+from saropt.scenes.georeference import Georeference
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio.crs import CRS
+
+MAX_PIXELS = 1 << 36
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A frame of `height` x `width` pixels on the ground; `transform` maps (column, row) to (x, y) in `crs`."""
+
+    crs: CRS
+    transform: Affine
+    height: int
+    width: int
+
+    @property
+    def georeference(self) -> Georeference:
+        return Georeference(self.crs, self.transform)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) in `crs`."""
+        corners = [self.transform @ (col, row) for col in (0, self.width) for row in (0, self.height)]
+        x, y = zip(*corners, strict=True)
+        return min(x), min(y), max(x), max(y)
+
+
+def grid_over(bounds: tuple[float, float, float, float], crs: CRS, pixel: float, source: str | Path) -> Grid:
+    """The north-up grid of square pixels of side `pixel` that covers `bounds` (left, bottom, right, top in `crs`),
+    aligned to whole multiples of the pixel.
+
+    Raises:
+        InputError: the bounds are empty or would give more than 2^36 pixels; names `source`.
+    """
+    from affine import Affine
+
+    left, bottom, right, top = bounds
+    if not (left < right and bottom < top and pixel > 0 and all(map(math.isfinite, (*bounds, pixel)))):
+        raise InputError(source, f"covers no ground: {left:g}..{right:g}, {bottom:g}..{top:g} with pixels of {pixel:g}")
+    left, top = math.floor(left / pixel + 1e-6) * pixel, math.ceil(top / pixel - 1e-6) * pixel
+    width, height = math.ceil((right - left) / pixel - 1e-6), math.ceil((top - bottom) / pixel - 1e-6)
+    if height * width > MAX_PIXELS:
+        raise InputError(source, f"would be {height}x{width} pixels")
+    return Grid(crs, Affine(pixel, 0, left, 0, -pixel, top), max(height, 1), max(width, 1))
+
+
+def utm_of(longitude: float, latitude: float) -> CRS:
+    """The WGS 84 UTM zone of a place, in degrees."""
+    from rasterio.crs import CRS
+
+    zone = int((longitude + 180.0) % 360.0 // 6.0) + 1
+    return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
+
+
+def overlap_grid(
+    places: list[tuple[Georeference, int, int]], pixel_m: float | None, source: str | Path, crs: CRS | None = None
+) -> Grid:
+    """The common ground of several rasters as one grid.
+
+    Args:
+        places: georeference, height, width of each; a transform or control points.
+        pixel_m: side of a pixel in metres; None takes the coarsest of the rasters.
+        source: named in errors.
+        crs: that of the first raster when None, or the UTM zone of its middle where that is not in metres.
+
+    Raises:
+        InputError: a raster has no place on the ground, or they do not overlap.
+    """
+    from rasterio.warp import transform_bounds
+
+    boxes = []
+    for place, height, width in places:
+        if place.transform is not None and place.crs is not None:
+            boxes.append((place.crs, Grid(place.crs, place.transform, height, width).bounds))
+        elif place.gcps and place.gcp_crs is not None:
+            x, y = [gcp.x for gcp in place.gcps], [gcp.y for gcp in place.gcps]
+            boxes.append((place.gcp_crs, (min(x), min(y), max(x), max(y))))
+        else:
+            raise InputError(source, "has no place on the ground: neither a transform with CRS nor control points")
+    degrees = [transform_bounds(own, "EPSG:4326", *box) for own, box in boxes]
+    left, bottom = max(box[0] for box in degrees), max(box[1] for box in degrees)
+    right, top = min(box[2] for box in degrees), min(box[3] for box in degrees)
+    if left >= right or bottom >= top:
+        raise InputError(source, "the rasters do not overlap")
+    if crs is None:
+        first = boxes[0][0]
+        metric = first.is_projected and first.linear_units in ("metre", "meter", "m")
+        crs = first if metric and places[0][0].transform is not None else utm_of((left + right) / 2, (bottom + top) / 2)
+    projected = [transform_bounds(own, crs, *box, densify_pts=21) for own, box in boxes]
+    bounds = (
+        max(box[0] for box in projected),
+        max(box[1] for box in projected),
+        min(box[2] for box in projected),
+        min(box[3] for box in projected),
+    )
+    if pixel_m is None:
+        sizes = [
+            max((box[2] - box[0]) / width, (box[3] - box[1]) / height)
+            for box, (_, height, width) in zip(projected, places, strict=True)
+        ]
+        pixel_m = round(max(sizes), 3)
+    return grid_over(bounds, crs, pixel_m, source)

@@ -1,0 +1,144 @@
+"""Rasters behind HTTP: what a server says of a file, and windows of it through GDAL's range requests."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from saropt.errors import InputError
+from saropt.scenes.grid import Grid
+from saropt.scenes.reading import Scene, warped
+
+TRIES = 4
+FIRST_DELAY_S = 0.5
+TIMEOUT_S = 60.0
+_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_LONGEST_WAIT_S = 60.0
+_MOST_JSON_BYTES = 64 << 20
+_FAILURES: Counter[str] = Counter()
+"""Failed attempts by address: GDAL remembers what it read there, unless the address has another fragment."""
+
+
+def http_json(url: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> Any:
+    """JSON of a GET, or of a POST of `body`; tried again with growing delays, or after what Retry-After says.
+
+    Raises:
+        InputError: no http(s) address, no answer after four tries, an error of the server, or no JSON.
+    """
+    data = None if body is None else json.dumps(body).encode()
+    answer, content = _request(url, {"Content-Type": "application/json"} if data else {}, data, timeout_s)
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise InputError(
+            without_query(url), f"did not answer with JSON but {answer.get('Content-Type', 'something else')}"
+        ) from error
+
+
+def remote_size(url: str, stated: int | None = None, timeout_s: float = TIMEOUT_S) -> int:
+    """Size of a file in bytes, by asking for its first byte.
+
+    Raises:
+        InputError: the server gives no ranges, gives no size, or another one than `stated`.
+    """
+    headers, content = _request(url, {"Range": "bytes=0-0"}, None, timeout_s)
+    total = headers.get("Content-Range", "").rpartition("/")[2]
+    if len(content) != 1 or not total.isdigit():
+        raise InputError(without_query(url), "the server does not send parts of files (no range requests)")
+    if stated is not None and int(total) != stated:
+        raise InputError(without_query(url), f"has {total} bytes; the catalogue says {stated}")
+    return int(total)
+
+
+@contextmanager
+def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: str = "bilinear") -> Iterator[Scene]:
+    """A scene behind HTTP, read by ranges; GDAL repeats failed requests by itself.
+
+    Args:
+        url: of a GeoTIFF, best a cloud-optimised one.
+        attempt: from 0; later attempts wait longer.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    shown = without_query(url)
+    delay = FIRST_DELAY_S * 2**attempt
+    address = quote(f"{url}#{_FAILURES[shown]}" if _FAILURES[shown] else url, safe="")
+    with rasterio.Env(
+        GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
+        GDAL_HTTP_TIMEOUT=str(TIMEOUT_S),
+        GDAL_HTTP_CONNECTTIMEOUT="15",
+        GDAL_HTTP_USERAGENT=_agent(),
+    ):
+        try:
+            with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+                dataset = rasterio.open(f"/vsicurl?max_retry={TRIES}&retry_delay={delay:g}&url={address}")
+        except RasterioError as error:
+            _FAILURES[shown] += 1
+            raise InputError(shown, "cannot be opened as a raster") from error
+        name = Path(urlsplit(url).path)
+        if grid is not None:
+            dataset = warped(dataset, name, grid, resampling)
+        scene = Scene(dataset, name, None, "colours")
+        try:
+            yield scene
+        except InputError as error:
+            _FAILURES[shown] += 1
+            # GDAL's words hold the whole address, and with it the token: they stay out of ours
+            raise InputError(shown, "cannot be read: damaged, or not sent whole") from error
+        finally:
+            scene.close()
+
+
+def without_query(url: str) -> str:
+    """An address without what may be a secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _request(url: str, headers: dict[str, str], data: bytes | None, timeout_s: float) -> tuple[dict[str, str], bytes]:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise InputError(without_query(url), "is no http(s) address")
+    shown, delay, problem = without_query(url), FIRST_DELAY_S, ""
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(delay)
+            delay *= 2
+        request = urllib.request.Request(url, data, {"User-Agent": _agent(), **headers})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                content = answer.read(_MOST_JSON_BYTES + 1 if "Range" not in headers else 2)
+                length = answer.headers.get("Content-Length")
+                if len(content) > _MOST_JSON_BYTES:
+                    raise InputError(shown, f"answers with more than {_MOST_JSON_BYTES} bytes")
+                if "Range" not in headers and length is not None and int(length) != len(content):
+                    problem = f"sent {len(content)} of {length} bytes"
+                    continue
+                return dict(answer.headers), content
+        except urllib.error.HTTPError as error:
+            problem = f"answers {error.code} {error.reason}"
+            if error.code not in _AGAIN:
+                break
+            wait = error.headers.get("Retry-After", "")
+            if wait.isdigit():
+                delay = min(max(delay, float(wait)), _LONGEST_WAIT_S)
+        except (OSError, ValueError) as error:
+            problem = f"cannot be reached: {getattr(error, 'reason', error)}"
+    raise InputError(shown, problem)
+
+
+def _agent() -> str:
+    return f"saropt/{version('saropt')}"

@@ -1,0 +1,67 @@
+"""Grids, and rasters read as if warped to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+
+from saropt.errors import InputError
+from saropt.scenes import Georeference, Grid, Scene, grid_over, overlap_grid, utm_of, write_scene
+
+UTM = CRS.from_epsg(32654)
+
+
+def test_a_grid_covers_its_bounds_on_whole_pixels():
+    grid = grid_over((1003.0, 2001.0, 1047.0, 2039.0), UTM, 10.0, "x")
+    assert (grid.height, grid.width) == (4, 5)
+    assert grid.bounds == (1000.0, 2000.0, 1050.0, 2040.0)
+    with pytest.raises(InputError, match="covers no ground"):
+        grid_over((1.0, 2.0, 1.0, 3.0), UTM, 10.0, "x")
+    assert utm_of(139.7, 35.7) == UTM
+    assert utm_of(-58.4, -34.6).to_epsg() == 32721
+
+
+def test_whole_pixel_shifts_keep_values_and_mark_what_is_missing(tmp_path):
+    values = np.arange(80, dtype=np.float32).reshape(1, 8, 10)
+    values[0, 2, 3] = -1
+    place = Georeference(UTM, Affine(10, 0, 400_000, 0, -10, 3_900_000))
+    path = write_scene(tmp_path / "a.tif", values, nodata=-1, georeference=place)
+    grid = Grid(UTM, Affine(10, 0, 400_020, 0, -10, 3_899_990), 9, 10)
+    with Scene.open(path, grid=grid, resampling="nearest") as scene:
+        read, valid = scene.read()
+        assert (scene.count, scene.height, scene.width) == (1, 9, 10)
+    expected = np.zeros((9, 10), bool)
+    expected[:7, :8] = True
+    expected[1, 1] = False
+    np.testing.assert_array_equal(valid, expected)
+    np.testing.assert_array_equal(read[0, :7, :8][expected[:7, :8]], values[0, 1:, 2:][expected[:7, :8]])
+
+
+def test_control_points_place_a_raster(tmp_path):
+    values = np.tile(np.arange(20, dtype=np.float32), (1, 30, 1))
+    corners = [GroundControlPoint(r, c, 139.0 + c * 1e-3, 35.0 - r * 1e-3) for r in (0, 15, 30) for c in (0, 10, 20)]
+    path = write_scene(
+        tmp_path / "gcps.tif", values, georeference=Georeference(gcps=tuple(corners), gcp_crs=CRS.from_epsg(4326))
+    )
+    grid = Grid(CRS.from_epsg(4326), Affine(1e-3, 0, 139.0, 0, -1e-3, 35.0), 30, 20)
+    with Scene.open(path, grid=grid) as scene:
+        read, valid = scene.read()
+    assert valid[1:-1, 1:-1].all()
+    np.testing.assert_allclose(read[0, 5:-5, 3:-3], values[0, 5:-5, 3:-3], atol=0.1)
+
+
+def test_common_ground():
+    one = Georeference(UTM, Affine(10, 0, 400_000, 0, -10, 3_900_000))
+    other = Georeference(UTM, Affine(20, 0, 400_500, 0, -20, 3_899_800))
+    grid = overlap_grid([(one, 100, 100), (other, 100, 100)], None, "x")
+    assert grid.crs == UTM
+    assert grid.transform.a == 20
+    assert grid.bounds == (400_500, 3_899_000, 401_000, 3_899_800)
+    far = Georeference(UTM, Affine(10, 0, 500_000, 0, -10, 3_900_000))
+    with pytest.raises(InputError, match="do not overlap"):
+        overlap_grid([(one, 100, 100), (far, 100, 100)], None, "x")
+    with pytest.raises(InputError, match="no place on the ground"):
+        overlap_grid([(Georeference(), 5, 5)], None, "x")
