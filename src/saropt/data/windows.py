@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.data.augmentation import Augmentation
+from saropt.data.blocks import BlockCache
 from saropt.data.labels import classes_of
 from saropt.data.root import DataRoot
 from saropt.errors import InputError
@@ -44,7 +45,7 @@ class Sample:
 
 
 class Rasters:
-    """Windows of rasters, whole small rasters kept decoded up to `cache_bytes`. Thread-safe.
+    """Windows of rasters, decoded pixels kept up to `cache_bytes`: small rasters whole, of others blocks. Thread-safe.
 
     Paletted rasters come as their colours, or as stored indices (labels) with `palette="index"`.
     """
@@ -53,18 +54,23 @@ class Rasters:
         self._budget = cache_bytes
         self._palette: Literal["colours", "index"] = palette
         self._held: OrderedDict[tuple[Path, tuple[int, ...]], tuple[NDArray, NDArray]] = OrderedDict()
+        self._blocks = BlockCache(cache_bytes // 2, palette)
+        self._large: set[Path] = set()
         self._lock = threading.Lock()
 
     def read(self, path: Path, bands: tuple[int, ...], window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) and validity (h, w) of a window."""
         key = (path, bands)
+        if path in self._large:
+            return self._blocks.read(path, bands, window)
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
                 return _cut(*self._held[key], window)
         with Scene.open(path, bands=bands, palette=self._palette) as scene:
             if scene.width * scene.height * scene.count * 4 > self._budget // 4:
-                return scene.read(window)
+                self._large.add(path)
+                return self._blocks.read(path, bands, window)
             values, valid = scene.read()
         if scene.dtype in ("uint8", "uint16", "int16"):
             values = values.astype(scene.dtype)

@@ -1,12 +1,14 @@
-"""What every training loop needs: its own folder, batches drawn ahead in a thread, interrupts that wait for a step."""
+"""What every training loop needs: its own folder, batches drawn ahead in threads, interrupts that wait for a step."""
 
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +17,7 @@ import torch
 from saropt.errors import InputError
 
 CHECKPOINT = "checkpoint.pt"
+_AHEAD = 4
 Item = TypeVar("Item")
 
 
@@ -52,38 +55,18 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
     return state
 
 
-def prefetched(draw: Callable[[int], Item], start: int, stop: int) -> Iterator[Item]:
-    """draw(start), ..., draw(stop - 1), up to four ahead in a thread; an error in `draw` surfaces here."""
-    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=4)
-    done = threading.Event()
-
-    def produce() -> None:
+def prefetched(draw: Callable[[int], Item], start: int, stop: int, workers: int = 2) -> Iterator[Item]:
+    """draw(start), ..., draw(stop - 1) in this order, up to four ahead in threads; an error in `draw` surfaces here."""
+    upcoming = iter(range(start, stop))
+    with ThreadPoolExecutor(workers, thread_name_prefix="windows") as pool:
+        ahead = deque(pool.submit(draw, step) for step in islice(upcoming, _AHEAD))
         try:
-            for step in range(start, stop):
-                _put(ready, (draw(step), None), done)
-        except BaseException as error:
-            _put(ready, (None, error), done)
-
-    thread = threading.Thread(target=produce, daemon=True)
-    thread.start()
-    try:
-        for _ in range(start, stop):
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]
-    finally:
-        done.set()
-        thread.join()
-
-
-def _put(ready: queue.Queue, item: object, done: threading.Event) -> None:
-    while not done.is_set():
-        try:
-            ready.put(item, timeout=0.2)
-            return
-        except queue.Full:
-            continue
+            while ahead:
+                item = ahead.popleft().result()
+                ahead.extend(pool.submit(draw, step) for step in islice(upcoming, 1))
+                yield item
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def interruptible(items: Iterable[Item], save: Callable[[], None]) -> Iterator[Item]:
