@@ -121,7 +121,7 @@ def test_sen12_scenes_stay_whole(tmp_path):
     root = DataRoot.open(prepare("sen12", tmp_path / "sen12", tmp_path / "out", partial=True))
     assert len(root.splits) == 9
     missing = (tmp_path / "out" / "missing.txt").read_text()
-    assert "ROIs1158_spring_2_p31: no s2 patch" in missing
+    assert "ROIs1158_spring_2_p31: no s2 image" in missing
     assert "282384 pairs were published, 9 are here" in missing
     for scene in (1, 3, 4, 5):
         assert root.splits[f"ROIs1158_spring_{scene}_p30"] == root.splits[f"ROIs1158_spring_{scene}_p31"]
@@ -154,6 +154,13 @@ def test_sen12ms_schemes(tmp_path):
         assert root.classes[value] == name
         assert len(root.optical.bands) == 13
         assert root.sar.units == "sigma0_db"
+    season = tmp_path / "src" / "ROIs2017_winter"
+    for kind in ("s1", "s2", "lc"):  # as the archives unpack: one folder a season and kind
+        (tmp_path / "flat" / f"ROIs2017_winter_{kind}").mkdir(parents=True)
+        for folder in season.glob(f"{kind}_*"):
+            folder.rename(tmp_path / "flat" / f"ROIs2017_winter_{kind}" / folder.name)
+    flat = DataRoot.open(prepare("sen12ms", tmp_path / "flat", tmp_path / "again", partial=True))
+    assert list(flat.splits) == list(root.splits)
     with pytest.raises(InputError, match="scheme"):
         prepare("sen12ms", tmp_path / "src", tmp_path / "x", ["scheme=modis"])
 

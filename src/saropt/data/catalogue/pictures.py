@@ -63,12 +63,13 @@ class Sen12Options(SplitOptions):
 )
 def sen12(source: Path, options: Sen12Options) -> Plan:
     """SEN1-2 (Schmitt, Hughes & Zhu, ISPRS Annals IV-1, 2018), CC BY 4.0 as published. Patches of one scene overlap by
-    half, so that a scene goes whole to one split. The season folders were checked against code that reads the set."""
+    half, so that a scene goes whole to one split. Patches are known by their names, in whatever folder; the names are
+    those of the released files."""
     from saropt.data.catalogue.sen12ms import patches
 
-    sar, optical, missing = patches(source, ("s1", "s2"), ".png")
-    splits = split_groups([key.rpartition("_p")[0] for key in sar], options.train, options.val, options.seed)
-    names = [key for key in sar if key in optical]
+    files = patches(source, ("s1", "s2"), ".png")
+    names, missing = pair_up(files)
+    splits = split_groups([name.rpartition("_p")[0] for name in names], options.train, options.val, options.seed)
     missing += count_line(len(names), 282_384, "pairs")
     by_name = {name: splits[name.rpartition("_p")[0]] for name in names}
     description = {
@@ -78,7 +79,7 @@ def sen12(source: Path, options: Sen12Options) -> Plan:
         "optical": {"bands": ["B4", "B3", "B2"], "units": "uint8"},
         "licence": "CC BY 4.0 as published (Schmitt, Hughes & Zhu 2018); Copernicus Sentinel data terms",
     }
-    return Plan(description, entries_of({"sar": sar, "optical": optical}, names, by_name), missing)
+    return Plan(description, entries_of({"sar": files["s1"], "optical": files["s2"]}, names, by_name), missing)
 
 
 class Sar2OptOptions(Options):

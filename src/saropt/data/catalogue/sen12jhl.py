@@ -4,10 +4,10 @@ The authors' files are not published; this builds the same kind of set from its 
 `sen12ms`) and HRLULC Japan v21.11, GeoTIFF tiles of one degree named by their south-west corner (LC_N34E138.tif),
 8-bit values 1 water, 2 built-up, 3 paddy field, 4 cropland, 5 grassland, 6 deciduous broadleaf, 7 deciduous
 needleleaf, 8 evergreen broadleaf, 9 evergreen needleleaf forest, 10 bare, 11 bamboo, 12 solar panel. The merging of 12
-to 4 categories stands in hrlulc_to_4.yaml; another file can be given. The tile names come from code that reads the
-product; the values were written without its legend at hand and are not verified, and the tiles need a registration.
-The paper counts 5,917 triplets, split 4,033 + 738 + 589 = 5,360; where the other 557 went is not said, so that no
-count is checked.
+to 4 categories stands in hrlulc_to_4.yaml; another file can be given. The tile names and values come from code that
+reads the product (a later version with three more classes); the tiles need a registration and were not at hand. The
+paper counts 5,917 triplets, split 4,033 + 738 + 589 = 5,360; where the other 557 went is not said, so that no count is
+checked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 from rasterio.warp import transform_bounds
 
-from saropt.data.catalogue.base import S2_BANDS, Convert, Entry, Plan, Source, SplitOptions, known, split_groups
+from saropt.data.catalogue.base import (
+    S2_BANDS,
+    Convert,
+    Entry,
+    Plan,
+    Source,
+    SplitOptions,
+    known,
+    pair_up,
+    split_groups,
+)
 from saropt.data.catalogue.sen12ms import patches
 from saropt.errors import InputError
 from saropt.scenes import Grid, Scene, Window
@@ -51,9 +61,11 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
     """Patches that no tile covers are left out, incomplete windows dropped; SEN12MS scenes go whole to one split."""
     tiles = read_tiles(Path(options.hrlulc))
     names, table = read_merging(Path(options.merge) if options.merge else None)
-    sar, optical, missing = patches(source, ("s1", "s2"), ".tif")
+    files = patches(source, ("s1", "s2"), ".tif")
+    complete_keys, missing = pair_up(files)
+    sar, optical = files["s1"], files["s2"]
     kept: list[tuple[str, str, Window, Convert]] = []
-    for key in [key for key in sar if key in optical]:
+    for key in complete_keys:
         with Scene.open(sar[key]) as scene, Scene.open(optical[key]) as other:
             place = scene.georeference
             if place.crs is None or place.transform is None:
@@ -127,7 +139,7 @@ def read_merging(path: Path | None) -> tuple[dict[int, str], NDArray[np.uint8]]:
     Raises:
         InputError: the file cannot be read, or maps a value twice.
     """
-    own = files("saropt.data.catalogue") / "hrlulc_to_4.yaml"
+    own = resources.files("saropt.data.catalogue") / "hrlulc_to_4.yaml"
     shown = path or Path("hrlulc_to_4.yaml")
     if path is not None and not path.is_file():
         raise InputError(path, "no such file")

@@ -1,9 +1,9 @@
 """SEN12MS (Schmitt et al., ISPRS Annals IV-2/W7, 2019), CC BY 4.0 as published.
 
 180,662 triplets of 256x256 pixels at 10 m, GeoTIFF: Sentinel-1 VV and VH in dB (sigma0), 13 bands of Sentinel-2 L1C
-(reflectance x 10000), and MODIS land cover in four schemes (bands of the lc files). Layout, in any depth:
-ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.tif, with s2_1 and lc_1 beside s1_1. Names of the classes are those of
-MODIS MCD12Q1 v6 (Sulla-Menashe & Friedl, user guide 2018).
+(reflectance x 10000), and MODIS land cover in four schemes (bands of the lc files). Layout, in any depth: files named
+like ROIs1158_spring_s1_1_p30.tif, s2 and lc in place of s1 (as code that reads the set expects them). Names of the
+classes are those of MODIS MCD12Q1 v6 (Sulla-Menashe & Friedl, user guide 2018).
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from saropt.data.catalogue.base import S2_BANDS, Entry, Plan, Source, SplitOptions, count_line, known, split_groups
+from saropt.data.catalogue.base import (
+    S2_BANDS,
+    Entry,
+    Plan,
+    Source,
+    SplitOptions,
+    count_line,
+    known,
+    pair_up,
+    split_groups,
+)
 from saropt.errors import InputError
 
 TRIPLETS = 180_662
@@ -47,23 +57,20 @@ SCHEMES: dict[str, dict[int, str]] = {
 _PATCH = re.compile(r"(ROIs\d+_[a-z]+)_(s1|s2|lc)_(\d+)_p(\d+)")
 
 
-def patches(source: Path, kinds: Sequence[str], suffix: str) -> tuple[dict[str, Path], dict[str, Path], list[str]]:
-    """The files of two kinds by key `ROIs1158_spring_1_p30`, sorted, and a line for each without its partner.
+def patches(source: Path, kinds: Sequence[str], suffix: str) -> dict[str, dict[str, Path]]:
+    """Kind -> key such as `ROIs1158_spring_1_p30` -> file, sorted by key, wherever below the folder it lies.
 
     Raises:
         InputError: the folder holds none.
     """
     found: dict[str, dict[str, Path]] = {kind: {} for kind in kinds}
-    for path in source.rglob(f"ROIs*_p*{suffix}"):
+    for path in sorted(source.rglob(f"ROIs*_p*{suffix}")):
         match = _PATCH.fullmatch(path.stem)
         if match is not None and match.group(2) in found:
             found[match.group(2)][f"{match.group(1)}_{match.group(3)}_p{match.group(4)}"] = path
     if not any(found.values()):
         raise InputError(source, f"holds no patches named like ROIs1158_spring_{kinds[0]}_1_p30{suffix}")
-    one, other = kinds
-    lines = [f"{key}: no {other} patch" for key in sorted(set(found[one]) - set(found[other]))]
-    lines += [f"{key}: no {one} patch" for key in sorted(set(found[other]) - set(found[one]))]
-    return dict(sorted(found[one].items())), dict(sorted(found[other].items())), lines
+    return found
 
 
 class Sen12msOptions(SplitOptions):
@@ -78,10 +85,8 @@ class Sen12msOptions(SplitOptions):
 )
 def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
     """Whole scenes go to one split; `scheme` chooses the band of the land cover."""
-    sar, optical, missing = patches(source, ("s1", "s2"), ".tif")
-    cover = {key: _partner(path, "lc") for key, path in sar.items()}
-    missing += [f"{key}: no lc patch" for key, path in cover.items() if not path.is_file()]
-    names = [key for key in sar if key in optical and cover[key].is_file()]
+    files = patches(source, ("s1", "s2", "lc"), ".tif")
+    names, missing = pair_up(files)
     missing += count_line(len(names), TRIPLETS, "triplets")
     splits = split_groups([name.rpartition("_p")[0] for name in names], options.train, options.val, options.seed)
     band = list(SCHEMES).index(options.scheme) + 1
@@ -90,9 +95,9 @@ def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
             name,
             splits[name.rpartition("_p")[0]],
             {
-                "sar": Source((sar[name],), band_names=("VV", "VH")),
-                "optical": Source((optical[name],), band_names=S2_BANDS),
-                "label": Source((cover[name],), bands=(band,), band_names=("class",), dtype="uint8"),
+                "sar": Source((files["s1"][name],), band_names=("VV", "VH")),
+                "optical": Source((files["s2"][name],), band_names=S2_BANDS),
+                "label": Source((files["lc"][name],), bands=(band,), band_names=("class",), dtype="uint8"),
             },
         )
         for name in names
@@ -107,8 +112,3 @@ def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
         "licence": "CC BY 4.0 as published (Schmitt et al. 2019); Copernicus Sentinel data terms; MODIS land cover",
     }
     return Plan(description, entries, missing)
-
-
-def _partner(path: Path, kind: str) -> Path:
-    folder = path.parent.name.replace("s1_", f"{kind}_")
-    return path.parent.parent / folder / path.name.replace("_s1_", f"_{kind}_")
