@@ -159,7 +159,7 @@ def test_reload_during_a_job_and_two_users(visit: Any, folder: Path) -> None:
     first.wait_for_selector('.job[data-state="running"]', timeout=LONG_MS)
     first.reload()
     first.click("#tab-jobs")
-    assert first.locator(".job").count() == 1
+    sync_api.expect(first.locator(".job")).to_have_count(1)
     assert first.get_attribute(".job", "data-state") == "running"
     second.click('[data-key="start"]')
     for page in (first, second):

@@ -110,6 +110,7 @@ def test_cancel(viewer: TestClient, slow_layer: Callable[[TestClient], str], fol
     assert viewer.get(f"/api/layers/{after}").status_code == 404
 
 
+@pytest.mark.slow
 def test_restart_goes_on_where_it_stopped(
     client: Client, slow_layer: Callable[[TestClient], str], folder: Path, tmp_path: Path
 ) -> None:
