@@ -120,7 +120,7 @@ def test_xavier_initialisation():
                 fans = nn.init._calculate_fan_in_and_fan_out(layer.weight)
                 assert layer.weight.std().item() == pytest.approx(0.02 * math.sqrt(2 / sum(fans)), rel=0.15)
                 assert not layer.bias.any()
-    with pytest.raises(ValueError, match="normal or xavier, not 'orthogonal'"):
+    with pytest.raises(ValueError, match="normal, xavier or truncated, not 'orthogonal'"):
         build_network("resnet", 1, 1, width=4, init="orthogonal")
 
 

@@ -113,7 +113,8 @@ def test_shipped_presets_fit(path):
     import yaml
 
     method = yaml.safe_load(path.read_text())["method"]
-    config = read_config(method, path, [])
+    files = {"sgcl": ["arguments.sar_segmenter=SARSEG", "arguments.optical_segmenter=OPTSEG"]}
+    config = read_config(method, path, files.get(method, []))
     get_method(method).config_type.model_validate(config.arguments)
     for recipe in (config.data.sar_recipe, config.data.optical_recipe):
         assert recipe is None or recipe_from_dict(recipe)
