@@ -56,7 +56,7 @@ class PatchGAN(nn.Module):
                 stage.append(BlurDown(channels))
             self.stages.append(nn.Sequential(*stage))
             before = channels
-        self.pad = nn.ZeroPad2d((1, 2, 1, 2)) if same else nn.Identity()
+        self.pad = nn.ZeroPad2d((1, 2, 1, 2)) if same else None
         self.head = nn.Conv2d(before, 1, 4, 1, 0 if same else 1)
         initialise(self, init)
         self.to(memory_format=torch.channels_last)
@@ -69,7 +69,7 @@ class PatchGAN(nn.Module):
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)
-        return [*outputs, self.head(self.pad(x))]
+        return [*outputs, self.head(x if self.pad is None else self.pad(x))]
 
 
 class MultiScalePatchGAN(nn.Module):
