@@ -108,7 +108,7 @@ def test_kmeans_step_against_a_loop():
     classes.update(image)
     centres, counts = classes.centres.clone(), classes.counts.clone()
     other = -0.5 * image.flip(-1)
-    classes.features.update(other)
+    classes.features.update(classes.features.raw(other))
     labels, raw = classes(other).argmax(dim=1).flatten(), classes.features.raw(other).movedim(1, -1).flatten(0, 2)
     for k in range(3):
         members = raw[labels == k]

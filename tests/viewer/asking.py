@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -11,6 +12,7 @@ from rasterio.transform import from_origin
 
 from saropt.scenes import Georeference
 
+Client = Callable[..., TestClient]
 ORDER = {"X-Saropt": "1"}
 PLACE = Georeference(CRS.from_epsg(32611), from_origin(380_000, 3_780_000, 10, 10))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,7 @@ from saropt.viewer.rasters import Limits
 from saropt.viewer.state import Viewer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from asking import PLACE
-
-Client = Callable[..., TestClient]
+from asking import PLACE, Client
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import ORDER, layer_of, scene_named
+from asking import ORDER, Client, layer_of, scene_named
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from conftest import Client
 from saropt.scenes import Scene, write_scene
 from saropt.translation import NOTICE, card_of, find_translator
 from saropt.viewer.rasters import Limits

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import ORDER, layer_of, order_job, scene_named, wait_for
+from asking import ORDER, Client, layer_of, order_job, scene_named, wait_for
 from fastapi.testclient import TestClient
 
-from conftest import Client
 from saropt import Translator
 from saropt.scenes import Scene, write_scene
 from saropt.simulate import amplitude_q99, simulate_scene

@@ -6,10 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from asking import ORDER, layer_of
+from asking import ORDER, Client, layer_of
 from fastapi.testclient import TestClient
 
-from conftest import Client
 from saropt.viewer.security import is_loopback
 
 HERE = "http://127.0.0.1:8000"

@@ -13,7 +13,10 @@ from typing import Any
 
 from saropt.benchmark.suite import Suite
 
-LOWER_IS_BETTER = {"mae", "mae_shift", "mae_colour_free", "sam", "ergas", "lpips", "fid", "kid", "frechet_distance"}
+LOWER_IS_BETTER = {
+    *("mae", "mae_shift", "mae_colour_free", "sam", "ergas", "lpips"),
+    *("fid", "kid", "frechet_distance", "kernel_distance"),
+}
 UNRANKED = {"collapse_ratio"}
 TITLES = {
     "psnr": "PSNR",

@@ -35,24 +35,14 @@ def train(
     require("segment train", "train", "torch", "lightning_fabric", "tensorboard", "segmentation_models_pytorch")
 
     from saropt.cli.progress import progress_bar
+    from saropt.cli.runs import run_settings, show_steps
     from saropt.data import DataRoot
     from saropt.training import SegmenterTrainer, read_segmentation_config
 
-    assignments = list(settings or [])
-    if max_steps is not None:
-        assignments.append(f"engine.max_steps={max_steps}")
-    if resume and config is None and (out / "config.yaml").is_file():
-        config = out / "config.yaml"
-    chosen = read_segmentation_config(modality, network, config, assignments)
+    chosen = read_segmentation_config(modality, network, *run_settings(out, config, settings, max_steps, resume))
     trainer = SegmenterTrainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
-    total = chosen.engine.max_steps
     with progress_bar(f"{chosen.network}, {chosen.modality}") as report:
-
-        def show(step: int, figures: dict[str, float]) -> None:
-            if report is not None:
-                report(step, total, "  ".join(f"{name} {value:.3g}" for name, value in figures.items()))
-
-        path = trainer.run(show)
+        path = trainer.run(show_steps(report, chosen.engine.max_steps))
     for split, figures in trainer.card().quality.items():
         typer.echo(f"{split}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     typer.echo(f"wrote {path}")

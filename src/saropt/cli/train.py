@@ -32,26 +32,16 @@ def train(
     require("train", "train", "torch", "lightning_fabric", "tensorboard")
 
     from saropt.cli.progress import progress_bar
+    from saropt.cli.runs import run_settings, show_steps
     from saropt.data import DataRoot
     from saropt.training import Trainer, read_config
 
-    assignments = list(settings or [])
-    if max_steps is not None:
-        assignments.append(f"engine.max_steps={max_steps}")
-    if resume and config is None and (out / "config.yaml").is_file():
-        config = out / "config.yaml"
-    chosen = read_config(method, config, assignments)
+    chosen = read_config(method, *run_settings(out, config, settings, max_steps, resume))
     root = DataRoot.open(data)
     if optical_root is not None:
         root = root.with_optical(DataRoot.open(optical_root))
     trainer = Trainer(chosen, root, out, devices=devices, accelerator=device, resume=resume)
-    total = chosen.engine.max_steps
     with progress_bar(method) as report:
-
-        def show(step: int, losses: dict[str, float]) -> None:
-            if report is not None:
-                report(step, total, "  ".join(f"{name} {value:.3g}" for name, value in losses.items()))
-
-        paths = trainer.run(show)
+        paths = trainer.run(show_steps(report, chosen.engine.max_steps))
     for path in paths:
         typer.echo(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""The discriminator's side of the unpaired methods."""
+"""The discriminator's side of the adversarial methods."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from saropt.artifacts import SegmenterCard, load_segmenter
 from saropt.losses import Weights, class_weights, similarity_weights
-from saropt.networks import PixelFeatures, PseudoClasses, build_segmenter
+from saropt.networks import PixelFeatures, PseudoClasses, build_segmenter, local_mean
 
 Control = Literal["none", "permuted", "one_class", "distinct"]
 _SMOOTHING = 5
@@ -121,7 +121,7 @@ class SoftGuide(Guide):
         self.temperature = temperature
 
     def update(self, image: Tensor) -> None:
-        self.features.update(image)
+        self.features.update(self.features.raw(image))
 
     @torch.no_grad()
     def describe(self, image: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ class SoftGuide(Guide):
 
     @torch.no_grad()
     def pool(self, description: Tensor, side: int) -> Tensor:
-        return functional.avg_pool2d(description, side, 1, side // 2, count_include_pad=False)
+        return local_mean(description, side)
 
     def weights(self, queries: Tensor, keys: Tensor) -> Weights:
         return similarity_weights(queries, keys, self.margin, self.temperature)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from saropt.losses import gan_loss
+from saropt.methods.adversary import discriminator_losses
 from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network
@@ -74,17 +75,11 @@ class Pix2Pix(Method):
         config = self.config
         source, target = batch.pair(config.direction)
         fake = self.generator(source)
-        judged = torch.cat([torch.cat([source, target], dim=1), torch.cat([source, fake.detach()], dim=1)])
-        real_logits, fake_logits = self.discriminator(judged)[-1].chunk(2)
-        yield (
-            "discriminator",
-            {
-                "real": 0.5 * gan_loss(real_logits, True, config.gan_mode),
-                "fake": 0.5 * gan_loss(fake_logits, False, config.gan_mode),
-            },
-        )
+        real_pair, fake_pair = (torch.cat([source, image], dim=1) for image in (target, fake))
+        real_half, fake_half = discriminator_losses(self.discriminator, real_pair, fake_pair, config.gan_mode)
+        yield "discriminator", {"real": real_half, "fake": fake_half}
         with frozen(self.discriminator):
-            logits = self.discriminator(torch.cat([source, fake], dim=1))[-1]
+            logits = self.discriminator(fake_pair)[-1]
             yield (
                 "generator",
                 {

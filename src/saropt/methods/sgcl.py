@@ -28,7 +28,7 @@ from saropt.methods.base import Batch, Update
 from saropt.methods.cyclegan import Cycle, CycleGAN, CycleGANConfig
 from saropt.methods.guidance import Control, Guide, SoftGuide, kmeans_guide, label_guide
 from saropt.methods.registry import register
-from saropt.networks import PatchProjection, gather_positions, random_positions
+from saropt.networks import PatchProjection, gather_positions, local_mean, random_positions
 
 
 class SGCLConfig(CycleGANConfig):
@@ -197,7 +197,7 @@ class SGCL(CycleGAN):
         """Mean over taps and queries of l; keys get no gradient."""
         config = self.config
         if config.patch_size > 1:
-            queries, keys = ([_pooled(f, config.patch_size) for f in maps] for maps in (queries, keys))
+            queries, keys = ([local_mean(f, config.patch_size) for f in maps] for maps in (queries, keys))
         query_places = random_positions(keys, config.num_queries)
         key_places = [
             torch.arange(_size(k), device=k.device) if _size(k) <= config.all_keys_up_to else places
@@ -223,7 +223,3 @@ def segmentation_loss(guide: Guide, classes: Tensor, cycled: Tensor) -> Tensor:
 
 def _size(feature: Tensor) -> int:
     return feature.shape[-2] * feature.shape[-1]
-
-
-def _pooled(feature: Tensor, side: int) -> Tensor:
-    return functional.avg_pool2d(feature, side, 1, side // 2, count_include_pad=False)

@@ -6,7 +6,7 @@ from saropt.networks.hat import HAT
 from saropt.networks.nafunet import NAFUNet
 from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
 from saropt.networks.projection import PatchProjection, gather_positions, random_positions
-from saropt.networks.pseudo_classes import PixelFeatures, PseudoClasses
+from saropt.networks.pseudo_classes import PixelFeatures, PseudoClasses, local_mean
 from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
 from saropt.networks.resampling import enlarge, pyramid, shrink
 from saropt.networks.resnet import ResNetGenerator
@@ -44,6 +44,7 @@ __all__ = [
     "list_networks",
     "list_segmenters",
     "list_semantic_discriminators",
+    "local_mean",
     "network_arguments",
     "pyramid",
     "random_positions",

@@ -43,30 +43,37 @@ class PixelFeatures(nn.Module):
         self.register_buffer("square", torch.ones(self.count))
 
     def forward(self, image: Tensor) -> Tensor:
-        scale = (self.square - self.mean.square()).clamp_min(1e-6).rsqrt()
-        return (self.raw(image) - self.mean.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1)
+        return self.scaled(self.raw(image))
+
+    @property
+    def scale(self) -> Tensor:
+        """(count,) reciprocal standard deviations."""
+        return (self.square - self.mean.square()).clamp_min(1e-6).rsqrt()
+
+    def scaled(self, raw: Tensor) -> Tensor:
+        """Raw features (N, count, H, W), centred and scaled."""
+        return (raw - self.mean.view(1, -1, 1, 1)) * self.scale.view(1, -1, 1, 1)
 
     def raw(self, image: Tensor) -> Tensor:
         """The features before centring and scaling."""
         brightness = image.mean(dim=1, keepdim=True)
-        parts = [image, *(_local_mean(image, side) for side in _MEANS)]
+        parts = [image, *(local_mean(image, side) for side in _MEANS)]
         for first, second in self.pairs:
             difference = image[:, first : first + 1] - image[:, second : second + 1]
             if self.modality == "optical":
                 total = image[:, first : first + 1] + image[:, second : second + 1] + 2.0
                 difference = difference / total.clamp_min(0.1)
             parts.append(difference)
-        centred = brightness - _local_mean(brightness, _TEXTURE)
-        parts.append((_local_mean(centred.square(), _TEXTURE) + 1e-6).sqrt())
+        centred = brightness - local_mean(brightness, _TEXTURE)
+        parts.append((local_mean(centred.square(), _TEXTURE) + 1e-6).sqrt())
         across = functional.pad(brightness.diff(dim=3), (0, 1, 0, 0))
         down = functional.pad(brightness.diff(dim=2), (0, 0, 0, 1))
-        parts.append((_local_mean(across.square() + down.square(), 3) + 1e-6).sqrt())
+        parts.append((local_mean(across.square() + down.square(), 3) + 1e-6).sqrt())
         return torch.cat(parts, dim=1)
 
     @torch.no_grad()
-    def update(self, image: Tensor) -> None:
-        """Take a batch of real images into the running statistics."""
-        raw = self.raw(image)
+    def update(self, raw: Tensor) -> None:
+        """Take the raw features of a batch of real images into the running statistics."""
         sums = torch.stack([raw.mean(dim=(0, 2, 3)), raw.square().mean(dim=(0, 2, 3))])
         _sum_over_ranks(sums)
         sums = sums / _ranks()
@@ -92,25 +99,24 @@ class PseudoClasses(nn.Module):
         self.register_buffer("counts", torch.zeros(classes))
 
     def forward(self, image: Tensor) -> Tensor:
-        features = self.features(image)
-        centres = self._scaled_centres()
+        return self._logits(self.features(image))
+
+    def _logits(self, features: Tensor) -> Tensor:
+        centres = (self.centres - self.features.mean) * self.features.scale
         cross = torch.einsum("nfhw,kf->nkhw", features, centres)
         squared = features.square().sum(dim=1, keepdim=True)
         return cross - 0.5 * (squared + centres.square().sum(dim=1).view(1, -1, 1, 1))
 
-    def _scaled_centres(self) -> Tensor:
-        features = self.features
-        return (self.centres - features.mean) * (features.square - features.mean.square()).clamp_min(1e-6).rsqrt()
-
     @torch.no_grad()
     def update(self, image: Tensor) -> None:
         """One step of mini-batch k-means on real images (N, bands, H, W)."""
-        self.features.update(image)
-        raw = self.features.raw(image).movedim(1, -1).flatten(0, 2)
+        raw = self.features.raw(image)
+        self.features.update(raw)
+        pixels = raw.movedim(1, -1).flatten(0, 2)
         if not self.counts.any():
-            self.centres.copy_(self._start(raw))
-        labels = self(image).argmax(dim=1).flatten()
-        sums = torch.zeros_like(self.centres).index_add_(0, labels, raw)
+            self.centres.copy_(self._start(pixels))
+        labels = self._logits(self.features.scaled(raw)).argmax(dim=1).flatten()
+        sums = torch.zeros_like(self.centres).index_add_(0, labels, pixels)
         counts = torch.bincount(labels, minlength=len(self.counts)).to(sums.dtype)
         _sum_over_ranks(sums)
         _sum_over_ranks(counts)
@@ -118,11 +124,10 @@ class PseudoClasses(nn.Module):
         rate = (counts / self.counts.clamp_min(1.0))[:, None]
         self.centres += rate * (sums / counts.clamp_min(1.0)[:, None] - self.centres)
 
-    def _start(self, raw: Tensor) -> Tensor:
+    def _start(self, pixels: Tensor) -> Tensor:
         """k-means++: each next centre is a pixel drawn with probability proportional to its squared distance."""
-        picked = raw[torch.randperm(len(raw), device=raw.device)[:_START_PIXELS]]
-        features = self.features
-        scale = (features.square - features.mean.square()).clamp_min(1e-6).rsqrt()
+        picked = pixels[torch.randperm(len(pixels), device=pixels.device)[:_START_PIXELS]]
+        scale = self.features.scale
         chosen = [0]
         distance = ((picked - picked[0]) * scale).square().sum(dim=1)
         while len(chosen) < len(self.counts):
@@ -134,8 +139,8 @@ class PseudoClasses(nn.Module):
         return start
 
 
-def _local_mean(image: Tensor, side: int) -> Tensor:
-    """Mean over the window that lies inside the image, along one axis after the other."""
+def local_mean(image: Tensor, side: int) -> Tensor:
+    """Mean over the part of a window of `side` (odd) around each position that lies inside the image (N, C, H, W)."""
     reach = side // 2
     down = functional.avg_pool2d(image, (side, 1), stride=1, padding=(reach, 0), count_include_pad=False)
     return functional.avg_pool2d(down, (1, side), stride=1, padding=(0, reach), count_include_pad=False)

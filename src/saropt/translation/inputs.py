@@ -47,6 +47,21 @@ def open_input(path: Path, bands: Sequence[str | int] | None, side: SideCard, mo
     return scene
 
 
+def check_array(values: NDArray, bands: int, valid: NDArray[np.bool_] | None) -> tuple[NDArray, NDArray[np.bool_]]:
+    """An array (bands, H, W), and which of its pixels (H, W) count: those of `valid` whose values are finite.
+
+    Raises:
+        InputError: another shape.
+    """
+    values = np.asarray(values)
+    if values.ndim != 3 or len(values) != bands:
+        raise InputError("array", f"must be ({bands}, H, W), is {values.shape}")
+    keep = np.ones(values.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+    if values.dtype.kind in "fc":
+        keep = keep & np.isfinite(values).all(axis=0)
+    return values, keep
+
+
 def fit_input(
     side: SideCard, is_sar: bool, sample: NDArray, units: str, dtype: str, name: str | Path
 ) -> tuple[Normaliser, NDArray[np.float32]]:

@@ -17,7 +17,7 @@ from saropt.errors import InputError
 from saropt.scenes import SceneWriter, Window, reflect_indices
 from saropt.translation.backends import Backend, TorchBackend, fill_network, torch_device
 from saropt.translation.engine import Progress, Put, Source, TileReader, run_tiles
-from saropt.translation.inputs import fit_input, open_input, scene_tags
+from saropt.translation.inputs import check_array, fit_input, open_input, scene_tags
 
 SEGMENTER_FILE = "segmenter.safetensors"
 _SAMPLE_PIXELS = 1 << 20
@@ -220,13 +220,7 @@ class Segmenter:
     def _array_reader(
         self, values: NDArray, units: str | None, dtype: str | None, valid: NDArray[np.bool_] | None
     ) -> TileReader:
-        values = np.asarray(values)
-        bands = len(self.card.input.bands)
-        if values.ndim != 3 or len(values) != bands:
-            raise InputError("array", f"must be ({bands}, H, W), is {values.shape}")
-        keep = np.ones(values.shape[1:], bool) if valid is None else np.asarray(valid, bool)
-        if values.dtype.kind in "fc":
-            keep = keep & np.isfinite(values).all(axis=0)
+        values, keep = check_array(values, len(self.card.input.bands), valid)
         source = _ArraySource(np.where(keep, values, 0), keep)
         return self._reader(source, values[:, keep], units, dtype or values.dtype.name, "array")
 

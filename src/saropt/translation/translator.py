@@ -20,7 +20,7 @@ from saropt.scenes import Scene, SceneWriter, Window
 from saropt.translation.backends import Backend, open_backend
 from saropt.translation.bundled import find_translator, held_directions
 from saropt.translation.engine import Progress, TileReader, run_tiles
-from saropt.translation.inputs import fit_input, open_input, scene_tags
+from saropt.translation.inputs import check_array, fit_input, open_input, scene_tags
 from saropt.translation.whole import translate_whole
 
 NOTICE = "A model's guess, not a measurement"
@@ -186,12 +186,7 @@ class Translator:
         Raises:
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
-        values = np.asarray(values)
-        if values.ndim != 3 or len(values) != len(self.source.bands):
-            raise InputError("array", f"must be ({len(self.source.bands)}, H, W), is {values.shape}")
-        keep = np.ones(values.shape[1:], bool) if valid is None else np.asarray(valid, bool)
-        if values.dtype.kind in "fc":
-            keep = keep & np.isfinite(values).all(axis=0)
+        values, keep = check_array(values, len(self.source.bands), valid)
         units = units or self.source.units
         normaliser, fill = self._normaliser(values[:, keep], units, dtype or values.dtype.name, "array")
         network = normaliser.forward(np.where(keep, values, 0))

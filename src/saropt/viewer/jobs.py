@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -222,11 +222,9 @@ class Jobs:
                 self._process = (job.id, process)
             assert process.stdin is not None
             assert process.stdout is not None
-            try:
+            with suppress(OSError):  # a worker that is gone already is told by its exit code
                 process.stdin.write(_dump({**options, **files, "threads": self._threads}) + "\n")
                 process.stdin.flush()
-            except OSError:
-                pass  # it is gone already: the exit code tells
             last = self._follow(job.id, process.stdout)
             code = process.wait()
             process.stdin.close()
