@@ -159,6 +159,7 @@ def open_backend(
     card, weights = load_weights(path)
     direction = _direction(path, card, direction)
     device = torch_device(path, "translator", device, threads)
+    check_torch_precision(precision, device)
     blended = blend(weights, card.realism if realism is None else realism)
     from saropt.networks import build_network
 
@@ -199,6 +200,18 @@ def torch_device(path: Path, kind: str, device: str, threads: int | None) -> str
     if threads:
         torch.set_num_threads(threads)
     return device
+
+
+def check_torch_precision(precision: str, device: str) -> None:
+    """Refuse bf16 on a GPU that only emulates it; torch's CPU kernels have both precisions.
+
+    Raises:
+        InputError: the GPU has no bf16.
+    """
+    import torch
+
+    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise InputError("--precision bf16", f"{torch.cuda.get_device_name()} has no bf16 arithmetic: use fp32")
 
 
 def fill_network(path: Path, build: Callable[[], nn.Module], weights: dict[str, NDArray]) -> nn.Module:

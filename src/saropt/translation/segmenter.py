@@ -15,7 +15,7 @@ from saropt.artifacts import SegmenterCard, load_segmenter
 from saropt.data import Classes
 from saropt.errors import InputError
 from saropt.scenes import SceneWriter, Window, reflect_indices
-from saropt.translation.backends import Backend, TorchBackend, fill_network, torch_device
+from saropt.translation.backends import Backend, TorchBackend, check_torch_precision, fill_network, torch_device
 from saropt.translation.engine import Progress, Put, Source, TileReader, run_tiles
 from saropt.translation.inputs import check_array, fit_input, open_input, scene_tags
 
@@ -80,6 +80,7 @@ class Segmenter:
             raise InputError(f"--precision {precision}", "must be fp32 or bf16")
         card, weights = load_segmenter(path)
         device = torch_device(path, "segmenter", device, threads)
+        check_torch_precision(precision, device)
         from torch import nn
 
         from saropt.networks import build_segmenter

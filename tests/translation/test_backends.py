@@ -1,0 +1,76 @@
+"""Backends run in the precision that was asked for, and refuse what the machine lacks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from saropt.artifacts import load_graph
+from saropt.errors import InputError, MissingExtraError
+from saropt.translation import Translator
+from saropt.translation.backends import OpenVinoBackend, check_torch_precision
+
+Factory = Callable[..., Path]
+BUNDLED = "s1-losangeles"
+
+
+def test_results_of_openvino_are_not_overwritten(make_translator: Factory) -> None:
+    backend = OpenVinoBackend(load_graph(make_translator())[1], "fp32", 1)
+    tiles = np.random.default_rng(0).uniform(-1, 1, (2, 1, 1, 64, 64)).astype(np.float32)
+    first = backend(tiles[0])
+    kept = first.copy()
+    backend(tiles[1])
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("realism", [0.0, 1.0])
+def test_realism_and_precision_of_the_bundled_translator(realism: float) -> None:
+    """OpenVINO blends as ONNX Runtime does; bf16 is another arithmetic, and near."""
+    import openvino
+
+    amplitude = np.random.default_rng(0).integers(5, 250, (1, 128, 128)).astype(np.uint8)
+    options = [{"backend": "onnx"}, {"backend": "openvino"}]
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        options.append({"backend": "openvino", "precision": "bf16"})
+    onnx, single, *half = [
+        Translator.load(BUNDLED, realism=realism, **chosen)(amplitude).astype(int) for chosen in options
+    ]
+    assert np.abs(single - onnx).max() <= 1
+    assert (single != onnx).mean() < 0.01
+    for output in half:
+        assert 0 < np.abs(output - onnx).mean() < 3
+
+
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_bf16_is_used_and_near(backend: str, make_translator: Factory) -> None:
+    suffix = ".safetensors" if backend == "torch" else ".onnx"
+    model = make_translator("naf_unet", suffix)
+    values = np.random.default_rng(0).uniform(-25, 0, (1, 64, 64)).astype(np.float32)
+    single = Translator.load(model, backend=backend)(values)
+    half = Translator.load(model, backend=backend, precision="bf16")(values)
+    assert 1e-5 < np.abs(half - single).mean() < 0.02
+
+
+def test_precision_that_the_machine_lacks(make_translator: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    import openvino
+
+    monkeypatch.setattr(openvino, "Core", lambda: SimpleNamespace(get_property=lambda *_: ["FP32"]))
+    with pytest.raises(InputError, match="--precision bf16: this CPU has no bf16"):
+        Translator.load(make_translator(), backend="openvino", precision="bf16")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "An old GPU")
+    with pytest.raises(InputError, match="--precision bf16: An old GPU has no bf16"):
+        check_torch_precision("bf16", "cuda")
+
+
+def test_openvino_that_is_not_installed(make_translator: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr("saropt.translation.backends.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"saropt\[openvino\]"):
+        Translator.load(make_translator(), backend="openvino")
