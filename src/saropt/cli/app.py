@@ -14,6 +14,7 @@ from saropt.cli.benchmark import benchmark
 from saropt.cli.data import data
 from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
+from saropt.cli.export import export
 from saropt.cli.methods import methods
 from saropt.cli.models import models
 from saropt.cli.segment import segment
@@ -40,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, models, methods, translate, train, evaluate, benchmark, serve):
+for verb in (demo, models, methods, translate, train, evaluate, benchmark, export, serve):
     app.command()(verb)
 app.add_typer(data, name="data")
 app.add_typer(segment, name="segment")

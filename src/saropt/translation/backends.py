@@ -152,25 +152,17 @@ def open_backend(
     if chosen != "torch":
         _check_graph_options(chosen, precision, device)
         card, graph = load_graph(path, realism)
-        direction = _direction(path, card, direction)
+        direction = chosen_direction(path, card, direction)
         if chosen == "openvino":
             return card, direction, OpenVinoBackend(graph, precision, threads)  # type: ignore[arg-type]
         return card, direction, OnnxBackend(graph, "cpu" if device == "auto" else device, threads)
     card, weights = load_weights(path)
-    direction = _direction(path, card, direction)
+    direction = chosen_direction(path, card, direction)
     device = torch_device(path, "translator", device, threads)
     check_torch_precision(precision, device)
-    blended = blend(weights, card.realism if realism is None else realism)
-    from saropt.networks import build_network
-
-    described, prefix = card.directions[direction], f"{direction}."
-    channels = len(card.source(direction).bands), len(card.target(direction).bands)
-    module = fill_network(
-        path,
-        lambda: build_network(described.network, *channels, **described.arguments),
-        {key.removeprefix(prefix): value for key, value in blended.items() if key.startswith(prefix)},
-    )
-    return card, direction, TorchBackend(module, device, precision, described.statistics == "scene")  # type: ignore[arg-type]
+    module = translator_network(path, card, direction, blend(weights, card.realism if realism is None else realism))
+    needs_samples = card.directions[direction].statistics == "scene"
+    return card, direction, TorchBackend(module, device, precision, needs_samples)  # type: ignore[arg-type]
 
 
 def _check_graph_options(backend: str, precision: str, device: str) -> None:
@@ -214,6 +206,23 @@ def check_torch_precision(precision: str, device: str) -> None:
         raise InputError("--precision bf16", f"{torch.cuda.get_device_name()} has no bf16 arithmetic: use fp32")
 
 
+def translator_network(path: Path, card: Card, direction: Direction, weights: dict[str, NDArray]) -> nn.Module:
+    """The torch network of one direction, with one end's weights of a `.safetensors` translator file.
+
+    Raises:
+        InputError: there is no such network, or the weights do not fit it.
+    """
+    from saropt.networks import build_network
+
+    described, prefix = card.directions[direction], f"{direction}."
+    channels = len(card.source(direction).bands), len(card.target(direction).bands)
+    return fill_network(
+        path,
+        lambda: build_network(described.network, *channels, **described.arguments),
+        {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)},
+    )
+
+
 def fill_network(path: Path, build: Callable[[], nn.Module], weights: dict[str, NDArray]) -> nn.Module:
     """A network with the weights of a file.
 
@@ -230,7 +239,12 @@ def fill_network(path: Path, build: Callable[[], nn.Module], weights: dict[str, 
     return module
 
 
-def _direction(path: Path, card: Card, wanted: Direction | None) -> Direction:
+def chosen_direction(path: Path, card: Card, wanted: Direction | None) -> Direction:
+    """The direction asked for, or the only one.
+
+    Raises:
+        InputError: the file lacks it, or holds two and none is named.
+    """
     if wanted is None:
         if len(card.directions) > 1:
             raise InputError(path, f"translates both ways: say --to optical or --to sar ({', '.join(card.directions)})")
