@@ -121,6 +121,23 @@ class TestBlend:
         low, high = (run(load_graph(path, share)[1], image()) for share in (0.0, 1.0))
         np.testing.assert_allclose(np.arctanh(high) - np.arctanh(low), 0.5, atol=2e-3)
 
+    @pytest.mark.parametrize("tied_end", [0, 1])
+    def test_weights_that_are_equal_in_one_end_only(self, new_card, new_ends, tmp_path, tied_end):
+        """The exporter makes one tensor of equal ones; the other end's must not be lost by it."""
+        ends = new_ends()
+        biases = [value for key, value in ends[tied_end].named_parameters() if key.endswith("bias")]
+        tied = [bias for bias in biases if bias.shape == biases[0].shape]
+        assert len(tied) > 1
+        with torch.no_grad():
+            for bias in tied:
+                bias.fill_(0.2)
+        path = tmp_path / "t.onnx"
+        export_graph(path, new_card(), "sar2opt", ends)
+        for share, end in zip((0.0, 1.0), ends, strict=True):
+            with torch.no_grad():
+                expected = end(torch.from_numpy(image())).numpy()
+            np.testing.assert_allclose(run(load_graph(path, share)[1], image()), expected, atol=5e-3)
+
     def test_ends_of_unlike_networks_are_refused(self, new_card, new_ends, tmp_path):
         other = build_network("naf_unet", 2, 3, width=8, encoder=[2], decoder=[1], middle=1, unshuffle=2).eval()
         with pytest.raises(ValueError, match="two ends differ"):

@@ -121,3 +121,19 @@ def test_models_lists_local_files(
     out = capsys.readouterr().out
     assert "split train, 6 steps, seed 0" in out
     assert "naf_unet" in out
+
+
+def test_run_is_exported_and_translates(run_folder: Path, data_root: Path, tmp_path: Path) -> None:
+    assert run("export", run_folder, tmp_path / "int8.onnx", "--int8", "--data", data_root) == 0
+    scene = data_root / "sar" / "test_000.tif"
+    for model, out in ((run_folder, "a.tif"), (tmp_path / "int8.onnx", "b.tif")):
+        assert run("translate", scene, tmp_path / out, "--model", model) == 0
+    with Scene.open(tmp_path / "a.tif") as single, Scene.open(tmp_path / "b.tif") as eight_bit:
+        difference = np.abs(single.read()[0] - eight_bit.read()[0])
+    assert 0 < difference.mean() < 10
+
+
+def test_export_that_has_nothing_to_do_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("export", "s1-losangeles", tmp_path / "out.onnx") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

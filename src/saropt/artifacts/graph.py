@@ -61,6 +61,12 @@ def add_realism_end(model: ModelProto, realism: ModelProto) -> None:
     """
     from onnx import numpy_helper
 
+    for end in (model, realism):
+        _untie(end)
+    if len(model.graph.node) != len(realism.graph.node) or len(model.graph.initializer) != len(
+        realism.graph.initializer
+    ):
+        raise ValueError("the two ends differ in their graph")
     ends = {tensor.name: numpy_helper.to_array(tensor) for tensor in realism.graph.initializer}
     deltas = []
     for tensor in model.graph.initializer:
@@ -71,6 +77,20 @@ def add_realism_end(model: ModelProto, realism: ModelProto) -> None:
             difference = (ends[tensor.name] - value).astype(np.float16)
             deltas.append(numpy_helper.from_array(difference, _DELTA + tensor.name))
     model.graph.initializer.extend(deltas)
+
+
+def _untie(model: ModelProto) -> None:
+    """Give every weight an initializer of its own.
+
+    The exporter keeps one of several equal tensors and makes the others its Identity; in the other end they may differ.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    tied = [node for node in model.graph.node if node.op_type == "Identity" and node.input[0] in tensors]
+    for node in tied:
+        copy = model.graph.initializer.add()
+        copy.CopyFrom(tensors[node.input[0]])
+        copy.name = node.output[0]
+        model.graph.node.remove(node)
 
 
 def _parse(path: Path) -> tuple[Card, ModelProto]:

@@ -57,6 +57,8 @@ def export_translator(
     check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
     card = card_of(path)
     direction = chosen_direction(path, card, direction)
+    if realism is not None and not 0.0 <= realism <= 1.0:
+        raise InputError(f"--realism {realism}", "must lie between 0 and 1")
     if realism is not None and card.realism is None:
         raise InputError(path, "holds one set of weights: it has no realism to choose")
     has_graph = path.suffix == ".onnx"
