@@ -3,8 +3,9 @@
     python benchmarks/backends.py speed DATA       bare network on 256x256 windows, ratios to an eager fp32 ResNet-9
     python benchmarks/backends.py quality DATA     scores on val and test, distances from ONNX Runtime at fp32
 
-DATA is the data root that the int8 ranges are taken from and the scores measured on. Speeds are minima of rounds that
-take all candidates in turn, so that every one sees the same machine. Needs `saropt[train,openvino]`.
+DATA is the data root that the int8 ranges are taken from and the scores measured on. Speeds are of CPU time on one
+thread, minima of rounds that take all candidates in turn: what else runs on the machine hardly counts. Needs
+`saropt[train,openvino]`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MODEL = "s1-losangeles"
 SIDE = 256
 
 
-def candidates(folder: Path, data: Path, threads: int) -> dict[str, Translator]:
+def candidates(folder: Path, data: Path) -> dict[str, Translator]:
     """The bundled translator by backend and precision."""
     int8 = export_translator(MODEL, folder / "int8.onnx", int8=True, data=data)
     chosen = {
@@ -40,28 +41,28 @@ def candidates(folder: Path, data: Path, threads: int) -> dict[str, Translator]:
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         del chosen["OpenVINO bf16"]
     return {
-        name: Translator.load(model, backend=backend, precision=precision, threads=threads)
+        name: Translator.load(model, backend=backend, precision=precision, threads=1)
         for name, (model, backend, precision) in chosen.items()
     }
 
 
-def speed(translators: dict[str, Translator], threads: int, repeats: int) -> None:
+def speed(translators: dict[str, Translator], repeats: int) -> None:
     import torch
 
     from saropt.networks import build_network
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     backends: dict[str, Backend] = {"eager ResNet-9 fp32": TorchBackend(build_network("resnet", 1, 3), "cpu", "fp32")}
     backends |= {name: translator._backend for name, translator in translators.items()}
     window = np.random.default_rng(0).uniform(-1, 1, (1, 1, SIDE, SIDE)).astype(np.float32)
     best = dict.fromkeys(backends, float("inf"))
     for _ in range(repeats + 1):
         for name, backend in backends.items():
-            start = time.perf_counter()
+            start = time.process_time()
             backend(window)
-            best[name] = min(best[name], time.perf_counter() - start)
+            best[name] = min(best[name], time.process_time() - start)
     reference = best["eager ResNet-9 fp32"]
-    print(f"{SIDE}x{SIDE}, {threads} threads, minima of {repeats}")
+    print(f"{SIDE}x{SIDE}, one thread, CPU time, minima of {repeats}")
     for name, seconds in best.items():
         print(f"{name:22} {SIDE * SIDE / seconds / 1e6:6.3f} Mpx/s, {reference / seconds:5.1f} times ResNet-9")
 
@@ -112,13 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["speed", "quality"])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=10)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        translators = candidates(Path(name), arguments.data, arguments.threads)
+        translators = candidates(Path(name), arguments.data)
         if arguments.part == "speed":
-            speed(translators, arguments.threads, arguments.repeats)
+            speed(translators, arguments.repeats)
         else:
             quality(translators, arguments.data, Path(name))
 

@@ -3,6 +3,7 @@
     python benchmarks/translate.py engine     whole engine against the bare generator on the same tiles
     python benchmarks/translate.py resnet     whole engine against an eager fp32 ResNet-9 on the same pixels
     python benchmarks/translate.py memory     peak resident memory by scene size
+    python benchmarks/translate.py full       a whole Sentinel-1 GRD frame, 25,000x17,000, two bands of float32 decibels
 
 Scenes are simulated uint8 VH amplitude, tiled from one 2048x2048 scene. Needs `saropt[train]` for `resnet`.
 """
@@ -115,6 +116,27 @@ def memory(folder: Path, sides: list[int]) -> None:
         out.unlink()
 
 
+def full(folder: Path, width: int, height: int) -> None:
+    """One frame, written and read strip by strip, to a COG in a process of its own."""
+    scene, out = folder / "scene.tif", folder / "out.tif"
+    sigma0 = simulate_scene(BLOCK, 0, looks=8).sigma0.astype(np.float32)
+    block = 10 * np.log10(np.maximum(sigma0, 1e-5))
+    bands = ["VV", "VH"]
+    with SceneWriter(scene, width=width, height=height, band_names=bands, dtype="float32", overwrite=True) as writer:
+        for row in range(0, height, BLOCK):
+            for col in range(0, width, BLOCK):
+                writer.write(row, col, block[:, : height - row, : width - col])
+        writer.finish()
+    empty = _peak("import saropt.translation, onnxruntime, onnx, rasterio")
+    translate = f"Translator.load({MODEL!r}).translate({str(scene)!r}, {str(out)!r}, bands=['VH'], units='sigma0_db')"
+    start = time.perf_counter()
+    peak = _peak(f"from saropt import Translator; {translate}")
+    minutes = (time.perf_counter() - start) / 60
+    sizes = f"{scene.stat().st_size / 1e9:.2f} GB to {out.stat().st_size / 1e9:.2f} GB"
+    print(f"{width}x{height}, {sizes} in {minutes:.1f} minutes")
+    print(f"peak {peak:.0f} MB, {peak - empty:.0f} MB over the empty process")
+
+
 def _peak(program: str) -> float:
     code = f"{program}\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -123,16 +145,20 @@ def _peak(program: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["engine", "resnet", "memory"])
+    parser.add_argument("part", choices=["engine", "resnet", "memory", "full"])
     parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--sides", type=int, nargs="+", default=[6144, 16384])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frame", type=int, nargs=2, default=[25000, 17000], metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--folder", type=Path, help="where to work; `full` takes some 15 GB")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         if arguments.part == "memory":
             memory(folder, arguments.sides)
+        elif arguments.part == "full":
+            full(folder, *arguments.frame)
         else:
             {"engine": engine, "resnet": resnet}[arguments.part](folder, arguments.side, arguments.repeats)
 
