@@ -28,4 +28,4 @@ class Sift:
         if descriptors is None:
             return Features(np.zeros((0, 2)), np.zeros((0, _WIDTH), np.float32))
         order = np.argsort([-point.response for point in found], kind="stable")[:limit]
-        return Features(np.array([found[i].pt for i in order], np.float64) + 0.5, descriptors[order])
+        return Features(np.array([found[i].pt for i in order], np.float64) + 0.5, descriptors[order].astype(np.float32))
