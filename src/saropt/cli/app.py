@@ -28,6 +28,7 @@ RESUMING = "the same command with --resume goes on from"
 HINTS = {
     "translate": f"{RESUMING} there",
     "train": f"{RESUMING} the last checkpoint",
+    "match train": f"{RESUMING} the last checkpoint",
     "segment train": f"{RESUMING} the last checkpoint",
     "data fetch": "the same command goes on",
     "data prepare": "the same command goes on",

@@ -84,6 +84,38 @@ def match_two(
             typer.echo(f"wrote {matching.register(found, registered, overwrite, report)}")
 
 
+@match.command("train")
+def train(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Paired data root.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML preset.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting: width=48; may be repeated.")
+    ] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="Devices to train on.")] = 1,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, with RUN's config.")] = False,
+) -> None:
+    """Train a matcher on SAR-optical pairs."""
+    from saropt.cli.extras import require
+
+    require("match train", "train", "torch", "lightning_fabric", "tensorboard")
+
+    from saropt.cli.progress import progress_bar
+    from saropt.cli.runs import run_settings, show_steps
+    from saropt.data import DataRoot
+    from saropt.training import MatcherTrainer, read_matching_config
+
+    chosen = read_matching_config(*run_settings(out, config, settings, max_steps, resume))
+    trainer = MatcherTrainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
+    with progress_bar("matcher") as report:
+        path = trainer.run(show_steps(report, chosen.engine.max_steps))
+    for split, figures in trainer.card().quality.items():
+        typer.echo(f"{split}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    typer.echo(f"wrote {path}")
+
+
 def _print(found: SceneMatch) -> None:
     from saropt.cli.tables import print_facts
 

@@ -17,7 +17,7 @@ HOMOGENEOUS = 0.25
 
 
 class SpeckleWatcher:
-    """Equivalent number of looks, correlation of neighbours and coefficient of variation, of models and of the truth."""
+    """Equivalent looks, correlation of neighbours and coefficient of variation, of every model and of the truth."""
 
     section = "speckle"
     convention = (

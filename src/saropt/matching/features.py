@@ -18,8 +18,8 @@ class Features:
     """Keypoints of one image.
 
     Attributes:
-        points: (N, 2) column and row, strongest first; (0, 0) is the upper left corner of the first pixel and
-            (0.5, 0.5) its middle, as in GDAL.
+        points: (N, 2) column and row, those that matter most first; (0, 0) is the upper left corner of the first pixel
+            and (0.5, 0.5) its middle, as in GDAL.
         descriptors: (N, D) float32, compared by Euclidean distance.
     """
 
@@ -56,6 +56,16 @@ class Matcher(Protocol):
 
     def detect(self, image: Image, valid: Mask, limit: int) -> Features:
         """The `limit` strongest keypoints of an image (h, w) in [0, 1], looking at valid pixels (h, w) alone."""
+
+
+def surrounded(valid: Mask, half: int) -> Mask:
+    """(h, w), True where the square of 2 * half pixels around a pixel is inside the image and wholly valid."""
+    size, sums = 2 * half, np.pad(valid.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    kept = np.zeros(valid.shape, bool)
+    if min(valid.shape) >= size:
+        count = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+        kept[half : half + count.shape[0], half : half + count.shape[1]] = count == size * size
+    return kept
 
 
 def join(parts: list[Features]) -> Features:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.matching.features import Features, Image, Mask
-from saropt.matching.phase_congruency import DEFAULT_BANK, Bank, phase_congruency
+from saropt.matching.features import Features, Image, Mask, surrounded
+from saropt.matching.phase_congruency import DEFAULT_BANK, Bank, Congruency, phase_congruency
 
 _CELLS = 6
 
@@ -38,24 +38,10 @@ class RiftLike:
 
     def detect(self, image: Image, valid: Mask, limit: int) -> Features:
         """See `Matcher`; descriptors have length 216."""
-        maps = phase_congruency(np.where(valid, image, image[valid].mean() if valid.any() else 0.0), self.bank)
-        kept = self._describable(valid)
-        corners = fast_corners(maps.smallest, kept, limit // 2)
-        edges = fast_corners(maps.largest, kept, limit)
-        seen = {tuple(point) for point in corners}
-        fresh = [point for point in edges if tuple(point) not in seen][: limit - len(corners)]
-        points = np.array([*corners, *fresh], np.intp).reshape(-1, 2)
+        maps = phase_congruency(filled(image, valid), self.bank)
+        kept = surrounded(valid, self.patch // 2)
+        points = moment_keypoints(maps, kept, limit)
         return Features(points.astype(np.float64) + 0.5, self._describe(maps.strongest, points))
-
-    def _describable(self, valid: Mask) -> Mask:
-        """Pixels whose whole square is valid."""
-        half, sums = self.patch // 2, np.pad(valid.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-        kept = np.zeros(valid.shape, bool)
-        if min(valid.shape) >= self.patch:
-            size = self.patch
-            count = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
-            kept[half : half + count.shape[0], half : half + count.shape[1]] = count == size * size
-        return kept
 
     def _describe(self, strongest: NDArray[np.uint8], points: NDArray[np.intp]) -> NDArray[np.float32]:
         layers = strongest == np.arange(self.bank.orientations)[:, None, None]
@@ -65,6 +51,28 @@ class RiftLike:
         corners = sums[:, rows[:, :, None], columns[:, None, :]]
         counts = np.diff(np.diff(corners, axis=2), axis=3).transpose(1, 0, 2, 3).reshape(len(points), -1)
         return (counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1.0)).astype(np.float32)
+
+
+def filled(image: Image, valid: Mask) -> Image:
+    """The image (h, w) with its mean at invalid pixels."""
+    return np.where(valid, image, image[valid].mean() if valid.any() else 0.0)
+
+
+def moment_keypoints(maps: Congruency, kept: Mask, limit: int) -> NDArray[np.intp]:
+    """(n, 2) columns and rows of corners and edges by turns, strongest first, half each where there are enough."""
+    corners = fast_corners(maps.smallest, kept, limit // 2)
+    edges = fast_corners(maps.largest, kept, limit)
+    seen = {tuple(point) for point in corners}
+    fresh = [point for point in edges if tuple(point) not in seen][: limit - len(corners)]
+    by_turns = [point for both in zip(corners, fresh, strict=False) for point in both]
+    both = min(len(corners), len(fresh))
+    return np.array([*by_turns, *corners[both:], *fresh[both:]], np.intp).reshape(-1, 2)
+
+
+def pseudo_labels(image: Image, limit: int) -> NDArray[np.intp]:
+    """(n, 2) columns and rows of keypoints anywhere in an image (h, w), for detectors to learn from."""
+    everywhere = np.ones(image.shape, bool)
+    return moment_keypoints(phase_congruency(image), everywhere, limit)
 
 
 def fast_corners(response: NDArray[np.float32], kept: Mask, limit: int) -> NDArray[np.intp]:
