@@ -9,7 +9,7 @@ import numpy as np
 
 from saropt.artifacts import MatcherCard, load_matcher
 from saropt.errors import InputError
-from saropt.matching.features import Features, Image, Mask
+from saropt.matching.features import Features, Image, Mask, surrounded
 from saropt.translation.backends import fill_network, torch_device
 
 if TYPE_CHECKING:
@@ -71,22 +71,25 @@ def standardised(image: Image, valid: Mask) -> Image:
 
 
 def extract(network: KeypointCNN, image: Image, valid: Mask, limit: int, device: str) -> Features:
-    """The `limit` strongest keypoints of an image (h, w) and their descriptors."""
+    """The `limit` strongest keypoints of an image (h, w) and their descriptors.
+
+    Keypoints whose receptive field is not wholly inside the image and valid are left out: what lies outside would tell
+    the network where it looks.
+    """
     import torch
     from torch.nn import functional
 
     from saropt.networks import heat_map
 
     height, width = image.shape
-    padded = np.pad(
-        standardised(image, valid),
-        ((0, max(16, -(-height // 8) * 8) - height), (0, max(16, -(-width // 8) * 8) - width)),
-    )
+    below, right = (max(16, -(-size // 8) * 8) - size for size in (height, width))
+    padded = np.pad(standardised(image, valid), ((0, below), (0, right)))
+    inside = torch.from_numpy(surrounded(valid, network.receptive_field // 2)).to(device)
     with torch.inference_mode():
         _, logits, descriptors = network(torch.from_numpy(padded)[None, None].to(device))
         heat = heat_map(logits)
         peaks = heat == functional.max_pool2d(heat, 2 * _APART + 1, stride=1, padding=_APART)
-        kept = (peaks & (heat > THRESHOLD))[0, 0, :height, :width] & torch.from_numpy(valid).to(device)
+        kept = (peaks & (heat > THRESHOLD))[0, 0, :height, :width] & inside
         rows, columns = kept.nonzero(as_tuple=True)
         order = heat[0, 0, rows, columns].argsort(descending=True, stable=True)[:limit]
         points = torch.stack([columns[order], rows[order]], dim=1) + 0.5
