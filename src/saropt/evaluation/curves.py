@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def _chart(name: str, curves: Mapping[str, Mapping[str, Any]], colours: Mapping[
     values = [value for line in lines.values() for value in line["value"]]
     low, high = min(values), max(values)
     last = max(line["step"][-1] for line in lines.values())
-    left, right, top, floor = 8.0, 312.0, 10.0, 110.0
+    left, right, top, floor = 50.0, 312.0, 10.0, 110.0
     parts = [f'<line class="grid" x1="{left}" x2="{right}" y1="{y}" y2="{y}"/>' for y in (top, floor)]
     for model, line in lines.items():
         at = [
@@ -67,7 +68,8 @@ def _chart(name: str, curves: Mapping[str, Mapping[str, Any]], colours: Mapping[
         ]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
         parts.append(f'<polyline class="line {colours[model]}" points="{points}"/>')
-    parts.append(f'<text x="{left}" y="{top + 14}">{high:.3g}</text><text x="{left}" y="{floor - 5}">{low:.3g}</text>')
+    parts.append(f'<text x="{left - 6}" y="{top + 5}" text-anchor="end">{high:.3g}</text>')
+    parts.append(f'<text x="{left - 6}" y="{floor + 5}" text-anchor="end">{low:.3g}</text>')
     parts.append(f'<text x="{right}" y="{floor + 17}" text-anchor="end">{last} steps</text>')
-    label = f"{name}: {low:.3g} to {high:.3g} over {last} steps"
+    label = escape(f"{name}: {low:.3g} to {high:.3g} over {last} steps")
     return f'<svg viewBox="0 0 320 132" role="img" aria-label="{label}">{"".join(parts)}</svg>'

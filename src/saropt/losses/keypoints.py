@@ -47,11 +47,8 @@ def descriptor_loss(
         valid: (N, 1, 8h, 8w) bool, of the second image.
     """
     h, w = first.shape[2:]
-    rows, columns = torch.meshgrid(
-        torch.arange(h, device=first.device) * 8.0 + 4.0,
-        torch.arange(w, device=first.device) * 8.0 + 4.0,
-        indexing="ij",
-    )
+    sides = [torch.arange(size, device=first.device, dtype=homography.dtype) * 8.0 + 4.0 for size in (h, w)]
+    rows, columns = torch.meshgrid(*sides, indexing="ij")
     centres = torch.stack([columns, rows], dim=-1).reshape(-1, 2)
     same = (torch.cdist(warp_points(homography, centres), centres.expand(len(first), -1, -1)) <= near).to(first.dtype)
     similar = first.flatten(2).transpose(1, 2) @ second.flatten(2)

@@ -78,7 +78,8 @@ def phase_congruency(image: NDArray, bank: Bank = DEFAULT_BANK) -> Congruency:
 def _responses(image: NDArray, bank: Bank) -> Iterator[NDArray[np.complex64]]:
     """(scales, h, w) complex responses, one orientation after another; even part real, odd part imaginary."""
     h, w = image.shape
-    spectrum = fft.fft2(np.asarray(image, np.float32) - np.float32(image.mean()))
+    centred = np.asarray(image, np.float32) - np.float32(image.mean())
+    spectrum = fft.fft2(centred / max(float(centred.std()), 1e-12))
     fy, fx = np.meshgrid(fft.fftfreq(h), fft.fftfreq(w), indexing="ij")
     radius = np.hypot(fx, fy)
     radius[0, 0] = 1.0

@@ -49,7 +49,11 @@ class RiftLike:
         edges = np.linspace(-(self.patch // 2), self.patch // 2, _CELLS + 1).astype(np.intp)
         rows, columns = points[:, 1, None] + edges, points[:, 0, None] + edges
         corners = sums[:, rows[:, :, None], columns[:, None, :]]
-        counts = np.diff(np.diff(corners, axis=2), axis=3).transpose(1, 0, 2, 3).reshape(len(points), -1)
+        counts = (
+            np.diff(np.diff(corners, axis=2), axis=3)
+            .transpose(1, 0, 2, 3)
+            .reshape(len(points), len(layers) * _CELLS**2)
+        )
         return (counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1.0)).astype(np.float32)
 
 
