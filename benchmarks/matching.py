@@ -1,6 +1,6 @@
 """The matching gap: SAR against optical tiles of one place, raw and after a translation, with SIFT and RIFT-like.
 
-    python benchmarks/matching.py DATA [--model s1-losangeles] [--realism 0..1] [--splits val test]
+    python benchmarks/matching.py DATA [--model s1-losangeles] [--realism 0..1] [--matcher FILE] [--splits val test]
 
 DATA is a paired data root. Prints the rates of `saropt evaluate --match` (docs/matching.md).
 """
@@ -18,7 +18,7 @@ from saropt.data import DataRoot
 from saropt.evaluation import tile_windows, unit_range
 from saropt.evaluation.measure import area_of
 from saropt.evaluation.tiles import Picture, read_pair
-from saropt.matching import Rates, RiftLike, Sift, match_pair
+from saropt.matching import Rates, find_matcher, match_pair
 
 
 def grey(picture: Picture) -> np.ndarray:
@@ -30,13 +30,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", default="s1-losangeles")
     parser.add_argument("--realism", type=float)
+    parser.add_argument("--matcher", type=Path, help="a trained matcher beside SIFT and RIFT-like")
     parser.add_argument("--splits", nargs="+", default=["val", "test"])
     arguments = parser.parse_args()
     root = DataRoot.open(arguments.data)
     translator = Translator.load(arguments.model, direction="sar2opt", realism=arguments.realism)
     side = translator.target
+    matchers = [find_matcher(name) for name in ("sift", "rift", *([arguments.matcher] if arguments.matcher else []))]
     for split in arguments.splits:
-        rates = {(kind, m): (Rates(), [0.0]) for kind in ("raw", "translated") for m in (Sift(), RiftLike())}
+        rates = {(kind, m): (Rates(), [0.0]) for kind in ("raw", "translated") for m in matchers}
         for name in root.names(split):
             pair = read_pair(root, name)
             made = translator.translate_array(pair.sar.values, units=pair.sar.units, valid=pair.sar.valid)
