@@ -13,7 +13,14 @@ from saropt.artifacts.card import (
     parse_segmenter_card,
 )
 from saropt.artifacts.graph import load_graph, read_card
-from saropt.artifacts.weights import blend, load_matcher, load_segmenter, load_weights, save_weights
+from saropt.artifacts.weights import (
+    blend,
+    count_parameters,
+    load_matcher,
+    load_segmenter,
+    load_weights,
+    save_weights,
+)
 
 __all__ = [
     "FORMAT_VERSION",
@@ -25,6 +32,7 @@ __all__ = [
     "SideCard",
     "TrainingCard",
     "blend",
+    "count_parameters",
     "load_graph",
     "load_matcher",
     "load_segmenter",
