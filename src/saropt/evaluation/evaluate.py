@@ -218,7 +218,7 @@ def _watchers(root: PairRoot, direction: str, matchers: Sequence[Matcher]) -> li
     found: list[Watcher] = [MatchWatcher(matchers)] if matchers else []
     if isinstance(root, DataRoot) and len(root.classes) > 1 and (root.path / "label").is_dir():
         found.append(ClassWatcher(root))
-    if direction == "opt2sar" and root.sar.units != "uint8":
+    if direction == "opt2sar":
         found.append(SpeckleWatcher())
     return found
 

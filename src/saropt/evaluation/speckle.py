@@ -33,7 +33,9 @@ class SpeckleWatcher:
         self._models: dict[str, dict[str, RunningStatistics]] = {}
 
     def see(self, model: str, tile: Tile) -> None:
-        """See `Watcher`; tiles that are not wholly valid or have no window are passed over."""
+        """See `Watcher`; tiles that are not wholly valid or have no window are passed over, and 8-bit stretches."""
+        if "uint8" in (tile.made.units, tile.truth.units):
+            return
         if not tile.valid.all() or min(tile.valid.shape) < WINDOW:
             return
         truth, made = _windows(_intensity(tile.truth)), _windows(_intensity(tile.made))
