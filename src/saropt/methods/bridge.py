@@ -1,10 +1,10 @@
 """A few-step bridge from a regression translator to the truth (docs/methods/bridge.md).
 
-Phase 1 is a posterior-mean rectified flow (Ohayon, Michaeli & Elad, ICLR 2025), conditioned on the regression mu and on the
-source: the network estimates the truth y at z_t = (1 - t) (mu + sigma eps) + t y; its squared error is weighted by
-min(1 / (1 - t)^2, 25), so that it is the error of the velocity up to t = 0.8. Phase 2 rolls out the very Euler steps that
-translate, with their gradients, under the pixel, adversarial and feature matching losses of `compact`. The weights at the
-end of phase 1 are the fidelity end of the translator file, those of phase 2 the realism end.
+Phase 1 is a posterior-mean rectified flow (Ohayon, Michaeli & Elad, ICLR 2025), conditioned on the regression mu and on
+the source: the network estimates the truth y at z_t = (1 - t) (mu + sigma eps) + t y; its squared error is weighted by
+min(1 / (1 - t)^2, 25), so that it is the error of the velocity up to t = 0.8. Phase 2 rolls out the very Euler steps
+that translate, with their gradients, under the pixel, adversarial and feature matching losses of `compact`. The weights
+at the end of phase 1 are the fidelity end of the translator file, those of phase 2 the realism end.
 """
 
 from __future__ import annotations

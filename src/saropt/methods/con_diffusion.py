@@ -1,15 +1,15 @@
 """Conditional diffusion (Bai, Pu & Xu, "Conditional Diffusion for SAR to Optical Image Translation", IEEE GRSL 2023).
 
-A guided-diffusion U-Net sees x_t and the noise-free source side by side and predicts the noise, under a linear schedule of
-2000 times; loss E |eps - eps(x_t, source, t)|^2 over uniform t (Ho et al., 2020, eq. 14). Samples come from 250 respaced
-ancestral steps with the large variance, or from DDIM, with the source at every step. Predicting v or x_0, and a schedule
-whose x_T holds nothing of the image, are options (docs/methods/con-diffusion.md).
+A guided-diffusion U-Net sees x_t and the noise-free source side by side and predicts the noise, under a linear
+schedule of 2000 times; loss E |eps - eps(x_t, source, t)|^2 over uniform t (Ho et al., 2020, eq. 14). Samples come from
+250 respaced ancestral steps with the large variance, or from DDIM, with the source at every step. Predicting v or x_0,
+and a schedule whose x_T holds nothing of the image, are options (docs/methods/con-diffusion.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import Field
@@ -19,7 +19,7 @@ from torch.optim import AdamW, Optimizer
 
 from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update
 from saropt.methods.registry import register
-from saropt.networks import build_network, diffuse, regression_target
+from saropt.networks import DiffusionUNet, build_network, diffuse, regression_target
 
 
 class ConDiffusionConfig(MethodConfig):
@@ -46,8 +46,8 @@ class ConDiffusion(Method):
         super().__init__(config, sar_bands, optical_bands)
         self.config = config
         network = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
-        self.generator = network
-        self.prediction, self.schedule = network.prediction, network.schedule
+        self.generator = cast("DiffusionUNet", network)
+        self.prediction, self.schedule = self.generator.prediction, self.generator.schedule
 
     def generators(self) -> dict[Direction, nn.Module]:
         return {self.config.direction: self.generator}

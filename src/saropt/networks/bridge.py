@@ -1,7 +1,7 @@
 """A rectified flow from a regression translator's output, with small noise, to the truth, in a few Euler steps.
 
-Posterior-mean rectified flow (Ohayon, Michaeli & Elad, ICLR 2025): z_t = (1 - t) (mu + sigma eps) + t y goes straight from
-the posterior mean mu to the image y, and its expected velocity is (E[y | z_t] - z_t) / (1 - t).
+Posterior-mean rectified flow (Ohayon, Michaeli & Elad, ICLR 2025): z_t = (1 - t) (mu + sigma eps) + t y goes straight
+from the posterior mean mu to the image y, and its expected velocity is (E[y | z_t] - z_t) / (1 - t).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from saropt.networks.sampling import SamplingNetwork
 
 @network("bridge")
 class Bridge(SamplingNetwork):
-    """A frozen regressor, and a NAF U-Net that sees the state z_t, mu, the source and t as bands and gives mu + residual.
+    """A frozen regressor, and a NAF U-Net that sees z_t, mu, the source and t as bands and gives mu + residual.
 
     The regressor's weights are buffers: no optimizer sees them, and files hold them. With a regressor of finite
     receptive field the whole chain has one, so that scenes are tile-exact: all steps run on the tile's halo.

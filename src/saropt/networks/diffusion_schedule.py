@@ -6,6 +6,7 @@ with a_t written `signal` throughout: the share of the image's variance that is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,7 +60,7 @@ def diffuse(image: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
 
 
 def regression_target(prediction: Prediction, image: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """What the network is trained to give: eps, x_0, or v = sqrt(a) eps - sqrt(1 - a) x_0 (Salimans & Ho, ICLR 2022)."""
+    """What the network learns to give: eps, x_0, or v = sqrt(a) eps - sqrt(1 - a) x_0 (Salimans & Ho, ICLR 2022)."""
     if prediction == "eps":
         return noise
     return image if prediction == "x0" else signal.sqrt() * noise - (1.0 - signal).sqrt() * image
@@ -119,6 +120,6 @@ def sample(
 def time_features(time: Tensor, width: int) -> Tensor:
     """Cosines and sines (N, width) of times (N,), wavelengths from 2 pi to 20,000 pi (Vaswani et al., 2017)."""
     half = width // 2
-    rates = torch.exp(-np.log(10_000.0) * torch.arange(half, device=time.device, dtype=torch.float32) / half)
+    rates = torch.exp(-math.log(10_000.0) * torch.arange(half, device=time.device, dtype=torch.float32) / half)
     angles = time.float()[:, None] * rates
     return torch.cat([angles.cos(), angles.sin()], dim=1)

@@ -1,5 +1,5 @@
-"""The U-Net of guided diffusion (Dhariwal & Nichol, NeurIPS 2021), conditioned as by Bai, Pu & Xu ("Conditional Diffusion
-for SAR to Optical Image Translation", IEEE GRSL 2023): the noise-free source is concatenated to x_t.
+"""The U-Net of guided diffusion (Dhariwal & Nichol, NeurIPS 2021), conditioned as by Bai, Pu & Xu ("Conditional
+Diffusion for SAR to Optical Image Translation", IEEE GRSL 2023): the noise-free source is concatenated to x_t.
 """
 
 from __future__ import annotations
@@ -114,8 +114,10 @@ class DiffusionUNet(SamplingNetwork):
         steps: int = 250,
     ) -> None:
         super().__init__(in_channels, out_channels)
-        if prediction not in ("eps", "v", "x0") or sampler not in ("ancestral", "ddim"):
-            raise ValueError(f"prediction is eps, v or x0, not {prediction!r}; sampler ancestral or ddim, not {sampler!r}")
+        if prediction not in ("eps", "v", "x0"):
+            raise ValueError(f"prediction must be eps, v or x0, not {prediction!r}")
+        if sampler not in ("ancestral", "ddim"):
+            raise ValueError(f"sampler must be ancestral or ddim, not {sampler!r}")
         if zero_terminal_snr and prediction == "eps":
             raise ValueError("zero_terminal_snr needs prediction v or x0: eps at x_T says nothing of the image")
         self.tile = 256
@@ -161,7 +163,7 @@ class DiffusionUNet(SamplingNetwork):
         return self._sample(x) if time is None else self._predict(x, time)
 
     def _predict(self, x: Tensor, time: Tensor) -> Tensor:
-        features = self.time(time_features(time, self.width))
+        features = self.time(time_features(time, self.width).to(x.dtype))
         x = self.entry(x)
         skips = [x]
         for layer in self.down:
@@ -177,9 +179,11 @@ class DiffusionUNet(SamplingNetwork):
         source, noise = self.split_noise(x)
 
         def predict(noisy: Tensor, time: int) -> Tensor:
-            return self._predict(torch.cat([noisy, source], dim=1), torch.full((len(x),), time, device=x.device)).float()
+            now = torch.full((len(x),), time, device=x.device)
+            return self._predict(torch.cat([noisy, source], dim=1), now).float()
 
         stochastic, bands = self.sampler == "ancestral", self.out_channels
+
         def noise_of(number: int) -> Tensor:
             return noise[:, number * bands : (number + 1) * bands]
 

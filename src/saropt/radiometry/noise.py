@@ -14,7 +14,7 @@ from scipy.special import ndtri
 def position_noise(
     seed: int, bands: int, row: int, col: int, height: int, width: int, first_band: int = 0
 ) -> NDArray[np.float32]:
-    """Independent unit normal numbers (bands, height, width) of the window at (row, col), which may lie outside a frame.
+    """Independent unit normal numbers (bands, height, width) of the window at (row, col), also outside a frame.
 
     A counter-based generator: band, row and column are mixed into 64 bits by the finaliser of SplitMix64 (Steele, Lea &
     Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), integer arithmetic throughout; the upper 32

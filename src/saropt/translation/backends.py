@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import Card, Direction, blend, load_graph, load_weights
+from saropt.artifacts import Card, Direction, SamplerCard, blend, load_graph, load_weights
 from saropt.errors import InputError, MissingExtraError, SaroptError
 
 if TYPE_CHECKING:
@@ -101,11 +101,12 @@ def open_backend(
     device: str,
     realism: float | None,
     threads: int | None,
+    steps: int | None = None,
 ) -> tuple[Card, Direction, Backend]:
-    """Load a translator file into a backend.
+    """Load a translator file into a backend; a sampler's card then says what `steps` ask for.
 
     Raises:
-        InputError: the file cannot be used, lacks the direction, or does not go with backend or precision.
+        InputError: the file cannot be used, lacks the direction, or does not go with backend, precision or steps.
         MissingExtraError: torch is asked for and not installed.
     """
     if precision not in ("fp32", "bf16"):
@@ -123,6 +124,9 @@ def open_backend(
             raise InputError(f"--precision {precision}", "backend onnx runs fp32; bf16 needs --backend torch")
         card, graph = load_graph(path, realism)
         direction = _direction(path, card, direction)
+        if steps is not None and steps != _sampler(path, card, direction).steps:
+            held = _sampler(path, card, direction).steps
+            raise InputError(path, f"holds a graph of {held} steps: other --steps need its .safetensors file")
         return card, direction, OnnxBackend(graph, "cpu" if device == "auto" else device, threads)
     card, weights = load_weights(path)
     direction = _direction(path, card, direction)
@@ -132,12 +136,31 @@ def open_backend(
 
     described, prefix = card.directions[direction], f"{direction}."
     channels = len(card.source(direction).bands), len(card.target(direction).bands)
-    module = fill_network(
-        path,
-        lambda: build_network(described.network, *channels, **described.arguments),
-        {key.removeprefix(prefix): value for key, value in blended.items() if key.startswith(prefix)},
-    )
+    arguments = described.arguments
+    if steps is not None:
+        _sampler(path, card, direction)
+        arguments = {**arguments, "steps": steps}
+
+    def build() -> nn.Module:
+        try:
+            return build_network(described.network, *channels, **arguments)
+        except ValueError as error:
+            raise error if steps is None else InputError(f"--steps {steps}", str(error)) from error
+
+    own = {key.removeprefix(prefix): value for key, value in blended.items() if key.startswith(prefix)}
+    module = fill_network(path, build, own)
+    if steps is not None:
+        changes = {"sampler": SamplerCard.of(module), "receptive_field": module.receptive_field}
+        directions = card.directions | {direction: described.model_copy(update=changes)}
+        card = card.model_copy(update={"directions": directions})
     return card, direction, TorchBackend(module, device, precision, described.statistics == "scene")  # type: ignore[arg-type]
+
+
+def _sampler(path: Path, card: Card, direction: Direction) -> SamplerCard:
+    sampler = card.directions[direction].sampler
+    if sampler is None:
+        raise InputError("--steps", f"{path} translates in one pass: it is no sampler")
+    return sampler
 
 
 def torch_device(path: Path, kind: str, device: str, threads: int | None) -> str:
