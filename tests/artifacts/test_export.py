@@ -81,9 +81,7 @@ def test_parity(name, new_card, tmp_path):
 
 def test_many_steps_are_no_graph(new_card, tmp_path):
     directions = {"sar2opt": {"network": "diffusion_unet", "stride": 2}}
-    with pytest.raises(
-        InputError, match="toy: draws samples in steps that no static graph holds"
-    ):
+    with pytest.raises(InputError, match="toy: draws samples in steps that no static graph holds"):
         export_graph(tmp_path / "t.onnx", new_card(directions=directions), "sar2opt", [small("diffusion_unet")])
     assert list(tmp_path.iterdir()) == []
 

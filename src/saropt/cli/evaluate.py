@@ -34,6 +34,12 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Published weight files, for FID, KID and LPIPS; never downloaded."),
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="N", help="Measure mean and deviation of N samples (samplers)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples' noise.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, metavar="K", help="Steps of samplers; the cards' own.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Measure translators beside trivial baselines, in every direction that they translate."""
@@ -45,7 +51,7 @@ def evaluate(
     from saropt import evaluation
     from saropt.translation import Segmenter, Translator
 
-    translators = [translator for model in models for translator in Translator.load_all(model)]
+    translators = [translator for model in models for translator in Translator.load_all(model, steps=steps)]
     with progress_bar("evaluate") as bar:
         report = evaluation.evaluate(
             translators,
@@ -54,6 +60,8 @@ def evaluate(
             split,
             overwrite=overwrite,
             weights=weights,
+            samples=samples,
+            seed=seed,
             segmenters=[Segmenter.load(path) for path in segmenters or ()],
             progress=None if bar is None else lambda what, done, total: bar(done, total, what),
         )
@@ -79,6 +87,11 @@ def _print_scores(report: dict[str, Any]) -> None:
         ]
         print_table(["", *(heading for heading, _ in COLUMNS.values())], cells, title)
         for name, scores in entries:
+            if (found := scores.get("deviation")) is not None:
+                typer.echo(
+                    f"{name}: mean of {found['samples']} samples; their deviation correlates with its error by "
+                    f"{_share(found['correlation'])} per pixel, {_share(found['correlation_8px'])} over 8 pixels"
+                )
             for warning in scores.get("warnings", []):
                 typer.echo(f"{name}: {warning}")
 
