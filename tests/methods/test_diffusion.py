@@ -14,7 +14,7 @@ from saropt.methods.start import Start
 
 def losses_of(method, progress: float = 0.0, seed: int = 3):
     torch.manual_seed(seed)
-    return {name: losses for name, losses in method.updates(batch(), progress)}
+    return dict(method.updates(batch(), progress))
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
