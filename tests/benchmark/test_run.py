@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from saropt.benchmark import load_suite, run_suite
+from saropt.benchmark import Suite, load_suite, run_suite
 from saropt.cli import main
 from saropt.errors import InputError
 
@@ -83,3 +83,29 @@ def test_a_suite_without_data_needs_some(tmp_path):
     suite = load_suite("ci-smoke").model_copy(update={"simulate": None})
     with pytest.raises(InputError, match="needs a data root"):
         run_suite(suite, tmp_path)
+
+
+def test_a_row_may_start_from_an_earlier_one(tmp_path):
+    small = {"network_arguments": {"width": 2}, "discriminator_width": 2}
+    suite = Suite(
+        name="chain",
+        title="t",
+        simulate={"scenes": (2, 1, 1), "size": 64, "bands": ("VV",), "units": "sigma0_db"},
+        base={
+            "arguments": small,
+            "data": {"crop": 64, "batch_size": 1},
+            "engine": {"max_steps": 2, "validate_every": 0, "sample_every": 0, "ema": 0},
+        },
+        runs=[
+            {"name": "supervised", "method": "cran"},
+            {"name": "refined", "method": "cran-refine", "config": {"arguments": {"start": "$run:supervised"}}},
+        ],
+        columns=("psnr", "parameters_m", "frechet_distance_by_n.16"),
+    )
+    table = run_suite(suite, tmp_path, only=["refined"], accelerator="cpu")
+    first, second = (row.cells for row in table.rows if row.kind == "method")
+    assert first["sar2opt"]["parameters_m"] == second["sar2opt"]["parameters_m"]
+    assert first["sar2opt"]["psnr"] != second["sar2opt"]["psnr"]
+    (start,) = tmp_path.glob("parts/supervised-*/run/translator.safetensors")
+    (run,) = tmp_path.glob("parts/refined-*/run/config.yaml")
+    assert str(start) in run.read_text()

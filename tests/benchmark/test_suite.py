@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from saropt.benchmark import list_suites, load_suite
-from saropt.benchmark.suite import merged, placed
+from saropt.benchmark.suite import merged, placed, rows_named
 from saropt.errors import InputError
 from saropt.methods import get_method
 from saropt.training import TrainingConfig
@@ -22,7 +22,8 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
     assert suite.name == name
     segmenters = {modality: Path("segmenter.safetensors") for modality in suite.segmenters}
     for run in suite.runs:
-        values = placed(merged(suite.base, {**run.config, "method": run.method}), segmenters)
+        starts = {name: Path("translator.safetensors") for name in rows_named(run.config)}
+        values = placed(merged(suite.base, {**run.config, "method": run.method}), segmenters, starts)
         config = TrainingConfig.model_validate(values)
         get_method(config.method).config_type(**config.arguments)
 
@@ -33,7 +34,11 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
         ({"colour": 1}, "colour: Extra inputs"),
         ({"runs": []}, "runs: "),
         ({"runs": [{"name": "a", "method": "cut"}] * 2}, "two runs have one name"),
-        ({"published": {"b": {}}}, "rows that do not exist: b"),
+        ({"published": {"data": {"b": {}}}}, "rows that do not exist: b"),
+        (
+            {"runs": [{"name": "a", "method": "cran-refine", "config": {"arguments": {"start": "$run:b"}}}]},
+            "starts from 'b', which is no earlier row",
+        ),
     ],
 )
 def test_a_wrong_suite_is_told_in_one_line(changes, message, tmp_path):
@@ -56,8 +61,9 @@ def test_merged_goes_into_sections_and_leaves_the_base():
 
 
 def test_places_are_filled():
-    values = {"arguments": {"sar_segmenter": "$sar_segmenter", "other": "x"}}
-    filled = placed(values, {"sar": Path("a/b")})
-    assert filled == {"arguments": {"sar_segmenter": "a/b", "other": "x"}}
+    values = {"arguments": {"sar_segmenter": "$sar_segmenter", "start": "$run:first", "other": "x"}}
+    assert rows_named(values) == ["first"]
+    filled = placed(values, {"sar": Path("a/b")}, {"first": Path("c")})
+    assert filled == {"arguments": {"sar_segmenter": "a/b", "start": "c", "other": "x"}}
     with pytest.raises(InputError, match="trains no such segmenter"):
-        placed(values, {})
+        placed(values, {}, {})

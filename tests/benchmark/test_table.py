@@ -17,8 +17,7 @@ SUITE = Suite(
     seeds=(0, 1),
     runs=[{"name": name, "method": "cut"} for name in ("first", "sec_ond", "third", "unfinished")],
     columns=("psnr", "mae", "collapse_ratio", "pixel_accuracy"),
-    published={"first": {"sar2opt": {"psnr": 20.0}}},
-    published_on="published-set",
+    published={"published-set": {"first": {"sar2opt": {"psnr": 20.0}}}},
 )
 
 
@@ -103,3 +102,11 @@ def test_no_finished_run_is_an_empty_table():
     table = build_table(SUITE, {})
     assert table.rows == ()
     assert table.markdown()
+
+
+def test_columns_reach_into_curves_and_distributions():
+    suite = Suite(name="s", title="t", runs=[{"name": "first", "method": "cut"}], columns=("fid_by_n.500",))
+    held = report("first", 15.0, 0.1)
+    held["models"][0]["directions"]["sar2opt"]["distributions"] = [{"fid_by_n": {"500": 80.0}}]
+    table = build_table(suite, {"first": {0: held}})
+    assert table.rows[0].cells["sar2opt"]["fid_by_n.500"].mean == 80.0

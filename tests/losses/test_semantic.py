@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saropt.losses import class_weights, semantic_nce, similarity_weights
+from saropt.losses import class_weights, patch_nce, semantic_nce, similarity_weights
 
 TAU = 0.07
 
@@ -107,3 +107,14 @@ def test_keys_get_no_gradient():
     semantic_nce(queries, keys, class_weights(kinds, kinds), TAU).backward()
     assert keys.grad is None
     assert queries.grad is not None
+
+
+def test_autocast_changes_nothing():
+    queries, keys = unit(1, 8, 5).float(), unit(1, 8, 5, seed=1).float()
+    kinds = classes(1, 8, 3)
+    plain = [semantic_nce(queries, keys, class_weights(kinds, kinds)), patch_nce(queries, keys)]
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = [semantic_nce(queries, keys, class_weights(kinds, kinds)), patch_nce(queries, keys)]
+        half = semantic_nce(queries.bfloat16(), keys.bfloat16(), class_weights(kinds, kinds))
+    assert cast == plain
+    assert half.dtype == torch.float32

@@ -13,7 +13,7 @@ from saropt.artifacts.card import (
     parse_segmenter_card,
 )
 from saropt.artifacts.graph import load_graph, read_card
-from saropt.artifacts.weights import blend, load_segmenter, load_weights, save_weights
+from saropt.artifacts.weights import blend, count_parameters, load_segmenter, load_weights, save_weights
 
 __all__ = [
     "FORMAT_VERSION",
@@ -25,6 +25,7 @@ __all__ = [
     "SideCard",
     "TrainingCard",
     "blend",
+    "count_parameters",
     "load_graph",
     "load_segmenter",
     "load_weights",

@@ -5,6 +5,7 @@ Keys are `DIRECTION.KEY` in translators (and `fidelity/`, `realism/` ends), the 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,6 +57,19 @@ def load_segmenter(path: str | Path) -> tuple[SegmenterCard, Weights]:
     if path.suffix == ".onnx" and path.is_file():
         raise InputError(path, "is an .onnx file; segmenters are .safetensors files")
     return _load(path, parse_segmenter_card)
+
+
+def count_parameters(path: str | Path) -> dict[str, int]:
+    """Numbers in the weights of each direction of a `.safetensors` translator file, of one end where it holds two."""
+    from safetensors import safe_open
+
+    counts: dict[str, int] = {}
+    with safe_open(path, framework="numpy") as stream:
+        for key in stream.keys():  # noqa: SIM118
+            if not key.startswith("realism/"):
+                direction = key.removeprefix("fidelity/").partition(".")[0]
+                counts[direction] = counts.get(direction, 0) + math.prod(stream.get_slice(key).get_shape())
+    return counts
 
 
 def _load(path: Path, parse: Callable[[str], AnyCard]) -> tuple[AnyCard, Weights]:

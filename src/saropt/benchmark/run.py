@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import saropt
-from saropt.benchmark.suite import Modality, RunSpec, Simulation, Suite, merged, placed
+from saropt.artifacts import count_parameters
+from saropt.benchmark.suite import Modality, RunSpec, Simulation, Suite, merged, placed, rows_named
 from saropt.benchmark.table import Table, build_table, write_table
 from saropt.data import DataRoot
 from saropt.data.simulated import write_simulated_root
@@ -27,6 +28,7 @@ from saropt.training.segmentation import SEGMENTER
 from saropt.translation import Segmenter, Translator
 
 RESULTS = "results.json"
+WEIGHTS = "translator.safetensors"
 Report = Callable[[str, int, int], None]
 
 
@@ -38,6 +40,7 @@ def run_suite(
     seeds: Sequence[int] | None = None,
     only: Sequence[str] | None = None,
     max_steps: int | None = None,
+    weights: str | Path | None = None,
     accelerator: str = "auto",
     report: Report | None = None,
 ) -> Table:
@@ -52,6 +55,7 @@ def run_suite(
         data: data root; the suite's simulation when None.
         seeds, only: seeds and row names to run now; all when None. The table shows all that is finished.
         max_steps: overrides the suite's number of steps.
+        weights: folder of published weights, for FID, KID and LPIPS; see `saropt.evaluation.evaluate`.
         accelerator: "auto", "cpu" or "cuda".
         report: called with what is being done, parts done, parts in all; parts are training steps.
 
@@ -63,7 +67,7 @@ def run_suite(
     unknown = set(only or ()) - {run.name for run in suite.runs}
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
-    bench = _Bench(suite, folder, data, max_steps, accelerator, report or (lambda what, done, total: None))
+    bench = _Bench(suite, folder, data, max_steps, weights, accelerator, report or (lambda what, done, total: None))
     for run in suite.runs:
         for seed in suite.seeds if seeds is None else seeds:
             if only is None or run.name in only:
@@ -102,6 +106,7 @@ class _Bench:
         folder: Path,
         data: str | Path | None,
         max_steps: int | None,
+        weights: str | Path | None,
         accelerator: str,
         report: Report,
     ) -> None:
@@ -111,6 +116,7 @@ class _Bench:
             raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
         self.suite, self.folder = suite, folder
         self.max_steps, self.accelerator, self.report = max_steps, accelerator, report
+        self.weights = weights
         self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data).path))
 
     def run(self, run: RunSpec, seed: int) -> None:
@@ -119,6 +125,8 @@ class _Bench:
         config, part = self._part(run, seed)
         if (part / "report" / "report.json").is_file():
             return
+        for needed in rows_named(run.config):
+            self.run(self.suite.row(needed), seed)
         if data.simulation is not None:
             with _alone(data.path):
                 if not data.path.is_dir():
@@ -133,7 +141,7 @@ class _Bench:
             self._measure(part, root, judges, f"{run.name}, seed {seed}")
 
     def _train(self, config: TrainingConfig, root: DataRoot, folder: Path, what: str) -> None:
-        if (folder / "translator.safetensors").is_file():
+        if (folder / WEIGHTS).is_file():
             return
         trainer = Trainer(config, root, folder, accelerator=self.accelerator, resume=_begun(folder))
         total = config.engine.max_steps
@@ -150,6 +158,7 @@ class _Bench:
             part / "report",
             self.suite.split,
             segmenters=[Segmenter.load(judge.file) for judge in judges if judge.modality in made],
+            weights=self.weights,
             progress=lambda kind, done, total: self.report(f"{what}: {kind}", done, total),
         )
 
@@ -158,9 +167,9 @@ class _Bench:
         reports: dict[str, dict[int, dict[str, Any]]] = {}
         for run in self.suite.runs:
             for seed in seeds:
-                path = self._part(run, seed)[1] / "report" / "report.json"
-                if path.is_file():
-                    reports.setdefault(run.name, {})[seed] = json.loads(path.read_text(encoding="utf-8"))
+                part = self._part(run, seed)[1]
+                if (part / "report" / "report.json").is_file():
+                    reports.setdefault(run.name, {})[seed] = _reported(part)
         table = build_table(self.suite, reports)
         (self.folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
         write_table(table, self.folder)
@@ -198,9 +207,11 @@ class _Bench:
         guides = self._segmenters(data, self.suite.segmenters, "guide")
         judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
         source = f"{self.suite.name}: {run.name}"
-        filled = placed(values, {guide.modality: guide.file for guide in guides})
+        starts = {row: self._part(self.suite.row(row), seed)[1] / "run" / WEIGHTS for row in rows_named(values)}
+        filled = placed(values, {guide.modality: guide.file for guide in guides}, starts)
         config = cast("TrainingConfig", validated(TrainingConfig, filled, source))
         others = [segmenter.folder.name for segmenter in (*guides, *judges)]
+        others += [start.parent.parent.name for start in starts.values()]
         key = _hash(values, data.key, others, self.suite.split, saropt.__version__)
         return config, self.folder / "parts" / f"{_slug(run.name)}-{seed}-{key}"
 
@@ -219,6 +230,14 @@ class _Bench:
         trainer = SegmenterTrainer(config, root, folder, accelerator=self.accelerator, resume=_begun(folder))
         total = config.engine.max_steps
         trainer.run(lambda step, figures: self.report(folder.name, step, total))
+
+
+def _reported(part: Path) -> dict[str, Any]:
+    """What report.json of a part holds, with the millions of parameters of its one model."""
+    report = json.loads((part / "report" / "report.json").read_text(encoding="utf-8"))
+    for direction, count in count_parameters(part / "run" / WEIGHTS).items():
+        report["models"][0]["directions"][direction]["parameters_m"] = count / 1e6
+    return report
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from saropt.errors import InputError
 
-SEGMENTER_PLACES = {"$sar_segmenter": "sar", "$optical_segmenter": "optical"}
 Modality = Literal["sar", "optical"]
+SEGMENTER_PLACES: dict[str, Modality] = {"$sar_segmenter": "sar", "$optical_segmenter": "optical"}
+RUN_PLACE = "$run:"
 
 
 class _Section(BaseModel):
@@ -38,7 +39,8 @@ class RunSpec(_Section):
     Attributes:
         name: the row's name.
         method: a registered method.
-        config: over the suite's `base`, sections as in a training preset.
+        config: over the suite's `base`, sections as in a training preset. "$run:ROW" stands for the translator of an
+            earlier row with the same seed.
         simulate: over the suite's simulation, where the rows differ in their data.
     """
 
@@ -57,9 +59,9 @@ class Suite(_Section):
             "$optical_segmenter".
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
         base: configuration of all rows.
-        columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class.
-        published: row -> direction -> metric -> the paper's figure.
-        published_on: the data set (name in its dataset.yaml) that these figures are of.
+        columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
+            "fid_by_n.500" and the like of so many tiles.
+        published: data set (name in its dataset.yaml) -> row -> direction -> metric -> the paper's figure.
     """
 
     name: str
@@ -73,18 +75,25 @@ class Suite(_Section):
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
-    published: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
-    published_on: str = ""
+    published: dict[str, dict[str, dict[str, dict[str, float]]]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _rows_are_distinct(self) -> Suite:
         names = [run.name for run in self.runs]
         if len(set(names)) < len(names):
             raise ValueError("two runs have one name")
-        unknown = set(self.published) - set(names)
+        unknown = {row for figures in self.published.values() for row in figures} - set(names)
         if unknown:
             raise ValueError(f"published figures of rows that do not exist: {', '.join(sorted(unknown))}")
+        for position, run in enumerate(self.runs):
+            for needed in rows_named(run.config):
+                if needed not in names[:position]:
+                    raise ValueError(f"{run.name!r} starts from {needed!r}, which is no earlier row")
         return self
+
+    def row(self, name: str) -> RunSpec:
+        """The row of this name."""
+        return next(run for run in self.runs if run.name == name)
 
 
 def list_suites() -> dict[str, Path]:
@@ -121,17 +130,26 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def placed(value: Any, segmenters: dict[Modality, Path]) -> Any:
-    """`value` with the places of segmenters filled in.
+def rows_named(value: Any) -> list[str]:
+    """The rows that a configuration names as "$run:ROW"."""
+    if isinstance(value, dict):
+        return [name for entry in value.values() for name in rows_named(entry)]
+    return [value.removeprefix(RUN_PLACE)] if isinstance(value, str) and value.startswith(RUN_PLACE) else []
+
+
+def placed(value: Any, segmenters: dict[Modality, Path], runs: dict[str, Path]) -> Any:
+    """`value` with the places of segmenters and of other rows' translators filled in.
 
     Raises:
         InputError: a segmenter is asked for that the suite does not train.
     """
     if isinstance(value, dict):
-        return {key: placed(entry, segmenters) for key, entry in value.items()}
+        return {key: placed(entry, segmenters, runs) for key, entry in value.items()}
     if isinstance(value, str) and value in SEGMENTER_PLACES:
         modality = SEGMENTER_PLACES[value]
         if modality not in segmenters:
             raise InputError(value, "the suite trains no such segmenter")
-        return str(segmenters[modality])  # type: ignore[index]
+        return str(segmenters[modality])
+    if isinstance(value, str) and value.startswith(RUN_PLACE):
+        return str(runs[value.removeprefix(RUN_PLACE)])
     return value

@@ -15,16 +15,22 @@ from saropt.benchmark.suite import Suite
 
 LOWER_IS_BETTER = {
     *("mae", "mae_shift", "mae_colour_free", "sam", "ergas", "lpips"),
-    *("fid", "kid", "frechet_distance", "kernel_distance"),
+    *("fid", "kid", "frechet_distance", "kernel_distance", "seconds_per_megapixel"),
 }
-UNRANKED = {"collapse_ratio"}
+UNRANKED = {"collapse_ratio", "parameters_m"}
 TITLES = {
     "psnr": "PSNR",
     "ssim": "SSIM",
     "mae": "MAE",
     "collapse_ratio": "collapse",
     "pixel_accuracy": "PA",
+    "mean_class_accuracy": "class accuracy",
     "miou": "mIoU",
+    "fid": "FID",
+    "kid": "KID",
+    "frechet_distance": "Fréchet",
+    "parameters_m": "parameters, M",
+    "seconds_per_megapixel": "s/Mpx",
 }
 _DIGITS = {"psnr": 2, "collapse_ratio": 2}
 
@@ -178,10 +184,9 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
     judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
     rows += _references(baselines, judges, directions, suite.columns)
-    if suite.published and first["data"]["name"] == suite.published_on:
-        for name, figures in suite.published.items():
-            cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
-            rows.append(Row(name, "published", 0, cells))
+    for name, figures in suite.published.get(first["data"]["name"], {}).items():
+        cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
+        rows.append(Row(name, "published", 0, cells))
     return Table(
         suite.name, suite.title, first["data"]["name"], first["n"], suite.split, directions, suite.columns, tuple(rows)
     )
@@ -198,20 +203,22 @@ def write_table(table: Table, folder: Path) -> None:
 def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
     """All figures of the one model of a report in one direction."""
     (model,) = report["models"]
-    figures = dict(model["directions"].get(direction, {}))
+    figures = _flat(model["directions"].get(direction, {}))
+    for distribution in figures.get("distributions", ()):
+        figures |= _flat(distribution)
     judged = report.get("segmentation", {}).get(direction)
     return figures | (_flat(judged["models"][model["model"]]) if judged and figures else {})
 
 
 def _flat(scores: dict[str, Any]) -> dict[str, Any]:
-    """Figures by class under `class_iou.NAME` and `class_accuracy.NAME`."""
-    by_class = {
+    """Figures by class, number of tiles and so on under `class_iou.NAME`, `fid_by_n.500`."""
+    flat = {
         f"{key}.{name}": figure
         for key, value in scores.items()
         if isinstance(value, dict)
         for name, figure in value.items()
     }
-    return scores | by_class
+    return scores | flat
 
 
 def _cells(

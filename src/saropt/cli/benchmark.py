@@ -17,6 +17,9 @@ def benchmark(
     seeds: Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", metavar="ROW", help="Run only this row.")] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Steps of every training.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Published weights, for FID, KID and LPIPS.")
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
 ) -> None:
     """Train and evaluate several methods over seeds, and make one table; a second call goes on."""
@@ -43,6 +46,7 @@ def benchmark(
             seeds=seeds,
             only=only,
             max_steps=max_steps,
+            weights=weights,
             accelerator=device,
             report=None if bar is None else lambda what, done, total: bar(done, total, what),
         )

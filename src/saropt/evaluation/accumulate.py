@@ -111,10 +111,11 @@ class ImageQuality:
         if interior.any():
             shifted = metrics.shift_tolerant(a, b, mask)
         recoloured = metrics.colour_free(a, b, mask)
+        structure = metrics.structure(a, b, mask)
         tile = {
             "psnr": metrics.psnr(a, b, mask),
-            "ssim": metrics.ssim(a, b, mask) if min(mask.shape) >= metrics.SSIM_WINDOW else math.nan,
-            "ms_ssim": metrics.ms_ssim(a, b, mask) if min(mask.shape) >= metrics.MS_SSIM_SIDE else math.nan,
+            "ssim": structure.ssim,
+            "ms_ssim": structure.ms_ssim,
             "mae": metrics.mae(a, b, mask),
             "sam": metrics.sam(a, b, mask),
             "ergas": metrics.ergas(a, b, mask),

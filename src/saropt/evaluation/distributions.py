@@ -253,8 +253,9 @@ class Distribution:
         self._halves[self.real.n % 2].add(features)
         self.real.add(features)
         self.fake.add(self.extractor(fake))
-        if self.real.n >= 16 and self.real.n & (self.real.n - 1) == 0:
-            self._curve[self.real.n] = frechet_distance(self.fake, self.real)
+        n = self.real.n
+        if (n >= 16 and n & (n - 1) == 0) or n == 500 or n % 1000 == 0:
+            self._curve[n] = frechet_distance(self.fake, self.real)
 
     def distances(self) -> dict[str, float]:
         """Fréchet and kernel distance by name."""
@@ -262,7 +263,8 @@ class Distribution:
         return dict(zip(self._names, values, strict=True))
 
     def summary(self) -> dict[str, Any]:
-        """Distances, the floor, N, and the Fréchet distance after 16, 32, 64, ... tiles."""
+        """Distances, the floor, N, and the Fréchet distance after 16, 32, 64, ... and (as in CRAN's Table 2) 500,
+        1000, 2000, ... tiles."""
         frechet = self._names[0]
         return {
             "extractor": self.extractor.name,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import correlate1d
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -81,12 +81,11 @@ def bias_per_band(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None =
     return np.asarray((a - b).sum((1, 2)) / mask.sum())
 
 
-def _gaussian_valid(images: Float) -> Float:
+def _gaussian_valid(image: Float) -> Float:
+    """(C, H, W) to its windowed means (C, H - 10, W - 10)."""
     half = SSIM_WINDOW // 2
-    taps = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * SSIM_SIGMA**2))
-    taps /= taps.sum()
-    rows = correlate1d(images, taps, axis=-2)[..., half:-half, :]
-    return np.asarray(correlate1d(rows, taps, axis=-1)[..., half:-half])
+    taps = cv2.getGaussianKernel(SSIM_WINDOW, SSIM_SIGMA, cv2.CV_64F)
+    return np.stack([cv2.sepFilter2D(band, -1, taps, taps)[half:-half, half:-half] for band in image])
 
 
 def ssim(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
@@ -102,22 +101,23 @@ def ssim(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) ->
     a, b, mask = checked_pair(output, truth, valid)
     if min(a.shape[1:]) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, not {a.shape[1:]}")
-    luminance, contrast = _ssim_parts(a, b)
-    quality = luminance * contrast
-    if mask.all():
-        return float(quality.mean())
-    whole = _whole_windows(mask)
-    return float(quality[:, whole].mean()) if whole.any() else float("nan")
+    return _structural(a, b, mask, scales=1).ssim
 
 
 def _ssim_parts(a: Float, b: Float) -> tuple[Float, Float]:
     """Luminance term, and contrast times structure, at every valid window."""
-    mean_a, mean_b, aa, bb, ab = _gaussian_valid(np.stack([a, b, a * a, b * b, a * b]))
+    mean_a, mean_b = _gaussian_valid(a), _gaussian_valid(b)
+    product = mean_a * mean_b
+    squares = mean_a**2
+    squares += mean_b**2
     c1, c2 = 0.01**2, 0.03**2
-    covariance = ab - mean_a * mean_b
-    variances = aa - mean_a**2 + bb - mean_b**2
-    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return luminance, (2 * covariance + c2) / (variances + c2)
+    variances = _gaussian_valid(a * a + b * b)
+    variances -= squares
+    contrast = 2 * (_gaussian_valid(a * b) - product) + c2
+    contrast /= variances + c2
+    luminance = 2 * product + c1
+    luminance /= squares + c1
+    return luminance, contrast
 
 
 def _whole_windows(mask: Mask) -> Mask:
@@ -139,23 +139,61 @@ def ms_ssim(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None)
     a, b, mask = checked_pair(output, truth, valid)
     if min(a.shape[1:]) < MS_SSIM_SIDE:
         raise ValueError(f"MS-SSIM needs images of at least {MS_SSIM_SIDE}x{MS_SSIM_SIDE} pixels, not {a.shape[1:]}")
-    quality = np.ones(len(a))
-    for level, weight in enumerate(MS_SSIM_WEIGHTS):
+    return _structural(a, b, mask, scales=len(MS_SSIM_WEIGHTS)).ms_ssim
+
+
+@dataclass(frozen=True)
+class Structure:
+    """SSIM and MS-SSIM of one comparison, whose finest scale is the same work; NaN for images too small."""
+
+    ssim: float
+    ms_ssim: float
+
+
+def structure(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> Structure:
+    """`ssim` and `ms_ssim` in one."""
+    a, b, mask = checked_pair(output, truth, valid)
+    side = min(mask.shape)
+    if side < SSIM_WINDOW:
+        return Structure(float("nan"), float("nan"))
+    return _structural(a, b, mask, scales=len(MS_SSIM_WEIGHTS) if side >= MS_SSIM_SIDE else 1)
+
+
+def _structural(a: Float, b: Float, mask: Mask, scales: int) -> Structure:
+    single, quality = float("nan"), np.ones(len(a))
+    for level in range(scales):
         luminance, contrast = _ssim_parts(a, b)
-        whole = _whole_windows(mask)
-        if not whole.any():
-            return float("nan")
+        full = bool(mask.all())
+        whole = None if full else _whole_windows(mask)
+        if whole is not None and not whole.any():
+            return Structure(single, float("nan"))
+
+        def mean(quality: Float, whole: Mask | None = whole) -> Float:
+            return np.asarray(quality.mean((1, 2)) if whole is None else quality[:, whole].mean(1))
+
+        if level == 0:
+            single = float(mean(luminance * contrast).mean())
         last = level == len(MS_SSIM_WEIGHTS) - 1
-        term = (luminance * contrast if last else contrast)[:, whole].mean(1)
-        quality *= np.maximum(term, 0.0) ** weight
-        a, b, mask = _halved(a), _halved(b), _halved(mask[None].astype(np.float64))[0] == 1.0
-    return float(quality.mean())
+        quality *= np.maximum(mean(luminance * contrast if last else contrast), 0.0) ** MS_SSIM_WEIGHTS[level]
+        if not last:
+            a, b, mask = _halved(a), _halved(b), np.logical_and.reduce(_quarters(mask))
+    return Structure(single, float(quality.mean()) if scales == len(MS_SSIM_WEIGHTS) else float("nan"))
+
+
+def _quarters(image: NDArray) -> list[NDArray]:
+    """The four pixels of every 2x2 cell (..., H, W); an odd last row or column is left out."""
+    height, width = image.shape[-2] // 2 * 2, image.shape[-1] // 2 * 2
+    return [image[..., row:height:2, col:width:2] for row in (0, 1) for col in (0, 1)]
 
 
 def _halved(image: Float) -> Float:
-    height, width = image.shape[1] // 2 * 2, image.shape[2] // 2 * 2
-    cells = image[:, :height, :width].reshape(len(image), height // 2, 2, width // 2, 2)
-    return np.asarray(cells.mean((2, 4)))
+    first, second, third, fourth = _quarters(image)
+    return np.asarray((first + second + third + fourth) / 4)
+
+
+def _pixels(image: Float, mask: Mask) -> Float:
+    """The valid pixels, (C, n)."""
+    return image.reshape(len(image), -1) if mask.all() else image[:, mask]
 
 
 def sam(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> float:
@@ -166,12 +204,12 @@ def sam(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> 
     a, b, mask = checked_pair(output, truth, valid)
     if len(a) < 2:
         return float("nan")
-    x, y = a[:, mask], b[:, mask]
-    norms = np.linalg.norm(x, axis=0) * np.linalg.norm(y, axis=0)
+    x, y = _pixels(a, mask), _pixels(b, mask)
+    norms = np.sqrt(np.einsum("cn,cn->n", x, x) * np.einsum("cn,cn->n", y, y))
     known = norms > 0
     if not known.any():
         return float("nan")
-    cosine = (x * y).sum(0)[known] / norms[known]
+    cosine = np.einsum("cn,cn->n", x, y)[known] / norms[known]
     return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).mean())
 
 
@@ -179,7 +217,7 @@ def ergas(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -
     """Relative dimensionless global error (Wald, 2000), 100 sqrt(mean over bands of (RMSE / mean of the truth)^2), with
     the ratio of pixel sizes 1. NaN where a band of the truth is zero."""
     _, b, mask = checked_pair(output, truth, valid)
-    means = b[:, mask].mean(1)
+    means = _pixels(b, mask).mean(1)
     if not means.all():
         return float("nan")
     return float(100.0 * np.sqrt(np.mean((rmse_per_band(output, truth, valid) / means) ** 2)))
@@ -230,23 +268,17 @@ def shift_tolerant(
     if min(height, width) <= 2 * radius:
         raise ValueError(f"a shift of {radius} px needs images larger than {2 * radius} px, not {height}x{width}")
     inner = (slice(radius, height - radius), slice(radius, width - radius))
-    target, target_mask = b[:, *inner], mask[inner]
-    needed = max(1, int(target_mask.sum()) // 2)
-    full = bool(mask.all())
+    moved, target = (np.ascontiguousarray(np.moveaxis(image, 0, -1)) for image in (a, b[:, *inner]))
+    needed, full = max(1, int(mask[inner].sum()) // 2), bool(mask.all())
     squares, absolutes = [], []
     for dy in range(2 * radius + 1):
         for dx in range(2 * radius + 1):
-            window = (slice(dy, dy + target.shape[1]), slice(dx, dx + target.shape[2]))
-            difference = a[:, *window] - target
-            pixels = target_mask.size
-            if not full:
-                both = target_mask & mask[window]
-                pixels = int(both.sum())
-                difference *= both
+            window = (slice(dy, dy + target.shape[0]), slice(dx, dx + target.shape[1]))
+            both = None if full else (mask[inner] & mask[window]).astype(np.uint8)  # cv2 is slower with a mask
+            pixels = mask[inner].size if both is None else int(both.sum())
             if pixels >= needed:
-                flat = difference.ravel()
-                squares.append(float(flat @ flat) / (pixels * len(a)))
-                absolutes.append(float(np.abs(flat, out=flat).sum()) / (pixels * len(a)))
+                squares.append(cv2.norm(moved[window], target, cv2.NORM_L2SQR, both) / (pixels * len(a)))
+                absolutes.append(cv2.norm(moved[window], target, cv2.NORM_L1, both) / (pixels * len(a)))
     if not squares:
         raise ValueError("no valid pixel to compare in the interior")
     return Errors(psnr_of(min(squares)), min(absolutes))
@@ -262,11 +294,13 @@ def colour_free(
     the gain kept in `gain_range`: the error that is left when brightness and contrast of a scene are forgiven.
     """
     a, b, mask = checked_pair(output, truth, valid)
-    x, y = a[:, mask], b[:, mask]
+    x, y = _pixels(a, mask), _pixels(b, mask)
     x_mean, y_mean = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
-    variance = ((x - x_mean) ** 2).sum(1, keepdims=True)
-    covariance = ((x - x_mean) * (y - y_mean)).sum(1, keepdims=True)
+    x, y = x - x_mean, y - y_mean
+    variance = np.einsum("cn,cn->c", x, x)[:, None]
+    covariance = np.einsum("cn,cn->c", x, y)[:, None]
     flat = variance <= np.finfo(np.float64).eps * x.shape[1]
-    gain = np.where(flat, 1.0, np.clip(covariance / np.where(flat, 1.0, variance), *gain_range))
-    difference = gain * (x - x_mean) + y_mean - y
-    return Errors(psnr_of(float((difference**2).mean())), float(np.abs(difference).mean()))
+    x *= np.where(flat, 1.0, np.clip(covariance / np.where(flat, 1.0, variance), *gain_range))
+    x -= y
+    mse = float(np.vdot(x, x)) / x.size
+    return Errors(psnr_of(mse), float(np.abs(x, out=x).sum()) / x.size)

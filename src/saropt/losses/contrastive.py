@@ -12,11 +12,17 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
 
     The positive of query i is key i of the same image, its negatives are the image's other keys; the keys get no
     gradient. The published code keeps a further column of similarity -10 per query, which adds exp(-10 / temperature)
-    to the sum: nothing in any floating-point type at 0.07.
+    to the sum: nothing in any floating-point type at 0.07. Inside autocast it is still formed in single precision.
 
     Args:
         queries, keys: unit vectors (N, P, C) at the same positions of translation and source.
     """
-    similarity = queries @ keys.detach().transpose(1, 2) / temperature
+    with torch.autocast(queries.device.type, enabled=False):
+        similarity = single(queries) @ single(keys.detach()).transpose(1, 2) / temperature
     targets = torch.arange(queries.shape[1], device=queries.device).expand(similarity.shape[:2])
     return functional.cross_entropy(similarity.flatten(0, 1), targets.flatten())
+
+
+def single(values: Tensor) -> Tensor:
+    """Half-precision values as float32; others as they are."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

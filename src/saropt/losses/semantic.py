@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saropt.losses.contrastive import single
+
 Weights = Callable[[slice], Tensor]
 """Rows of the weight matrix: a slice of the queries -> (N, p, K) in [0, 1]."""
 
@@ -26,7 +28,7 @@ def semantic_nce(
 
     The queries are worked off in chunks, and their gradient is formed in the same pass (it is
     (softmax over all keys - softmax over the positives) k / tau), so that memory grows with N K `chunk`, never with
-    the number of queries times keys.
+    the number of queries times keys. Inside autocast it is still formed in single precision.
 
     Args:
         queries: (N, P, C), unit vectors.
@@ -38,8 +40,9 @@ def semantic_nce(
     Returns:
         Scalar.
     """
-    loss: Tensor = _SemanticNCE.apply(queries, keys.detach(), weights, temperature, chunk)
-    return loss
+    with torch.autocast(queries.device.type, enabled=False):
+        loss: Tensor = _SemanticNCE.apply(single(queries), single(keys.detach()), weights, temperature, chunk)
+        return loss
 
 
 def class_weights(query_classes: Tensor, key_classes: Tensor) -> Weights:

@@ -68,8 +68,8 @@ class Translator:
 
         Args:
             direction: needed for files that translate both ways.
-            backend: "onnx", "torch", or "auto" (by the file's form).
-            precision: "fp32", or "bf16" with torch.
+            backend: "onnx" or "openvino" (.onnx files), "torch" (.safetensors), or "auto": onnx or torch by the file.
+            precision: "fp32", or "bf16" with openvino and torch.
             device: "cpu", "cuda" or "auto".
             realism: blend of the file's two ends, 0 (closest to the truth on average) to 1 (sharpest, partly
                 invented); the card's value when None.
@@ -78,9 +78,9 @@ class Translator:
 
         Raises:
             InputError: no such translator, a file that cannot be used, or an option it does not support.
-            MissingExtraError: torch is needed and not installed.
+            MissingExtraError: torch or OpenVINO is needed and not installed.
         """
-        suffix = {"onnx": ".onnx", "torch": ".safetensors"}.get(backend)
+        suffix = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}.get(backend)
         if steps is not None and backend == "auto":
             suffix = ".safetensors"  # of a run folder: a graph holds one number of steps
         path = find_translator(model, direction, suffix)
@@ -391,5 +391,5 @@ class Translator:
     def _resume_key(self, scene: Scene, units: str, tile: int | None, sampling: Sampling | None) -> str:
         state = scene.path.stat()
         parts: list[object] = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
-        parts += [self._file_hash, self.direction, self.realism, type(self._backend).__name__, sampling, self.sampler]
+        parts += [self._file_hash, self.direction, self.realism, self._backend.name, sampling, self.sampler]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
