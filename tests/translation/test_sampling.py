@@ -134,7 +134,7 @@ def test_blended_windows_see_one_noise(make_sampler, make_scene, tmp_path):
         fresh = noise.standard_normal((len(batch), 3, *batch.shape[-2:])).astype(np.float32)
         return own(np.concatenate([batch[:, :1], fresh], axis=1))
 
-    unshared.needs_samples = False
+    unshared.needs_samples, unshared.name = False, "unshared"
     translator._backend = unshared
     translator.translate(scene, tmp_path / "other.tif", tile=64)
     assert shared < 0.8 * translator.seam
