@@ -6,7 +6,7 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,12 @@ from saropt.data import DataRoot
 from saropt.errors import InputError, MissingExtraError
 from saropt.evaluation import metrics
 from saropt.evaluation.baselines import BASELINES, Baseline, fit_all
+from saropt.evaluation.by_class import ClassWatcher
+from saropt.evaluation.curves import read_curves
 from saropt.evaluation.deviation import CONVENTION as DEVIATION_CONVENTION
 from saropt.evaluation.deviation import DeviationQuality
 from saropt.evaluation.distributions import known_weights
+from saropt.evaluation.matching import MatchWatcher
 from saropt.evaluation.measure import (
     Model,
     Row,
@@ -36,6 +39,7 @@ from saropt.evaluation.measure import (
 )
 from saropt.evaluation.segmentation import CONVENTION as SEGMENTATION_CONVENTION
 from saropt.evaluation.segmentation import SegmenterModel, make_judges
+from saropt.evaluation.speckle import SpeckleWatcher
 from saropt.evaluation.tiles import (
     MIN_VALID,
     RANGES,
@@ -45,6 +49,8 @@ from saropt.evaluation.tiles import (
     stream_tiles,
     tile_windows,
 )
+from saropt.evaluation.watching import Watcher
+from saropt.matching import Matcher
 
 DIRECTIONS = ("sar2opt", "opt2sar")
 CONVENTIONS = {
@@ -104,6 +110,8 @@ def evaluate(
     weights: str | Path | None = None,
     samples: int | None = None,
     seed: int = 0,
+    matchers: Sequence[Matcher] = (),
+    runs: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Measure translators on a split and write `report.json` and `report.html` into `out_dir`.
 
@@ -123,6 +131,8 @@ def evaluate(
         samples: of models that draw samples: measure the mean of so many, and whether their deviation says where it is
             wrong; one sample and no deviation when None.
         seed: of these samples.
+        matchers: what translations are matched with the truth by (`saropt.matching`).
+        runs: name of a model -> its run folder, whose loss curves the report shows.
         html: also write report.html, which needs jinja2 (the extra `train`).
 
     Returns:
@@ -154,11 +164,13 @@ def evaluate(
     steps = _Progress(progress, len(names) + len(train))
     extractors, lpips = known_weights(weights)
     judges = make_judges(segmenters, root, used)
+    watchers = {direction: _watchers(root, direction, matchers) for direction in used}
     tracks = [(m, model_row(m.card, root, m.direction, extractors, lpips)) for m in models]
     for _, row in tracks:
         row.judge = judges.get(row.direction)
     if samples is not None:
         _draw_samples(tracks, samples, seed)
+        row.watchers = watchers[row.direction]
     outputs = {d: _common_target(root, d, [r for _, r in tracks if r.direction == d]) for d in used}
     fitted = {d: _make_baselines(bool(train)) if baselines else [] for d in used}
     if train:
@@ -191,14 +203,22 @@ def evaluate(
     report = _report(root, split, tile, names, counted, skipped, tracks, plain, notes)
     if judges:
         report["segmentation"] = {direction: judge.summary() for direction, judge in judges.items()}
-        report["conventions"] = CONVENTIONS | {"segmentation": SEGMENTATION_CONVENTION}
+        report["conventions"] |= {"segmentation": SEGMENTATION_CONVENTION}
+    for direction, watching in watchers.items():
+        for watcher in watching:
+            if found := watcher.summary():
+                report.setdefault(watcher.section, {})[direction] = found
+                report["conventions"] |= {watcher.section: watcher.convention}
+    if runs:
+        report["curves"] = {name: read_curves(folder) for name, folder in runs.items()}
     report = _finite(report)
     out.mkdir(parents=True, exist_ok=True)
     if html:
         from saropt.evaluation.report import render
 
         pictures = {(r.name, r.direction): r.gallery.shots() for _, r in tracks}
-        _write(out / "report.html", render(report, pictures))
+        drawings = {d: w.drawings for d, ws in watchers.items() for w in ws if isinstance(w, MatchWatcher)}
+        _write(out / "report.html", render(report, pictures, drawings))
     else:
         (out / "report.html").unlink(missing_ok=True)
     _write(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
@@ -214,6 +234,16 @@ def _draw_samples(tracks: Sequence[tuple[Model, Row]], samples: int, seed: int) 
         raise InputError(f"--samples {samples}", f"{names} has one output only: it draws no samples")
     for row in drawing:
         row.deviation = DeviationQuality(samples, seed)
+
+
+def _watchers(root: PairRoot, direction: str, matchers: Sequence[Matcher]) -> list[Watcher]:
+    """What else is measured in a direction: matching where asked for, errors by class, speckle where SAR is made."""
+    found: list[Watcher] = [MatchWatcher(matchers)] if matchers else []
+    if isinstance(root, DataRoot) and len(root.classes) > 1 and (root.path / "label").is_dir():
+        found.append(ClassWatcher(root))
+    if direction == "opt2sar":
+        found.append(SpeckleWatcher())
+    return found
 
 
 def _opened(data: str | Path | PairRoot) -> tuple[PairRoot, str]:
@@ -344,7 +374,7 @@ def _report(
         "tile": tile,
         "n": counted,
         "skipped": skipped,
-        "conventions": CONVENTIONS,
+        "conventions": dict(CONVENTIONS),
         "notes": notes,
         "models": [{"model": name, "directions": directions} for name, directions in rows.items()],
         "baselines": trivial,

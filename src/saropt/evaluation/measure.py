@@ -18,6 +18,7 @@ from saropt.evaluation.distributions import Extractor, Lpips
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tiles import Pair, PairRoot, Picture, unit_range
+from saropt.evaluation.watching import Tile, Watcher
 from saropt.scenes import Window
 
 
@@ -86,6 +87,7 @@ class Row:
     quality: ImageQuality
     judge: Judge | None = None
     deviation: DeviationQuality | None = None
+    watchers: Sequence[Watcher] = ()
     gallery: Gallery = field(default_factory=Gallery)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -197,6 +199,11 @@ def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window])
         if row.deviation is not None and deviation is not None:
             spread = _unit_deviation(output[:, *area], deviation[:, *area], made, row.name)
             row.deviation.add(spread, np.abs(out - wanted), valid)
+        if row.watchers:
+            made_here = replace(made, values=output[:, *area], valid=valid)
+            true_here = replace(truth, values=truth.values[:, *area][row.target_bands], valid=valid)
+            for watcher in row.watchers:
+                watcher.see(row.name, Tile(pair, window, given, out, wanted, made_here, true_here, valid))
         if row.gallery.slot(tile["psnr"]):
             bands = [truth.bands[i] for i in row.target_bands]
             row.gallery.add(
