@@ -81,7 +81,7 @@ def row_of(line: Line) -> str:
         line.prediction or "–",
         str(line.steps or "–"),
         *(f"{scores[key]:.{digits}f}" for key, digits in (("psnr", 2), ("ssim", 3), ("mae", 3))),
-        f"{scores['frechet_distance']:.3f} ({extractor})",
+        "–" if scores["frechet_distance"] is None else f"{scores['frechet_distance']:.3f} ({extractor})",
         f"{line.seconds:.2f}",
         bias,
     ]
@@ -93,6 +93,8 @@ def draw(lines: list[Line], path: Path) -> None:
     for axis, (metric, title) in zip(axes, PANELS.items(), strict=True):
         curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for number, line in enumerate(lines):
+            if line.scores[metric] is None:  # too few tiles for a distance
+                continue
             if line.steps is None:
                 axis.axhline(line.scores[metric], linestyle=":", color=f"C{number % 10}", label=line.name)
             else:
