@@ -20,7 +20,17 @@ SMALL_CUT = {"network_arguments": {"width": 4, "blocks": 5}, "discriminator_widt
 SMALL_ATTENTION = {"width": 8, "depths": [2], "heads": [2], "window": 4, "squeeze": 4}
 SMALL_DSD = {"semantic_arguments": {"width": 4}, "discriminator_width": 4, "lambda_gan": 1.0}
 SMALL_CRAN = {"network_arguments": {"width": 2}, "discriminator_width": 4}
+SMALL_DIFFUSION = {
+    **{"width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [2], "heads": 2},
+    **{"times": 20, "steps": 2},
+}
 SMALL = {
+    "con-diffusion": {"network_arguments": SMALL_DIFFUSION},
+    "bridge": {
+        "network_arguments": {"width": 8, "encoder": [1], "middle": 1, "decoder": [1]},
+        "discriminator_width": 4,
+        "adversarial_start": 0.5,
+    },
     "unet-dsd": {**SMALL_DSD, "network": "naf_unet", "network_arguments": SMALL_NETWORK},
     "hat-dsd": {
         **SMALL_DSD,

@@ -10,6 +10,17 @@ NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle":
 CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
 CONTRAST = {"network_arguments": {"width": 4, "blocks": 5}, "discriminator_width": 4, "projection_width": 8}
 METHODS = {
+    "con-diffusion": {
+        "network_arguments": {
+            **{"width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [], "heads": 2},
+            **{"times": 20, "steps": 2, "sampler": "ddim"},
+        }
+    },
+    "bridge": {
+        "network_arguments": {"width": 8, "encoder": [1], "middle": 1, "decoder": [1]},
+        "discriminator_width": 4,
+        "adversarial_start": 0.5,
+    },
     "regression": {"network_arguments": NETWORK},
     "compact": {"network_arguments": NETWORK, "discriminator_width": 4, "adversarial_start": 0.5, "penalty_every": 2},
     "pix2pix": {"network": "naf_unet", "network_arguments": NETWORK, "discriminator_width": 4},

@@ -47,6 +47,28 @@ class SideCard(_Strict):
         return recipe_from_dict(self.recipe)
 
 
+class SamplerCard(_Strict):
+    """How a sampler draws its outputs.
+
+    Attributes:
+        kind, steps: the sampler, and how many steps it takes unless the caller asks for others.
+        noise: where its noise comes from: "position-hash" is `saropt.radiometry.position_noise`, a function of seed,
+            band and pixel position; the same seed gives the same picture, however a scene is cut.
+        noise_bands: bands of unit normal noise that the network takes behind the source's.
+    """
+
+    kind: Literal["ancestral", "ddim", "euler"]
+    steps: int = Field(ge=1)
+    noise: Literal["position-hash"] = "position-hash"
+    noise_bands: int = Field(ge=1)
+
+    @classmethod
+    def of(cls, network: Any) -> SamplerCard | None:
+        """The sampler of a `saropt.networks.SamplingNetwork`, None of any other network."""
+        bands = getattr(network, "noise_channels", 0)
+        return cls(kind=network.sampler, steps=network.steps, noise_bands=bands) if bands else None
+
+
 class DirectionCard(_Strict):
     """The network of one direction.
 
@@ -57,6 +79,7 @@ class DirectionCard(_Strict):
         statistics: "none" when the network holds no instance statistics; "scene" when they are frozen from the scene
             before translating; "training" when they were frozen from training windows into the weights.
         tile: side in pixels of the windows a scene is translated in, unless the caller asks for another.
+        sampler: of networks that draw their outputs from noise; None for all others.
     """
 
     network: str
@@ -65,6 +88,7 @@ class DirectionCard(_Strict):
     receptive_field: int | None = None
     statistics: Literal["none", "scene", "training"] = "none"
     tile: int = Field(1024, ge=1)
+    sampler: SamplerCard | None = None
 
 
 class TrainingCard(_Strict):

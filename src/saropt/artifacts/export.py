@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from saropt.artifacts.card import Card, Direction
 from saropt.artifacts.graph import add_realism_end, store_card
+from saropt.errors import InputError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -35,16 +36,22 @@ def export_graph(
         ends: one network, or fidelity and realism end of the same network, in eval mode.
         calibration: inputs (N, C, h, w) on which instance statistics are frozen into the weights; needed when the
             network has any.
+
+    Raises:
+        InputError: the network is a sampler whose steps no static graph of reasonable size holds.
     """
     from saropt.networks import freeze_statistics, has_instance_statistics
 
     described = card.directions[direction]
+    if not has_static_graph(ends[0]):
+        raise InputError(card.name, "draws samples in steps that no static graph holds: it runs as .safetensors only")
     if has_instance_statistics(ends[0]):
         if calibration is None:
             raise ValueError("a network with instance statistics needs calibration inputs to be exported")
         ends = [freeze_statistics(end, calibration) for end in ends]
         described = described.model_copy(update={"statistics": "training"})
-    models = [_to_onnx(end, len(card.source(direction).bands), described.stride) for end in ends]
+    bands = len(card.source(direction).bands) + (described.sampler.noise_bands if described.sampler else 0)
+    models = [_to_onnx(end, bands, described.stride) for end in ends]
     if len(models) == 2:
         add_realism_end(*models)
     store_card(models[0], card.model_copy(update={"directions": {direction: described}}))
@@ -52,6 +59,11 @@ def export_graph(
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(models[0].SerializeToString())
     os.replace(temporary, path)
+
+
+def has_static_graph(network: nn.Module) -> bool:
+    """Whether a network can be written as ONNX; all can but samplers of many steps."""
+    return bool(getattr(network, "has_static_graph", True))
 
 
 def _to_onnx(module: nn.Module, channels: int, stride: int) -> ModelProto:

@@ -34,6 +34,12 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Published weight files, for FID, KID and LPIPS; never downloaded."),
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="N", help="Measure mean and deviation of N samples (samplers)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples' noise.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, metavar="K", help="Steps of samplers; the cards' own.")] = None,
     match: Annotated[
         bool, typer.Option("--match", help="Match translations with the truth, by SIFT and RIFT-like.")
     ] = False,
@@ -52,7 +58,7 @@ def evaluate(
     from saropt.matching import find_matcher
     from saropt.translation import Segmenter, Translator
 
-    held = {model: Translator.load_all(model) for model in models}
+    held = {model: Translator.load_all(model, steps=steps) for model in models}
     translators = [translator for loaded in held.values() for translator in loaded]
     runs = {loaded[0].card.name: Path(m) for m, loaded in held.items() if (Path(m) / evaluation.METRICS).is_file()}
     wanted: list[str | Path] = ["sift", "rift"] if match or matcher else []
@@ -65,6 +71,8 @@ def evaluate(
             split,
             overwrite=overwrite,
             weights=weights,
+            samples=samples,
+            seed=seed,
             matchers=matchers,
             runs=runs,
             segmenters=[Segmenter.load(path) for path in segmenters or ()],
@@ -94,6 +102,11 @@ def _print_scores(report: dict[str, Any]) -> None:
         ]
         print_table(["", *(heading for heading, _ in COLUMNS.values())], cells, title)
         for name, scores in entries:
+            if (found := scores.get("deviation")) is not None:
+                typer.echo(
+                    f"{name}: mean of {found['samples']} samples; their deviation correlates with its error by "
+                    f"{_share(found['correlation'])} per pixel, {_share(found['correlation_8px'])} over 8 pixels"
+                )
             for warning in scores.get("warnings", []):
                 typer.echo(f"{name}: {warning}")
 

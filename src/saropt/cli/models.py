@@ -74,6 +74,9 @@ def _print_card(path: Path, card: Card) -> None:
             + (f"receptive field {field} px (tile-exact)" if field else "sees the whole tile")
             + (f", instance statistics of the {described.statistics}" if described.statistics != "none" else "")
         )
+        if described.sampler is not None:
+            sampler = described.sampler
+            facts[f"{direction} sampler"] = f"{sampler.kind}, {sampler.steps} steps; noise by seed and pixel position"
     facts |= {
         "SAR recipe": _assignments(card.sar.recipe),
         "optical recipe": _assignments(card.optical.recipe),

@@ -40,12 +40,20 @@ def translate(
     realism: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="0 is faithful, 1 is realistic; the card's own if not given.")
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Samples of a sampler; of more than one OUT is the mean, OUT_std the deviation."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the samples' noise; 0 if not given.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, metavar="K", help="Steps of a sampler; the card's own.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Translate a whole georeferenced scene."""
     from saropt.cli.progress import progress_bar
-    from saropt.translation import NOTICE, Translator
+    from saropt.translation import NOTICE, Translator, deviation_path
 
     translator = Translator.load(
         model or DEFAULT_MODELS[to or "optical"],
@@ -54,6 +62,7 @@ def translate(
         precision=precision,
         device=device,
         realism=realism,
+        steps=steps,
     )
     with progress_bar(scene.name) as report:
         written = translator.translate(
@@ -65,7 +74,11 @@ def translate(
             resume=resume,
             overwrite=overwrite,
             progress=report,
+            samples=samples,
+            seed=seed,
         )
     typer.echo(f"wrote {written} with {translator.card.name}: {NOTICE[0].lower()}{NOTICE[1:]}")
+    if samples is not None and samples > 1:
+        typer.echo(f"wrote {deviation_path(out)}: the deviation of {samples} samples; {out} is their mean")
     if translator.seam is not None:
         typer.echo(f"its windows are blended, not exact: where they overlap they differ by {translator.seam / 2:.2%}")

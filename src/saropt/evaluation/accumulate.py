@@ -87,6 +87,7 @@ class ImageQuality:
         self.histogram = PsnrHistogram()
         self._running = {name: RunningStatistics() for name in (*self.SCALARS, "lpips", "to_source")}
         self._rmse = [RunningStatistics() for _ in self.bands]
+        self._bias = [RunningStatistics() for _ in self.bands]
 
     @property
     def n(self) -> int:
@@ -132,6 +133,8 @@ class ImageQuality:
             self._running[name].add(value)
         for running, value in zip(self._rmse, metrics.rmse_per_band(a, b, mask), strict=True):
             running.add(float(value))
+        for running, value in zip(self._bias, metrics.bias_per_band(a, b, mask), strict=True):
+            running.add(float(value))
         self.histogram.add(tile["psnr"])
         return tile
 
@@ -146,6 +149,7 @@ class ImageQuality:
             "distributions": [distribution.summary() for distribution in self.distributions],
             "collapse_ratio": ratio,
             "rmse_per_band": {band: r.mean for band, r in zip(self.bands, self._rmse, strict=True)},
+            "bias_per_band": {band: r.mean for band, r in zip(self.bands, self._bias, strict=True)},
             "std": {name: self._running[name].std for name in self.SCALARS},
             "n": self.n,
             "psnr_histogram": self.histogram.as_dict(),

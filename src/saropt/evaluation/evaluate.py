@@ -21,6 +21,8 @@ from saropt.evaluation import metrics
 from saropt.evaluation.baselines import BASELINES, Baseline, fit_all
 from saropt.evaluation.by_class import ClassWatcher
 from saropt.evaluation.curves import read_curves
+from saropt.evaluation.deviation import CONVENTION as DEVIATION_CONVENTION
+from saropt.evaluation.deviation import DeviationQuality
 from saropt.evaluation.distributions import known_weights
 from saropt.evaluation.matching import MatchWatcher
 from saropt.evaluation.measure import (
@@ -28,6 +30,7 @@ from saropt.evaluation.measure import (
     Row,
     area_of,
     baseline_row,
+    draws_samples,
     measure_baseline,
     measure_model,
     model_row,
@@ -66,6 +69,8 @@ CONVENTIONS = {
     "frechet_distance, kernel_distance": "of wholly valid tiles on the features of the extractor named in "
     "`distributions`; FID and KID are of the published Inception weights alone; *_floor is the distance of two halves "
     "of the true tiles",
+    "bias_per_band": "mean of output - truth in [0, 1] of each band per tile, then mean over tiles",
+    "deviation": DEVIATION_CONVENTION,
     "std": "population standard deviation over tiles",
     "invalid pixels": f"left out; tiles less than {MIN_VALID:.0%} valid are skipped and counted",
     "null": "not finite (the PSNR of equal images is infinite) or not defined",
@@ -103,6 +108,8 @@ def evaluate(
     baselines_from: str | Path | PairRoot | None = None,
     segmenters: Sequence[SegmenterModel] = (),
     weights: str | Path | None = None,
+    samples: int | None = None,
+    seed: int = 0,
     matchers: Sequence[Matcher] = (),
     runs: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
@@ -121,6 +128,9 @@ def evaluate(
         segmenters: at most one of each modality; they segment what the translators make, and the true images beside it,
             and are scored against the labels of the data root.
         weights: folder of the published weights of Inception and AlexNet, for FID, KID and LPIPS.
+        samples: of models that draw samples: measure the mean of so many, and whether their deviation says where it is
+            wrong; one sample and no deviation when None.
+        seed: of these samples.
         matchers: what translations are matched with the truth by (`saropt.matching`).
         runs: name of a model -> its run folder, whose loss curves the report shows.
         html: also write report.html, which needs jinja2 (the extra `train`).
@@ -158,6 +168,8 @@ def evaluate(
     tracks = [(m, model_row(m.card, root, m.direction, extractors, lpips)) for m in models]
     for _, row in tracks:
         row.judge = judges.get(row.direction)
+    if samples is not None:
+        _draw_samples(tracks, samples, seed)
         row.watchers = watchers[row.direction]
     outputs = {d: _common_target(root, d, [r for _, r in tracks if r.direction == d]) for d in used}
     fitted = {d: _make_baselines(bool(train)) if baselines else [] for d in used}
@@ -211,6 +223,17 @@ def evaluate(
         (out / "report.html").unlink(missing_ok=True)
     _write(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
+
+
+def _draw_samples(tracks: Sequence[tuple[Model, Row]], samples: int, seed: int) -> None:
+    if samples < 2:
+        raise InputError(f"--samples {samples}", "a deviation needs at least 2")
+    drawing = [row for model, row in tracks if draws_samples(model)]
+    if not drawing:
+        names = ", ".join(sorted({row.name for _, row in tracks})) or "a baseline"
+        raise InputError(f"--samples {samples}", f"{names} has one output only: it draws no samples")
+    for row in drawing:
+        row.deviation = DeviationQuality(samples, seed)
 
 
 def _watchers(root: PairRoot, direction: str, matchers: Sequence[Matcher]) -> list[Watcher]:
@@ -329,6 +352,8 @@ def _report(
     for _, row in tracks:
         summary = row.quality.summary()
         summary["seconds_per_megapixel"] = row.seconds / (row.pixels / 1e6)
+        if row.deviation is not None:
+            summary["deviation"] = row.deviation.summary()
         summary["warnings"] = _warnings(row, summary, plain)
         rows.setdefault(row.name, {})[row.direction] = summary
     trivial: dict[str, dict[str, Any]] = {}

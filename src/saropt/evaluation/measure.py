@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
+from saropt.evaluation.deviation import DeviationQuality
 from saropt.evaluation.distributions import Extractor, Lpips
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
 from saropt.evaluation.segmentation import Judge
@@ -61,6 +62,20 @@ class Model(Protocol):
         """(C, H, W) in `units` to (B, H, W) in the units of the card's output side."""
 
 
+class SamplingModel(Model, Protocol):
+    """A `saropt.Translator` that draws samples."""
+
+    def sample_array(
+        self, values: NDArray[Any], *, samples: int, seed: int, units: str, valid: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Mean and standard deviation of samples, as of `translate_array`."""
+
+
+def draws_samples(model: Model) -> bool:
+    """Whether the outputs of a model depend on a seed."""
+    return getattr(model, "sampler", None) is not None
+
+
 @dataclass
 class Row:
     """A model or baseline in one direction; the band lists are positions in the data root's bands."""
@@ -71,6 +86,7 @@ class Row:
     target_bands: list[int]
     quality: ImageQuality
     judge: Judge | None = None
+    deviation: DeviationQuality | None = None
     watchers: Sequence[Watcher] = ()
     gallery: Gallery = field(default_factory=Gallery)
     warnings: list[str] = field(default_factory=list)
@@ -155,7 +171,13 @@ def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window])
     values = source.values if whole else source.values[row.source_bands]
     both = pair.valid
     started = time.perf_counter()
-    output = np.asarray(model.translate_array(values, units=source.units, valid=source.valid))
+    deviation = None
+    if row.deviation is None:
+        output = np.asarray(model.translate_array(values, units=source.units, valid=source.valid))
+    else:
+        wanted_samples = {"samples": row.deviation.samples, "seed": row.deviation.seed}
+        sampler = cast("SamplingModel", model)
+        output, deviation = sampler.sample_array(values, units=source.units, valid=source.valid, **wanted_samples)
     row.seconds += time.perf_counter() - started
     row.pixels += both.size
     expected = (len(row.target_bands), *both.shape)
@@ -174,6 +196,9 @@ def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window])
         given, wanted = _given_and_wanted(row, pair, area)
         valid = both[area]
         tile = row.quality.add(out, given, wanted, valid)
+        if row.deviation is not None and deviation is not None:
+            spread = _unit_deviation(output[:, *area], deviation[:, *area], made, row.name)
+            row.deviation.add(spread, np.abs(out - wanted), valid)
         if row.watchers:
             made_here = replace(made, values=output[:, *area], valid=valid)
             true_here = replace(truth, values=truth.values[:, *area][row.target_bands], valid=valid)
@@ -191,6 +216,14 @@ def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window])
                     heat(np.where(valid, np.abs(out - wanted).mean(0), 0.0)),
                 )
             )
+
+
+def _unit_deviation(
+    output: NDArray[Any], deviation: NDArray[np.float32], like: Picture, source: str
+) -> NDArray[np.float32]:
+    """A deviation in [0, 1]: how far one deviation moves the output, up or down, whichever is more."""
+    middle, low, high = (to_unit(output + sign * deviation, like, source) for sign in (0.0, -1.0, 1.0))
+    return np.fmax(high - middle, middle - low)
 
 
 def _display_gain(picture: Picture) -> float:

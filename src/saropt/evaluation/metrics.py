@@ -75,6 +75,12 @@ def rmse_per_band(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None =
     return np.asarray(np.sqrt(((a - b) ** 2).sum((1, 2)) / mask.sum()))
 
 
+def bias_per_band(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> Float:
+    """Mean signed error output - truth of each band, (C,)."""
+    a, b, mask = checked_pair(output, truth, valid)
+    return np.asarray((a - b).sum((1, 2)) / mask.sum())
+
+
 def _gaussian_valid(image: Float) -> Float:
     """(C, H, W) to its windowed means (C, H - 10, W - 10)."""
     half = SSIM_WINDOW // 2

@@ -126,6 +126,7 @@ def _section(report: Mapping[str, Any], direction: str, pictures: Pictures) -> d
         ],
         "bands": list(bands),
         "warnings": [(name, text) for name, s in models.items() for text in s["warnings"]],
+        "deviations": [(name, s["deviation"]) for name, s in models.items() if "deviation" in s],
         "legend": [(name, css) for name, _, css in series],
         "histogram": histogram_svg(series),
         "galleries": [

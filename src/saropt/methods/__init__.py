@@ -1,7 +1,9 @@
 """Translation methods: one file per method."""
 
 from saropt.methods.base import Batch, Direction, Method, MethodConfig
+from saropt.methods.bridge import Bridge
 from saropt.methods.compact import Compact
+from saropt.methods.con_diffusion import ConDiffusion
 from saropt.methods.cran import CRAN, CRANRefine
 from saropt.methods.cut import CUT, FastCUT
 from saropt.methods.cyclegan import CycleGAN
@@ -20,8 +22,10 @@ __all__ = [
     "HATDSD",
     "SGCL",
     "Batch",
+    "Bridge",
     "CRANRefine",
     "Compact",
+    "ConDiffusion",
     "CycleGAN",
     "Direction",
     "FastCUT",

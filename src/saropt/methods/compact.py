@@ -94,7 +94,7 @@ class Compact(Regression):
             return
         config, phase = self.config, self._phase(progress)
         source, target = batch.pair(config.direction)
-        fake = self.generator(source)
+        fake = self.translated(source)
 
         real_view, fake_view = self._views(source, target, fake.detach())
         real, judged = self._judge(real_view, fake_view)
@@ -116,6 +116,10 @@ class Compact(Regression):
             losses["gan"] = weight * relativistic_loss(_logits(judged), [r.detach() for r in _logits(real)])
             losses["feature"] = config.lambda_feature * feature_matching(judged, real)
             yield "adversarial", losses
+
+    def translated(self, source: Tensor) -> Tensor:
+        """What the adversary judges."""
+        return self.generator(source)
 
     def _views(self, source: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         real_view = torch.cat([source, target], dim=1)

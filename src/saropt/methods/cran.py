@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
-from saropt.artifacts import Card, SideCard, blend, load_weights
+from saropt.artifacts import SideCard
 from saropt.errors import InputError
 from saropt.losses import gan_loss
 from saropt.methods.adversary import discriminator_losses
 from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
 from saropt.methods.registry import register
+from saropt.methods.start import Start
 from saropt.networks import PatchGAN, build_network
 
 
@@ -131,37 +131,17 @@ class CRANRefine(CRAN):
     def _build_translators(self) -> None:
         if self.config.start is None:
             raise ValueError("start: name the translator file (.safetensors) to refine")
-        self._card = self._load(self.config.start)
-
-    def _load(self, path: str) -> Card:
-        """Build both translators of a file and fill them.
-
-        Raises:
-            InputError: no such file, one direction only, or other networks or band counts.
-        """
-        card, weights = load_weights(path)
-        if set(card.directions) != {"sar2opt", "opt2sar"}:
-            raise InputError(path, f"translates {', '.join(card.directions)} only; refinement needs both directions")
-        bands = {"sar": len(card.sar.bands), "optical": len(card.optical.bands)}
-        if bands != self.bands:
-            here, there = ("{sar} SAR and {optical} optical".format(**counts) for counts in (self.bands, bands))
-            raise InputError(path, f"translates between {there} bands, the data have {here}")
-        chosen = card.directions["sar2opt"]
+        start = Start(self.config.start, self.bands)
+        if set(start.card.directions) != {"sar2opt", "opt2sar"}:
+            held = ", ".join(start.card.directions)
+            raise InputError(start.path, f"translates {held} only; refinement needs both directions")
+        chosen = start.card.directions["sar2opt"]
         for name, value in (("network", chosen.network), ("network_arguments", chosen.arguments)):
             wanted = getattr(self.config, name)
             if name in self.config.model_fields_set and wanted != value:
-                raise InputError(path, f"has {name} {value}, the configuration {wanted}: leave it out")
-        blended = blend(weights, card.realism)
-        for direction, described in card.directions.items():
-            prefix = f"{direction}."
-            state = {k.removeprefix(prefix): torch.from_numpy(v) for k, v in blended.items() if k.startswith(prefix)}
-            try:
-                translator = build_network(described.network, *self.channels(direction), **described.arguments)
-                translator.load_state_dict(state)
-            except (RuntimeError, TypeError, ValueError) as error:
-                raise InputError(path, f"its weights do not fit its card: {str(error).splitlines()[0]}") from error
-            setattr(self, direction, translator)
-        return card
+                raise InputError(start.path, f"has {name} {value}, the configuration {wanted}: leave it out")
+        self._card = start.card
+        self.sar2opt, self.opt2sar = start.network("sar2opt"), start.network("opt2sar")
 
     def network_choice(self) -> tuple[str, dict]:
         described = self._card.directions["sar2opt"]

@@ -86,7 +86,8 @@ class Regression(Method):
     def __init__(self, config: RegressionConfig, sar_bands: int, optical_bands: int) -> None:
         super().__init__(config, sar_bands, optical_bands)
         self.config = config
-        self.generator = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
+        network, arguments = self.network_choice()
+        self.generator = build_network(network, *self.channels(config.direction), **arguments)
 
     def generators(self) -> dict[Direction, nn.Module]:
         return {self.config.direction: self.generator}

@@ -1,6 +1,9 @@
 """Networks: nn.Module only, one file per architecture."""
 
+from saropt.networks.bridge import Bridge
 from saropt.networks.cran import CRANTranslator
+from saropt.networks.diffusion_schedule import diffuse, regression_target
+from saropt.networks.diffusion_unet import DiffusionUNet
 from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
 from saropt.networks.hat import HAT
 from saropt.networks.keypoints import KeypointCNN, KeypointTraining, heat_map
@@ -12,6 +15,7 @@ from saropt.networks.registry import Generator, build_network, list_networks, ne
 from saropt.networks.resampling import enlarge, pyramid, shrink
 from saropt.networks.resnet import ResNetGenerator
 from saropt.networks.s2oformer import S2OFormer
+from saropt.networks.sampling import SamplingNetwork
 from saropt.networks.segmenters import build_segmenter, list_segmenters, segmenter_arguments
 from saropt.networks.semantic_discriminator import build_semantic_discriminator, list_semantic_discriminators
 from saropt.networks.snunet import SNUNet
@@ -20,7 +24,9 @@ from saropt.networks.unet import UNet256
 
 __all__ = [
     "HAT",
+    "Bridge",
     "CRANTranslator",
+    "DiffusionUNet",
     "Generator",
     "KeypointCNN",
     "KeypointTraining",
@@ -34,12 +40,14 @@ __all__ = [
     "ResNetGenerator",
     "S2OFormer",
     "SNUNet",
+    "SamplingNetwork",
     "ScaleCritics",
     "TuiGANGenerator",
     "UNet256",
     "build_network",
     "build_segmenter",
     "build_semantic_discriminator",
+    "diffuse",
     "enlarge",
     "freeze_statistics",
     "gather_positions",
@@ -52,6 +60,7 @@ __all__ = [
     "network_arguments",
     "pyramid",
     "random_positions",
+    "regression_target",
     "scale_widths",
     "segmenter_arguments",
     "shrink",

@@ -1,6 +1,7 @@
 """SAR units, normalisation recipes, speckle and its filters, polarimetry (numpy only)."""
 
 from saropt.radiometry.filters import FILTERS, SpeckleFilter, edge_preservation, equivalent_looks
+from saropt.radiometry.noise import position_noise
 from saropt.radiometry.polarimetry import PAULI_BANDS, dual_pol_power, pauli_needs, pauli_power, to_colour
 from saropt.radiometry.recipes import (
     DbClip,
@@ -37,6 +38,7 @@ __all__ = [
     "from_db",
     "pauli_needs",
     "pauli_power",
+    "position_noise",
     "recipe_from_dict",
     "speckle_gain_db",
     "to_colour",

@@ -26,6 +26,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         "kept": trainer.kept,
         "best": trainer.best,
         "waited": trainer.waited,
+        "seconds": trainer.seconds,
     }
     write_state(path, state)
 
@@ -50,6 +51,7 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     trainer.kept = state["kept"]
     trainer.best = state["best"]
     trainer.waited = state.get("waited", 0)
+    trainer.seconds = state.get("seconds", 0.0)
     trainer.step = state["step"]
 
 

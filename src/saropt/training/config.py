@@ -60,6 +60,8 @@ class EngineConfig(Section):
     """Steps, precision, saving.
 
     Attributes:
+        max_minutes: stop after so many minutes of training, without validation and saving; learning rates and phases
+            then go by the time, so that methods can be compared at equal time. Such a run is not repeatable to the bit.
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, sample_every, checkpoint_every: in steps; 0 for never.
@@ -71,6 +73,7 @@ class EngineConfig(Section):
     """
 
     max_steps: int = Field(10_000, ge=1)
+    max_minutes: float | None = Field(None, gt=0.0)
     seed: int = Field(0, ge=0)
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     ema: float = Field(0.999, ge=0.0, lt=1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -111,6 +111,7 @@ class Trainer:
         self.best: tuple[float, States] | None = None
         self.waited = 0
         self.step = 0
+        self.seconds = 0.0
         if resume:
             load_checkpoint(self, folder / CHECKPOINT)
 
@@ -150,7 +151,7 @@ class Trainer:
                     raise InputError(f"arguments of {self.config.method}", reason)
 
     def run(self, report: Progress | None = None) -> list[Path]:
-        """Train to `max_steps` and write the translator files.
+        """Train to `max_steps`, or for `max_minutes`, and write the translator files.
 
         Args:
             report: called after every step with the step and the losses of the last logged step.
@@ -164,19 +165,26 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
         tracker = Tracker(self.folder, self.step) if lead else None
-        marks = {math.ceil(share * engine.max_steps - 1e-9): name for name, share in self.plain.milestones().items()}
+        milestones = self.plain.milestones()
         figures: dict[str, float] = {}
         has_truth = self.validation is not None and self.validation.has_truth
         measured = engine.validate_every and (has_truth or engine.patience)
         self.plain.train()
+        started = time.perf_counter()
         try:
             for batch in interruptible(self._batches(self.step, engine.max_steps), self._save):
+                progress = self._progress()
+                if progress >= 1.0:
+                    break
                 if engine.patience and self.step % engine.validate_every == 0 and self._exhausted():
                     break
-                if self.step in marks and marks[self.step] not in self.kept:
-                    self._keep(marks[self.step])
+                for name, share in milestones.items():
+                    if name not in self.kept and progress >= share - 1e-9:
+                        self._keep(name)
                 losses = self._train_step(batch)
                 self.step += 1
+                self.seconds += time.perf_counter() - started
+                started = time.perf_counter()
                 self.average.update(self.generators)
                 if tracker is None:
                     continue
@@ -193,6 +201,7 @@ class Trainer:
                     save_checkpoint(self, self.folder / CHECKPOINT)
                 if report is not None:
                     report(self.step, figures)
+                started = time.perf_counter()
         finally:
             if tracker is not None:
                 tracker.close()
@@ -200,6 +209,14 @@ class Trainer:
             return []
         self._save()
         return write_translators(self)
+
+    def _progress(self) -> float:
+        """Share of the training that is done, by steps or by time, whichever is more; the first process keeps time."""
+        engine = self.config.engine
+        done = self.step / engine.max_steps
+        if engine.max_minutes is not None:
+            done = max(done, self.fabric.broadcast(self.seconds) / (60.0 * engine.max_minutes))
+        return done
 
     def _exhausted(self) -> bool:
         """Whether patience is at its end; the first process alone validates, and tells the others."""
@@ -232,7 +249,7 @@ class Trainer:
         self.average.restart(self.generators)
 
     def _train_step(self, batch: Batch) -> dict[str, Tensor]:
-        progress = self.step / self.config.engine.max_steps
+        progress = self._progress()
         seeds = np.random.SeedSequence([self.config.engine.seed, self.step, self.fabric.global_rank])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
         logged: dict[str, Tensor] = {}

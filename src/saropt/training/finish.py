@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saropt.artifacts import Card, DirectionCard, TrainingCard, save_weights
-from saropt.artifacts.export import export_graph
+from saropt.artifacts import Card, DirectionCard, SamplerCard, TrainingCard, save_weights
+from saropt.artifacts.export import export_graph, has_static_graph
 from saropt.networks import build_network, has_instance_statistics
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_translators(trainer: Trainer) -> list[Path]:
-    """translator.safetensors, and one .onnx per direction, into the run folder."""
+    """translator.safetensors and, where a static graph holds the network, one .onnx per direction: into the run."""
     states = trainer.final_states()
     network, arguments = trainer.plain.network_choice()
     directions = {}
@@ -27,6 +27,7 @@ def write_translators(trainer: Trainer) -> list[Path]:
             receptive_field=module.receptive_field,
             statistics="scene" if has_instance_statistics(module) else "none",
             tile=trainer.config.card.tile or module.tile,
+            sampler=SamplerCard.of(module),
         )
     config = trainer.config
     card = Card(
@@ -57,7 +58,9 @@ def write_translators(trainer: Trainer) -> list[Path]:
     }
     paths = [trainer.folder / "translator.safetensors"]
     save_weights(paths[0], card, weights)
-    for direction in directions:
+    for direction, generator in trainer.generators.items():
+        if not has_static_graph(generator):
+            continue
         suffix = "" if len(directions) == 1 else f"-{direction}"
         path = trainer.folder / f"translator{suffix}.onnx"
         ends = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import Card, Direction, blend, load_graph, load_weights
+from saropt.artifacts import Card, Direction, SamplerCard, blend, load_graph, load_weights
 from saropt.errors import InputError, MissingExtraError, SaroptError
 
 if TYPE_CHECKING:
@@ -132,11 +132,12 @@ def open_backend(
     device: str,
     realism: float | None,
     threads: int | None,
+    steps: int | None = None,
 ) -> tuple[Card, Direction, Backend]:
-    """Load a translator file into a backend.
+    """Load a translator file into a backend; a sampler's card then says what `steps` ask for.
 
     Raises:
-        InputError: the file cannot be used, lacks the direction, or does not go with backend or precision.
+        InputError: the file cannot be used, lacks the direction, or does not go with backend, precision or steps.
         MissingExtraError: torch or OpenVINO is asked for and not installed.
     """
     if precision not in ("fp32", "bf16"):
@@ -153,6 +154,9 @@ def open_backend(
         _check_graph_options(chosen, precision, device)
         card, graph = load_graph(path, realism)
         direction = chosen_direction(path, card, direction)
+        if steps is not None and steps != _sampler(path, card, direction).steps:
+            held = _sampler(path, card, direction).steps
+            raise InputError(path, f"holds a graph of {held} steps: other --steps need its .safetensors file")
         if chosen == "openvino":
             return card, direction, OpenVinoBackend(graph, precision, threads)  # type: ignore[arg-type]
         return card, direction, OnnxBackend(graph, "cpu" if device == "auto" else device, threads)
@@ -160,9 +164,23 @@ def open_backend(
     direction = chosen_direction(path, card, direction)
     device = torch_device(path, "translator", device, threads)
     check_torch_precision(precision, device)
-    module = translator_network(path, card, direction, blend(weights, card.realism if realism is None else realism))
-    needs_samples = card.directions[direction].statistics == "scene"
-    return card, direction, TorchBackend(module, device, precision, needs_samples)  # type: ignore[arg-type]
+    blended = blend(weights, card.realism if realism is None else realism)
+    if steps is not None:
+        _sampler(path, card, direction)
+    module = translator_network(path, card, direction, blended, steps)
+    described = card.directions[direction]
+    if steps is not None:
+        changes = {"sampler": SamplerCard.of(module), "receptive_field": module.receptive_field}
+        directions = card.directions | {direction: described.model_copy(update=changes)}
+        card = card.model_copy(update={"directions": directions})
+    return card, direction, TorchBackend(module, device, precision, described.statistics == "scene")  # type: ignore[arg-type]
+
+
+def _sampler(path: Path, card: Card, direction: Direction) -> SamplerCard:
+    sampler = card.directions[direction].sampler
+    if sampler is None:
+        raise InputError("--steps", f"{path} translates in one pass: it is no sampler")
+    return sampler
 
 
 def _check_graph_options(backend: str, precision: str, device: str) -> None:
@@ -206,21 +224,31 @@ def check_torch_precision(precision: str, device: str) -> None:
         raise InputError("--precision bf16", f"{torch.cuda.get_device_name()} has no bf16 arithmetic: use fp32")
 
 
-def translator_network(path: Path, card: Card, direction: Direction, weights: dict[str, NDArray]) -> nn.Module:
+def translator_network(
+    path: Path, card: Card, direction: Direction, weights: dict[str, NDArray], steps: int | None = None
+) -> nn.Module:
     """The torch network of one direction, with one end's weights of a `.safetensors` translator file.
 
+    Args:
+        steps: of a sampler; the card's when None.
+
     Raises:
-        InputError: there is no such network, or the weights do not fit it.
+        InputError: there is no such network, the weights do not fit it, or it cannot take so many steps.
     """
     from saropt.networks import build_network
 
     described, prefix = card.directions[direction], f"{direction}."
     channels = len(card.source(direction).bands), len(card.target(direction).bands)
-    return fill_network(
-        path,
-        lambda: build_network(described.network, *channels, **described.arguments),
-        {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)},
-    )
+    arguments = described.arguments if steps is None else {**described.arguments, "steps": steps}
+
+    def build() -> nn.Module:
+        try:
+            return build_network(described.network, *channels, **arguments)
+        except ValueError as error:
+            raise error if steps is None else InputError(f"--steps {steps}", str(error)) from error
+
+    own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+    return fill_network(path, build, own)
 
 
 def fill_network(path: Path, build: Callable[[], nn.Module], weights: dict[str, NDArray]) -> nn.Module:

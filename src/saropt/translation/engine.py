@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,8 @@ from saropt.translation.plan import Strip, Tile, halo_of, plan_strips, plan_tile
 Progress = Callable[[int, int, str], None]
 Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int], None]
 """Receives row, col, network values (C, h, w), validity (h, w) and the key of a finished block."""
+Run = Callable[[NDArray[np.float32], Sequence[Window]], NDArray[np.float32]]
+"""Network outputs (N, C', h, w) of a batch (N, C, h, w), whose items lie at these windows of the scene."""
 
 Item = TypeVar("Item")
 _BATCH_PIXELS = 1 << 21
@@ -65,10 +67,15 @@ class TileReader:
         return np.ascontiguousarray(network), valid
 
 
+def plain(backend: Backend) -> Run:
+    """A network whose outputs do not depend on the place."""
+    return lambda batch, windows: backend(batch)
+
+
 def run_tiles(
     network: TiledNetwork,
     read: TileReader,
-    backend: Backend,
+    run: Run,
     tile: int | None,
     put: Put,
     progress: Progress,
@@ -86,17 +93,15 @@ def run_tiles(
     if network.receptive_field is not None:
         halo = halo_of(network.receptive_field, network.stride)
         tiles = plan_tiles(height, width, tile or network.tile, halo, network.stride)
-        run_exact(tiles, read, backend, put, progress, completed)
+        run_exact(tiles, read, run, put, progress, completed)
         return None
     side = math.ceil((tile or network.tile) / network.stride) * network.stride
     overlap = side // _OVERLAP
     strips = plan_strips(height, width, side, overlap)
-    return run_blended(strips, side, overlap, read, backend, put, progress, completed)
+    return run_blended(strips, side, overlap, read, run, put, progress, completed)
 
 
-def run_exact(
-    tiles: list[Tile], read: TileReader, backend: Backend, put: Put, progress: Progress, completed: set[int]
-) -> None:
+def run_exact(tiles: list[Tile], read: TileReader, run: Run, put: Put, progress: Progress, completed: set[int]) -> None:
     """Translate tile by tile with a halo that covers the receptive field: as exact as one pass over the scene.
 
     Tiles without a valid pixel are not run. Small tiles are run in batches; a batch is repeated whole unless all of
@@ -116,7 +121,7 @@ def run_exact(
         for group in _grouped(_ahead(todo, load), size):
             busy = [item for item in group if item[2].any()]
             if busy:
-                outputs = backend(np.stack([network for _, network, _ in busy]))
+                outputs = run(np.stack([network for _, network, _ in busy]), [tile.read for tile, _, _ in busy])
                 channels = outputs.shape[1]
                 for (tile, _, valid), output in zip(busy, outputs, strict=True):
                     behind(tile.core.row, tile.core.col, _core(output, tile), valid, tile.index)
@@ -133,7 +138,7 @@ def run_blended(
     tile: int,
     overlap: int,
     read: TileReader,
-    backend: Backend,
+    run: Run,
     put: Put,
     progress: Progress,
     completed: set[int],
@@ -152,8 +157,8 @@ def run_blended(
         windows = [Window(strip.row, col, tile, tile) for col in strip.columns]
         pieces = []
         valids = []
-        for network, valid in _ahead(windows, read):
-            pieces.append(backend(network[None])[0] if valid.any() else None)
+        for window, (network, valid) in zip(windows, _ahead(windows, read), strict=True):
+            pieces.append(run(network[None], [window])[0] if valid.any() else None)
             valids.append(valid)
         channels = next((piece.shape[0] for piece in pieces if piece is not None), 1)
         total = np.zeros((channels, tile, strip.columns[-1] + tile), np.float32)

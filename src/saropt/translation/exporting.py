@@ -64,6 +64,8 @@ def export_translator(
     has_graph = path.suffix == ".onnx"
     if has_graph and realism is None and not int8:
         raise InputError(path, "is an ONNX file already: --int8 or --realism make another one of it")
+    if int8 and card.directions[direction].sampler is not None:
+        raise InputError(path, "is a sampler: its ranges depend on the noise, int8 is not for it")
     windows: NDArray[np.float32] | None = None
     if int8 or card.directions[direction].statistics == "scene":
         if data is None:

@@ -11,9 +11,22 @@ from numpy.typing import NDArray
 from saropt.artifacts import SideCard
 from saropt.errors import InputError
 from saropt.radiometry import SAR_UNITS, Normaliser, check_units
-from saropt.scenes import Scene
+from saropt.scenes import Scene, Window, reflect_indices
 
 _POLARISATIONS = {"VV", "VH", "HH", "HV"}
+
+
+class ArraySource:
+    """An array that is read like a scene."""
+
+    def __init__(self, values: NDArray, valid: NDArray[np.bool_]) -> None:
+        self.values, self.valid = values, valid
+        self.height, self.width = valid.shape
+
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+        rows = reflect_indices(window.row, window.height, self.height)[:, None]
+        cols = reflect_indices(window.col, window.width, self.width)[None]
+        return self.values[:, rows, cols], self.valid[rows, cols]
 
 
 def open_input(path: Path, bands: Sequence[str | int] | None, side: SideCard, model: str) -> Scene:

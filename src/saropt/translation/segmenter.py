@@ -14,26 +14,13 @@ from numpy.typing import NDArray
 from saropt.artifacts import SegmenterCard, load_segmenter
 from saropt.data import Classes
 from saropt.errors import InputError
-from saropt.scenes import SceneWriter, Window, reflect_indices
+from saropt.scenes import SceneWriter
 from saropt.translation.backends import Backend, TorchBackend, check_torch_precision, fill_network, torch_device
-from saropt.translation.engine import Progress, Put, Source, TileReader, run_tiles
-from saropt.translation.inputs import check_array, fit_input, open_input, scene_tags
+from saropt.translation.engine import Progress, Put, Source, TileReader, plain, run_tiles
+from saropt.translation.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
 
 SEGMENTER_FILE = "segmenter.safetensors"
 _SAMPLE_PIXELS = 1 << 20
-
-
-class _ArraySource:
-    """An array that is read like a scene."""
-
-    def __init__(self, values: NDArray, valid: NDArray[np.bool_]) -> None:
-        self.values, self.valid = values, valid
-        self.height, self.width = valid.shape
-
-    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-        rows = reflect_indices(window.row, window.height, self.height)[:, None]
-        cols = reflect_indices(window.col, window.width, self.width)[None]
-        return self.values[:, rows, cols], self.valid[rows, cols]
 
 
 class Segmenter:
@@ -210,7 +197,7 @@ class Segmenter:
 
     def _run(self, reader: TileReader, tile: int | None, put: Put, progress: Progress | None) -> None:
         report = progress or (lambda done, total, what: None)
-        self.seam = run_tiles(self.card, reader, self._backend, tile, put, report, set())
+        self.seam = run_tiles(self.card, reader, plain(self._backend), tile, put, report, set())
 
     def _reader(self, source: Source, sample: NDArray, units: str | None, dtype: str, name: str | Path) -> TileReader:
         side = self.card.input
@@ -222,7 +209,7 @@ class Segmenter:
         self, values: NDArray, units: str | None, dtype: str | None, valid: NDArray[np.bool_] | None
     ) -> TileReader:
         values, keep = check_array(values, len(self.card.input.bands), valid)
-        source = _ArraySource(np.where(keep, values, 0), keep)
+        source = ArraySource(np.where(keep, values, 0), keep)
         return self._reader(source, values[:, keep], units, dtype or values.dtype.name, "array")
 
     @cached_property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +20,10 @@ from saropt.radiometry import Normaliser
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.translation.backends import Backend, open_backend
 from saropt.translation.bundled import find_translator, held_directions
-from saropt.translation.engine import Progress, TileReader, run_tiles
-from saropt.translation.inputs import check_array, fit_input, open_input, scene_tags
+from saropt.translation.engine import Progress, Put, Source, TileReader, plain, run_tiles
+from saropt.translation.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
+from saropt.translation.outputs import deviation_path, finish_all, store
+from saropt.translation.sampling import Sampling, mean_and_deviation, single_sample
 from saropt.translation.whole import translate_whole
 
 NOTICE = "A model's guess, not a measurement"
@@ -33,7 +36,8 @@ class Translator:
 
     Use `Translator.load`. Attributes: `card`, `direction`, `path`, `exact` (whether any tiling gives the result of one
     pass over the whole scene; False for networks that see the whole window, whose windows are blended), `seam` (after
-    a blended translation: mean absolute difference of neighbouring windows where they overlap, in [-1, 1] units).
+    a blended translation of one sample: mean absolute difference of neighbouring windows where they overlap, in [-1, 1]
+    units), `sampler` (how it draws samples; None where it has one output only).
     """
 
     def __init__(self, path: Path, card: Card, direction: Direction, backend: Backend, realism: float | None) -> None:
@@ -44,6 +48,7 @@ class Translator:
         self._backend = backend
         self._network = card.directions[direction]
         self.exact = self._network.receptive_field is not None
+        self.sampler = self._network.sampler
         self.seam: float | None = None
 
     @classmethod
@@ -57,6 +62,7 @@ class Translator:
         device: str = "auto",
         realism: float | None = None,
         threads: int | None = None,
+        steps: int | None = None,
     ) -> Translator:
         """Load a bundled translator by name, a file by path, or the translator of a run folder.
 
@@ -68,16 +74,19 @@ class Translator:
             realism: blend of the file's two ends, 0 (closest to the truth on average) to 1 (sharpest, partly
                 invented); the card's value when None.
             threads: CPU threads of the network; all when None.
+            steps: of a sampler; the card's when None.
 
         Raises:
             InputError: no such translator, a file that cannot be used, or an option it does not support.
             MissingExtraError: torch or OpenVINO is needed and not installed.
         """
         suffix = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}.get(backend)
+        if steps is not None and backend == "auto":
+            suffix = ".safetensors"  # of a run folder: a graph holds one number of steps
         path = find_translator(model, direction, suffix)
         if realism is not None and not 0.0 <= realism <= 1.0:
             raise InputError(f"--realism {realism}", "must lie between 0 and 1")
-        card, direction, loaded = open_backend(path, direction, backend, precision, device, realism, threads)
+        card, direction, loaded = open_backend(path, direction, backend, precision, device, realism, threads, steps)
         if realism is not None and card.realism is None:
             raise InputError(path, "holds one set of weights: it has no realism to choose")
         return cls(path, card, direction, loaded, realism)
@@ -112,6 +121,8 @@ class Translator:
         resume: bool = False,
         overwrite: bool = False,
         progress: Progress | None = None,
+        samples: int | None = None,
+        seed: int | None = None,
     ) -> Path:
         """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
 
@@ -124,45 +135,61 @@ class Translator:
             resume: go on with an interrupted translation of the same scene with the same settings.
             overwrite: replace an existing output.
             progress: called with (done, total, what) after every tile.
+            samples: of translators that draw samples, how many; of more than one the output holds the mean, and
+                a second raster beside it (`deviation_path`) their standard deviation per pixel. One when None.
+            seed: of the noise of the samples; the same seed gives the same picture, however the scene is cut. 0 when
+                None.
 
         Raises:
-            InputError: the scene or the output cannot be used; nothing is left under the output's name.
+            InputError: the scene or the output cannot be used, or the translator draws no samples and they are asked
+                for; nothing is left under the output's name.
         """
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}", "must be positive")
+        sampling = self._sampling(samples, seed)
         report = progress or (lambda done, total, what: None)
-        with open_input(Path(scene), bands, self.source, "translator") as source:
+        with open_input(Path(scene), bands, self.source, "translator") as source, ExitStack() as writers:
             units = units or self.source.units
-            reader = self._reader(source, units)
-            target = self.target
+            sample = source.sample(_SAMPLE_PIXELS)
+            reader = self._reader(source, sample, units, source.dtype, source.path)
+            target, tags = self.target, self._tags(source, sampling)
             nodata = 0 if np.dtype(target.dtype).kind == "u" else math.nan
-            inverse = self._inverse()
-            with SceneWriter(
-                out,
-                width=source.width,
-                height=source.height,
-                band_names=target.bands,
-                dtype=target.dtype,
-                nodata=nodata,
-                georeference=source.georeference,
-                tags=self._tags(source),
-                overwrite=overwrite,
-                resume=resume,
-                resume_key=self._resume_key(source, units, tile),
-                photometric="rgb" if self.direction == "sar2opt" and len(target.bands) == 3 else None,
-            ) as writer:
+            common: dict[str, Any] = {
+                "width": source.width,
+                "height": source.height,
+                "band_names": target.bands,
+                "georeference": source.georeference,
+                "overwrite": overwrite,
+                "resume": resume,
+                "resume_key": self._resume_key(source, units, tile, sampling),
+            }
+            rgb = self.direction == "sar2opt" and len(target.bands) == 3
+            writer = writers.enter_context(
+                SceneWriter(
+                    out, dtype=target.dtype, nodata=nodata, tags=tags, photometric="rgb" if rgb else None, **common
+                )
+            )
+            outputs = [(writer, target.dtype, nodata)]
+            if sampling is not None and sampling.samples > 1:
+                tags = {**tags, "SAROPT_CONTENT": f"standard deviation of {sampling.samples} samples"}
+                deviation = SceneWriter(deviation_path(out), dtype="float32", nodata=math.nan, tags=tags, **common)
+                outputs.append((writers.enter_context(deviation), "float32", math.nan))
+            to_output = self._to_output(sampling)
 
-                def put(row: int, col: int, network: NDArray, valid: NDArray, key: int) -> None:
-                    if not valid.any():
-                        pixels = np.full((len(target.bands), *valid.shape), nodata, target.dtype)
-                    else:
-                        pixels = _store(inverse.inverse(network), target.dtype)
-                        if not valid.all():
-                            pixels[:, ~valid] = nodata
-                    writer.write(row, col, pixels, key)
+            def put(row: int, col: int, network: NDArray, valid: NDArray, key: int) -> None:
+                if valid.any():
+                    parts = np.split(to_output(network), len(outputs))
+                else:
+                    parts = [np.zeros((len(target.bands), *valid.shape), np.float32)] * len(outputs)
+                for (into, dtype, missing), values in zip(outputs, parts, strict=True):
+                    pixels = store(values, dtype)
+                    if not valid.all():
+                        pixels[:, ~valid] = missing
+                    into.write(row, col, pixels, key)
 
-                self._run(reader, tile, put, report, writer.completed)
-                return writer.finish()
+            completed = set.intersection(*(into.completed for into, *_ in outputs))
+            self._run(reader, sampling, tile, put, report, completed)
+            return finish_all([into for into, *_ in outputs])
 
     def translate_array(
         self,
@@ -171,14 +198,16 @@ class Translator:
         units: str | None = None,
         dtype: str | None = None,
         valid: NDArray[np.bool_] | None = None,
+        seed: int | None = None,
     ) -> NDArray:
-        """Translate an array in one piece.
+        """Translate an array in one piece; samplers draw one sample.
 
         Args:
             values: (C, H, W) in `units`, bands in the card's order.
             units: units of the values; those of the card when None.
             dtype: the stored type that the values come from; the array's own when None.
             valid: (H, W); everything is valid when None.
+            seed: of a sampler's noise; 0 when None.
 
         Returns:
             (C', H, W) in the output side's units and type; 0 (integers) or NaN where invalid.
@@ -186,15 +215,79 @@ class Translator:
         Raises:
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
+        if self.sampler is not None or seed is not None:
+            return self._draw(values, self._sampling(None, seed), units, dtype, valid)[0]
         values, keep = check_array(values, len(self.source.bands), valid)
         units = units or self.source.units
         normaliser, fill = self._normaliser(values[:, keep], units, dtype or values.dtype.name, "array")
         network = normaliser.forward(np.where(keep, values, 0))
         network[:, ~keep] = fill[:, None]
         output = self._whole(np.ascontiguousarray(network))
-        pixels = _store(self._inverse().inverse(output), self.target.dtype)
+        return self._stored(self._inverse().inverse(output), keep)
+
+    def sample_array(
+        self,
+        values: NDArray,
+        *,
+        samples: int,
+        seed: int = 0,
+        units: str | None = None,
+        dtype: str | None = None,
+        valid: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray, NDArray[np.float32]]:
+        """Mean, as `translate_array` gives one sample, and standard deviation (C', H, W) of at least two samples.
+
+        Raises:
+            InputError: as for `translate_array`, or the translator draws no samples.
+        """
+        if samples < 2:
+            raise InputError(f"--samples {samples}", "a deviation needs at least 2")
+        mean, deviation = self._draw(values, self._sampling(samples, seed), units, dtype, valid)
+        return mean, deviation
+
+    def _draw(
+        self,
+        values: NDArray,
+        sampling: Sampling | None,
+        units: str | None,
+        dtype: str | None,
+        valid: NDArray[np.bool_] | None,
+    ) -> list[NDArray]:
+        values, keep = check_array(values, len(self.source.bands), valid)
+        source = ArraySource(np.where(keep, values, 0), keep)
+        sample_of = values[:, keep]
+        reader = self._reader(source, sample_of, units or self.source.units, dtype or values.dtype.name, "array")
+        parts = 1 if sampling is None or sampling.samples == 1 else 2
+        result = np.zeros((parts * len(self.target.bands), *keep.shape), np.float32)
+        to_output = self._to_output(sampling)
+
+        def put(row: int, col: int, network: NDArray, inside: NDArray, key: int) -> None:
+            if inside.any():
+                result[:, row : row + inside.shape[0], col : col + inside.shape[1]] = to_output(network)
+
+        self._run(reader, sampling, None, put, lambda done, total, what: None, set())
+        mean, *deviation = np.split(result, parts)
+        return [self._stored(mean, keep), *(np.where(keep, part, np.float32(np.nan)) for part in deviation)]
+
+    def _stored(self, values: NDArray[np.float32], keep: NDArray[np.bool_]) -> NDArray:
+        pixels = store(values, self.target.dtype)
         pixels[:, ~keep] = 0 if pixels.dtype.kind == "u" else math.nan
         return pixels
+
+    def _sampling(self, samples: int | None, seed: int | None) -> Sampling | None:
+        """What to draw, None where the translator draws nothing.
+
+        Raises:
+            InputError: something is asked for that it does not do.
+        """
+        if self.sampler is None:
+            for option, value in (("--samples", samples), ("--seed", seed)):
+                if value is not None:
+                    raise InputError(f"{option} {value}", f"{self.card.name} has one output only: it draws no samples")
+            return None
+        if samples is not None and samples < 1:
+            raise InputError(f"--samples {samples}", "must be positive")
+        return Sampling(samples or 1, seed or 0)
 
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank."""
@@ -215,14 +308,13 @@ class Translator:
     ) -> tuple[Normaliser, NDArray[np.float32]]:
         return fit_input(self.source, self.direction == "sar2opt", sample, units, dtype, name)
 
-    def _reader(self, scene: Scene, units: str) -> TileReader:
-        normaliser, fill = self._normaliser(scene.sample(_SAMPLE_PIXELS), units, scene.dtype, scene.path)
-        reader = TileReader(scene, normaliser, fill)
+    def _reader(self, source: Source, sample: NDArray, units: str, dtype: str, name: str | Path) -> TileReader:
+        reader = TileReader(source, *self._normaliser(sample, units, dtype, name))
         if self._backend.needs_samples:
-            self._backend.freeze(self._samples(scene, reader))
+            self._backend.freeze(self._samples(source, reader, name))
         return reader
 
-    def _samples(self, scene: Scene, reader: TileReader) -> NDArray[np.float32]:
+    def _samples(self, scene: Source, reader: TileReader, name: str | Path) -> NDArray[np.float32]:
         """Windows spread evenly over the scene; they depend on the scene alone, never on the tiling."""
         stride = self._network.stride
         side = max(stride, min(_FREEZE_SIDE, scene.height, scene.width) // stride * stride)
@@ -239,11 +331,32 @@ class Translator:
                 if valid.mean() > 0.5 or (down == across == 1):
                     windows.append(network)
         if not windows:
-            raise InputError(scene.path, "is mostly nodata: no window to take the network's statistics from")
+            raise InputError(name, "is mostly nodata: no window to take the network's statistics from")
         return np.stack(windows)
 
-    def _run(self, reader: TileReader, tile: int | None, put: Any, progress: Progress, completed: set[int]) -> None:
-        self.seam = run_tiles(self._network, reader, self._backend, tile, put, progress, completed)
+    def _run(
+        self,
+        reader: TileReader,
+        sampling: Sampling | None,
+        tile: int | None,
+        put: Put,
+        progress: Progress,
+        completed: set[int],
+    ) -> None:
+        if sampling is None or self.sampler is None:
+            run = plain(self._backend)
+        elif sampling.samples == 1:
+            run = single_sample(self._backend, self.sampler, sampling.seed)
+        else:
+            run = mean_and_deviation(self._backend, self.sampler, sampling, self._inverse().inverse)
+        seam = run_tiles(self._network, reader, run, tile, put, progress, completed)
+        self.seam = None if sampling is not None and sampling.samples > 1 else seam
+
+    def _to_output(self, sampling: Sampling | None) -> Callable[[NDArray], NDArray]:
+        """Output units of what `_run` puts: several samples are averaged in these already."""
+        if sampling is not None and sampling.samples > 1:
+            return lambda values: values
+        return self._inverse().inverse
 
     def _whole(self, network: NDArray[np.float32]) -> NDArray[np.float32]:
         """One pass over an image, mirrored as the tile engine mirrors a scene; global networks are windowed."""
@@ -253,7 +366,7 @@ class Translator:
         target = self.target
         return Normaliser(target.make_recipe(), target.units, target.statistics)
 
-    def _tags(self, scene: Scene) -> dict[str, str]:
+    def _tags(self, scene: Scene, sampling: Sampling | None) -> dict[str, str]:
         tags = scene_tags(scene) | {
             "SAROPT_NOTICE": NOTICE,
             "SAROPT_VERSION": version("saropt"),
@@ -264,6 +377,9 @@ class Translator:
         }
         if self.realism is not None:
             tags["SAROPT_REALISM"] = f"{self.realism:g}"
+        if sampling is not None and self.sampler is not None:
+            drawn = {"SAMPLES": sampling.samples, "SEED": sampling.seed, "STEPS": self.sampler.steps}
+            tags |= {f"SAROPT_{key}": str(value) for key, value in drawn.items()}
         if self.card.training.attribution:
             tags["SAROPT_ATTRIBUTION"] = self.card.training.attribution
         return tags
@@ -272,18 +388,8 @@ class Translator:
     def _file_hash(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
-    def _resume_key(self, scene: Scene, units: str, tile: int | None) -> str:
+    def _resume_key(self, scene: Scene, units: str, tile: int | None, sampling: Sampling | None) -> str:
         state = scene.path.stat()
         parts: list[object] = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
-        parts += [self._file_hash, self.direction, self.realism, self._backend.name]
+        parts += [self._file_hash, self.direction, self.realism, self._backend.name, sampling, self.sampler]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
-
-
-def _store(values: NDArray[np.float32], dtype: str) -> NDArray:
-    """Values in their stored type; unsigned integers keep 0 for nodata."""
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
-        return values.astype(kind)
-    limits = np.iinfo(kind)
-    lowest = 1 if kind.kind == "u" else limits.min
-    return np.clip(np.rint(values), lowest, limits.max).astype(kind)

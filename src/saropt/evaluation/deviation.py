@@ -1,0 +1,66 @@
+"""Whether the deviation of a sampler's samples says where their mean is wrong."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 8
+CONVENTION = (
+    "per pixel, mean over bands: standard deviation of the samples (N - 1) against |their mean - truth|, in [0, 1]; "
+    f"Pearson's correlation over all valid pixels of the split, and over means of {BLOCK}x{BLOCK} wholly valid pixels"
+)
+
+
+class _Correlation:
+    """Pearson's correlation of a stream of pairs, from sums in double precision."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(6)
+
+    def add(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> None:
+        self._sums += [a.size, a.sum(), b.sum(), (a * a).sum(), (b * b).sum(), (a * b).sum()]
+
+    @property
+    def means(self) -> tuple[float, float]:
+        count, a, b, *_ = self._sums
+        return (a / count, b / count) if count else (math.nan, math.nan)
+
+    @property
+    def value(self) -> float:
+        count, a, b, aa, bb, ab = self._sums
+        spread = (count * aa - a * a) * (count * bb - b * b)
+        return float((count * ab - a * b) / math.sqrt(spread)) if spread > 0.0 else math.nan
+
+
+class DeviationQuality:
+    """Sums over the tiles of a split, of `samples` samples of noise `seed`."""
+
+    def __init__(self, samples: int, seed: int) -> None:
+        self.samples, self.seed = samples, seed
+        self._pixels, self._blocks = _Correlation(), _Correlation()
+
+    def add(self, deviation: NDArray[Any], error: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        """Take one tile: deviation and absolute error (C, H, W) in [0, 1], validity (H, W)."""
+        pair = np.stack([deviation.mean(0, dtype=np.float64), error.mean(0, dtype=np.float64)])
+        self._pixels.add(*pair[:, valid])
+        rows, cols = (side // BLOCK for side in valid.shape)
+        if rows and cols:
+            area = np.s_[..., : rows * BLOCK, : cols * BLOCK]
+            blocks = np.where(valid, pair, np.nan)[area].reshape(2, rows, BLOCK, cols, BLOCK).mean((2, 4))
+            self._blocks.add(*blocks[:, np.isfinite(blocks[0])])
+
+    def summary(self) -> dict[str, Any]:
+        """The report's numbers."""
+        mean, error = self._pixels.means
+        return {
+            "samples": self.samples,
+            "seed": self.seed,
+            "mean_deviation": mean,
+            "mean_error": error,
+            "correlation": self._pixels.value,
+            f"correlation_{BLOCK}px": self._blocks.value,
+        }

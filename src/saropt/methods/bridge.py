@@ -1,0 +1,85 @@
+"""A few-step bridge from a regression translator to the truth (docs/methods/bridge.md).
+
+Phase 1 is a posterior-mean rectified flow (Ohayon, Michaeli & Elad, ICLR 2025), conditioned on the regression mu and on
+the source: the network estimates the truth y at z_t = (1 - t) (mu + sigma eps) + t y; its squared error is weighted by
+min(1 / (1 - t)^2, 25), so that it is the error of the velocity up to t = 0.8. Phase 2 rolls out the very Euler steps
+that translate, with their gradients, under the pixel, adversarial and feature matching losses of `compact`. The weights
+at the end of phase 1 are the fidelity end of the translator file, those of phase 2 the realism end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from saropt.artifacts import SideCard
+from saropt.methods.base import Batch, Update
+from saropt.methods.compact import Compact, CompactConfig
+from saropt.methods.registry import register
+from saropt.methods.start import Start
+from saropt.networks import Bridge as BridgeNetwork
+
+LARGEST_WEIGHT = 25.0
+
+
+class BridgeConfig(CompactConfig):
+    """Config of `bridge`.
+
+    Attributes:
+        start: translator file (.safetensors) of the regression; its fidelity end is taken where it holds two.
+        network_arguments: of `saropt.networks.Bridge`, without the regressor, which is the file's.
+        adversarial_start: share of the training after which phase 2 begins.
+    """
+
+    start: str | None = None
+    network: Literal["bridge"] = "bridge"
+    learning_rate: float = Field(5e-4, gt=0.0)
+    adversarial_start: float = Field(0.75, gt=0.0, le=1.0)
+
+
+@register("bridge", paper="ours: posterior-mean rectified flow from a regression, then a GAN through its few steps")
+class Bridge(Compact):
+    """Two-phase training of a sampler that starts from a regression's output."""
+
+    config_type = BridgeConfig
+    config: BridgeConfig
+
+    def __init__(self, config: BridgeConfig, sar_bands: int, optical_bands: int) -> None:
+        super().__init__(config, sar_bands, optical_bands)
+        network = cast("BridgeNetwork", self.generator)
+        network.regressor.load_state_dict(self._start.network(config.direction).state_dict())
+
+    @cached_property
+    def _start(self) -> Start:
+        if self.config.start is None:
+            raise ValueError("start: name the regression's translator file (.safetensors)")
+        return Start(self.config.start, self.bands, realism=0.0)
+
+    def network_choice(self) -> tuple[str, dict]:
+        regression = self._start.described(self.config.direction)
+        regressor = {"regressor": regression.network, "regressor_arguments": regression.arguments}
+        return self.config.network, {**self.config.network_arguments, **regressor}
+
+    def trained_inputs(self) -> Mapping[str, SideCard]:
+        return {"sar": self._start.card.sar, "optical": self._start.card.optical}
+
+    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+        if progress >= self.config.adversarial_start:
+            yield from super().updates(batch, progress)
+            return
+        source, target = batch.pair(self.config.direction)
+        count = len(target)
+        time = (torch.arange(count, device=target.device) + torch.rand(count, device=target.device)) / count
+        estimate = self.generator(torch.cat([source, torch.randn_like(target), target], dim=1), time)
+        weight = (1.0 - time).pow(-2.0).clamp_max(LARGEST_WEIGHT)
+        error = (estimate - target).square().mean(dim=(1, 2, 3))
+        yield "generator", {"velocity": (weight * error).mean()}
+
+    def translated(self, source: Tensor) -> Tensor:
+        noise = torch.randn_like(source[:, :1].expand(-1, self.channels(self.config.direction)[1], -1, -1))
+        return self.generator(torch.cat([source, noise], dim=1))

@@ -1,0 +1,42 @@
+"""What networks that draw their outputs from noise have in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from saropt.radiometry import position_noise
+
+SamplerKind = Literal["ancestral", "ddim", "euler"]
+
+
+class SamplingNetwork(nn.Module):
+    """Base of generators that turn the source and unit normal noise into one sample of what it may show.
+
+    `forward(x)` takes the source's bands with `noise_channels` bands of noise behind them; without those it takes the
+    noise of seed 0 at the origin, so that the same source gives the same output. `forward(x, time)` is one evaluation
+    of the network inside the sampler, for training.
+
+    Attributes:
+        sampler, steps: how samples are drawn, and in how many steps.
+        noise_channels: bands of noise that one sample takes.
+        has_static_graph: whether `forward(x)` can be written down as one graph of reasonable size.
+    """
+
+    has_static_graph: ClassVar[bool]
+    sampler: SamplerKind
+    steps: int
+    noise_channels: int
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+
+    def split_noise(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Source (N, in_channels, H, W) and noise (N, noise_channels, H, W) of an input of either form."""
+        if x.shape[1] == self.in_channels:
+            noise = torch.from_numpy(position_noise(0, self.noise_channels, 0, 0, *x.shape[-2:]))
+            return x, noise.to(x).expand(len(x), -1, -1, -1)
+        return x[:, : self.in_channels], x[:, self.in_channels :]

@@ -1,0 +1,116 @@
+"""Deviation of samples against their error: the sums, and the way through `evaluate`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluation_roots import make_model, make_root
+
+from saropt.data import DataRoot
+from saropt.errors import InputError
+from saropt.evaluation import evaluate
+from saropt.evaluation.deviation import DeviationQuality
+
+
+def test_correlations_by_numpy():
+    rng = np.random.default_rng(0)
+    quality = DeviationQuality(4, 1)
+    pixels, blocks = [], []
+    for height, width in ((24, 16), (19, 33)):
+        deviation = rng.random((3, height, width))
+        error = 0.5 * deviation + rng.random((3, height, width))
+        valid = rng.random((height, width)) > 0.01
+        quality.add(deviation, error, valid)
+        pair = np.stack([deviation.mean(0), error.mean(0)])
+        pixels.append(pair[:, valid])
+        for row in range(0, height - 7, 8):
+            for col in range(0, width - 7, 8):
+                if valid[row : row + 8, col : col + 8].all():
+                    blocks.append(pair[:, row : row + 8, col : col + 8].mean((1, 2)))
+    found = quality.summary()
+    together = np.concatenate(pixels, axis=1)
+    assert found["samples"] == 4
+    assert found["seed"] == 1
+    assert found["correlation"] == pytest.approx(np.corrcoef(together)[0, 1])
+    assert found["correlation_8px"] == pytest.approx(np.corrcoef(np.array(blocks).T)[0, 1])
+    assert (found["mean_deviation"], found["mean_error"]) == pytest.approx(tuple(together.mean(1)))
+
+
+def test_no_tiles_and_flat_deviation():
+    empty = DeviationQuality(2, 0)
+    assert np.isnan(empty.summary()["correlation"])
+    empty.add(np.zeros((1, 8, 8)), np.ones((1, 8, 8)), np.ones((8, 8), bool))
+    assert np.isnan(empty.summary()["correlation"])
+    assert empty.summary()["mean_error"] == 1.0
+
+
+SPLITS = {"t": "train", "a": "test", "b": "test"}
+
+
+def sampler(name: str, deviate):
+    """A translator-like object that gives grey, and a deviation of the values that it is given."""
+    model = make_model(name, lambda values: np.repeat(values, 3, 0))
+    model.sampler = "toy"
+    model.asked = []
+
+    def sample_array(values, *, samples, seed, units, valid=None):
+        model.asked.append((samples, seed))
+        return np.repeat(values, 3, 0), deviate(values)
+
+    model.sample_array = sample_array
+    return model
+
+
+def test_evaluate_asks_samplers_for_samples(tmp_path):
+    path = make_root(tmp_path, SPLITS)
+    truths = {name: np.asarray(read(path, name), np.float32) for name in ("a", "b")}
+
+    def knowing(values):
+        truth = next(truth for sar, truth in truths.values() if np.array_equal(sar[:1], values))
+        return np.abs(np.repeat(values, 3, 0).astype(np.float32) - truth)
+
+    models = [
+        sampler("knows", knowing),
+        sampler("flat", lambda values: np.full((3, 64, 64), 5.0)),
+        make_model("plain", one),
+    ]
+    report = evaluate(models, path, tmp_path / "out", tile=32, samples=6, seed=3)
+    assert models[0].asked == [(6, 3)] * 2
+    found = {entry["model"]: entry["directions"]["sar2opt"] for entry in report["models"]}
+    assert "deviation" not in found["plain"]
+    assert found["flat"]["deviation"]["correlation"] < 0.2
+    knows = found["knows"]["deviation"]
+    assert knows["mean_error"] == pytest.approx(found["knows"]["mae"], rel=1e-4)
+    # what would lead below 0 or above 255 is cut off there, on one side only
+    assert knows["correlation"] > 0.99
+    assert knows["mean_deviation"] == pytest.approx(knows["mean_error"], rel=0.02)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "6 samples" in page
+    with pytest.raises(InputError, match="--samples 2: plain has one output only: it draws no samples"):
+        evaluate([models[2]], path, tmp_path / "other", samples=2)
+    with pytest.raises(InputError, match="--samples 1: a deviation needs at least 2"):
+        evaluate([models[0]], path, tmp_path / "other", samples=1)
+
+
+def test_signed_errors(tmp_path):
+    path = make_root(tmp_path, SPLITS)
+    report = evaluate([make_model("plain", one)], path, tmp_path / "out", tile=32)
+    found = report["models"][0]["directions"]["sar2opt"]["bias_per_band"]
+    truth = np.stack([read(path, name)[1] for name in ("a", "b")]) / 255
+    assert list(found.values()) == pytest.approx((1 / 255 - truth).mean((0, 2, 3)).tolist(), abs=1e-5)
+
+
+def one(values):
+    return np.ones((3, *values.shape[1:]), np.uint8)
+
+
+def read(path, name):
+    """SAR and optical pixels of a NAME, with as many bands."""
+    from saropt.scenes import Scene
+
+    root = DataRoot.open(path)
+    pictures = []
+    for file in (root.sar_path(name), root.optical_path(name)):
+        with Scene.open(file) as scene:
+            pictures.append(scene.read()[0])
+    return np.stack([np.repeat(pictures[0], 3, 0), pictures[1]])
