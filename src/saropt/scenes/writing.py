@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from saropt.errors import InputError
+from saropt.errors import BusyError, InputError
 from saropt.scenes.cog import GDAL_ERRORS, Layout, describe_raw, raw_to_cog
 from saropt.scenes.georeference import Georeference
 from saropt.scenes.journal import Journal
@@ -69,6 +69,7 @@ class SceneWriter:
 
     Raises:
         InputError: output refused, disk too small, folder not writable, other unfinished work in the way.
+        BusyError: another process writes it.
         ValueError: for a layout that GeoTIFF cannot hold.
     """
 
@@ -115,7 +116,7 @@ class SceneWriter:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._close()
-            raise InputError(self.path, "is being written by another process") from None
+            raise BusyError(self.path, "is being written by another process") from None
         except OSError as error:
             self._close()
             raise InputError(self.path, f"cannot be written: {error.strerror}") from error
