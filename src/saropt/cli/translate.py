@@ -20,7 +20,7 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG or PNG to translate, by path or address; or many: a quoted glob, a folder, a list (.txt).",
+            help="GeoTIFF, COG or PNG by path or address; or many: a quoted glob, a folder, a list (.txt).",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write (a COG); a folder for many scenes.")],

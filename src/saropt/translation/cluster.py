@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 
 from saropt.errors import MissingExtraError, SaroptError
 from saropt.translation.engine import Progress
-from saropt.translation.executors import Event, dispatch
-from saropt.translation.jobs import Job, Outcome, Work, attempt
+from saropt.translation.executors import Event, Outcomes, dispatch
+from saropt.translation.jobs import Job, Work, attempt
 
 
 class RayActors:
@@ -33,7 +34,7 @@ class RayActors:
             raise MissingExtraError("--executor ray", "ray")
         self._work, self._workers, self._address = work, workers, address
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         """As `Executor.run`.
 
         Raises:
@@ -41,7 +42,7 @@ class RayActors:
         """
         if not jobs:
             return
-        ours = _connect(self._address)
+        ours = _connect(self._address, self._workers)
         try:
             import ray
 
@@ -57,16 +58,19 @@ class RayActors:
                 ray.shutdown()
 
 
-def _connect(address: str | None) -> bool:
+def _connect(address: str | None, workers: int | None) -> bool:
     """Initialise Ray unless that is done; whether it was done here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     if ray.is_initialized():
         return False
-    local = {} if address else {"include_dashboard": False}
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        cpus = max(workers or 1, len(os.sched_getaffinity(0)))
+        options = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"--address {address}" if address else "Ray"
         raise SaroptError(f"{where}: cannot be used: {' '.join(str(error).split())}") from error
@@ -95,7 +99,7 @@ class _ActorCrew:
         import ray
 
         self._ray = ray
-        self._actor = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(_Actor)
+        self._actor: Any = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(_Actor)
         self._arguments = work, threads
         self._team: list[Any] = []
         self._pending: dict[Any, int] = {}
@@ -119,8 +123,10 @@ class _ActorCrew:
             worker = self._pending.pop(reference)
             try:
                 told.append((worker, self._ray.get(reference)))
-            except self._ray.exceptions.RayTaskError:
-                raise  # a bug: its traceback tells
+            except self._ray.exceptions.RayTaskError as error:
+                print(error, file=sys.stderr)
+                self._ray.kill(self._team[worker])
+                told.append((worker, ("died", f"failed with {type(error.cause).__name__}")))
             except self._ray.exceptions.RayError as error:
                 told.append((worker, ("died", f"died: {' '.join(str(error).split())}")))
         return told

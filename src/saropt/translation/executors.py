@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, Protocol
 
@@ -17,12 +18,13 @@ from saropt.translation.jobs import Job, Outcome, Work, attempt
 
 Event = tuple[Literal["ready", "refused", "tiles", "outcome", "died"], Any]
 """What a worker tells: nothing, a line, (done, total), an `Outcome`, how it died."""
+Outcomes = Generator[Outcome, None, None]
 
 
 class Executor(Protocol):
     """Runs jobs; closing the iterator early, as an interrupt does, ends the workers."""
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         """Outcomes in the order in which they come.
 
         Args:
@@ -39,7 +41,7 @@ class InProcess:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         translator = self._work.open()
         board = _Board(len(jobs), progress)
         for job in jobs:
@@ -64,7 +66,7 @@ class Crew(Protocol):
         """End all workers, whatever they do."""
 
 
-def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress | None) -> Iterator[Outcome]:
+def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress | None) -> Outcomes:
     """Give jobs to a crew. The job of a worker that dies is tried once more by another one, from where it stopped.
 
     Raises:
@@ -118,7 +120,7 @@ class Processes:
     def __init__(self, work: Work, workers: int) -> None:
         self._work, self._workers = work, workers
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         workers = min(self._workers, len(jobs))
         crew = _ProcessCrew(self._work, max(1, len(os.sched_getaffinity(0)) // max(1, workers)))
         return dispatch(crew, workers, jobs, progress)
@@ -145,10 +147,8 @@ class _ProcessCrew:
         return self._hired
 
     def give(self, worker: int, job: Job, again: bool) -> None:
-        try:
+        with suppress(OSError):  # it has died: `events` tells
             self._team[worker][1].send((job, again))
-        except OSError:
-            pass  # it has died: `events` tells
 
     def events(self) -> list[tuple[int, Event]]:
         numbers = {pipe: number for number, (_, pipe) in self._team.items()}
