@@ -93,8 +93,10 @@ def translate(
 def _translate_one(scene: str, out: Path, work: Work) -> None:
     from saropt.cli.progress import progress_bar
 
+    from saropt.scenes import scene_name
+
     translator = work.open()
-    with progress_bar(Path(scene).name) as report:
+    with progress_bar(scene_name(scene)) as report:
         written = translator.translate(scene, out, **work.translate, progress=report)
     _say_written(str(written), translator.card.name, translator.seam)
 

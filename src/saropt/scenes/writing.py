@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
     Raises:
         InputError: wrong suffix, no such folder, a directory in its place, or an existing file without `overwrite`.
     """
+    if re.match(r"(\w+:/|/vsi)", str(path)):
+        raise InputError(path, "outputs go to a local folder, where they appear when whole: copy them from there")
     if path.suffix.lower() not in suffixes:
         raise InputError(path, f"cannot write this kind of file; use {' or '.join(suffixes)}")
     try:

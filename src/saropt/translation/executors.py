@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, Protocol
 
@@ -17,7 +18,7 @@ from saropt.translation.engine import Progress
 from saropt.translation.jobs import Job, Outcome, Work, attempt
 
 Event = tuple[Literal["ready", "refused", "tiles", "outcome", "died"], Any]
-"""What a worker tells: nothing, a line, (done, total), an `Outcome`, how it died."""
+"""What a worker tells: nothing, a line, (done, total, "tiles"), an `Outcome`, how it died."""
 Outcomes = Generator[Outcome, None, None]
 
 
@@ -45,9 +46,7 @@ class InProcess:
         translator = self._work.open()
         board = _Board(len(jobs), progress)
         for job in jobs:
-            yield board.count(
-                attempt(translator, self._work, job, progress=lambda d, t, w, j=job: board.tiles(j, d, t))
-            )
+            yield board.count(attempt(translator, self._work, job, progress=partial(board.tiles, job)))
 
 
 class Crew(Protocol):
@@ -191,7 +190,7 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     pipe.send(("ready", None))
     while True:
         job, again = pipe.recv()
-        outcome = attempt(translator, work, job, again, lambda done, total, what: pipe.send(("tiles", (done, total))))
+        outcome = attempt(translator, work, job, again, lambda *tiles: pipe.send(("tiles", tiles)))
         pipe.send(("outcome", outcome))
 
 
@@ -209,8 +208,8 @@ class _Board:
         self._total, self._done = total, 0
         self._progress = progress or (lambda done, total, what: None)
 
-    def tiles(self, job: Job, done: int, total: int) -> None:
-        self._progress(self._done, self._total, f"scenes ({job.out.stem} {done}/{total})")
+    def tiles(self, job: Job, done: int, total: int, what: str) -> None:
+        self._progress(self._done, self._total, f"scenes ({job.out.stem}: {done}/{total} {what})")
 
     def count(self, outcome: Outcome) -> Outcome:
         self._done += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from saropt.errors import BusyError, InputError, SaroptError
+from saropt.scenes import is_remote, scene_name
 from saropt.translation.engine import Progress
 from saropt.translation.translator import Translator
 
@@ -62,6 +63,8 @@ def list_scenes(given: str) -> list[str] | None:
     Raises:
         InputError: there is none in it, or the list cannot be read.
     """
+    if is_remote(given):
+        return None
     path = Path(given)
     if path.is_dir():
         found = sorted(
@@ -75,7 +78,7 @@ def list_scenes(given: str) -> list[str] | None:
             raise InputError(path, "is no readable list of paths") from error
         found = [line for line in lines if line and not line.startswith("#")]
         reason = "lists no scene"
-    elif glob.has_magic(given) and not path.exists() and "://" not in given:
+    elif glob.has_magic(given) and not path.exists():
         found = sorted(name for name in glob.glob(given, recursive=True) if Path(name).is_file())
         reason = "matches no file"
     else:
@@ -100,7 +103,7 @@ def plan_jobs(
     taken: dict[str, str] = {}
     jobs = []
     for scene in scenes:
-        stem = Path(scene.partition("?")[0]).stem
+        stem = Path(scene_name(scene)).stem
         if stem in taken:
             raise InputError(scene, f"has the same name as {taken[stem]}: both would be written to {folder / stem}.tif")
         taken[stem] = scene
@@ -109,7 +112,7 @@ def plan_jobs(
         raise InputError(folder, "is a file; translations of several scenes go into a folder")
     if not folder.parent.is_dir():
         raise InputError(folder, f"the folder {folder.parent} does not exist")
-    sources = {Path(scene).resolve() for scene in scenes}
+    sources = {Path(scene).resolve() for scene in scenes if not is_remote(scene)}
     for job in jobs:
         if job.out.resolve() in sources:
             raise InputError(job.out, "is a scene that its translation would replace: choose another folder")

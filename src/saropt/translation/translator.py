@@ -116,7 +116,7 @@ class Translator:
         """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
 
         Args:
-            scene: the input raster, any size.
+            scene: the input raster, any size; a path or an address (`saropt.scenes.open_scene`).
             out: the output, .tif.
             bands: input bands by name or 1-based number; by the card's names, or all, when None.
             units: units of the input; those of the card when None.
@@ -131,9 +131,10 @@ class Translator:
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}", "must be positive")
         report = progress or (lambda done, total, what: None)
-        with open_input(Path(scene), bands, self.source, "translator") as source:
+        with open_input(scene, bands, self.source, "translator") as source:
             units = units or self.source.units
-            reader = self._reader(source, units)
+            sample = source.sample(_SAMPLE_PIXELS)
+            reader = self._reader(source, sample, units)
             target = self.target
             nodata = 0 if np.dtype(target.dtype).kind == "u" else math.nan
             inverse = self._inverse()
@@ -148,7 +149,7 @@ class Translator:
                 tags=self._tags(source),
                 overwrite=overwrite,
                 resume=resume,
-                resume_key=self._resume_key(source, units, tile),
+                resume_key=self._resume_key(source, sample, units, tile),
                 photometric="rgb" if self.direction == "sar2opt" and len(target.bands) == 3 else None,
             ) as writer:
 
@@ -215,8 +216,8 @@ class Translator:
     ) -> tuple[Normaliser, NDArray[np.float32]]:
         return fit_input(self.source, self.direction == "sar2opt", sample, units, dtype, name)
 
-    def _reader(self, scene: Scene, units: str) -> TileReader:
-        normaliser, fill = self._normaliser(scene.sample(_SAMPLE_PIXELS), units, scene.dtype, scene.path)
+    def _reader(self, scene: Scene, sample: NDArray, units: str) -> TileReader:
+        normaliser, fill = self._normaliser(sample, units, scene.dtype, scene.source)
         reader = TileReader(scene, normaliser, fill)
         if self._backend.needs_samples:
             self._backend.freeze(self._samples(scene, reader))
@@ -239,7 +240,7 @@ class Translator:
                 if valid.mean() > 0.5 or (down == across == 1):
                     windows.append(network)
         if not windows:
-            raise InputError(scene.path, "is mostly nodata: no window to take the network's statistics from")
+            raise InputError(scene.source, "is mostly nodata: no window to take the network's statistics from")
         return np.stack(windows)
 
     def _run(self, reader: TileReader, tile: int | None, put: Any, progress: Progress, completed: set[int]) -> None:
@@ -272,9 +273,13 @@ class Translator:
     def _file_hash(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
-    def _resume_key(self, scene: Scene, units: str, tile: int | None) -> str:
-        state = scene.path.stat()
-        parts: list[object] = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
+    def _resume_key(self, scene: Scene, sample: NDArray, units: str, tile: int | None) -> str:
+        parts: list[object] = [*scene.band_names, units, tile]
+        if scene.is_remote:  # no file system says whether it has changed
+            parts += [scene.source, scene.width, scene.height, hashlib.sha256(np.ascontiguousarray(sample)).hexdigest()]
+        else:
+            state = scene.path.stat()
+            parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
         parts += [self._file_hash, self.direction, self.realism, type(self._backend).__name__]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
