@@ -92,7 +92,6 @@ def translate(
 
 def _translate_one(scene: str, out: Path, work: Work) -> None:
     from saropt.cli.progress import progress_bar
-
     from saropt.scenes import scene_name
 
     translator = work.open()

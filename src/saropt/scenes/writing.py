@@ -23,14 +23,23 @@ from saropt.scenes.journal import Journal
 _RESUME_HINT = "start over without resume, or repeat the earlier settings"
 
 
+def check_local(path: Path) -> None:
+    """Refuse an output behind an address: nothing there could be renamed when whole, nor gone on with.
+
+    Raises:
+        InputError: it begins as an address or a path of a GDAL file system does.
+    """
+    if re.match(r"(https?|s3|gs|az):/|/vsi", str(path)):
+        raise InputError(path, "outputs go to a local folder, where they appear when whole: copy them from there")
+
+
 def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> None:
     """Refuse an output that could not be put in place at the end.
 
     Raises:
         InputError: wrong suffix, no such folder, a directory in its place, or an existing file without `overwrite`.
     """
-    if re.match(r"(\w+:/|/vsi)", str(path)):
-        raise InputError(path, "outputs go to a local folder, where they appear when whole: copy them from there")
+    check_local(path)
     if path.suffix.lower() not in suffixes:
         raise InputError(path, f"cannot write this kind of file; use {' or '.join(suffixes)}")
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from saropt.errors import BusyError, InputError, SaroptError
 from saropt.scenes import is_remote, scene_name
+from saropt.scenes.writing import check_local
 from saropt.translation.engine import Progress
 from saropt.translation.translator import Translator
 
@@ -100,6 +101,7 @@ def plan_jobs(
         InputError: two scenes with one stem, a scene in the place of an output, an output that exists (without
             `resume` or `overwrite`), or a folder that cannot be.
     """
+    check_local(folder)
     taken: dict[str, str] = {}
     jobs = []
     for scene in scenes:

@@ -276,7 +276,7 @@ class Translator:
     def _resume_key(self, scene: Scene, sample: NDArray, units: str, tile: int | None) -> str:
         parts: list[object] = [*scene.band_names, units, tile]
         if scene.is_remote:  # no file system says whether it has changed
-            parts += [scene.source, scene.width, scene.height, hashlib.sha256(np.ascontiguousarray(sample)).hexdigest()]
+            parts += [scene.source, scene.width, scene.height, hashlib.sha256(sample.tobytes()).hexdigest()]
         else:
             state = scene.path.stat()
             parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
