@@ -61,7 +61,7 @@ def test_s3(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for key, value in settings.items():
         monkeypatch.setenv(f"AWS_{key}", value)
     same("s3://bucket/folder/scene.tif", tmp_path / "scene.tif")
-    with pytest.raises(InputError, match="s3://bucket/none.tif: cannot be opened as a raster"):
+    with pytest.raises(InputError, match=r"s3://bucket/none\.tif: cannot be opened as a raster"):
         open_scene("s3://bucket/none.tif")
 
 
