@@ -42,7 +42,7 @@ class RayActors:
         """
         if not jobs:
             return
-        ours = _connect(self._address, self._workers)
+        ours = connect(self._address, self._workers)
         try:
             import ray
 
@@ -52,13 +52,13 @@ class RayActors:
             threads = max(1, min(max(sizes, default=1), sum(sizes) // max(1, workers)))
             model = Path(self._work.model)
             work = replace(self._work, model=str(model.absolute())) if model.exists() else self._work
-            yield from dispatch(_ActorCrew(work, threads), workers, jobs, progress)
+            yield from dispatch(ActorCrew(work, threads), workers, jobs, progress)
         finally:
             if ours:
                 ray.shutdown()
 
 
-def _connect(address: str | None, workers: int | None) -> bool:
+def connect(address: str | None, workers: int | None) -> bool:
     """Initialise Ray unless that is done; whether it was done here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -94,7 +94,9 @@ class _Actor:
         return "outcome", attempt(self._translator, self._work, job, again)
 
 
-class _ActorCrew:
+class ActorCrew:
+    """A crew of actors in an initialised Ray, each on so many CPUs."""
+
     def __init__(self, work: Work, threads: int) -> None:
         import ray
 

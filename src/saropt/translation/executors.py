@@ -121,11 +121,13 @@ class Processes:
 
     def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         workers = min(self._workers, len(jobs))
-        crew = _ProcessCrew(self._work, max(1, len(os.sched_getaffinity(0)) // max(1, workers)))
+        crew = ProcessCrew(self._work, max(1, len(os.sched_getaffinity(0)) // max(1, workers)))
         return dispatch(crew, workers, jobs, progress)
 
 
-class _ProcessCrew:
+class ProcessCrew:
+    """A crew of processes, each on so many CPU threads."""
+
     def __init__(self, work: Work, threads: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._work, self._threads = work, threads
