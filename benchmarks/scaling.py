@@ -4,7 +4,7 @@
     python benchmarks/scaling.py ray       actors of `saropt translate --executor ray`; needs `saropt[ray]`
 
 Simulated uint8 VH amplitude. Every worker has one CPU thread, so that two of them do twice the work of one where two
-cores are free. A run's clock starts when all of its workers have their translators. Runs with one and two workers alternate.
+cores are free. A run's clock starts when all of its workers have their translators. One worker and two alternate.
 """
 
 from __future__ import annotations
