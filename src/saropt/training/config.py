@@ -62,7 +62,8 @@ class EngineConfig(Section):
     Attributes:
         accumulate: batches whose gradients are averaged before each optimizer step, as if they were one bigger batch of
             accumulate * data.batch_size windows, in the memory of `data.batch_size`. The same to rounding where a
-            loss is a mean over images; not where it is a mean over labelled pixels, or draws random numbers.
+            loss is a mean over images; not where it is a mean over labelled pixels, where random numbers are drawn, or
+            where BatchNorm takes statistics from each batch (the discriminator of pix2pix).
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, sample_every, checkpoint_every: in steps; 0 for never.
