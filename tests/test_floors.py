@@ -15,7 +15,17 @@ import saropt
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = Path(saropt.__file__).parent
 TORCH_ROOMS = {"networks", "losses", "methods", "training"}
-LIGHT_ROOMS = ("radiometry", "simulate", "scenes", "artifacts", "translation", "evaluation", "viewer", "cli")
+LIGHT_ROOMS = (
+    "radiometry",
+    "simulate",
+    "scenes",
+    "artifacts",
+    "translation",
+    "matching",
+    "evaluation",
+    "viewer",
+    "cli",
+)
 HEAVY = {"torch", "torchvision", "lightning", "lightning_fabric", "onnxscript"}
 LIGHT_FILES = sorted(path for room in LIGHT_ROOMS for path in (SOURCE / room).rglob("*.py"))
 
@@ -66,7 +76,7 @@ def test_light_rooms_import_no_torch(path):
 
 
 @pytest.mark.parametrize(
-    "room", ["cli", "translation", "artifacts", "evaluation", "scenes", "data", "simulate", "viewer.server"]
+    "room", ["cli", "translation", "artifacts", "matching", "evaluation", "scenes", "data", "simulate", "viewer.server"]
 )
 def test_importing_a_light_room_loads_no_torch(room):
     """In a fresh interpreter, everything that the import pulls in included."""

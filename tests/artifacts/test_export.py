@@ -1,15 +1,17 @@
-"""Export parity: every registered network gives in onnxruntime what it gives in torch."""
+"""Export parity: every registered network gives in ONNX Runtime and OpenVINO what it gives in torch."""
 
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
+import openvino
 import pytest
 import torch
 
 from saropt.artifacts import load_graph, read_card
 from saropt.artifacts.export import export_graph
+from saropt.errors import InputError
 from saropt.networks import build_network, freeze_statistics, has_instance_statistics, list_networks
+from saropt.translation.backends import OnnxBackend, OpenVinoBackend
 
 SMALL = {
     "naf_unet": {"width": 8, "encoder": [1, 1], "decoder": [1, 1], "middle": 1, "unshuffle": 2},
@@ -35,11 +37,11 @@ def small(name: str) -> torch.nn.Module:
     return network.eval()
 
 
-def run(path, images: np.ndarray) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(load_graph(path)[1], options, providers=["CPUExecutionProvider"])
-    return session.run(["output"], {"input": images})[0]
+def run(path, images: np.ndarray, runtime: str = "onnx", precision: str = "fp32") -> np.ndarray:
+    graph = load_graph(path)[1]
+    if runtime == "openvino":
+        return OpenVinoBackend(graph, precision, 1)(images)
+    return OnnxBackend(graph, "cpu", 1)(images)
 
 
 def images(count: int, height: int, width: int) -> torch.Tensor:
@@ -60,10 +62,27 @@ def test_parity(name, new_card, tmp_path):
         batch = images(count, height, width)
         with torch.no_grad():
             expected = network(batch).numpy()
-        output = run(path, batch.numpy())
-        assert output.shape == expected.shape
         assert expected.std() > 1e-3
-        np.testing.assert_allclose(output, expected, atol=1e-4)
+        for runtime in ("onnx", "openvino"):
+            output = run(path, batch.numpy(), runtime)
+            assert output.shape == expected.shape
+            np.testing.assert_allclose(output, expected, atol=1e-4, err_msg=runtime)
+
+
+def test_bf16_is_near_and_by_name_only(new_card, tmp_path):
+    network, batch = small("naf_unet"), images(1, 128, 128).numpy()
+    path = tmp_path / "t.onnx"
+    directions = {"sar2opt": {"network": "naf_unet", "stride": network.stride, "receptive_field": 1}}
+    export_graph(path, new_card(directions=directions, realism=None), "sar2opt", [network])
+    exact = run(path, batch, "openvino")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(InputError, match="no bf16 arithmetic"):
+            run(path, batch, "openvino", "bf16")
+        return
+    rounded = run(path, batch, "openvino", "bf16")
+    error = np.abs(rounded - exact)
+    assert 0.0 < error.mean() < 0.01
+    assert error.max() < 0.1
 
 
 def test_instance_statistics_are_frozen_from_the_calibration(new_card, tmp_path):

@@ -19,12 +19,15 @@ VERBS = [
     "translate",
     "train",
     "evaluate",
+    "match",
+    "match scenes",
+    "match train",
     "data",
     "data inspect",
     "data simulate",
     "serve",
 ]
-HEAVY = "fastapi uvicorn rio_tiler torch rasterio onnxruntime onnx lightning_fabric skimage scipy numpy rich"
+HEAVY = "cv2 fastapi uvicorn rio_tiler torch rasterio onnxruntime onnx lightning_fabric skimage scipy numpy rich"
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])

@@ -235,7 +235,7 @@ class TestRefusals:
     def test_checkpoint_of_another_run(self, finished, root, tmp_path):
         folder = shutil.copytree(finished, tmp_path / "run")
         other = make_config(network="unet", arguments={"encoder": "resnet18"})
-        with pytest.raises(InputError, match="is of a 'segmenter compact' run, not of a segmenter 'unet'"):
+        with pytest.raises(InputError, match="is of a 'segmenter compact' run, not of 'segmenter unet'"):
             SegmenterTrainer(other, root, folder, accelerator="cpu", resume=True)
         wider = make_config(arguments={**NETWORK, "width": 16})
         with pytest.raises(InputError, match="does not fit the configuration"):

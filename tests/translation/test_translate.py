@@ -120,6 +120,7 @@ def test_tiles_without_data_are_not_run(make_translator: Factory, make_scene: Fa
     backend = translator._backend
 
     class Counting:
+        name = "counting"
         needs_samples = False
 
         def __call__(self, batch: np.ndarray) -> np.ndarray:
@@ -178,7 +179,7 @@ def test_an_error_in_the_middle_leaves_nothing(
             raise RuntimeError("boom")
         return backend(batch)
 
-    failing.needs_samples = False  # type: ignore[attr-defined]
+    failing.name, failing.needs_samples = "failing", False  # type: ignore[attr-defined]
     translator._backend = failing  # type: ignore[assignment]
     monkeypatch.setattr("saropt.translation.engine._BATCH_PIXELS", 1)
     with pytest.raises(RuntimeError, match="boom"):
@@ -255,6 +256,7 @@ def test_loading_refuses_what_it_cannot_run(make_translator: Factory, tmp_path: 
         ({"backend": "torch"}, "runs .safetensors"),
         ({"backend": "abacus"}, "must be auto"),
         ({"precision": "bf16"}, "backend onnx runs fp32"),
+        ({"backend": "openvino", "device": "cuda"}, "backend openvino runs on the CPU"),
         ({"realism": 2.0}, "between 0 and 1"),
         ({"realism": 0.5}, "one set of weights"),
         ({"direction": "opt2sar"}, "translates sar2opt, not opt2sar"),

@@ -1,10 +1,11 @@
-"""Translator and segmenter files: weights and card, read and written."""
+"""Translator, segmenter and matcher files: weights and card, read and written."""
 
 from saropt.artifacts.card import (
     FORMAT_VERSION,
     Card,
     Direction,
     DirectionCard,
+    MatcherCard,
     SegmenterCard,
     SideCard,
     TrainingCard,
@@ -12,19 +13,28 @@ from saropt.artifacts.card import (
     parse_segmenter_card,
 )
 from saropt.artifacts.graph import load_graph, read_card
-from saropt.artifacts.weights import blend, count_parameters, load_segmenter, load_weights, save_weights
+from saropt.artifacts.weights import (
+    blend,
+    count_parameters,
+    load_matcher,
+    load_segmenter,
+    load_weights,
+    save_weights,
+)
 
 __all__ = [
     "FORMAT_VERSION",
     "Card",
     "Direction",
     "DirectionCard",
+    "MatcherCard",
     "SegmenterCard",
     "SideCard",
     "TrainingCard",
     "blend",
     "count_parameters",
     "load_graph",
+    "load_matcher",
     "load_segmenter",
     "load_weights",
     "parse_card",

@@ -17,7 +17,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-AnyCard = TypeVar("AnyCard", "Card", "SegmenterCard")
+AnyCard = TypeVar("AnyCard", "Card", "SegmenterCard", "MatcherCard")
 
 
 class SideCard(_Strict):
@@ -141,6 +141,27 @@ class SegmenterCard(_Strict):
     notes: str = ""
 
 
+class MatcherCard(_Strict):
+    """Card of a matcher file (docs/formats.md).
+
+    Attributes:
+        network, arguments, receptive_field: of the keypoint network, which takes grey images of any scale.
+        quality: measured figures, split -> metric -> value.
+    """
+
+    kind: Literal["matcher"] = "matcher"
+    format_version: int = FORMAT_VERSION
+    name: str
+    network: Literal["keypoint_cnn"] = "keypoint_cnn"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    receptive_field: int = Field(ge=1)
+    gsd_m: float = Field(gt=0)
+    training: TrainingCard
+    quality: dict[str, dict[str, float]] = Field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    notes: str = ""
+
+
 def parse_card(text: str) -> Card:
     """The card of a translator from its JSON.
 
@@ -157,6 +178,15 @@ def parse_segmenter_card(text: str) -> SegmenterCard:
         ValueError: not JSON, of a translator, another format version, or a field that does not fit; one line.
     """
     return _parsed(SegmenterCard, text, "segmenter")
+
+
+def parse_matcher_card(text: str) -> MatcherCard:
+    """The card of a matcher from its JSON.
+
+    Raises:
+        ValueError: not JSON, of something else, another format version, or a field that does not fit; one line.
+    """
+    return _parsed(MatcherCard, text, "matcher")
 
 
 def _parsed(model: type[AnyCard], text: str, wanted: str) -> AnyCard:

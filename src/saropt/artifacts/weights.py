@@ -1,6 +1,6 @@
-"""Translator and segmenter files as `.safetensors`: weights for torch and a card.
+"""Translator, segmenter and matcher files as `.safetensors`: weights for torch and a card.
 
-Keys are `DIRECTION.KEY` in translators (and `fidelity/`, `realism/` ends), the network's own in segmenters.
+Keys are `DIRECTION.KEY` in translators (and `fidelity/`, `realism/` ends), the network's own in the others.
 """
 
 from __future__ import annotations
@@ -14,16 +14,23 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts.card import Card, SegmenterCard, parse_card, parse_segmenter_card
+from saropt.artifacts.card import (
+    Card,
+    MatcherCard,
+    SegmenterCard,
+    parse_card,
+    parse_matcher_card,
+    parse_segmenter_card,
+)
 from saropt.errors import InputError
 
 Weights = dict[str, NDArray]
-AnyCard = TypeVar("AnyCard", Card, SegmenterCard)
+AnyCard = TypeVar("AnyCard", Card, SegmenterCard, MatcherCard)
 _CARD_KEY = "saropt"
 _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 
 
-def save_weights(path: str | Path, card: Card | SegmenterCard, weights: Mapping[str, NDArray]) -> None:
+def save_weights(path: str | Path, card: Card | SegmenterCard | MatcherCard, weights: Mapping[str, NDArray]) -> None:
     """Write weights and card under a temporary name, then rename.
 
     With both ends kept (`card.realism` is set) `weights` holds every key twice, prefixed `fidelity/` and `realism/`.
@@ -53,10 +60,22 @@ def load_segmenter(path: str | Path) -> tuple[SegmenterCard, Weights]:
     Raises:
         InputError: missing, truncated, a pickle, a translator or another file, or of another version.
     """
-    path = Path(path)
+    return _load(_safetensors(Path(path), "segmenters"), parse_segmenter_card)
+
+
+def load_matcher(path: str | Path) -> tuple[MatcherCard, Weights]:
+    """Card and weights of a matcher file; runs no code from the file.
+
+    Raises:
+        InputError: missing, truncated, a pickle, a translator or another file, or of another version.
+    """
+    return _load(_safetensors(Path(path), "matchers"), parse_matcher_card)
+
+
+def _safetensors(path: Path, kind: str) -> Path:
     if path.suffix == ".onnx" and path.is_file():
-        raise InputError(path, "is an .onnx file; segmenters are .safetensors files")
-    return _load(path, parse_segmenter_card)
+        raise InputError(path, f"is an .onnx file; {kind} are .safetensors files")
+    return path
 
 
 def count_parameters(path: str | Path) -> dict[str, int]:
@@ -80,7 +99,7 @@ def _load(path: Path, parse: Callable[[str], AnyCard]) -> tuple[AnyCard, Weights
         with safe_open(path, framework="numpy") as stream:
             metadata = stream.metadata() or {}
             if _CARD_KEY not in metadata:
-                raise InputError(path, "is no saropt translator or segmenter: it has no card")
+                raise InputError(path, "is no saropt translator, segmenter or matcher: it has no card")
             card = parse(metadata[_CARD_KEY])
             return card, {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
     except SafetensorError as error:

@@ -14,6 +14,7 @@ from saropt.cli.benchmark import benchmark
 from saropt.cli.data import data
 from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
+from saropt.cli.match import match
 from saropt.cli.methods import methods
 from saropt.cli.models import models
 from saropt.cli.segment import segment
@@ -27,6 +28,7 @@ RESUMING = "the same command with --resume goes on from"
 HINTS = {
     "translate": f"{RESUMING} there",
     "train": f"{RESUMING} the last checkpoint",
+    "match train": f"{RESUMING} the last checkpoint",
     "segment train": f"{RESUMING} the last checkpoint",
     "data fetch": "the same command goes on",
     "data prepare": "the same command goes on",
@@ -44,6 +46,7 @@ for verb in (demo, models, methods, translate, train, evaluate, benchmark, serve
     app.command()(verb)
 app.add_typer(data, name="data")
 app.add_typer(segment, name="segment")
+app.add_typer(match, name="match")
 
 
 def _print_version(wanted: bool) -> None:

@@ -34,6 +34,12 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Published weight files, for FID, KID and LPIPS; never downloaded."),
     ] = None,
+    match: Annotated[
+        bool, typer.Option("--match", help="Match translations with the truth, by SIFT and RIFT-like.")
+    ] = False,
+    matcher: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Match by this trained matcher too; implies --match.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Measure translators beside trivial baselines, in every direction that they translate."""
@@ -43,9 +49,14 @@ def evaluate(
     require("evaluate", "train", "jinja2")
 
     from saropt import evaluation
+    from saropt.matching import find_matcher
     from saropt.translation import Segmenter, Translator
 
-    translators = [translator for model in models for translator in Translator.load_all(model)]
+    held = {model: Translator.load_all(model) for model in models}
+    translators = [translator for loaded in held.values() for translator in loaded]
+    runs = {loaded[0].card.name: Path(m) for m, loaded in held.items() if (Path(m) / evaluation.METRICS).is_file()}
+    wanted: list[str | Path] = ["sift", "rift"] if match or matcher else []
+    matchers = [find_matcher(name) for name in [*wanted, *([matcher] if matcher else [])]]
     with progress_bar("evaluate") as bar:
         report = evaluation.evaluate(
             translators,
@@ -54,12 +65,16 @@ def evaluate(
             split,
             overwrite=overwrite,
             weights=weights,
+            matchers=matchers,
+            runs=runs,
             segmenters=[Segmenter.load(path) for path in segmenters or ()],
             progress=None if bar is None else lambda what, done, total: bar(done, total, what),
         )
     _print_scores(report)
     for direction, judged in report.get("segmentation", {}).items():
         _print_segmentation(direction, judged)
+    for direction, found in report.get("matching", {}).items():
+        _print_matching(direction, found)
     typer.echo(f"wrote {out / 'report.json'} and {out / 'report.html'}")
 
 
@@ -108,6 +123,18 @@ def _print_segmentation(direction: str, judged: dict[str, Any]) -> None:
         typer.echo(
             f"left out of the mean class accuracy, without a labelled pixel: {', '.join(judged['real']['absent'])}"
         )
+
+
+def _print_matching(direction: str, found: dict[str, Any]) -> None:
+    from saropt.cli.tables import print_table
+
+    rows = [("untranslated input", found["raw"]), *found["models"].items()]
+    cells = [
+        [name, *(_share(scores[key]) for scores in rates.values() for key in ("pmr", "ir", "ir_ed"))]
+        for name, rates in rows
+    ]
+    headings = ["", *(f"{matcher} {rate}" for matcher in found["raw"] for rate in ("PMR", "IR", "IR-ED"))]
+    print_table(headings, cells, f"{direction}, matched with the truth")
 
 
 def _share(value: float | None) -> str:

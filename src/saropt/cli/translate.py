@@ -41,7 +41,9 @@ def translate(
         str | None,
         typer.Option(help="Units of SCENE: amplitude, sigma0_db, gamma0_db, sigma0, gamma0, uint8, complex."),
     ] = None,
-    backend: Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs the network.")] = "auto",
+    backend: Annotated[
+        Literal["auto", "onnx", "openvino", "torch"], typer.Option(help="What runs the network.")
+    ] = "auto",
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
     tile: Annotated[int | None, typer.Option(min=1, metavar="PIXELS", help="Tile side.")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",

@@ -2,6 +2,7 @@
 
 from saropt.evaluation.accumulate import ImageQuality, RunningStatistics
 from saropt.evaluation.baselines import BASELINES, Baseline, HistogramMatch, ImageMeanOracle, Linear, TrainMean, fit_all
+from saropt.evaluation.curves import METRICS
 from saropt.evaluation.evaluate import CONVENTIONS, evaluate
 from saropt.evaluation.measure import Card, Model
 from saropt.evaluation.metrics import collapse_ratio, colour_free, mae, psnr, rmse_per_band, shift_tolerant, ssim
@@ -10,6 +11,7 @@ from saropt.evaluation.tiles import PairRoot, stream_tiles, tile_windows, unit_r
 __all__ = [
     "BASELINES",
     "CONVENTIONS",
+    "METRICS",
     "Baseline",
     "Card",
     "HistogramMatch",

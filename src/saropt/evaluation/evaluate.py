@@ -6,7 +6,7 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,10 @@ from saropt.data import DataRoot
 from saropt.errors import InputError, MissingExtraError
 from saropt.evaluation import metrics
 from saropt.evaluation.baselines import BASELINES, Baseline, fit_all
+from saropt.evaluation.by_class import ClassWatcher
+from saropt.evaluation.curves import read_curves
 from saropt.evaluation.distributions import known_weights
+from saropt.evaluation.matching import MatchWatcher
 from saropt.evaluation.measure import (
     Model,
     Row,
@@ -33,6 +36,7 @@ from saropt.evaluation.measure import (
 )
 from saropt.evaluation.segmentation import CONVENTION as SEGMENTATION_CONVENTION
 from saropt.evaluation.segmentation import SegmenterModel, make_judges
+from saropt.evaluation.speckle import SpeckleWatcher
 from saropt.evaluation.tiles import (
     MIN_VALID,
     RANGES,
@@ -42,6 +46,8 @@ from saropt.evaluation.tiles import (
     stream_tiles,
     tile_windows,
 )
+from saropt.evaluation.watching import Watcher
+from saropt.matching import Matcher
 
 DIRECTIONS = ("sar2opt", "opt2sar")
 CONVENTIONS = {
@@ -97,6 +103,8 @@ def evaluate(
     baselines_from: str | Path | PairRoot | None = None,
     segmenters: Sequence[SegmenterModel] = (),
     weights: str | Path | None = None,
+    matchers: Sequence[Matcher] = (),
+    runs: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Measure translators on a split and write `report.json` and `report.html` into `out_dir`.
 
@@ -113,6 +121,8 @@ def evaluate(
         segmenters: at most one of each modality; they segment what the translators make, and the true images beside it,
             and are scored against the labels of the data root.
         weights: folder of the published weights of Inception and AlexNet, for FID, KID and LPIPS.
+        matchers: what translations are matched with the truth by (`saropt.matching`).
+        runs: name of a model -> its run folder, whose loss curves the report shows.
         html: also write report.html, which needs jinja2 (the extra `train`).
 
     Returns:
@@ -144,9 +154,11 @@ def evaluate(
     steps = _Progress(progress, len(names) + len(train))
     extractors, lpips = known_weights(weights)
     judges = make_judges(segmenters, root, used)
+    watchers = {direction: _watchers(root, direction, matchers) for direction in used}
     tracks = [(m, model_row(m.card, root, m.direction, extractors, lpips)) for m in models]
     for _, row in tracks:
         row.judge = judges.get(row.direction)
+        row.watchers = watchers[row.direction]
     outputs = {d: _common_target(root, d, [r for _, r in tracks if r.direction == d]) for d in used}
     fitted = {d: _make_baselines(bool(train)) if baselines else [] for d in used}
     if train:
@@ -179,18 +191,36 @@ def evaluate(
     report = _report(root, split, tile, names, counted, skipped, tracks, plain, notes)
     if judges:
         report["segmentation"] = {direction: judge.summary() for direction, judge in judges.items()}
-        report["conventions"] = CONVENTIONS | {"segmentation": SEGMENTATION_CONVENTION}
+        report["conventions"] |= {"segmentation": SEGMENTATION_CONVENTION}
+    for direction, watching in watchers.items():
+        for watcher in watching:
+            if found := watcher.summary():
+                report.setdefault(watcher.section, {})[direction] = found
+                report["conventions"] |= {watcher.section: watcher.convention}
+    if runs:
+        report["curves"] = {name: read_curves(folder) for name, folder in runs.items()}
     report = _finite(report)
     out.mkdir(parents=True, exist_ok=True)
     if html:
         from saropt.evaluation.report import render
 
         pictures = {(r.name, r.direction): r.gallery.shots() for _, r in tracks}
-        _write(out / "report.html", render(report, pictures))
+        drawings = {d: w.drawings for d, ws in watchers.items() for w in ws if isinstance(w, MatchWatcher)}
+        _write(out / "report.html", render(report, pictures, drawings))
     else:
         (out / "report.html").unlink(missing_ok=True)
     _write(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
+
+
+def _watchers(root: PairRoot, direction: str, matchers: Sequence[Matcher]) -> list[Watcher]:
+    """What else is measured in a direction: matching where asked for, errors by class, speckle where SAR is made."""
+    found: list[Watcher] = [MatchWatcher(matchers)] if matchers else []
+    if isinstance(root, DataRoot) and len(root.classes) > 1 and (root.path / "label").is_dir():
+        found.append(ClassWatcher(root))
+    if direction == "opt2sar":
+        found.append(SpeckleWatcher())
+    return found
 
 
 def _opened(data: str | Path | PairRoot) -> tuple[PairRoot, str]:
@@ -319,7 +349,7 @@ def _report(
         "tile": tile,
         "n": counted,
         "skipped": skipped,
-        "conventions": CONVENTIONS,
+        "conventions": dict(CONVENTIONS),
         "notes": notes,
         "models": [{"model": name, "directions": directions} for name, directions in rows.items()],
         "baselines": trivial,

@@ -17,6 +17,7 @@ from saropt.evaluation.distributions import Extractor, Lpips
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tiles import Pair, PairRoot, Picture, unit_range
+from saropt.evaluation.watching import Tile, Watcher
 from saropt.scenes import Window
 
 
@@ -70,6 +71,7 @@ class Row:
     target_bands: list[int]
     quality: ImageQuality
     judge: Judge | None = None
+    watchers: Sequence[Watcher] = ()
     gallery: Gallery = field(default_factory=Gallery)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -172,6 +174,11 @@ def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window])
         given, wanted = _given_and_wanted(row, pair, area)
         valid = both[area]
         tile = row.quality.add(out, given, wanted, valid)
+        if row.watchers:
+            made_here = replace(made, values=output[:, *area], valid=valid)
+            true_here = replace(truth, values=truth.values[:, *area][row.target_bands], valid=valid)
+            for watcher in row.watchers:
+                watcher.see(row.name, Tile(pair, window, given, out, wanted, made_here, true_here, valid))
         if row.gallery.slot(tile["psnr"]):
             bands = [truth.bands[i] for i in row.target_bands]
             row.gallery.add(

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from saropt.errors import MissingExtraError
-from saropt.evaluation.gallery import Shot, jpeg_uri
+from saropt.evaluation.curves import curve_charts
+from saropt.evaluation.gallery import Bytes, Shot, jpeg_uri
 
 ORACLE = "image_mean_oracle"
 DIRECTION_TITLES = {"sar2opt": "SAR to optical", "opt2sar": "optical to SAR"}
+Drawings = Mapping[str, Mapping[str, Sequence[tuple[str, Bytes]]]]
 Pictures = Mapping[tuple[str, str], Sequence[tuple[str, Shot]]]
 
 
@@ -152,6 +154,52 @@ def _section(report: Mapping[str, Any], direction: str, pictures: Pictures) -> d
     }
 
 
+def _matching(report: Mapping[str, Any], drawings: Drawings) -> list[dict[str, Any]]:
+    """Per direction: rows (name, cells) of the three rates by matcher, and pictures (model, [(raster, URI)])."""
+    sections = []
+    for direction, found in report.get("matching", {}).items():
+        rows = {"untranslated input": found["raw"], **found["models"]}
+        sections.append(
+            {
+                "title": DIRECTION_TITLES[direction],
+                "matchers": list(found["raw"]),
+                "rows": [
+                    (name, [_percent(scores[key]) for scores in rates.values() for key in ("pmr", "ir", "ir_ed")])
+                    for name, rates in rows.items()
+                ],
+                "drawings": [
+                    (model, [(name, jpeg_uri(picture)) for name, picture in shots])
+                    for model, shots in drawings.get(direction, {}).items()
+                ],
+            }
+        )
+    return sections
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _classes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Per direction: class names with a pixel, and rows (model, bars, errors); bars are heights of a sparkline."""
+    sections = []
+    for direction, found in report.get("classes", {}).items():
+        names = [name for name, pixels in found["pixels"].items() if pixels]
+        worst = max((scores[name] for scores in found["mae"].values() for name in names), default=0.0) or 1.0
+        rows = [
+            (model, [30.0 * scores[name] / worst for name in names], [f"{scores[name]:.3f}" for name in names])
+            for model, scores in found["mae"].items()
+        ]
+        sections.append({"title": DIRECTION_TITLES[direction], "names": names, "rows": rows})
+    return sections
+
+
+def _curves(report: Mapping[str, Any]) -> dict[str, Any]:
+    curves = report.get("curves", {})
+    colours = {model: f"s{index % 6}" for index, model in enumerate(curves)}
+    return {"legend": list(colours.items()), "charts": curve_charts(curves, colours) if curves else []}
+
+
 def _flat(conventions: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (key, "; ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value))
@@ -159,12 +207,13 @@ def _flat(conventions: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def render(report: Mapping[str, Any], pictures: Pictures) -> str:
+def render(report: Mapping[str, Any], pictures: Pictures, drawings: Drawings) -> str:
     """The page of a report.
 
     Args:
         report: what `evaluate` returns.
         pictures: (model, direction) -> (kind, tile) as `Gallery.shots` gives them.
+        drawings: direction -> model -> (raster, picture of its matches).
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -186,5 +235,9 @@ def render(report: Mapping[str, Any], pictures: Pictures) -> str:
             (DIRECTION_TITLES[direction], judged, [*judged["models"].items(), ("real images", judged["real"])])
             for direction, judged in report.get("segmentation", {}).items()
         ],
+        matching=_matching(report, drawings),
+        classes=_classes(report),
+        speckle=[(DIRECTION_TITLES[direction], found) for direction, found in report.get("speckle", {}).items()],
+        curves=_curves(report),
         conventions=_flat(report["conventions"]),
     )

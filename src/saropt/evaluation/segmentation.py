@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.data import IGNORED, Classes, ConfusionMatrix, DataRoot
+from saropt.data import ConfusionMatrix, DataRoot
 from saropt.errors import InputError
+from saropt.evaluation.by_class import Labels
 from saropt.evaluation.gallery import canonical_band
 from saropt.evaluation.tiles import Pair, PairRoot, Picture
 from saropt.scenes import Window
@@ -66,11 +66,10 @@ class Judge:
             theirs = ", ".join(f"{value} {name}" for value, name in card.classes.items())
             raise InputError(card.name, f"has other classes than {root.name}: {theirs}")
         self.segmenter = segmenter
-        self._locate = root.label_path
-        self._classes = Classes(dict(root.classes), root.ignore_index)
+        self._labels = Labels(root)
+        self._classes = self._labels.classes
         self.real = ConfusionMatrix(self._classes.titles)
         self.translated: dict[str, ConfusionMatrix] = {}
-        self._labels: tuple[str, NDArray[np.uint8]] | None = None
 
     def see_real(self, target: Picture, pair: Pair, windows: Sequence[Window]) -> None:
         """Segment the true image of a pair and score the tiles."""
@@ -95,21 +94,11 @@ class Judge:
         found = self.segmenter.classify(
             values, units=picture.units, dtype=picture.dtype.name, valid=pair.valid & picture.valid
         )
-        truth = self._truth(pair)
+        truth = self._labels.of(pair)
         order = np.searchsorted(self._classes.values, found).clip(max=len(self._classes.values) - 1)
         for window in windows:
             area = slice(window.row, window.row + window.height), slice(window.col, window.col + window.width)
             matrix.add(truth[area], order[area])
-
-    def _truth(self, pair: Pair) -> NDArray[np.uint8]:
-        """Class indices of the labels where both sides are valid; the last ones are kept for the next model."""
-        if self._labels is None or self._labels[0] != pair.name:
-            path: Path = self._locate(pair.name)
-            labels = self._classes.read(path)
-            if labels.shape != pair.valid.shape:
-                raise InputError(path, f"is {labels.shape}, the images are {pair.valid.shape} pixels")
-            self._labels = pair.name, np.where(pair.valid, labels, IGNORED).astype(np.uint8)
-        return self._labels[1]
 
     def _bands(self, given: Sequence[str]) -> list[int]:
         wanted = [canonical_band(band) for band in self.segmenter.card.input.bands]

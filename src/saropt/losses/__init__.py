@@ -9,6 +9,7 @@ from saropt.losses.adversarial import (
 )
 from saropt.losses.augmentation import diff_augment
 from saropt.losses.contrastive import patch_nce
+from saropt.losses.keypoints import descriptor_loss, detector_loss, warp_points
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour, total_variation
 from saropt.losses.segmentation import dice_loss, segmentation_cross_entropy
 from saropt.losses.semantic import Weights, class_weights, semantic_nce, similarity_weights
@@ -20,6 +21,8 @@ __all__ = [
     "block_minimum",
     "charbonnier",
     "class_weights",
+    "descriptor_loss",
+    "detector_loss",
     "dice_loss",
     "diff_augment",
     "feature_matching",
@@ -34,4 +37,5 @@ __all__ = [
     "semantic_nce",
     "similarity_weights",
     "total_variation",
+    "warp_points",
 ]

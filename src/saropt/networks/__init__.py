@@ -3,6 +3,7 @@
 from saropt.networks.cran import CRANTranslator
 from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
 from saropt.networks.hat import HAT
+from saropt.networks.keypoints import KeypointCNN, KeypointTraining, heat_map
 from saropt.networks.nafunet import NAFUNet
 from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
 from saropt.networks.projection import PatchProjection, gather_positions, random_positions
@@ -21,6 +22,8 @@ __all__ = [
     "HAT",
     "CRANTranslator",
     "Generator",
+    "KeypointCNN",
+    "KeypointTraining",
     "MultiScalePatchGAN",
     "NAFUNet",
     "PatchGAN",
@@ -41,6 +44,7 @@ __all__ = [
     "freeze_statistics",
     "gather_positions",
     "has_instance_statistics",
+    "heat_map",
     "list_networks",
     "list_segmenters",
     "list_semantic_discriminators",

@@ -89,6 +89,26 @@ class EngineConfig(Section):
     patience: int = Field(0, ge=0)
 
 
+class SupervisedEngineConfig(Section):
+    """Steps, precision, saving of runs of one network; keys shared with `EngineConfig` mean what they mean there.
+
+    Attributes:
+        validation_windows: fixed windows of the val split.
+        select: "best" for the weights with the highest score on them (pixel accuracy of segmenters, matching score of
+            matchers), or "last".
+    """
+
+    max_steps: int = Field(5_000, ge=1)
+    seed: int = Field(0, ge=0)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    clip: float = Field(0.0, ge=0.0)
+    log_every: int = Field(50, ge=1)
+    validate_every: int = Field(250, ge=0)
+    validation_windows: int = Field(64, ge=1)
+    checkpoint_every: int = Field(500, ge=0)
+    select: Literal["best", "last"] = "best"
+
+
 class CardConfig(Section):
     """What the translator file's card says beside what the run knows itself.
 

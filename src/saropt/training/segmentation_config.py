@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from saropt.training.config import CardConfig, Section, apply_settings, read_yaml, validated
+from saropt.training.config import CardConfig, Section, SupervisedEngineConfig, apply_settings, read_yaml, validated
 
 Modality = Literal["sar", "optical"]
 
@@ -24,25 +24,6 @@ class SegmentationDataConfig(Section):
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     optical_gain: float = Field(1.0, ge=1.0, le=4.0)
-
-
-class SegmentationEngineConfig(Section):
-    """Steps, precision, saving; keys shared with `EngineConfig` mean what they mean there.
-
-    Attributes:
-        validation_windows: fixed windows of the val split.
-        select: "best" for the weights with the highest pixel accuracy on them, or "last".
-    """
-
-    max_steps: int = Field(5_000, ge=1)
-    seed: int = Field(0, ge=0)
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    clip: float = Field(0.0, ge=0.0)
-    log_every: int = Field(50, ge=1)
-    validate_every: int = Field(250, ge=0)
-    validation_windows: int = Field(64, ge=1)
-    checkpoint_every: int = Field(500, ge=0)
-    select: Literal["best", "last"] = "best"
 
 
 class SegmentationConfig(Section):
@@ -64,7 +45,7 @@ class SegmentationConfig(Section):
     weight_decay: float = Field(0.0, ge=0.0)
     class_weights: Literal["none", "inverse", "median"] = "none"
     data: SegmentationDataConfig = SegmentationDataConfig()
-    engine: SegmentationEngineConfig = SegmentationEngineConfig()
+    engine: SupervisedEngineConfig = SupervisedEngineConfig()
     card: CardConfig = CardConfig()
 
 

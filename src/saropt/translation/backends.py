@@ -1,4 +1,5 @@
-"""What runs the network: ONNX Runtime by default, torch where a GPU or scene statistics ask for it."""
+"""What runs the network: ONNX Runtime by default, OpenVINO for speed on Intel CPUs, torch for GPUs and where scene
+statistics ask for it."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ Precision = Literal["fp32", "bf16"]
 class Backend(Protocol):
     """A network of one direction, ready to run."""
 
+    name: str
+    """Runtime and precision: outputs under another name may differ in their last bits."""
     needs_samples: bool
     """Whether `freeze` must be called with samples of the scene before the first call."""
 
@@ -35,6 +38,7 @@ class Backend(Protocol):
 class OnnxBackend:
     """ONNX Runtime on the CPU (or CUDA, where the GPU build of the runtime is installed)."""
 
+    name = "onnx fp32"
     needs_samples = False
 
     def __init__(self, model: bytes, device: str, threads: int | None) -> None:
@@ -57,6 +61,32 @@ class OnnxBackend:
         return self._session.run(None, {self._input: batch})[0]
 
 
+class OpenVinoBackend:
+    """OpenVINO on the CPU. Its own default takes bf16 where the CPU has it; here the precision is set by name."""
+
+    needs_samples = False
+
+    def __init__(self, model: bytes, precision: Precision, threads: int | None) -> None:
+        import openvino
+
+        core = openvino.Core()
+        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise InputError("--precision bf16", "this CPU has no bf16 arithmetic: use fp32")
+        settings = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": threads or 0,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self.name = f"openvino {precision}"
+        self._network = core.compile_model(core.read_model(model), "CPU", settings)
+
+    def freeze(self, samples: NDArray[np.float32]) -> None:
+        raise RuntimeError("an ONNX graph holds its statistics already")
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.array(self._network(batch)[0])
+
+
 class TorchBackend:
     """A torch network.
 
@@ -69,6 +99,7 @@ class TorchBackend:
     def __init__(self, module: nn.Module, device: str, precision: Precision, needs_samples: bool = False) -> None:
         import torch
 
+        self.name = f"torch {precision}"
         self._torch = torch
         self._device = torch.device(device)
         self._type = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -106,23 +137,24 @@ def open_backend(
 
     Raises:
         InputError: the file cannot be used, lacks the direction, or does not go with backend or precision.
-        MissingExtraError: torch is asked for and not installed.
+        MissingExtraError: torch or OpenVINO is asked for and not installed.
     """
     if precision not in ("fp32", "bf16"):
         raise InputError(f"--precision {precision}", "must be fp32 or bf16")
-    suffixes = {"onnx": (".onnx",), "torch": (".safetensors",)}
+    suffixes = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}
     chosen = backend
     if backend == "auto":
         chosen = "torch" if path.suffix == ".safetensors" else "onnx"
     if chosen not in suffixes:
-        raise InputError(f"--backend {backend}", "must be auto, onnx or torch")
-    if path.suffix in (".onnx", ".safetensors") and path.suffix not in suffixes[chosen]:
-        raise InputError(path, f"is {path.suffix}; backend {chosen} runs {' or '.join(suffixes[chosen])} files")
-    if chosen == "onnx":
-        if precision != "fp32":
-            raise InputError(f"--precision {precision}", "backend onnx runs fp32; bf16 needs --backend torch")
+        raise InputError(f"--backend {backend}", "must be auto, onnx, openvino or torch")
+    if path.suffix in suffixes.values() and path.suffix != suffixes[chosen]:
+        raise InputError(path, f"is {path.suffix}; backend {chosen} runs {suffixes[chosen]} files")
+    if chosen != "torch":
+        _check_graph_options(chosen, precision, device)
         card, graph = load_graph(path, realism)
         direction = _direction(path, card, direction)
+        if chosen == "openvino":
+            return card, direction, OpenVinoBackend(graph, precision, threads)  # type: ignore[arg-type]
         return card, direction, OnnxBackend(graph, "cpu" if device == "auto" else device, threads)
     card, weights = load_weights(path)
     direction = _direction(path, card, direction)
@@ -138,6 +170,15 @@ def open_backend(
         {key.removeprefix(prefix): value for key, value in blended.items() if key.startswith(prefix)},
     )
     return card, direction, TorchBackend(module, device, precision, described.statistics == "scene")  # type: ignore[arg-type]
+
+
+def _check_graph_options(backend: str, precision: str, device: str) -> None:
+    if backend == "onnx" and precision != "fp32":
+        raise InputError(f"--precision {precision}", "backend onnx runs fp32; bf16 needs --backend openvino or torch")
+    if backend == "openvino" and device == "cuda":
+        raise InputError("--device cuda", "backend openvino runs on the CPU")
+    if backend == "openvino" and find_spec("openvino") is None:
+        raise MissingExtraError("--backend openvino", "openvino")
 
 
 def torch_device(path: Path, kind: str, device: str, threads: int | None) -> str:

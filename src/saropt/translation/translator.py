@@ -62,8 +62,8 @@ class Translator:
 
         Args:
             direction: needed for files that translate both ways.
-            backend: "onnx", "torch", or "auto" (by the file's form).
-            precision: "fp32", or "bf16" with torch.
+            backend: "onnx" or "openvino" (.onnx files), "torch" (.safetensors), or "auto": onnx or torch by the file.
+            precision: "fp32", or "bf16" with openvino and torch.
             device: "cpu", "cuda" or "auto".
             realism: blend of the file's two ends, 0 (closest to the truth on average) to 1 (sharpest, partly
                 invented); the card's value when None.
@@ -71,9 +71,9 @@ class Translator:
 
         Raises:
             InputError: no such translator, a file that cannot be used, or an option it does not support.
-            MissingExtraError: torch is needed and not installed.
+            MissingExtraError: torch or OpenVINO is needed and not installed.
         """
-        suffix = {"onnx": ".onnx", "torch": ".safetensors"}.get(backend)
+        suffix = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}.get(backend)
         path = find_translator(model, direction, suffix)
         if realism is not None and not 0.0 <= realism <= 1.0:
             raise InputError(f"--realism {realism}", "must lie between 0 and 1")
@@ -280,7 +280,7 @@ class Translator:
         else:
             state = scene.path.stat()
             parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
-        parts += [self._file_hash, self.direction, self.realism, type(self._backend).__name__]
+        parts += [self._file_hash, self.direction, self.realism, self._backend.name]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 

@@ -1,0 +1,135 @@
+"""`saropt match`: two scenes, or the training of a matcher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from saropt.matching import SceneMatch
+
+PAIR = "scenes"
+
+
+class _PairByDefault(TyperGroup):
+    """`saropt match A B` is short for `saropt match scenes A B`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "-h", "--help"):
+            args = [PAIR, *args]
+        return super().parse_args(ctx, args)
+
+
+match = typer.Typer(
+    cls=_PairByDefault,
+    help="Match two scenes (saropt match A B, see saropt match scenes --help), or train a matcher.",
+    rich_markup_mode=None,
+)
+
+
+@match.command(PAIR)
+def match_two(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Scene to be matched and registered.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Scene to match with: the reference.")],
+    via: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="Translator that A goes through first.")] = None,
+    method: Annotated[
+        str, typer.Option(metavar="sift|rift|FILE", help="Matcher: by name, or a matcher file.")
+    ] = "rift",
+    transform: Annotated[
+        Literal["translation", "affine", "homography"], typer.Option(help="Kind of transform.")
+    ] = "affine",
+    search: Annotated[
+        int, typer.Option(min=1, metavar="PIXELS", help="How far A may lie off, where both are georeferenced.")
+    ] = 32,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Tie points to write: .csv, .geojson or .json.")
+    ] = None,
+    registered: Annotated[
+        Path | None, typer.Option("--register", metavar="OUT", help="GeoTIFF (a COG) of A on B's grid to write.")
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of A for --via: VH or 2, say.")
+    ] = None,
+    units: Annotated[str | None, typer.Option(help="Units of A for --via.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+) -> None:
+    """Match scene A with scene B: tie points, transform, A on B's grid."""
+    from saropt import matching
+    from saropt.cli.progress import progress_bar
+    from saropt.scenes.writing import check_writable
+
+    if out is not None:
+        matching.check_tie_points_path(out, overwrite)
+    if registered is not None:
+        check_writable(registered, suffixes=(".tif", ".tiff"), overwrite=overwrite)
+    matcher = matching.find_matcher(method)
+    with progress_bar(a.name) as report:
+        options: dict[str, Any] = {"kind": transform, "search": search, "progress": report}
+        if via is None:
+            found = matching.match_scenes(a, b, matcher, **options)
+        else:
+            from saropt.translation import Translator
+
+            translator = Translator.load(via, direction="sar2opt")
+            chosen = bands.split(",") if bands else None
+            found = matching.match_translated(a, b, matcher, translator, bands=chosen, units=units, **options)
+    _print(found)
+    if out is not None:
+        typer.echo(f"wrote {matching.write_tie_points(out, found, overwrite)}")
+    if registered is not None:
+        with progress_bar(registered.name) as report:
+            typer.echo(f"wrote {matching.register(found, registered, overwrite, report)}")
+
+
+@match.command("train")
+def train(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Paired data root.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML preset.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting: width=48; may be repeated.")
+    ] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="Devices to train on.")] = 1,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, with RUN's config.")] = False,
+) -> None:
+    """Train a matcher on SAR-optical pairs."""
+    from saropt.cli.extras import require
+
+    require("match train", "train", "torch", "lightning_fabric", "tensorboard")
+
+    from saropt.cli.progress import progress_bar
+    from saropt.cli.runs import run_settings, show_steps
+    from saropt.data import DataRoot
+    from saropt.training import MatcherTrainer, read_matching_config
+
+    chosen = read_matching_config(*run_settings(out, config, settings, max_steps, resume))
+    trainer = MatcherTrainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
+    with progress_bar("matcher") as report:
+        path = trainer.run(show_steps(report, chosen.engine.max_steps))
+    for split, figures in trainer.card().quality.items():
+        typer.echo(f"{split}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    typer.echo(f"wrote {path}")
+
+
+def _print(found: SceneMatch) -> None:
+    from saropt.cli.tables import print_facts
+
+    (a, b, c), (d, e, f), last = found.matrix
+    facts = {
+        "method": found.method,
+        "keypoints": f"{found.keypoints[0]} in A, {found.keypoints[1]} in B",
+        "matches": f"{found.putative}, {len(found.residuals)} agree",
+        found.kind: f"{a:.6f} {b:.6f} {c:.3f} / {d:.6f} {e:.6f} {f:.3f}"
+        + ("" if found.kind != "homography" else " / " + " ".join(f"{value:.3g}" for value in last)),
+        "residuals": f"{found.rmse:.2f} px (root mean square)",
+        "false alarms": f"10^{found.log_false_alarms:.0f} expected by chance",
+    }
+    if found.shift is not None:
+        columns, rows = found.shift
+        facts["shift"] = f"A moves {columns:+.2f} columns, {rows:+.2f} rows onto B (pixels of the common grid)"
+    print_facts(facts)

@@ -1,0 +1,84 @@
+"""Whether translated SAR speckles as true SAR does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.evaluation.accumulate import RunningStatistics
+from saropt.evaluation.tiles import Picture
+from saropt.evaluation.watching import Tile
+from saropt.radiometry import equivalent_looks, to_db
+
+WINDOW = 16
+HOMOGENEOUS = 0.25
+
+
+class SpeckleWatcher:
+    """Equivalent looks, correlation of neighbours and coefficient of variation, of every model and of the truth."""
+
+    section = "speckle"
+    convention = (
+        f"of intensity, first band; windows of {WINDOW}x{WINDOW} px, of each tile the {HOMOGENEOUS:.0%} in which the "
+        "truth varies least; enl: mean^2 / variance, median over the windows; autocorrelation: of pixels one apart, "
+        "mean of both axes and of the windows; variation: standard deviation / mean of the whole tile; means over "
+        "tiles; enl_ratio: the model's enl over the truth's (above 1: smoother than SAR is)"
+    )
+    _KEYS = ("enl", "autocorrelation", "variation")
+
+    def __init__(self) -> None:
+        self._real = {key: RunningStatistics() for key in self._KEYS}
+        self._models: dict[str, dict[str, RunningStatistics]] = {}
+
+    def see(self, model: str, tile: Tile) -> None:
+        """See `Watcher`; tiles that are not wholly valid or have no window are passed over, and 8-bit stretches."""
+        if "uint8" in (tile.made.units, tile.truth.units):
+            return
+        if not tile.valid.all() or min(tile.valid.shape) < WINDOW:
+            return
+        truth, made = _windows(_intensity(tile.truth)), _windows(_intensity(tile.made))
+        looks = np.array([equivalent_looks(window) for window in truth])
+        kept = np.argsort(-looks, kind="stable")[: max(1, round(HOMOGENEOUS * len(looks)))]
+        first = not self._models or model == next(iter(self._models))
+        rows = self._models.setdefault(model, {key: RunningStatistics() for key in self._KEYS})
+        for running, windows, picture in (
+            (rows, made, tile.made),
+            *([(self._real, truth, tile.truth)] if first else []),
+        ):
+            running["enl"].add(float(np.median([equivalent_looks(windows[i]) for i in kept])))
+            running["autocorrelation"].add(float(np.mean([neighbour_correlation(windows[i]) for i in kept])))
+            intensity = _intensity(picture)
+            running["variation"].add(float(intensity.std() / intensity.mean()))
+
+    def summary(self) -> dict[str, Any]:
+        """`real` and, by model, the three statistics, and `enl_ratio`."""
+        if not self._models:
+            return {}
+        real = {key: running.mean for key, running in self._real.items()}
+        models = {name: {key: r.mean for key, r in rows.items()} for name, rows in self._models.items()}
+        for scores in models.values():
+            scores["enl_ratio"] = scores["enl"] / real["enl"]
+        return {"real": real, "models": models, "tiles": self._real["enl"].n}
+
+
+def neighbour_correlation(window: NDArray[np.float64]) -> float:
+    """Autocorrelation at lag 1 of a window (h, w), mean of both axes; 1 for a constant one."""
+    centred = window - window.mean()
+    variance = float((centred**2).mean())
+    if variance <= 0.0:
+        return 1.0
+    across, down = (centred[:, 1:] * centred[:, :-1]).mean(), (centred[1:] * centred[:-1]).mean()
+    return float((across + down) / (2.0 * variance))
+
+
+def _intensity(picture: Picture) -> NDArray[np.float64]:
+    return np.power(10.0, to_db(picture.values[0], picture.units).astype(np.float64) / 10.0)
+
+
+def _windows(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 16, 16) windows side by side."""
+    rows, columns = (size // WINDOW for size in image.shape)
+    cut = image[: rows * WINDOW, : columns * WINDOW].reshape(rows, WINDOW, columns, WINDOW)
+    return cut.swapaxes(1, 2).reshape(-1, WINDOW, WINDOW)

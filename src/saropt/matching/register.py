@@ -1,0 +1,117 @@
+"""Scene A brought onto B's grid by the transform that matching found."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from saropt.errors import InputError
+from saropt.matching.geometry import inverted, transformed
+from saropt.matching.scene_matching import Progress, SceneMatch
+from saropt.scenes import Grid, Scene, SceneWriter, Window
+
+_BLOCK = 512
+
+
+def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progress: Progress | None = None) -> Path:
+    """Resample A's own pixels (never the translation's) bilinearly onto B's whole grid, block by block, as a COG.
+
+    An affine transform between scenes on the ground corrects A's georeference, so that A is resampled once; a
+    homography there resamples what was warped to B's grid a second time. Where A declares no nodata value, 0
+    (unsigned), the lowest value (signed) or NaN marks pixels that A does not cover, and valid zeros of unsigned pixels
+    become 1.
+
+    Raises:
+        InputError: A is complex, the transform turns over, or the output cannot be written; nothing is left under its
+            name.
+    """
+    report = progress or (lambda done, total, what: None)
+    with Scene.open(match.b) as target:
+        height, width, place = target.height, target.width, target.georeference
+    matrix, grid = _in_pixels_of_b(match), None
+    if match.grid is not None:
+        assert place.crs is not None
+        assert place.transform is not None
+        affine = place.transform
+        if match.kind != "homography":
+            (a, b, c), (d, e, f), _ = inverted(matrix)
+            affine, matrix = affine @ Affine(a, b, c, d, e, f), np.eye(3)
+        grid = Grid(place.crs, affine, height, width)
+    with Scene.open(match.a, grid=grid) as source:
+        if source.dtype.startswith("complex"):
+            raise InputError(match.a, "has complex pixels, which cannot be resampled: take their power first")
+        dtype = np.dtype(source.dtype)
+        nodata = source.nodata
+        if nodata is None:
+            nodata = {"u": 0, "i": np.iinfo(dtype).min if dtype.kind == "i" else 0}.get(dtype.kind, math.nan)
+        with SceneWriter(
+            out,
+            width=width,
+            height=height,
+            band_names=source.band_names,
+            dtype=dtype,
+            nodata=nodata,
+            georeference=place,
+            tags={key: value for key, value in source.tags.items() if key != "AREA_OR_POINT"}
+            | {"SAROPT_REGISTERED_TO": match.b.name, "SAROPT_REGISTERED_BY": f"{match.method}, {match.kind}"},
+            overwrite=overwrite,
+            photometric="rgb" if source.is_rgb and source.count == 3 else None,
+        ) as writer:
+            rows, columns = range(0, height, _BLOCK), range(0, width, _BLOCK)
+            done, total = 0, len(rows) * len(columns)
+            for row in rows:
+                for column in columns:
+                    window = Window(row, column, min(_BLOCK, height - row), min(_BLOCK, width - column))
+                    values, valid = _resampled(source, matrix, window)
+                    writer.write(row, column, _stored(values, valid, dtype, nodata, source.nodata is None))
+                    done += 1
+                    report(done, total, "blocks")
+            return writer.finish()
+
+
+def _in_pixels_of_b(match: SceneMatch) -> NDArray[np.float64]:
+    """The transform between A seen on B's whole grid (or A's file, without a grid) and B's file."""
+    if match.grid is None:
+        return match.matrix
+    with Scene.open(match.b) as target:
+        affine = target.georeference.transform
+    assert affine is not None
+    to_file = np.array(~affine @ match.grid.transform, np.float64).reshape(3, 3)
+    return to_file @ match.matrix @ inverted(to_file)
+
+
+def _resampled(
+    source: Scene, matrix: NDArray[np.float64], window: Window
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(C, h, w) and (h, w): the window of B, looked up in A."""
+    import cv2
+
+    shape = window.height, window.width
+    if np.array_equal(matrix, np.eye(3)) and window.inside(source.height, source.width):
+        return source.read(window)
+    columns, rows = np.meshgrid(np.arange(window.width) + window.col + 0.5, np.arange(window.height) + window.row + 0.5)
+    looked_up = transformed(inverted(matrix), np.column_stack([columns.ravel(), rows.ravel()])) - 0.5
+    left, top = np.floor(looked_up.min(0)).astype(int)
+    right, bottom = np.ceil(looked_up.max(0)).astype(int) + 1
+    left, top, right, bottom = max(left, 0), max(top, 0), min(right, source.width), min(bottom, source.height)
+    if right <= left or bottom <= top:
+        return np.zeros((source.count, *shape), np.float32), np.zeros(shape, bool)
+    values, valid = source.read(Window(top, left, bottom - top, right - left))
+    x, y = ((looked_up - (left, top)).T.reshape(2, *shape)).astype(np.float32)
+    bands = [cv2.remap(band, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for band in values]
+    share = cv2.remap(valid.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0.0)
+    return np.stack(bands), share > 0.999
+
+
+def _stored(
+    values: NDArray[np.float32], valid: NDArray[np.bool_], dtype: np.dtype, nodata: float, undeclared: bool
+) -> NDArray:
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        lowest = 1 if undeclared and dtype.kind == "u" else limits.min
+        values = np.clip(np.rint(values), lowest, limits.max)
+    return np.where(valid, values, nodata).astype(dtype)

@@ -1,0 +1,217 @@
+"""Two scenes of any size matched: tie points, the transform they agree on, how far each is off it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from saropt.errors import InputError
+from saropt.matching.correspondence import mutual_matches
+from saropt.matching.features import Features, Matcher, Points, join
+from saropt.matching.frame import Frame, open_frame
+from saropt.matching.geometry import SAMPLE, TOLERANCE, Kind, fit_transform, log_false_alarms, transformed
+from saropt.matching.picture import GreyScene
+from saropt.scenes import Grid, Window
+
+Progress = Callable[[int, int, str], None]
+
+TILE = 1024
+KEYPOINTS_PER_TILE = 2000
+KEYPOINTS_IN_ALL = 20000
+SEARCH = 32
+MAX_LOG_FALSE_ALARMS = -2.0
+
+
+@dataclass(frozen=True)
+class SceneMatch:
+    """What two scenes agree on.
+
+    Points are the inliers, (n, 2) columns and rows; (0, 0) is the upper left corner of the first pixel.
+
+    Attributes:
+        a, b: files.
+        method: name of the matcher.
+        keypoints: found in A and in B.
+        putative: matches before the transform was sought.
+        kind, matrix: the transform (3, 3) from A to B, in pixels of `grid` where there is one, else of the files.
+        grid: the common ground (`Frame.grid`); None where the scenes were compared by pixels alone.
+        middle: (2,) mean of A's tie points, in the pixels of `matrix`.
+        residuals: (n,) distances of the tie points from the transform, in the pixels of `matrix`.
+        log_false_alarms: see `saropt.matching.geometry.log_false_alarms`.
+        a_points, b_points: pixels of the files.
+        crs, ground: B's coordinate system and the points (n, 2) in it; None where B has no place on the ground.
+    """
+
+    a: Path
+    b: Path
+    method: str
+    keypoints: tuple[int, int]
+    putative: int
+    kind: Kind
+    matrix: NDArray[np.float64]
+    grid: Grid | None
+    middle: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    log_false_alarms: float
+    a_points: Points
+    b_points: Points
+    crs: CRS | None
+    ground: Points | None
+
+    @property
+    def rmse(self) -> float:
+        """Root mean square residual in pixels."""
+        return float(np.sqrt(np.mean(self.residuals**2)))
+
+    @property
+    def shift(self) -> tuple[float, float] | None:
+        """Columns and rows of the common grid by which A must move to lie on B, at the mean tie point."""
+        if self.grid is None:
+            return None
+        middle = self.middle[None]
+        columns, rows = (transformed(self.matrix, middle) - middle)[0]
+        return float(columns), float(rows)
+
+
+def match_scenes(
+    a: str | Path,
+    b: str | Path,
+    matcher: Matcher,
+    kind: Kind = "affine",
+    search: int = SEARCH,
+    progress: Progress | None = None,
+) -> SceneMatch:
+    """Match scene A with scene B in bounded memory.
+
+    Where both lie on the ground, A is looked at on B's grid and a keypoint is compared with those within `search`
+    pixels alone, tile by tile. Otherwise every keypoint of A is compared with all of B, at most 20,000 of each.
+
+    Args:
+        matcher: `Sift()`, `RiftLike()` or `LearnedMatcher.load(file)`.
+        kind: of the transform.
+        search: how far A may lie from where its georeference says, in pixels of the common grid.
+        progress: called with (done, total, what) after every tile.
+
+    Raises:
+        InputError: a scene cannot be used, has no keypoints, or no transform is agreed on by more matches than chance
+            would give.
+    """
+    if search < 1:
+        raise InputError(f"--search {search}", "must be positive")
+    with open_frame(a, b) as frame:
+        steps = _Steps(progress)
+        if frame.grid is not None:
+            counts, from_a, from_b = _local(frame, matcher, search, steps)
+            chance = min(1.0, (TOLERANCE / search) ** 2)
+        else:
+            counts, from_a, from_b = _everywhere(frame, matcher, steps)
+            chance = math.pi * TOLERANCE**2 / (frame.b.width * frame.b.height)
+        for scene, count in zip((a, b), counts, strict=True):
+            if not count:
+                raise InputError(scene, "has no keypoints: is it flat, or smaller than what a descriptor looks at?")
+        fit = fit_transform(from_a, from_b, kind)
+        found = 0 if fit is None else int(fit.inliers.sum())
+        alarms = log_false_alarms(len(from_a), found, SAMPLE[kind], chance)
+        if fit is None or alarms > MAX_LOG_FALSE_ALARMS:
+            agree = f"{found} of {len(from_a)} matches agree on one {kind}"
+            raise InputError(a, f"cannot be matched with {b}: {agree}, no more than chance would give")
+        kept, residuals = fit.inliers, fit.residuals[fit.inliers]
+        from_a, from_b = from_a[kept], from_b[kept]
+        return SceneMatch(
+            a=Path(a),
+            b=Path(b),
+            method=matcher.name,
+            keypoints=counts,
+            putative=len(kept),
+            kind=kind,
+            matrix=fit.matrix,
+            grid=frame.grid,
+            middle=from_a.mean(0),
+            residuals=residuals,
+            log_false_alarms=alarms,
+            a_points=frame.a_pixels(from_a),
+            b_points=frame.b_pixels(from_b),
+            crs=frame.b_place.crs,
+            ground=frame.b_ground(from_b),
+        )
+
+
+class _Steps:
+    def __init__(self, report: Progress | None) -> None:
+        self._report, self._done = report, 0
+
+    def step(self, total: int, what: str) -> None:
+        self._done += 1
+        if self._report:
+            self._report(self._done, total, what)
+
+
+def _tiles(height: int, width: int) -> list[Window]:
+    return [
+        Window(row, column, min(TILE, height - row), min(TILE, width - column))
+        for row in range(0, height, TILE)
+        for column in range(0, width, TILE)
+    ]
+
+
+def _grown(core: Window, by: int, height: int, width: int) -> Window:
+    top, left = max(0, core.row - by), max(0, core.col - by)
+    bottom, right = min(height, core.row + core.height + by), min(width, core.col + core.width + by)
+    return Window(top, left, bottom - top, right - left)
+
+
+def _within(features: Features, core: Window) -> NDArray[np.bool_]:
+    column, row = features.points.T
+    inside = (row >= core.row) & (row < core.row + core.height)
+    return inside & (column >= core.col) & (column < core.col + core.width)
+
+
+def _detect(scene: GreyScene, matcher: Matcher, window: Window, limit: int) -> Features:
+    image, valid = scene.read(window)
+    return matcher.detect(image, valid, limit).moved(window.col, window.row)
+
+
+def _local(frame: Frame, matcher: Matcher, search: int, steps: _Steps) -> tuple[tuple[int, int], Points, Points]:
+    """Keypoints of both, and matches found tile by tile; those of A's keypoints in the tile itself count."""
+    a, b = GreyScene(frame.a), GreyScene(frame.b)
+    height, width = frame.b.height, frame.b.width
+    tiles, counts = _tiles(height, width), np.zeros(2, int)
+    from_a, from_b = [np.zeros((0, 2))], [np.zeros((0, 2))]
+    for core in tiles:
+        window = _grown(core, matcher.margin + search, height, width)
+        limit = round(KEYPOINTS_PER_TILE * window.height * window.width / TILE**2) + 1
+        first, second = (_detect(scene, matcher, window, limit) for scene in (a, b))
+        own = _within(first, core)
+        counts += int(own.sum()), int(_within(second, core).sum())
+        pairs = mutual_matches(first, second, matcher.ratio, float(search))
+        pairs = pairs[own[pairs[:, 0]]]
+        from_a.append(first.points[pairs[:, 0]])
+        from_b.append(second.points[pairs[:, 1]])
+        steps.step(len(tiles), "tiles")
+    return (int(counts[0]), int(counts[1])), np.concatenate(from_a), np.concatenate(from_b)
+
+
+def _everywhere(frame: Frame, matcher: Matcher, steps: _Steps) -> tuple[tuple[int, int], Points, Points]:
+    """Keypoints of both, and matches of all with all."""
+    tiles = [_tiles(scene.height, scene.width) for scene in (frame.a, frame.b)]
+    total = sum(map(len, tiles))
+
+    def keypoints(scene: GreyScene, cores: list[Window]) -> Iterator[Features]:
+        height, width = scene.scene.height, scene.scene.width
+        limit = max(1, min(KEYPOINTS_PER_TILE, KEYPOINTS_IN_ALL // len(cores)))
+        for core in cores:
+            found = _detect(scene, matcher, _grown(core, matcher.margin, height, width), 2 * limit)
+            steps.step(total, "tiles")
+            yield found.chosen(np.flatnonzero(_within(found, core))[:limit])
+
+    first, second = (
+        join(list(keypoints(GreyScene(scene), cores))) for scene, cores in zip((frame.a, frame.b), tiles, strict=True)
+    )
+    pairs = mutual_matches(first, second, matcher.ratio)
+    return (len(first), len(second)), first.points[pairs[:, 0]], second.points[pairs[:, 1]]

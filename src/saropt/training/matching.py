@@ -1,0 +1,217 @@
+"""Training of matchers on SAR-optical pairs, after XPoint (Yagmur et al., arXiv:2411.07430): one network for both
+kinds of images, pseudo-labelled keypoints, pairs bent by random homographies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Adam
+
+from saropt.artifacts import MatcherCard, TrainingCard
+from saropt.data import Augmentation, DataRoot, Sample, WindowSampler
+from saropt.errors import InputError
+from saropt.losses import descriptor_loss, detector_loss, warp_points
+from saropt.matching.correspondence import mutual_matches
+from saropt.matching.features import Image
+from saropt.matching.learned import MATCHER_FILE, extract, standardised
+from saropt.matching.rift import pseudo_labels
+from saropt.networks import KeypointCNN, KeypointTraining
+from saropt.training.config import DataConfig
+from saropt.training.loop import claim_folder, prefetched
+from saropt.training.matching_config import MatchingConfig
+from saropt.training.sides import make_sides
+from saropt.training.supervised import SupervisedTrainer
+
+_LIMIT, _CLOSE = 500, 3.0
+
+
+@dataclass(frozen=True)
+class BentPair:
+    """A SAR and an optical image (h, w) of one place, one of them bent.
+
+    Attributes:
+        images: two standardised images; the first is as it was.
+        keypoints, valid: two masks (h, w).
+        matrix: (3, 3), maps pixels (column, row) of the first to the second.
+        corners: (8,) shifts of the corners (column, row), upper left first, clockwise, as shares of the side.
+    """
+
+    images: NDArray[np.float32]
+    keypoints: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    matrix: NDArray[np.float32]
+    corners: NDArray[np.float32]
+
+
+def bend_pair(sample: Sample, rng: np.random.Generator, warp: float, keypoints: int) -> BentPair:
+    """A training pair from an aligned one: SAR or optical first by chance, the other bent by a random homography.
+
+    Both images take the keypoints that the detector of the RIFT-like matcher finds in either of them.
+
+    Args:
+        warp: largest shift of a corner along an axis, as a share of the side.
+        keypoints: per image, before they are joined.
+    """
+    import cv2
+
+    greys: list[Image] = [(side.mean(0) + 1.0) / 2.0 for side in (sample.sar, sample.optical)]
+    points = np.unique(np.concatenate([pseudo_labels(grey, keypoints) for grey in greys]), axis=0)
+    first, second = greys if rng.integers(2) else greys[::-1]
+    side = first.shape[0]
+    square = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
+    shifts = rng.uniform(-warp, warp, (4, 2)).astype(np.float32)
+    matrix = cv2.getPerspectiveTransform(square, square + shifts * side).astype(np.float64)
+    middles = (
+        np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]]) @ matrix @ np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    )
+    bent = cv2.warpPerspective(second, middles, (side, side), flags=cv2.INTER_LINEAR)
+    seen = cv2.warpPerspective(np.ones_like(second), middles, (side, side), flags=cv2.INTER_LINEAR) > 0.999
+    everywhere = np.ones_like(seen)
+    moved = warp_points(torch.from_numpy(matrix)[None], torch.from_numpy(points + 0.5))[0].numpy()
+    moved = np.floor(moved[((moved >= 0) & (moved < side)).all(1)]).astype(int)
+    masks = np.zeros((2, side, side), bool)
+    masks[0, points[:, 1], points[:, 0]] = True
+    masks[1, moved[:, 1], moved[:, 0]] = True
+    images = np.stack([standardised(first, everywhere), standardised(bent.astype(np.float32), seen)])
+    return BentPair(images, masks, np.stack([everywhere, seen]), matrix.astype(np.float32), shifts.ravel())
+
+
+class MatcherTrainer(SupervisedTrainer):
+    """One training run of a matcher in one folder.
+
+    Args:
+        config: what to train.
+        root: paired data; the splits train and, where validation is on, val are used.
+        folder: the run folder.
+        devices: number of devices; one process each.
+        accelerator: "auto", "cpu" or "cuda".
+        resume: continue from the folder's checkpoint.
+
+    Raises:
+        InputError: the folder holds a run and `resume` is off, or holds none and it is on; unfit data or config.
+    """
+
+    file = MATCHER_FILE
+    score = "val/matching_score"
+
+    def __init__(
+        self,
+        config: MatchingConfig,
+        root: DataRoot,
+        folder: Path,
+        devices: int = 1,
+        accelerator: str = "auto",
+        resume: bool = False,
+    ) -> None:
+        claim_folder(folder, resume)
+        super().__init__(config, config.engine, "matcher", folder, devices=devices, accelerator=accelerator)
+        self.config = config
+        self.root = root
+        if not root.paired:
+            raise InputError(root.path, "is unpaired: a matcher learns from pairs")
+        data = config.data
+        bands = {"sar_bands": data.sar_bands, "optical_bands": data.optical_bands}
+        sar, optical, *_ = make_sides(root, DataConfig(**bands))
+        augmentation = Augmentation(flips=data.flips, speckle_probability=data.speckle_probability)
+        self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation)
+        self.validation: list[Sample] = []
+        if config.engine.validate_every:
+            if "val" not in root.splits.values():
+                reason = "has no val split to choose weights by; engine.validate_every=0 trains without"
+                raise InputError(root.path / "splits.csv", reason)
+            sampler = WindowSampler(root, "val", data.crop, sar, optical)
+            drawn = range(config.engine.validation_windows)
+            self.validation = [sampler.draw(np.random.default_rng([0, index])) for index in drawn]
+        self.validates = bool(self.validation)
+        torch.manual_seed(config.engine.seed)
+        network = KeypointTraining(KeypointCNN(config.width), data.crop)
+        self._setup(network, lambda parameters: Adam(parameters, lr=config.learning_rate))
+        if resume:
+            self._load()
+
+    def card(self) -> MatcherCard:
+        """The card of the matcher file."""
+        config = self.config
+        return MatcherCard(
+            name=config.card.name or self.folder.name,
+            arguments={"width": config.width},
+            receptive_field=KeypointCNN.receptive_field,
+            gsd_m=self.root.gsd_m,
+            training=TrainingCard(
+                data=self.root.name,
+                split="train",
+                steps=self.step,
+                seed=config.engine.seed,
+                licence=self.root.licence,
+                attribution=config.card.attribution,
+                config=config.model_dump(mode="json"),
+            ),
+            quality=self.quality,
+            licence=config.card.licence,
+            notes=config.card.notes,
+        )
+
+    def _shipped(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
+
+    def _draw(self, step: int) -> list[Tensor]:
+        data, seed, rank = self.config.data, self.config.engine.seed, self.fabric.global_rank
+        pairs = []
+        for index in range(data.batch_size):
+            rng = np.random.default_rng([seed, step, rank, index])
+            pairs.append(bend_pair(self.sampler.draw(rng), rng, data.warp, data.keypoints))
+        fields: list[list[Any]] = [[getattr(p, name) for p in pairs] for name in BentPair.__annotations__]
+        return [torch.from_numpy(np.stack(field)) for field in fields]
+
+    def _batches(self) -> Iterator[tuple[Tensor, ...]]:
+        for drawn in prefetched(self._draw, self.step, self.config.engine.max_steps):
+            yield tuple(self.fabric.to_device(tensor) for tensor in drawn)
+
+    def _losses(self, *batch: Tensor) -> dict[str, Tensor]:
+        images, keypoints, valid, matrix, corners = batch
+        config = self.config
+        logits, descriptors, guessed = self.network(images[:, :1], images[:, 1:])
+        first, second = descriptors.float().chunk(2)
+        both = [torch.cat([masks[:, :1], masks[:, 1:]]) for masks in (keypoints, valid)]
+        pulled = descriptor_loss(
+            first,
+            second,
+            matrix,
+            valid[:, 1:],
+            config.positive_margin,
+            config.negative_margin,
+            config.positive_weight,
+            config.near,
+        )
+        return {
+            "detector": config.lambda_detector * detector_loss(logits.float(), *both),
+            "descriptor": config.lambda_descriptor * pulled,
+            "homography": config.lambda_homography * functional.mse_loss(guessed.float(), corners),
+        }
+
+    def _validate(self) -> dict[str, float]:
+        """Putative and correct matches of the untouched val windows, SAR with optical."""
+        network: nn.Module = self.plain.network  # type: ignore[assignment]
+        keypoints = putative = correct = 0
+        for sample in self.validation:
+            greys = [(side.mean(0) + 1.0) / 2.0 for side in (sample.sar, sample.optical)]
+            valid = np.ones(greys[0].shape, bool)
+            one, two = (extract(network, grey, valid, _LIMIT, str(self.fabric.device)) for grey in greys)  # type: ignore[arg-type]
+            pairs = mutual_matches(one, two)
+            apart = np.linalg.norm(one.points[pairs[:, 0]] - two.points[pairs[:, 1]], axis=1)
+            keypoints += min(len(one), len(two))
+            putative += len(pairs)
+            correct += int((apart < _CLOSE).sum())
+        return {
+            "val/pmr": putative / max(keypoints, 1),
+            "val/ir_ed": correct / max(putative, 1),
+            "val/matching_score": correct / max(keypoints, 1),
+        }

@@ -1,0 +1,64 @@
+"""The configuration of one run of `saropt match train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from saropt.training.config import CardConfig, Section, SupervisedEngineConfig, apply_settings, read_yaml, validated
+
+
+class MatchingDataConfig(Section):
+    """Pairs of windows; keys shared with `DataConfig` mean what they mean there.
+
+    Attributes:
+        keypoints: at most so many pseudo-labels per window and modality.
+        warp: largest shift of a corner of the second window along an axis, as a share of `crop`.
+    """
+
+    crop: int = Field(256, ge=32, multiple_of=8)
+    batch_size: int = Field(16, ge=1)
+    sar_bands: tuple[str, ...] | None = None
+    optical_bands: tuple[str, ...] | None = None
+    flips: bool = True
+    speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
+    keypoints: int = Field(300, ge=1)
+    warp: float = Field(0.12, ge=0.0, le=0.3)
+
+
+class MatchingConfig(Section):
+    """A whole run.
+
+    Attributes:
+        width: of the encoder (`saropt.networks.KeypointCNN`).
+        learning_rate: of Adam; 1e-4 as in XPoint.
+        lambda_detector, lambda_descriptor, lambda_homography: weights of the three losses.
+        positive_margin, negative_margin, positive_weight, near: of the descriptor loss.
+    """
+
+    width: int = Field(32, ge=4)
+    learning_rate: float = Field(1e-4, gt=0.0)
+    lambda_detector: float = Field(1.0, ge=0.0)
+    lambda_descriptor: float = Field(1.0, ge=0.0)
+    lambda_homography: float = Field(1.0, ge=0.0)
+    positive_margin: float = 1.0
+    negative_margin: float = 0.2
+    positive_weight: float = Field(250.0, gt=0.0)
+    near: float = Field(4.0, gt=0.0)
+    data: MatchingDataConfig = MatchingDataConfig()
+    engine: SupervisedEngineConfig = SupervisedEngineConfig()
+    card: CardConfig = CardConfig()
+
+
+def read_matching_config(path: Path | None, settings: Sequence[str]) -> MatchingConfig:
+    """The configuration of `saropt match train`: the file, over it what the command line says.
+
+    Raises:
+        InputError: unreadable file, unknown key or unfit value; one line.
+    """
+    values: dict[str, Any] = {} if path is None else read_yaml(path)
+    apply_settings(values, settings)
+    return validated(MatchingConfig, values, path or "configuration")

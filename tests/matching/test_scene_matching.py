@@ -1,0 +1,210 @@
+"""Whole scenes: known warps are found, tie points say where, and A is registered."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from affine import Affine
+
+from saropt.errors import InputError
+from saropt.matching import RiftLike, Sift, match_scenes, register, write_tie_points
+from saropt.matching import scene_matching as module
+from saropt.matching.geometry import transformed
+from saropt.scenes import Georeference, Scene, write_scene
+
+from .conftest import UTM, at, make_texture
+
+KNOWN = np.array([[1.015, 0.02, -6.3], [-0.025, 0.99, 8.6], [0, 0, 1]])
+"""Pixels of the frame (corner convention), from A to B."""
+
+
+def warped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """B, where B at matrix(p) is A at p."""
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    middles = np.linalg.inv(half) @ matrix @ half
+    return cv2.warpPerspective(image, middles, image.shape[::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
+def save(path: Path, image: np.ndarray, place: Georeference | None = None) -> Path:
+    return write_scene(path, np.rint(1 + 254 * np.clip(image, 0, 1)).astype(np.uint8)[None], georeference=place)
+
+
+def corner_error(matrix: np.ndarray, known: np.ndarray, size: int) -> float:
+    corners = np.array([[0.0, 0], [size, 0], [0, size], [size, size]])
+    return float(np.abs(transformed(matrix, corners) - transformed(known, corners)).max())
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Georeferenced A and B; B shows the ground bent by KNOWN."""
+    folder, image = tmp_path_factory.mktemp("pair"), make_texture(420)
+    return save(folder / "a.tif", image, at(5e5, 4e6)), save(folder / "b.tif", warped(image, KNOWN), at(5e5, 4e6))
+
+
+@pytest.mark.parametrize("matcher", [Sift(), RiftLike(48)], ids=["sift", "rift"])
+def test_a_known_warp(matcher, pair: tuple[Path, Path]) -> None:
+    found = match_scenes(*pair, matcher)
+    assert corner_error(found.matrix, KNOWN, 420) < 0.5
+    assert found.rmse < 1.5
+    assert found.log_false_alarms < -20
+    assert np.linalg.norm(transformed(KNOWN, found.a_points) - found.b_points, axis=1).max() < 3.5
+    assert found.ground is not None
+    assert np.allclose(found.ground, found.b_points * (10, -10) + (5e5, 4e6))
+    shift = transformed(KNOWN, found.middle[None])[0] - found.middle
+    assert found.shift == pytest.approx(tuple(shift), abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["155", "208"])
+def test_a_known_warp_of_a_real_image(name: str, shared_data: Path, tmp_path: Path) -> None:
+    with Scene.open(shared_data / "s1s2-losangeles" / "optical" / f"{name}.tif") as scene:
+        image = scene.read()[0].mean(0)[200:700, 300:800] / 255.0
+    a, b = save(tmp_path / "a.tif", image, at(0, 0)), save(tmp_path / "b.tif", warped(image, KNOWN), at(0, 0))
+    for matcher in (Sift(), RiftLike()):
+        assert corner_error(match_scenes(a, b, matcher).matrix, KNOWN, 500) < 0.5
+
+
+def test_a_real_sar_optical_pair(shared_data: Path) -> None:
+    root = shared_data / "s1s2-losangeles"
+    found = match_scenes(root / "sar" / "155.tif", root / "optical" / "155.tif", RiftLike())
+    assert found.log_false_alarms < -20
+    assert corner_error(found.matrix, np.eye(3), 1024) < 15
+    with pytest.raises(InputError, match="no more than chance would give"):
+        match_scenes(root / "sar" / "155.tif", root / "optical" / "155.tif", Sift())
+
+
+def test_tiles_make_no_difference_to_where(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TILE", 150)
+    monkeypatch.setattr(module, "KEYPOINTS_PER_TILE", 150)
+    steps: list[tuple[int, int]] = []
+    found = match_scenes(*pair, RiftLike(48), progress=lambda done, total, what: steps.append((done, total)))
+    assert corner_error(found.matrix, KNOWN, 420) < 0.5
+    assert steps == [(done, 9) for done in range(1, 10)]
+    assert max(found.keypoints) < 9 * 4 * 150
+
+
+def test_without_a_place_on_the_ground(tmp_path: Path, texture: np.ndarray) -> None:
+    """B is a shifted part of A, far outside any search radius; more than one tile of A."""
+    a, b = save(tmp_path / "a.png", texture), save(tmp_path / "b.png", texture[130:400, 110:380])
+    found = match_scenes(a, b, Sift(), "translation")
+    assert found.matrix == pytest.approx(np.array([[1, 0, -110], [0, 1, -130], [0, 0, 1]]), abs=0.3)
+    assert found.grid is None
+    assert found.ground is None
+    assert found.shift is None
+    with pytest.raises(InputError, match=r"needs a place on the ground.*write \.csv or \.json"):
+        write_tie_points(tmp_path / "ties.geojson", found)
+    out = register(found, tmp_path / "out.tif")
+    with Scene.open(out) as made, Scene.open(b) as wanted:
+        values, valid = made.read()
+        assert np.abs(values - wanted.read()[0])[:, valid].mean() < 6
+        assert valid.mean() > 0.98
+
+
+def test_other_grid_and_coarser_pixels(tmp_path: Path, texture: np.ndarray) -> None:
+    """A has pixels of 20 m and another CRS' origin; B, at 10 m, covers a part of it and lies 40 m off."""
+    coarse = texture.reshape(210, 2, 210, 2).mean((1, 3))
+    a = save(tmp_path / "a.tif", coarse, at(5e5, 4e6, 20.0))
+    b = save(tmp_path / "b.tif", texture[60:400, 40:400], at(5e5 + 400 + 40, 4e6 - 600, 10.0))
+    found = match_scenes(a, b, Sift(), "translation")
+    assert found.grid is not None
+    assert found.grid.transform.a == pytest.approx(20.0)
+    assert found.shift == pytest.approx((2.0, 0.0), abs=0.2)
+    assert np.allclose(found.a_points * 2 - (40, 60), found.b_points, atol=3.5)
+    with Scene.open(register(found, tmp_path / "out.tif")) as made, Scene.open(b) as wanted:
+        assert (made.width, made.height) == (wanted.width, wanted.height)
+        assert made.georeference.transform == wanted.georeference.transform
+        values, valid = made.read()
+        error = np.abs(values - wanted.read()[0])[:, valid].mean()
+    assert error < 12
+
+
+@pytest.mark.parametrize("kind", ["affine", "homography"])
+def test_registration(kind: str, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    found = match_scenes(*pair, RiftLike(48), kind)
+    seen: list[int] = []
+    out = register(found, tmp_path / "out.tif", progress=lambda done, total, what: seen.append(done))
+    with Scene.open(out) as made, Scene.open(pair[1]) as wanted, Scene.open(pair[0]) as before:
+        values, valid = made.read()
+        truth = wanted.read()[0]
+        assert made.nodata == 0
+        assert made.dtype == "uint8"
+        assert made.tags["SAROPT_REGISTERED_TO"] == "b.tif"
+        inner = valid[40:-40, 40:-40]
+        assert inner.all()
+        error = np.abs(values - truth)[:, 40:-40, 40:-40].mean()
+        assert error < 0.25 * np.abs(before.read()[0] - truth)[:, 40:-40, 40:-40].mean()
+    assert seen == [1]
+    with pytest.raises(InputError, match="exists already"):
+        register(found, out)
+
+
+def test_tie_point_files(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    found = match_scenes(*pair, Sift())
+    for suffix in (".csv", ".json", ".geojson"):
+        write_tie_points(tmp_path / f"ties{suffix}", found)
+    rows = list(csv.DictReader((tmp_path / "ties.csv").read_text().splitlines()))
+    whole = json.loads((tmp_path / "ties.json").read_text())
+    features = json.loads((tmp_path / "ties.geojson").read_text())["features"]
+    assert len(rows) == len(whole["points"]) == len(features) == whole["inliers"] == len(found.residuals)
+    assert [float(value) for value in rows[3].values()] == list(whole["points"][3].values())
+    assert np.allclose(whole["transform"]["matrix"], found.matrix)
+    assert whole["frame"]["crs"] == "EPSG:32630"
+    longitude, latitude = features[0]["geometry"]["coordinates"]
+    assert -3.1 < longitude < -2.9
+    assert 36.0 < latitude < 36.2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ties.csv", "ties.geojson", "ties.json"]
+
+
+def bad(folder: Path, kind: str) -> tuple[Path, Path]:
+    texture = make_texture(200)
+    good = save(folder / "good.tif", texture, at(5e5, 4e6))
+    made = {
+        "flat": lambda: save(folder / "bad.tif", np.full((200, 200), 0.5), at(5e5, 4e6)),
+        "nothing": lambda: write_scene(
+            folder / "bad.tif", np.zeros((1, 200, 200), np.uint8), nodata=0, georeference=at(5e5, 4e6)
+        ),
+        "elsewhere": lambda: save(folder / "bad.tif", texture, at(7e5, 4e6)),
+        "other": lambda: save(folder / "bad.tif", make_texture(200, 5), at(5e5, 4e6)),
+        "tiny": lambda: save(folder / "bad.tif", texture[:5, :5], at(5e5, 4e6)),
+    }[kind]()
+    return good, made
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("flat", "bad.tif: has no keypoints"),
+        ("nothing", "bad.tif: holds no valid pixel"),
+        ("elsewhere", "shares no ground with"),
+        ("other", "no more than chance would give"),
+        ("tiny", "has no keypoints"),
+    ],
+)
+def test_unusable_scenes(kind: str, words: str, tmp_path: Path) -> None:
+    good, made = bad(tmp_path, kind)
+    with pytest.raises(InputError, match=words):
+        match_scenes(good, made, RiftLike(48))
+
+
+def test_a_rotated_grid(tmp_path: Path, texture: np.ndarray) -> None:
+    """A's grid is turned by 30 degrees: warping to B's grid undoes it, and the pixels of A are found again."""
+    turned = Affine.translation(5e5, 4e6) @ Affine.rotation(30) @ Affine(10, 0, 0, 0, -10, 0)
+    a = save(tmp_path / "a.tif", texture, Georeference(UTM, turned))
+    x, y = turned @ (210, 210)
+    grid = Affine(10, 0, x - 1300, 0, -10, y + 1300)
+    rows, columns = np.mgrid[:260, :260] + 0.5
+    u, v = _apply(~turned @ grid, columns, rows)
+    image = cv2.remap(texture, (u - 0.5).astype(np.float32), (v - 0.5).astype(np.float32), cv2.INTER_CUBIC)
+    b = save(tmp_path / "b.tif", image, Georeference(UTM, grid))
+    found = match_scenes(a, b, Sift())
+    assert corner_error(found.matrix, np.eye(3), 260) < 0.5
+    u, v = _apply(~turned @ grid, *found.b_points.T)
+    assert np.abs(found.a_points - np.column_stack([u, v])).max() < 3.5
+
+
+def _apply(affine: Affine, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return affine.a * columns + affine.b * rows + affine.c, affine.d * columns + affine.e * rows + affine.f
