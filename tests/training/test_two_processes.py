@@ -106,21 +106,6 @@ def test_equal_parameters_and_exact_resume(new_config, db_root, tmp_path):
     assert all(not torch.equal(value, first[key]) for key, value in averages.items()), "the other batch left no trace"
 
 
-def test_a_run_of_two_processes_goes_on_in_one(new_config, db_root, tmp_path):
-    config = new_config("compact", engine={"max_steps": 6, "sample_every": 0, "checkpoint_every": 3})
-    launch(config, db_root, tmp_path / "run", kill_at=4)
-    folder = tmp_path / "run" / "run"
-    saved = torch.load(folder / "checkpoint.pt", weights_only=True)["modules"]
-    alone = Trainer(config, DataRoot.open(db_root), folder, accelerator="cpu", resume=True)
-    assert (alone.step, alone.fabric.world_size) == (3, 1)
-    held = alone.plain.state_dict()
-    assert len(held) > 20
-    assert all(torch.equal(value, saved[key]) for key, value in held.items())
-    assert alone.run()
-    steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert sorted(set(steps)) == [1, 2, 3, 4, 5, 6]
-
-
 def test_torchrun_launches_the_command_line(new_config, db_root, tmp_path):
     config = new_config(engine={"max_steps": 2, "sample_every": 0, "validate_every": 0})
     (tmp_path / "config.yaml").write_text(dump_config(config))
