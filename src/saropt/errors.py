@@ -23,6 +23,10 @@ class InputError(SaroptError):
         super().__init__(f"{source}: {reason}")
 
 
+class BusyError(InputError):
+    """An output that another process is writing."""
+
+
 class MissingExtraError(SaroptError):
     """An optional part of saropt is not installed."""
 

@@ -106,6 +106,22 @@ def test_equal_parameters_and_exact_resume(new_config, db_root, tmp_path):
     assert all(not torch.equal(value, first[key]) for key, value in averages.items()), "the other batch left no trace"
 
 
+def test_torchrun_launches_the_command_line(new_config, db_root, tmp_path):
+    config = new_config(engine={"max_steps": 2, "sample_every": 0, "validate_every": 0})
+    (tmp_path / "config.yaml").write_text(dump_config(config))
+    code = "import sys; from saropt.cli import main; sys.exit(main())"
+    (tmp_path / "launched.py").write_text(code)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    verb = [str(tmp_path / "launched.py"), "train", "regression", str(db_root), "--out", str(tmp_path / "run")]
+    options = ["--config", str(tmp_path / "config.yaml"), "--devices", "2", "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launcher, *verb, *options], env=environment, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("translator.safetensors") == 1
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2]
+
+
 def test_networks_with_buffers_do_not_hang_in_validation(new_config, db_root, tmp_path):
     """The lead alone validates: it must not wait for buffers that the other process never sends."""
     root = shutil.copytree(db_root, tmp_path / "root")

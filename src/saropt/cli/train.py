@@ -18,7 +18,8 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="One setting: engine.seed=3; may be repeated."),
     ] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="Devices to train on.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Devices to train on, on each node.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes, under a launcher such as torchrun or srun.")] = 1,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
     optical_root: Annotated[
         Path | None,
@@ -40,7 +41,7 @@ def train(
     root = DataRoot.open(data)
     if optical_root is not None:
         root = root.with_optical(DataRoot.open(optical_root))
-    trainer = Trainer(chosen, root, out, devices=devices, accelerator=device, resume=resume)
+    trainer = Trainer(chosen, root, out, devices=devices, accelerator=device, resume=resume, nodes=nodes)
     with progress_bar(method) as report:
         paths = trainer.run(show_steps(report, chosen.engine.max_steps))
     for path in paths:

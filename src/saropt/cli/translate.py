@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from saropt.translation.jobs import Work
 
 DEFAULT_MODELS = {"optical": "s1-losangeles", "sar": "losangeles-s1"}
 DIRECTIONS: dict[str, Literal["sar2opt", "opt2sar"]] = {"optical": "sar2opt", "sar": "opt2sar"}
 
 
 def translate(
-    scene: Annotated[Path, typer.Argument(metavar="SCENE", help="GeoTIFF, COG or PNG to translate.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write (a COG).")],
+    scene: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENE",
+            help="GeoTIFF, COG or PNG by path or address; or many: a quoted glob, a folder, a list (.txt).",
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write (a COG); a folder for many scenes.")],
     model: Annotated[
         str | None,
         typer.Option(
@@ -48,37 +58,100 @@ def translate(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the samples' noise; 0 if not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, metavar="K", help="Steps of a sampler; the card's own.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Scenes at a time, of many; 1, or one for each node of a Ray cluster.")
+    ] = None,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option(help="Who translates many scenes: this machine, or a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Running Ray cluster; one on this machine if not given.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Translate a whole georeferenced scene."""
-    from saropt.cli.progress import progress_bar
-    from saropt.translation import NOTICE, Translator, deviation_path
+    """Translate a whole georeferenced scene, or many."""
+    from saropt.errors import InputError
+    from saropt.translation.jobs import Work, list_scenes
 
-    translator = Translator.load(
+    work = Work(
         model or DEFAULT_MODELS[to or "optical"],
-        direction=DIRECTIONS[to] if to else None,
-        backend=backend,
-        precision=precision,
-        device=device,
-        realism=realism,
-        steps=steps,
+        load={
+            "direction": DIRECTIONS[to] if to else None,
+            "backend": backend,
+            "precision": precision,
+            "device": device,
+            "realism": realism,
+            "steps": steps,
+        },
+        translate={
+            "bands": bands.split(",") if bands else None,
+            "units": units,
+            "tile": tile,
+            "resume": resume,
+            "overwrite": overwrite,
+            "samples": samples,
+            "seed": seed,
+        },
     )
-    with progress_bar(scene.name) as report:
-        written = translator.translate(
-            scene,
-            out,
-            bands=bands.split(",") if bands else None,
-            units=units,
-            tile=tile,
-            resume=resume,
-            overwrite=overwrite,
-            progress=report,
-            samples=samples,
-            seed=seed,
-        )
-    typer.echo(f"wrote {written} with {translator.card.name}: {NOTICE[0].lower()}{NOTICE[1:]}")
+    scenes = list_scenes(scene)
+    if scenes is not None:
+        _translate_many(scenes, out, work, executor, workers, address)
+        return
+    if executor == "ray" or (workers or 1) > 1:
+        raise InputError(scene, "is one scene; --workers and --executor apply to several scenes")
+    _translate_one(scene, out, work)
+
+
+def _translate_one(scene: str, out: Path, work: Work) -> None:
+    from saropt.cli.progress import progress_bar
+    from saropt.scenes import scene_name
+    from saropt.translation import deviation_path
+
+    translator = work.open()
+    with progress_bar(scene_name(scene)) as report:
+        written = translator.translate(scene, out, **work.translate, progress=report)
+    _say_written(str(written), translator.card.name, translator.seam)
+    samples = work.translate["samples"]
     if samples is not None and samples > 1:
         typer.echo(f"wrote {deviation_path(out)}: the deviation of {samples} samples; {out} is their mean")
-    if translator.seam is not None:
-        typer.echo(f"its windows are blended, not exact: where they overlap they differ by {translator.seam / 2:.2%}")
+
+
+def _translate_many(
+    scenes: list[str],
+    folder: Path,
+    work: Work,
+    executor: Literal["local", "ray"],
+    workers: int | None,
+    address: str | None,
+) -> None:
+    from saropt.cli.progress import progress_bar
+    from saropt.translation import card_of, find_translator
+    from saropt.translation.executors import open_executor
+    from saropt.translation.jobs import plan_jobs
+
+    runner = open_executor(executor, work, workers, address)
+    name = card_of(find_translator(work.model, work.load["direction"])).name
+    options = work.translate
+    jobs, finished = plan_jobs(scenes, folder, resume=options["resume"], overwrite=options["overwrite"])
+    with progress_bar(folder.name) as report, closing(runner.run(jobs, report)) as running:
+        outcomes = list(running)
+    seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]
+    failures = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if len(failures) < len(scenes):
+        kept = f", {len(finished)} of them before," if finished else ""
+        _say_written(
+            f"{len(scenes) - len(failures)} of {len(scenes)} scenes{kept} to {folder}", name, max(seams, default=None)
+        )
+    for failure in failures:
+        typer.echo(f"saropt: error: {failure}", err=True)
+    if failures:
+        raise typer.Exit(2)
+
+
+def _say_written(what: str, translator: str, seam: float | None) -> None:
+    from saropt.translation import NOTICE
+
+    typer.echo(f"wrote {what} with {translator}: {NOTICE[0].lower()}{NOTICE[1:]}")
+    if seam is not None:
+        typer.echo(f"its windows are blended, not exact: where they overlap they differ by {seam / 2:.2%}")

@@ -4,6 +4,7 @@ from saropt.scenes.georeference import Georeference, Window, reflect_indices
 from saropt.scenes.grid import Grid, grid_over, overlap_grid, utm_of
 from saropt.scenes.mosaic import mosaic
 from saropt.scenes.reading import Scene
+from saropt.scenes.remote import is_remote, open_scene, scene_name
 from saropt.scenes.small import write_scene
 from saropt.scenes.writing import SceneWriter
 
@@ -14,9 +15,12 @@ __all__ = [
     "SceneWriter",
     "Window",
     "grid_over",
+    "is_remote",
     "mosaic",
+    "open_scene",
     "overlap_grid",
     "reflect_indices",
+    "scene_name",
     "utm_of",
     "write_scene",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import stat
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,9 +31,11 @@ CACHE_BYTES = 32 << 20
 _SAMPLE_BLOCK = (512, 4096)
 
 
-def _environment() -> rasterio.Env:
-    """GDAL settings under which a truncated PNG or JPEG is an error and not grey pixels."""
-    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PNG_WHOLE_IMAGE_OPTIM="NO")
+def environment(**options: str) -> rasterio.Env:
+    """GDAL settings under which a truncated PNG or JPEG is an error and not grey pixels, and further ones."""
+    return rasterio.Env(
+        GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PNG_WHOLE_IMAGE_OPTIM="NO", **options
+    )
 
 
 def check_readable(path: Path) -> None:
@@ -71,7 +73,9 @@ class Scene:
     thread at a time use it.
 
     Attributes:
-        path: the file.
+        path: the file; of a remote one, the path in its address.
+        source: what errors call it: the path, or the address without what may be a secret in it.
+        is_remote: whether it was opened by an address (`saropt.scenes.open_scene`).
         width, height: frame in pixels.
         count: number of chosen bands.
         dtype: stored type of the first chosen band as a name ("uint8", "float32", "complex_int16", ...).
@@ -89,8 +93,13 @@ class Scene:
         path: Path,
         bands: Sequence[str | int] | None,
         palette: Literal["colours", "index"],
+        address: str | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
+        self.source = address or str(path)
+        self.is_remote = address is not None
+        self._options = dict(options or {})
         self._dataset = dataset
         self.width: int = dataset.width
         self.height: int = dataset.height
@@ -98,7 +107,7 @@ class Scene:
         self._alpha = [i for i in dataset.indexes if colours[i - 1] == ColorInterp.alpha]
         indexes = [i for i in dataset.indexes if i not in self._alpha]
         if not indexes or self.width < 1 or self.height < 1:
-            raise InputError(path, "holds no raster bands")
+            raise InputError(self.source, "holds no raster bands")
         self._palette: np.ndarray | None = None
         if palette == "colours" and len(indexes) == 1 and colours[indexes[0] - 1] == ColorInterp.palette:
             self._palette = _palette_table(dataset, indexes[0])
@@ -146,7 +155,7 @@ class Scene:
         path = Path(path)
         check_readable(path)
         try:
-            with _environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+            with environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
                 dataset = rasterio.open(path)
         except RasterioError as error:
             raise InputError(path, f"is not a raster that can be read: {_short(error, path)}") from error
@@ -201,12 +210,14 @@ class Scene:
             raise ValueError(f"{window} is not inside the frame of {self.height}x{self.width} pixels of {self.path}")
         area = RasterioWindow(window.col, window.row, window.width, window.height)
         try:
-            with _environment():
+            with environment(**self._options):
                 stored = self._dataset.read(self._indexes, window=area)
                 valid = self._valid(stored, area)
         except RasterioError as error:
-            reason = f"{window} cannot be read, the file is truncated or damaged: {_short(error, self.path)}"
-            raise InputError(self.path, reason) from error
+            reason = f"{window} cannot be read, the file is truncated or damaged"
+            if self.is_remote:  # GDAL's words hold the whole address, and with it a token
+                raise InputError(self.source, f"{reason}, or was not sent whole") from error
+            raise InputError(self.path, f"{reason}: {_short(error, self.path)}") from error
         if self._palette is not None:
             entries = self._palette[:, np.minimum(stored[0], self._palette.shape[1] - 1)]
             valid &= entries[3] > 0

@@ -1,4 +1,4 @@
-"""Rasters behind HTTP: what a server says of a file, and windows of it through GDAL's range requests."""
+"""Rasters behind HTTP and in object stores: what a server says of a file, and windows of it by range requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from saropt.errors import InputError
 from saropt.scenes.grid import Grid
-from saropt.scenes.reading import Scene, warped
+from saropt.scenes.reading import Scene, environment, warped
 
 TRIES = 4
 FIRST_DELAY_S = 0.5
@@ -28,6 +28,7 @@ TIMEOUT_S = 60.0
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_WAIT_S = 60.0
 _MOST_JSON_BYTES = 64 << 20
+_STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 _FAILURES: Counter[str] = Counter()
 """Failed attempts by address: GDAL remembers what it read there, unless the address has another fragment."""
 
@@ -75,17 +76,10 @@ def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: s
         InputError: it cannot be read.
     """
     shown = without_query(url)
-    delay = FIRST_DELAY_S * 2**attempt
-    address = quote(f"{url}#{_FAILURES[shown]}" if _FAILURES[shown] else url, safe="")
-    with rasterio.Env(
-        GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
-        GDAL_HTTP_TIMEOUT=str(TIMEOUT_S),
-        GDAL_HTTP_CONNECTTIMEOUT="15",
-        GDAL_HTTP_USERAGENT=_agent(),
-    ):
+    with rasterio.Env(**_network_options()):
         try:
             with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-                dataset = rasterio.open(f"/vsicurl?max_retry={TRIES}&retry_delay={delay:g}&url={address}")
+                dataset = rasterio.open(_through_curl(url, FIRST_DELAY_S * 2**attempt))
         except RasterioError as error:
             _FAILURES[shown] += 1
             raise InputError(shown, "cannot be opened as a raster") from error
@@ -101,6 +95,70 @@ def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: s
             raise InputError(shown, "cannot be read: damaged, or not sent whole") from error
         finally:
             scene.close()
+
+
+def is_remote(scene: str | Path) -> bool:
+    """Whether this is an address (https://, s3://, gs://, az://) or a path of a GDAL file system (/vsi...)."""
+    return str(scene).startswith(("http://", "https://", "/vsi", *(f"{scheme}://" for scheme in _STORES)))
+
+
+def scene_name(scene: str | Path) -> str:
+    """The name of a scene's file, of an address as well."""
+    return Path(_address_path(str(scene)) if is_remote(scene) else scene).name
+
+
+def open_scene(scene: str | Path, bands: Sequence[str | int] | None = None) -> Scene:
+    """`Scene.open` for a path, or the raster behind an address (`is_remote`), read by ranges.
+
+    GDAL repeats failed requests by itself. Access to object stores is what GDAL finds in the environment and in the
+    usual files (AWS_ACCESS_KEY_ID, AWS_NO_SIGN_REQUEST, ~/.aws and so on).
+
+    Raises:
+        InputError: it cannot be read, or a band does not exist; the address is told without what may be a secret.
+    """
+    if not is_remote(scene):
+        return Scene.open(scene, bands)
+    address, options = str(scene), _network_options()
+    scheme = urlsplit(address).scheme
+    if scheme in ("http", "https"):
+        remote_size(address)
+        shown, place = without_query(address), _through_curl(address, FIRST_DELAY_S)
+    else:
+        shown, place = address.partition("?")[0], address
+        if scheme in _STORES:
+            place = f"{_STORES[scheme]}{address.removeprefix(f'{scheme}://')}"
+    try:
+        with environment(**options), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+            dataset = rasterio.open(place)
+    except RasterioError as error:
+        words = "" if shown != address else f": {' '.join(str(error).split())}"
+        raise InputError(shown, f"cannot be opened as a raster{words}") from error
+    try:
+        return Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options)
+    except BaseException:
+        dataset.close()
+        raise
+
+
+def _address_path(address: str) -> str:
+    return urlsplit(address).path if "://" in address.partition("?")[0] else address.partition("?")[0]
+
+
+def _network_options() -> dict[str, str]:
+    return {
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_HTTP_TIMEOUT": str(TIMEOUT_S),
+        "GDAL_HTTP_CONNECTTIMEOUT": "15",
+        "GDAL_HTTP_USERAGENT": _agent(),
+        "GDAL_HTTP_MAX_RETRY": str(TRIES),
+        "GDAL_HTTP_RETRY_DELAY": f"{FIRST_DELAY_S:g}",
+    }
+
+
+def _through_curl(url: str, delay_s: float) -> str:
+    failures = _FAILURES[without_query(url)]
+    address = quote(f"{url}#{failures}" if failures else url, safe="")
+    return f"/vsicurl?max_retry={TRIES}&retry_delay={delay_s:g}&url={address}"
 
 
 def without_query(url: str) -> str:

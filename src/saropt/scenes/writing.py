@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +15,22 @@ from typing import Self
 
 import numpy as np
 
-from saropt.errors import InputError
+from saropt.errors import BusyError, InputError
 from saropt.scenes.cog import GDAL_ERRORS, Layout, describe_raw, raw_to_cog
 from saropt.scenes.georeference import Georeference
 from saropt.scenes.journal import Journal
 
 _RESUME_HINT = "start over without resume, or repeat the earlier settings"
+
+
+def check_local(path: Path) -> None:
+    """Refuse an output behind an address: nothing there could be renamed when whole, nor gone on with.
+
+    Raises:
+        InputError: it begins as an address or a path of a GDAL file system does.
+    """
+    if re.match(r"(https?|s3|gs|az):/|/vsi", str(path)):
+        raise InputError(path, "outputs go to a local folder, where they appear when whole: copy them from there")
 
 
 def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> None:
@@ -28,6 +39,7 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
     Raises:
         InputError: wrong suffix, no such folder, a directory in its place, or an existing file without `overwrite`.
     """
+    check_local(path)
     if path.suffix.lower() not in suffixes:
         raise InputError(path, f"cannot write this kind of file; use {' or '.join(suffixes)}")
     try:
@@ -69,6 +81,7 @@ class SceneWriter:
 
     Raises:
         InputError: output refused, disk too small, folder not writable, other unfinished work in the way.
+        BusyError: another process writes it.
         ValueError: for a layout that GeoTIFF cannot hold.
     """
 
@@ -115,7 +128,7 @@ class SceneWriter:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._close()
-            raise InputError(self.path, "is being written by another process") from None
+            raise BusyError(self.path, "is being written by another process") from None
         except OSError as error:
             self._close()
             raise InputError(self.path, f"cannot be written: {error.strerror}") from error

@@ -62,6 +62,10 @@ class EngineConfig(Section):
     Attributes:
         max_minutes: stop after so many minutes of training, without validation and saving; learning rates and phases
             then go by the time, so that methods can be compared at equal time. Such a run is not repeatable to the bit.
+        accumulate: batches whose gradients are averaged before each optimizer step, as if they were one bigger batch of
+            accumulate * data.batch_size windows, in the memory of `data.batch_size`. The same to rounding where a
+            loss is a mean over images; not where it is a mean over labelled pixels, where random numbers are drawn, or
+            where BatchNorm takes statistics from each batch (the discriminator of pix2pix).
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, sample_every, checkpoint_every: in steps; 0 for never.
@@ -76,6 +80,7 @@ class EngineConfig(Section):
     max_minutes: float | None = Field(None, gt=0.0)
     seed: int = Field(0, ge=0)
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accumulate: int = Field(1, ge=1)
     ema: float = Field(0.999, ge=0.0, lt=1.0)
     clip: float = Field(1.0, ge=0.0)
     log_every: int = Field(50, ge=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from saropt.data import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.errors import InputError
 from saropt.methods import Batch, Direction, Method, get_method
+from saropt.methods.base import Update
 from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
@@ -39,7 +40,8 @@ class Trainer:
         config: what to train.
         root: training data; splits train and val are used.
         folder: the run folder.
-        devices: number of devices; one process each.
+        devices: number of devices on each node; one process each.
+        nodes: number of nodes; a launcher such as torchrun or srun starts the processes where there are several.
         accelerator: "auto", "cpu" or "cuda".
         resume: continue from the folder's checkpoint.
 
@@ -55,6 +57,7 @@ class Trainer:
         devices: int = 1,
         accelerator: str = "auto",
         resume: bool = False,
+        nodes: int = 1,
     ) -> None:
         claim_folder(folder, resume)
         self.config = config
@@ -64,9 +67,11 @@ class Trainer:
             self._method_class = get_method(config.method)
         except ValueError as error:
             raise InputError(config.method, str(error)) from error
-        if devices > 1 and self._method_class.single_batch:
-            raise InputError(f"--devices {devices}", f"{config.method} learns from one batch: it trains on one device")
-        self.fabric = Fabric(accelerator=accelerator, devices=devices, precision=config.engine.precision)
+        if devices * nodes > 1 and self._method_class.single_batch:
+            raise InputError("--devices", f"{config.method} learns from one batch: it trains on one device")
+        self.fabric = Fabric(
+            accelerator=accelerator, devices=devices, num_nodes=nodes, precision=config.engine.precision
+        )
         self.fabric.launch()
         unpaired = self._method_class.unpaired
         if not unpaired and root.optical_root is not None:
@@ -172,7 +177,7 @@ class Trainer:
         self.plain.train()
         started = time.perf_counter()
         try:
-            for batch in interruptible(self._batches(self.step, engine.max_steps), self._save):
+            for batches in interruptible(self._batches(self.step, engine.max_steps), self._save):
                 progress = self._progress()
                 if progress >= 1.0:
                     break
@@ -181,7 +186,7 @@ class Trainer:
                 for name, share in milestones.items():
                     if name not in self.kept and progress >= share - 1e-9:
                         self._keep(name)
-                losses = self._train_step(batch)
+                losses = self._train_step(batches)
                 self.step += 1
                 self.seconds += time.perf_counter() - started
                 started = time.perf_counter()
@@ -248,15 +253,16 @@ class Trainer:
             module.load_state_dict(self.kept[name][key])
         self.average.restart(self.generators)
 
-    def _train_step(self, batch: Batch) -> dict[str, Tensor]:
+    def _train_step(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """One round of optimizer steps. The updates of all batches run side by side, so that each optimizer steps on
+        the mean of their gradients, and every loss sees the networks as the step before has left them."""
         progress = self._progress()
         seeds = np.random.SeedSequence([self.config.engine.seed, self.step, self.fabric.global_rank])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
         logged: dict[str, Tensor] = {}
-        for name, losses in self.plain.updates(batch, progress):
+        running = [self.plain.updates(batch, progress) for batch in batches]
+        while (name := self._backward(running, logged)) is not None:
             optimizer = self.optimizers[name]
-            optimizer.zero_grad()
-            self.fabric.backward(torch.stack(list(losses.values())).sum())
             for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * self.plain.learning_rate_factor(name, progress)
             if self.config.engine.clip > 0.0:
@@ -264,19 +270,39 @@ class Trainer:
                     self.plain, optimizer, max_norm=self.config.engine.clip, error_if_nonfinite=False
                 )
             optimizer.step()
-            logged |= {f"{name}/{key}": value.detach() for key, value in losses.items()}
         return logged
 
-    def _batches(self, start: int, stop: int) -> Iterator[Batch]:
+    def _backward(self, running: Sequence[Iterator[Update]], logged: dict[str, Tensor]) -> str | None:
+        """The mean gradient of the next losses of all updates; the optimizer that they are for, None at the end."""
+        named: str | None = None
+        for updates in running:
+            name, losses = next(updates, (None, {}))
+            if name is None:
+                continue
+            if named is None:
+                self.optimizers[name].zero_grad()
+            named = name
+            self.fabric.backward(torch.stack(list(losses.values())).sum() / len(running))
+            for key, value in losses.items():
+                mean = value.detach() / len(running)
+                logged[f"{name}/{key}"] = logged[f"{name}/{key}"] + mean if updates is not running[0] else mean
+        return named
+
+    def _batches(self, start: int, stop: int) -> Iterator[list[Batch]]:
         """Batches of steps start..stop-1; each is a pure function of seed, step and rank."""
         seed, rank, size = self.config.engine.seed, self.fabric.global_rank, self.config.data.batch_size
+        accumulate = self.config.engine.accumulate
         single = self._method_class.single_batch
 
         def draw(step: int) -> tuple[NDArray, ...]:
-            return draw_batch(self.sampler, size, [seed, 0 if single else step, rank])
+            return draw_batch(self.sampler, size * accumulate, [seed, 0 if single else step, rank])
 
         for drawn in prefetched(draw, start, stop):
-            yield Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in drawn))
+            parts = [np.split(array, accumulate) for array in drawn]
+            yield [
+                Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in part))
+                for part in zip(*parts, strict=True)
+            ]
 
     def _validate(self) -> dict[str, float]:
         assert self.validation is not None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import SideCard
 from saropt.errors import InputError
 from saropt.radiometry import SAR_UNITS, Normaliser, check_units
-from saropt.scenes import Scene, Window, reflect_indices
+from saropt.scenes import Scene, Window, open_scene, reflect_indices
 
 _POLARISATIONS = {"VV", "VH", "HH", "HV"}
 
@@ -29,10 +29,11 @@ class ArraySource:
         return self.values[:, rows, cols], self.valid[rows, cols]
 
 
-def open_input(path: Path, bands: Sequence[str | int] | None, side: SideCard, model: str) -> Scene:
+def open_input(path: str | Path, bands: Sequence[str | int] | None, side: SideCard, model: str) -> Scene:
     """A scene with the bands of a card's input side.
 
     Args:
+        path: or address.
         bands: by name or 1-based number; by the card's names, or all, when None.
         model: "translator" or "segmenter", for errors.
 
@@ -40,23 +41,23 @@ def open_input(path: Path, bands: Sequence[str | int] | None, side: SideCard, mo
         InputError: it cannot be read, or its bands are not those of the card.
     """
     if bands is None:
-        with Scene.open(path) as scene:
-            names, count = scene.band_names, scene.count
+        with open_scene(path) as scene:
+            names, count, shown = scene.band_names, scene.count, scene.source
         wanted = side.bands
         found = [_matching(name, names) for name in wanted]
         if all(index is not None for index in found):
             bands = [index + 1 for index in found if index is not None]
         elif count == len(wanted):
-            _refuse_other_polarisation(path, names, wanted, model)
+            _refuse_other_polarisation(shown, names, wanted, model)
         else:
             raise InputError(
-                path,
+                shown,
                 f"has {count} bands ({', '.join(names)}), the {model} takes {', '.join(wanted)}: use --bands",
             )
-    scene = Scene.open(path, bands=bands)
+    scene = open_scene(path, bands)
     if scene.count != len(side.bands):
         scene.close()
-        raise InputError(path, f"{scene.count} bands were chosen, the {model} takes {len(side.bands)}")
+        raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(side.bands)}")
     return scene
 
 
@@ -115,7 +116,7 @@ def _matching(wanted: str, names: Sequence[str]) -> int | None:
     return None
 
 
-def _refuse_other_polarisation(path: Path, names: Sequence[str], wanted: Sequence[str], model: str) -> None:
+def _refuse_other_polarisation(path: str | Path, names: Sequence[str], wanted: Sequence[str], model: str) -> None:
     for name, expected in zip(names, wanted, strict=True):
         found = {word.upper() for word in name.replace("_", " ").split()} & _POLARISATIONS
         if found and expected.upper() in _POLARISATIONS and expected.upper() not in found:

@@ -98,7 +98,7 @@ class Segmenter:
         Invalid pixels get the classes' `nodata` value.
 
         Args:
-            scene: the input raster, any size.
+            scene: the input raster, any size; a path or an address.
             out: the output, .tif.
             bands: input bands by name or 1-based number; by the card's names, or all, when None.
             units: units of the input; those of the card when None.
@@ -112,9 +112,9 @@ class Segmenter:
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}", "must be positive")
         nodata = self.classes.nodata
-        with open_input(Path(scene), bands, self.card.input, "segmenter") as source:
+        with open_input(scene, bands, self.card.input, "segmenter") as source:
             sample = source.sample(_SAMPLE_PIXELS)
-            reader = self._reader(source, sample, units, source.dtype, source.path)
+            reader = self._reader(source, sample, units, source.dtype, source.source)
             names = ", ".join(f"{value}={name}" for value, name in sorted(self.card.classes.items()))
             tags = scene_tags(source) | {
                 "SAROPT_VERSION": version("saropt"),

@@ -127,7 +127,7 @@ class Translator:
         """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
 
         Args:
-            scene: the input raster, any size.
+            scene: the input raster, any size; a path or an address (`saropt.scenes.open_scene`).
             out: the output, .tif.
             bands: input bands by name or 1-based number; by the card's names, or all, when None.
             units: units of the input; those of the card when None.
@@ -148,10 +148,10 @@ class Translator:
             raise InputError(f"--tile {tile}", "must be positive")
         sampling = self._sampling(samples, seed)
         report = progress or (lambda done, total, what: None)
-        with open_input(Path(scene), bands, self.source, "translator") as source, ExitStack() as writers:
+        with open_input(scene, bands, self.source, "translator") as source, ExitStack() as writers:
             units = units or self.source.units
             sample = source.sample(_SAMPLE_PIXELS)
-            reader = self._reader(source, sample, units, source.dtype, source.path)
+            reader = self._reader(source, sample, units, source.dtype, source.source)
             target, tags = self.target, self._tags(source, sampling)
             nodata = 0 if np.dtype(target.dtype).kind == "u" else math.nan
             common: dict[str, Any] = {
@@ -161,7 +161,7 @@ class Translator:
                 "georeference": source.georeference,
                 "overwrite": overwrite,
                 "resume": resume,
-                "resume_key": self._resume_key(source, units, tile, sampling),
+                "resume_key": self._resume_key(source, sample, units, tile, sampling),
             }
             rgb = self.direction == "sar2opt" and len(target.bands) == 3
             writer = writers.enter_context(
@@ -388,8 +388,14 @@ class Translator:
     def _file_hash(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
-    def _resume_key(self, scene: Scene, units: str, tile: int | None, sampling: Sampling | None) -> str:
-        state = scene.path.stat()
-        parts: list[object] = [scene.path.resolve(), state.st_size, state.st_mtime_ns, *scene.band_names, units, tile]
+    def _resume_key(
+        self, scene: Scene, sample: NDArray, units: str, tile: int | None, sampling: Sampling | None
+    ) -> str:
+        parts: list[object] = [*scene.band_names, units, tile]
+        if scene.is_remote:  # no file system says whether it has changed
+            parts += [scene.source, scene.width, scene.height, hashlib.sha256(sample.tobytes()).hexdigest()]
+        else:
+            state = scene.path.stat()
+            parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
         parts += [self._file_hash, self.direction, self.realism, self._backend.name, sampling, self.sampler]
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()

@@ -17,7 +17,6 @@ from saropt.errors import InputError, SaroptError
 
 _EVERY_SECONDS = 0.2
 _NICENESS = 10  # tiles go first
-_LOCK_PATIENCE_SECONDS = 10.0
 
 
 def main() -> None:
@@ -41,6 +40,7 @@ def main() -> None:
 
 def _translate(request: dict[str, Any], events: TextIO) -> float | None:
     from saropt.translation import Translator
+    from saropt.translation.jobs import translate_when_free
 
     translator = Translator.load(
         request["translator"], direction=request["direction"], realism=request["realism"], threads=request["threads"]
@@ -54,15 +54,9 @@ def _translate(request: dict[str, Any], events: TextIO) -> float | None:
             _send(events, "progress", done=done, total=total)
 
     options = {key: request[key] for key in ("bands", "units", "tile")}
-    deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
-    while True:
-        try:
-            translator.translate(request["scene"], request["out"], resume=True, progress=progress, **options)
-            return translator.seam
-        except InputError as error:  # a worker of a server that was killed lets go as soon as it notices
-            if "another process" not in error.reason or time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+    # a worker of a server that was killed lets go as soon as it notices
+    translate_when_free(translator, request["scene"], request["out"], resume=True, progress=progress, **options)
+    return translator.seam
 
 
 def _send(events: TextIO, event: str, **content: object) -> None:

@@ -1,0 +1,140 @@
+"""Many scenes on a Ray cluster: one actor for each worker, each with a translator of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from saropt.errors import MissingExtraError, SaroptError
+from saropt.translation.engine import Progress
+from saropt.translation.executors import Event, Outcomes, dispatch
+from saropt.translation.jobs import Job, Work, attempt
+
+
+class RayActors:
+    """Actors of a Ray cluster, whose nodes see the scenes, the translator and the outputs under the same paths.
+
+    Args:
+        workers: actors; one for each node when None. They share the CPUs of the cluster.
+        address: of a running cluster; one is started on this machine when None, and ended after the run. A Ray that
+            the calling program has initialised is used as it is.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+
+    def __init__(self, work: Work, workers: int | None = None, address: str | None = None) -> None:
+        if find_spec("ray") is None:
+            raise MissingExtraError("--executor ray", "ray")
+        self._work, self._workers, self._address = work, workers, address
+
+    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
+        """As `Executor.run`.
+
+        Raises:
+            SaroptError: the cluster cannot be reached, the translator cannot be loaded, or no actor can be started.
+        """
+        if not jobs:
+            return
+        ours = connect(self._address, self._workers)
+        try:
+            import ray
+
+            sizes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+            sizes = [size for size in sizes if size > 0]
+            workers = min(self._workers or len(sizes), len(jobs))
+            threads = max(1, min(max(sizes, default=1), sum(sizes) // max(1, workers)))
+            model = Path(self._work.model)
+            work = replace(self._work, model=str(model.absolute())) if model.exists() else self._work
+            yield from dispatch(ActorCrew(work, threads), workers, jobs, progress)
+        finally:
+            if ours:
+                ray.shutdown()
+
+
+def connect(address: str | None, workers: int | None) -> bool:
+    """Initialise Ray unless that is done; whether it was done here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        return False
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        cpus = max(workers or 1, len(os.sched_getaffinity(0)))
+        options = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = f"--address {address}" if address else "Ray"
+        raise SaroptError(f"{where}: cannot be used: {' '.join(str(error).split())}") from error
+    return True
+
+
+class _Actor:
+    """A translator in a process of the cluster."""
+
+    def __init__(self, work: Work, threads: int) -> None:
+        self._work, self._threads = work, threads
+
+    def open(self) -> Event:
+        try:
+            self._translator = self._work.open(self._threads)
+        except SaroptError as error:
+            return "refused", str(error)
+        return "ready", None
+
+    def translate(self, job: Job, again: bool) -> Event:
+        return "outcome", attempt(self._translator, self._work, job, again)
+
+
+class ActorCrew:
+    """A crew of actors in an initialised Ray, each on so many CPUs."""
+
+    def __init__(self, work: Work, threads: int) -> None:
+        import ray
+
+        self._ray = ray
+        self._actor: Any = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(_Actor)
+        self._arguments = work, threads
+        self._team: list[Any] = []
+        self._pending: dict[Any, int] = {}
+
+    def hire(self) -> int:
+        actor = self._actor.remote(*self._arguments)
+        self._team.append(actor)
+        number = len(self._team) - 1
+        self._pending[actor.open.remote()] = number
+        return number
+
+    def give(self, worker: int, job: Job, again: bool) -> None:
+        scene = Path(job.scene)
+        here = Job(str(scene.absolute()) if scene.exists() else job.scene, job.out.absolute())
+        self._pending[self._team[worker].translate.remote(here, again)] = worker
+
+    def events(self) -> list[tuple[int, Event]]:
+        done, _ = self._ray.wait(list(self._pending), num_returns=1)
+        told: list[tuple[int, Event]] = []
+        for reference in done:
+            worker = self._pending.pop(reference)
+            try:
+                told.append((worker, self._ray.get(reference)))
+            except self._ray.exceptions.RayTaskError as error:
+                print(error, file=sys.stderr)
+                self._ray.kill(self._team[worker])
+                told.append((worker, ("died", f"failed with {type(error.cause).__name__}")))
+            except self._ray.exceptions.RayError as error:
+                told.append((worker, ("died", f"died: {' '.join(str(error).split())}")))
+        return told
+
+    def dismiss(self) -> None:
+        for actor in self._team:
+            self._ray.kill(actor)
+        self._team.clear()
+        self._pending.clear()

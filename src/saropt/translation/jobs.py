@@ -1,0 +1,172 @@
+"""Many scenes: which they are, where their translations go, and how one of them is made."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from saropt.errors import BusyError, InputError, SaroptError
+from saropt.scenes import is_remote, scene_name
+from saropt.scenes.writing import check_local
+from saropt.translation.engine import Progress
+from saropt.translation.translator import Translator
+
+RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scene and the file of its translation."""
+
+    scene: str
+    out: Path
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every scene; can be sent to another process.
+
+    Attributes:
+        model: name or file of the translator.
+        load: options of `Translator.load`.
+        translate: options of `Translator.translate`, without progress.
+    """
+
+    model: str
+    load: Mapping[str, Any] = field(default_factory=dict)
+    translate: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self, threads: int | None = None) -> Translator:
+        """The translator, on so many CPU threads; errors as of `Translator.load`."""
+        return Translator.load(self.model, **self.load, threads=threads)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: `error` is one line, or None; `seam` as `Translator.seam`."""
+
+    job: Job
+    error: str | None = None
+    seam: float | None = None
+
+
+def list_scenes(given: str) -> list[str] | None:
+    """The scenes that a folder of rasters, a list (.txt, one path or address a line) or a glob stands for.
+
+    Returns:
+        Their paths in order; None where `given` is one scene.
+
+    Raises:
+        InputError: there is none in it, or the list cannot be read.
+    """
+    if is_remote(given):
+        return None
+    path = Path(given)
+    if path.is_dir():
+        found = sorted(
+            str(p) for p in path.iterdir() if p.suffix.lower() in RASTERS and p.name[0] != "." and p.is_file()
+        )
+        reason = f"is a directory without rasters ({', '.join(RASTERS)})"
+    elif path.suffix.lower() == ".txt" and path.is_file():
+        try:
+            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(path, "is no readable list of paths") from error
+        found = [line for line in lines if line and not line.startswith("#")]
+        reason = "lists no scene"
+    elif glob.has_magic(given) and not path.exists():
+        found = sorted(name for name in glob.glob(given, recursive=True) if Path(name).is_file())
+        reason = "matches no file"
+    else:
+        return None
+    if not found:
+        raise InputError(given, reason)
+    return found
+
+
+def plan_jobs(
+    scenes: Sequence[str], folder: Path, *, resume: bool = False, overwrite: bool = False
+) -> tuple[list[Job], list[Job]]:
+    """Where each scene's translation goes: FOLDER/STEM.tif. Makes the folder if its parent exists.
+
+    Returns:
+        Jobs to do, and those that `resume` finds finished.
+
+    Raises:
+        InputError: two scenes with one stem, a scene in the place of an output, an output that exists (without
+            `resume` or `overwrite`), or a folder that cannot be.
+    """
+    check_local(folder)
+    taken: dict[str, str] = {}
+    jobs = []
+    for scene in scenes:
+        stem = Path(scene_name(scene)).stem
+        if stem in taken:
+            raise InputError(scene, f"has the same name as {taken[stem]}: both would be written to {folder / stem}.tif")
+        taken[stem] = scene
+        jobs.append(Job(scene, folder / f"{stem}.tif"))
+    if folder.exists() and not folder.is_dir():
+        raise InputError(folder, "is a file; translations of several scenes go into a folder")
+    if not folder.parent.is_dir():
+        raise InputError(folder, f"the folder {folder.parent} does not exist")
+    sources = {Path(scene).resolve() for scene in scenes if not is_remote(scene)}
+    for job in jobs:
+        if job.out.resolve() in sources:
+            raise InputError(job.out, "is a scene that its translation would replace: choose another folder")
+    existing = {job for job in jobs if job.out.exists()}
+    if existing and not (resume or overwrite):
+        first = next(job for job in jobs if job in existing)
+        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise InputError(
+            first.out, f"exists already{more}: leave out finished ones with --resume, or replace them with --overwrite"
+        )
+    folder.mkdir(exist_ok=True)
+    finished = [job for job in jobs if job in existing and not overwrite]
+    return [job for job in jobs if job not in finished], finished
+
+
+def attempt(
+    translator: Translator, work: Work, job: Job, again: bool = False, progress: Progress | None = None
+) -> Outcome:
+    """Translate one of many scenes; what a user can act on becomes an outcome.
+
+    Args:
+        again: a worker died over it before: go on from what it left.
+    """
+    options = {**work.translate, "resume": again or work.translate.get("resume", False)}
+    if options["resume"] and not options.get("overwrite") and job.out.exists():
+        return Outcome(job)
+    try:
+        translate_when_free(
+            translator, job.scene, job.out, patience_s=_PATIENCE_S if again else 0.0, progress=progress, **options
+        )
+    except MemoryError:
+        return Outcome(job, f"{job.scene}: there is not enough memory")
+    except (SaroptError, OSError) as error:
+        return Outcome(job, " ".join(str(error).split()))
+    return Outcome(job, seam=translator.seam)
+
+
+def translate_when_free(
+    translator: Translator, scene: str | Path, out: str | Path, *, patience_s: float = _PATIENCE_S, **options: Any
+) -> None:
+    """`Translator.translate`, waiting for so long for a dying process to let go of the output.
+
+    Raises:
+        BusyError: another process still writes it then.
+        InputError: as `Translator.translate`.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            translator.translate(scene, out, **options)
+            return
+        except BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

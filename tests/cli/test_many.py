@@ -1,0 +1,89 @@
+"""`saropt translate` of many scenes: one line for each that fails, exit 2, the others whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from saropt.cli import main
+from saropt.scenes import Scene
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Exit code, stdout and stderr of `saropt translate` with the tiny translator."""
+
+    def translate(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["translate", *map(str, arguments), "--model", str(run_folder)])
+        return code, *capsys.readouterr()
+
+    return translate
+
+
+@pytest.fixture
+def scenes(data_root: Path) -> Path:
+    return data_root / "sar"
+
+
+def test_folder_then_resume_then_refusal(run: Run, scenes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, said, errors = run(scenes, out)
+    assert (code, errors) == (0, "")
+    assert said.startswith(f"wrote 4 of 4 scenes to {out} with ")
+    names = sorted(path.name for path in out.iterdir())
+    assert names == sorted(path.name for path in scenes.iterdir())
+    with Scene.open(out / names[0]) as scene:
+        assert scene.tags["SAROPT_SOURCE"] == names[0]
+    kept = (out / names[1]).stat()
+    (out / names[0]).unlink()
+    code, _, errors = run(scenes, out)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "exists already (and 2 more)" in errors
+    code, said, _ = run(scenes, out, "--resume")
+    assert code == 0
+    assert "4 of 4 scenes, 3 of them before" in said
+    assert (out / names[1]).stat() == kept
+    assert run(f"{scenes}/*.tif", out, "--overwrite")[0] == 0
+    assert (out / names[1]).stat().st_mtime_ns > kept.st_mtime_ns
+
+
+def test_failures_are_lines_at_the_end(run: Run, scenes: Path, tmp_path: Path) -> None:
+    good = sorted(scenes.iterdir())[0]
+    (tmp_path / "text.tif").write_text("no raster")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/text.tif\n{good}\n{tmp_path}/missing.tif\n")
+    code, said, errors = run(tmp_path / "list.txt", tmp_path / "out", "--workers", 2)
+    assert code == 2
+    assert "wrote 1 of 3 scenes" in said
+    lines = sorted(errors.splitlines())
+    assert lines[0] == f"saropt: error: {tmp_path}/missing.tif: no such file"
+    assert lines[1].startswith(f"saropt: error: {tmp_path}/text.tif: is not a raster")
+    assert len(lines) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [good.name]
+
+
+def test_refusals_before_any_work(run: Run, scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("x/a.tif\ny/a.tif\n")
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    one = sorted(scenes.iterdir())[0]
+    for arguments, words in (
+        ((tmp_path / "list.txt", tmp_path / "out"), "same name"),
+        ((scenes, tmp_path / "no" / "out"), "does not exist"),
+        ((scenes, tmp_path / "list.txt"), "is a file"),
+        ((scenes, "s3://bucket/out"), "local folder"),
+        ((one, "s3://bucket/out.tif"), "local folder"),
+        ((tmp_path / "empty", tmp_path / "out"), "without rasters"),
+        ((one, tmp_path / "out.tif", "--workers", 2), "apply to several scenes"),
+        ((one, tmp_path / "out.tif", "--executor", "ray"), "apply to several scenes"),
+        ((scenes, tmp_path / "out", "--address", "host:6379"), "--executor ray"),
+        ((scenes, tmp_path / "out", "--workers", 0), "--workers"),
+    ):
+        code, said, errors = run(*arguments)
+        assert (code, said, errors.count("\n")) == (2, "", 1)
+        assert words in errors
+        assert sorted(tmp_path.rglob("*")) == before
