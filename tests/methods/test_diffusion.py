@@ -69,7 +69,7 @@ def test_bridge_loss_by_definition():
 def test_bridge_steps_by_definition():
     """Euler's rule on the velocity (estimate - z) / (1 - t), and the last step is the estimate itself."""
     network = build("bridge").generator.eval()
-    source, noise = torch.rand(1, 1, 32, 32) * 2 - 1, torch.randn(1, 3, 32, 32)
+    source, noise = torch.rand(1, 1, 64, 64) * 2 - 1, torch.randn(1, 3, 64, 64)
     for steps in (1, 2, 4):
         network.steps = steps
         mean = network.regressor(source).clamp(-1, 1)

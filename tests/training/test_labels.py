@@ -17,7 +17,7 @@ def test_labels_reach_the_method_and_stay_out_of_the_file(labelled_root, new_con
     assert trainer.plain.semantic.head.out_channels == 3
     seen = []
     step = trainer._train_step
-    monkeypatch.setattr(trainer, "_train_step", lambda batch: seen.append(batch) or step(batch))
+    monkeypatch.setattr(trainer, "_train_step", lambda batches: seen.extend(batches) or step(batches))
     trainer.run()
     for number, batch in enumerate(seen):
         _, optical, label = draw_batch(trainer.sampler, 2, [0, number, 0])
@@ -32,7 +32,7 @@ def test_labels_reach_the_method_and_stay_out_of_the_file(labelled_root, new_con
 
 def test_other_methods_get_none(labelled_root, new_config, tmp_path):
     trainer = Trainer(new_config(), DataRoot.open(labelled_root), tmp_path / "run", accelerator="cpu")
-    assert next(trainer._batches(0, 1)).label is None
+    assert next(trainer._batches(0, 1))[0].label is None
 
 
 def test_data_without_classes_are_refused(db_root, new_config, tmp_path):

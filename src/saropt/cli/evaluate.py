@@ -58,9 +58,9 @@ def evaluate(
     from saropt.matching import find_matcher
     from saropt.translation import Segmenter, Translator
 
-    held = {model: Translator.load_all(model, steps=steps) for model in models}
-    translators = [translator for loaded in held.values() for translator in loaded]
-    runs = {loaded[0].card.name: Path(m) for m, loaded in held.items() if (Path(m) / evaluation.METRICS).is_file()}
+    held = [(Path(model), Translator.load_all(model, steps=steps)) for model in models]
+    translators = [translator for _, loaded in held for translator in loaded]
+    runs = {loaded[0].card.name: path for path, loaded in held if (path / evaluation.METRICS).is_file()}
     wanted: list[str | Path] = ["sift", "rift"] if match or matcher else []
     matchers = [find_matcher(name) for name in [*wanted, *([matcher] if matcher else [])]]
     with progress_bar("evaluate") as bar:

@@ -168,9 +168,9 @@ def evaluate(
     tracks = [(m, model_row(m.card, root, m.direction, extractors, lpips)) for m in models]
     for _, row in tracks:
         row.judge = judges.get(row.direction)
+        row.watchers = watchers[row.direction]
     if samples is not None:
         _draw_samples(tracks, samples, seed)
-        row.watchers = watchers[row.direction]
     outputs = {d: _common_target(root, d, [r for _, r in tracks if r.direction == d]) for d in used}
     fitted = {d: _make_baselines(bool(train)) if baselines else [] for d in used}
     if train:

@@ -188,7 +188,8 @@ class Trainer:
                         self._keep(name)
                 losses = self._train_step(batches)
                 self.step += 1
-                self.seconds += time.perf_counter() - started
+                if engine.max_minutes is not None:
+                    self.seconds += time.perf_counter() - started
                 started = time.perf_counter()
                 self.average.update(self.generators)
                 if tracker is None:
