@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +20,7 @@ from saropt.data.registration import offsets_of_pair
 from saropt.data.root import SPLITS, DataRoot, SideName
 from saropt.errors import InputError
 from saropt.scenes import Scene, Window
+from saropt.scenes.writing import write_text
 
 KINDS = ("cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date", "leak")
 DROPPED = ("cloud", "nodata", "duplicate")
@@ -111,12 +112,7 @@ def clean_root(path: str | Path, limits: Limits | None = None, progress: Progres
 def write_report(report: Report, path: str | Path) -> Path:
     """Write a report as JSON, at once."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(path, f"cannot be written: {error.strerror}") from error
+    write_text(path, json.dumps(report.to_dict(), indent=1) + "\n")
     return path
 
 
@@ -153,15 +149,11 @@ def write_splits(
         chosen = max(SPLITS, key=lambda split: (counts[split], -SPLITS.index(split)))
         for row in members:
             row["split"] = chosen
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(path, f"cannot be written: {error.strerror}") from error
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(kept)
+    write_text(path, table.getvalue())
     return {row["name"]: row["split"] for row in kept}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from saropt.data.distribution import Distribution, Histogram, Picture, class_colours
 from saropt.data.inspection import Facts
-from saropt.errors import InputError
+from saropt.scenes.writing import write_text
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 340, 150, 8, 22
 _SPLIT_COLOURS = {"train": "#1667b7", "val": "#c2410c", "test": "#15803d"}
@@ -57,12 +56,7 @@ def write_page(
         f'<meta name="color-scheme" content="light dark"><style>{style}</style>'
     )
     text = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>{body}</main></body></html>\n'
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(path, f"cannot be written: {error.strerror}") from error
+    write_text(path, text)
     return path
 
 

@@ -51,6 +51,7 @@ from saropt.evaluation.tiles import (
 )
 from saropt.evaluation.watching import Watcher
 from saropt.matching import Matcher
+from saropt.scenes.writing import write_text
 
 DIRECTIONS = ("sar2opt", "opt2sar")
 CONVENTIONS = {
@@ -218,10 +219,10 @@ def evaluate(
 
         pictures = {(r.name, r.direction): r.gallery.shots() for _, r in tracks}
         drawings = {d: w.drawings for d, ws in watchers.items() for w in ws if isinstance(w, MatchWatcher)}
-        _write(out / "report.html", render(report, pictures, drawings))
+        write_text(out / "report.html", render(report, pictures, drawings))
     else:
         (out / "report.html").unlink(missing_ok=True)
-    _write(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
+    write_text(out / "report.json", json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 
@@ -389,13 +390,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(path, f"cannot be written: {error.strerror}") from error

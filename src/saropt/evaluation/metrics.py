@@ -159,22 +159,22 @@ def structure(output: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = Non
     return _structural(a, b, mask, scales=len(MS_SSIM_WEIGHTS) if side >= MS_SSIM_SIDE else 1)
 
 
+def _band_means(quality: Float, whole: Mask | None) -> Float:
+    return np.asarray(quality.mean((1, 2)) if whole is None else quality[:, whole].mean(1))
+
+
 def _structural(a: Float, b: Float, mask: Mask, scales: int) -> Structure:
     single, quality = float("nan"), np.ones(len(a))
     for level in range(scales):
         luminance, contrast = _ssim_parts(a, b)
-        full = bool(mask.all())
-        whole = None if full else _whole_windows(mask)
+        whole = None if mask.all() else _whole_windows(mask)
         if whole is not None and not whole.any():
             return Structure(single, float("nan"))
-
-        def mean(quality: Float, whole: Mask | None = whole) -> Float:
-            return np.asarray(quality.mean((1, 2)) if whole is None else quality[:, whole].mean(1))
-
         if level == 0:
-            single = float(mean(luminance * contrast).mean())
+            single = float(_band_means(luminance * contrast, whole).mean())
         last = level == len(MS_SSIM_WEIGHTS) - 1
-        quality *= np.maximum(mean(luminance * contrast if last else contrast), 0.0) ** MS_SSIM_WEIGHTS[level]
+        term = _band_means(luminance * contrast if last else contrast, whole)
+        quality *= np.maximum(term, 0.0) ** MS_SSIM_WEIGHTS[level]
         if not last:
             a, b, mask = _halved(a), _halved(b), np.logical_and.reduce(_quarters(mask))
     return Structure(single, float(quality.mean()) if scales == len(MS_SSIM_WEIGHTS) else float("nan"))

@@ -9,7 +9,6 @@ from saropt.errors import InputError
 from saropt.matching.features import Image, Mask
 from saropt.scenes import Scene, Window
 
-_SAMPLE_PIXELS = 1 << 20
 _LEVELS = 257
 
 
@@ -25,7 +24,7 @@ class GreyScene:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        sample = _real(scene.sample(_SAMPLE_PIXELS))
+        sample = _real(scene.sample())
         if not sample.shape[1]:
             raise InputError(scene.path, "holds no valid pixel (all nodata or NaN)")
         self._levels = np.quantile(sample, np.linspace(0.0, 1.0, _LEVELS), axis=1).T

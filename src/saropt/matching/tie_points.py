@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rasterio.warp import transform
 import saropt
 from saropt.errors import InputError
 from saropt.matching.scene_matching import SceneMatch
-from saropt.scenes.writing import check_writable
+from saropt.scenes.writing import check_writable, write_text
 
 SUFFIXES = (".csv", ".geojson", ".json")
 COLUMNS = ("a_column", "a_row", "b_column", "b_row", "residual")
@@ -47,13 +46,7 @@ def write_tie_points(path: str | Path, match: SceneMatch, overwrite: bool = Fals
         text = json.dumps(describe(match) | {"points": _points(match, rows)}, indent=2) + "\n"
     else:
         text = json.dumps(_geojson(path, match, rows)) + "\n"
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(path, f"cannot be written: {error.strerror}") from error
+    write_text(path, text)
     return path
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -107,6 +107,20 @@ class Method(nn.Module, ABC):
         """Input and output bands of a direction."""
         sar, optical = self.bands["sar"], self.bands["optical"]
         return (sar, optical) if direction == "sar2opt" else (optical, sar)
+
+
+class OneDirection(Method):
+    """Base of methods whose config names one `direction`, and a `network` with its `network_arguments`; their generator
+    is `generator`."""
+
+    config: Any
+    generator: nn.Module
+
+    def generators(self) -> dict[Direction, nn.Module]:
+        return {self.config.direction: self.generator}
+
+    def network_choice(self) -> tuple[str, dict]:
+        return self.config.network, self.config.network_arguments
 
 
 @contextmanager

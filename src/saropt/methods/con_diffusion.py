@@ -13,11 +13,10 @@ from typing import Literal, cast
 
 import torch
 from pydantic import Field
-from torch import nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update
+from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update
 from saropt.methods.registry import register
 from saropt.networks import DiffusionUNet, build_network, diffuse, regression_target
 
@@ -37,7 +36,7 @@ class ConDiffusionConfig(MethodConfig):
 
 
 @register("con-diffusion", paper="Bai, Pu & Xu, IEEE Geoscience and Remote Sensing Letters, 2023")
-class ConDiffusion(Method):
+class ConDiffusion(OneDirection):
     """A diffusion model of the target, conditioned on the source."""
 
     config_type = ConDiffusionConfig
@@ -48,12 +47,6 @@ class ConDiffusion(Method):
         network = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
         self.generator = cast("DiffusionUNet", network)
         self.prediction, self.schedule = self.generator.prediction, self.generator.schedule
-
-    def generators(self) -> dict[Direction, nn.Module]:
-        return {self.config.direction: self.generator}
-
-    def network_choice(self) -> tuple[str, dict]:
-        return self.config.network, self.config.network_arguments
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from saropt.losses import gan_loss, patch_nce
 from saropt.methods.adversary import discriminator_losses
 from saropt.methods.bands import adapt_bands
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.registry import register
 from saropt.methods.schedule import epoch_decay
 from saropt.networks import PatchGAN, PatchProjection, build_network, gather_positions, random_positions
@@ -76,7 +76,7 @@ class FastCUTConfig(CUTConfig):
 
 
 @register("cut", paper="Park et al., ECCV 2020")
-class CUT(Method):
+class CUT(OneDirection):
     """One generator whose encoder is its own judge of content; one direction, no pairs needed."""
 
     config_type = CUTConfig
@@ -95,9 +95,6 @@ class CUT(Method):
             target_bands, config.discriminator_width, norm="instance", antialias=True, init="xavier"
         )
         self.projection = PatchProjection(self.generator.tap_channels(config.nce_taps), config.projection_width)
-
-    def generators(self) -> dict[Direction, nn.Module]:
-        return {self.config.direction: self.generator}
 
     def network_choice(self) -> tuple[str, dict]:
         defaults = RESNET_ARGUMENTS if self.config.network == "resnet" else {}

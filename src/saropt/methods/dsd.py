@@ -19,14 +19,14 @@ from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from saropt.errors import InputError
 from saropt.losses import dice_loss, gan_loss, segmentation_cross_entropy
 from saropt.methods.adversary import discriminator_losses
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network, build_semantic_discriminator
 
@@ -76,7 +76,7 @@ class S2OFormerDSDConfig(DSDConfig):
     network: str = "s2oformer"
 
 
-class DSD(Method):
+class DSD(OneDirection):
     """One translator, one semantic discriminator; needs pairs with labels."""
 
     config_type: ClassVar[type[MethodConfig]] = DSDConfig
@@ -93,12 +93,6 @@ class DSD(Method):
         self._smallest_batch = cast("int", self.semantic.smallest_batch)
         if config.lambda_gan > 0.0:
             self.discriminator = PatchGAN(sar_bands + optical_bands, config.discriminator_width)
-
-    def generators(self) -> dict[Direction, nn.Module]:
-        return {self.config.direction: self.generator}
-
-    def network_choice(self) -> tuple[str, dict]:
-        return self.config.network, self.config.network_arguments
 
     def optimizers(self) -> dict[str, Optimizer]:
         networks = {"semantic": self.semantic, "generator": self.generator}

@@ -12,13 +12,12 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from saropt.losses import gan_loss
 from saropt.methods.adversary import discriminator_losses
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network
 
@@ -39,7 +38,7 @@ class Pix2PixConfig(MethodConfig):
 
 
 @register("pix2pix", paper="Isola et al., CVPR 2017")
-class Pix2Pix(Method):
+class Pix2Pix(OneDirection):
     """Conditional GAN with L1, one direction."""
 
     config_type = Pix2PixConfig
@@ -51,12 +50,6 @@ class Pix2Pix(Method):
         self.discriminator = PatchGAN(
             sar_bands + optical_bands, config.discriminator_width, norm=config.discriminator_norm
         )
-
-    def generators(self) -> dict[Direction, nn.Module]:
-        return {self.config.direction: self.generator}
-
-    def network_choice(self) -> tuple[str, dict]:
-        return self.config.network, self.config.network_arguments
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config

@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterator
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from saropt.losses import block_minimum, haar_l1, match_colour
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update
+from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update
 from saropt.methods.registry import register
 from saropt.networks import build_network
 
@@ -78,7 +78,7 @@ def cosine(progress: float, final: float) -> float:
 
 
 @register("regression", paper="ours: one generator under pixel losses, the reference for the others")
-class Regression(Method):
+class Regression(OneDirection):
     """A generator trained with pixel losses alone."""
 
     config_type = RegressionConfig
@@ -88,12 +88,6 @@ class Regression(Method):
         self.config = config
         network, arguments = self.network_choice()
         self.generator = build_network(network, *self.channels(config.direction), **arguments)
-
-    def generators(self) -> dict[Direction, nn.Module]:
-        return {self.config.direction: self.generator}
-
-    def network_choice(self) -> tuple[str, dict]:
-        return self.config.network, self.config.network_arguments
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config

@@ -53,6 +53,21 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
         raise InputError(path, f"cannot be written: {error.strerror}") from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, all or nothing.
+
+    Raises:
+        InputError: it cannot be written; nothing is left, and an older file stays as it was.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(path, f"cannot be written: {error.strerror}") from error
+
+
 class SceneWriter:
     """Writes a scene of any size in bounded memory; the output appears under its name only when whole.
 

@@ -28,7 +28,7 @@ from saropt.training.config import DataConfig
 from saropt.training.loop import claim_folder, prefetched
 from saropt.training.matching_config import MatchingConfig
 from saropt.training.sides import make_sides
-from saropt.training.supervised import SupervisedTrainer
+from saropt.training.supervised import SupervisedTrainer, need_val
 
 _LIMIT, _CLOSE = 500, 3.0
 
@@ -124,9 +124,7 @@ class MatcherTrainer(SupervisedTrainer):
         self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation)
         self.validation: list[Sample] = []
         if config.engine.validate_every:
-            if "val" not in root.splits.values():
-                reason = "has no val split to choose weights by; engine.validate_every=0 trains without"
-                raise InputError(root.path / "splits.csv", reason)
+            need_val(root)
             sampler = WindowSampler(root, "val", data.crop, sar, optical)
             drawn = range(config.engine.validation_windows)
             self.validation = [sampler.draw(np.random.default_rng([0, index])) for index in drawn]

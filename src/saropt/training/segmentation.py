@@ -27,7 +27,7 @@ from saropt.networks import build_segmenter
 from saropt.training.loop import claim_folder, prefetched
 from saropt.training.segmentation_config import SegmentationConfig
 from saropt.training.sides import make_side
-from saropt.training.supervised import SupervisedTrainer
+from saropt.training.supervised import SupervisedTrainer, need_val
 
 SEGMENTER = "segmenter.safetensors"
 _CHUNK = 8
@@ -78,9 +78,7 @@ class SegmenterTrainer(SupervisedTrainer):
         self.classes = self.sampler.classes
         self.validation: tuple[Tensor, np.ndarray] | None = None
         if config.engine.validate_every:
-            if "val" not in root.splits.values():
-                reason = "has no val split to choose weights by; engine.validate_every=0 trains without"
-                raise InputError(root.path / "splits.csv", reason)
+            need_val(root)
             sampler = LabelledSampler(root, "val", data.crop, config.modality, side)
             images, labels = draw_labelled_batch(sampler, config.engine.validation_windows, [0])
             self.validation = torch.from_numpy(images), labels

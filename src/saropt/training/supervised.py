@@ -13,12 +13,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from saropt.artifacts import MatcherCard, SegmenterCard, save_weights
+from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.training.config import Section, SupervisedEngineConfig, dump_config
 from saropt.training.loop import CHECKPOINT, interruptible, read_state, write_state
 from saropt.training.tracking import Tracker
 
 Progress = Callable[[int, dict[str, float]], None]
+
+
+def need_val(root: DataRoot) -> None:
+    """Refuse data without the split that weights are chosen by.
+
+    Raises:
+        InputError: there is none.
+    """
+    if "val" not in root.splits.values():
+        reason = "has no val split to choose weights by; engine.validate_every=0 trains without"
+        raise InputError(root.path / "splits.csv", reason)
 
 
 class SupervisedTrainer(ABC):

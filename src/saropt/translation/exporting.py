@@ -23,7 +23,6 @@ from saropt.translation.engine import TileReader
 from saropt.translation.inputs import fit_input, open_input
 
 _WINDOWS, _SIDE, _TRIES = 32, 256, 8
-_SAMPLE_PIXELS = 1 << 20
 
 
 def export_translator(
@@ -94,7 +93,7 @@ def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[n
     for number in range(_WINDOWS):
         path = paths[number * len(paths) // _WINDOWS]
         with open_input(path, None, side, "translator") as scene:
-            normaliser, fill = fit_input(side, is_sar, scene.sample(_SAMPLE_PIXELS), units, scene.dtype, path)
+            normaliser, fill = fit_input(side, is_sar, scene.sample(), units, scene.dtype, path)
             read = TileReader(scene, normaliser, fill)
             places = zip(
                 rng.integers(0, max(scene.height - size, 0) + 1, _TRIES),

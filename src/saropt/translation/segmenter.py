@@ -20,7 +20,6 @@ from saropt.translation.engine import Progress, Put, Source, TileReader, plain, 
 from saropt.translation.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
 
 SEGMENTER_FILE = "segmenter.safetensors"
-_SAMPLE_PIXELS = 1 << 20
 
 
 class Segmenter:
@@ -113,7 +112,7 @@ class Segmenter:
             raise InputError(f"--tile {tile}", "must be positive")
         nodata = self.classes.nodata
         with open_input(scene, bands, self.card.input, "segmenter") as source:
-            sample = source.sample(_SAMPLE_PIXELS)
+            sample = source.sample()
             reader = self._reader(source, sample, units, source.dtype, source.source)
             names = ", ".join(f"{value}={name}" for value, name in sorted(self.card.classes.items()))
             tags = scene_tags(source) | {

@@ -27,7 +27,6 @@ from saropt.translation.sampling import Sampling, mean_and_deviation, single_sam
 from saropt.translation.whole import translate_whole
 
 NOTICE = "A model's guess, not a measurement"
-_SAMPLE_PIXELS = 1 << 20
 _FREEZE_WINDOWS, _FREEZE_SIDE = 16, 256
 
 
@@ -150,7 +149,7 @@ class Translator:
         report = progress or (lambda done, total, what: None)
         with open_input(scene, bands, self.source, "translator") as source, ExitStack() as writers:
             units = units or self.source.units
-            sample = source.sample(_SAMPLE_PIXELS)
+            sample = source.sample()
             reader = self._reader(source, sample, units, source.dtype, source.source)
             target, tags = self.target, self._tags(source, sampling)
             nodata = 0 if np.dtype(target.dtype).kind == "u" else math.nan
