@@ -82,7 +82,7 @@ def write_translators(trainer: Trainer) -> list[Path]:
 def retreat(states: dict[str, States], share: float) -> None:
     """Move the fidelity end away from the realism end by a share of their difference; nothing where there is one end.
 
-    What the adversarial phase adds to the weights costs fidelity from its first step; the opposite direction gains some.
+    What the adversarial phase adds to the weights costs fidelity from its first step; the way back gains some.
     """
     if len(states) < 2:
         return
