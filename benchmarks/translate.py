@@ -143,7 +143,8 @@ def full(folder: Path, width: int, height: int, options: Options) -> None:
 
 
 def _peak(program: str) -> float:
-    code = f"{program}\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    """Peak resident MB of a process of its own; `ru_maxrss` would hold that of this one at the fork."""
+    code = f"{program}\nprint(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(result.stdout.split()[-1]) / 1024
 

@@ -69,6 +69,7 @@ class OpenVinoBackend:
     """OpenVINO on the CPU. Its own default takes bf16 where the CPU has it; here the precision is set by name."""
 
     needs_samples = False
+    tile_scale = 1.5
 
     def __init__(self, model: bytes, precision: Precision, threads: int | None) -> None:
         import openvino
@@ -83,7 +84,6 @@ class OpenVinoBackend:
             "ENABLE_CPU_PINNING": False,  # a pinned thread waits for the reader or writer that runs on its core
         }
         self.name = f"openvino {precision}"
-        self.tile_scale = {"fp32": 1.5, "bf16": 2.0}[precision]
         self._network = core.compile_model(core.read_model(model), "CPU", settings)
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
