@@ -11,10 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.errors import InputError
+from saropt.evaluation.tile_image import TileImage
 
 Features = NDArray[np.float64]
 KID_SUBSET, KID_KEPT = 1000, 1000
@@ -44,26 +46,40 @@ class HaarStatistics:
     levels = 4
 
     def __call__(self, image: NDArray[Any]) -> Features:
-        image = np.asarray(image, np.float64)
-        flat = image.reshape(len(image), -1)
-        features = [flat.mean(1), flat.std(1)]
-        level = image
+        level = np.ascontiguousarray(image, np.float32 if image.dtype == np.float32 else np.float64)
+        flat = level.reshape(len(level), -1).astype(np.float64)
+        mean = flat.mean(1)
+        flat -= mean[:, None]
+        covariance = flat @ flat.T / flat.shape[1]
+        spread = np.sqrt(np.diag(covariance))
+        features = [mean, spread]
         for _ in range(self.levels):
-            height, width = level.shape[1] // 2 * 2, level.shape[2] // 2 * 2
-            if min(height, width) < 2:
+            if min(level.shape[1:]) < 2:
                 raise ValueError(f"images of {image.shape[1:]} pixels are too small for {self.levels} Haar levels")
-            a, b = level[:, 0:height:2, 0:width:2], level[:, 0:height:2, 1:width:2]
-            c, d = level[:, 1:height:2, 0:width:2], level[:, 1:height:2, 1:width:2]
-            for detail in (a - b + c - d, a + b - c - d, a - b - c + d):
-                features.append(np.log10(np.abs(detail / 4).mean((1, 2)) + 1e-4))
-            level = (a + b + c + d) / 4
+            level, *details = haar(level)
+            for detail in details:
+                sums = np.array([cv2.norm(band, cv2.NORM_L1) for band in detail])
+                features.append(np.log10(sums / detail[0].size + 1e-4))
         if len(image) > 1:
-            spread = flat.std(1)
-            centred = flat - flat.mean(1, keepdims=True)
-            correlation = centred @ centred.T / flat.shape[1]
-            correlation /= np.maximum(np.outer(spread, spread), 1e-12)
+            correlation = covariance / np.maximum(np.outer(spread, spread), 1e-12)
             features.append(correlation[np.triu_indices(len(image), 1)])
         return np.concatenate(features)
+
+
+def haar(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """One step of the Haar transform of (C, H, W): mean of the 2x2 pixels, and a quarter of left - right, of upper - lower
+    and of the difference of the diagonals. An odd last row or column is left out."""
+    bands, height, width = len(image), image.shape[1] // 2, image.shape[2] // 2
+    pairs = np.ascontiguousarray(image[:, : 2 * height, : 2 * width]).reshape(-1, width, 2)
+    left, right = cv2.split(pairs)
+    sums, differences = ((part / 4).reshape(bands, 2 * height, width) for part in (left + right, left - right))
+    upper, lower = np.s_[:, 0::2], np.s_[:, 1::2]
+    return (
+        sums[upper] + sums[lower],
+        differences[upper] + differences[lower],
+        sums[upper] - sums[lower],
+        differences[upper] - differences[lower],
+    )
 
 
 class Inception:
@@ -247,12 +263,12 @@ class Distribution:
         self._halves = (FeatureStatistics(), FeatureStatistics())
         self._curve: dict[int, float] = {}
 
-    def add(self, fake: NDArray[Any], real: NDArray[Any]) -> None:
-        """Take a tile and its truth, (C, H, W) in [0, 1]."""
-        features = self.extractor(real)
+    def add(self, fake: TileImage, real: TileImage) -> None:
+        """Take a tile and its truth."""
+        features = real.features(self.extractor)
         self._halves[self.real.n % 2].add(features)
         self.real.add(features)
-        self.fake.add(self.extractor(fake))
+        self.fake.add(fake.features(self.extractor))
         n = self.real.n
         if (n >= 16 and n & (n - 1) == 0) or n == 500 or n % 1000 == 0:
             self._curve[n] = frechet_distance(self.fake, self.real)
