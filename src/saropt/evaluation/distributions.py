@@ -47,35 +47,40 @@ class HaarStatistics:
 
     def __call__(self, image: NDArray[Any]) -> Features:
         level = np.ascontiguousarray(image, np.float32 if image.dtype == np.float32 else np.float64)
-        flat = level.reshape(len(level), -1).astype(np.float64)
-        mean = flat.mean(1)
-        flat -= mean[:, None]
-        covariance = flat @ flat.T / flat.shape[1]
+        covariance = _covariance(level)
         spread = np.sqrt(np.diag(covariance))
-        features = [mean, spread]
+        features = [np.array([cv2.mean(band)[0] for band in level]), spread]
         for _ in range(self.levels):
             if min(level.shape[1:]) < 2:
                 raise ValueError(f"images of {image.shape[1:]} pixels are too small for {self.levels} Haar levels")
             level, *details = haar(level)
             for detail in details:
                 sums = np.array([cv2.norm(band, cv2.NORM_L1) for band in detail])
-                features.append(np.log10(sums / detail[0].size + 1e-4))
+                features.append(np.log10(sums / (4 * detail[0].size) + 1e-4))
         if len(image) > 1:
             correlation = covariance / np.maximum(np.outer(spread, spread), 1e-12)
             features.append(correlation[np.triu_indices(len(image), 1)])
         return np.concatenate(features)
 
 
+def _covariance(image: NDArray[Any]) -> Features:
+    """(C, C) covariance of the bands over all pixels, from sums of squares in double: 2 xy = x^2 + y^2 - (x - y)^2."""
+    centred = [band - band.dtype.type(cv2.mean(band)[0]) for band in image]
+    squares = np.array([[cv2.norm(x, y, cv2.NORM_L2SQR) if x is not y else 0.0 for y in centred] for x in centred])
+    energy = np.array([cv2.norm(band, cv2.NORM_L2SQR) for band in centred])
+    return np.asarray((energy[:, None] + energy - squares) / (2 * image[0].size))
+
+
 def haar(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """One step of the Haar transform of (C, H, W): mean of the 2x2 pixels, and a quarter of left - right, of upper - lower
-    and of the difference of the diagonals. An odd last row or column is left out."""
+    """One step of the Haar transform of (C, H, W): mean of the 2x2 pixels, and left - right, upper - lower and the
+    difference of the diagonals, of which the sums are given. An odd last row or column is left out."""
     bands, height, width = len(image), image.shape[1] // 2, image.shape[2] // 2
     pairs = np.ascontiguousarray(image[:, : 2 * height, : 2 * width]).reshape(-1, width, 2)
     left, right = cv2.split(pairs)
-    sums, differences = ((part / 4).reshape(bands, 2 * height, width) for part in (left + right, left - right))
+    sums, differences = (part.reshape(bands, 2 * height, width) for part in (left + right, left - right))
     upper, lower = np.s_[:, 0::2], np.s_[:, 1::2]
     return (
-        sums[upper] + sums[lower],
+        (sums[upper] + sums[lower]) / 4,
         differences[upper] + differences[lower],
         sums[upper] - sums[lower],
         differences[upper] - differences[lower],
