@@ -2,10 +2,11 @@
 
     python benchmarks/evaluation.py [--data ROOT] [--tiles N ...] [--model NAME]
 
-The split is the test rasters of ROOT (simulated 1024x1024 scenes without it), linked under new names until there are N
-tiles; baselines are fitted on two train rasters. Each N runs in a process of its own. Seconds are processor seconds of
-the process and, behind the stroke, of the clock. Metrics are the model's row: image quality, distances between sets, and
-what is needed of the truth for them; pictures and watchers not.
+The split is the test rasters of ROOT (simulated scenes of 1024x1024 without it), linked under new names until there
+are N tiles; baselines are fitted on two train rasters. Each N runs in a process of its own. Seconds are processor
+seconds of the process and, behind the stroke, of the clock. "metrics" are the model's row (image quality, distances
+between sets, and what all rows need of the truth), "baselines" the four other rows with their predictions; the pictures
+of the report are in "other".
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
-        """Translate (C, H, W) to (B, H, W), in single precision where the input is. Only an oracle looks at `target`."""
+        """Translate (C, H, W) to (B, H, W), single precision if the input is. Only an oracle looks at `target`."""
 
     def fit(self, pairs: Iterable[Pair]) -> Self:
         """Fit on pairs of (input (C, H, W), target (B, H, W), mask (H, W) or None), one pass, bounded memory."""

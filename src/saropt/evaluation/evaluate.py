@@ -116,7 +116,8 @@ def evaluate(
     """Measure translators on a split and write `report.json` and `report.html` into `out_dir`.
 
     Every raster is translated once as a whole; tiles are cut from the result. Sums are kept, not tiles, so memory
-    depends on the largest raster and the number of models, not on the number of rasters. Baselines are fitted on the train split.
+    depends on the largest raster and the number of models, not on the number of rasters. Baselines are fitted on the
+    train split.
 
     Args:
         models: translators with a card, each in its direction; the two directions of one translator are one entry of

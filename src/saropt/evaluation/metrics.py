@@ -34,8 +34,8 @@ def as_pair(output: Image, truth: Image, valid: ArrayLike | None = None) -> tupl
         ValueError: see the module.
     """
     if not isinstance(truth, TileImage):
-        dtypes = {image.values.dtype if isinstance(image, TileImage) else np.asarray(image).dtype for image in (output, truth)}
-        dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
+        given = output.values if isinstance(output, TileImage) else np.asarray(output)
+        dtype = np.float32 if given.dtype == np.asarray(truth).dtype == np.float32 else np.float64
         truth = TileImage(truth, valid, dtype=dtype, name="the second")
     shape = output.values.shape if isinstance(output, TileImage) else np.shape(output)
     if shape != truth.values.shape:
@@ -243,9 +243,7 @@ class Errors:
     mae: float
 
 
-def shift_tolerant(
-    output: Image, truth: Image, valid: ArrayLike | None = None, radius: int = SHIFT_RADIUS
-) -> Errors:
+def shift_tolerant(output: Image, truth: Image, valid: ArrayLike | None = None, radius: int = SHIFT_RADIUS) -> Errors:
     """The smallest MSE (as PSNR) and the smallest MAE over integer shifts |dx|, |dy| <= radius of the output against
     the interior of the truth: the error that is left when a misregistration of a few pixels is forgiven (the
     PROBA-V challenge's cMSE without its bias removal; Maertens et al., 2019).
@@ -262,14 +260,14 @@ def shift_tolerant(
         raise ValueError(f"a shift of {radius} px needs images larger than {2 * radius} px, not {height}x{width}")
     inner = (slice(radius, height - radius), slice(radius, width - radius))
     moved, target = a.interleaved, b.interleaved[inner]
-    needed = max(1, np.count_nonzero(mask[inner]) // 2)
+    needed = max(1, int(np.count_nonzero(mask[inner])) // 2)
     span = range(1) if a.complete and a.one_colour else range(2 * radius + 1)
     squares, absolutes = [], []
     for dy in span:
         for dx in span:
             window = (slice(dy, dy + target.shape[0]), slice(dx, dx + target.shape[1]))
             both = None if b.complete else (mask[inner] & mask[window]).astype(np.uint8)  # cv2 is slower with a mask
-            pixels = target.shape[0] * target.shape[1] if both is None else np.count_nonzero(both)
+            pixels = int(np.count_nonzero(mask[inner] if both is None else both))
             if pixels >= needed:
                 squares.append(cv2.norm(moved[window], target, cv2.NORM_L2SQR, both) / (pixels * len(a.values)))
                 absolutes.append(cv2.norm(moved[window], target, cv2.NORM_L1, both) / (pixels * len(a.values)))

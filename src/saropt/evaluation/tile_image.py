@@ -1,5 +1,5 @@
-"""One image of a comparison, and what metrics need of it, each computed once: the truth of a tile is compared with every
-translator and baseline.
+"""One image of a comparison, and what metrics need of it, each computed once: the truth of a tile is compared with
+every translator and baseline.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class TileImage:
     def spectra(self) -> tuple[Double, Double]:
         """Valid pixels (C, n) in double precision, and the squares of their norms (n,)."""
         pixels = self.values.reshape(len(self.values), -1) if self.complete else self.values[:, self.mask]
-        pixels = pixels.astype(np.float64)
-        return pixels, np.einsum("cn,cn->n", pixels, pixels)
+        double: Double = pixels.astype(np.float64)
+        return double, np.asarray(np.einsum("cn,cn->n", double, double))
 
     @cached_property
     def interleaved(self) -> Float:
@@ -141,7 +141,7 @@ class TileImage:
         mask = self.mask
         for _ in range(level):
             height, width = (side // 2 for side in mask.shape)
-            mask = mask[: 2 * height, : 2 * width].reshape(height, 2, width, 2).all((1, 3))
+            mask = np.asarray(mask[: 2 * height, : 2 * width].reshape(height, 2, width, 2).all((1, 3)))
         bad = np.pad(np.cumsum(np.cumsum(~mask, 0), 1), ((1, 0), (1, 0)))
         w = WINDOW
         return ((bad[w:, w:] - bad[:-w, w:] - bad[w:, :-w] + bad[:-w, :-w]) == 0).astype(np.uint8)
@@ -150,7 +150,9 @@ class TileImage:
 def blurred(image: Float) -> Float:
     """(C, H, W) under the Gaussian window of SSIM; the outer 5 rows and columns hold nothing of use."""
     taps = cv2.getGaussianKernel(WINDOW, SIGMA, cv2.CV_64F).astype(image.dtype)
-    return np.asarray(cv2.sepFilter2D(image.reshape(-1, image.shape[-1]), -1, taps, taps)).reshape(image.shape)
+    rows = image.reshape(-1, image.shape[-1])
+    means: Float = np.asarray(cv2.sepFilter2D(rows, -1, taps, taps), image.dtype)
+    return means.reshape(image.shape)
 
 
 def _halved(image: Float) -> Float:
