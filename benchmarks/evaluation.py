@@ -143,7 +143,7 @@ def main() -> None:
             from saropt.data.simulated import write_simulated_root
 
             source = Path(place) / "simulated"
-            write_simulated_root(source, scenes=(2, 1, 4), size=1024, bands=("VH",), units="uint8")
+            write_simulated_root(source, scenes=(2, 1, 4), size=1024, bands=("VH",), units="amplitude")
         for tiles in arguments.tiles:
             root = extended(source, Path(place) / str(tiles), tiles)
             command = [sys.executable, __file__, "--measure", str(root), "--model", arguments.model]
