@@ -97,7 +97,7 @@ def test_mean_and_deviation_by_single_samples(make_sampler, make_scene, network)
         draws.append(batch[:, -bands:].copy())
         return own(batch)
 
-    spy.needs_samples = False
+    spy.needs_samples, spy.tile_scale = False, 1.0
     translator._backend = spy
     mean, deviation = translator.sample_array(scene, samples=3, seed=1)
     translator._backend = own
