@@ -109,3 +109,45 @@ def test_a_row_may_start_from_an_earlier_one(tmp_path):
     (start,) = tmp_path.glob("parts/supervised-*/run/translator.safetensors")
     (run,) = tmp_path.glob("parts/refined-*/run/config.yaml")
     assert str(start) in run.read_text()
+
+
+def test_a_suite_matches_by_shipped_matchers_and_by_one_it_trains(tmp_path):
+    suite = Suite(
+        name="matching",
+        title="t",
+        simulate={"scenes": (2, 1, 2), "size": 160, "seed": 3, "bands": ("VH",)},
+        matchers=("sift", "rift"),
+        matcher={
+            "width": 4,
+            "data": {"crop": 64, "batch_size": 1, "keypoints": 20},
+            "engine": {"max_steps": 2, "validate_every": 0, "select": "last"},
+        },
+        base={
+            "data": {"crop": 64, "batch_size": 1},
+            "engine": {"max_steps": 2, "validate_every": 0, "sample_every": 0, "ema": 0},
+        },
+        runs=[
+            {
+                "name": "pix2pix",
+                "method": "pix2pix",
+                "config": {
+                    "arguments": {
+                        "network": "naf_unet",
+                        "network_arguments": {"width": 8, "encoder": [1], "decoder": [1], "middle": 1},
+                        "discriminator_width": 4,
+                    }
+                },
+            }
+        ],
+        columns=("psnr", "pmr.sift", "pmr.rift-like", "pmr.trained", "ir_ed.rift-like"),
+    )
+    table = run_suite(suite, tmp_path, accelerator="cpu")
+    rows = {row.name: row.cells["sar2opt"] for row in table.rows}
+    assert {"pmr.rift-like", "pmr.trained"} <= set(rows["pix2pix"])
+    assert "pmr.sift" in rows["untranslated input"]
+    assert 0.0 < rows["untranslated input"]["pmr.rift-like"].mean <= 1.0
+    assert set(rows["train_mean"]) == {"psnr"}
+    (matcher,) = tmp_path.glob("matchers/*/matcher.safetensors")
+    before = matcher.stat().st_mtime_ns
+    assert run_suite(suite, tmp_path, accelerator="cpu") == table
+    assert matcher.stat().st_mtime_ns == before

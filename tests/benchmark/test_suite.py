@@ -35,6 +35,9 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
         ({"runs": []}, "runs: "),
         ({"runs": [{"name": "a", "method": "cut"}] * 2}, "two runs have one name"),
         ({"published": {"data": {"b": {}}}}, "rows that do not exist: b"),
+        ({"columns": ["pmr.trained"]}, "'pmr.trained' is of a matcher that the suite does not have"),
+        ({"columns": ["ir.rift-like"], "matchers": ["sift"]}, "'ir.rift-like' is of a matcher"),
+        ({"matchers": ["orb"]}, "matchers.0: "),
         (
             {"runs": [{"name": "a", "method": "cran-refine", "config": {"arguments": {"start": "$run:b"}}}]},
             "starts from 'b', which is no earlier row",
@@ -47,6 +50,13 @@ def test_a_wrong_suite_is_told_in_one_line(changes, message, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
         load_suite(path)
     assert "\n" not in str(caught.value)
+
+
+def test_published_figures_stand_in_columns():
+    for name in list_suites():
+        suite = load_suite(name)
+        named = {m for rows in suite.published.values() for by in rows.values() for f in by.values() for m in f}
+        assert named <= set(suite.columns), name
 
 
 def test_an_unknown_suite_names_the_shipped_ones():

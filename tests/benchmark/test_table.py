@@ -110,3 +110,30 @@ def test_columns_reach_into_curves_and_distributions():
     held["models"][0]["directions"]["sar2opt"]["distributions"] = [{"fid_by_n": {"500": 80.0}}]
     table = build_table(suite, {"first": {0: held}})
     assert table.rows[0].cells["sar2opt"]["fid_by_n.500"].mean == 80.0
+
+
+def test_matching_rates_and_the_untranslated_input():
+    suite = Suite(
+        name="s",
+        title="t",
+        runs=[{"name": name, "method": "cut"} for name in ("first", "second")],
+        matchers=("rift",),
+        columns=("psnr", "pmr.rift-like", "ir_ed.rift-like"),
+    )
+    reports = {}
+    for name, pmr in (("first", 0.2), ("second", 0.4)):
+        held = report(name, 15.0, 0.1)
+        rates = {"rift-like": {"pmr": pmr, "ir": 0.3, "ir_ed": None}}
+        raw = {"rift-like": {"pmr": 0.1, "ir": 0.2, "ir_ed": 0.05}}
+        held["matching"] = {"sar2opt": {"raw": raw, "models": {name: rates}}}
+        reports[name] = {0: held}
+    table = build_table(suite, reports)
+    found = {row.name: row.cells["sar2opt"] for row in table.rows}
+    assert found["first"]["pmr.rift-like"].mean == 0.2
+    assert (found["first"]["pmr.rift-like"].rank, found["second"]["pmr.rift-like"].rank) == (2, 1)
+    assert "ir_ed.rift-like" not in found["first"], "nothing was matched"
+    assert {key: cell.mean for key, cell in found["untranslated input"].items()} == {
+        "pmr.rift-like": 0.1,
+        "ir_ed.rift-like": 0.05,
+    }
+    assert "SAR→OPT IR-ED, rift-like" in table.markdown()

@@ -17,6 +17,7 @@ from saropt.evaluation.distributions import (
     kernel_distance,
     known_weights,
 )
+from saropt.evaluation.tile_image import TileImage
 
 
 def stream(features: np.ndarray) -> FeatureStatistics:
@@ -109,9 +110,9 @@ def test_haar_detail_of_vertical_stripes():
 def test_a_distribution_knows_blur_from_another_sample():
     blurred, fresh = Distribution(HaarStatistics()), Distribution(HaarStatistics())
     for seed in range(40):
-        real = image(seed)
-        blurred.add(image(seed, sharp=0.3), real)
-        fresh.add(image(1000 + seed), real)
+        real = TileImage(image(seed))
+        blurred.add(TileImage(image(seed, sharp=0.3)), real)
+        fresh.add(TileImage(image(1000 + seed)), real)
     far, near = blurred.summary(), fresh.summary()
     assert far["frechet_distance"] > 20 * near["frechet_distance"]
     assert near["frechet_distance"] < 3 * near["frechet_distance_floor"]

@@ -102,7 +102,7 @@ def test_both_directions_of_one_model_are_one_entry(tmp_path: Path) -> None:
     baselines = ["train_mean", "linear", "histogram_match", "image_mean_oracle"]
     assert [list(b) for b in report["baselines"].values()] == [baselines, baselines]
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.index("<h2>SAR to optical</h2>") < page.index("<h2>optical to SAR</h2>")
+    assert page.index("<h2>SAR to optical</h2>") < page.index("<h2>Optical to SAR</h2>")
     assert page.count("both: best, median and worst tiles") == 2
 
 

@@ -85,7 +85,7 @@ def test_evaluate_measures_every_direction_of_a_file(form, run, db_root, tmp_pat
     assert all(0 < scores["mae"] < 1 for scores in model["directions"].values())
     printed = capsys.readouterr().out
     page = (tmp_path / "report" / "report.html").read_text()
-    for direction, title in (("sar2opt", "SAR to optical"), ("opt2sar", "optical to SAR")):
+    for direction, title in (("sar2opt", "SAR to optical"), ("opt2sar", "Optical to SAR")):
         assert (f"{direction}, toy" in printed) is (direction in directions)
         assert (f"<h2>{title}</h2>" in page) is (direction in directions)
 

@@ -14,14 +14,32 @@ from typing import Any, cast
 
 import saropt
 from saropt.artifacts import count_parameters
-from saropt.benchmark.suite import Modality, RunSpec, Simulation, Suite, merged, placed, rows_named
+from saropt.benchmark.suite import (
+    TRAINED_MATCHER,
+    Modality,
+    RunSpec,
+    Simulation,
+    Suite,
+    merged,
+    placed,
+    rows_named,
+)
 from saropt.benchmark.table import Table, build_table, write_table
 from saropt.data import DataRoot
 from saropt.data.simulated import write_simulated_root
 from saropt.errors import InputError
 from saropt.evaluation import evaluate
+from saropt.matching import Matcher, find_matcher
+from saropt.matching.learned import MATCHER_FILE
 from saropt.simulate import SceneConfig
-from saropt.training import SegmentationConfig, SegmenterTrainer, Trainer, TrainingConfig
+from saropt.training import (
+    MatcherTrainer,
+    MatchingConfig,
+    SegmentationConfig,
+    SegmenterTrainer,
+    Trainer,
+    TrainingConfig,
+)
 from saropt.training.config import validated
 from saropt.training.loop import CHECKPOINT
 from saropt.training.segmentation import SEGMENTER
@@ -97,8 +115,20 @@ class _Segmenter:
         return self.folder / SEGMENTER
 
 
+@dataclass(frozen=True)
+class _Matcher:
+    """A matcher to train, and where."""
+
+    folder: Path
+    config: MatchingConfig
+
+    @property
+    def file(self) -> Path:
+        return self.folder / MATCHER_FILE
+
+
 class _Bench:
-    """Parts of a suite: `_data`, `_segmenters` and `_part` say where they are, `run` makes them."""
+    """Parts of a suite: `_data`, `_segmenters`, `_matcher` and `_part` say where they are, `run` makes them."""
 
     def __init__(
         self,
@@ -133,12 +163,16 @@ class _Bench:
                     self._simulate(data.path, data.simulation)
         root = DataRoot.open(data.path)
         judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
-        for segmenter in (*judges, *self._segmenters(data, self.suite.segmenters, "guide")):
-            with _alone(segmenter.folder):
-                self._train_segmenter(segmenter, root)
+        matcher = self._matcher(data)
+        first: list[_Segmenter | _Matcher] = [*judges, *self._segmenters(data, self.suite.segmenters, "guide")]
+        for needed_first in (*first, *([matcher] if matcher else [])):
+            with _alone(needed_first.folder):
+                self._train_first(needed_first, root)
         with _alone(part):
             self._train(config, root, part / "run", f"{run.name}, seed {seed}")
-            self._measure(part, root, judges, f"{run.name}, seed {seed}")
+            matchers = [find_matcher(name) for name in self.suite.matchers]
+            matchers += [find_matcher(matcher.file)] if matcher else []
+            self._measure(part, root, judges, matchers, f"{run.name}, seed {seed}")
 
     def _train(self, config: TrainingConfig, root: DataRoot, folder: Path, what: str) -> None:
         if (folder / WEIGHTS).is_file():
@@ -147,7 +181,9 @@ class _Bench:
         total = config.engine.max_steps
         trainer.run(lambda step, figures: self.report(what, step, total))
 
-    def _measure(self, part: Path, root: DataRoot, judges: Sequence[_Segmenter], what: str) -> None:
+    def _measure(
+        self, part: Path, root: DataRoot, judges: Sequence[_Segmenter], matchers: Sequence[Matcher], what: str
+    ) -> None:
         if (part / "report" / "report.json").is_file():
             return
         translators = Translator.load_all(part / "run")
@@ -158,6 +194,7 @@ class _Bench:
             part / "report",
             self.suite.split,
             segmenters=[Segmenter.load(judge.file) for judge in judges if judge.modality in made],
+            matchers=matchers,
             weights=self.weights,
             progress=lambda kind, done, total: self.report(f"{what}: {kind}", done, total),
         )
@@ -197,6 +234,14 @@ class _Bench:
             found.append(_Segmenter(modality, self.folder / "segmenters" / f"{modality}-{role}-{key}", config))
         return found
 
+    def _matcher(self, data: _Data) -> _Matcher | None:
+        if self.suite.matcher is None:
+            return None
+        values = merged(self.suite.matcher, {"card": {"name": TRAINED_MATCHER}})
+        config = validated(MatchingConfig, values, f"{self.suite.name}: matcher")
+        key = _hash(config.model_dump(mode="json"), data.key)
+        return _Matcher(self.folder / "matchers" / key, config)
+
     def _part(self, run: RunSpec, seed: int) -> tuple[TrainingConfig, Path]:
         """Configuration and folder of one row and seed; the folder's name holds the hash of all it depends on."""
         data = self._data(run)
@@ -212,6 +257,8 @@ class _Bench:
         config = cast("TrainingConfig", validated(TrainingConfig, filled, source))
         others = [segmenter.folder.name for segmenter in (*guides, *judges)]
         others += [start.parent.parent.name for start in starts.values()]
+        matcher = self._matcher(data)
+        others += [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
         key = _hash(values, data.key, others, self.suite.split, saropt.__version__)
         return config, self.folder / "parts" / f"{_slug(run.name)}-{seed}-{key}"
 
@@ -223,13 +270,18 @@ class _Bench:
             **simulation.model_dump(exclude={"scene"}),
         )
 
-    def _train_segmenter(self, segmenter: _Segmenter, root: DataRoot) -> None:
-        if segmenter.file.is_file():
+    def _train_first(self, needed: _Segmenter | _Matcher, root: DataRoot) -> None:
+        if needed.file.is_file():
             return
-        folder, config = segmenter.folder, segmenter.config
-        trainer = SegmenterTrainer(config, root, folder, accelerator=self.accelerator, resume=_begun(folder))
-        total = config.engine.max_steps
-        trainer.run(lambda step, figures: self.report(folder.name, step, total))
+        folder = needed.folder
+        how: dict[str, Any] = {"accelerator": self.accelerator, "resume": _begun(folder)}
+        trainer: SegmenterTrainer | MatcherTrainer
+        if isinstance(needed, _Matcher):
+            trainer, what = MatcherTrainer(needed.config, root, folder, **how), "matcher"
+        else:
+            trainer, what = SegmenterTrainer(needed.config, root, folder, **how), folder.name
+        total = needed.config.engine.max_steps
+        trainer.run(lambda step, figures: self.report(what, step, total))
 
 
 def _reported(part: Path) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from saropt.errors import InputError
 Modality = Literal["sar", "optical"]
 SEGMENTER_PLACES: dict[str, Modality] = {"$sar_segmenter": "sar", "$optical_segmenter": "optical"}
 RUN_PLACE = "$run:"
+TRAINED_MATCHER = "trained"
+MATCHING_RATES = ("pmr", "ir", "ir_ed")
+MATCHER_NAMES = {"sift": "sift", "rift": "rift-like"}
 
 
 class _Section(BaseModel):
@@ -58,9 +61,12 @@ class Suite(_Section):
         segmenters: per modality the configuration of a segmenter to train first; rows name it as "$sar_segmenter" and
             "$optical_segmenter".
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
+        matchers: shipped matchers that match translations with the truth.
+        matcher: configuration of a matcher to train first that does it too, under the name "trained".
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
-            "fid_by_n.500" and the like of so many tiles.
+            "fid_by_n.500" and the like of so many tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
+            rift-like, trained).
         published: data set (name in its dataset.yaml) -> row -> direction -> metric -> the paper's figure.
     """
 
@@ -72,6 +78,8 @@ class Suite(_Section):
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     segmenters: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
     judges: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
+    matchers: tuple[Literal["sift", "rift"], ...] = ()
+    matcher: dict[str, Any] | None = None
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
@@ -89,6 +97,16 @@ class Suite(_Section):
             for needed in rows_named(run.config):
                 if needed not in names[:position]:
                     raise ValueError(f"{run.name!r} starts from {needed!r}, which is no earlier row")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_have_their_matcher(self) -> Suite:
+        names = {MATCHER_NAMES[matcher] for matcher in self.matchers}
+        names |= set() if self.matcher is None else {TRAINED_MATCHER}
+        for column in self.columns:
+            rate, _, name = column.partition(".")
+            if rate in MATCHING_RATES and name not in names:
+                raise ValueError(f"column {column!r} is of a matcher that the suite does not have")
         return self
 
     def row(self, name: str) -> RunSpec:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from saropt.benchmark.suite import Suite
+from saropt.benchmark.suite import MATCHING_RATES, Suite
 
 LOWER_IS_BETTER = {
     *("mae", "mae_shift", "mae_colour_free", "sam", "ergas", "lpips"),
@@ -31,6 +31,9 @@ TITLES = {
     "frechet_distance": "Fréchet",
     "parameters_m": "parameters, M",
     "seconds_per_megapixel": "s/Mpx",
+    "pmr": "PMR",
+    "ir": "IR",
+    "ir_ed": "IR-ED",
 }
 _DIGITS = {"psnr": 2, "collapse_ratio": 2}
 
@@ -141,7 +144,7 @@ class Table:
     ) -> str:
         arrows = {"sar2opt": "SAR→OPT", "opt2sar": "OPT→SAR"}
         keys = [(d, c) for d in self.directions for c in self.columns]
-        lines = [line(["", *(f"{arrows[d]} {TITLES.get(c, c)}" for d, c in keys)])]
+        lines = [line(["", *(f"{arrows[d]} {_title(c)}" for d, c in keys)])]
         lines += [rule] if rule else []
         for row in self.rows:
             cells = []
@@ -183,7 +186,8 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     ]
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
     judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
-    rows += _references(baselines, judges, directions, suite.columns)
+    raw = {d: part["raw"] for parts in found.values() for d, part in parts[0].get("matching", {}).items()}
+    rows += _references(baselines, judges, raw, directions, suite.columns)
     for name, figures in suite.published.get(first["data"]["name"], {}).items():
         cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
         rows.append(Row(name, "published", 0, cells))
@@ -206,8 +210,21 @@ def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
     figures = _flat(model["directions"].get(direction, {}))
     for distribution in figures.get("distributions", ()):
         figures |= _flat(distribution)
+    matched = report.get("matching", {}).get(direction)
+    if matched and figures:
+        figures |= _rates(matched["models"][model["model"]])
     judged = report.get("segmentation", {}).get(direction)
     return figures | (_flat(judged["models"][model["model"]]) if judged and figures else {})
+
+
+def _rates(by_matcher: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Matching rates under `pmr.NAME` and so on."""
+    return {f"{rate}.{name}": rates[rate] for name, rates in by_matcher.items() for rate in MATCHING_RATES}
+
+
+def _title(column: str) -> str:
+    rate, _, matcher = column.partition(".")
+    return f"{TITLES[rate]}, {matcher}" if rate in MATCHING_RATES and matcher else TITLES.get(column, column)
 
 
 def _flat(scores: dict[str, Any]) -> dict[str, Any]:
@@ -250,15 +267,22 @@ def _ranks(
 
 
 def _references(
-    baselines: dict[str, Any], judges: dict[str, Any], directions: Sequence[str], columns: Sequence[str]
+    baselines: dict[str, Any],
+    judges: dict[str, Any],
+    raw: dict[str, Any],
+    directions: Sequence[str],
+    columns: Sequence[str],
 ) -> list[Row]:
-    """Trivial baselines, and what the judges say of the true images and of one class everywhere."""
+    """Trivial baselines, what the judges say of the true images and of one class everywhere, and how the untranslated
+    input matches."""
     names = {name: None for by in baselines.values() for name in by}
     named = [(name, "baseline", {d: by[name] for d, by in baselines.items() if name in by}) for name in names]
     if judges:
         majority = {d: {"pixel_accuracy": judge["majority"]} for d, judge in judges.items()}
         named.append(("most frequent class", "baseline", majority))
         named.append(("true images", "reference", {d: _flat(judge["real"]) for d, judge in judges.items()}))
+    if raw:
+        named.append(("untranslated input", "reference", {d: _rates(by) for d, by in raw.items()}))
     rows = []
     for name, kind, by in named:
         held = {d: by[d] for d in directions if d in by}

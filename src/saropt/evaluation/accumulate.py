@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from saropt.evaluation import metrics
 from saropt.evaluation.distributions import SMALLEST_SIDE, Distribution, Extractor, Lpips
+from saropt.evaluation.tile_image import TileImage
 
 HISTOGRAM_STEP_DB = 0.5
 HISTOGRAM_TOP_DB = 60.0
@@ -95,45 +96,47 @@ class ImageQuality:
         return self._running["mae"].n
 
     def add(
-        self, output: ArrayLike, source: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None
+        self, output: ArrayLike, source: ArrayLike, truth: ArrayLike | TileImage, valid: ArrayLike | None = None
     ) -> dict[str, float]:
         """Take one tile, (C, H, W) in [0, 1], and give its own numbers.
 
         SSIM is left out (NaN) for tiles smaller than its window, the shift-tolerant metrics for tiles smaller than
         their shifts.
 
+        Args:
+            truth: as `TileImage` where several outputs are compared with it; then its mask counts, not `valid`.
+
         Raises:
             ValueError: see `saropt.evaluation.metrics`.
         """
-        a, b, mask = metrics.checked_pair(output, truth, valid)
+        a, b = metrics.as_pair(output, truth, valid)
         shifted = metrics.Errors(math.nan, math.nan)
-        interior = mask[metrics.SHIFT_RADIUS : -metrics.SHIFT_RADIUS, metrics.SHIFT_RADIUS : -metrics.SHIFT_RADIUS]
-        if interior.any():
-            shifted = metrics.shift_tolerant(a, b, mask)
-        recoloured = metrics.colour_free(a, b, mask)
-        structure = metrics.structure(a, b, mask)
+        if b.mask[metrics.SHIFT_RADIUS : -metrics.SHIFT_RADIUS, metrics.SHIFT_RADIUS : -metrics.SHIFT_RADIUS].any():
+            shifted = metrics.shift_tolerant(a, b)
+        recoloured = metrics.colour_free(a, b)
+        structure = metrics.structure(a, b)
         tile = {
-            "psnr": metrics.psnr(a, b, mask),
+            "psnr": metrics.psnr(a, b),
             "ssim": structure.ssim,
             "ms_ssim": structure.ms_ssim,
-            "mae": metrics.mae(a, b, mask),
-            "sam": metrics.sam(a, b, mask),
-            "ergas": metrics.ergas(a, b, mask),
+            "mae": metrics.mae(a, b),
+            "sam": metrics.sam(a, b),
+            "ergas": metrics.ergas(a, b),
             "psnr_shift": shifted.psnr,
             "mae_shift": shifted.mae,
             "psnr_colour_free": recoloured.psnr,
             "mae_colour_free": recoloured.mae,
-            "lpips": self.lpips(a, b) if self.lpips is not None and mask.all() else math.nan,
-            "to_source": metrics.mae(a, metrics.grey(source, len(a)), mask),
+            "lpips": self.lpips(a.values, b.values) if self.lpips is not None and b.complete else math.nan,
+            "to_source": metrics.source_distance(a, source),
         }
-        if mask.all() and min(mask.shape) >= SMALLEST_SIDE:
+        if b.complete and min(b.mask.shape) >= SMALLEST_SIDE:
             for distribution in self.distributions:
                 distribution.add(a, b)
         for name, value in tile.items():
             self._running[name].add(value)
-        for running, value in zip(self._rmse, metrics.rmse_per_band(a, b, mask), strict=True):
+        for running, value in zip(self._rmse, metrics.rmse_per_band(a, b), strict=True):
             running.add(float(value))
-        for running, value in zip(self._bias, metrics.bias_per_band(a, b, mask), strict=True):
+        for running, value in zip(self._bias, metrics.bias_per_band(a, b), strict=True):
             running.add(float(value))
         self.histogram.add(tile["psnr"])
         return tile

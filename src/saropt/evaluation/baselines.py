@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Float = NDArray[np.float64]
+Image = NDArray[np.floating[Any]]
 Pair = tuple[ArrayLike, ArrayLike, ArrayLike | None]
 
 LEVELS = 16 * 255 + 1  # every 8-bit level lies exactly on one of these
@@ -37,8 +38,8 @@ class Baseline(ABC):
         """
 
     @abstractmethod
-    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
-        """Translate (C, H, W) to (B, H, W). Only an oracle looks at `target`."""
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        """Translate (C, H, W) to (B, H, W), single precision if the input is. Only an oracle looks at `target`."""
 
     def fit(self, pairs: Iterable[Pair]) -> Self:
         """Fit on pairs of (input (C, H, W), target (B, H, W), mask (H, W) or None), one pass, bounded memory."""
@@ -82,8 +83,9 @@ class TrainMean(Baseline):
             raise ValueError("no valid pixel to fit on")
         self.colour: Float = self._sum / self._pixels
 
-    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
-        return np.broadcast_to(self.colour[:, None, None], (len(self.colour), *np.shape(source)[1:])).copy()
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        x = _image(source)
+        return np.broadcast_to(self.colour.astype(x.dtype)[:, None, None], (len(self.colour), *x.shape[1:])).copy()
 
 
 class Linear(Baseline):
@@ -108,12 +110,18 @@ class Linear(Baseline):
         self.weights: Float = np.asarray(solution[:-1].T, np.float64)
         self.constant: Float = np.asarray(solution[-1], np.float64)
 
-    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
-        x = np.asarray(source, np.float64)
-        return np.clip(np.tensordot(self.weights, x, 1) + self.constant[:, None, None], 0.0, 1.0)
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        x = _image(source)
+        weights, constant = self.weights.astype(x.dtype), self.constant.astype(x.dtype)
+        return np.clip(np.tensordot(weights, x, 1) + constant[:, None, None], 0.0, 1.0)
 
 
-def _levels(values: Float) -> NDArray[np.intp]:
+def _image(values: ArrayLike) -> Image:
+    given = np.asarray(values)
+    return given if given.dtype == np.float32 else given.astype(np.float64)
+
+
+def _levels(values: Image) -> NDArray[np.intp]:
     return np.rint(np.clip(values, 0.0, 1.0) * (LEVELS - 1)).astype(np.intp)
 
 
@@ -146,8 +154,9 @@ class HistogramMatch(Baseline):
             np.interp(quantiles, np.cumsum(counts[present]) / counts.sum(), present / (LEVELS - 1)), np.float64
         )
 
-    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
-        return np.asarray(self.tables[:, _levels(np.asarray(source, np.float64).mean(0))])
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        x = _image(source)
+        return np.take(self.tables.astype(x.dtype), _levels(x.mean(0)), axis=1)
 
 
 class ImageMeanOracle(Baseline):
@@ -162,10 +171,12 @@ class ImageMeanOracle(Baseline):
     def finish(self) -> None:
         """Nothing is learned."""
 
-    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Float:
-        truth = np.asarray(target, np.float64)
-        mask = np.ones(truth.shape[1:], bool) if valid is None else np.asarray(valid, bool)
-        return np.broadcast_to(truth[:, mask].mean(1)[:, None, None], truth.shape).copy()
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        truth = _image(target)
+        complete = valid is None or np.all(valid)
+        pixels = truth.reshape(len(truth), -1) if complete else truth[:, np.asarray(valid, bool)]
+        colour = pixels.mean(1, dtype=np.float64).astype(truth.dtype)
+        return np.broadcast_to(colour[:, None, None], truth.shape).copy()
 
 
 BASELINES: tuple[type[Baseline], ...] = (TrainMean, Linear, HistogramMatch, ImageMeanOracle)

@@ -11,10 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.errors import InputError
+from saropt.evaluation.tile_image import TileImage
 
 Features = NDArray[np.float64]
 KID_SUBSET, KID_KEPT = 1000, 1000
@@ -44,26 +46,45 @@ class HaarStatistics:
     levels = 4
 
     def __call__(self, image: NDArray[Any]) -> Features:
-        image = np.asarray(image, np.float64)
-        flat = image.reshape(len(image), -1)
-        features = [flat.mean(1), flat.std(1)]
-        level = image
+        level = np.ascontiguousarray(image, np.float32 if image.dtype == np.float32 else np.float64)
+        covariance = _covariance(level)
+        spread = np.sqrt(np.diag(covariance))
+        features = [np.array([cv2.mean(band)[0] for band in level]), spread]
         for _ in range(self.levels):
-            height, width = level.shape[1] // 2 * 2, level.shape[2] // 2 * 2
-            if min(height, width) < 2:
+            if min(level.shape[1:]) < 2:
                 raise ValueError(f"images of {image.shape[1:]} pixels are too small for {self.levels} Haar levels")
-            a, b = level[:, 0:height:2, 0:width:2], level[:, 0:height:2, 1:width:2]
-            c, d = level[:, 1:height:2, 0:width:2], level[:, 1:height:2, 1:width:2]
-            for detail in (a - b + c - d, a + b - c - d, a - b - c + d):
-                features.append(np.log10(np.abs(detail / 4).mean((1, 2)) + 1e-4))
-            level = (a + b + c + d) / 4
+            level, *details = haar(level)
+            for detail in details:
+                sums = np.array([cv2.norm(band, cv2.NORM_L1) for band in detail])
+                features.append(np.log10(sums / (4 * detail[0].size) + 1e-4))
         if len(image) > 1:
-            spread = flat.std(1)
-            centred = flat - flat.mean(1, keepdims=True)
-            correlation = centred @ centred.T / flat.shape[1]
-            correlation /= np.maximum(np.outer(spread, spread), 1e-12)
+            correlation = covariance / np.maximum(np.outer(spread, spread), 1e-12)
             features.append(correlation[np.triu_indices(len(image), 1)])
         return np.concatenate(features)
+
+
+def _covariance(image: NDArray[Any]) -> Features:
+    """(C, C) covariance of the bands over all pixels, from sums of squares in double: 2 xy = x^2 + y^2 - (x - y)^2."""
+    centred = [band - band.dtype.type(cv2.mean(band)[0]) for band in image]
+    squares = np.array([[cv2.norm(x, y, cv2.NORM_L2SQR) if x is not y else 0.0 for y in centred] for x in centred])
+    energy = np.array([cv2.norm(band, cv2.NORM_L2SQR) for band in centred])
+    return np.asarray((energy[:, None] + energy - squares) / (2 * image[0].size))
+
+
+def haar(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """One step of the Haar transform of (C, H, W): mean of the 2x2 pixels, and left - right, upper - lower and the
+    difference of the diagonals, of which the sums are given. An odd last row or column is left out."""
+    bands, height, width = len(image), image.shape[1] // 2, image.shape[2] // 2
+    pairs = np.ascontiguousarray(image[:, : 2 * height, : 2 * width]).reshape(-1, width, 2)
+    left, right = cv2.split(pairs)
+    sums, differences = (part.reshape(bands, 2 * height, width) for part in (left + right, left - right))
+    upper, lower = np.s_[:, 0::2], np.s_[:, 1::2]
+    return (
+        (sums[upper] + sums[lower]) / 4,
+        differences[upper] + differences[lower],
+        sums[upper] - sums[lower],
+        differences[upper] - differences[lower],
+    )
 
 
 class Inception:
@@ -247,12 +268,12 @@ class Distribution:
         self._halves = (FeatureStatistics(), FeatureStatistics())
         self._curve: dict[int, float] = {}
 
-    def add(self, fake: NDArray[Any], real: NDArray[Any]) -> None:
-        """Take a tile and its truth, (C, H, W) in [0, 1]."""
-        features = self.extractor(real)
+    def add(self, fake: TileImage, real: TileImage) -> None:
+        """Take a tile and its truth."""
+        features = real.features(self.extractor)
         self._halves[self.real.n % 2].add(features)
         self.real.add(features)
-        self.fake.add(self.extractor(fake))
+        self.fake.add(fake.features(self.extractor))
         n = self.real.n
         if (n >= 16 and n & (n - 1) == 0) or n == 500 or n % 1000 == 0:
             self._curve[n] = frechet_distance(self.fake, self.real)

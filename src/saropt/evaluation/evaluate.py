@@ -31,8 +31,7 @@ from saropt.evaluation.measure import (
     area_of,
     baseline_row,
     draws_samples,
-    measure_baseline,
-    measure_model,
+    measure_raster,
     model_row,
     sides,
     to_unit,
@@ -117,7 +116,8 @@ def evaluate(
     """Measure translators on a split and write `report.json` and `report.html` into `out_dir`.
 
     Every raster is translated once as a whole; tiles are cut from the result. Sums are kept, not tiles, so memory
-    depends on the largest raster and not on the number of them. Baselines are fitted on the train split.
+    depends on the largest raster and the number of models, not on the number of rasters. Baselines are fitted on the
+    train split.
 
     Args:
         models: translators with a card, each in its direction; the two directions of one translator are one entry of
@@ -188,10 +188,10 @@ def evaluate(
         if kept:
             for direction, judge in judges.items():
                 judge.see_real(pair.sides(direction)[1], pair, kept)
-            for model, row in tracks:
-                measure_model(model, row, pair, kept)
-            for baseline, row in plain:
-                measure_baseline(baseline, row, pair, kept)
+            for direction in used:
+                models_here = [(model, row) for model, row in tracks if row.direction == direction]
+                plain_here = [(baseline, row) for baseline, row in plain if row.direction == direction]
+                measure_raster(models_here, plain_here, pair, kept)
         steps.step(f"{split} {name}")
     if not counted:
         raise InputError(source, f"split {split!r} has no tile that is at least {MIN_VALID:.0%} valid")

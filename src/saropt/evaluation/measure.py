@@ -17,6 +17,7 @@ from saropt.evaluation.deviation import DeviationQuality
 from saropt.evaluation.distributions import Extractor, Lpips
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
 from saropt.evaluation.segmentation import Judge
+from saropt.evaluation.tile_image import TileImage
 from saropt.evaluation.tiles import Pair, PairRoot, Picture, unit_range
 from saropt.evaluation.watching import Tile, Watcher
 from saropt.scenes import Window
@@ -154,18 +155,42 @@ def to_unit(values: NDArray[Any], like: Picture, source: str) -> NDArray[np.floa
         raise InputError(source, str(error)) from error
 
 
-def _given_and_wanted(row: Row, pair: Pair, area: tuple[slice, slice]) -> tuple[NDArray[Any], NDArray[Any]]:
-    source, truth = pair.sides(row.direction)
-    given = to_unit(source.values[:, *area][row.source_bands], source, pair.name)
-    return given, to_unit(truth.values[:, *area][row.target_bands], truth, pair.name)
+@dataclass(frozen=True)
+class Output:
+    """What a translator makes of a raster, in its own units, and the deviation of its samples where it is measured."""
+
+    made: Picture
+    deviation: NDArray[np.float32] | None
 
 
-def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window]) -> None:
-    """Translate a raster and add its tiles to the row.
+def measure_raster(
+    models: Sequence[tuple[Model, Row]],
+    baselines: Sequence[tuple[Baseline, Row]],
+    pair: Pair,
+    windows: Sequence[Window],
+) -> None:
+    """Translate a raster and add its tiles to the rows of one direction, whose target bands are the same.
+
+    What metrics need of a true tile is computed once for all rows. The outputs of all models are held together.
 
     Raises:
-        InputError: the output has another shape than the truth, or is not finite at valid pixels.
+        InputError: an output has another shape than the truth, or is not finite at valid pixels.
     """
+    outputs = [_translate(model, row, pair, windows) for model, row in models]
+    first = (*models, *baselines)[0][1]
+    source, truth = pair.sides(first.direction)
+    for window in windows:
+        area = area_of(window)
+        valid = pair.valid[area]
+        given = to_unit(source.values[:, *area], source, pair.name)
+        wanted = TileImage(to_unit(truth.values[:, *area][first.target_bands], truth, pair.name), valid)
+        for (_, row), output in zip(models, outputs, strict=True):
+            measure_model_tile(row, output, pair, window, given[row.source_bands], wanted)
+        for baseline, row in baselines:
+            measure_baseline_tile(baseline, row, given, wanted)
+
+
+def _translate(model: Model, row: Row, pair: Pair, windows: Sequence[Window]) -> Output:
     source, truth = pair.sides(row.direction)
     whole = row.source_bands == list(range(len(source.bands)))
     values = source.values if whole else source.values[row.source_bands]
@@ -183,39 +208,45 @@ def measure_model(model: Model, row: Row, pair: Pair, windows: Sequence[Window])
     expected = (len(row.target_bands), *both.shape)
     if output.shape != expected:
         raise InputError(row.name, f"gives {output.shape} for {pair.name}, not {expected} (bands, rows, columns)")
-    if not np.isfinite(output[:, both]).all():
+    if output.dtype.kind == "f" and not np.isfinite(output[:, both]).all():
         raise InputError(row.name, f"gives values that are not finite at valid pixels of {pair.name}")
     _, side = sides(model.card, row.direction)
     made = Picture(output, both, side.units, tuple(side.bands), np.dtype(side.dtype))
     if row.judge is not None:
         named = replace(made, bands=tuple(truth.bands[i] for i in row.target_bands))
         row.judge.see_translated(row.name, named, pair, windows)
-    for window in windows:
-        area = area_of(window)
-        out = to_unit(output[:, *area], made, row.name)
-        given, wanted = _given_and_wanted(row, pair, area)
-        valid = both[area]
-        tile = row.quality.add(out, given, wanted, valid)
-        if row.deviation is not None and deviation is not None:
-            spread = _unit_deviation(output[:, *area], deviation[:, *area], made, row.name)
-            row.deviation.add(spread, np.abs(out - wanted), valid)
-        if row.watchers:
-            made_here = replace(made, values=output[:, *area], valid=valid)
-            true_here = replace(truth, values=truth.values[:, *area][row.target_bands], valid=valid)
-            for watcher in row.watchers:
-                watcher.see(row.name, Tile(pair, window, given, out, wanted, made_here, true_here, valid))
-        if row.gallery.slot(tile["psnr"]):
-            bands = [truth.bands[i] for i in row.target_bands]
-            row.gallery.add(
-                Shot(
-                    f"{pair.name}, row {window.row}, column {window.col}",
-                    tile["psnr"],
-                    as_rgb(given, [source.bands[i] for i in row.source_bands], _display_gain(source)),
-                    as_rgb(np.where(valid, out, 0.0), bands, _display_gain(made)),
-                    as_rgb(wanted, bands, _display_gain(truth)),
-                    heat(np.where(valid, np.abs(out - wanted).mean(0), 0.0)),
-                )
+    return Output(made, deviation)
+
+
+def measure_model_tile(
+    row: Row, output: Output, pair: Pair, window: Window, given: NDArray[np.float32], wanted: TileImage
+) -> None:
+    """Add one tile of a translated raster to the row; `given` (C, h, w) is the input in [0, 1]."""
+    source, truth = pair.sides(row.direction)
+    area, made, valid = area_of(window), output.made, wanted.mask
+    values = made.values[:, *area]
+    out, true = to_unit(values, made, row.name), wanted.values
+    tile = row.quality.add(out, given, wanted)
+    if row.deviation is not None and output.deviation is not None:
+        spread = _unit_deviation(values, output.deviation[:, *area], made, row.name)
+        row.deviation.add(spread, np.abs(out - true), valid)
+    if row.watchers:
+        made_here = replace(made, values=values, valid=valid)
+        true_here = replace(truth, values=truth.values[:, *area][row.target_bands], valid=valid)
+        for watcher in row.watchers:
+            watcher.see(row.name, Tile(pair, window, given, out, true, made_here, true_here, valid))
+    if row.gallery.slot(tile["psnr"]):
+        bands = [truth.bands[i] for i in row.target_bands]
+        row.gallery.add(
+            Shot(
+                f"{pair.name}, row {window.row}, column {window.col}",
+                tile["psnr"],
+                as_rgb(given, [source.bands[i] for i in row.source_bands], _display_gain(source)),
+                as_rgb(np.where(valid, out, 0.0), bands, _display_gain(made)),
+                as_rgb(true, bands, _display_gain(truth)),
+                heat(np.where(valid, np.abs(out - true).mean(0), 0.0)),
             )
+        )
 
 
 def _unit_deviation(
@@ -231,11 +262,6 @@ def _display_gain(picture: Picture) -> float:
     return 10.0 / 3.0 if picture.dtype != np.uint8 and "10000" in picture.units else 1.0
 
 
-def measure_baseline(baseline: Baseline, row: Row, pair: Pair, windows: Sequence[Window]) -> None:
-    """Predict the tiles of a raster and add them to the row."""
-    both = pair.valid
-    for window in windows:
-        area = area_of(window)
-        given, wanted = _given_and_wanted(row, pair, area)
-        valid = both[area]
-        row.quality.add(baseline.predict(given, wanted, valid), given, wanted, valid)
+def measure_baseline_tile(baseline: Baseline, row: Row, given: NDArray[np.float32], wanted: TileImage) -> None:
+    """Predict one tile and add it to the row."""
+    row.quality.add(baseline.predict(given, wanted.values, wanted.mask), given, wanted)

@@ -14,7 +14,7 @@ from saropt.evaluation.curves import curve_charts
 from saropt.evaluation.gallery import Bytes, Shot, jpeg_uri
 
 ORACLE = "image_mean_oracle"
-DIRECTION_TITLES = {"sar2opt": "SAR to optical", "opt2sar": "optical to SAR"}
+DIRECTION_TITLES = {"sar2opt": "SAR to optical", "opt2sar": "Optical to SAR"}
 Drawings = Mapping[str, Mapping[str, Sequence[tuple[str, Bytes]]]]
 Pictures = Mapping[tuple[str, str], Sequence[tuple[str, Shot]]]
 
