@@ -72,7 +72,7 @@ def run_suite(
         out: folder for data, runs, results.json, table.md, table.tex, table.csv and table.html.
         data: data root; the suite's simulation when None.
         seeds, only: seeds and row names to run now; all when None. The table shows all that is finished.
-        max_steps: overrides the suite's number of steps.
+        max_steps: overrides the rows' number of steps; segmenters and matcher take no more than so many.
         weights: folder of published weights, for FID, KID and LPIPS; see `saropt.evaluation.evaluate`.
         accelerator: "auto", "cpu" or "cuda".
         report: called with what is being done, parts done, parts in all; parts are training steps.
@@ -228,7 +228,7 @@ class _Bench:
     def _segmenters(self, data: _Data, specs: dict[Modality, dict[str, Any]], role: str) -> list[_Segmenter]:
         found = []
         for modality, values in specs.items():
-            values = merged({"modality": modality, "card": {"name": f"{modality}-{role}"}}, values)
+            values = merged({"modality": modality, "card": {"name": f"{modality}-{role}"}}, self._shortened(values))
             config = validated(SegmentationConfig, values, f"{self.suite.name}: segmenter of {modality}")
             key = _hash(config.model_dump(mode="json"), data.key)
             found.append(_Segmenter(modality, self.folder / "segmenters" / f"{modality}-{role}-{key}", config))
@@ -237,10 +237,17 @@ class _Bench:
     def _matcher(self, data: _Data) -> _Matcher | None:
         if self.suite.matcher is None:
             return None
-        values = merged(self.suite.matcher, {"card": {"name": TRAINED_MATCHER}})
+        values = merged(self._shortened(self.suite.matcher), {"card": {"name": TRAINED_MATCHER}})
         config = validated(MatchingConfig, values, f"{self.suite.name}: matcher")
         key = _hash(config.model_dump(mode="json"), data.key)
         return _Matcher(self.folder / "matchers" / key, config)
+
+    def _shortened(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Of what is trained before the rows: at most as many steps as theirs."""
+        if self.max_steps is None:
+            return values
+        own = values.get("engine", {}).get("max_steps", self.max_steps)
+        return merged(values, {"engine": {"max_steps": min(own, self.max_steps)}})
 
     def _part(self, run: RunSpec, seed: int) -> tuple[TrainingConfig, Path]:
         """Configuration and folder of one row and seed; the folder's name holds the hash of all it depends on."""
