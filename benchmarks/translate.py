@@ -27,7 +27,9 @@ from saropt.simulate import amplitude_q99, simulate_scene
 from saropt.translation.plan import halo_of, plan_tiles
 
 MODEL = "s1-losangeles"
+EMPTY = "import saropt.translation, onnxruntime, onnx, rasterio"
 BLOCK = 2048
+Options = dict[str, str]
 
 
 def make_scene(path: Path, side: int) -> None:
@@ -49,14 +51,15 @@ def fastest(action: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-def engine(folder: Path, side: int, repeats: int) -> None:
+def engine(folder: Path, side: int, repeats: int, options: Options) -> None:
     """Alternates engine and bare generator so that both see the same machine."""
     scene, out = folder / "scene.tif", folder / "out.tif"
     make_scene(scene, side)
-    translator = Translator.load(MODEL)
+    translator = Translator.load(MODEL, **options)
     card = translator.card.directions["sar2opt"]
     assert card.receptive_field is not None
-    tiles = plan_tiles(side, side, card.tile, halo_of(card.receptive_field, card.stride), card.stride)
+    tile = round(card.tile * translator._backend.tile_scale)
+    tiles = plan_tiles(side, side, tile, halo_of(card.receptive_field, card.stride), card.stride)
     window = np.random.default_rng(0).uniform(-1, 1, (1, 1, tiles[0].read.height, tiles[0].read.width))
     window = window.astype(np.float32)
 
@@ -75,7 +78,7 @@ def engine(folder: Path, side: int, repeats: int) -> None:
     print(f"saropt translate {megapixels / min(whole_times):6.2f} Mpx/s, {share:.1%} of the bare generator")
 
 
-def resnet(folder: Path, side: int, repeats: int) -> None:
+def resnet(folder: Path, side: int, repeats: int, options: Options) -> None:
     """The engine, file reading and COG writing included, against eager ResNet-9 on 256x256 tiles without halo."""
     import torch
 
@@ -83,7 +86,7 @@ def resnet(folder: Path, side: int, repeats: int) -> None:
 
     scene, out = folder / "scene.tif", folder / "out.tif"
     make_scene(scene, side)
-    translator = Translator.load(MODEL)
+    translator = Translator.load(MODEL, **options)
     network = build_network("resnet", 1, 3).eval()
     tile = torch.zeros(1, 1, 256, 256)
 
@@ -101,22 +104,23 @@ def resnet(folder: Path, side: int, repeats: int) -> None:
     print(f"saropt translate ({side}x{side}) {fast:6.3f} Mpx/s: {fast / slow:.1f} times")
 
 
-def memory(folder: Path, sides: list[int]) -> None:
+def memory(folder: Path, sides: list[int], options: Options) -> None:
     """Each size in a process of its own; the empty process is measured with the model's libraries imported."""
-    empty = _peak("import saropt.translation, onnxruntime, onnx, rasterio")
+    empty = _peak(EMPTY)
     print(f"empty process {empty:.0f} MB")
     for side in sides:
         scene, out = folder / f"{side}.tif", folder / f"{side}-out.tif"
         make_scene(scene, side)
         peak = _peak(
-            f"from saropt import Translator; Translator.load({MODEL!r}).translate({str(scene)!r}, {str(out)!r})"
+            "from saropt import Translator; "
+            f"Translator.load({MODEL!r}, **{options!r}).translate({str(scene)!r}, {str(out)!r})"
         )
         print(f"{side}x{side}: peak {peak:.0f} MB, {peak - empty:.0f} MB over the empty process", flush=True)
         scene.unlink()
         out.unlink()
 
 
-def full(folder: Path, width: int, height: int) -> None:
+def full(folder: Path, width: int, height: int, options: Options) -> None:
     """One frame, written and read strip by strip, to a COG in a process of its own."""
     scene, out = folder / "scene.tif", folder / "out.tif"
     sigma0 = simulate_scene(BLOCK, 0, looks=8).sigma0.astype(np.float32)
@@ -127,8 +131,9 @@ def full(folder: Path, width: int, height: int) -> None:
             for col in range(0, width, BLOCK):
                 writer.write(row, col, block[:, : height - row, : width - col])
         writer.finish()
-    empty = _peak("import saropt.translation, onnxruntime, onnx, rasterio")
-    translate = f"Translator.load({MODEL!r}).translate({str(scene)!r}, {str(out)!r}, bands=['VH'], units='sigma0_db')"
+    empty = _peak(EMPTY)
+    load = f"Translator.load({MODEL!r}, **{options!r})"
+    translate = f"{load}.translate({str(scene)!r}, {str(out)!r}, bands=['VH'], units='sigma0_db')"
     start = time.perf_counter()
     peak = _peak(f"from saropt import Translator; {translate}")
     minutes = (time.perf_counter() - start) / 60
@@ -149,18 +154,22 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--sides", type=int, nargs="+", default=[6144, 16384])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--backend", choices=["onnx", "openvino"], default="onnx")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--frame", type=int, nargs=2, default=[25000, 17000], metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--folder", type=Path, help="where to work; `full` takes some 15 GB")
     arguments = parser.parse_args()
+    options = {"backend": arguments.backend, "precision": arguments.precision}
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         if arguments.part == "memory":
-            memory(folder, arguments.sides)
+            memory(folder, arguments.sides, options)
         elif arguments.part == "full":
-            full(folder, *arguments.frame)
+            full(folder, *arguments.frame, options)
         else:
-            {"engine": engine, "resnet": resnet}[arguments.part](folder, arguments.side, arguments.repeats)
+            part = {"engine": engine, "resnet": resnet}[arguments.part]
+            part(folder, arguments.side, arguments.repeats, options)
 
 
 if __name__ == "__main__":

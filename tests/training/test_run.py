@@ -244,6 +244,15 @@ class TestMilestones:
             np.testing.assert_allclose(session.run(None, {"input": image.numpy()})[0], outputs[-1], atol=1e-3)
         assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
 
+    def test_fidelity_end_retreats_from_the_realism_end(self, two_ends, root, new_config, tmp_path):
+        arguments = {"adversarial_learning_rate": 5e-3}
+        train(new_config("compact", arguments=arguments, card={"retreat": 0.5}), root, tmp_path / "run")
+        plain, moved = (load_weights(folder / "translator.safetensors")[1] for folder in (two_ends, tmp_path / "run"))
+        for key in (key for key in plain if key.startswith("fidelity/")):
+            realism = key.replace("fidelity/", "realism/")
+            np.testing.assert_array_equal(moved[realism], plain[realism])
+            np.testing.assert_allclose(moved[key], 1.5 * plain[key] - 0.5 * plain[realism], atol=1e-5)
+
     def test_fidelity_end_is_the_average_of_the_first_phase(self, two_ends, root, new_config, tmp_path):
         """A run that stops where phase A begins ships the same weights."""
         config = new_config("compact", arguments={"adversarial_learning_rate": 5e-3})

@@ -122,6 +122,7 @@ def test_tiles_without_data_are_not_run(make_translator: Factory, make_scene: Fa
     class Counting:
         name = "counting"
         needs_samples = False
+        tile_scale = 1.0
 
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             seen.append(len(batch))
@@ -179,7 +180,7 @@ def test_an_error_in_the_middle_leaves_nothing(
             raise RuntimeError("boom")
         return backend(batch)
 
-    failing.name, failing.needs_samples = "failing", False  # type: ignore[attr-defined]
+    failing.name, failing.needs_samples, failing.tile_scale = "failing", False, 1.0  # type: ignore[attr-defined]
     translator._backend = failing  # type: ignore[assignment]
     monkeypatch.setattr("saropt.translation.engine._BATCH_PIXELS", 1)
     with pytest.raises(RuntimeError, match="boom"):

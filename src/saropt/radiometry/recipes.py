@@ -105,7 +105,7 @@ class EightBit(Recipe):
         return np.clip(np.asarray(values, np.float32) / 127.5 - 1.0, -1.0, 1.0)
 
     def inverse(self, network: NDArray[np.float32], units: str, statistics: Statistics) -> NDArray[np.float32]:
-        return (np.clip(network, -1.0, 1.0) + 1.0) * 127.5
+        return _from_network(network, 0.0, 255.0)
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,15 @@ def _per_band(statistics: Statistics, like: NDArray) -> NDArray[np.float32]:
 
 
 def _to_network(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    return np.clip((values - np.float32(low)) * np.float32(2.0 / (high - low)) - 1.0, -1.0, 1.0)
+    network = values - np.float32(low)
+    network *= np.float32(2.0 / (high - low))
+    network -= np.float32(1.0)
+    return np.clip(network, -1.0, 1.0, out=network)
 
 
 def _from_network(network: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    return (np.clip(network, -1.0, 1.0) + 1.0) * np.float32((high - low) / 2.0) + np.float32(low)
+    values = np.clip(network, -1.0, 1.0)
+    values += np.float32(1.0)
+    values *= np.float32((high - low) / 2.0)
+    values += np.float32(low)
+    return values

@@ -38,7 +38,10 @@ def to_db(values: NDArray, units: str) -> NDArray[np.float32]:
         power = (np.square(values.real) + np.square(values.imag)).astype(np.float32)
     else:
         raise ValueError(_no_db(units))
-    return (10.0 * np.log10(np.maximum(power, POWER_FLOOR))).astype(np.float32)
+    decibels = np.maximum(power, np.float32(POWER_FLOOR))
+    np.log10(decibels, out=decibels)
+    decibels *= np.float32(10.0)
+    return decibels
 
 
 def from_db(decibels: NDArray, units: str) -> NDArray[np.float32]:

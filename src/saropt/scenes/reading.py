@@ -284,9 +284,10 @@ class Scene:
         left = max_pixels
         for window in windows:
             values, valid = self.read(window)
-            flat = values[:, valid]
+            flat = values.reshape(len(values), -1) if valid.all() else values[:, valid]
             take = min(math.ceil(share * flat.shape[1] / valid.size), flat.shape[1], left)
-            pieces.append(flat[:, np.sort(generator.choice(flat.shape[1], take, replace=False))] if take else flat)
+            edges = np.arange(take + 1) * flat.shape[1] // max(take, 1)
+            pieces.append(flat[:, edges[:-1] + (generator.random(take) * np.diff(edges)).astype(np.intp)])
             left -= take
             if left == 0:
                 break

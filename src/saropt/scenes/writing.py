@@ -72,7 +72,7 @@ class SceneWriter:
     """Writes a scene of any size in bounded memory; the output appears under its name only when whole.
 
     Pixels go into a hidden raw file beside the output; `finish` turns it into a COG (deflate, 512-pixel tiles,
-    overviews), reads that back against the raw pixels and puts it in place at once. With a `resume_key` a journal of
+    overviews), sees that every block of it is there and puts it in place at once. With a `resume_key` a journal of
     completed writes lies beside it, and after a killed process or an interrupt a new writer with `resume=True` goes on
     where it stopped.
 
@@ -214,7 +214,9 @@ class SceneWriter:
             raise ValueError(f"block of {height}x{width} at ({row}, {col}) leaves {layout.height}x{layout.width}")
         if not np.can_cast(array.dtype, layout.dtype, "same_kind"):
             raise ValueError(f"cannot store {array.dtype} as {layout.dtype}")
-        pixels = np.ascontiguousarray(np.moveaxis(array, 0, -1), dtype=layout.dtype)
+        pixels = np.empty((height, width, len(array)), layout.dtype)
+        for position, band in enumerate(array):
+            pixels[..., position] = band
         with self._guarded():
             if width == layout.width:
                 _put(self._file, pixels.data.cast("B"), row * width * layout.pixel_bytes)

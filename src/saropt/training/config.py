@@ -122,6 +122,8 @@ class CardConfig(Section):
     """What the translator file's card says beside what the run knows itself.
 
     Attributes:
+        retreat: how far the fidelity end goes from the first phase's weights away from the realism end, as a share of
+            the difference between the two. Chosen on validation windows.
         tile: side of the windows in which scenes are translated; the network's own when None.
     """
 
@@ -129,6 +131,7 @@ class CardConfig(Section):
     attribution: str = ""
     licence: str = "Apache-2.0"
     realism: float = Field(0.6, ge=0.0, le=1.0)
+    retreat: float = Field(0.0, ge=0.0, le=1.0)
     notes: str = ""
     tile: int | None = Field(None, ge=1)
 

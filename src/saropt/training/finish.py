@@ -5,17 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from saropt.artifacts import Card, DirectionCard, SamplerCard, TrainingCard, save_weights
 from saropt.artifacts.export import export_graph, has_static_graph
 from saropt.networks import build_network, has_instance_statistics
 
 if TYPE_CHECKING:
+    from saropt.training.averaging import States
     from saropt.training.engine import Trainer
 
 
 def write_translators(trainer: Trainer) -> list[Path]:
     """translator.safetensors and, where a static graph holds the network, one .onnx per direction: into the run."""
     states = trainer.final_states()
+    if trainer.config.card.retreat:
+        retreat(states, trainer.config.card.retreat)
     network, arguments = trainer.plain.network_choice()
     directions = {}
     for direction, generator in trainer.generators.items():
@@ -72,3 +77,21 @@ def write_translators(trainer: Trainer) -> list[Path]:
         export_graph(path, card, direction, ends, windows)
         paths.append(path)
     return paths
+
+
+def retreat(states: dict[str, States], share: float) -> None:
+    """Move the fidelity end away from the realism end by a share of their difference; nothing where there is one end.
+
+    What the adversarial phase adds to the weights costs fidelity from its first step; the way back gains some.
+    """
+    if len(states) < 2:
+        return
+    states["fidelity"] = {
+        direction: {
+            key: torch.lerp(value, states["realism"][direction][key].to(value), -share)
+            if value.is_floating_point()
+            else value
+            for key, value in tensors.items()
+        }
+        for direction, tensors in states["fidelity"].items()
+    }

@@ -27,6 +27,8 @@ class Backend(Protocol):
     """Runtime and precision: outputs under another name may differ in their last bits."""
     needs_samples: bool
     """Whether `freeze` must be called with samples of the scene before the first call."""
+    tile_scale: float
+    """How much wider windows it can take than the card says, in the same memory."""
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
         """Freeze instance statistics on normalised samples (N, C, h, w) of the scene."""
@@ -40,12 +42,14 @@ class OnnxBackend:
 
     name = "onnx fp32"
     needs_samples = False
+    tile_scale = 1.0
 
     def __init__(self, model: bytes, device: str, threads: int | None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle turns go to reader and writer
         if threads:
             options.intra_op_num_threads = threads
         provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
@@ -76,15 +80,17 @@ class OpenVinoBackend:
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads or 0,
             "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # a pinned thread waits for the reader or writer that runs on its core
         }
         self.name = f"openvino {precision}"
+        self.tile_scale = {"fp32": 1.5, "bf16": 2.0}[precision]
         self._network = core.compile_model(core.read_model(model), "CPU", settings)
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
         raise RuntimeError("an ONNX graph holds its statistics already")
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.array(self._network(batch)[0])
+        return self._network(batch)[0]
 
 
 class TorchBackend:
@@ -95,6 +101,8 @@ class TorchBackend:
         device: "cpu" or "cuda".
         needs_samples: whether its instance statistics are to be frozen on samples of the scene.
     """
+
+    tile_scale = 1.0
 
     def __init__(self, module: nn.Module, device: str, precision: Precision, needs_samples: bool = False) -> None:
         import torch

@@ -121,7 +121,9 @@ def run_exact(tiles: list[Tile], read: TileReader, run: Run, put: Put, progress:
         for group in _grouped(_ahead(todo, load), size):
             busy = [item for item in group if item[2].any()]
             if busy:
-                outputs = run(np.stack([network for _, network, _ in busy]), [tile.read for tile, _, _ in busy])
+                inputs = [network for _, network, _ in busy]
+                batch = np.stack(inputs) if len(inputs) > 1 else inputs[0][None]
+                outputs = run(batch, [tile.read for tile, _, _ in busy])
                 channels = outputs.shape[1]
                 for (tile, _, valid), output in zip(busy, outputs, strict=True):
                     behind(tile.core.row, tile.core.col, _core(output, tile), valid, tile.index)

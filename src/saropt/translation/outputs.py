@@ -132,4 +132,5 @@ def store(values: NDArray[np.float32], dtype: str) -> NDArray:
         return values.astype(kind)
     limits = np.iinfo(kind)
     lowest = 1 if kind.kind == "u" else limits.min
-    return np.clip(np.rint(values), lowest, limits.max).astype(kind)
+    rounded = np.rint(values)
+    return np.clip(rounded, lowest, limits.max, out=rounded).astype(kind)

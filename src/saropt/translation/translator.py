@@ -342,6 +342,8 @@ class Translator:
             run = single_sample(self._backend, self.sampler, sampling.seed)
         else:
             run = mean_and_deviation(self._backend, self.sampler, sampling, self._inverse().inverse)
+        if tile is None and self.exact:
+            tile = round(self._network.tile * self._backend.tile_scale)
         seam = run_tiles(self._network, reader, run, tile, put, progress, completed)
         self.seam = None if sampling is not None and sampling.samples > 1 else seam
 
