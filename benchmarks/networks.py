@@ -2,6 +2,7 @@
 
     python benchmarks/networks.py table         the networks with their papers' arguments
     python benchmarks/networks.py attention     fused against plain window attention
+    python benchmarks/networks.py recompute     training steps with and without engine.checkpoint_activations
 
 Every row is measured in a process of its own, in fp32: minima of the repeats. Seconds are processor seconds of one
 thread, which other work on the machine delays but does not add to; memory is the peak resident size less that before
@@ -55,18 +56,19 @@ def peak() -> float:
 
 
 def measure(network: str, arguments: dict, what: str, repeats: int) -> dict[str, float]:
-    """One row's part: "translate" or "train", 2 -> 3 bands."""
+    """One row's part: "translate", "train", or "recompute" (train with recomputed blocks), 2 -> 3 bands."""
     import torch
     from torch.nn import functional
     from torch.utils.flop_counter import FlopCounterMode
 
     from saropt.networks import build_network, network_arguments
+    from saropt.training.generators import recompute_blocks
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     before = peak()
     module = build_network(network, 2, 3, **arguments)
-    side = TRAINED_SIDE.get(network, SIDE) if what == "train" else SIDE
+    side = SIDE if what == "translate" else TRAINED_SIDE.get(network, SIDE)
     image = torch.rand(1, 2, side, side) * 2 - 1
     if what == "translate":
         module.eval()
@@ -84,6 +86,8 @@ def measure(network: str, arguments: dict, what: str, repeats: int) -> dict[str,
             "seconds": seconds,
             "memory": memory,
         }
+    if what == "recompute":
+        recompute_blocks(module)
     target = torch.rand(1, 3, side, side) * 2 - 1
     optimizer = torch.optim.Adam(module.parameters())
 
@@ -95,16 +99,29 @@ def measure(network: str, arguments: dict, what: str, repeats: int) -> dict[str,
     return {"seconds": fastest(step, repeats + 1), "memory": peak() - before}
 
 
+def part(network: str, arguments: dict, what: str, repeats: int) -> dict[str, float]:
+    """`measure` in a process of its own."""
+    command = [sys.executable, __file__, "one", network, json.dumps(arguments), what, "--repeats", str(repeats)]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def recompute(rows: dict[str, tuple[str, dict]], repeats: int) -> None:
+    print("| network | train s | MB | recomputed s | MB |", flush=True)
+    print("|---|---|---|---|---|", flush=True)
+    for title, (network, arguments) in rows.items():
+        kept, again = (part(network, arguments, what, repeats) for what in ("train", "recompute"))
+        print(
+            f"| {title}, {TRAINED_SIDE.get(network, SIDE)} px | {kept['seconds']:.2f} | {kept['memory']:.0f} "
+            f"| {again['seconds']:.2f} | {again['memory']:.0f} |",
+            flush=True,
+        )
+
+
 def table(rows: dict[str, tuple[str, dict]], repeats: int) -> None:
     print("| network | parameters | GMAC | translate s | MB | train s | MB |", flush=True)
     print("|---|---|---|---|---|---|---|", flush=True)
     for title, (network, arguments) in rows.items():
-        found = []
-        for what in ("translate", "train"):
-            command = [sys.executable, __file__, "one", network, json.dumps(arguments), what]
-            done = subprocess.run([*command, "--repeats", str(repeats)], stdout=subprocess.PIPE, text=True, check=True)
-            found.append(json.loads(done.stdout))
-        run, train = found
+        run, train = (part(network, arguments, what, repeats) for what in ("translate", "train"))
         side = TRAINED_SIDE.get(network)
         note = f" ({side}x{side})" if side else ""
         print(
@@ -116,7 +133,7 @@ def table(rows: dict[str, tuple[str, dict]], repeats: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["table", "attention", "one"])
+    parser.add_argument("what", choices=["table", "attention", "recompute", "one"])
     parser.add_argument("one", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", help="rows whose title holds this")
     parser.add_argument("--repeats", type=int, default=3)
@@ -125,8 +142,9 @@ def main() -> None:
         network, arguments, what = options.one
         print(json.dumps(measure(network, json.loads(arguments), what, options.repeats)))
         return
-    rows = NETWORKS if options.what == "table" else ATTENTION
-    table({title: row for title, row in rows.items() if options.only in title}, options.repeats)
+    rows = ATTENTION if options.what == "attention" else NETWORKS
+    chosen = {title: row for title, row in rows.items() if options.only in title}
+    (recompute if options.what == "recompute" else table)(chosen, options.repeats)
 
 
 if __name__ == "__main__":

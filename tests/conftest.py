@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests share the cores between processes
 
@@ -81,6 +84,21 @@ def labelled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     description |= {"classes": {40: "dark", 10: "bright", 20: "between"}, "ignore_index": 0}
     (path / "dataset.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A store on the loopback that GDAL finds behind s3:// (tests/object_store.py)."""
+    spec = importlib.util.spec_from_file_location("object_store", Path(__file__).with_name("object_store.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    store = module.ObjectStore()
+    for key, value in store.environment.items():
+        monkeypatch.setenv(key, value)
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="session")

@@ -28,10 +28,10 @@ from saropt.data import DataRoot
 from saropt.training import Trainer, read_config
 
 torch.set_num_threads(1)
-method, root, folder, kill_at, resume = sys.argv[1:6]
+method, root, folder, kill_at, resume, devices = sys.argv[1:7]
 folder = Path(folder)
 trainer = Trainer(
-    read_config(method, folder / "config.yaml", []), DataRoot.open(root), folder / "run", devices=2,
+    read_config(method, folder / "config.yaml", []), DataRoot.open(root), folder / "run", devices=int(devices),
     accelerator="cpu", resume=resume == "resume",
 )
 trainer.run(lambda step, figures: os._exit(7) if step == int(kill_at) else None)
@@ -40,11 +40,13 @@ torch.save({"world": trainer.fabric.world_size, **state}, folder / f"rank{traine
 """
 
 
-def launch(config: TrainingConfig, root: Path, folder: Path, kill_at: int = 0, resume: bool = False) -> None:
+def launch(
+    config: TrainingConfig, root: Path, folder: Path, kill_at: int = 0, resume: bool = False, devices: int = 2
+) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "script.py").write_text(SCRIPT)
     (folder / "config.yaml").write_text(dump_config(config))
-    arguments = [config.method, root, folder, kill_at, "resume" if resume else "start"]
+    arguments = [config.method, root, folder, kill_at, "resume" if resume else "start", devices]
     done = subprocess.run(
         [sys.executable, folder / "script.py", *map(str, arguments)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -175,3 +177,42 @@ def test_image_pools_are_shared_and_resumed(new_config, db_root, tmp_path):
     launch(config, db_root, killed, resume=True)
     for before, after in zip((first, second), states(killed), strict=True):
         assert unlike(before, after) == []
+
+
+@pytest.mark.parametrize("method", ["regression", "cyclegan"])
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_resume_on_another_number_of_processes(before, after, method, new_config, db_root, tmp_path):
+    """With as many windows to a step, by accumulation, a run goes on as it would have: equal to rounding."""
+
+    def config(accumulate: int):
+        engine = {"max_steps": 7, "validate_every": 1, "sample_every": 0, "checkpoint_every": 3}
+        data = {"sar_gain_db": 0.0, "batch_size": 1}
+        return new_config(method, engine={**engine, "accumulate": accumulate}, data=data)
+
+    def figures(folder: Path) -> list[dict[str, float]]:
+        lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+        return [line for line in map(json.loads, lines) if "val/sar2opt/mae" in line]
+
+    straight = tmp_path / "straight"
+    launch(config(2 // before), db_root, straight, devices=before)
+    killed, other = tmp_path / "killed", tmp_path / "other"
+    launch(config(2 // before), db_root, killed, kill_at=4, devices=before)
+    shutil.copytree(killed, other)
+    launch(config(2 // after), db_root, killed, resume=True, devices=after)
+    expected, resumed = figures(straight), figures(killed)
+    assert [line["step"] for line in resumed] == [1, 2, 3, 4, 5, 6, 7]
+    assert resumed[:3] == expected[:3]
+    for one, another in zip(expected, resumed, strict=True):
+        assert one == pytest.approx(another, rel=1e-4, abs=1e-6)
+    checkpoint = torch.load(killed / "run" / "checkpoint.pt", weights_only=True)
+    assert checkpoint["average_steps"] == checkpoint["step"] == 7
+    if method == "cyclegan":
+        straight_pool, resumed_pool = (
+            torch.load(folder / "run" / "checkpoint.pt", weights_only=True)["modules"]["sar_pool._extra_state"]
+            for folder in (straight, killed)
+        )
+        assert torch.equal(straight_pool["random"], resumed_pool["random"])
+        torch.testing.assert_close(straight_pool["images"], resumed_pool["images"], rtol=1e-3, atol=1e-3)
+
+    launch(config(1 if after == 1 else 2), db_root, other, resume=True, devices=after)
+    assert figures(other)[-1] != pytest.approx(expected[-1], rel=1e-4, abs=1e-6), "the windows made no difference"

@@ -10,7 +10,7 @@ from saropt.artifacts import SamplerCard, load_weights, read_card, save_weights
 from saropt.artifacts.export import export_graph
 from saropt.errors import InputError
 from saropt.networks import build_network
-from saropt.scenes import Scene
+from saropt.scenes import Scene, SceneWriter
 from saropt.translation import Translator, deviation_path
 
 NETWORKS = {
@@ -186,6 +186,26 @@ def test_resumed_samples_are_those_of_one_go(make_sampler, make_scene, tmp_path)
     translator.translate(scene, broken, resume=True, **options)
     assert broken.read_bytes() == straight.read_bytes()
     assert deviation_path(broken).read_bytes() == deviation_path(straight).read_bytes()
+
+
+def test_both_rasters_go_into_an_object_store(make_sampler, make_scene, tmp_path, object_store, monkeypatch):
+    """The mean last; where its upload fails, --resume brings it without drawing again."""
+    translator, scene = Translator.load(make_sampler()), make_scene(60, 60)
+    translator.translate(scene, tmp_path / "out.tif", samples=2)
+    local = {f"bucket/{path.name}": path.read_bytes() for path in tmp_path.glob("out*.tif")}
+    (tmp_path / "staging").mkdir()
+    options = {"samples": 2, "staging": tmp_path / "staging"}
+    object_store.refuse = lambda method, key, query: 403 if (method, key) == ("PUT", "bucket/out.tif") else None
+    with pytest.raises(InputError, match=r"s3://bucket/out\.tif: cannot be uploaded"):
+        translator.translate(scene, "s3://bucket/out.tif", **options)
+    assert list(object_store.objects) == ["bucket/out_std.tif"]
+    with pytest.raises(InputError, match=r"s3://bucket/out_std\.tif: exists already"):
+        translator.translate(scene, "s3://bucket/out.tif", **options)
+    object_store.refuse = lambda method, key, query: None
+    monkeypatch.setattr(SceneWriter, "write", lambda *block: pytest.fail("drawn again"))
+    assert translator.translate(scene, "s3://bucket/out.tif", resume=True, **options) == "s3://bucket/out.tif"
+    assert object_store.objects == local
+    assert list((tmp_path / "staging").iterdir()) == []
 
 
 def test_nodata_and_tags(make_sampler, make_scene, tmp_path):

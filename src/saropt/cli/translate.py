@@ -23,7 +23,12 @@ def translate(
             help="GeoTIFF, COG or PNG by path or address; or many: a quoted glob, a folder, a list (.txt).",
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write (a COG); a folder for many scenes.")],
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT", help="GeoTIFF to write (a COG), by path or s3://, gs://, az://; a folder for many scenes."
+        ),
+    ],
     model: Annotated[
         str | None,
         typer.Option(
@@ -67,6 +72,12 @@ def translate(
     address: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Running Ray cluster; one on this machine if not given.")
     ] = None,
+    staging: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where outputs for s3://, gs:// and az:// are made; one in the temporary folder."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
@@ -92,6 +103,7 @@ def translate(
             "overwrite": overwrite,
             "samples": samples,
             "seed": seed,
+            "staging": staging.absolute() if staging else None,
         },
     )
     scenes = list_scenes(scene)
@@ -103,7 +115,7 @@ def translate(
     _translate_one(scene, out, work)
 
 
-def _translate_one(scene: str, out: Path, work: Work) -> None:
+def _translate_one(scene: str, out: str, work: Work) -> None:
     from saropt.cli.progress import progress_bar
     from saropt.scenes import scene_name
     from saropt.translation import deviation_path
@@ -119,13 +131,14 @@ def _translate_one(scene: str, out: Path, work: Work) -> None:
 
 def _translate_many(
     scenes: list[str],
-    folder: Path,
+    folder: str,
     work: Work,
     executor: Literal["local", "ray"],
     workers: int | None,
     address: str | None,
 ) -> None:
     from saropt.cli.progress import progress_bar
+    from saropt.scenes import scene_name
     from saropt.translation import card_of, find_translator
     from saropt.translation.executors import open_executor
     from saropt.translation.jobs import plan_jobs
@@ -133,8 +146,8 @@ def _translate_many(
     runner = open_executor(executor, work, workers, address)
     name = card_of(find_translator(work.model, work.load["direction"])).name
     options = work.translate
-    jobs, finished = plan_jobs(scenes, folder, resume=options["resume"], overwrite=options["overwrite"])
-    with progress_bar(folder.name) as report, closing(runner.run(jobs, report)) as running:
+    jobs, finished = plan_jobs(scenes, folder, **{key: options[key] for key in ("resume", "overwrite", "staging")})
+    with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
         outcomes = list(running)
     seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]

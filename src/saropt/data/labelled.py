@@ -117,8 +117,9 @@ class LabelledSampler:
 
 
 def draw_labelled_batch(
-    sampler: LabelledSampler, size: int, seed: Sequence[int]
+    sampler: LabelledSampler, size: int, seed: Sequence[int], first: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Images (N, C, h, w) and class indices (N, h, w) of `size` windows; a pure function of `seed`."""
-    drawn = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(size)]
+    """Images (N, C, h, w) and class indices (N, h, w) of `size` windows; a pure function of `seed` and `first`,
+    as `draw_batch`."""
+    drawn = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(first, first + size)]
     return np.stack([image for image, _ in drawn]), np.stack([labels for _, labels in drawn])

@@ -239,12 +239,12 @@ def _shape(path: Path) -> tuple[int, int]:
         return scene.height, scene.width
 
 
-def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int]) -> tuple[NDArray, ...]:
+def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int], first: int = 0) -> tuple[NDArray, ...]:
     """SAR (N, Cs, h, w), optical (N, Co, h, w) of `size` windows; class indices (N, h, w) where labels are drawn.
 
-    A pure function of `seed`.
+    A pure function of `seed` and of `first`, the number of the first window: a batch can be drawn in parts.
     """
-    samples = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(size)]
+    samples = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(first, first + size)]
     batch = np.stack([s.sar for s in samples]), np.stack([s.optical for s in samples])
     labels = [s.label for s in samples if s.label is not None]
     return (*batch, np.stack(labels)) if labels else batch

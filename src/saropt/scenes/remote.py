@@ -76,7 +76,7 @@ def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: s
         InputError: it cannot be read.
     """
     shown = without_query(url)
-    with rasterio.Env(**_network_options()):
+    with rasterio.Env(**network_options()):
         try:
             with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
                 dataset = rasterio.open(_through_curl(url, FIRST_DELAY_S * 2**attempt))
@@ -118,15 +118,13 @@ def open_scene(scene: str | Path, bands: Sequence[str | int] | None = None) -> S
     """
     if not is_remote(scene):
         return Scene.open(scene, bands)
-    address, options = str(scene), _network_options()
+    address, options = str(scene), network_options()
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
         remote_size(address)
         shown, place = without_query(address), _through_curl(address, FIRST_DELAY_S)
     else:
-        shown, place = address.partition("?")[0], address
-        if scheme in _STORES:
-            place = f"{_STORES[scheme]}{address.removeprefix(f'{scheme}://')}"
+        shown, place = address.partition("?")[0], object_path(address)
     try:
         with environment(**options), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
             dataset = rasterio.open(place)
@@ -140,11 +138,18 @@ def open_scene(scene: str | Path, bands: Sequence[str | int] | None = None) -> S
         raise
 
 
+def object_path(address: str) -> str:
+    """GDAL's path of s3://, gs:// and az:// addresses; others as they are."""
+    scheme, separator, rest = address.partition("://")
+    return f"{_STORES[scheme]}{rest}" if separator and scheme in _STORES else address
+
+
 def _address_path(address: str) -> str:
     return urlsplit(address).path if "://" in address.partition("?")[0] else address.partition("?")[0]
 
 
-def _network_options() -> dict[str, str]:
+def network_options() -> dict[str, str]:
+    """GDAL settings of requests: tried again, with a limit on their time, and nothing asked for beside the file."""
     return {
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "GDAL_HTTP_TIMEOUT": str(TIMEOUT_S),

@@ -236,14 +236,18 @@ class SceneWriter:
         Raises:
             InputError: when it cannot be written; an older file under the name stays as it was.
         """
+        self.put_in_place()
+        self._remove_all()
+        return self.path
+
+    def put_in_place(self) -> None:
+        """As `finish`, but what is needed to resume stays until `finish`, `suspend` or `abandon`."""
         if self._file is None:
             raise ValueError(f"the writer of {self.path} is closed")
         with self._guarded():
             raw_to_cog(self._raw, self._finishing("vrt"), self._finishing("tif"), self.layout)
             os.replace(self._finishing("tif"), self.path)
             _sync_folder(self.path.parent)
-        self._remove_all()
-        return self.path
 
     def suspend(self) -> None:
         """Stop and keep what is done for a later `resume`; without a `resume_key`, as `abandon`."""

@@ -66,6 +66,10 @@ class EngineConfig(Section):
             accumulate * data.batch_size windows, in the memory of `data.batch_size`. The same to rounding where a
             loss is a mean over images; not where it is a mean over labelled pixels, where random numbers are drawn, or
             where BatchNorm takes statistics from each batch (the discriminator of pix2pix).
+        checkpoint_activations: keep only the inputs of the generators' blocks and compute what is inside again for the
+            backward pass: the same gradients in less memory and more time.
+        compile: compile the generators' forwards (torch.compile), for training only; the first steps take minutes, and
+            results differ by rounding. Needs a C++ compiler. Such a run is not resumed to the bit.
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, sample_every, checkpoint_every: in steps; 0 for never.
@@ -81,6 +85,8 @@ class EngineConfig(Section):
     seed: int = Field(0, ge=0)
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accumulate: int = Field(1, ge=1)
+    checkpoint_activations: bool = False
+    compile: bool = False
     ema: float = Field(0.999, ge=0.0, lt=1.0)
     clip: float = Field(1.0, ge=0.0)
     log_every: int = Field(50, ge=1)

@@ -23,6 +23,7 @@ from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
 from saropt.training.finish import write_translators
+from saropt.training.generators import prepare_generators
 from saropt.training.loop import CHECKPOINT, claim_folder, interruptible, prefetched
 from saropt.training.sides import make_sides
 from saropt.training.tracking import Tracker
@@ -136,6 +137,7 @@ class Trainer:
             if self.config.data.crop % cast("int", generator.stride):
                 raise InputError("data.crop", f"must be a multiple of {generator.stride}, not {self.config.data.crop}")
         self.plain.to(self.fabric.device)
+        prepare_generators(self.generators.values(), self.config.engine, self.fabric.device)
         self.optimizers = self.plain.optimizers()
         self._rates = {
             name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()
@@ -290,20 +292,20 @@ class Trainer:
         return named
 
     def _batches(self, start: int, stop: int) -> Iterator[list[Batch]]:
-        """Batches of steps start..stop-1; each is a pure function of seed, step and rank."""
-        seed, rank, size = self.config.engine.seed, self.fabric.global_rank, self.config.data.batch_size
-        accumulate = self.config.engine.accumulate
+        """This process's batches of steps start..stop-1. The windows of a step are numbered through all processes and
+        accumulated batches, and each is a pure function of seed, step and its number."""
+        seed, size = self.config.engine.seed, self.config.data.batch_size
+        rank, world = self.fabric.global_rank, self.fabric.world_size
         single = self._method_class.single_batch
 
-        def draw(step: int) -> tuple[NDArray, ...]:
-            return draw_batch(self.sampler, size * accumulate, [seed, 0 if single else step, rank])
+        def draw(step: int) -> list[tuple[NDArray, ...]]:
+            return [
+                draw_batch(self.sampler, size, [seed, 0 if single else step, 0], (part * world + rank) * size)
+                for part in range(self.config.engine.accumulate)
+            ]
 
         for drawn in prefetched(draw, start, stop):
-            parts = [np.split(array, accumulate) for array in drawn]
-            yield [
-                Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in part))
-                for part in zip(*parts, strict=True)
-            ]
+            yield [Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in part)) for part in drawn]
 
     def _validate(self) -> dict[str, float]:
         assert self.validation is not None

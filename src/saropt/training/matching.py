@@ -164,7 +164,7 @@ class MatcherTrainer(SupervisedTrainer):
         data, seed, rank = self.config.data, self.config.engine.seed, self.fabric.global_rank
         pairs = []
         for index in range(data.batch_size):
-            rng = np.random.default_rng([seed, step, rank, index])
+            rng = np.random.default_rng([seed, step, 0, rank * data.batch_size + index])
             pairs.append(bend_pair(self.sampler.draw(rng), rng, data.warp, data.keypoints))
         fields: list[list[Any]] = [[getattr(p, name) for p in pairs] for name in BentPair.__annotations__]
         return [torch.from_numpy(np.stack(field)) for field in fields]

@@ -143,10 +143,10 @@ class SegmenterTrainer(SupervisedTrainer):
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, ...]]:
-        """Batches of the steps to go; each is a pure function of seed, step and rank."""
+        """Batches of the steps to go; each is a pure function of seed and step, and this process has its part of it."""
         seed, rank, size = self.config.engine.seed, self.fabric.global_rank, self.config.data.batch_size
         drawn = prefetched(
-            lambda step: draw_labelled_batch(self.sampler, size, [seed, step, rank]),
+            lambda step: draw_labelled_batch(self.sampler, size, [seed, step, 0], rank * size),
             self.step,
             self.config.engine.max_steps,
         )

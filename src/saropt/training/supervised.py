@@ -72,7 +72,8 @@ class SupervisedTrainer(ABC):
 
     @abstractmethod
     def _batches(self) -> Iterator[tuple[Tensor, ...]]:
-        """Batches of the steps to go, on the device; each is a pure function of seed, step and rank."""
+        """Batches of the steps to go, on the device; each is a pure function of seed and step, and this process has its
+        part of it."""
 
     @abstractmethod
     def _losses(self, *batch: Tensor) -> dict[str, Tensor]:

@@ -115,7 +115,8 @@ class ActorCrew:
 
     def give(self, worker: int, job: Job, again: bool) -> None:
         scene = Path(job.scene)
-        here = Job(str(scene.absolute()) if scene.exists() else job.scene, job.out.absolute())
+        out = job.out.absolute() if isinstance(job.out, Path) else job.out
+        here = Job(str(scene.absolute()) if scene.exists() else job.scene, out)
         self._pending[self._team[worker].translate.remote(here, again)] = worker
 
     def events(self) -> list[tuple[int, Event]]:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from saropt.errors import InputError, SaroptError
@@ -211,7 +212,7 @@ class _Board:
         self._progress = progress or (lambda done, total, what: None)
 
     def tiles(self, job: Job, done: int, total: int, what: str) -> None:
-        self._progress(self._done, self._total, f"scenes ({job.out.stem}: {done}/{total} {what})")
+        self._progress(self._done, self._total, f"scenes ({Path(job.out).stem}: {done}/{total} {what})")
 
     def count(self, outcome: Outcome) -> Outcome:
         self._done += 1

@@ -5,26 +5,31 @@ from __future__ import annotations
 import glob
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from saropt.errors import BusyError, InputError, SaroptError
 from saropt.scenes import is_remote, scene_name
+from saropt.scenes.objects import is_object
+from saropt.scenes.remote import object_path
 from saropt.scenes.writing import check_local
 from saropt.translation.engine import Progress
+from saropt.translation.outputs import check_staging, output_exists
 from saropt.translation.translator import Translator
 
 RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
 _PATIENCE_S = 10.0
+_LOOKUPS = 8
 
 
 @dataclass(frozen=True)
 class Job:
-    """One scene and the file of its translation."""
+    """One scene and the file or object (by address) of its translation."""
 
     scene: str
-    out: Path
+    out: Path | str
 
 
 @dataclass(frozen=True)
@@ -90,44 +95,67 @@ def list_scenes(given: str) -> list[str] | None:
 
 
 def plan_jobs(
-    scenes: Sequence[str], folder: Path, *, resume: bool = False, overwrite: bool = False
+    scenes: Sequence[str],
+    folder: Path | str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    staging: str | Path | None = None,
 ) -> tuple[list[Job], list[Job]]:
-    """Where each scene's translation goes: FOLDER/STEM.tif. Makes the folder if its parent exists.
+    """Where each scene's translation goes: FOLDER/STEM.tif. Makes a local folder if its parent exists.
+
+    Args:
+        folder: a path, or an address in an object store.
+        staging: where objects are made.
 
     Returns:
         Jobs to do, and those that `resume` finds finished.
 
     Raises:
         InputError: two scenes with one stem, a scene in the place of an output, an output that exists (without
-            `resume` or `overwrite`), or a folder that cannot be.
+            `resume` or `overwrite`), or folders that cannot be.
     """
-    check_local(folder)
+    check_staging(folder, staging)
+    far = is_object(folder)
+    near = Path(folder)
+    if not far:
+        check_local(near)
     taken: dict[str, str] = {}
     jobs = []
     for scene in scenes:
         stem = Path(scene_name(scene)).stem
+        out = f"{str(folder).rstrip('/')}/{stem}.tif" if far else near / f"{stem}.tif"
         if stem in taken:
-            raise InputError(scene, f"has the same name as {taken[stem]}: both would be written to {folder / stem}.tif")
+            raise InputError(scene, f"has the same name as {taken[stem]}: both would be written to {out}")
         taken[stem] = scene
-        jobs.append(Job(scene, folder / f"{stem}.tif"))
-    if folder.exists() and not folder.is_dir():
-        raise InputError(folder, "is a file; translations of several scenes go into a folder")
-    if not folder.parent.is_dir():
-        raise InputError(folder, f"the folder {folder.parent} does not exist")
-    sources = {Path(scene).resolve() for scene in scenes if not is_remote(scene)}
+        jobs.append(Job(scene, out))
+    if not far and near.exists() and not near.is_dir():
+        raise InputError(near, "is a file; translations of several scenes go into a folder")
+    if not far and not near.parent.is_dir():
+        raise InputError(near, f"the folder {near.parent} does not exist")
+    sources = {_place(scene) for scene in scenes}
     for job in jobs:
-        if job.out.resolve() in sources:
+        if _place(job.out) in sources:
             raise InputError(job.out, "is a scene that its translation would replace: choose another folder")
-    existing = {job for job in jobs if job.out.exists()}
+    with ThreadPoolExecutor(_LOOKUPS) as pool:
+        existing = {
+            job for job, there in zip(jobs, pool.map(output_exists, [j.out for j in jobs]), strict=True) if there
+        }
     if existing and not (resume or overwrite):
         first = next(job for job in jobs if job in existing)
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise InputError(
             first.out, f"exists already{more}: leave out finished ones with --resume, or replace them with --overwrite"
         )
-    folder.mkdir(exist_ok=True)
+    if not far:
+        near.mkdir(exist_ok=True)
     finished = [job for job in jobs if job in existing and not overwrite]
     return [job for job in jobs if job not in finished], finished
+
+
+def _place(raster: str | Path) -> str:
+    """Two rasters with one place are the same."""
+    return object_path(str(raster)) if is_remote(raster) else str(Path(raster).resolve())
 
 
 def attempt(
@@ -139,9 +167,9 @@ def attempt(
         again: a worker died over it before: go on from what it left.
     """
     options = {**work.translate, "resume": again or work.translate.get("resume", False)}
-    if options["resume"] and not options.get("overwrite") and job.out.exists():
-        return Outcome(job)
     try:
+        if options["resume"] and not options.get("overwrite") and output_exists(job.out):
+            return Outcome(job)
         translate_when_free(
             translator, job.scene, job.out, patience_s=_PATIENCE_S if again else 0.0, progress=progress, **options
         )

@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from saropt.artifacts import Card, Direction, SideCard
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser
-from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes import Scene, SceneWriter
 from saropt.translation.backends import Backend, open_backend
 from saropt.translation.bundled import find_translator, held_directions
 from saropt.translation.engine import Progress, Put, Source, TileReader, plain, run_tiles
+from saropt.translation.freezing import freezing_windows
 from saropt.translation.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
-from saropt.translation.outputs import deviation_path, finish_all, store
+from saropt.translation.outputs import Destination, deviation_path, finish_all, store
 from saropt.translation.sampling import Sampling, mean_and_deviation, single_sample
 from saropt.translation.whole import translate_whole
 
 NOTICE = "A model's guess, not a measurement"
-_FREEZE_WINDOWS, _FREEZE_SIDE = 16, 256
 
 
 class Translator:
@@ -122,12 +122,13 @@ class Translator:
         progress: Progress | None = None,
         samples: int | None = None,
         seed: int | None = None,
-    ) -> Path:
+        staging: str | Path | None = None,
+    ) -> Path | str:
         """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
 
         Args:
             scene: the input raster, any size; a path or an address (`saropt.scenes.open_scene`).
-            out: the output, .tif.
+            out: the output, .tif; a path, or an address (s3://, gs://, az://) that gets it in one piece.
             bands: input bands by name or 1-based number; by the card's names, or all, when None.
             units: units of the input; those of the card when None.
             tile: side of the windows in pixels; the card's when None.
@@ -138,14 +139,22 @@ class Translator:
                 a second raster beside it (`deviation_path`) their standard deviation per pixel. One when None.
             seed: of the noise of the samples; the same seed gives the same picture, however the scene is cut. 0 when
                 None.
+            staging: folder where an output for an address is made; one in the temporary folder when None.
+
+        Returns:
+            The output's path, or its address.
 
         Raises:
             InputError: the scene or the output cannot be used, or the translator draws no samples and they are asked
-                for; nothing is left under the output's name.
+                for; nothing is left under the output's name. What could not be uploaded is kept in `staging`.
         """
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}", "must be positive")
         sampling = self._sampling(samples, seed)
+        places = [Destination(out, staging, overwrite)]
+        if sampling is not None and sampling.samples > 1:
+            # of an upload that stopped between the two, the deviation is there already
+            places.append(Destination(deviation_path(out), staging, overwrite or resume))
         report = progress or (lambda done, total, what: None)
         with open_input(scene, bands, self.source, "translator") as source, ExitStack() as writers:
             units = units or self.source.units
@@ -158,20 +167,25 @@ class Translator:
                 "height": source.height,
                 "band_names": target.bands,
                 "georeference": source.georeference,
-                "overwrite": overwrite,
+                "overwrite": places[0].overwrite,
                 "resume": resume,
                 "resume_key": self._resume_key(source, sample, units, tile, sampling),
             }
             rgb = self.direction == "sar2opt" and len(target.bands) == 3
             writer = writers.enter_context(
                 SceneWriter(
-                    out, dtype=target.dtype, nodata=nodata, tags=tags, photometric="rgb" if rgb else None, **common
+                    places[0].path,
+                    dtype=target.dtype,
+                    nodata=nodata,
+                    tags=tags,
+                    photometric="rgb" if rgb else None,
+                    **common,
                 )
             )
             outputs = [(writer, target.dtype, nodata)]
             if sampling is not None and sampling.samples > 1:
                 tags = {**tags, "SAROPT_CONTENT": f"standard deviation of {sampling.samples} samples"}
-                deviation = SceneWriter(deviation_path(out), dtype="float32", nodata=math.nan, tags=tags, **common)
+                deviation = SceneWriter(places[1].path, dtype="float32", nodata=math.nan, tags=tags, **common)
                 outputs.append((writers.enter_context(deviation), "float32", math.nan))
             to_output = self._to_output(sampling)
 
@@ -188,7 +202,7 @@ class Translator:
 
             completed = set.intersection(*(into.completed for into, *_ in outputs))
             self._run(reader, sampling, tile, put, report, completed)
-            return finish_all([into for into, *_ in outputs])
+            return finish_all([into for into, *_ in outputs], places)
 
     def translate_array(
         self,
@@ -310,28 +324,8 @@ class Translator:
     def _reader(self, source: Source, sample: NDArray, units: str, dtype: str, name: str | Path) -> TileReader:
         reader = TileReader(source, *self._normaliser(sample, units, dtype, name))
         if self._backend.needs_samples:
-            self._backend.freeze(self._samples(source, reader, name))
+            self._backend.freeze(freezing_windows(source, reader, self._network.stride, name))
         return reader
-
-    def _samples(self, scene: Source, reader: TileReader, name: str | Path) -> NDArray[np.float32]:
-        """Windows spread evenly over the scene; they depend on the scene alone, never on the tiling."""
-        stride = self._network.stride
-        side = max(stride, min(_FREEZE_SIDE, scene.height, scene.width) // stride * stride)
-        across = max(1, min(math.isqrt(_FREEZE_WINDOWS), scene.width // side))
-        down = max(1, min(_FREEZE_WINDOWS // across, scene.height // side))
-        windows = []
-        for i in range(down):
-            for j in range(across):
-                row, col = (
-                    (scene.height - side) * (2 * i + 1) // (2 * down),
-                    (scene.width - side) * (2 * j + 1) // (2 * across),
-                )
-                network, valid = reader(Window(row, col, side, side))
-                if valid.mean() > 0.5 or (down == across == 1):
-                    windows.append(network)
-        if not windows:
-            raise InputError(name, "is mostly nodata: no window to take the network's statistics from")
-        return np.stack(windows)
 
     def _run(
         self,

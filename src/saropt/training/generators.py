@@ -1,0 +1,112 @@
+"""How generators compute in training: blocks computed again in place of kept activations, compiled forwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.utils.checkpoint import checkpoint
+
+from saropt.errors import InputError
+from saropt.training.config import EngineConfig
+
+
+def prepare_generators(generators: Iterable[nn.Module], engine: EngineConfig, device: torch.device) -> None:
+    """Do to generators what `engine.checkpoint_activations` and `engine.compile` ask for, in place; names of parameters
+    and buffers stay as they are.
+
+    Raises:
+        InputError: one has no blocks, or there is no compiler.
+    """
+    if engine.compile:
+        check_compiler(device)
+    for generator in set(generators):
+        if engine.checkpoint_activations and not recompute_blocks(generator):
+            raise InputError("engine.checkpoint_activations", "the generator has no blocks")
+        if engine.compile:
+            generator.compile()
+
+
+def check_compiler(device: torch.device) -> None:
+    """Refuse to compile where nothing can.
+
+    Raises:
+        InputError: no C++ compiler or, for GPUs, no Triton.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise InputError("engine.compile", f"needs a C++ compiler: {compiler} is not found")
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise InputError("engine.compile", "needs Triton on GPUs, and it is not installed")
+
+
+def find_blocks(network: nn.Module) -> Iterator[nn.Module]:
+    """The blocks of a network: its smallest modules of several layers of which no Sequential, ModuleList or ModuleDict
+    holds smaller ones."""
+    for child in network.children():
+        if any(_lists_blocks(part) for part in child.modules()):
+            yield from find_blocks(child)
+        elif _layers(child) > 1 and not isinstance(child, nn.ModuleList | nn.ModuleDict):
+            yield child
+
+
+def recompute_blocks(network: nn.Module) -> int:
+    """Let each block of a network keep nothing but its inputs for the backward pass (Chen et al., "Training Deep Nets
+    with Sublinear Memory Cost", 2016). Parameters, their names and gradients stay the same.
+
+    Returns:
+        The number of blocks.
+    """
+    blocks = list(find_blocks(network))
+    for block in blocks:
+        block.forward = _Recomputed(block)  # type: ignore[method-assign]
+    return len(blocks)
+
+
+class _Recomputed:
+    """The forward of a block."""
+
+    def __init__(self, block: nn.Module) -> None:
+        self._forward = block.forward
+        self._norms = [layer for layer in block.modules() if isinstance(layer, _NormBase)]
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return self._forward(*arguments, **options)
+        if not self._norms:
+            return checkpoint(self._forward, *arguments, use_reentrant=False, **options)
+        return checkpoint(self._forward, *arguments, use_reentrant=False, context_fn=self._contexts, **options)
+
+    def _contexts(self) -> tuple[AbstractContextManager, AbstractContextManager]:
+        return nullcontext(), self._statistics_untouched()
+
+    @contextmanager
+    def _statistics_untouched(self) -> Iterator[None]:
+        """Running statistics have taken the batch in at the first time already."""
+        tracking = [(layer, layer.num_batches_tracked) for layer in self._norms]
+        before = [(layer.momentum, None if count is None else count.clone()) for layer, count in tracking]
+        for layer in self._norms:
+            layer.momentum = 0.0
+        try:
+            yield
+        finally:
+            for (layer, count), (momentum, saved) in zip(tracking, before, strict=True):
+                layer.momentum = momentum
+                if count is not None and saved is not None:
+                    count.copy_(saved)
+
+
+def _lists_blocks(module: nn.Module) -> bool:
+    holders = nn.Sequential | nn.ModuleList | nn.ModuleDict
+    return isinstance(module, holders) and any(_layers(member) > 1 for member in module.children())
+
+
+def _layers(module: nn.Module) -> int:
+    return sum(1 for part in module.modules() if next(part.children(), None) is None)

@@ -1,0 +1,163 @@
+"""`saropt translate` into an object store: the very bytes of a local translation, all or nothing, resumable."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saropt.cli import main
+from saropt.scenes import SceneWriter, remote
+from saropt.translation import Translator
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Exit code, stdout and stderr of `saropt translate` with the tiny translator."""
+    monkeypatch.setattr(remote, "FIRST_DELAY_S", 0.01)
+
+    def translate(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["translate", *map(str, arguments), "--model", str(run_folder)])
+        return code, *capsys.readouterr()
+
+    return translate
+
+
+@pytest.fixture
+def scenes(data_root: Path) -> Path:
+    return data_root / "sar"
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Path:
+    (tmp_path / "staging").mkdir()
+    return tmp_path / "staging"
+
+
+def test_one_scene(run: Run, scenes: Path, staging: Path, tmp_path: Path, object_store: Any) -> None:
+    scene = sorted(scenes.iterdir())[0]
+    assert run(scene, tmp_path / "out.tif")[0] == 0
+    code, said, errors = run(scene, "s3://bucket/f/out.tif", "--staging", staging)
+    assert (code, errors) == (0, "")
+    assert said.startswith("wrote s3://bucket/f/out.tif with ")
+    assert object_store.objects == {"bucket/f/out.tif": (tmp_path / "out.tif").read_bytes()}
+    assert list(staging.iterdir()) == []
+    code, said, errors = run(scene, "s3://bucket/f/out.tif", "--staging", staging)
+    assert (code, said) == (2, "")
+    assert errors.startswith("saropt: error: s3://bucket/f/out.tif: exists already")
+    assert run(scene, "s3://bucket/f/out.tif", "--staging", staging, "--overwrite")[0] == 0
+    assert list(object_store.objects) == ["bucket/f/out.tif"]
+    assert object_store.methods("PUT") == ["bucket/f/out.tif", "bucket/f/.out.tif.part", "bucket/f/out.tif"]
+
+
+def test_a_failed_upload_is_gone_on_with(
+    run: Run, scenes: Path, staging: Path, tmp_path: Path, object_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The finished file stays and is named; --resume uploads it without the network."""
+    scene = sorted(scenes.iterdir())[0]
+    object_store.refuse = lambda method, key, query: 403 if method == "PUT" else None
+    code, said, errors = run(scene, "s3://bucket/out.tif", "--staging", staging)
+    assert (code, said, errors.count("\n")) == (2, "", 1)
+    assert object_store.objects == {}
+    kept = next(path for path in staging.iterdir() if path.suffix == ".tif" and path.name[0] != ".")
+    assert errors.startswith("saropt: error: s3://bucket/out.tif: cannot be uploaded: ")
+    assert f"kept as {kept}: upload it with --resume" in errors
+    content = kept.read_bytes()
+    object_store.refuse = lambda method, key, query: None
+    code, _, errors = run(scene, "s3://bucket/out.tif", "--staging", staging, "--resume", "--tile", 64)
+    assert code == 2
+    assert "begun with other settings" in errors
+
+    writes = []
+    write = SceneWriter.write
+    monkeypatch.setattr(SceneWriter, "write", lambda *arguments: writes.append(arguments) or write(*arguments))
+    assert run(scene, "s3://bucket/out.tif", "--staging", staging, "--resume")[0] == 0
+    assert writes == []
+    assert object_store.objects == {"bucket/out.tif": content}
+    assert list(staging.iterdir()) == []
+
+
+def test_an_interrupt_is_gone_on_with(
+    run_folder: Path, scenes: Path, staging: Path, tmp_path: Path, object_store: Any
+) -> None:
+    scene = sorted(scenes.iterdir())[0]
+    translator = Translator.load(run_folder)
+    translator.translate(scene, tmp_path / "out.tif", tile=32)
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        translator.translate(scene, "s3://bucket/out.tif", tile=32, staging=staging, progress=interrupt)
+    assert object_store.objects == {}
+    assert list(staging.glob(".*.part.json")) != []
+    translator.translate(scene, "s3://bucket/out.tif", tile=32, staging=staging, resume=True)
+    assert object_store.objects == {"bucket/out.tif": (tmp_path / "out.tif").read_bytes()}
+    assert list(staging.iterdir()) == []
+
+
+def test_a_folder_with_workers(run: Run, scenes: Path, staging: Path, tmp_path: Path, object_store: Any) -> None:
+    assert run(scenes, tmp_path / "out")[0] == 0
+    local = {f"bucket/f/{path.name}": path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    bad = sorted(local)[1]
+    object_store.refuse = lambda method, key, query: 403 if method == "PUT" and key == bad else None
+    code, said, errors = run(f"{scenes}/*.tif", "s3://bucket/f/", "--staging", staging, "--workers", 2)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert said.startswith("wrote 3 of 4 scenes to s3://bucket/f/ with ")
+    assert f"s3://{bad}: cannot be uploaded" in errors
+    assert object_store.objects == {key: value for key, value in local.items() if key != bad}
+    object_store.refuse = lambda method, key, query: None
+    code, _, errors = run(scenes, "s3://bucket/f", "--staging", staging)
+    assert code == 2
+    assert "exists already (and 2 more)" in errors
+    code, said, _ = run(scenes, "s3://bucket/f", "--staging", staging, "--resume")
+    assert code == 0
+    assert "4 of 4 scenes, 3 of them before" in said
+    assert object_store.objects == local
+    assert list(staging.iterdir()) == []
+
+
+def test_a_scene_is_not_replaced_by_its_translation(run: Run, object_store: Any, staging: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("/vsis3/bucket/a.tif\n")
+    code, _, errors = run(tmp_path / "list.txt", "s3://bucket/", "--staging", staging, "--overwrite")
+    assert code == 2
+    assert "is a scene that its translation would replace" in errors
+
+
+def test_staging_must_be_a_folder(run: Run, scenes: Path, object_store: Any, tmp_path: Path) -> None:
+    scene = sorted(scenes.iterdir())[0]
+    code, said, errors = run(scene, "s3://bucket/out.tif", "--staging", tmp_path / "none")
+    assert (code, said, errors.count("\n")) == (2, "", 1)
+    assert "none: is no folder" in errors
+    assert object_store.methods("PUT") == []
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_gone_on_with(
+    run_folder: Path, scenes: Path, staging: Path, tmp_path: Path, object_store: Any
+) -> None:
+    """Killed while it uploads: nothing is there, and --resume brings it."""
+    scene = sorted(scenes.iterdir())[0]
+    code = """
+import os, sys
+import rasterio.shutil
+from saropt.translation import Translator
+rasterio.shutil.copyfiles = lambda *paths: os._exit(9)
+Translator.load(sys.argv[1]).translate(sys.argv[2], "s3://bucket/out.tif", staging=sys.argv[3])
+"""
+    done = subprocess.run([sys.executable, "-c", code, run_folder, scene, staging], env={**os.environ}, timeout=120)
+    assert done.returncode == 9
+    assert object_store.objects == {}
+    translator = Translator.load(run_folder)
+    translator.translate(scene, tmp_path / "out.tif")
+    translator.translate(scene, "s3://bucket/out.tif", staging=staging, resume=True)
+    assert object_store.objects == {"bucket/out.tif": (tmp_path / "out.tif").read_bytes()}
+    assert list(staging.iterdir()) == []
