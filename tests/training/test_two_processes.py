@@ -52,7 +52,7 @@ def launch(
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=500,
     )
     assert done.returncode == (7 if kill_at else 0), done.stderr[-3000:]
 
@@ -117,7 +117,7 @@ def test_torchrun_launches_the_command_line(new_config, db_root, tmp_path):
     verb = [str(tmp_path / "launched.py"), "train", "regression", str(db_root), "--out", str(tmp_path / "run")]
     options = ["--config", str(tmp_path / "config.yaml"), "--devices", "2", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launcher, *verb, *options], env=environment, capture_output=True, text=True, timeout=150)
+    done = subprocess.run([*launcher, *verb, *options], env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("translator.safetensors") == 1
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
