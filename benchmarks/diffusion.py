@@ -26,7 +26,7 @@ from saropt.evaluation import evaluate
 from saropt.translation import Translator
 
 WEIGHTS = "translator.safetensors"
-STEPS = {"euler": [1, 2, 4], "ddim": [4, 10, 20, 50], "ancestral": [50, 100, 250]}
+STEPS = {"euler": [1, 2, 4], "ddim": [2, 4, 10, 20], "ancestral": [50, 100, 250]}
 PANELS = {"psnr": "PSNR, dB", "frechet_distance": "Fréchet distance (see the table)"}
 
 
