@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,20 @@ def run_folder(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         == 0
     )
     return run
+
+
+@pytest.fixture
+def run(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, stdout and stderr of `saropt translate` with the tiny translator."""
+
+    def translate(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["translate", *map(str, arguments), "--model", str(run_folder)])
+        return code, *capsys.readouterr()
+
+    return translate
+
+
+@pytest.fixture
+def scenes(data_root: Path) -> Path:
+    return data_root / "sar"

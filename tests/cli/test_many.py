@@ -5,29 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from saropt.cli import main
 from saropt.scenes import Scene
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Exit code, stdout and stderr of `saropt translate` with the tiny translator."""
-
-    def translate(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["translate", *map(str, arguments), "--model", str(run_folder)])
-        return code, *capsys.readouterr()
-
-    return translate
-
-
-@pytest.fixture
-def scenes(data_root: Path) -> Path:
-    return data_root / "sar"
 
 
 def test_folder_then_resume_then_refusal(run: Run, scenes: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from saropt.cli import main
 from saropt.scenes import SceneWriter, remote
 from saropt.translation import Translator
 
@@ -19,21 +18,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(run_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Exit code, stdout and stderr of `saropt translate` with the tiny translator."""
+def run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run` that tries again at once."""
     monkeypatch.setattr(remote, "FIRST_DELAY_S", 0.01)
-
-    def translate(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(["translate", *map(str, arguments), "--model", str(run_folder)])
-        return code, *capsys.readouterr()
-
-    return translate
-
-
-@pytest.fixture
-def scenes(data_root: Path) -> Path:
-    return data_root / "sar"
+    return run
 
 
 @pytest.fixture

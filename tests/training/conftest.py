@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from saropt.data import DataRoot
 from saropt.training import TrainingConfig
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "networks")]
 
 NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
 CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
@@ -61,3 +67,9 @@ def make_config(method: str = "regression", **changes) -> TrainingConfig:
 def new_config():
     """`make_config`."""
     return make_config
+
+
+@pytest.fixture(scope="session")
+def root(db_root: Path) -> DataRoot:
+    """The data root in decibels."""
+    return DataRoot.open(db_root)

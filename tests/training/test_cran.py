@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from training_runs import train
 
 from saropt.artifacts import load_weights
 from saropt.data import DataRoot
@@ -17,21 +18,10 @@ from saropt.training.validation import Validation
 ENGINE = {"max_steps": 12, "validate_every": 1, "sample_every": 0, "checkpoint_every": 0}
 
 
-@pytest.fixture(scope="module")
-def root(db_root) -> DataRoot:
-    return DataRoot.open(db_root)
-
-
 def scored(monkeypatch, scores) -> None:
     """Validation finds these MAEs, one after the other."""
     found = iter(scores)
     monkeypatch.setattr(Validation, "figures", lambda *_: {"mae": next(found)})
-
-
-def train(config, root, folder, **options) -> Trainer:
-    trainer = Trainer(config, root, folder, accelerator="cpu", **options)
-    trainer.run()
-    return trainer
 
 
 def test_stops_after_as_many_validations_without_a_new_best(root, new_config, tmp_path, monkeypatch):

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from training_runs import train
 
 from saropt.artifacts import load_weights, read_card
-from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.scenes import Scene
 from saropt.training import Trainer
@@ -20,21 +20,10 @@ QUICK = {"max_steps": 4, "validate_every": 0, "sample_every": 0, "checkpoint_eve
 
 
 @pytest.fixture(scope="module")
-def root(db_root) -> DataRoot:
-    return DataRoot.open(db_root)
-
-
-@pytest.fixture(scope="module")
 def regression(root, new_config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("regression") / "run"
     Trainer(new_config(engine=QUICK), root, folder, accelerator="cpu").run()
     return folder / WEIGHTS
-
-
-def train(config, root, folder, **options) -> Trainer:
-    trainer = Trainer(config, root, folder, accelerator="cpu", **options)
-    trainer.run()
-    return trainer
 
 
 def test_bridge_from_a_regression_run(root, new_config, regression, tmp_path):

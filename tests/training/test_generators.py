@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from small_networks import CASES, small, with_noise
 from torch import nn
+from training_runs import train
 
 from saropt.artifacts import load_weights
-from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.networks import build_network, list_networks
 from saropt.training import Trainer
 from saropt.training.generators import find_blocks, recompute_blocks
-
-SPEC = importlib.util.spec_from_file_location(
-    "network_contract", Path(__file__).parents[1] / "networks" / "test_contract.py"
-)
-CONTRACT = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(CONTRACT)
-
-
-@pytest.fixture(scope="session")
-def root(db_root) -> DataRoot:
-    return DataRoot.open(db_root)
-
-
-def train(config, root, folder, stop: int | None = None, **options) -> Trainer:
-    trainer = Trainer(config, root, folder, accelerator="cpu", **options)
-
-    def report(step: int, figures: dict[str, float]) -> None:
-        if step == stop:
-            raise KeyboardInterrupt
-
-    try:
-        trainer.run(report)
-    except KeyboardInterrupt:
-        assert stop is not None
-    return trainer
 
 
 def step(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -54,12 +28,12 @@ def step(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, dict[st
     return output.detach(), {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("name", CONTRACT.CASES)
+@pytest.mark.parametrize("name", CASES)
 def test_recomputed_blocks_have_the_same_gradients(name):
     """Dropout, stochastic depth and running statistics of BatchNorm included."""
     side = 256 if name == "unet_256" else 64
-    plain, less = (CONTRACT.small(name, 2, 3).double() for _ in range(2))
-    image = CONTRACT.with_noise(plain, torch.rand(2, 2, side, side, dtype=torch.float64) * 2 - 1)
+    plain, less = (small(name, 2, 3).double() for _ in range(2))
+    image = with_noise(plain, torch.rand(2, 2, side, side, dtype=torch.float64) * 2 - 1)
     if hasattr(plain, "schedule"):
         image = torch.rand(2, 5, side, side, dtype=torch.float64)
     before = list(less.state_dict())
@@ -76,11 +50,11 @@ def test_recomputed_blocks_have_the_same_gradients(name):
 
 def test_blocks_hold_most_of_a_network():
     for name in list_networks():
-        network = CONTRACT.small(name, 2, 3)
+        network = small(name, 2, 3)
         blocks = list(find_blocks(network))
         inside = {id(part) for block in blocks for part in block.modules()}
         assert len(inside) == sum(1 for block in blocks for _ in block.modules()), "blocks within blocks"
-    hat = CONTRACT.small("hat", 2, 3)
+    hat = small("hat", 2, 3)
     names = {id(part): key for key, part in hat.named_modules()}
     found = [names[id(block)] for block in find_blocks(hat)]
     assert found == ["body.groups.0.blocks.0", "body.groups.0.blocks.1", "body.groups.0.overlap", "tail"]

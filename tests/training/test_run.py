@@ -12,32 +12,13 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from training_runs import train
 
 from saropt.artifacts import blend, load_graph, load_weights
 from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.networks import build_network
 from saropt.training import Trainer, read_config
-
-
-@pytest.fixture(scope="session")
-def root(db_root) -> DataRoot:
-    return DataRoot.open(db_root)
-
-
-def train(config, root, folder, stop: int | None = None, **options) -> Trainer:
-    """Run on the CPU; `stop` kills the run in the middle of the report of that step."""
-    trainer = Trainer(config, root, folder, accelerator="cpu", **options)
-
-    def report(step: int, figures: dict[str, float]) -> None:
-        if step == stop:
-            raise KeyboardInterrupt
-
-    try:
-        trainer.run(report)
-    except KeyboardInterrupt:
-        assert stop is not None
-    return trainer
 
 
 def lines(folder) -> list[dict]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import training_runs
 import yaml
 
 from saropt.artifacts import load_segmenter
@@ -52,18 +53,8 @@ def root(labelled_root) -> DataRoot:
     return DataRoot.open(labelled_root)
 
 
-def train(config, root, folder, stop: int | None = None, **options) -> SegmenterTrainer:
-    trainer = SegmenterTrainer(config, root, folder, accelerator="cpu", **options)
-
-    def report(step: int, figures: dict[str, float]) -> None:
-        if step == stop:
-            raise KeyboardInterrupt
-
-    try:
-        trainer.run(report)
-    except KeyboardInterrupt:
-        assert stop is not None
-    return trainer
+def train(config, root, folder, **options) -> SegmenterTrainer:
+    return training_runs.train(config, root, folder, trainer=SegmenterTrainer, **options)
 
 
 def lines(folder) -> list[dict]:

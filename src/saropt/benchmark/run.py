@@ -163,23 +163,25 @@ class _Bench:
                     self._simulate(data.path, data.simulation)
         root = DataRoot.open(data.path)
         judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
+        for segmenter in (*judges, *self._segmenters(data, self.suite.segmenters, "guide")):
+            with _alone(segmenter.folder):
+                self._train(SegmenterTrainer, segmenter.config, root, segmenter.file, segmenter.folder.name)
         matcher = self._matcher(data)
-        first: list[_Segmenter | _Matcher] = [*judges, *self._segmenters(data, self.suite.segmenters, "guide")]
-        for needed_first in (*first, *([matcher] if matcher else [])):
-            with _alone(needed_first.folder):
-                self._train_first(needed_first, root)
+        if matcher:
+            with _alone(matcher.folder):
+                self._train(MatcherTrainer, matcher.config, root, matcher.file, "matcher")
         with _alone(part):
-            self._train(config, root, part / "run", f"{run.name}, seed {seed}")
+            self._train(Trainer, config, root, part / "run" / WEIGHTS, f"{run.name}, seed {seed}")
             matchers = [find_matcher(name) for name in self.suite.matchers]
             matchers += [find_matcher(matcher.file)] if matcher else []
             self._measure(part, root, judges, matchers, f"{run.name}, seed {seed}")
 
-    def _train(self, config: TrainingConfig, root: DataRoot, folder: Path, what: str) -> None:
-        if (folder / WEIGHTS).is_file():
+    def _train(self, trainer: Callable[..., Any], config: Any, root: DataRoot, file: Path, what: str) -> None:
+        """Train what `file` comes of, into its folder, unless that is done."""
+        if file.is_file():
             return
-        trainer = Trainer(config, root, folder, accelerator=self.accelerator, resume=_begun(folder))
-        total = config.engine.max_steps
-        trainer.run(lambda step, figures: self.report(what, step, total))
+        running = trainer(config, root, file.parent, accelerator=self.accelerator, resume=_begun(file.parent))
+        running.run(lambda step, figures: self.report(what, step, config.engine.max_steps))
 
     def _measure(
         self, part: Path, root: DataRoot, judges: Sequence[_Segmenter], matchers: Sequence[Matcher], what: str
@@ -276,19 +278,6 @@ class _Bench:
             progress=lambda done, total: self.report("simulating", done, total),
             **simulation.model_dump(exclude={"scene"}),
         )
-
-    def _train_first(self, needed: _Segmenter | _Matcher, root: DataRoot) -> None:
-        if needed.file.is_file():
-            return
-        folder = needed.folder
-        how: dict[str, Any] = {"accelerator": self.accelerator, "resume": _begun(folder)}
-        trainer: SegmenterTrainer | MatcherTrainer
-        if isinstance(needed, _Matcher):
-            trainer, what = MatcherTrainer(needed.config, root, folder, **how), "matcher"
-        else:
-            trainer, what = SegmenterTrainer(needed.config, root, folder, **how), folder.name
-        total = needed.config.engine.max_steps
-        trainer.run(lambda step, figures: self.report(what, step, total))
 
 
 def _reported(part: Path) -> dict[str, Any]:

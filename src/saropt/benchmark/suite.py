@@ -10,13 +10,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from saropt.errors import InputError
+from saropt.matching import find_matcher
 
 Modality = Literal["sar", "optical"]
 SEGMENTER_PLACES: dict[str, Modality] = {"$sar_segmenter": "sar", "$optical_segmenter": "optical"}
 RUN_PLACE = "$run:"
 TRAINED_MATCHER = "trained"
 MATCHING_RATES = ("pmr", "ir", "ir_ed")
-MATCHER_NAMES = {"sift": "sift", "rift": "rift-like"}
 
 
 class _Section(BaseModel):
@@ -101,7 +101,7 @@ class Suite(_Section):
 
     @model_validator(mode="after")
     def _columns_have_their_matcher(self) -> Suite:
-        names = {MATCHER_NAMES[matcher] for matcher in self.matchers}
+        names = {find_matcher(matcher).name for matcher in self.matchers}
         names |= set() if self.matcher is None else {TRAINED_MATCHER}
         for column in self.columns:
             rate, _, name = column.partition(".")

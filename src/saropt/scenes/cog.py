@@ -190,6 +190,8 @@ def _check_blocks(file: BinaryIO, path: Path) -> None:
                     raise OSError("the written file lacks pixels (is the disk full?)")
                 offset, size = map(int, place)
                 file.seek(offset - 4)
-                block = file.read(size + 8)
-                if int.from_bytes(block[:4], "little") != size or block[size : size + 4] != block[size + 4 :]:
+                leader = file.read(4)
+                file.seek(offset + size - 4)
+                end, trailer = file.read(4), file.read(4)
+                if int.from_bytes(leader, "little") != size or len(trailer) < 4 or end != trailer:
                     raise OSError("the written file does not hold its pixels (is the disk full?)")
