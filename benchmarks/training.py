@@ -2,24 +2,29 @@
 
     python benchmarks/training.py [METHOD ...] [--threads 2] [--repeats 5] [--precision 32-true bf16-mixed]
 
-Step and forward pass alternate; minima of the repeats. The share outside the convolutions is of self time in one
-profiled step. With paired methods both sides of the batch are one pair.
+Each method and precision has a process of its own. It measures the unit with the C library's default allocation, as any
+program has it; then as the training engine allocates (`keep_freed_memory`), alternating with the step. Minima of the
+repeats. The share outside the convolutions is of self time in one profiled step; the peak of resident memory is that
+over the process before the method is built. With paired methods both sides of the batch are one pair.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 
 from saropt.methods import Batch, Method, get_method
 from saropt.networks import build_network
+from saropt.training.devices import keep_freed_memory
 
 SIDE = 256
-DEFAULT = ("pix2pix", "cyclegan", "cut", "sgcl")
+DEFAULT = ("pix2pix", "cyclegan", "cut", "cran", "sgcl")
 ARGUMENTS = {"sgcl": {"guidance": "kmeans"}}
 CONVOLUTIONS = ("convolution", "conv2d", "mkldnn_convolution", "slow_conv")
 
@@ -48,6 +53,44 @@ def outside_convolutions(method: Method, optimizers: dict, batch: Batch, precisi
     return 1.0 - inside / total
 
 
+def peak() -> float:
+    """Peak resident MB of this process."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def measure(name: str, precision: str, threads: int, repeats: int) -> str:
+    """The table's row."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    network = build_network("resnet", 3, 3).eval()
+    image = torch.rand(1, 3, SIDE, SIDE) * 2 - 1
+
+    def unit() -> float:
+        with torch.inference_mode():
+            return min(timed(lambda: network(image)) for _ in range(2))
+
+    default = min(unit() for _ in range(repeats))
+    keep_freed_memory()
+    before = peak()
+    cls = get_method(name)
+    method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
+    optimizers = method.optimizers()
+    batch = Batch(image, torch.rand(1, 3, SIDE, SIDE) * 2 - 1)
+    step(method, optimizers, batch, precision)
+    units, steps = [], []
+    for _ in range(repeats):
+        units.append(unit())
+        steps.append(timed(partial(step, method, optimizers, batch, precision)))
+    memory = peak() - before
+    share = outside_convolutions(method, optimizers, batch, precision)
+    fastest = min(steps)
+    return (
+        f"| {name} | {precision} | {fastest / default:.1f} | {fastest / min(units):.1f} | {share:.0%} | {memory:.0f} "
+        f"| {default:.3f} |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", default=DEFAULT)
@@ -55,27 +98,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--precision", nargs="+", default=["32-true", "bf16-mixed"])
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    unit = build_network("resnet", 3, 3).eval()
-    image = torch.rand(1, 3, SIDE, SIDE) * 2 - 1
-    batch = Batch(image, torch.rand(1, 3, SIDE, SIDE) * 2 - 1)
-    print("| method | precision | forward passes per step | outside convolutions | seconds per forward pass |")
-    print("|---|---|---|---|---|")
+    print("| method | precision | units | units, allocated alike | outside convolutions | peak MB | s per unit |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    spawn = multiprocessing.get_context("spawn")
     for name in arguments.methods:
-        cls = get_method(name)
-        method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
-        optimizers = method.optimizers()
         for precision in arguments.precision:
-            units, steps = [], []
-            step(method, optimizers, batch, precision)
-            for _ in range(arguments.repeats):
-                with torch.inference_mode():
-                    units.append(min(timed(lambda: unit(image)) for _ in range(2)))
-                steps.append(timed(partial(step, method, optimizers, batch, precision)))
-            share = outside_convolutions(method, optimizers, batch, precision)
-            ratio = min(steps) / min(units)
-            print(f"| {name} | {precision} | {ratio:.1f} | {share:.0%} | {min(units):.3f} |", flush=True)
+            with spawn.Pool(1) as process:
+                row = process.apply(measure, (name, precision, arguments.threads, arguments.repeats))
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

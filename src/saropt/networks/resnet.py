@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from saropt.networks.blur import BlurDown, BlurUp
 from saropt.networks.initialisation import Initialisation, initialise
@@ -21,7 +20,7 @@ class ResidualBlock(nn.Module):
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
             nn.InstanceNorm2d(channels),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
             nn.InstanceNorm2d(channels),
@@ -115,9 +114,7 @@ class ResNetGenerator(nn.Module):
             return self.layers(x)
         features = []
         for index, layer in enumerate(self.layers):
-            # an in-place activation would overwrite the feature just taken
-            in_place = isinstance(layer, nn.ReLU) and index - 1 in taps
-            x = functional.relu(x) if in_place else layer(x)
+            x = layer(x)
             if index in taps:
                 features.append(x)
             if stop and index == taps[-1]:
@@ -126,4 +123,4 @@ class ResNetGenerator(nn.Module):
 
 
 def _unit(convolution: nn.Module, channels: int) -> list[nn.Module]:
-    return [convolution, nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)]
+    return [convolution, nn.InstanceNorm2d(channels), nn.ReLU()]

@@ -10,7 +10,6 @@ from typing import cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,6 +21,7 @@ from saropt.methods.base import Update
 from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
+from saropt.training.devices import launch_fabric
 from saropt.training.finish import write_translators
 from saropt.training.generators import prepare_generators
 from saropt.training.loop import CHECKPOINT, claim_folder, interruptible, prefetched
@@ -70,10 +70,9 @@ class Trainer:
             raise InputError(config.method, str(error)) from error
         if devices * nodes > 1 and self._method_class.single_batch:
             raise InputError("--devices", f"{config.method} learns from one batch: it trains on one device")
-        self.fabric = Fabric(
+        self.fabric = launch_fabric(
             accelerator=accelerator, devices=devices, num_nodes=nodes, precision=config.engine.precision
         )
-        self.fabric.launch()
         unpaired = self._method_class.unpaired
         if not unpaired and root.optical_root is not None:
             raise InputError(root.optical_root.path, f"{config.method} needs pairs: both sides from one data root")

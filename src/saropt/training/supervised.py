@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -16,6 +15,7 @@ from saropt.artifacts import MatcherCard, SegmenterCard, save_weights
 from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.training.config import Section, SupervisedEngineConfig, dump_config
+from saropt.training.devices import launch_fabric
 from saropt.training.loop import CHECKPOINT, interruptible, read_state, write_state
 from saropt.training.tracking import Tracker
 
@@ -52,8 +52,7 @@ class SupervisedTrainer(ABC):
         self.kind = kind
         self.folder = folder
         self._config = config
-        self.fabric = Fabric(precision=engine.precision, **devices)
-        self.fabric.launch()
+        self.fabric = launch_fabric(precision=engine.precision, **devices)
         self.validates = False
         self.best: dict[str, Any] | None = None
         self.figures: dict[str, float] = {}
