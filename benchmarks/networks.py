@@ -62,6 +62,7 @@ def measure(network: str, arguments: dict, what: str, repeats: int) -> dict[str,
     from torch.utils.flop_counter import FlopCounterMode
 
     from saropt.networks import build_network, network_arguments
+    from saropt.training.devices import keep_freed_memory
     from saropt.training.generators import recompute_blocks
 
     torch.set_num_threads(1)
@@ -86,6 +87,7 @@ def measure(network: str, arguments: dict, what: str, repeats: int) -> dict[str,
             "seconds": seconds,
             "memory": memory,
         }
+    keep_freed_memory()  # as the training engine does
     if what == "recompute":
         recompute_blocks(module)
     target = torch.rand(1, 3, side, side) * 2 - 1

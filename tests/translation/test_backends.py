@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +16,12 @@ import torch
 from saropt.artifacts import load_graph
 from saropt.errors import InputError, MissingExtraError
 from saropt.translation import Translator
-from saropt.translation.backends import OpenVinoBackend, check_torch_precision
+from saropt.translation.backends import (
+    OnnxBackend,
+    OpenVinoBackend,
+    _square_by_norm,
+    check_torch_precision,
+)
 
 Factory = Callable[..., Path]
 BUNDLED = "s1-losangeles"
@@ -27,6 +34,41 @@ def test_results_of_openvino_are_not_overwritten(make_translator: Factory) -> No
     kept = first.copy()
     backend(tiles[1])
     np.testing.assert_array_equal(first, kept)
+
+
+def test_large_windows_run_in_a_network_of_their_shape(
+    make_translator: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saropt.translation.backends._FIXED_PIXELS", 64 * 96)
+    graph = load_graph(make_translator())[1]
+    backend, reference = OpenVinoBackend(graph, "fp32", 1), OnnxBackend(graph, "cpu", 1)
+    rng, compiled = np.random.default_rng(0), []
+    for shape, fixed in [
+        ((1, 1, 64, 96), True),
+        ((1, 1, 64, 96), True),
+        ((1, 1, 96, 96), True),
+        ((2, 1, 96, 96), False),
+        ((1, 1, 64, 64), False),
+        ((1, 1, 96, 96), True),
+    ]:
+        values = rng.uniform(-1, 1, shape).astype(np.float32)
+        np.testing.assert_allclose(backend(values), reference(values), atol=1e-5)
+        compiled.append(backend._compiled)
+        assert compiled[-1].input(0).partial_shape.is_static == fixed
+    assert [one is other for one, other in pairwise(compiled)] == [True, False, False, True, False]
+
+
+def test_means_of_squares_become_norms_in_openvino(make_translator: Factory) -> None:
+    """Each root of a variance has one; other means stay."""
+    import openvino
+
+    model = openvino.Core().read_model(load_graph(make_translator())[1])
+    before = Counter(node.get_type_name() for node in model.get_ordered_ops())
+    _square_by_norm(model)
+    after = Counter(node.get_type_name() for node in model.get_ordered_ops())
+    assert before["ReduceL2"] == 0
+    assert after["ReduceL2"] == before["Sqrt"] > 0
+    assert before["ReduceMean"] - after["ReduceMean"] == after["ReduceL2"]
 
 
 @pytest.mark.parametrize("realism", [0.0, 1.0])

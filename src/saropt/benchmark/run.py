@@ -188,7 +188,8 @@ class _Bench:
     ) -> None:
         if (part / "report" / "report.json").is_file():
             return
-        translators = Translator.load_all(part / "run")
+        # torch weights take instance statistics from each scene, as the papers do; ONNX graphs hold frozen ones
+        translators = Translator.load_all(part / "run" / WEIGHTS)
         made = {"optical" if translator.direction == "sar2opt" else "sar" for translator in translators}
         evaluate(
             translators,

@@ -23,8 +23,8 @@ def launch_fabric(**settings: Any) -> Fabric:
 def keep_freed_memory() -> None:
     """Have glibc keep what is freed for the next step, for the rest of this process.
 
-    By itself it returns every large tensor to the system and takes it back page by page, which is a third of the time of
-    a training step of CUT (docs/benchmarks.md). Without glibc nothing is done.
+    By itself it returns every large tensor to the system and takes it back page by page, which is a third of the time
+    of a training step of CUT (docs/benchmarks.md). Without glibc nothing is done.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -90,20 +91,20 @@ def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[n
     units = (root.sar if is_sar else root.optical).units
     rng = np.random.default_rng(0)
     windows = []
-    for number in range(_WINDOWS):
-        path = paths[number * len(paths) // _WINDOWS]
+    for path, group in groupby(paths[number * len(paths) // _WINDOWS] for number in range(_WINDOWS)):
         with open_input(path, None, side, "translator") as scene:
             normaliser, fill = fit_input(side, is_sar, scene.sample(), units, scene.dtype, path)
             read = TileReader(scene, normaliser, fill)
-            places = zip(
-                rng.integers(0, max(scene.height - size, 0) + 1, _TRIES),
-                rng.integers(0, max(scene.width - size, 0) + 1, _TRIES),
-                strict=True,
-            )
-            tries = (read(Window(int(row), int(col), size, size)) for row, col in places)
-            window = next((network for network, valid in tries if valid.mean() > 0.5), None)
-        if window is not None:
-            windows.append(window)
+            for _ in group:
+                places = zip(
+                    rng.integers(0, max(scene.height - size, 0) + 1, _TRIES),
+                    rng.integers(0, max(scene.width - size, 0) + 1, _TRIES),
+                    strict=True,
+                )
+                tries = (read(Window(int(row), int(col), size, size)) for row, col in places)
+                window = next((network for network, valid in tries if valid.mean() > 0.5), None)
+                if window is not None:
+                    windows.append(window)
     if not windows:
         raise InputError(root.path, f"is mostly nodata: no window of {size} pixels to draw from its train split")
     return np.stack(windows)
