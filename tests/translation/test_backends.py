@@ -16,12 +16,7 @@ import torch
 from saropt.artifacts import load_graph
 from saropt.errors import InputError, MissingExtraError
 from saropt.translation import Translator
-from saropt.translation.backends import (
-    OnnxBackend,
-    OpenVinoBackend,
-    _square_by_norm,
-    check_torch_precision,
-)
+from saropt.translation.backends import OnnxBackend, OpenVinoBackend, _square_by_norm, check_torch_precision
 
 Factory = Callable[..., Path]
 BUNDLED = "s1-losangeles"
@@ -56,6 +51,25 @@ def test_large_windows_run_in_a_network_of_their_shape(
         compiled.append(backend._compiled)
         assert compiled[-1].input(0).partial_shape.is_static == fixed
     assert [one is other for one, other in pairwise(compiled)] == [True, False, False, True, False]
+
+
+def test_a_window_that_cannot_be_compiled_spoils_no_later_one(
+    make_translator: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = OpenVinoBackend(load_graph(make_translator())[1], "fp32", 1)
+    values = np.random.default_rng(0).uniform(-1, 1, (1, 1, 64, 64)).astype(np.float32)
+    expected = backend(values)
+    monkeypatch.setattr("saropt.translation.backends._FIXED_PIXELS", 96 * 96)
+    core = backend._core
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no memory")
+
+    backend._core = SimpleNamespace(compile_model=fails)
+    with pytest.raises(RuntimeError, match="no memory"):
+        backend(np.zeros((1, 1, 96, 96), np.float32))
+    backend._core = core
+    np.testing.assert_array_equal(backend(values), expected)
 
 
 def test_means_of_squares_become_norms_in_openvino(make_translator: Factory) -> None:

@@ -123,4 +123,5 @@ class ResNetGenerator(nn.Module):
 
 
 def _unit(convolution: nn.Module, channels: int) -> list[nn.Module]:
+    # InstanceNorm returns a view: a ReLU in place on it would make autograd copy its gradient
     return [convolution, nn.InstanceNorm2d(channels), nn.ReLU()]

@@ -94,7 +94,7 @@ class OpenVinoBackend:
         self._model = self._core.read_model(model)
         _square_by_norm(self._model)
         self._compiled: Any = None
-        self._shape: tuple[int, ...] | None = ()
+        self._shape: tuple[int, ...] | None = None
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
         raise RuntimeError("an ONNX graph holds its statistics already")
@@ -102,7 +102,7 @@ class OpenVinoBackend:
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         count, _, height, width = batch.shape
         shape = batch.shape if count == 1 and height * width >= _FIXED_PIXELS else None
-        if shape != self._shape:
+        if self._compiled is None or shape != self._shape:
             self._compiled = None  # its memory is free before the next one is taken
             model = self._model
             if shape is not None:
