@@ -12,57 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training_runs import flatten, launch
 
 from saropt.artifacts import load_weights
 from saropt.data import DataRoot
 from saropt.scenes import Scene, write_scene
-from saropt.training import Trainer, TrainingConfig, dump_config
+from saropt.training import Trainer, dump_config
 
 pytestmark = pytest.mark.slow
-
-SCRIPT = """
-import os, sys
-from pathlib import Path
-import torch
-from saropt.data import DataRoot
-from saropt.training import Trainer, read_config
-
-torch.set_num_threads(1)
-method, root, folder, kill_at, resume, devices = sys.argv[1:7]
-folder = Path(folder)
-trainer = Trainer(
-    read_config(method, folder / "config.yaml", []), DataRoot.open(root), folder / "run", devices=int(devices),
-    accelerator="cpu", resume=resume == "resume",
-)
-trainer.run(lambda step, figures: os._exit(7) if step == int(kill_at) else None)
-state = {"parameters": dict(trainer.plain.state_dict()), "average": dict(trainer.average.states), "kept": trainer.kept}
-torch.save({"world": trainer.fabric.world_size, **state}, folder / f"rank{trainer.fabric.global_rank}.pt")
-"""
-
-
-def launch(
-    config: TrainingConfig, root: Path, folder: Path, kill_at: int = 0, resume: bool = False, devices: int = 2
-) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / "script.py").write_text(SCRIPT)
-    (folder / "config.yaml").write_text(dump_config(config))
-    arguments = [config.method, root, folder, kill_at, "resume" if resume else "start", devices]
-    done = subprocess.run(
-        [sys.executable, folder / "script.py", *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == (7 if kill_at else 0), done.stderr[-3000:]
-
-
-def flatten(value, place=""):
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from flatten(inner, f"{place}.{key}")
-    else:
-        yield place, value
 
 
 def states(folder: Path) -> list[dict[str, torch.Tensor]]:

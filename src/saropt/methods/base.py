@@ -84,6 +84,9 @@ class Method(nn.Module, ABC):
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
         """Yield (optimizer name, weighted losses) once per optimizer step.
 
+        How often it calls each network must follow from the config and the progress alone: networks in shards compute
+        in all processes together (`engine.strategy`).
+
         Args:
             batch: normalised windows.
             progress: share of the training that is done, in [0, 1).

@@ -7,6 +7,7 @@ encoder at the same places of an image and its translation, and against other pl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import Any, Literal
 
 import torch
@@ -120,7 +121,8 @@ class CUT(OneDirection):
         source, target = batch.pair(config.direction)
         count, bands = len(source), source.shape[1]
         images = torch.cat([source, adapt_bands(target, bands)]) if config.nce_identity else source
-        mirrored = config.flip_equivariance and bool(torch.rand(()) < 0.5)
+        # drawn from the progress: all processes of a run call the generator equally often
+        mirrored = config.flip_equivariance and Random(progress).random() < 0.5
         outputs, key_maps = self.generator(images.flip(-1) if mirrored else images, taps=taps)
         fake = outputs[:count]
 

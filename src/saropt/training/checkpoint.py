@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from saropt.errors import InputError
+from saropt.training.averaging import States
 from saropt.training.loop import read_state, write_state
+from saropt.training.sharding import placed, placed_optimizer_state, whole
 
 if TYPE_CHECKING:
     from saropt.training.engine import Trainer
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
-    """Write the trainer's state under a temporary name, then rename."""
+    """Write the trainer's state under a temporary name, then rename; with shards all processes must call it."""
     state: dict[str, Any] = {
         "step": trainer.step,
         "method": trainer.config.method,
@@ -28,7 +30,10 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         "waited": trainer.waited,
         "seconds": trainer.seconds,
     }
-    write_state(path, state)
+    lead = trainer.fabric.is_global_zero
+    state = whole(state, lead)
+    if lead:
+        write_state(path, state)
 
 
 def load_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -43,13 +48,14 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     try:
         _load_modules(trainer.plain, state["modules"])
         for name, optimizer in trainer.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            optimizer.load_state_dict(placed_optimizer_state(state["optimizers"][name], optimizer))
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(path, "does not fit the configuration: resume with the run's own config") from error
-    trainer.average.states = state["average"]
+    trainer.average.states = _placed_generators(trainer, state["average"])
     trainer.average.steps = state["average_steps"]
-    trainer.kept = state["kept"]
-    trainer.best = state["best"]
+    trainer.kept = {name: _placed_generators(trainer, states) for name, states in state["kept"].items()}
+    best = state["best"]
+    trainer.best = None if best is None else (best[0], _placed_generators(trainer, best[1]))
     trainer.waited = state.get("waited", 0)
     trainer.seconds = state.get("seconds", 0.0)
     trainer.step = state["step"]
@@ -59,6 +65,11 @@ def _load_modules(method: nn.Module, state: dict[str, Tensor]) -> None:
     """Into the networks one by one: Fabric's wrappers load, but do not list, the keys of what they wrap."""
     for name, child in method.named_children():
         prefix = f"{name}."
-        child.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        child.load_state_dict(placed(own, child.state_dict()))
     for name, buffer in method.named_buffers(recurse=False):
         buffer.copy_(state[name])
+
+
+def _placed_generators(trainer: Trainer, states: States) -> States:
+    return {key: placed(states[key], module.state_dict()) for key, module in trainer.generators.items()}

@@ -68,6 +68,9 @@ class EngineConfig(Section):
             where BatchNorm takes statistics from each batch (the discriminator of pix2pix).
         checkpoint_activations: keep only the inputs of the generators' blocks and compute what is inside again for the
             backward pass: the same gradients in less memory and more time.
+        strategy: how several devices share the work. "ddp": each holds all networks; "fsdp": each holds a part of the
+            weights, gradients, averages and optimizer state, for networks that do not fit on one. Equal to rounding.
+            One device has nothing to share.
         compile: compile the generators' forwards (torch.compile), for training only; the first steps take minutes, and
             results differ by rounding. Needs a C++ compiler. Such a run is not resumed to the bit.
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
@@ -86,6 +89,7 @@ class EngineConfig(Section):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accumulate: int = Field(1, ge=1)
     checkpoint_activations: bool = False
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     compile: bool = False
     ema: float = Field(0.999, ge=0.0, lt=1.0)
     clip: float = Field(1.0, ge=0.0)

@@ -25,6 +25,7 @@ from saropt.training.devices import launch_fabric
 from saropt.training.finish import write_translators
 from saropt.training.generators import prepare_generators
 from saropt.training.loop import CHECKPOINT, claim_folder, interruptible, prefetched
+from saropt.training.sharding import sharding_strategy, whole
 from saropt.training.sides import make_sides
 from saropt.training.tracking import Tracker
 from saropt.training.validation import Validation
@@ -70,8 +71,18 @@ class Trainer:
             raise InputError(config.method, str(error)) from error
         if devices * nodes > 1 and self._method_class.single_batch:
             raise InputError("--devices", f"{config.method} learns from one batch: it trains on one device")
+        self.sharded = config.engine.strategy == "fsdp" and devices * nodes > 1
+        if self.sharded and config.engine.precision == "16-mixed":
+            raise InputError("engine.precision", "16-mixed does not go with engine.strategy=fsdp: take bf16-mixed")
+        if self.sharded and config.engine.compile:
+            raise InputError("engine.compile", "does not go with engine.strategy=fsdp")
+        strategy = sharding_strategy(devices * nodes) if self.sharded else "auto"
         self.fabric = launch_fabric(
-            accelerator=accelerator, devices=devices, num_nodes=nodes, precision=config.engine.precision
+            accelerator=accelerator,
+            strategy=strategy,
+            devices=devices,
+            num_nodes=nodes,
+            precision=config.engine.precision,
         )
         unpaired = self._method_class.unpaired
         if not unpaired and root.optical_root is not None:
@@ -137,13 +148,13 @@ class Trainer:
                 raise InputError("data.crop", f"must be a multiple of {generator.stride}, not {self.config.data.crop}")
         self.plain.to(self.fabric.device)
         prepare_generators(self.generators.values(), self.config.engine, self.fabric.device)
+        for name, module in list(self.plain.named_children()):
+            if any(True for _ in module.parameters()):
+                setattr(self.plain, name, self.fabric.setup_module(module))
         self.optimizers = self.plain.optimizers()
         self._rates = {
             name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()
         }
-        for name, module in list(self.plain.named_children()):
-            if any(True for _ in module.parameters()):
-                setattr(self.plain, name, self.fabric.setup_module(module))
         for name, optimizer in self.optimizers.items():
             self.optimizers[name] = cast("Optimizer", self.fabric.setup_optimizers(optimizer))
 
@@ -167,10 +178,16 @@ class Trainer:
         """
         engine = self.config.engine
         lead = self.fabric.is_global_zero
+        takes_part = lead or self.sharded  # in validating and saving what each process holds a part of
         if lead:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
         tracker = Tracker(self.folder, self.step) if lead else None
+
+        def log(figures: dict[str, float]) -> None:
+            if tracker is not None:
+                tracker.log(self.step, figures)
+
         milestones = self.plain.milestones()
         figures: dict[str, float] = {}
         has_truth = self.validation is not None and self.validation.has_truth
@@ -178,7 +195,7 @@ class Trainer:
         self.plain.train()
         started = time.perf_counter()
         try:
-            for batches in interruptible(self._batches(self.step, engine.max_steps), self._save):
+            for batches in interruptible(self._batches(self.step, engine.max_steps), self._save, self._any):
                 progress = self._progress()
                 if progress >= 1.0:
                     break
@@ -193,29 +210,30 @@ class Trainer:
                     self.seconds += time.perf_counter() - started
                 started = time.perf_counter()
                 self.average.update(self.generators)
-                if tracker is None:
+                if not takes_part:
                     continue
                 if self.step % engine.log_every == 0 or self.step == engine.max_steps:
                     figures = {name: float(value) for name, value in losses.items()}
                     if not all(torch.isfinite(value) for value in losses.values()):
                         raise InputError(self.folder, f"losses stopped being finite at step {self.step}: {figures}")
-                    tracker.log(self.step, figures)
+                    log(figures)
                 if measured and self.step % engine.validate_every == 0:
-                    tracker.log(self.step, self._validate())
+                    log(self._validate())
                 if engine.sample_every and self.step % engine.sample_every == 0:
                     self._sample(tracker)
                 if engine.checkpoint_every and self.step % engine.checkpoint_every == 0:
                     save_checkpoint(self, self.folder / CHECKPOINT)
-                if report is not None:
+                if report is not None and lead:
                     report(self.step, figures)
                 started = time.perf_counter()
         finally:
             if tracker is not None:
                 tracker.close()
-        if not lead:
+        if not takes_part:
             return []
         self._save()
-        return write_translators(self)
+        states = whole(self.final_states(), lead)
+        return write_translators(self, states) if lead else []
 
     def _progress(self) -> float:
         """Share of the training that is done, by steps or by time, whichever is more; the first process keeps time."""
@@ -225,12 +243,19 @@ class Trainer:
             done = max(done, self.fabric.broadcast(self.seconds) / (60.0 * engine.max_minutes))
         return done
 
+    def _any(self, here: bool) -> bool:
+        """Whether something is so in any process: all stop after the same step."""
+        if self.fabric.world_size == 1:
+            return here
+        count = self.fabric.all_reduce(torch.tensor(float(here), device=self.fabric.device), reduce_op="sum")
+        return float(cast("Tensor", count)) > 0.0
+
     def _exhausted(self) -> bool:
         """Whether patience is at its end; the first process alone validates, and tells the others."""
         return bool(self.fabric.broadcast(self.waited >= self.config.engine.patience))
 
     def _save(self) -> None:
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero or self.sharded:
             save_checkpoint(self, self.folder / CHECKPOINT)
 
     def final_states(self) -> dict[str, States]:
@@ -247,10 +272,12 @@ class Trainer:
 
     def _keep(self, name: str) -> None:
         chosen = self.best[1] if self.best is not None and self.config.engine.select == "best" else self.average.states
-        # only the first process validates: all go on from what it holds for best
-        self.kept[name] = self.fabric.broadcast(
-            {key: {k: v.detach().cpu().clone() for k, v in state.items()} for key, state in chosen.items()}
-        )
+        if self.sharded:
+            self.kept[name] = {key: {k: v.clone() for k, v in state.items()} for key, state in chosen.items()}
+        else:  # only the first process validates: all go on from what it holds for best
+            self.kept[name] = self.fabric.broadcast(
+                {key: {k: v.detach().cpu().clone() for k, v in state.items()} for key, state in chosen.items()}
+            )
         for key, module in self.generators.items():
             module.load_state_dict(self.kept[name][key])
         self.average.restart(self.generators)
@@ -317,6 +344,8 @@ class Trainer:
             else:
                 for key, value in self.validation.cycle_figures(self.generators, self.fabric.device).items():
                     figures[f"val/cycle_{key}"] = value
+        if self.sharded:  # all must choose alike
+            figures = self.fabric.broadcast(figures)
         score = sum(value for key, value in figures.items() if key.endswith("/mae"))
         if not self.kept and (self.best is None or score < self.best[0]):
             states = {key: {k: v.clone() for k, v in s.items()} for key, s in self.average.states.items()}
@@ -326,14 +355,15 @@ class Trainer:
             self.waited += not self.kept
         return figures
 
-    def _sample(self, tracker: Tracker) -> None:
+    def _sample(self, tracker: Tracker | None) -> None:
         assert self.validation is not None
         with self._averaged():
             for direction, generator in self.generators.items():
                 source, target = (t[:_SAMPLE_IMAGES] for t in self.validation.batch.pair(direction))
                 output = self.validation.translate(generator, source, self.fabric.device)
                 columns = [source, output, target] if self.validation.has_truth else [source, output]
-                tracker.sample(self.step, direction, [column.numpy() for column in columns])
+                if tracker is not None:
+                    tracker.sample(self.step, direction, [column.numpy() for column in columns])
 
     def _averaged(self) -> _Swapped:
         return _Swapped(self.generators, self.average.states)

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from saropt.training.engine import Trainer
 
 
-def write_translators(trainer: Trainer) -> list[Path]:
-    """translator.safetensors and, where a static graph holds the network, one .onnx per direction: into the run."""
-    states = trainer.final_states()
+def write_translators(trainer: Trainer, states: dict[str, States]) -> list[Path]:
+    """translator.safetensors and, where a static graph holds the network, one .onnx per direction: into the run.
+
+    Args:
+        states: whole weights by end, as `Trainer.final_states` gives them.
+    """
     if trainer.config.card.retreat:
         retreat(states, trainer.config.card.retreat)
     network, arguments = trainer.plain.network_choice()

@@ -69,8 +69,16 @@ def prefetched(draw: Callable[[int], Item], start: int, stop: int, workers: int 
             pool.shutdown(cancel_futures=True)
 
 
-def interruptible(items: Iterable[Item], save: Callable[[], None]) -> Iterator[Item]:
-    """The items until an interrupt (Ctrl-C), which waits for the step under way, saves, and is raised then."""
+def interruptible(
+    items: Iterable[Item], save: Callable[[], None], agreed: Callable[[bool], bool] = bool
+) -> Iterator[Item]:
+    """The items until an interrupt (Ctrl-C), which waits for the step under way, saves, and is raised then.
+
+    Args:
+        items: what to step through.
+        save: called once after an interrupt.
+        agreed: whether any process was interrupted, from whether this one was; called after every item.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield from items
         return
@@ -79,7 +87,7 @@ def interruptible(items: Iterable[Item], save: Callable[[], None]) -> Iterator[I
     try:
         for item in items:
             yield item
-            if asked.is_set():
+            if agreed(asked.is_set()):
                 save()
                 raise KeyboardInterrupt
     finally:

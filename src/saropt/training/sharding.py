@@ -1,0 +1,75 @@
+"""Networks in shards: every process holds a part of their weights, gradients, averages and optimizer state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning_fabric.strategies import ModelParallelStrategy
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.optim import Optimizer
+
+from saropt.training.generators import find_blocks
+
+
+def sharding_strategy(processes: int) -> ModelParallelStrategy:
+    """Fully sharded data parallelism (Zhao et al., "PyTorch FSDP", 2023): each block of a network is gathered when it
+    computes. Gradients of gradients, as of exact gradient penalties, do not go through it.
+
+    Args:
+        processes: their number on all nodes.
+    """
+    return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1)
+
+
+def _shard(network: nn.Module, mesh: DeviceMesh) -> nn.Module:
+    group = mesh["data_parallel"]
+    network.to(memory_format=torch.contiguous_format)  # weights with channels last are not cut up
+    for block in find_blocks(network):
+        fully_shard(block, mesh=group)
+    fully_shard(network, mesh=group)
+    return network
+
+
+def whole(state: Any, wanted: bool) -> Any:
+    """Nested mappings and sequences with the tensors in shards put together, one after the other. All processes must
+    call it together.
+
+    Args:
+        state: what to put together.
+        wanted: whether this process is to have the tensors, on the CPU; there is None in their places otherwise.
+    """
+    if isinstance(state, DTensor):
+        tensor = state.full_tensor()
+        return tensor.cpu() if wanted else None
+    if isinstance(state, dict):
+        return {key: whole(value, wanted) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(whole(value, wanted) for value in state)
+    return state
+
+
+def placed(state: dict[str, Any], like: dict[str, Tensor]) -> dict[str, Any]:
+    """Whole tensors cut up as the tensors of the same name are; as they are where these are whole."""
+    return {key: _cut(value, like[key]) if key in like else value for key, value in state.items()}
+
+
+def placed_optimizer_state(state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """A whole `Optimizer.state_dict()`, cut up as the parameters of an optimizer are."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return {
+        **state,
+        "state": {
+            number: {key: _cut(value, parameters[number]) for key, value in values.items()}
+            for number, values in state["state"].items()
+        },
+    }
+
+
+def _cut(value: Any, like: Tensor) -> Any:
+    if not isinstance(like, DTensor) or not torch.is_tensor(value) or value.shape != like.shape:
+        return value
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
