@@ -1,6 +1,6 @@
 """Memory and time of training steps on two CPU processes: whole networks in each (ddp) against shards (fsdp).
 
-    python benchmarks/sharding.py DATA [METHOD ...] [--steps 6] [--repeats 3]
+    python benchmarks/sharding.py DATA [METHOD ...] [--steps 6] [--repeats 3] [--crop 256]
 
 DATA is a data root. Each run has two processes of one thread. The memory is the first process's peak over what it held
 before the method was built, of the last repeat; the time is the least of the steps from the third on of all repeats.
@@ -28,9 +28,9 @@ def held(name):
     return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 torch.set_num_threads(1)
-method, data, folder, strategy, steps = sys.argv[1:6]
+method, data, folder, strategy, steps, crop = sys.argv[1:7]
 engine = {"max_steps": int(steps), "validate_every": 0, "sample_every": 0, "checkpoint_every": 0, "strategy": strategy}
-config = TrainingConfig.model_validate({"method": method, "engine": engine})
+config = TrainingConfig.model_validate({"method": method, "engine": engine, "data": {"crop": int(crop)}})
 root = DataRoot.open(Path(data))
 before = held("VmRSS")
 trainer = Trainer(config, root, Path(folder), devices=2, accelerator="cpu")
@@ -43,13 +43,13 @@ if trainer.fabric.is_global_zero:
 """
 
 
-def measure(method: str, data: Path, strategy: str, steps: int) -> dict[str, float]:
+def measure(method: str, data: Path, strategy: str, steps: int, crop: int) -> dict[str, float]:
     """Figures of the first process of one run."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "run.py"  # the launcher starts the second process from a file
         script.write_text(RUN, encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, script, method, data, f"{folder}/run", strategy, str(steps)],
+            [sys.executable, script, method, data, f"{folder}/run", strategy, str(steps), str(crop)],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
@@ -63,13 +63,14 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("methods", nargs="*", default=["pix2pix", "con-diffusion"])
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--crop", type=int, default=256, help="window side in pixels")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     for method in options.methods:
         best: dict[str, dict[str, float]] = {}
         for _ in range(options.repeats):
             for strategy in ("ddp", "fsdp"):
-                new = measure(method, options.data, strategy, options.steps)
+                new = measure(method, options.data, strategy, options.steps, options.crop)
                 old = best.get(strategy, new)
                 best[strategy] = {**new, "seconds": min(new["seconds"], old["seconds"])}
         whole, shards = best["ddp"], best["fsdp"]

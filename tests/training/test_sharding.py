@@ -61,7 +61,7 @@ def test_networks_in_shards_train_like_whole_ones(method, new_config, db_root, l
 
 def test_runs_in_shards_go_on_in_one_process_and_back(new_config, db_root, tmp_path):
     """With as many windows to a step; killed in shards, then whole in one process, then in shards again."""
-    engine = {**ENGINE, "max_steps": 6, "strategy": "fsdp"}
+    engine = {**ENGINE, "max_steps": 6, "strategy": "fsdp", "checkpoint_activations": True}
     data = {"sar_gain_db": 0.0, "batch_size": 1}
     two, one = (new_config("compact", engine={**engine, "accumulate": count}, data=data) for count in (1, 2))
     straight, killed = tmp_path / "straight", tmp_path / "killed"

@@ -8,15 +8,18 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names and numbers of glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # names and numbers of glibc's malloc.h
 
 
-def launch_fabric(**settings: Any) -> Fabric:
-    """A launched Fabric of these settings; on a CPU this process keeps its memory from here on."""
+def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
+    """A launched Fabric of these settings; on a CPU this process keeps freed memory or, to save it, returns it."""
     fabric = Fabric(**settings)
     fabric.launch()
     if fabric.device.type == "cpu":
-        keep_freed_memory()
+        if save_memory:
+            return_freed_memory()
+        else:
+            keep_freed_memory()
     return fabric
 
 
@@ -26,8 +29,20 @@ def keep_freed_memory() -> None:
     By itself it returns every large tensor to the system and takes it back page by page, which is a third of the time
     of a training step of CUT (docs/benchmarks.md). Without glibc nothing is done.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_MAX, 0)
-    libc.mallopt(_M_TRIM_THRESHOLD, -1)
+    _tune({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1})
+
+
+def return_freed_memory() -> None:
+    """Have glibc return every large tensor to the system at once, for the rest of this process.
+
+    By itself it begins to keep what is as large as something freed before. Weights in shards come and go all the time,
+    and the holes they leave grow larger than what the shards save (docs/benchmarks.md). Without glibc nothing is done.
+    """
+    _tune({_M_MMAP_THRESHOLD: 128 << 10})  # the value that it starts with
+
+
+def _tune(settings: dict[int, int]) -> None:
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        for name, value in settings.items():
+            libc.mallopt(name, value)

@@ -83,6 +83,7 @@ class Trainer:
             devices=devices,
             num_nodes=nodes,
             precision=config.engine.precision,
+            save_memory=self.sharded,
         )
         unpaired = self._method_class.unpaired
         if not unpaired and root.optical_root is not None:
