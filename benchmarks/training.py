@@ -1,6 +1,7 @@
 """Training steps at 256x256, batch 1, in units of one eager fp32 forward pass of ResNet-9 (3 -> 3) of the same run.
 
     python benchmarks/training.py [METHOD ...] [--threads 2] [--repeats 5] [--precision 32-true bf16-mixed]
+    python benchmarks/training.py [METHOD ...] --compile        compiled generators against eager ones
 
 Each method and precision has a process of its own. It measures the unit with the C library's default allocation, as any
 program has it; then as the training engine allocates (`keep_freed_memory`), alternating with the step. Minima of the
@@ -91,20 +92,54 @@ def measure(name: str, precision: str, threads: int, repeats: int) -> str:
     )
 
 
+def compare_compiled(name: str, precision: str, threads: int, repeats: int) -> str:
+    """The row of the other table: steps with compiled and with eager generators, alternating, minima."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    keep_freed_memory()
+    cls = get_method(name)
+    method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
+    optimizers = method.optimizers()
+    for generator in set(method.generators().values()):
+        generator.compile()
+    batch = Batch(*(torch.rand(1, 3, SIDE, SIDE) * 2 - 1 for _ in range(2)))
+    act = partial(step, method, optimizers, batch, precision)
+    first = timed(act)
+    eager, compiled = [], []
+    for _ in range(repeats):
+        compiled.append(timed(act))
+        with torch.compiler.set_stance("force_eager"):
+            eager.append(timed(act))
+    return f"| {name} | {precision} | {min(eager):.2f} | {min(eager) / min(compiled):.2f} | {first:.0f} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", default=DEFAULT)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--precision", nargs="+", default=["32-true", "bf16-mixed"])
+    parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
-    print("| method | precision | units | units, allocated alike | outside convolutions | peak MB | s per unit |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    if arguments.compile:
+        act, head = compare_compiled, ["method", "precision", "eager s", "times as fast compiled", "first step s"]
+    else:
+        act = measure
+        head = [
+            "method",
+            "precision",
+            "units",
+            "units, allocated alike",
+            "outside convolutions",
+            "peak MB",
+            "s per unit",
+        ]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
     spawn = multiprocessing.get_context("spawn")
     for name in arguments.methods:
         for precision in arguments.precision:
             with spawn.Pool(1) as process:
-                row = process.apply(measure, (name, precision, arguments.threads, arguments.repeats))
+                row = process.apply(act, (name, precision, arguments.threads, arguments.repeats))
             print(row, flush=True)
 
 
