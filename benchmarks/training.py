@@ -122,19 +122,10 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
     if arguments.compile:
-        act, head = compare_compiled, ["method", "precision", "eager s", "times as fast compiled", "first step s"]
+        act, columns = compare_compiled, "eager s | times as fast compiled | first step s"
     else:
-        act = measure
-        head = [
-            "method",
-            "precision",
-            "units",
-            "units, allocated alike",
-            "outside convolutions",
-            "peak MB",
-            "s per unit",
-        ]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
+        act, columns = measure, "units | units, allocated alike | outside convolutions | peak MB | s per unit"
+    print(f"| method | precision | {columns} |\n|{'---|' * (columns.count('|') + 3)}", flush=True)
     spawn = multiprocessing.get_context("spawn")
     for name in arguments.methods:
         for precision in arguments.precision:
