@@ -76,7 +76,7 @@ class OpenVinoBackend:
     """
 
     needs_samples = False
-    tile_scale = 1.5
+    tile_scale = 1.4
 
     def __init__(self, model: bytes, precision: Precision, threads: int | None) -> None:
         import openvino
