@@ -22,7 +22,7 @@ import torch
 
 from saropt.methods import Batch, Method, get_method
 from saropt.networks import build_network
-from saropt.training.devices import keep_freed_memory
+from saropt.training.devices import fuse_steps, keep_freed_memory
 
 SIDE = 256
 DEFAULT = ("pix2pix", "cyclegan", "cut", "cran", "sgcl")
@@ -77,6 +77,7 @@ def measure(name: str, precision: str, threads: int, repeats: int) -> str:
     cls = get_method(name)
     method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
     optimizers = method.optimizers()
+    fuse_steps(optimizers.values(), torch.device("cpu"))
     batch = Batch(image, torch.rand(1, 3, SIDE, SIDE) * 2 - 1)
     step(method, optimizers, batch, precision)
     units, steps = [], []
@@ -100,6 +101,7 @@ def compare_compiled(name: str, precision: str, threads: int, repeats: int) -> s
     cls = get_method(name)
     method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
     optimizers = method.optimizers()
+    fuse_steps(optimizers.values(), torch.device("cpu"))
     for generator in set(method.generators().values()):
         generator.compile()
     batch = Batch(*(torch.rand(1, 3, SIDE, SIDE) * 2 - 1 for _ in range(2)))

@@ -57,6 +57,20 @@ def test_blur_follows_its_input():
     assert list(blur.state_dict()) == []
 
 
+def test_blur_under_autocast_is_that_of_single_precision_rounded_once():
+    blur, image = BlurDown(3), randn(2, 3, 8, 10).bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = blur(image)
+    single = image.detach().float().requires_grad_()
+    expected = blur(single)
+    assert output.dtype == torch.bfloat16
+    assert torch.equal(output, expected.bfloat16())
+    gradient = randn(*output.shape).bfloat16()
+    output.backward(gradient)
+    expected.backward(gradient.float())
+    assert torch.equal(image.grad, single.grad.bfloat16())
+
+
 def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 

@@ -21,7 +21,7 @@ from saropt.methods.base import Update
 from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
-from saropt.training.devices import launch_fabric
+from saropt.training.devices import fuse_steps, launch_fabric
 from saropt.training.finish import write_translators
 from saropt.training.generators import prepare_generators
 from saropt.training.loop import CHECKPOINT, claim_folder, interruptible, prefetched
@@ -153,6 +153,7 @@ class Trainer:
             if any(True for _ in module.parameters()):
                 setattr(self.plain, name, self.fabric.setup_module(module))
         self.optimizers = self.plain.optimizers()
+        fuse_steps(self.optimizers.values(), self.fabric.device)
         self._rates = {
             name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()
         }
