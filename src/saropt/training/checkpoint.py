@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from saropt.errors import InputError
@@ -43,7 +44,8 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
     Raises:
         InputError: damaged, or from another method or configuration.
     """
-    state = read_state(path, trainer.fabric.device)
+    # what goes into shards is whole here: it may not fit on a device
+    state = read_state(path, torch.device("cpu") if trainer.sharded else trainer.fabric.device)
     if state["method"] != trainer.config.method:
         raise InputError(path, f"is of a {state['method']!r} run, not of {trainer.config.method!r}")
     try:

@@ -1,14 +1,15 @@
-"""What networks train on: Fabric's devices, and on a CPU a C library that keeps its memory."""
+"""What networks train on: Fabric's devices, and on a CPU optimizers and a C library that suit it."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # names and numbers of glibc's malloc.h
@@ -24,6 +25,14 @@ def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
         else:
             keep_freed_memory()
     return fabric
+
+
+def in_any_process(fabric: Fabric, here: bool) -> bool:
+    """Whether something is so in any process of a run; all must ask together."""
+    if fabric.world_size == 1:
+        return here
+    count = fabric.all_reduce(torch.tensor(float(here), device=fabric.device), reduce_op="sum")
+    return float(cast("Tensor", count)) > 0.0
 
 
 def fuse_steps(optimizers: Iterable[Optimizer], device: torch.device) -> None:

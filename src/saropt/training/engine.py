@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +22,7 @@ from saropt.methods.base import Update
 from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
-from saropt.training.devices import fuse_steps, launch_fabric
+from saropt.training.devices import fuse_steps, in_any_process, launch_fabric
 from saropt.training.finish import write_translators
 from saropt.training.generators import prepare_generators
 from saropt.training.loop import CHECKPOINT, claim_folder, interruptible, prefetched
@@ -190,6 +191,7 @@ class Trainer:
             if tracker is not None:
                 tracker.log(self.step, figures)
 
+        agreed = partial(in_any_process, self.fabric)
         milestones = self.plain.milestones()
         figures: dict[str, float] = {}
         has_truth = self.validation is not None and self.validation.has_truth
@@ -197,7 +199,7 @@ class Trainer:
         self.plain.train()
         started = time.perf_counter()
         try:
-            for batches in interruptible(self._batches(self.step, engine.max_steps), self._save, self._any):
+            for batches in interruptible(self._batches(self.step, engine.max_steps), self._save, agreed):
                 progress = self._progress()
                 if progress >= 1.0:
                     break
@@ -244,13 +246,6 @@ class Trainer:
         if engine.max_minutes is not None:
             done = max(done, self.fabric.broadcast(self.seconds) / (60.0 * engine.max_minutes))
         return done
-
-    def _any(self, here: bool) -> bool:
-        """Whether something is so in any process: all stop after the same step."""
-        if self.fabric.world_size == 1:
-            return here
-        count = self.fabric.all_reduce(torch.tensor(float(here), device=self.fabric.device), reduce_op="sum")
-        return float(cast("Tensor", count)) > 0.0
 
     def _exhausted(self) -> bool:
         """Whether patience is at its end; the first process alone validates, and tells the others."""

@@ -53,7 +53,7 @@ def whole(state: Any, wanted: bool) -> Any:
 
 
 def placed(state: dict[str, Any], like: dict[str, Tensor]) -> dict[str, Any]:
-    """Whole tensors cut up as the tensors of the same name are; as they are where these are whole."""
+    """Whole tensors cut up as the tensors of the same name are, and on their device; whole where these are whole."""
     return {key: _cut(value, like[key]) if key in like else value for key, value in state.items()}
 
 
@@ -70,6 +70,7 @@ def placed_optimizer_state(state: dict[str, Any], optimizer: Optimizer) -> dict[
 
 
 def _cut(value: Any, like: Tensor) -> Any:
-    if not isinstance(like, DTensor) or not torch.is_tensor(value) or value.shape != like.shape:
+    if not torch.is_tensor(value) or value.shape != like.shape:
         return value
-    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+    value = value.to(like.device)
+    return distribute_tensor(value, like.device_mesh, like.placements) if isinstance(like, DTensor) else value

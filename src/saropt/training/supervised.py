@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -15,7 +16,7 @@ from saropt.artifacts import MatcherCard, SegmenterCard, save_weights
 from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.training.config import Section, SupervisedEngineConfig, dump_config
-from saropt.training.devices import launch_fabric
+from saropt.training.devices import in_any_process, launch_fabric
 from saropt.training.loop import CHECKPOINT, interruptible, read_state, write_state
 from saropt.training.tracking import Tracker
 
@@ -104,7 +105,7 @@ class SupervisedTrainer(ABC):
         shown: dict[str, float] = {}
         self.network.train()
         try:
-            for batch in interruptible(self._batches(), self._save):
+            for batch in interruptible(self._batches(), self._save, partial(in_any_process, self.fabric)):
                 losses = self._train_step(batch)
                 self.step += 1
                 if tracker is None:
