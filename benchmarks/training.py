@@ -30,6 +30,15 @@ ARGUMENTS = {"sgcl": {"guidance": "kmeans"}}
 CONVOLUTIONS = ("convolution", "conv2d", "mkldnn_convolution", "slow_conv")
 
 
+def build(name: str) -> tuple[Method, dict]:
+    """A method and its optimizers, which step as in the training engine."""
+    cls = get_method(name)
+    method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
+    optimizers = method.optimizers()
+    fuse_steps(optimizers.values(), torch.device("cpu"))
+    return method, optimizers
+
+
 def step(method: Method, optimizers: dict, batch: Batch, precision: str) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
         for name, losses in method.updates(batch, 0.0):
@@ -74,10 +83,7 @@ def measure(name: str, precision: str, threads: int, repeats: int) -> str:
     default = min(unit() for _ in range(repeats))
     keep_freed_memory()
     before = peak()
-    cls = get_method(name)
-    method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
-    optimizers = method.optimizers()
-    fuse_steps(optimizers.values(), torch.device("cpu"))
+    method, optimizers = build(name)
     batch = Batch(image, torch.rand(1, 3, SIDE, SIDE) * 2 - 1)
     step(method, optimizers, batch, precision)
     units, steps = [], []
@@ -98,10 +104,7 @@ def compare_compiled(name: str, precision: str, threads: int, repeats: int) -> s
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     keep_freed_memory()
-    cls = get_method(name)
-    method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
-    optimizers = method.optimizers()
-    fuse_steps(optimizers.values(), torch.device("cpu"))
+    method, optimizers = build(name)
     for generator in set(method.generators().values()):
         generator.compile()
     batch = Batch(*(torch.rand(1, 3, SIDE, SIDE) * 2 - 1 for _ in range(2)))

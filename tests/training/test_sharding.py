@@ -38,14 +38,15 @@ def start(db_root, new_config, tmp_path_factory) -> dict[str, str]:
     engine = {"max_steps": 2, "validate_every": 0, "sample_every": 0, "checkpoint_every": 0}
     for method in ("regression", "cran"):
         train(new_config(method, engine=engine), DataRoot.open(db_root), folder / method)
-    return {"bridge": "regression", "cran-refine": "cran"} | {"folder": str(folder)}
+    starts = {"bridge": "regression", "cran-refine": "cran"}
+    return {method: str(folder / start / "translator.safetensors") for method, start in starts.items()}
 
 
 @pytest.mark.parametrize("method", SHARDED)
 def test_networks_in_shards_train_like_whole_ones(method, new_config, db_root, labelled_root, start, tmp_path):
     """Losses and validation figures of every step, through a milestone where there is one."""
     labelled = get_method(method).needs_labels
-    arguments = {"start": f"{start['folder']}/{start[method]}/translator.safetensors"} if method in start else {}
+    arguments = {"start": start[method]} if method in start else {}
     for strategy in ("ddp", "fsdp"):
         engine = {**ENGINE, "strategy": strategy}
         data = {"crop": 32} if labelled else {}

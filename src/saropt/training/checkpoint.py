@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from saropt.errors import InputError
 from saropt.training.averaging import States
-from saropt.training.devices import fuse_steps
 from saropt.training.loop import read_state, write_state
 from saropt.training.sharding import placed, placed_optimizer_state, whole
 
@@ -52,7 +51,6 @@ def load_checkpoint(trainer: Trainer, path: Path) -> None:
         _load_modules(trainer.plain, state["modules"])
         for name, optimizer in trainer.optimizers.items():
             optimizer.load_state_dict(placed_optimizer_state(state["optimizers"][name], optimizer))
-        fuse_steps(trainer.optimizers.values(), trainer.fabric.device)  # a checkpoint may come from another device
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputError(path, "does not fit the configuration: resume with the run's own config") from error
     trainer.average.states = _placed_generators(trainer, state["average"])

@@ -86,6 +86,8 @@ class Trainer:
             precision=config.engine.precision,
             save_memory=self.sharded,
         )
+        # in validating and saving: the first process alone, or all where each holds a part
+        self.takes_part = self.fabric.is_global_zero or self.sharded
         unpaired = self._method_class.unpaired
         if not unpaired and root.optical_root is not None:
             raise InputError(root.optical_root.path, f"{config.method} needs pairs: both sides from one data root")
@@ -132,6 +134,7 @@ class Trainer:
         self.seconds = 0.0
         if resume:
             load_checkpoint(self, folder / CHECKPOINT)
+        fuse_steps(self.optimizers.values(), self.fabric.device)  # last: a checkpoint may come from another device
 
     def _setup_method(self) -> None:
         torch.manual_seed(self.config.engine.seed)
@@ -154,7 +157,6 @@ class Trainer:
             if any(True for _ in module.parameters()):
                 setattr(self.plain, name, self.fabric.setup_module(module))
         self.optimizers = self.plain.optimizers()
-        fuse_steps(self.optimizers.values(), self.fabric.device)
         self._rates = {
             name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()
         }
@@ -181,7 +183,6 @@ class Trainer:
         """
         engine = self.config.engine
         lead = self.fabric.is_global_zero
-        takes_part = lead or self.sharded  # in validating and saving what each process holds a part of
         if lead:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
@@ -214,7 +215,7 @@ class Trainer:
                     self.seconds += time.perf_counter() - started
                 started = time.perf_counter()
                 self.average.update(self.generators)
-                if not takes_part:
+                if not self.takes_part:
                     continue
                 if self.step % engine.log_every == 0 or self.step == engine.max_steps:
                     figures = {name: float(value) for name, value in losses.items()}
@@ -226,14 +227,14 @@ class Trainer:
                 if engine.sample_every and self.step % engine.sample_every == 0:
                     self._sample(tracker)
                 if engine.checkpoint_every and self.step % engine.checkpoint_every == 0:
-                    save_checkpoint(self, self.folder / CHECKPOINT)
+                    self._save()
                 if report is not None and lead:
                     report(self.step, figures)
                 started = time.perf_counter()
         finally:
             if tracker is not None:
                 tracker.close()
-        if not takes_part:
+        if not self.takes_part:
             return []
         self._save()
         states = whole(self.final_states(), lead)
@@ -252,7 +253,7 @@ class Trainer:
         return bool(self.fabric.broadcast(self.waited >= self.config.engine.patience))
 
     def _save(self) -> None:
-        if self.fabric.is_global_zero or self.sharded:
+        if self.takes_part:
             save_checkpoint(self, self.folder / CHECKPOINT)
 
     def final_states(self) -> dict[str, States]:
