@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from saropt import Translator, __version__
-from saropt.cli import extras, main
+from saropt.cli import extras, main, progress
 
 VERBS = [
     "demo",
@@ -48,9 +49,9 @@ def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Commands:" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("module", "verb"), [("translation", "translate"), ("training", "train")])
+@pytest.mark.parametrize(("number", "verb"), [(signal.SIGINT, "translate"), (signal.SIGTERM, "train")])
 def test_interrupt(
-    module: str,
+    number: int,
     verb: str,
     run_folder: Path,
     data_root: Path,
@@ -59,7 +60,7 @@ def test_interrupt(
     tmp_path: Path,
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     scene = str(data_root / "sar" / "test_000.tif")
     if verb == "translate":
@@ -72,6 +73,20 @@ def test_interrupt(
         arguments = [verb, "regression", str(data_root), "--out", str(tmp_path / "run"), "--set", "data.crop=64"]
     assert main(arguments) == 130
     assert "--resume" in capsys.readouterr().err
+
+
+def test_progress_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line a minute with what is left, counted from where a resumed run went on; nothing in the first minute."""
+    now = 1000.0
+    monkeypatch.setattr(progress, "monotonic", lambda: now)
+    with progress.progress_bar("compact") as report:
+        for done in range(500, 800):
+            now += 1.0
+            report(done, 1000, "loss 0.5")
+    assert capsys.readouterr().err.splitlines() == [
+        f"saropt: compact: {done} of 1000 loss 0.5, {left} min left"
+        for done, left in [(559, 7), (619, 6), (679, 5), (739, 4), (799, 3)]
+    ]
 
 
 def test_broken_pipe_is_quiet() -> None:

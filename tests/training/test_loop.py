@@ -1,13 +1,15 @@
-"""Batches drawn ahead come in order, not too far ahead, and their errors surface."""
+"""Batches drawn ahead come in order; interrupts wait for the step under way; a run has its folder alone."""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
 import pytest
 
-from saropt.training.loop import prefetched
+from saropt.errors import BusyError
+from saropt.training.loop import alone_in, interruptible, prefetched
 
 
 def test_order_and_reach():
@@ -42,3 +44,33 @@ def test_errors_surface_at_their_step_and_threads_end():
     next(stopped)
     stopped.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupts_wait_for_the_step_and_save(number):
+    done, saved = [], []
+    before = signal.getsignal(number)
+
+    def take(step):
+        if step == 2:
+            signal.raise_signal(number)
+        done.append(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(map(take, interruptible(range(5), lambda: saved.append(len(done)))))
+    assert (done, saved) == ([0, 1, 2], [3])
+    assert signal.getsignal(number) is before
+
+
+def test_one_run_in_a_folder(tmp_path):
+    folder = tmp_path / "new" / "run"
+    with alone_in(folder, "first"):
+        with pytest.raises(BusyError, match="another run is training in it"), alone_in(folder, "second"):
+            pass
+        with pytest.raises(BusyError), alone_in(folder, None, lambda here: True):  # another process of the same run
+            pass
+        with alone_in(folder, None):
+            pass
+        assert (folder / "config.yaml").read_text() == "first"
+    with alone_in(folder, "2nd"):
+        assert (folder / "config.yaml").read_text() == "2nd"

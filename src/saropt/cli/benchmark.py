@@ -48,7 +48,7 @@ def benchmark(
             max_steps=max_steps,
             weights=weights,
             accelerator=device,
-            report=None if bar is None else lambda what, done, total: bar(done, total, what),
+            report=lambda what, done, total: bar(done, total, what),
         )
     typer.echo(table.markdown())
     typer.echo(f"wrote {out / 'table.md'}, .tex, .csv, .html and {out / 'results.json'}")

@@ -76,7 +76,7 @@ def evaluate(
             matchers=matchers,
             runs=runs,
             segmenters=[Segmenter.load(path) for path in segmenters or ()],
-            progress=None if bar is None else lambda what, done, total: bar(done, total, what),
+            progress=lambda what, done, total: bar(done, total, what),
         )
     _print_scores(report)
     for direction, judged in report.get("segmentation", {}).items():

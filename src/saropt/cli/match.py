@@ -105,9 +105,10 @@ def train(
     from saropt.cli.progress import progress_bar
     from saropt.cli.runs import run_settings, show_steps
     from saropt.data import DataRoot
-    from saropt.training import MatcherTrainer, read_matching_config
+    from saropt.training import MatcherTrainer, check_launcher, read_matching_config
 
     chosen = read_matching_config(*run_settings(out, config, settings, max_steps, resume))
+    check_launcher(devices, 1)
     trainer = MatcherTrainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
     with progress_bar("matcher") as report:
         path = trainer.run(show_steps(report, chosen.engine.max_steps))

@@ -1,19 +1,21 @@
-"""Progress bars on stderr; none when it is not a terminal."""
+"""Progress on stderr: a bar in a terminal, a line a minute in a log."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 Report = Callable[[int, int, str], None]
+LOG_SECONDS = 60.0
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Report | None]:
-    """A function to call with (done, total, what is being done), or None when there is nobody to look."""
+def progress_bar(title: str) -> Iterator[Report]:
+    """A function to call with (done, total, what is being done)."""
     if not sys.stderr.isatty():
-        yield None
+        yield _logger(title)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -28,3 +30,24 @@ def progress_bar(title: str) -> Iterator[Report | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(title, total=None, what="")
         yield lambda done, total, what: bars.update(task, completed=done, total=total, what=what)
+
+
+def _logger(title: str) -> Report:
+    """Prints a line when the last one, or the beginning, is a minute ago, so that short work stays silent."""
+    told = monotonic()
+    began: tuple[float, int, int] | None = None
+
+    def report(done: int, total: int, what: str) -> None:
+        nonlocal told, began
+        now = monotonic()
+        if began is None or began[2] != total or done < began[1]:
+            began = now, done, total
+        if now - told < LOG_SECONDS:
+            return
+        told = now
+        left = ""
+        if done > began[1]:
+            left = f", {(now - began[0]) * (total - done) / (done - began[1]) / 60.0:.0f} min left"
+        print(f"saropt: {title}: {done} of {total} {what}".rstrip() + left, file=sys.stderr, flush=True)
+
+    return report

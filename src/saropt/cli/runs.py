@@ -20,11 +20,10 @@ def run_settings(
     return config, assignments
 
 
-def show_steps(report: Report | None, total: int) -> Callable[[int, dict[str, float]], None]:
-    """What a trainer calls after every step: moves the bar and shows the last figures; nothing without a bar."""
+def show_steps(report: Report, total: int) -> Callable[[int, dict[str, float]], None]:
+    """What a trainer calls after every step: moves the bar and shows the last figures."""
 
     def show(step: int, figures: dict[str, float]) -> None:
-        if report is not None:
-            report(step, total, "  ".join(f"{name} {value:.3g}" for name, value in figures.items()))
+        report(step, total, "  ".join(f"{name} {value:.3g}" for name, value in figures.items()))
 
     return show

@@ -37,9 +37,10 @@ def train(
     from saropt.cli.progress import progress_bar
     from saropt.cli.runs import run_settings, show_steps
     from saropt.data import DataRoot
-    from saropt.training import SegmenterTrainer, read_segmentation_config
+    from saropt.training import SegmenterTrainer, check_launcher, read_segmentation_config
 
     chosen = read_segmentation_config(modality, network, *run_settings(out, config, settings, max_steps, resume))
+    check_launcher(devices, 1)
     trainer = SegmenterTrainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
     with progress_bar(f"{chosen.network}, {chosen.modality}") as report:
         path = trainer.run(show_steps(report, chosen.engine.max_steps))

@@ -35,8 +35,9 @@ def train(
     from saropt.cli.progress import progress_bar
     from saropt.cli.runs import run_settings, show_steps
     from saropt.data import DataRoot
-    from saropt.training import Trainer, read_config
+    from saropt.training import Trainer, check_launcher, read_config
 
+    check_launcher(devices, nodes)
     chosen = read_config(method, *run_settings(out, config, settings, max_steps, resume))
     root = DataRoot.open(data)
     if optical_root is not None:

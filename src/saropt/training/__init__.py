@@ -2,6 +2,7 @@
 
 from saropt.training.config import TrainingConfig, dump_config, read_config
 from saropt.training.engine import Trainer
+from saropt.training.launchers import check_launcher
 from saropt.training.matching import MatcherTrainer
 from saropt.training.matching_config import MatchingConfig, read_matching_config
 from saropt.training.segmentation import SegmenterTrainer
@@ -14,6 +15,7 @@ __all__ = [
     "SegmenterTrainer",
     "Trainer",
     "TrainingConfig",
+    "check_launcher",
     "dump_config",
     "read_config",
     "read_matching_config",

@@ -12,13 +12,23 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from saropt.errors import InputError
+from saropt.training.launchers import own_processes
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # names and numbers of glibc's malloc.h
 
 
 def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
-    """A launched Fabric of these settings; on a CPU this process keeps freed memory or, to save it, returns it."""
-    fabric = Fabric(**settings)
-    fabric.launch()
+    """A launched Fabric of these settings; on a CPU this process keeps freed memory or, to save it, returns it.
+
+    Raises:
+        InputError: a launcher's variables do not go with the settings.
+    """
+    fabric = Fabric(plugins=own_processes(), **settings)
+    try:
+        fabric.launch()
+    except ValueError as error:
+        raise InputError("--devices, --nodes", str(error)) from error
     if fabric.device.type == "cpu":
         if save_memory:
             return_freed_memory()

@@ -25,7 +25,7 @@ from saropt.training.config import TrainingConfig, dump_config, validated
 from saropt.training.devices import fuse_steps, in_any_process, launch_fabric
 from saropt.training.finish import write_translators
 from saropt.training.generators import prepare_generators
-from saropt.training.loop import CHECKPOINT, claim_folder, interruptible, prefetched
+from saropt.training.loop import CHECKPOINT, alone_in, claim_folder, interruptible, prefetched
 from saropt.training.sharding import sharding_strategy, whole
 from saropt.training.sides import make_sides
 from saropt.training.tracking import Tracker
@@ -180,19 +180,25 @@ class Trainer:
 
         Returns:
             The translator files.
+
+        Raises:
+            BusyError: another run trains in the folder.
+            InputError: losses stopped being finite, or data cannot be read.
         """
+        agreed = partial(in_any_process, self.fabric)
+        config = dump_config(self.config) if self.fabric.is_global_zero else None
+        with alone_in(self.folder, config, agreed):
+            return self._run(report, agreed)
+
+    def _run(self, report: Progress | None, agreed: Callable[[bool], bool]) -> list[Path]:
         engine = self.config.engine
         lead = self.fabric.is_global_zero
-        if lead:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
         tracker = Tracker(self.folder, self.step) if lead else None
 
         def log(figures: dict[str, float]) -> None:
             if tracker is not None:
                 tracker.log(self.step, figures)
 
-        agreed = partial(in_any_process, self.fabric)
         milestones = self.plain.milestones()
         figures: dict[str, float] = {}
         has_truth = self.validation is not None and self.validation.has_truth

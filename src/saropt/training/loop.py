@@ -1,22 +1,25 @@
-"""What every training loop needs: its own folder, batches drawn ahead in threads, interrupts that wait for a step."""
+"""What every training loop needs: a folder of its own, batches drawn ahead, interrupts that wait for a step."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from saropt.errors import InputError
+from saropt.errors import BusyError, InputError
 
 CHECKPOINT = "checkpoint.pt"
+CONFIG = "config.yaml"
 _AHEAD = 4
 Item = TypeVar("Item")
 
@@ -31,6 +34,36 @@ def claim_folder(folder: Path, resume: bool) -> None:
         raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
     if not resume and folder.exists() and any(folder.iterdir()):
         raise InputError(folder, "holds a run already: choose another folder, or continue it with --resume")
+
+
+@contextmanager
+def alone_in(folder: Path, config: str | None, agreed: Callable[[bool], bool] = bool) -> Iterator[None]:
+    """The folder is this run's until the block ends.
+
+    Args:
+        folder: of the run; made if it is not there.
+        config: what to write into its config.yaml; None in processes other than the first of the run.
+        agreed: whether something is so in any process of the run.
+
+    Raises:
+        BusyError: another run trains there, in all processes of this one.
+    """
+    busy = False
+    with ExitStack() as held:
+        if config is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context((folder / CONFIG).open("a", encoding="utf-8"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                busy = True
+        if agreed(busy):
+            raise BusyError(folder, "another run is training in it")
+        if config is not None:
+            file.truncate(0)
+            file.write(config)
+            file.flush()
+        yield
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -72,7 +105,8 @@ def prefetched(draw: Callable[[int], Item], start: int, stop: int, workers: int 
 def interruptible(
     items: Iterable[Item], save: Callable[[], None], agreed: Callable[[bool], bool] = bool
 ) -> Iterator[Item]:
-    """The items until an interrupt (Ctrl-C), which waits for the step under way, saves, and is raised then.
+    """The items until an interrupt (Ctrl-C, or SIGTERM as job schedulers send it), which waits for the step under way,
+    saves, and is raised then.
 
     Args:
         items: what to step through.
@@ -83,7 +117,9 @@ def interruptible(
         yield from items
         return
     asked = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda number, frame: asked.set())
+    before = {
+        number: signal.signal(number, lambda number, frame: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         for item in items:
             yield item
@@ -91,4 +127,5 @@ def interruptible(
                 save()
                 raise KeyboardInterrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -17,7 +17,7 @@ from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.training.config import Section, SupervisedEngineConfig, dump_config
 from saropt.training.devices import in_any_process, launch_fabric
-from saropt.training.loop import CHECKPOINT, interruptible, read_state, write_state
+from saropt.training.loop import CHECKPOINT, alone_in, interruptible, read_state, write_state
 from saropt.training.tracking import Tracker
 
 Progress = Callable[[int, dict[str, float]], None]
@@ -94,18 +94,22 @@ class SupervisedTrainer(ABC):
             report: called after every step with the step and the last logged figures.
 
         Raises:
+            BusyError: another run trains in the folder.
             InputError: the loss stopped being finite, or data cannot be read.
         """
+        agreed = partial(in_any_process, self.fabric)
+        config = dump_config(self._config) if self.fabric.is_global_zero else None
+        with alone_in(self.folder, config, agreed):
+            return self._run(report, agreed)
+
+    def _run(self, report: Progress | None, agreed: Callable[[bool], bool]) -> Path:
         engine, path = self.engine, self.folder / self.file
         lead = self.fabric.is_global_zero
-        if lead:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "config.yaml").write_text(dump_config(self._config), encoding="utf-8")
         tracker = Tracker(self.folder, self.step) if lead else None
         shown: dict[str, float] = {}
         self.network.train()
         try:
-            for batch in interruptible(self._batches(), self._save, partial(in_any_process, self.fabric)):
+            for batch in interruptible(self._batches(), self._save, agreed):
                 losses = self._train_step(batch)
                 self.step += 1
                 if tracker is None:

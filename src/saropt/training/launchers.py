@@ -1,0 +1,52 @@
+"""What starts the processes of a training: torchrun, srun, or the first process itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from lightning_fabric.plugins.environments import (
+    LightningEnvironment,
+    LSFEnvironment,
+    MPIEnvironment,
+    TorchElasticEnvironment,
+)
+
+from saropt.errors import InputError
+
+
+def check_launcher(devices: int, nodes: int) -> None:
+    """Refuse numbers of processes other than those that a launcher has started.
+
+    Raises:
+        InputError: they differ, or there are several nodes and no launcher.
+    """
+    asked, total = f"--devices {devices} --nodes {nodes}", devices * nodes
+    started = _started()
+    if started is None:
+        elsewhere = "MASTER_ADDR" in os.environ or LSFEnvironment.detect() or MPIEnvironment.detect()
+        if nodes > 1 and not elsewhere:
+            raise InputError(asked, "needs a launcher that starts a process for every device: torchrun or srun")
+        return
+    launcher, there, processes = started
+    if (there, processes) != (nodes, total):
+        raise InputError(asked, f"{total} processes on {nodes} nodes, but {launcher} started {processes} on {there}")
+    if launcher == "srun" and "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise InputError("srun --ntasks", f"does not say where: take --ntasks-per-node={devices}")
+
+
+def own_processes() -> LightningEnvironment | None:
+    """Fabric's plugin for a process that starts the others itself on a machine with SLURM: in a job's script or shell
+    without srun, or outside of any job. Fabric by itself would wait for processes that nobody has started."""
+    slurm = shutil.which("srun") is not None or "SLURM_NTASKS" in os.environ
+    return LightningEnvironment() if slurm and _started() is None else None
+
+
+def _started() -> tuple[str, int, int] | None:
+    """Launcher, nodes and processes, where a launcher has started this process and others."""
+    environment = os.environ
+    if TorchElasticEnvironment.detect():
+        return "torchrun", int(environment["GROUP_WORLD_SIZE"]), int(environment["WORLD_SIZE"])
+    if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        return "srun", int(environment["SLURM_STEP_NUM_NODES"]), int(environment["SLURM_STEP_NUM_TASKS"])
+    return None
