@@ -71,9 +71,12 @@ def connect(address: str | None, workers: int | None) -> bool:
         options = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = f"--address {address}" if address else "Ray"
-        raise SaroptError(f"{where}: cannot be used: {' '.join(str(error).split())}") from error
+        reason = f"{where}: cannot be used: {' '.join(str(error).split())}"
+        if address is not None and "RAY_AUTH_MODE" not in os.environ:
+            reason += " (a cluster with tokens wants RAY_AUTH_MODE=token)"
+        raise SaroptError(reason) from error
     return True
 
 
