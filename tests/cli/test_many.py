@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from saropt.scenes import Scene
+import pytest
+
+from saropt.scenes import Scene, SceneWriter
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -30,6 +32,23 @@ def test_folder_then_resume_then_refusal(run: Run, scenes: Path, tmp_path: Path)
     assert (out / names[1]).stat() == kept
     assert run(f"{scenes}/*.tif", out, "--overwrite")[0] == 0
     assert (out / names[1]).stat().st_mtime_ns > kept.st_mtime_ns
+
+
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]])
+def test_several_runs_share_a_folder(options: list[str], run: Run, scenes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    held = out / sorted(scenes.iterdir())[0].name
+    writer = SceneWriter(held, width=8, height=8, band_names=["b"], dtype="uint8")
+    code, said, errors = run(scenes, out, "--resume", *options)
+    assert (code, errors) == (0, "")
+    assert said.startswith(f"wrote 3 of 4 scenes to {out} with ")
+    assert said.endswith("left 1 of 4 scenes to other processes, which are writing them\n")
+    writer.abandon()
+    code, said, _ = run(scenes, out, "--resume", *options)
+    assert code == 0
+    assert "wrote 4 of 4 scenes, 3 of them before" in said
+    assert held.is_file()
 
 
 def test_failures_are_lines_at_the_end(run: Run, scenes: Path, tmp_path: Path) -> None:

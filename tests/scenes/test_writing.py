@@ -1,5 +1,6 @@
 """SceneWriter: round trips, COG validity, resume, refusals, full disks."""
 
+import fcntl
 import os
 from datetime import UTC, datetime
 
@@ -250,6 +251,30 @@ def test_two_writers_of_one_output(tmp_path):
         writer.write(0, 0, array)
         writer.finish()
     np.testing.assert_array_equal(read_all(tmp_path / "out.tif"), array)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_writer_that_ends_while_another_opens(tmp_path, monkeypatch, overwrite):
+    """The second one has opened the first one's file, and gets its lock when the file is no longer there."""
+    first, second = smooth("uint8"), smooth("uint8") // 2
+    writer = open_writer(tmp_path, first)
+    writer.write(0, 0, first)
+
+    def ending_flock(*arguments):
+        monkeypatch.undo()
+        writer.finish()
+        fcntl.flock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", ending_flock)
+    if overwrite:
+        with open_writer(tmp_path, second, overwrite=True) as late:
+            late.write(0, 0, second)
+            late.finish()
+    else:
+        with pytest.raises(InputError, match="exists already"):
+            open_writer(tmp_path, second)
+    np.testing.assert_array_equal(read_all(tmp_path / "out.tif"), second if overwrite else first)
+    assert leftovers(tmp_path) == ["out.tif"]
 
 
 def test_a_failure_leaves_nothing_and_the_older_output(tmp_path):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,7 @@ class Script:
     def __init__(self, acts: dict[int, object]) -> None:
         self.acts, self.hired, self.told, self.given = acts, 0, [], []
         self.dismissed = False
+        self.busy: Counter[str] = Counter()
 
     def hire(self) -> int:
         act, number = self.acts.get(self.hired, "work"), self.hired
@@ -44,7 +46,9 @@ class Script:
         deadly = self.acts.get(worker, "")
         self.told.append((worker, ("tiles", (1, 2, "tiles"))))
         died = job.out.stem in str(deadly) and deadly != "work"
-        self.told.append((worker, ("died", "was killed") if died else ("outcome", Outcome(job))))
+        self.busy[job.out.stem] -= 1
+        outcome = Outcome(job, busy=self.busy[job.out.stem] >= 0)
+        self.told.append((worker, ("died", "was killed") if died else ("outcome", outcome)))
 
     def events(self) -> list[tuple[int, Event]]:
         assert self.told, "the dispatcher waits for ever"
@@ -73,6 +77,20 @@ def test_a_job_outlives_one_worker_but_not_two() -> None:
     crew = Script({0: "a", 1: "a"})
     outcomes = {outcome.job.out.stem: outcome.error for outcome in dispatch(crew, 1, JOBS[:1], None)}
     assert outcomes == {"a": "a.tif: given up, a second worker was killed"}
+
+
+def test_busy_outputs_are_looked_at_once_more_at_the_end() -> None:
+    crew = Script({})
+    crew.busy.update({"a": 1, "c": 9})
+    outcomes = list(dispatch(crew, 1, JOBS, None))
+    assert [name for _, name, _ in crew.given] == list("abcdac")
+    assert {outcome.job.out.stem: outcome.busy for outcome in outcomes} == {
+        "a": False,
+        "b": False,
+        "c": True,
+        "d": False,
+    }
+    assert len(outcomes) == 4
 
 
 def test_workers_that_cannot_start() -> None:

@@ -12,6 +12,7 @@ from saropt.scenes import SceneWriter
 from saropt.translation import Translator
 from saropt.translation.jobs import Job, Outcome, Work, attempt, list_scenes, plan_jobs, translate_when_free
 
+BUSY = "is being written by another process"
 Factory = Callable[..., Path]
 
 
@@ -85,8 +86,24 @@ def test_attempts(make_translator: Factory, make_scene: Factory, tmp_path: Path)
     assert attempt(translator, work, bad) == Outcome(bad, f"{bad.scene}: no such file")
     assert "exists already" in str(attempt(translator, work, good).error)
     before = good.out.stat()
-    assert attempt(translator, work, good, again=True) == Outcome(good), "whoever died had finished it"
+    assert attempt(translator, work, good, again=True) == Outcome(good, found=True), "whoever died had finished it"
     assert good.out.stat() == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_output_that_another_process_writes(
+    resume: bool, make_translator: Factory, make_scene: Factory, tmp_path: Path
+) -> None:
+    """Those that resume one folder share its scenes; to others it is an error."""
+    work = Work(str(make_translator()), translate={"resume": resume})
+    translator, job = work.open(threads=1), Job(str(make_scene(64, 64)), tmp_path / "out.tif")
+    writer = SceneWriter(job.out, width=8, height=8, band_names=["b"], dtype="uint8")
+    outcome = attempt(translator, work, job)
+    assert outcome == (Outcome(job, busy=True) if resume else Outcome(job, f"{job.out}: {BUSY}"))
+    writer.finish()
+    outcome = attempt(translator, work, job)
+    assert outcome.found == resume
+    assert (outcome.error is None) == resume
 
 
 def test_patience_with_an_output_that_is_held(make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:

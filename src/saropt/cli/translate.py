@@ -151,11 +151,14 @@ def _translate_many(
         outcomes = list(running)
     seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if len(failures) < len(scenes):
-        kept = f", {len(finished)} of them before," if finished else ""
-        _say_written(
-            f"{len(scenes) - len(failures)} of {len(scenes)} scenes{kept} to {folder}", name, max(seams, default=None)
-        )
+    before = len(finished) + sum(outcome.found for outcome in outcomes)
+    elsewhere = sum(outcome.busy for outcome in outcomes)
+    there = len(scenes) - len(failures) - elsewhere
+    if there:
+        kept = f", {before} of them before," if before else ""
+        _say_written(f"{there} of {len(scenes)} scenes{kept} to {folder}", name, max(seams, default=None))
+    if elsewhere:
+        typer.echo(f"left {elsewhere} of {len(scenes)} scenes to other processes, which are writing them")
     for failure in failures:
         typer.echo(f"saropt: error: {failure}", err=True)
     if failures:

@@ -139,8 +139,10 @@ class SceneWriter:
         self._journal: Journal | None = None
         self._file: int | None = None
         try:
-            self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT, 0o666)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while self._file is None or not _is_at(self._file, self._raw):  # not: whoever held it has just removed it
+                self._close()
+                self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT, 0o666)
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._close()
             raise BusyError(self.path, "is being written by another process") from None
@@ -148,6 +150,7 @@ class SceneWriter:
             self._close()
             raise InputError(self.path, f"cannot be written: {error.strerror}") from error
         with self._guarded():
+            check_writable(self.path, suffixes=(".tif", ".tiff"), overwrite=overwrite)  # finished by another since
             self._remove_finishing()
             self._begin(resume, resume_key)
 
@@ -319,6 +322,14 @@ def _put(file: int, content: memoryview, offset: int) -> None:
     while content:
         done = os.pwrite(file, content, offset)
         content, offset = content[done:], offset + done
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one at the path now."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -46,7 +46,14 @@ class InProcess:
     def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         translator = self._work.open()
         board = _Board(len(jobs), progress)
+        put_off = []
         for job in jobs:
+            outcome = attempt(translator, self._work, job, progress=partial(board.tiles, job))
+            if outcome.busy:
+                put_off.append(job)
+            else:
+                yield board.count(outcome)
+        for job in put_off:
             yield board.count(attempt(translator, self._work, job, progress=partial(board.tiles, job)))
 
 
@@ -67,7 +74,8 @@ class Crew(Protocol):
 
 
 def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress | None) -> Outcomes:
-    """Give jobs to a crew. The job of a worker that dies is tried once more by another one, from where it stopped.
+    """Give jobs to a crew. The job of a worker that dies is tried once more by another one, from where it stopped; an
+    output that another process writes is looked at once more after the others.
 
     Raises:
         SaroptError: the translator cannot be loaded, or no worker can be started.
@@ -76,6 +84,7 @@ def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress |
     busy: dict[int, tuple[Job, bool]] = {}
     idle: set[int] = set()
     starting: set[int] = set()
+    put_off: set[Job] = set()
     board = _Board(len(jobs), progress)
     try:
         while waiting or busy:
@@ -94,9 +103,13 @@ def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress |
                     starting.discard(worker)
                     idle.add(worker)
                 elif kind == "outcome":
-                    del busy[worker]
+                    job, again = busy.pop(worker)
                     idle.add(worker)
-                    yield board.count(told)
+                    if told.busy and job not in put_off:
+                        put_off.add(job)
+                        waiting.append((job, again))
+                    else:
+                        yield board.count(told)
                 elif worker in starting:
                     starting.discard(worker)
                     workers -= 1

@@ -53,11 +53,20 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: `error` is one line, or None; `seam` as `Translator.seam`."""
+    """How a job ended.
+
+    Attributes:
+        error: one line, or None.
+        seam: as `Translator.seam`.
+        found: it was finished already.
+        busy: another process writes it, as several that resume one folder may.
+    """
 
     job: Job
     error: str | None = None
     seam: float | None = None
+    found: bool = False
+    busy: bool = False
 
 
 def list_scenes(given: str) -> list[str] | None:
@@ -166,16 +175,22 @@ def attempt(
     Args:
         again: a worker died over it before: go on from what it left.
     """
-    options = {**work.translate, "resume": again or work.translate.get("resume", False)}
+    resume = bool(work.translate.get("resume", False))
+    options = {**work.translate, "resume": again or resume}
+    may_be_there = options["resume"] and not options.get("overwrite")
     try:
-        if options["resume"] and not options.get("overwrite") and output_exists(job.out):
-            return Outcome(job)
+        if may_be_there and output_exists(job.out):
+            return Outcome(job, found=True)
         translate_when_free(
             translator, job.scene, job.out, patience_s=_PATIENCE_S if again else 0.0, progress=progress, **options
         )
     except MemoryError:
         return Outcome(job, f"{job.scene}: there is not enough memory")
     except (SaroptError, OSError) as error:
+        if may_be_there and output_exists(job.out):
+            return Outcome(job, found=True)
+        if resume and isinstance(error, BusyError):
+            return Outcome(job, busy=True)
         return Outcome(job, " ".join(str(error).split()))
     return Outcome(job, seam=translator.seam)
 
