@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,11 @@ def speed(translators: dict[str, Translator], repeats: int) -> None:
     torch.set_num_threads(1)
     backends: dict[str, Backend] = {"eager ResNet-9 fp32": TorchBackend(build_network("resnet", 1, 3), "cpu", "fp32")}
     backends |= {name: translator._backend for name, translator in translators.items()}
+    card = translators["ONNX Runtime fp32"].card.directions["sar2opt"]
+    for precision, compiled in product(("fp32", "bf16"), (False, True)):  # weights do not matter here
+        module = build_network(card.network, 1, 3, **card.arguments)
+        name = f"torch {'compiled' if compiled else 'eager'} {precision}"
+        backends[name] = TorchBackend(module, "cpu", precision, compiled=compiled)  # type: ignore[arg-type]
     window = np.random.default_rng(0).uniform(-1, 1, (1, 1, SIDE, SIDE)).astype(np.float32)
     best = dict.fromkeys(backends, float("inf"))
     for _ in range(repeats + 1):

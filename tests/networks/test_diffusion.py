@@ -196,8 +196,8 @@ def test_the_source_is_seen_at_every_step(sampler, monkeypatch):
     source = torch.rand(1, 2, 16, 16) * 2 - 1
     noise = torch.randn(1, network.noise_channels, 16, 16)
     seen = []
-    predict = network._predict
-    monkeypatch.setattr(network, "_predict", lambda x, time: seen.append((x, int(time))) or predict(x, time))
+    predict = network.evaluate
+    monkeypatch.setattr(network, "evaluate", lambda x, time: seen.append((x, int(time))) or predict(x, time))
     output = network(torch.cat([source, noise], dim=1))
     assert [time for _, time in seen] == network.schedule.times(4)
     assert all(torch.equal(x[:, 3:], source) for x, _ in seen)

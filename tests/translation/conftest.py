@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from saropt.artifacts.export import export_graph
 from saropt.networks import build_network, has_instance_statistics
 from saropt.radiometry import DbClip
 from saropt.scenes import Georeference, write_scene
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "networks"))
 
 NETWORKS = {
     "naf_unet": {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2},

@@ -16,7 +16,12 @@ import torch
 from saropt.artifacts import load_graph
 from saropt.errors import InputError, MissingExtraError
 from saropt.translation import Translator
-from saropt.translation.backends import OnnxBackend, OpenVinoBackend, _square_by_norm, check_torch_precision
+from saropt.translation.backends import (
+    OnnxBackend,
+    OpenVinoBackend,
+    _square_by_norm,
+    check_torch_precision,
+)
 
 Factory = Callable[..., Path]
 BUNDLED = "s1-losangeles"

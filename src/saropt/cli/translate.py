@@ -50,6 +50,9 @@ def translate(
         Literal["auto", "onnx", "openvino", "torch"], typer.Option(help="What runs the network.")
     ] = "auto",
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
+    compile_network: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first (backend torch): for large scenes.")
+    ] = False,
     tile: Annotated[int | None, typer.Option(min=1, metavar="PIXELS", help="Tile side.")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",
     realism: Annotated[
@@ -94,6 +97,7 @@ def translate(
             "device": device,
             "realism": realism,
             "steps": steps,
+            "compile": compile_network,
         },
         translate={
             "bands": bands.split(",") if bands else None,

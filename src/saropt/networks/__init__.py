@@ -1,6 +1,7 @@
 """Networks: nn.Module only, one file per architecture."""
 
 from saropt.networks.bridge import Bridge
+from saropt.networks.compiling import check_compiler
 from saropt.networks.cran import CRANTranslator
 from saropt.networks.diffusion_schedule import diffuse, regression_target
 from saropt.networks.diffusion_unet import DiffusionUNet
@@ -47,6 +48,7 @@ __all__ = [
     "build_network",
     "build_segmenter",
     "build_semantic_discriminator",
+    "check_compiler",
     "diffuse",
     "enlarge",
     "freeze_statistics",

@@ -160,9 +160,10 @@ class DiffusionUNet(SamplingNetwork):
         self.exit = nn.Sequential(_norm(channels), nn.SiLU(), exit_layer)
 
     def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
-        return self._sample(x) if time is None else self._predict(x, time)
+        return self._sample(x) if time is None else self.evaluate(x, time)
 
-    def _predict(self, x: Tensor, time: Tensor) -> Tensor:
+    def evaluate(self, x: Tensor, time: Tensor) -> Tensor:
+        """The network's output for x_t and the source (N, C, H, W), at times (N,)."""
         features = self.time(time_features(time, self.width).to(x.dtype))
         x = self.entry(x)
         skips = [x]
@@ -180,7 +181,7 @@ class DiffusionUNet(SamplingNetwork):
 
         def predict(noisy: Tensor, time: int) -> Tensor:
             now = torch.full((len(x),), time, device=x.device)
-            return self._predict(torch.cat([noisy, source], dim=1), now).float()
+            return self.evaluate(torch.cat([noisy, source], dim=1), now).float()
 
         stochastic, bands = self.sampler == "ancestral", self.out_channels
 

@@ -22,7 +22,8 @@ class SamplingNetwork(nn.Module):
     Attributes:
         sampler, steps: how samples are drawn, and in how many steps.
         noise_channels: bands of noise that one sample takes.
-        has_static_graph: whether `forward(x)` can be written down as one graph of reasonable size.
+        has_static_graph: whether `forward(x)` can be written down as one graph of reasonable size; otherwise
+            `evaluate(x, time)` is what it computes again and again.
     """
 
     has_static_graph: ClassVar[bool]

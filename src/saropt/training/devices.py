@@ -5,11 +5,10 @@ from __future__ import annotations
 import ctypes
 import platform
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from saropt.errors import InputError
@@ -41,8 +40,9 @@ def in_any_process(fabric: Fabric, here: bool) -> bool:
     """Whether something is so in any process of a run; all must ask together."""
     if fabric.world_size == 1:
         return here
-    count = fabric.all_reduce(torch.tensor(float(here), device=fabric.device), reduce_op="sum")
-    return float(cast("Tensor", count)) > 0.0
+    told = torch.tensor(float(here), device=fabric.device)
+    torch.distributed.all_reduce(told)  # without the barrier of Fabric's own
+    return bool(told)
 
 
 def fuse_steps(optimizers: Iterable[Optimizer], device: torch.device) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -15,6 +12,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
 from saropt.errors import InputError
+from saropt.networks import check_compiler
 from saropt.training.config import EngineConfig
 
 
@@ -26,25 +24,12 @@ def prepare_generators(generators: Iterable[nn.Module], engine: EngineConfig, de
         InputError: one has no blocks, or there is no compiler.
     """
     if engine.compile:
-        check_compiler(device)
+        check_compiler(device.type, "engine.compile")
     for generator in set(generators):
         if engine.checkpoint_activations and not recompute_blocks(generator):
             raise InputError("engine.checkpoint_activations", "the generator has no blocks")
         if engine.compile:
             generator.compile()
-
-
-def check_compiler(device: torch.device) -> None:
-    """Refuse to compile where nothing can.
-
-    Raises:
-        InputError: no C++ compiler or, for GPUs, no Triton.
-    """
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        raise InputError("engine.compile", f"needs a C++ compiler: {compiler} is not found")
-    if device.type == "cuda" and find_spec("triton") is None:
-        raise InputError("engine.compile", "needs Triton on GPUs, and it is not installed")
 
 
 def find_blocks(network: nn.Module) -> Iterator[nn.Module]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import Card, Direction, SamplerCard, blend, load_graph, load_weights
+from saropt.artifacts.export import has_static_graph
 from saropt.errors import InputError, MissingExtraError, SaroptError
 
 if TYPE_CHECKING:
@@ -143,19 +146,33 @@ class TorchBackend:
         module: the network with its weights.
         device: "cpu" or "cuda".
         needs_samples: whether its instance statistics are to be frozen on samples of the scene.
+        compiled: whether torch.compile makes code for the network, for every shape of its input anew; on a GPU with
+            CUDA graphs.
+
+    Raises:
+        InputError: nothing can compile.
     """
 
     tile_scale = 1.0
 
-    def __init__(self, module: nn.Module, device: str, precision: Precision, needs_samples: bool = False) -> None:
+    def __init__(
+        self, module: nn.Module, device: str, precision: Precision, needs_samples: bool = False, compiled: bool = False
+    ) -> None:
         import torch
 
-        self.name = f"torch {precision}"
+        from saropt.networks import check_compiler
+
+        if compiled:
+            check_compiler(device, "--compile")
+        self.name = f"torch {precision}{' compiled' if compiled else ''}"
+        self._compiled = compiled
+        self._shape: torch.Size | None = None
         self._torch = torch
         self._device = torch.device(device)
         self._type = torch.bfloat16 if precision == "bf16" else torch.float32
         self._module = module.eval().to(self._device)
         self._original = self._module
+        self._run: Callable[..., Any] = self._module
         self.needs_samples = needs_samples
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
@@ -166,13 +183,27 @@ class TorchBackend:
         self._module = freeze_statistics(
             copy.deepcopy(self._original), self._torch.from_numpy(samples).to(self._device)
         )
+        self._run, self._shape = self._module, None
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         torch = self._torch
+        values = torch.from_numpy(batch).to(self._device)
+        if self._compiled and values.shape != self._shape:
+            if self._shape is not None:
+                torch.compiler.reset()  # what was made for other shapes counts against a limit
+            self._run = self._compile()
+            self._shape = values.shape
         mixed = torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32)
         with torch.inference_mode(), mixed:
-            output: Any = self._module(torch.from_numpy(batch).to(self._device))
+            output: Any = self._run(values)
         return output.float().cpu().numpy()
+
+    def _compile(self) -> Callable[..., Any]:
+        module, compiled = self._module, partial(self._torch.compile, fullgraph=True, dynamic=False)
+        if has_static_graph(module):
+            return compiled(module, mode="reduce-overhead" if self._device.type == "cuda" else "default")
+        module.evaluate = compiled(MethodType(type(module).evaluate, module))  # type: ignore[attr-defined,assignment]
+        return module
 
 
 def open_backend(
@@ -184,11 +215,13 @@ def open_backend(
     realism: float | None,
     threads: int | None,
     steps: int | None = None,
+    compiled: bool = False,
 ) -> tuple[Card, Direction, Backend]:
     """Load a translator file into a backend; a sampler's card then says what `steps` ask for.
 
     Raises:
-        InputError: the file cannot be used, lacks the direction, or does not go with backend, precision or steps.
+        InputError: the file cannot be used, lacks the direction, or does not go with backend, precision, steps or
+            `compiled`.
         MissingExtraError: torch or OpenVINO is asked for and not installed.
     """
     if precision not in ("fp32", "bf16"):
@@ -202,6 +235,8 @@ def open_backend(
     if path.suffix in suffixes.values() and path.suffix != suffixes[chosen]:
         raise InputError(path, f"is {path.suffix}; backend {chosen} runs {suffixes[chosen]} files")
     if chosen != "torch":
+        if compiled:
+            raise InputError("--compile", f"is for backend torch (.safetensors files); {chosen} compiles by itself")
         _check_graph_options(chosen, precision, device)
         card, graph = load_graph(path, realism)
         direction = chosen_direction(path, card, direction)
@@ -224,7 +259,8 @@ def open_backend(
         changes = {"sampler": SamplerCard.of(module), "receptive_field": module.receptive_field}
         directions = card.directions | {direction: described.model_copy(update=changes)}
         card = card.model_copy(update={"directions": directions})
-    return card, direction, TorchBackend(module, device, precision, described.statistics == "scene")  # type: ignore[arg-type]
+    needs_samples = described.statistics == "scene"
+    return card, direction, TorchBackend(module, device, precision, needs_samples, compiled)  # type: ignore[arg-type]
 
 
 def _sampler(path: Path, card: Card, direction: Direction) -> SamplerCard:

@@ -1,0 +1,26 @@
+"""What torch.compile needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.util import find_spec
+
+from saropt.errors import InputError
+
+
+def check_compiler(device: str, option: str) -> None:
+    """Refuse to compile networks where nothing can.
+
+    Args:
+        device: kind of device that the code is for, "cpu" or "cuda".
+        option: what asks for it.
+
+    Raises:
+        InputError: no C++ compiler or, for GPUs, no Triton.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise InputError(option, f"needs a C++ compiler: {compiler} is not found")
+    if device == "cuda" and find_spec("triton") is None:
+        raise InputError(option, "needs Triton on GPUs, and it is not installed")
