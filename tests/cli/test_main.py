@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,9 +48,8 @@ def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Commands:" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("number", "verb"), [(signal.SIGINT, "translate"), (signal.SIGTERM, "train")])
+@pytest.mark.parametrize("verb", ["translate", "train"])
 def test_interrupt(
-    number: int,
     verb: str,
     run_folder: Path,
     data_root: Path,
@@ -60,7 +58,7 @@ def test_interrupt(
     tmp_path: Path,
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
-        signal.raise_signal(number)
+        raise KeyboardInterrupt
 
     scene = str(data_root / "sar" / "test_000.tif")
     if verb == "translate":

@@ -1,4 +1,4 @@
-"""Optimizers that step in one pass."""
+"""Devices that are there or not; optimizers that step in one pass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import torch
 from torch.optim import SGD, Adam, AdamW
 from training_runs import train
 
-from saropt.training.devices import fuse_steps
+from saropt.errors import InputError
+from saropt.training.devices import fuse_steps, launch_fabric
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW])
@@ -53,3 +54,16 @@ def test_checkpoints_do_not_say_how_to_step(new_config, root, tmp_path):
     groups = [group for optimizer in resumed.optimizers.values() for group in optimizer.param_groups]
     assert groups
     assert all(group["fused"] for group in groups)
+
+
+def test_devices_that_are_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(InputError, match=r"--device, --devices, --nodes: .*can not run on your system"):
+        launch_fabric(accelerator="cuda", devices=1)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: 1)
+    monkeypatch.setattr(
+        "lightning_fabric.utilities.device_parser._get_all_available_cuda_gpus", lambda: [0], raising=False
+    )
+    with pytest.raises(InputError, match=r"--device, --devices, --nodes: "):
+        launch_fabric(accelerator="cuda", devices=2)

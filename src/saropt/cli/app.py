@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Annotated, cast
 
@@ -70,11 +68,8 @@ def saropt(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 is success, 2 bad input or usage (one line on stderr), 130 an interrupt (Ctrl-C, or SIGTERM as job schedulers send
-    it), 1 a reader of stdout that went away.
+    0 is success, 2 bad input or usage (one line on stderr), 130 an interrupt, 1 a reader of stdout that went away.
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = app(given, prog_name="saropt", standalone_mode=False) or 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Adam, Optimizer
 
 from saropt.errors import InputError
@@ -21,13 +22,13 @@ def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
     """A launched Fabric of these settings; on a CPU this process keeps freed memory or, to save it, returns it.
 
     Raises:
-        InputError: a launcher's variables do not go with the settings.
+        InputError: there are no such devices, or the processes of a launcher do not find together.
     """
-    fabric = Fabric(plugins=own_processes(), **settings)
     try:
+        fabric = Fabric(plugins=own_processes(), **settings)
         fabric.launch()
-    except ValueError as error:
-        raise InputError("--devices, --nodes", str(error)) from error
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise InputError("--device, --devices, --nodes", " ".join(str(error).split())) from error
     if fabric.device.type == "cpu":
         if save_memory:
             return_freed_memory()
