@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from saropt.errors import SaroptError
-from saropt.translation.cluster import RayActors
+from saropt.translation.cluster import ActorCrew, RayActors
 from saropt.translation.executors import InProcess
 from saropt.translation.jobs import Job, Work
 
@@ -23,12 +23,12 @@ Factory = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    """A driver of two nodes with one CPU each."""
+    """A driver of two nodes with one CPU each, of which one claims to have two GPUs."""
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'saropt[ray]'")
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+    cluster.add_node(num_cpus=1, num_gpus=2)
     ray.init(address=cluster.address, log_to_driver=False)
     yield ray
     ray.shutdown()
@@ -74,6 +74,19 @@ def test_a_killed_worker_loses_nothing(ray: Any, make_translator: Factory, make_
         assert (tmp_path / "out" / scene.name).read_bytes() == (tmp_path / "plain" / scene.name).read_bytes()
     assert len(list((tmp_path / "out").iterdir())) == 4
     assert ray.is_initialized(), "a Ray that the caller has started is left to it"
+
+
+def test_actors_get_gpus(ray: Any, make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:
+    """Ray shows an actor the GPUs that it asked for, and others none; torch sees that this machine has none."""
+    work = Work(str(make_translator("naf_unet", ".safetensors")))
+    crew = ActorCrew(work, 1, 0.5)
+    worker = crew.hire()
+    assert crew.events() == [(worker, ("ready", None))]
+    seen = crew._team[worker].__ray_call__.remote(lambda actor: os.environ.get("CUDA_VISIBLE_DEVICES"))
+    assert ray.get(seen) in ("0", "1")
+    crew.dismiss()
+    jobs = jobs_in(tmp_path / "out", [make_scene(64, 64)])
+    assert [outcome.error for outcome in RayActors(work).run(jobs)] == [None]
 
 
 def test_errors_come_as_lines(ray: Any, make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:

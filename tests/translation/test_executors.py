@@ -18,8 +18,8 @@ import pytest
 
 from saropt.errors import InputError, MissingExtraError, SaroptError
 from saropt.scenes import write_scene
-from saropt.translation import cluster
-from saropt.translation.executors import Event, InProcess, Processes, dispatch, open_executor
+from saropt.translation import cluster, gpus
+from saropt.translation.executors import Event, InProcess, ProcessCrew, Processes, dispatch, open_executor
 from saropt.translation.jobs import Job, Outcome, Work
 
 Factory = Callable[..., Path]
@@ -140,6 +140,60 @@ def test_two_processes_write_the_bytes_of_one(many: tuple[Work, list[str]], tmp_
     assert seen[-1] == (4, 4, "scenes")
     assert any("tiles" in what for _, _, what in seen)
     assert not multiprocessing.active_children()
+
+
+def test_workers_share_the_gpus(make_translator: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new worker gets the GPU that fewest have; this process keeps its own view."""
+
+    def has(worker: int) -> str:
+        environment = Path(f"/proc/{crew._team[worker][0].pid}/environ").read_bytes().split(b"\0")
+        return next(
+            line.decode().partition("=")[2] for line in environment if line.startswith(b"CUDA_VISIBLE_DEVICES=")
+        )
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5")
+    crew = ProcessCrew(Work(str(make_translator())), 1)
+    try:
+        workers = [crew.hire() for _ in range(3)]
+        assert [has(worker) for worker in workers] == ["3", "GPU-5", "3"]
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "3, GPU-5"
+        for worker in workers[:2]:
+            crew._team[worker][0].kill()
+        told: list[int] = []
+        while len(told) < 2:
+            told += [worker for worker, (kind, _) in crew.events() if kind == "died"]
+        assert has(crew.hire()) == "GPU-5"
+        assert has(crew.hire()) in ("3", "GPU-5")
+    finally:
+        crew.dismiss()
+
+
+def test_gpus_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "_DRIVER", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus.list_gpus() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert gpus.list_gpus() == []
+    for bus in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / bus).mkdir()
+    assert gpus.list_gpus() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "wanted", "on_gpus", "expected"),
+    [
+        ([{"CPU": 8}, {"CPU": 8}, {}], None, False, (2, 8, 0.0)),
+        ([{"CPU": 8}, {"CPU": 8}], 4, True, (4, 4, 0.0)),
+        ([{"CPU": 8, "GPU": 4}], None, False, (1, 8, 0.0)),
+        ([{"CPU": 8, "GPU": 4}], None, True, (4, 2, 1.0)),
+        ([{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1}], 3, True, (3, 5, 0.5)),
+        ([{"CPU": 2, "GPU": 4}], 9, True, (6, 1, 0.5)),
+    ],
+)
+def test_shares_of_a_cluster(
+    nodes: list[dict[str, float]], wanted: int | None, on_gpus: bool, expected: object
+) -> None:
+    assert cluster.share(nodes, wanted, 6, on_gpus) == expected
 
 
 def test_a_killed_worker_loses_nothing(many: tuple[Work, list[str]], tmp_path: Path) -> None:

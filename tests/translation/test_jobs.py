@@ -75,6 +75,20 @@ def test_plan_refuses(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "file"]
 
 
+def test_what_runs_on_gpus(make_translator: Factory) -> None:
+    graph, weights = str(make_translator()), str(make_translator("naf_unet", ".safetensors"))
+    for model, device, expected in [
+        (graph, "auto", False),
+        (graph, "cuda", True),
+        (weights, "auto", True),
+        (weights, "cpu", False),
+        ("s1-losangeles", "auto", False),
+    ]:
+        assert Work(model, load={"device": device}).wants_gpu == expected, (model, device)
+    with pytest.raises(InputError, match="neither a file nor a bundled"):
+        assert Work("nothing").wants_gpu
+
+
 def test_attempts(make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:
     work = Work(str(make_translator()))
     translator = work.open(threads=1)

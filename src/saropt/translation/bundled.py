@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from saropt.artifacts import Card, Direction, load_weights, read_card
 from saropt.errors import InputError
@@ -59,6 +59,22 @@ def card_of(path: Path) -> Card:
         InputError: it is no translator file, or a damaged one.
     """
     return load_weights(path)[0] if path.suffix == ".safetensors" else read_card(path)
+
+
+def translator_file(
+    model: str | Path,
+    *,
+    direction: Direction | None = None,
+    backend: str = "auto",
+    steps: int | None = None,
+    compile: bool = False,
+    **_: Any,
+) -> Path:
+    """The file that `Translator.load` with these options takes; errors as of `find_translator`."""
+    suffix = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}.get(backend)
+    if (steps is not None or compile) and backend == "auto":
+        suffix = ".safetensors"  # of a run folder: a graph holds one number of steps, and is not torch's
+    return find_translator(model, direction, suffix)
 
 
 def held_directions(model: str | Path) -> list[Direction]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,8 @@ class RayActors:
     """Actors of a Ray cluster, whose nodes see the scenes, the translator and the outputs under the same paths.
 
     Args:
-        workers: actors; one for each node when None. They share the CPUs of the cluster.
+        workers: actors; one for each node when None, or for each GPU if the network runs on GPUs. They share the CPUs
+            and GPUs of the cluster.
         address: of a running cluster; one is started on this machine when None, and ended after the run. A Ray that
             the calling program has initialised is used as it is.
 
@@ -46,16 +48,32 @@ class RayActors:
         try:
             import ray
 
-            sizes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-            sizes = [size for size in sizes if size > 0]
-            workers = min(self._workers or len(sizes), len(jobs))
-            threads = max(1, min(max(sizes, default=1), sum(sizes) // max(1, workers)))
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            workers, threads, gpus = share(nodes, self._workers, len(jobs), self._work.wants_gpu)
             model = Path(self._work.model)
             work = replace(self._work, model=str(model.absolute())) if model.exists() else self._work
-            yield from dispatch(ActorCrew(work, threads), workers, jobs, progress)
+            yield from dispatch(ActorCrew(work, threads, gpus), workers, jobs, progress)
         finally:
             if ours:
                 ray.shutdown()
+
+
+def share(
+    nodes: Sequence[Mapping[str, float]], workers: int | None, jobs: int, on_gpus: bool
+) -> tuple[int, int, float]:
+    """How many actors work on so many jobs, and the CPUs and GPUs that each asks for.
+
+    Args:
+        nodes: resources by Ray's names, "CPU" and "GPU".
+        workers: actors wanted; one for each GPU or node when None.
+        on_gpus: whether the network runs on GPUs where there are any.
+    """
+    sizes = [int(node.get("CPU", 0)) for node in nodes]
+    sizes = [size for size in sizes if size > 0]
+    gpus = int(sum(node.get("GPU", 0) for node in nodes)) if on_gpus else 0
+    workers = min(workers or gpus or len(sizes), jobs)
+    threads = max(1, min(max(sizes, default=1), sum(sizes) // max(1, workers)))
+    return workers, threads, 1.0 / math.ceil(max(1, workers) / gpus) if gpus else 0.0
 
 
 def connect(address: str | None, workers: int | None) -> bool:
@@ -98,13 +116,13 @@ class _Actor:
 
 
 class ActorCrew:
-    """A crew of actors in an initialised Ray, each on so many CPUs."""
+    """A crew of actors in an initialised Ray, each on so many CPUs and such a share of a GPU."""
 
-    def __init__(self, work: Work, threads: int) -> None:
+    def __init__(self, work: Work, threads: int, gpus: float = 0.0) -> None:
         import ray
 
         self._ray = ray
-        self._actor: Any = ray.remote(num_cpus=threads, max_restarts=0, max_task_retries=0)(_Actor)
+        self._actor: Any = ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Actor)
         self._arguments = work, threads
         self._team: list[Any] = []
         self._pending: dict[Any, int] = {}

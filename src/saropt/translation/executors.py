@@ -7,8 +7,8 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from saropt.errors import InputError, SaroptError
 from saropt.translation.engine import Progress
+from saropt.translation.gpus import list_gpus
 from saropt.translation.jobs import Job, Outcome, Work, attempt
 
 Event = tuple[Literal["ready", "refused", "tiles", "outcome", "died"], Any]
@@ -140,26 +141,35 @@ class Processes:
 
 
 class ProcessCrew:
-    """A crew of processes, each on so many CPU threads."""
+    """A crew of processes, each on so many CPU threads, and on the GPU that fewest others have where there are any."""
 
     def __init__(self, work: Work, threads: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._work, self._threads = work, threads
         self._team: dict[int, tuple[multiprocessing.process.BaseProcess, Connection]] = {}
+        self._gpus = {gpu: set[int]() for gpu in list_gpus()}
         self._hired = 0
 
     def hire(self) -> int:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._work, self._threads))
+        self._hired += 1
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for this process alone
         try:
-            process.start()
+            with _environment(CUDA_VISIBLE_DEVICES=self._take_gpu(self._hired)):
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        self._hired += 1
         self._team[self._hired] = process, ours
         return self._hired
+
+    def _take_gpu(self, worker: int) -> str | None:
+        if not self._gpus:
+            return None
+        gpu = min(self._gpus, key=lambda gpu: len(self._gpus[gpu] & self._team.keys()))
+        self._gpus[gpu].add(worker)
+        return gpu
 
     def give(self, worker: int, job: Job, again: bool) -> None:
         with suppress(OSError):  # it has died: `events` tells
@@ -186,6 +196,21 @@ class ProcessCrew:
             process.join()
             pipe.close()
         self._team.clear()
+
+
+@contextmanager
+def _environment(**variables: str | None) -> Iterator[None]:
+    """Processes that start inside have these variables; None leaves one as it is."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update({name: value for name, value in variables.items() if value is not None})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _ending(code: int | None) -> str:
@@ -239,7 +264,8 @@ def open_executor(
     """The executor of a name.
 
     Args:
-        workers: scenes at a time; one locally, one for each node of a cluster when None.
+        workers: scenes at a time; when None one locally, in a cluster one for each node, or for each GPU if the
+            network runs on GPUs.
         address: of a running Ray cluster; one is started on this machine when None.
 
     Raises:

@@ -15,6 +15,7 @@ from saropt.scenes import is_remote, scene_name
 from saropt.scenes.objects import is_object
 from saropt.scenes.remote import object_path
 from saropt.scenes.writing import check_local
+from saropt.translation.bundled import translator_file
 from saropt.translation.engine import Progress
 from saropt.translation.outputs import check_staging, output_exists
 from saropt.translation.translator import Translator
@@ -49,6 +50,12 @@ class Work:
     def open(self, threads: int | None = None) -> Translator:
         """The translator, on so many CPU threads; errors as of `Translator.load`."""
         return Translator.load(self.model, **self.load, threads=threads)
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether the network runs on a GPU where there is one; errors as of `translator_file`."""
+        device = self.load.get("device", "auto")
+        return device == "cuda" or (device == "auto" and translator_file(self.model, **self.load).suffix != ".onnx")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from saropt.errors import InputError
 from saropt.radiometry import Normaliser
 from saropt.scenes import Scene, SceneWriter
 from saropt.translation.backends import Backend, open_backend
-from saropt.translation.bundled import find_translator, held_directions
+from saropt.translation.bundled import held_directions, translator_file
 from saropt.translation.engine import Progress, Put, Source, TileReader, plain, run_tiles
 from saropt.translation.freezing import freezing_windows
 from saropt.translation.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
@@ -82,10 +82,7 @@ class Translator:
             InputError: no such translator, a file that cannot be used, or an option it does not support.
             MissingExtraError: torch or OpenVINO is needed and not installed.
         """
-        suffix = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}.get(backend)
-        if (steps is not None or compile) and backend == "auto":
-            suffix = ".safetensors"  # of a run folder: a graph holds one number of steps, and is not torch's
-        path = find_translator(model, direction, suffix)
+        path = translator_file(model, direction=direction, backend=backend, steps=steps, compile=compile)
         if realism is not None and not 0.0 <= realism <= 1.0:
             raise InputError(f"--realism {realism}", "must lie between 0 and 1")
         card, direction, loaded = open_backend(
