@@ -151,19 +151,23 @@ def test_workers_share_the_gpus(make_translator: Factory, monkeypatch: pytest.Mo
             line.decode().partition("=")[2] for line in environment if line.startswith(b"CUDA_VISIBLE_DEVICES=")
         )
 
+    def wait_for(kind: str, count: int) -> None:
+        while count:
+            count -= sum(told == kind for _, (told, _) in crew.events())
+
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5")
     crew = ProcessCrew(Work(str(make_translator())), 1)
     try:
         workers = [crew.hire() for _ in range(3)]
+        wait_for("ready", 3)
         assert [has(worker) for worker in workers] == ["3", "GPU-5", "3"]
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "3, GPU-5"
         for worker in workers[:2]:
             crew._team[worker][0].kill()
-        told: list[int] = []
-        while len(told) < 2:
-            told += [worker for worker, (kind, _) in crew.events() if kind == "died"]
-        assert has(crew.hire()) == "GPU-5"
-        assert has(crew.hire()) in ("3", "GPU-5")
+        wait_for("died", 2)
+        late = crew.hire()
+        wait_for("ready", 1)
+        assert has(late) == "GPU-5"
     finally:
         crew.dismiss()
 
