@@ -16,7 +16,8 @@ from saropt.errors import InputError
 
 
 def check_launcher(devices: int, nodes: int) -> None:
-    """Refuse numbers of processes other than those that a launcher has started.
+    """Refuse numbers of processes other than those that a launcher has started. For verbs that train one run: the
+    processes of a suite may have been started by a launcher too, and each trains parts of its own.
 
     Raises:
         InputError: they differ, or there are several nodes and no launcher.

@@ -160,9 +160,9 @@ class TorchBackend:
     ) -> None:
         import torch
 
-        from saropt.networks import check_compiler
-
         if compiled:
+            from saropt.networks import check_compiler
+
             check_compiler(device, "--compile")
         self.name = f"torch {precision}{' compiled' if compiled else ''}"
         self._compiled = compiled

@@ -47,15 +47,15 @@ class InProcess:
     def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         translator = self._work.open()
         board = _Board(len(jobs), progress)
-        put_off = []
-        for job in jobs:
+        waiting, put_off = deque(jobs), set[Job]()
+        while waiting:
+            job = waiting.popleft()
             outcome = attempt(translator, self._work, job, progress=partial(board.tiles, job))
-            if outcome.busy:
-                put_off.append(job)
+            if outcome.busy and job not in put_off:
+                put_off.add(job)
+                waiting.append(job)
             else:
                 yield board.count(outcome)
-        for job in put_off:
-            yield board.count(attempt(translator, self._work, job, progress=partial(board.tiles, job)))
 
 
 class Crew(Protocol):
@@ -156,7 +156,7 @@ class ProcessCrew:
         self._hired += 1
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for this process alone
         try:
-            with _environment(CUDA_VISIBLE_DEVICES=self._take_gpu(self._hired)):
+            with _only_gpu(self._take_gpu(self._hired)):
                 process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -199,18 +199,19 @@ class ProcessCrew:
 
 
 @contextmanager
-def _environment(**variables: str | None) -> Iterator[None]:
-    """Processes that start inside have these variables; None leaves one as it is."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update({name: value for name, value in variables.items() if value is not None})
+def _only_gpu(gpu: str | None) -> Iterator[None]:
+    """Processes that start inside see this GPU alone; where there is none, what this process sees."""
+    if gpu is None:
+        yield
+        return
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        del os.environ["CUDA_VISIBLE_DEVICES"]
+        if before is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 def _ending(code: int | None) -> str:
