@@ -20,10 +20,10 @@ import numpy as np
 import openvino
 
 from saropt import Translator
-from saropt.data import DataRoot
 from saropt.evaluation import evaluate
-from saropt.translation import export_translator
-from saropt.translation.backends import Backend, TorchBackend
+from saropt.inference import export_translator
+from saropt.inference.runtimes import Backend, TorchBackend
+from saropt.roots import DataRoot
 
 MODEL = "s1-losangeles"
 SIDE = 256

@@ -23,7 +23,7 @@ matplotlib.use("svg")
 from matplotlib import pyplot
 
 from saropt.evaluation import evaluate
-from saropt.translation import Translator
+from saropt.inference import Translator
 
 WEIGHTS = "translator.safetensors"
 STEPS = {"euler": [1, 2, 4], "ddim": [2, 4, 10, 20], "ancestral": [50, 100, 250]}

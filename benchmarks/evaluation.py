@@ -30,8 +30,8 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 def extended(source: Path, folder: Path, tiles: int) -> Path:
     """A data root at `folder` with at least `tiles` test tiles of 256, links to the rasters of `source`."""
-    from saropt.data import DataRoot
     from saropt.evaluation import tile_windows
+    from saropt.roots import DataRoot
     from saropt.scenes import Scene
 
     root = DataRoot.open(source)
@@ -101,7 +101,7 @@ def measure(data: Path, model: str) -> None:
     from saropt.evaluation import evaluate as run
     from saropt.evaluation import report as page
     from saropt.evaluation.accumulate import ImageQuality
-    from saropt.translation import Translator
+    from saropt.inference import Translator
 
     module, measuring = (sys.modules[f"saropt.evaluation.{name}"] for name in ("evaluate", "measure"))
     translators = Translator.load_all(model, threads=1)
@@ -140,7 +140,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         source = arguments.data
         if source is None:
-            from saropt.data.simulated import write_simulated_root
+            from saropt.roots.simulated import write_simulated_root
 
             source = Path(place) / "simulated"
             write_simulated_root(source, scenes=(2, 1, 4), size=1024, bands=("VH",), units="amplitude")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saropt.data import DataRoot
 from saropt.radiometry import equivalent_looks, from_db
+from saropt.roots import DataRoot
 from saropt.scenes import Scene
 from saropt.simulate import amplitude_q99, simulate_scene
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from saropt import Translator
-from saropt.data import DataRoot
 from saropt.evaluation import tile_windows, unit_range
 from saropt.evaluation.measure import area_of
 from saropt.evaluation.tiles import Picture, read_pair
 from saropt.matching import Rates, find_matcher, match_pair
+from saropt.roots import DataRoot
 
 
 def grey(picture: Picture) -> np.ndarray:

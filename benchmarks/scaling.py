@@ -16,9 +16,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from saropt.translation import cluster, executors
-from saropt.translation.executors import Crew, dispatch
-from saropt.translation.jobs import Job, Work
+from saropt.batch import executors, ray_actors
+from saropt.batch.executors import Crew, dispatch
+from saropt.batch.jobs import Job, Work
 from translate import make_scene
 
 MODEL = "s1-losangeles"
@@ -64,8 +64,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.executor == "ray":
-        cluster.connect(None, 2)
-    make_crew = cluster.ActorCrew if arguments.executor == "ray" else executors.ProcessCrew
+        ray_actors.connect(None, 2)
+    make_crew = ray_actors.ActorCrew if arguments.executor == "ray" else executors.ProcessCrew
     work = Work(MODEL)
     times: dict[int, list[float]] = {1: [], 2: []}
     starts: dict[int, list[float]] = {1: [], 2: []}

@@ -20,7 +20,7 @@ RUN = """
 import json, sys, time
 from pathlib import Path
 import torch
-from saropt.data import DataRoot
+from saropt.roots import DataRoot
 from saropt.training import Trainer, TrainingConfig
 
 def held(name):

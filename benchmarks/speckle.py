@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saropt.data import DataRoot
 from saropt.radiometry import FILTERS, edge_preservation, equivalent_looks, from_db, to_db
+from saropt.roots import DataRoot
 from saropt.scenes import Scene
 from saropt.simulate import COVER_INDEX, SceneConfig, simulate_scene
 

@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from saropt import Translator
+from saropt.inference.tiling import halo_of, plan_tiles
 from saropt.scenes import SceneWriter
 from saropt.simulate import amplitude_q99, simulate_scene
-from saropt.translation.plan import halo_of, plan_tiles
 
 MODEL = "s1-losangeles"
-EMPTY = "import saropt.translation, onnxruntime, onnx, rasterio"
+EMPTY = "import saropt.inference, onnxruntime, onnx, rasterio"
 BLOCK = 2048
 Options = dict[str, str]
 

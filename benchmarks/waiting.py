@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import saropt.training.engine as engine
-from saropt.data import DataRoot
-from saropt.data.simulated import write_simulated_root
+from saropt.roots import DataRoot
+from saropt.roots.simulated import write_simulated_root
 from saropt.training import Trainer, TrainingConfig
 
 WARM_UP = 5

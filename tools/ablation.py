@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from saropt.evaluation import evaluate
-from saropt.translation import Translator
+from saropt.inference import Translator
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ import onnx
 from saropt.artifacts import Card, read_card
 from saropt.artifacts.graph import store_card
 from saropt.evaluation import evaluate
+from saropt.inference import Translator
+from saropt.inference.bundled import bundled_folder
 from saropt.training import read_config
-from saropt.translation import Translator
-from saropt.translation.bundled import bundled_folder
 
 FIGURES = ("psnr", "ssim", "mae", "collapse_ratio")
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 import yaml
 
-from saropt.data import DataRoot
 from saropt.evaluation import unit_range
 from saropt.networks import PseudoClasses
+from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_scene
 
 CROP, STEPS, BATCH = 256, 300, 4

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saropt.translation import Segmenter, Translator
+    from saropt.inference import Segmenter, Translator
 
 __version__ = version("saropt")
 __all__ = ["Segmenter", "Translator", "__version__"]
@@ -14,7 +14,7 @@ __all__ = ["Segmenter", "Translator", "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name in ("Segmenter", "Translator"):
-        from saropt import translation
+        from saropt import inference
 
-        return getattr(translation, name)
+        return getattr(inference, name)
     raise AttributeError(f"module 'saropt' has no attribute {name!r}")

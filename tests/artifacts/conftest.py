@@ -7,27 +7,37 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from saropt.artifacts import Card, DirectionCard, SideCard, TrainingCard, save_weights
+from saropt.artifacts import Card, ImageCard, TrainingCard, save_weights
 from saropt.artifacts.export import export_graph
 from saropt.networks import build_network
 from saropt.radiometry import DbClip, EightBit
+from translator_files import direction_cards
 
 ARGUMENTS = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
+
+
+IMAGES = {
+    "sar": ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict()),
+    "optical": ImageCard(
+        role="optical", bands=("B4", "B3", "B2"), units="uint8", dtype="uint8", recipe=EightBit().to_dict()
+    ),
+}
+NETWORK = {"network": "naf_unet", "arguments": ARGUMENTS, "stride": 4, "receptive_field": 40}
 
 
 def make_card(**changes) -> Card:
     values = {
         "name": "toy",
         "method": "compact",
-        "directions": {"sar2opt": DirectionCard(network="naf_unet", arguments=ARGUMENTS, stride=4, receptive_field=40)},
-        "sar": SideCard(bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict()),
-        "optical": SideCard(bands=("B4", "B3", "B2"), units="uint8", dtype="uint8", recipe=EightBit().to_dict()),
+        "directions": direction_cards(IMAGES, sar2opt=NETWORK),
         "gsd_m": 10.0,
         "training": TrainingCard(data="toy", split="train", steps=3, seed=0, licence="CC0-1.0"),
         "realism": 0.6,
         "quality": {"test": {"psnr": 17.25}},
         "notes": "for tests",
     }
+    if all(isinstance(described, dict) for described in changes.get("directions", {}).values()):
+        changes = {k: direction_cards(IMAGES, **v) if k == "directions" else v for k, v in changes.items()}
     return Card(**{**values, **changes})
 
 

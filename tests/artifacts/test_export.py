@@ -10,8 +10,8 @@ import torch
 from saropt.artifacts import SamplerCard, load_graph, read_card
 from saropt.artifacts.export import export_graph
 from saropt.errors import InputError
+from saropt.inference.runtimes import OnnxBackend, OpenVinoBackend
 from saropt.networks import build_network, freeze_statistics, has_instance_statistics, list_networks
-from saropt.translation.backends import OnnxBackend, OpenVinoBackend
 
 SMALL = {
     "bridge": {

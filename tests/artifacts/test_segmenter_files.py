@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from saropt.artifacts import (
+    ImageCard,
     SegmenterCard,
-    SideCard,
     TrainingCard,
     load_segmenter,
     load_weights,
@@ -27,12 +27,11 @@ WEIGHTS = {"network.a": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": n
 def make_card(**changes) -> SegmenterCard:
     values = {
         "name": "floods",
-        "modality": "optical",
         "network": "unet",
         "arguments": {"encoder": "resnet18"},
         "stride": 32,
         "tile": 512,
-        "input": SideCard(bands=("B4",), units="uint8", dtype="uint8", recipe=EightBit().to_dict()),
+        "input": ImageCard(role="optical", bands=("B4",), units="uint8", dtype="uint8", recipe=EightBit().to_dict()),
         "classes": {0: "dry", 255: "flooded"},
         "gsd_m": 10.0,
         "training": TrainingCard(data="toy", split="train", steps=3, seed=0, licence="CC0-1.0"),

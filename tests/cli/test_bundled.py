@@ -12,8 +12,8 @@ from PIL import Image
 
 from saropt.artifacts import read_card
 from saropt.cli import main
+from saropt.inference import list_translators
 from saropt.scenes import Scene
-from saropt.translation import list_translators
 
 BUNDLED = ["s1-losangeles", "losangeles-s1", "sen12-vv"]
 FILES = ["optical.tif", "preview.png", "reference.tif", "report.json", "sar.tif"]

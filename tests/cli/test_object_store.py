@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from saropt.inference import Translator
 from saropt.scenes import SceneWriter, remote
-from saropt.translation import Translator
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -137,7 +137,7 @@ def test_a_killed_process_is_gone_on_with(
     code = """
 import os, sys
 import rasterio.shutil
-from saropt.translation import Translator
+from saropt.inference import Translator
 rasterio.shutil.copyfiles = lambda *paths: os._exit(9)
 Translator.load(sys.argv[1]).translate(sys.argv[2], "s3://bucket/out.tif", staging=sys.argv[3])
 """

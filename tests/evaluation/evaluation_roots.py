@@ -45,12 +45,16 @@ def make_model(
     optical_units: str = "uint8",
 ) -> SimpleNamespace:
     """A translator-like object around a function of the raw values."""
+    images = {
+        "sar": SimpleNamespace(bands=sar_bands, units="amplitude", dtype="uint8"),
+        "opt": SimpleNamespace(bands=optical_bands, units=optical_units, dtype="uint8"),
+    }
     card = SimpleNamespace(
         name=name,
         method="toy",
         training="toy data",
-        sar=SimpleNamespace(bands=sar_bands, units="amplitude", dtype="uint8"),
-        optical=SimpleNamespace(bands=optical_bands, units=optical_units, dtype="uint8"),
+        source=lambda direction: images[direction[:3]],
+        target=lambda direction: images[direction[-3:]],
     )
     model = SimpleNamespace(card=card, direction=direction, calls=[])
 

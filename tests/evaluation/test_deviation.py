@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from evaluation_roots import make_model, make_root
 
-from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.evaluation import evaluate
 from saropt.evaluation.deviation import DeviationQuality
+from saropt.roots import DataRoot
 
 
 def test_correlations_by_numpy():

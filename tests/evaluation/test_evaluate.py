@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from evaluation_roots import make_model, make_root
 
-from saropt.data import DataRoot
 from saropt.errors import InputError, MissingExtraError
 from saropt.evaluation import ImageQuality, Linear, evaluate, stream_tiles, unit_range
+from saropt.roots import DataRoot
 
 SPLITS = {"t1": "train", "t2": "train", "a": "test", "b": "test"}
 

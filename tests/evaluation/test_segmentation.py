@@ -36,9 +36,8 @@ def make_segmenter(modality: str = "optical", bands: tuple[str, ...] = ("R",), c
     """A segmenter that sees red below `limit` as dark and the rest as light."""
     card = SimpleNamespace(
         name=f"{modality} judge",
-        modality=modality,
         classes=CLASSES if classes is None else classes,
-        input=SimpleNamespace(bands=bands),
+        input=SimpleNamespace(role=modality, bands=bands),
     )
 
     def classify(values, *, units, dtype, valid):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from evaluation_roots import make_root
 
-from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.evaluation import stream_tiles, tile_windows, unit_range
 from saropt.evaluation.tiles import read_pair
+from saropt.roots import DataRoot
 from saropt.scenes import write_scene
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
-from saropt.artifacts import Card, DirectionCard, SideCard, TrainingCard, save_weights
-from saropt.data import IGNORED
+from saropt.artifacts import ImageCard, TrainingCard, save_weights
 from saropt.methods import Batch, Method, get_method
 from saropt.networks import build_network
 from saropt.radiometry import EightBit, Q99Amplitude
+from saropt.roots import IGNORED
+from translator_files import make_translator_card
 
 SMALL_NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
 SMALL_CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
@@ -73,19 +74,22 @@ def translator_file(sar_bands: int, optical_bands: int, direction: str | None = 
         for key, value in build_network("cran", *channels[name], **arguments).state_dict().items()
     }
     sides = {
-        name: SideCard(bands=tuple(f"{name}{band}" for band in range(count)), units=units, dtype="uint8", recipe=recipe)
+        name: ImageCard(
+            role=name, bands=tuple(f"{name}{band}" for band in range(count)), units=units, dtype="uint8", recipe=recipe
+        )
         for name, count, units, recipe in (
             ("sar", sar_bands, "amplitude", Q99Amplitude().to_dict()),
             ("optical", optical_bands, "uint8", EightBit().to_dict()),
         )
     }
-    card = Card(
+    network = {"network": "cran", "arguments": arguments, "stride": 32}
+    card = make_translator_card(
+        sides,
+        dict.fromkeys(directions, network),
         name="start",
         method="cran",
-        directions={name: DirectionCard(network="cran", arguments=arguments, stride=32) for name in directions},
         gsd_m=10.0,
         training=TrainingCard(data="toy", split="train", steps=1, seed=0, licence="CC0-1.0"),
-        **sides,
     )
     path = Path(tempfile.mkdtemp()) / "start.safetensors"
     save_weights(path, card, weights)

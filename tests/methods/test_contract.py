@@ -132,7 +132,7 @@ class TestMethodContract:
         with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
             config_type(**changes, lambda_magic=1.0)
         if changes:
-            with pytest.raises(ValidationError, match="'sar2opt' or 'opt2sar'"):
+            with pytest.raises(ValidationError, match="a direction needs inputs"):
                 config_type(direction="sar2sar")
 
     def test_names_its_paper(self, name, changes):

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.bands import adapt_bands
-from saropt.methods.schedule import epoch_decay
+from saropt.methods.learning_rates import epoch_decay
 
 SMALL = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
 

@@ -9,7 +9,7 @@ from small_methods import SMALL_DIFFUSION, batch, build, translator_file
 
 from saropt.errors import InputError
 from saropt.methods import get_method
-from saropt.methods.start import Start
+from saropt.methods.pretrained import Start
 
 
 def losses_of(method, progress: float = 0.0, seed: int = 3):

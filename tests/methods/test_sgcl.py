@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn import functional
 
-from saropt.artifacts import SegmenterCard, SideCard, TrainingCard, save_weights
+from saropt.artifacts import ImageCard, SegmenterCard, TrainingCard, save_weights
 from saropt.losses import patch_nce
 from saropt.methods import SGCL, Batch
 from saropt.methods.guidance import ClassGuide, Guide, freeze
@@ -45,12 +45,11 @@ def segmenters(tmp_path):
         network = build_segmenter("compact", len(bands), 3, **NETWORK)
         card = SegmenterCard(
             name=modality,
-            modality=modality,
             network="compact",
             arguments=NETWORK,
             stride=network.stride,
             receptive_field=network.receptive_field,
-            input=SideCard(bands=bands, units="uint8", dtype="uint8", recipe={"kind": "eight_bit"}),
+            input=ImageCard(role=modality, bands=bands, units="uint8", dtype="uint8", recipe={"kind": "eight_bit"}),
             classes={0: "a", 1: "b", 2: "c"},
             gsd_m=10.0,
             training=TrainingCard(data="none", split="train", steps=0, seed=0, licence="none"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from saropt.data import DataRoot
+from saropt.roots import DataRoot
 from saropt.training import TrainingConfig
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "networks")]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from saropt.data import DataRoot
+from saropt.roots import DataRoot
 from saropt.training import Trainer
 
 

@@ -10,8 +10,8 @@ import torch
 from training_runs import train
 
 from saropt.artifacts import load_weights
-from saropt.data import DataRoot
 from saropt.errors import InputError
+from saropt.roots import DataRoot
 from saropt.training import Trainer
 from saropt.training.validation import Validation
 

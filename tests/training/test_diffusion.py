@@ -11,9 +11,9 @@ from training_runs import train
 
 from saropt.artifacts import load_weights, read_card
 from saropt.errors import InputError
+from saropt.inference import Translator
 from saropt.scenes import Scene
 from saropt.training import Trainer
-from saropt.translation import Translator
 
 WEIGHTS = "translator.safetensors"
 QUICK = {"max_steps": 4, "validate_every": 0, "sample_every": 0, "checkpoint_every": 0}

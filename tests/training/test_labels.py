@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from saropt.artifacts import load_weights
-from saropt.data import DataRoot, draw_batch
 from saropt.errors import InputError
+from saropt.roots import DataRoot, draw_batch
 from saropt.training import Trainer
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from saropt.artifacts import load_matcher
-from saropt.data import DataRoot, Sample
 from saropt.errors import InputError
 from saropt.matching import find_matcher, match_pair
+from saropt.roots import DataRoot, Sample
 from saropt.training import MatcherTrainer, MatchingConfig, read_matching_config
 from saropt.training.matching import bend_pair
 

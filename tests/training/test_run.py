@@ -15,9 +15,9 @@ from PIL import Image
 from training_runs import train
 
 from saropt.artifacts import blend, load_graph, load_weights
-from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.networks import build_network
+from saropt.roots import DataRoot
 from saropt.training import Trainer, read_config
 
 
@@ -90,9 +90,16 @@ class TestRunFolder:
         card, weights = load_weights(finished / "translator.safetensors")
         assert card == load_graph(finished / "translator.onnx")[0]
         assert (card.name, card.method, card.gsd_m, card.realism) == ("toy", "regression", 10.0, None)
-        assert (card.sar.bands, card.sar.units, card.sar.dtype) == (("VV", "VH"), "sigma0_db", "float32")
-        assert card.sar.recipe["kind"] == "db_clip"
-        assert (card.optical.bands, card.optical.recipe["kind"]) == (("B4", "B3", "B2"), "eight_bit")
+        assert (card.images["sar"].bands, card.images["sar"].units, card.images["sar"].dtype) == (
+            ("VV", "VH"),
+            "sigma0_db",
+            "float32",
+        )
+        assert card.images["sar"].recipe["kind"] == "db_clip"
+        assert (card.images["optical"].bands, card.images["optical"].recipe["kind"]) == (
+            ("B4", "B3", "B2"),
+            "eight_bit",
+        )
         assert (card.training.data, card.training.steps, card.training.licence) == ("toy", 6, "CC0-1.0")
         assert card.training.attribution == "nobody"
         direction = card.directions["sar2opt"]
@@ -300,7 +307,12 @@ def test_amplitude_root(amplitude_root, new_config, tmp_path):
     config = new_config(arguments={"direction": "opt2sar"}, engine={"max_steps": 1})
     train(config, DataRoot.open(amplitude_root), tmp_path / "run")
     card = load_weights(tmp_path / "run" / "translator.safetensors")[0]
-    assert (card.sar.recipe["kind"], card.sar.statistics, card.sar.dtype) == ("q99_amplitude", (255.0,), "uint8")
+    sar = card.images["sar"]
+    assert (sar.recipe["kind"], sar.statistics, sar.dtype) == (
+        "q99_amplitude",
+        (255.0,),
+        "uint8",
+    )
     assert list(card.directions) == ["opt2sar"]
 
 

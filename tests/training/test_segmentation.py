@@ -18,12 +18,12 @@ import training_runs
 import yaml
 
 from saropt.artifacts import load_segmenter
-from saropt.data import ConfusionMatrix, DataRoot, classes_of
 from saropt.errors import InputError
+from saropt.inference import Segmenter
 from saropt.networks import build_segmenter
+from saropt.roots import ConfusionMatrix, DataRoot, classes_of
 from saropt.scenes import Scene
 from saropt.training import SegmentationConfig, SegmenterTrainer, dump_config, read_segmentation_config
-from saropt.translation import Segmenter
 
 NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
 
@@ -90,7 +90,7 @@ def test_run_folder(finished):
 
 def test_card(finished, root):
     card, weights = load_segmenter(finished / "segmenter.safetensors")
-    assert (card.name, card.modality, card.network, card.arguments) == ("toy", "sar", "compact", NETWORK)
+    assert (card.name, card.input.role, card.network, card.arguments) == ("toy", "sar", "compact", NETWORK)
     assert card.classes == dict(root.classes)
     assert (card.ignore_index, card.gsd_m, card.input.bands) == (0, 10, ("VV", "VH"))
     assert (card.training.steps, card.training.attribution) == (6, "nobody")
@@ -245,7 +245,7 @@ TWO_PROCESSES = """
 import sys
 from pathlib import Path
 import torch
-from saropt.data import DataRoot
+from saropt.roots import DataRoot
 from saropt.training import SegmenterTrainer, read_segmentation_config
 
 torch.set_num_threads(1)

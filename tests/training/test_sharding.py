@@ -11,9 +11,9 @@ import torch
 from training_runs import METHODS, flatten, launch, train
 
 from saropt.artifacts import load_weights
-from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.methods import get_method
+from saropt.roots import DataRoot
 from saropt.training import Trainer
 
 pytestmark = pytest.mark.slow

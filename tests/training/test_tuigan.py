@@ -11,8 +11,8 @@ import torch
 
 from saropt import Translator
 from saropt.cli import main
-from saropt.data import DataRoot
 from saropt.errors import InputError
+from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_scene
 from saropt.training import Trainer
 

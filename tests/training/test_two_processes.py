@@ -15,7 +15,7 @@ import torch
 from training_runs import flatten, launch
 
 from saropt.artifacts import load_weights
-from saropt.data import DataRoot
+from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_scene
 from saropt.training import Trainer, dump_config
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from saropt.artifacts import load_weights
 from saropt.cli import main
-from saropt.data import DataRoot
 from saropt.errors import InputError
 from saropt.methods import get_method
+from saropt.roots import DataRoot
 from saropt.training import Trainer, dump_config
 
 

@@ -44,7 +44,7 @@ SCRIPT = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from saropt.data import DataRoot
+from saropt.roots import DataRoot
 from saropt.training import Trainer, read_config
 
 torch.set_num_threads(1)

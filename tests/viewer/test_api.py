@@ -11,8 +11,8 @@ from asking import ORDER, Client, layer_of, scene_named
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from saropt.inference import NOTICE, card_of, find_translator
 from saropt.scenes import Scene, write_scene
-from saropt.translation import NOTICE, card_of, find_translator
 from saropt.viewer.rasters import Limits
 
 

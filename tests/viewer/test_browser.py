@@ -17,9 +17,9 @@ from PIL import Image
 from test_serve import serving
 
 from saropt import Translator
+from saropt.inference import NOTICE
 from saropt.scenes import Scene, write_scene
 from saropt.simulate import amplitude_q99, simulate_scene
-from saropt.translation import NOTICE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'saropt[test]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -12,8 +12,8 @@ from asking import PLACE
 from PIL import Image
 from rasterio.warp import transform
 
+from saropt.inference import NOTICE
 from saropt.scenes import Scene, write_scene
-from saropt.translation import NOTICE
 from saropt.viewer import render
 from saropt.viewer.catalogue import Catalogue, Layer
 from saropt.viewer.rasters import Limits, inspect

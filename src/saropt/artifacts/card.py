@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from saropt.artifacts.card_version_1 import upgrade
+from saropt.domain import Direction, Role, describe_role
 from saropt.radiometry import Recipe, recipe_from_dict
 
-FORMAT_VERSION = 1
-Direction = Literal["sar2opt", "opt2sar"]
+FORMAT_VERSION = 2
 
 
 class _Strict(BaseModel):
@@ -20,22 +22,40 @@ class _Strict(BaseModel):
 AnyCard = TypeVar("AnyCard", "Card", "SegmenterCard", "MatcherCard")
 
 
-class SideCard(_Strict):
-    """One side of a translator, or the input of a segmenter.
+class ImageCard(_Strict):
+    """How the images of one role are given to a network, or come out of it.
 
     Attributes:
+        role: what the image is for (`saropt.domain.Role`).
         bands: band names in network order.
         units: SAR units, or the optical units as in the data root.
-        dtype: numpy data type of rasters on this side; output rasters are written in it.
+        dtype: numpy data type of the rasters; output rasters are written in it.
         recipe: `Recipe.to_dict()` of the normalisation.
-        statistics: statistics that the inverse of the recipe uses for outputs; inputs are fitted per scene.
+        statistics: statistics that the inverse of the recipe uses for outputs; inputs are fitted to each scene.
+        optional: of an input, whether it may be missing. A network takes, behind the bands of an optional input, one
+            band more that is 1 where the input is valid and 0 where it is not; the input's own bands are 0 there.
+        product: of an output, which product of a run its bands are ("image", "origin").
+
+    >>> from saropt.radiometry import DbClip
+    >>> image = ImageCard(role="sar", bands=("VV",), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> image.make_recipe()
+    DbClip(low=-30.0, high=5.0)
     """
 
+    role: Role
     bands: tuple[str, ...] = Field(min_length=1)
     units: str
     dtype: str
     recipe: dict[str, Any]
     statistics: tuple[float, ...] = ()
+    optional: bool = False
+    product: str = "image"
+
+    @field_validator("role")
+    @classmethod
+    def _known_role(cls, value: Role) -> Role:
+        describe_role(value)
+        return value
 
     @field_validator("recipe")
     @classmethod
@@ -44,6 +64,7 @@ class SideCard(_Strict):
         return value
 
     def make_recipe(self) -> Recipe:
+        """The normalisation recipe."""
         return recipe_from_dict(self.recipe)
 
 
@@ -70,9 +91,11 @@ class SamplerCard(_Strict):
 
 
 class DirectionCard(_Strict):
-    """The network of one direction.
+    """The network of one direction, and the images that go in and come out.
 
     Attributes:
+        inputs: in the order of the network's input bands.
+        outputs: in the order of the network's output bands; the first is the image of the direction's output role.
         network, arguments: registered name and arguments of the network.
         stride: tile origins and sizes are multiples of it.
         receptive_field: input pixels that one output pixel sees, or None when it sees the whole tile.
@@ -82,6 +105,8 @@ class DirectionCard(_Strict):
         sampler: of networks that draw their outputs from noise; None for all others.
     """
 
+    inputs: tuple[ImageCard, ...] = Field(min_length=1)
+    outputs: tuple[ImageCard, ...] = Field(min_length=1)
     network: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     stride: int = Field(ge=1)
@@ -89,6 +114,17 @@ class DirectionCard(_Strict):
     statistics: Literal["none", "scene", "training"] = "none"
     tile: int = Field(1024, ge=1)
     sampler: SamplerCard | None = None
+
+    @property
+    def direction(self) -> Direction:
+        """The roles of the inputs and of the first output."""
+        return Direction([image.role for image in self.inputs], self.outputs[0].role)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Bands that the network takes (without a sampler's noise) and gives."""
+        taken = sum(len(image.bands) + image.optional for image in self.inputs)
+        return taken, sum(len(image.bands) for image in self.outputs)
 
 
 class TrainingCard(_Strict):
@@ -116,8 +152,6 @@ class Card(_Strict):
     name: str
     method: str
     directions: dict[Direction, DirectionCard] = Field(min_length=1)
-    sar: SideCard
-    optical: SideCard
     gsd_m: float = Field(gt=0)
     training: TrainingCard
     realism: float | None = Field(None, ge=0.0, le=1.0)
@@ -125,22 +159,36 @@ class Card(_Strict):
     licence: str = "Apache-2.0"
     notes: str = ""
 
-    def source(self, direction: Direction) -> SideCard:
-        """The input side of a direction."""
-        return self.sar if direction == "sar2opt" else self.optical
+    @model_validator(mode="after")
+    def _directions_are_those_of_their_images(self) -> Self:
+        for name, described in self.directions.items():
+            if described.direction != name:
+                raise ValueError(f"direction {name} has the inputs and outputs of {described.direction}")
+            if described.inputs[0].optional:
+                raise ValueError(f"direction {name}: the first input cannot be optional, it gives the grid")
+        return self
 
-    def target(self, direction: Direction) -> SideCard:
-        """The output side of a direction."""
-        return self.optical if direction == "sar2opt" else self.sar
+    def source(self, direction: Direction) -> ImageCard:
+        """The first input of a direction, on whose grid the output lies."""
+        return self.directions[direction].inputs[0]
+
+    def target(self, direction: Direction) -> ImageCard:
+        """The output image of a direction."""
+        return self.directions[direction].outputs[0]
+
+    @property
+    def images(self) -> Mapping[Role, ImageCard]:
+        """Role -> image, over all directions; of a role that comes out somewhere, as it comes out."""
+        found = {image.role: image for described in self.directions.values() for image in described.inputs}
+        return found | {described.outputs[0].role: described.outputs[0] for described in self.directions.values()}
 
 
 class SegmenterCard(_Strict):
     """Card of a segmenter file (docs/formats.md).
 
     Attributes:
-        modality: which side of a data root it segments.
         network, arguments, stride, receptive_field, tile: as in `DirectionCard`, of a segmenter network.
-        input: the input side.
+        input: the image that it segments.
         classes: label value -> class name; logits stand in ascending order of the values.
         ignore_index: label value of pixels without a label in the training data, or None.
         quality: measured figures, split -> metric -> value.
@@ -149,13 +197,12 @@ class SegmenterCard(_Strict):
     kind: Literal["segmenter"] = "segmenter"
     format_version: int = FORMAT_VERSION
     name: str
-    modality: Literal["sar", "optical"]
     network: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     stride: int = Field(ge=1)
     receptive_field: int | None = None
     tile: int = Field(1024, ge=1)
-    input: SideCard
+    input: ImageCard
     classes: dict[int, str] = Field(min_length=2)
     ignore_index: int | None = None
     gsd_m: float = Field(gt=0)
@@ -222,11 +269,12 @@ def _parsed(model: type[AnyCard], text: str, wanted: str) -> AnyCard:
     kind = fields.get("kind", "translator")
     if kind != wanted:
         raise ValueError(f"is a {kind}, not a {wanted}")
-    version = fields.get("format_version", FORMAT_VERSION)
-    if version != FORMAT_VERSION:
-        raise ValueError(f"has format version {version}; this saropt reads version {FORMAT_VERSION}: upgrade saropt")
+    version = fields.get("format_version", 1)
+    if version not in (1, FORMAT_VERSION):
+        known = f"this saropt reads versions 1 to {FORMAT_VERSION}"
+        raise ValueError(f"has format version {version}; {known}: upgrade saropt")
     try:
-        return model.model_validate_json(text)
+        return model.model_validate(upgrade(values) if version == 1 else values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "card"

@@ -50,7 +50,7 @@ def export_graph(
             raise ValueError("a network with instance statistics needs calibration inputs to be exported")
         ends = [freeze_statistics(end, calibration) for end in ends]
         described = described.model_copy(update={"statistics": "training"})
-    bands = len(card.source(direction).bands) + (described.sampler.noise_bands if described.sampler else 0)
+    bands = described.channels[0] + (described.sampler.noise_bands if described.sampler else 0)
     models = [_to_onnx(end, bands, described.stride) for end in ends]
     if len(models) == 2:
         add_realism_end(*models)

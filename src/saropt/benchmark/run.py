@@ -25,12 +25,13 @@ from saropt.benchmark.suite import (
     rows_named,
 )
 from saropt.benchmark.table import Table, build_table, write_table
-from saropt.data import DataRoot
-from saropt.data.simulated import write_simulated_root
 from saropt.errors import InputError
 from saropt.evaluation import evaluate
+from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
 from saropt.matching.learned import MATCHER_FILE
+from saropt.roots import DataRoot
+from saropt.roots.simulated import write_simulated_root
 from saropt.simulate import SceneConfig
 from saropt.training import (
     MatcherTrainer,
@@ -43,7 +44,6 @@ from saropt.training import (
 from saropt.training.config import validated
 from saropt.training.loop import CHECKPOINT
 from saropt.training.segmentation import SEGMENTER
-from saropt.translation import Segmenter, Translator
 
 RESULTS = "results.json"
 WEIGHTS = "translator.safetensors"

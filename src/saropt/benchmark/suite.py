@@ -24,7 +24,7 @@ class _Section(BaseModel):
 
 
 class Simulation(_Section):
-    """Arguments of `saropt.data.write_simulated_root`; `scene` holds fields of `saropt.simulate.SceneConfig`."""
+    """Arguments of `saropt.roots.write_simulated_root`; `scene` holds fields of `saropt.simulate.SceneConfig`."""
 
     scenes: tuple[int, int, int]
     size: int = Field(256, ge=32)

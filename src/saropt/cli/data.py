@@ -14,7 +14,7 @@ from saropt.cli.data_filter import filter_data, pauli
 from saropt.cli.data_prepare import prepare_data
 
 if TYPE_CHECKING:
-    from saropt.data.inspection import Facts
+    from saropt.curation.inspection import Facts
 
 data = typer.Typer(help="Look at data, or make some.", rich_markup_mode=None)
 data.command("fetch")(fetch_data)
@@ -36,7 +36,7 @@ def inspect_data(
     """Show what a data root or a raster holds."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts
-    from saropt.data.inspection import inspect_raster, inspect_root
+    from saropt.curation.inspection import inspect_raster, inspect_root
     from saropt.errors import InputError
 
     if html is not None and html.exists() and not overwrite:
@@ -50,8 +50,8 @@ def inspect_data(
     for side in sides:
         _print_side(side)
     if html is not None:
-        from saropt.data.distribution import distribution_of
-        from saropt.data.page import write_page
+        from saropt.curation.distribution import distribution_of
+        from saropt.curation.inspection_html import write_page
 
         with progress_bar("histograms") as report:
             found = distribution_of(path, report)
@@ -87,8 +87,8 @@ def simulate(
 ) -> None:
     """Simulate a paired, labelled data root."""
     from saropt.cli.progress import progress_bar
-    from saropt.data.simulated import write_simulated_root
     from saropt.errors import InputError
+    from saropt.roots.simulated import write_simulated_root
     from saropt.simulate import SceneConfig
 
     try:

@@ -23,7 +23,7 @@ def calibrate_data(
 ) -> None:
     """Calibrate a Sentinel-1 GRD product by its annotation. Terrain is not flattened: for relief take RTC products."""
     from saropt.cli.progress import progress_bar
-    from saropt.scenes.sentinel1 import calibrate
+    from saropt.sensors.sentinel1 import calibrate
 
     with progress_bar("calibrate") as report:
         path = calibrate(

@@ -32,7 +32,7 @@ def clean(
     """Find clouds, nodata, saturation, duplicates, misregistration, date gaps and leaks between splits."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
-    from saropt.data.cleaning import Limits, clean_root, write_report, write_splits
+    from saropt.curation.cleaning import Limits, clean_root, write_report, write_splits
     from saropt.errors import InputError
 
     if report is not None and report.exists() and not overwrite:

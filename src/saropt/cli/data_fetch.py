@@ -29,8 +29,8 @@ def fetch_data(
 ) -> None:
     """Fetch Sentinel-1 and Sentinel-2 of a place. After a break the same command goes on."""
     from saropt.cli.progress import progress_bar
-    from saropt.data.fetching import Request, fetch
-    from saropt.data.stac import read_area, read_service
+    from saropt.curation.fetching import Request, fetch
+    from saropt.curation.stac import read_area, read_service
 
     start, end = _days(dates)
     request = Request(start, end, pairs, max_cloud, max_days, min_cover, pixel, split, max_gigabytes)

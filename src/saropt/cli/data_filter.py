@@ -22,7 +22,7 @@ def filter_data(
 ) -> None:
     """Filter the speckle of a raster, or of every SAR raster of a data root."""
     from saropt.cli.progress import progress_bar
-    from saropt.data.filtering import filter_root, filter_scene
+    from saropt.curation.filtering import filter_root, filter_scene
 
     with progress_bar("filter") as report:
         if source.is_dir():
@@ -41,7 +41,7 @@ def pauli(
 ) -> None:
     """Write the Pauli components of quad-polarised SAR: power of HH-VV, HV, HH+VV."""
     from saropt.cli.progress import progress_bar
-    from saropt.data.filtering import write_pauli
+    from saropt.curation.filtering import write_pauli
 
     with progress_bar("pauli") as report:
         path = write_pauli(sources, out, overwrite=overwrite, progress=report)

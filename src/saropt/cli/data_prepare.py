@@ -24,7 +24,7 @@ def prepare_data(
     """Turn a known public set into a data root. After an interrupt the same command goes on."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
-    from saropt.data.catalogue import CATALOGUE, prepare
+    from saropt.curation.sets import CATALOGUE, prepare
     from saropt.errors import InputError
 
     if name is None:

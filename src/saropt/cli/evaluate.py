@@ -55,8 +55,8 @@ def evaluate(
     require("evaluate", "train", "jinja2")
 
     from saropt import evaluation
+    from saropt.inference import Segmenter, Translator
     from saropt.matching import find_matcher
-    from saropt.translation import Segmenter, Translator
 
     held = [(Path(model), Translator.load_all(model, steps=steps)) for model in models]
     translators = [translator for _, loaded in held for translator in loaded]

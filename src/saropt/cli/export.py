@@ -29,7 +29,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Write a translator as an ONNX file."""
-    from saropt.translation import export_translator
+    from saropt.inference import export_translator
 
     written = export_translator(
         model,

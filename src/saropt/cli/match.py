@@ -71,9 +71,10 @@ def match_two(
         if via is None:
             found = matching.match_scenes(a, b, matcher, **options)
         else:
-            from saropt.translation import Translator
+            from saropt.domain import SAR_TO_OPTICAL
+            from saropt.inference import Translator
 
-            translator = Translator.load(via, direction="sar2opt")
+            translator = Translator.load(via, direction=SAR_TO_OPTICAL)
             chosen = bands.split(",") if bands else None
             found = matching.match_translated(a, b, matcher, translator, bands=chosen, units=units, **options)
     _print(found)
@@ -104,7 +105,7 @@ def train(
 
     from saropt.cli.progress import progress_bar
     from saropt.cli.runs import run_settings, show_steps
-    from saropt.data import DataRoot
+    from saropt.roots import DataRoot
     from saropt.training import MatcherTrainer, check_launcher, read_matching_config
 
     chosen = read_matching_config(*run_settings(out, config, settings, max_steps, resume))

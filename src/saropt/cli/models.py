@@ -15,7 +15,7 @@ def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A translator's name or file.")] = None,
 ) -> None:
     """List translators, or show the card of one."""
-    from saropt.translation import card_of, find_translator, list_translators
+    from saropt.inference import card_of, find_translator, list_translators
 
     if name is None:
         _print_list(list_translators(Path.cwd()))
@@ -27,7 +27,7 @@ def models(
 def _print_list(found: dict[str, Path]) -> None:
     from saropt.cli.tables import print_table
     from saropt.errors import InputError
-    from saropt.translation import card_of
+    from saropt.inference import card_of
 
     rows = []
     for name, path in found.items():
@@ -78,8 +78,7 @@ def _print_card(path: Path, card: Card) -> None:
             sampler = described.sampler
             facts[f"{direction} sampler"] = f"{sampler.kind}, {sampler.steps} steps; noise by seed and pixel position"
     facts |= {
-        "SAR recipe": _assignments(card.sar.recipe),
-        "optical recipe": _assignments(card.optical.recipe),
+        **{f"{role} recipe": _assignments(image.recipe) for role, image in card.images.items()},
         "pixel size": f"{card.gsd_m:g} m",
         "realism": "" if card.realism is None else f"{card.realism:g} by default; --realism takes 0 to 1",
         "trained on": f"{training.data}, split {training.split}, {training.steps} steps, seed {training.seed}",

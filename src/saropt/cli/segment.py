@@ -36,7 +36,7 @@ def train(
 
     from saropt.cli.progress import progress_bar
     from saropt.cli.runs import run_settings, show_steps
-    from saropt.data import DataRoot
+    from saropt.roots import DataRoot
     from saropt.training import SegmenterTrainer, check_launcher, read_segmentation_config
 
     chosen = read_segmentation_config(modality, network, *run_settings(out, config, settings, max_steps, resume))
@@ -65,7 +65,7 @@ def predict(
 ) -> None:
     """Segment a whole georeferenced scene."""
     from saropt.cli.progress import progress_bar
-    from saropt.translation import Segmenter
+    from saropt.inference import Segmenter
 
     segmenter = Segmenter.load(model, device=device, precision=precision)
     with progress_bar(scene.name) as report:

@@ -34,7 +34,7 @@ def train(
 
     from saropt.cli.progress import progress_bar
     from saropt.cli.runs import run_settings, show_steps
-    from saropt.data import DataRoot
+    from saropt.roots import DataRoot
     from saropt.training import Trainer, check_launcher, read_config
 
     check_launcher(devices, nodes)

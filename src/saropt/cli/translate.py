@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
+
 if TYPE_CHECKING:
-    from saropt.translation.jobs import Work
+    from saropt.batch.jobs import Work
 
 DEFAULT_MODELS = {"optical": "s1-losangeles", "sar": "losangeles-s1"}
-DIRECTIONS: dict[str, Literal["sar2opt", "opt2sar"]] = {"optical": "sar2opt", "sar": "opt2sar"}
+DIRECTIONS = {"optical": SAR_TO_OPTICAL, "sar": OPTICAL_TO_SAR}
 
 
 def translate(
@@ -85,8 +87,8 @@ def translate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Translate a whole georeferenced scene, or many."""
+    from saropt.batch.jobs import Work, list_scenes
     from saropt.errors import InputError
-    from saropt.translation.jobs import Work, list_scenes
 
     work = Work(
         model or DEFAULT_MODELS[to or "optical"],
@@ -121,8 +123,8 @@ def translate(
 
 def _translate_one(scene: str, out: str, work: Work) -> None:
     from saropt.cli.progress import progress_bar
+    from saropt.inference import deviation_path
     from saropt.scenes import scene_name
-    from saropt.translation import deviation_path
 
     translator = work.open()
     with progress_bar(scene_name(scene)) as report:
@@ -141,11 +143,11 @@ def _translate_many(
     workers: int | None,
     address: str | None,
 ) -> None:
+    from saropt.batch.executors import open_executor
+    from saropt.batch.jobs import plan_jobs
     from saropt.cli.progress import progress_bar
+    from saropt.inference import card_of, find_translator
     from saropt.scenes import scene_name
-    from saropt.translation import card_of, find_translator
-    from saropt.translation.executors import open_executor
-    from saropt.translation.jobs import plan_jobs
 
     runner = open_executor(executor, work, workers, address)
     name = card_of(find_translator(work.model, work.load["direction"])).name
@@ -170,7 +172,7 @@ def _translate_many(
 
 
 def _say_written(what: str, translator: str, seam: float | None) -> None:
-    from saropt.translation import NOTICE
+    from saropt.inference import NOTICE
 
     typer.echo(f"wrote {what} with {translator}: {NOTICE[0].lower()}{NOTICE[1:]}")
     if seam is not None:

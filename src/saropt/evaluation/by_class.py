@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.data import IGNORED, Classes, DataRoot
 from saropt.errors import InputError
 from saropt.evaluation.tiles import Pair
 from saropt.evaluation.watching import Tile
+from saropt.roots import IGNORED, Classes, DataRoot
 
 
 class Labels:

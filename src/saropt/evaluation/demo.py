@@ -19,14 +19,15 @@ from PIL import Image, ImageDraw, ImageFont
 from rasterio.crs import CRS
 
 import saropt
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import ImageMeanOracle
 from saropt.evaluation.metrics import grey
 from saropt.evaluation.tiles import TILE, tile_windows
+from saropt.inference import NOTICE, Translator
 from saropt.scenes import Georeference, Scene, write_scene
 from saropt.simulate import OPTICAL_BANDS, amplitude_q99, simulate_scene
-from saropt.translation import NOTICE, Translator
 
 MODEL = "s1-losangeles"
 SIZE, SEED, GSD_M, LOOKS = 1024, 5, 10.0, 8.0
@@ -68,7 +69,7 @@ def run_demo(
     """
     out = Path(out).absolute()
     _check(out, overwrite)
-    translator = Translator.load(model, direction="sar2opt")
+    translator = Translator.load(model, direction=SAR_TO_OPTICAL)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         part.mkdir()

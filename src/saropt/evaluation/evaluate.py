@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 import saropt
-from saropt.data import DataRoot
 from saropt.errors import InputError, MissingExtraError
 from saropt.evaluation import metrics
 from saropt.evaluation.baselines import BASELINES, Baseline, fit_all
@@ -50,6 +49,7 @@ from saropt.evaluation.tiles import (
 )
 from saropt.evaluation.watching import Watcher
 from saropt.matching import Matcher
+from saropt.roots import DataRoot
 from saropt.scenes.writing import write_text
 
 DIRECTIONS = ("sar2opt", "opt2sar")

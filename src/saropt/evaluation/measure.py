@@ -43,10 +43,8 @@ class Card(Protocol):
     def method(self) -> str: ...
     @property
     def training(self) -> Any: ...
-    @property
-    def sar(self) -> CardSide: ...
-    @property
-    def optical(self) -> CardSide: ...
+    def source(self, direction: Any) -> CardSide: ...
+    def target(self, direction: Any) -> CardSide: ...
 
 
 class Model(Protocol):
@@ -117,7 +115,7 @@ def model_row(
     Raises:
         InputError: the data lack bands that the translator needs.
     """
-    (source, target), (wanted, given) = sides(root, direction), sides(card, direction)
+    (source, target), wanted, given = sides(root, direction), card.source(direction), card.target(direction)
     warnings: list[str] = []
     inputs = _pick_bands(card.name, source.bands, wanted.bands, warnings)
     outputs = _pick_bands(card.name, target.bands, given.bands, warnings)
@@ -210,7 +208,7 @@ def _translate(model: Model, row: Row, pair: Pair, windows: Sequence[Window]) ->
         raise InputError(row.name, f"gives {output.shape} for {pair.name}, not {expected} (bands, rows, columns)")
     if output.dtype.kind == "f" and not np.isfinite(output[:, both]).all():
         raise InputError(row.name, f"gives values that are not finite at valid pixels of {pair.name}")
-    _, side = sides(model.card, row.direction)
+    side = model.card.target(row.direction)
     made = Picture(output, both, side.units, tuple(side.bands), np.dtype(side.dtype))
     if row.judge is not None:
         named = replace(made, bands=tuple(truth.bands[i] for i in row.target_bands))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.data import ConfusionMatrix, DataRoot
 from saropt.errors import InputError
 from saropt.evaluation.by_class import Labels
 from saropt.evaluation.gallery import canonical_band
 from saropt.evaluation.tiles import Pair, PairRoot, Picture
+from saropt.roots import ConfusionMatrix, DataRoot
 from saropt.scenes import Window
 
 CONVENTION = (
@@ -29,15 +29,13 @@ class SegmenterCard(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def modality(self) -> Literal["sar", "optical"]: ...
-    @property
     def classes(self) -> dict[int, str]: ...
     @property
     def input(self) -> Any: ...
 
 
 class SegmenterModel(Protocol):
-    """What evaluation needs of `saropt.translation.Segmenter`."""
+    """What evaluation needs of `saropt.inference.Segmenter`."""
 
     @property
     def card(self) -> SegmenterCard: ...
@@ -116,9 +114,9 @@ def make_judges(segmenters: Sequence[SegmenterModel], root: PairRoot, directions
         InputError: two segmenters of one modality, none for the directions that are measured, or as `Judge`.
     """
     targets = {"sar2opt": "optical", "opt2sar": "sar"}
-    modalities = [segmenter.card.modality for segmenter in segmenters]
+    modalities = [segmenter.card.input.role for segmenter in segmenters]
     for segmenter in segmenters:
-        modality = segmenter.card.modality
+        modality = segmenter.card.input.role
         if modalities.count(modality) > 1:
             raise InputError(segmenter.card.name, f"is one of several segmenters of {modality} images: give one")
         if modality not in (targets[direction] for direction in directions):

@@ -36,7 +36,7 @@ class Side(Protocol):
 
 
 class PairRoot(Protocol):
-    """What evaluation needs of `saropt.data.DataRoot`."""
+    """What evaluation needs of `saropt.roots.DataRoot`."""
 
     @property
     def name(self) -> str: ...

@@ -1,10 +1,10 @@
 """Keypoints, matches and tie points between scenes; registration; matching rates (no torch)."""
 
-from saropt.matching.catalogue import find_matcher
 from saropt.matching.features import Features, Matcher
 from saropt.matching.geometry import fit_transform
 from saropt.matching.rates import Rates, match_pair
 from saropt.matching.register import register
+from saropt.matching.registry import find_matcher
 from saropt.matching.rift import RiftLike
 from saropt.matching.scene_matching import SceneMatch, match_scenes
 from saropt.matching.sift import Sift

@@ -9,8 +9,8 @@ import numpy as np
 
 from saropt.artifacts import MatcherCard, load_matcher
 from saropt.errors import InputError
+from saropt.inference.runtimes import fill_network, torch_device
 from saropt.matching.features import Features, Image, Mask, surrounded
-from saropt.translation.backends import fill_network, torch_device
 
 if TYPE_CHECKING:
     from saropt.networks import KeypointCNN

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from saropt.errors import InputError
+from saropt.inference import Translator
 from saropt.matching.features import Matcher
 from saropt.matching.scene_matching import Progress, SceneMatch, match_scenes
-from saropt.translation import Translator
 
 
 def match_translated(

@@ -10,15 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from saropt.artifacts import SideCard
+from saropt.artifacts import ImageCard
+from saropt.domain import SAR_TO_OPTICAL, Direction
 
-Direction = Literal["sar2opt", "opt2sar"]
 Update = tuple[str, dict[str, Tensor]]
 
 
@@ -35,7 +35,7 @@ class Batch:
 
     def pair(self, direction: Direction) -> tuple[Tensor, Tensor]:
         """Input and target of a direction."""
-        return (self.sar, self.optical) if direction == "sar2opt" else (self.optical, self.sar)
+        return (self.sar, self.optical) if direction == SAR_TO_OPTICAL else (self.optical, self.sar)
 
 
 class MethodConfig(BaseModel):
@@ -101,7 +101,7 @@ class Method(nn.Module, ABC):
         from them."""
         return {}
 
-    def trained_inputs(self) -> Mapping[str, SideCard]:
+    def trained_inputs(self) -> Mapping[str, ImageCard]:
         """ "sar" or "optical" -> the side that a frozen network of the method was trained on; data that are normalised
         otherwise are refused."""
         return {}
@@ -109,7 +109,7 @@ class Method(nn.Module, ABC):
     def channels(self, direction: Direction) -> tuple[int, int]:
         """Input and output bands of a direction."""
         sar, optical = self.bands["sar"], self.bands["optical"]
-        return (sar, optical) if direction == "sar2opt" else (optical, sar)
+        return (sar, optical) if direction == SAR_TO_OPTICAL else (optical, sar)
 
 
 class OneDirection(Method):

@@ -17,11 +17,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from saropt.artifacts import SideCard
+from saropt.artifacts import ImageCard
 from saropt.methods.base import Batch, Update
 from saropt.methods.compact import Compact, CompactConfig
+from saropt.methods.pretrained import Start
 from saropt.methods.registry import register
-from saropt.methods.start import Start
 from saropt.networks import Bridge as BridgeNetwork
 
 LARGEST_WEIGHT = 25.0
@@ -65,8 +65,8 @@ class Bridge(Compact):
         regressor = {"regressor": regression.network, "regressor_arguments": regression.arguments}
         return self.config.network, {**self.config.network_arguments, **regressor}
 
-    def trained_inputs(self) -> Mapping[str, SideCard]:
-        return {"sar": self._start.card.sar, "optical": self._start.card.optical}
+    def trained_inputs(self) -> Mapping[str, ImageCard]:
+        return self._start.card.images
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
         if progress >= self.config.adversarial_start:

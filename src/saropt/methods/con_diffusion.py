@@ -16,6 +16,7 @@ from pydantic import Field
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update
 from saropt.methods.registry import register
 from saropt.networks import DiffusionUNet, build_network, diffuse, regression_target
@@ -28,7 +29,7 @@ class ConDiffusionConfig(MethodConfig):
         network_arguments: sizes, schedule, prediction and sampler (`saropt.networks.DiffusionUNet`).
     """
 
-    direction: Direction = "sar2opt"
+    direction: Direction = SAR_TO_OPTICAL
     network: Literal["diffusion_unet"] = "diffusion_unet"
     network_arguments: dict = Field(default_factory=dict)
     learning_rate: float = Field(1e-4, gt=0.0)

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
-from saropt.artifacts import SideCard
+from saropt.artifacts import ImageCard
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.losses import gan_loss
-from saropt.methods.adversary import discriminator_losses
 from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.discriminator_terms import discriminator_losses
+from saropt.methods.pretrained import Start
 from saropt.methods.registry import register
-from saropt.methods.start import Start
 from saropt.networks import PatchGAN, build_network
 
 
@@ -75,11 +76,11 @@ class CRAN(Method):
 
     def _build_translators(self) -> None:
         network, arguments = self.network_choice()
-        self.sar2opt = build_network(network, *self.channels("sar2opt"), **arguments)
-        self.opt2sar = build_network(network, *self.channels("opt2sar"), **arguments)
+        self.sar2opt = build_network(network, *self.channels(SAR_TO_OPTICAL), **arguments)
+        self.opt2sar = build_network(network, *self.channels(OPTICAL_TO_SAR), **arguments)
 
     def generators(self) -> dict[Direction, nn.Module]:
-        return {"sar2opt": self.sar2opt, "opt2sar": self.opt2sar}
+        return {SAR_TO_OPTICAL: self.sar2opt, OPTICAL_TO_SAR: self.opt2sar}
 
     def network_choice(self) -> tuple[str, dict]:
         return self.config.network, self.config.network_arguments
@@ -132,20 +133,20 @@ class CRANRefine(CRAN):
         if self.config.start is None:
             raise ValueError("start: name the translator file (.safetensors) to refine")
         start = Start(self.config.start, self.bands)
-        if set(start.card.directions) != {"sar2opt", "opt2sar"}:
+        if set(start.card.directions) != {SAR_TO_OPTICAL, OPTICAL_TO_SAR}:
             held = ", ".join(start.card.directions)
             raise InputError(start.path, f"translates {held} only; refinement needs both directions")
-        chosen = start.card.directions["sar2opt"]
+        chosen = start.card.directions[SAR_TO_OPTICAL]
         for name, value in (("network", chosen.network), ("network_arguments", chosen.arguments)):
             wanted = getattr(self.config, name)
             if name in self.config.model_fields_set and wanted != value:
                 raise InputError(start.path, f"has {name} {value}, the configuration {wanted}: leave it out")
         self._card = start.card
-        self.sar2opt, self.opt2sar = start.network("sar2opt"), start.network("opt2sar")
+        self.sar2opt, self.opt2sar = start.network(SAR_TO_OPTICAL), start.network(OPTICAL_TO_SAR)
 
     def network_choice(self) -> tuple[str, dict]:
-        described = self._card.directions["sar2opt"]
+        described = self._card.directions[SAR_TO_OPTICAL]
         return described.network, described.arguments
 
-    def trained_inputs(self) -> Mapping[str, SideCard]:
-        return {"sar": self._card.sar, "optical": self._card.optical}
+    def trained_inputs(self) -> Mapping[str, ImageCard]:
+        return self._card.images

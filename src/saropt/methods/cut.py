@@ -15,12 +15,13 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.losses import gan_loss, patch_nce
-from saropt.methods.adversary import discriminator_losses
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
+from saropt.methods.discriminator_terms import discriminator_losses
+from saropt.methods.learning_rates import epoch_decay
 from saropt.methods.registry import register
-from saropt.methods.schedule import epoch_decay
 from saropt.networks import PatchGAN, PatchProjection, build_network, gather_positions, random_positions
 
 RESNET_ARGUMENTS = {"antialias": True, "init": "xavier"}
@@ -40,7 +41,7 @@ class CUTConfig(MethodConfig):
     Where the sides have different band counts, translations and target images enter the encoder through `adapt_bands`.
     """
 
-    direction: Direction = "sar2opt"
+    direction: Direction = SAR_TO_OPTICAL
     network: str = "resnet"
     network_arguments: dict = Field(default_factory=dict)
     discriminator_width: int = Field(64, ge=1)

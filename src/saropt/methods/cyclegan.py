@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
 from saropt.losses import gan_loss
-from saropt.methods.adversary import discriminator_losses
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.image_pool import ImagePool
+from saropt.methods.learning_rates import epoch_decay
 from saropt.methods.registry import register
-from saropt.methods.schedule import epoch_decay
 from saropt.networks import PatchGAN, build_network
 
 
@@ -90,8 +91,8 @@ class CycleGAN(Method):
         super().__init__(config, sar_bands, optical_bands)
         self.config = config
         network, arguments = self.network_choice()
-        self.sar2opt = build_network(network, *self.channels("sar2opt"), **arguments)
-        self.opt2sar = build_network(network, *self.channels("opt2sar"), **arguments)
+        self.sar2opt = build_network(network, *self.channels(SAR_TO_OPTICAL), **arguments)
+        self.opt2sar = build_network(network, *self.channels(OPTICAL_TO_SAR), **arguments)
         width, norm = config.discriminator_width, config.discriminator_norm
         self.optical_discriminator = PatchGAN(optical_bands, width, norm=norm)
         self.sar_discriminator = PatchGAN(sar_bands, width, norm=norm)
@@ -99,7 +100,7 @@ class CycleGAN(Method):
         self.sar_pool = ImagePool(config.pool_size)
 
     def generators(self) -> dict[Direction, nn.Module]:
-        return {"sar2opt": self.sar2opt, "opt2sar": self.opt2sar}
+        return {SAR_TO_OPTICAL: self.sar2opt, OPTICAL_TO_SAR: self.opt2sar}
 
     def network_choice(self) -> tuple[str, dict]:
         return self.config.network, self.config.network_arguments

@@ -23,10 +23,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.losses import dice_loss, gan_loss, segmentation_cross_entropy
-from saropt.methods.adversary import discriminator_losses
 from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
+from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network, build_semantic_discriminator
 
@@ -42,7 +43,7 @@ class DSDConfig(MethodConfig):
         lambda_gan: weight of the adversarial term; 0 builds no PatchGAN.
     """
 
-    direction: Direction = "sar2opt"
+    direction: Direction = SAR_TO_OPTICAL
     network: str
     network_arguments: dict = Field(default_factory=dict)
     semantic_network: str = "snunet"

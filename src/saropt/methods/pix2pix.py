@@ -15,9 +15,10 @@ from pydantic import Field
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.losses import gan_loss
-from saropt.methods.adversary import discriminator_losses
 from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
+from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network
 
@@ -25,7 +26,7 @@ from saropt.networks import PatchGAN, build_network
 class Pix2PixConfig(MethodConfig):
     """Config of `pix2pix`; defaults are the paper's."""
 
-    direction: Direction = "sar2opt"
+    direction: Direction = SAR_TO_OPTICAL
     network: str = "unet_256"
     network_arguments: dict = Field(default_factory=dict)
     discriminator_width: int = Field(64, ge=1)

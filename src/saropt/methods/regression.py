@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.losses import block_minimum, haar_l1, match_colour
 from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update
 from saropt.methods.registry import register
@@ -46,7 +47,7 @@ class RegressionConfig(MethodConfig):
             stops before, at a higher rate.
     """
 
-    direction: Direction = "sar2opt"
+    direction: Direction = SAR_TO_OPTICAL
     network: str = "naf_unet"
     network_arguments: dict = Field(default_factory=dict)
     loss: PixelLossConfig = PixelLossConfig()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from saropt.artifacts import SegmenterCard, SideCard
+from saropt.artifacts import ImageCard, SegmenterCard
 from saropt.losses import gan_loss, semantic_nce
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Update
@@ -118,12 +118,12 @@ class SGCL(CycleGAN):
             return kmeans_guide(bands, modality, config.classes, config.control)
         path = config.sar_segmenter if modality == "sar" else config.optical_segmenter
         guide, card = label_guide(str(path), config.control)
-        if card.modality != modality:
-            raise ValueError(f"{path} segments {card.modality} images, not {modality}")
+        if card.input.role != modality:
+            raise ValueError(f"{path} segments {card.input.role} images, not {modality}")
         self._segmenters[modality] = card
         return guide
 
-    def trained_inputs(self) -> Mapping[str, SideCard]:
+    def trained_inputs(self) -> Mapping[str, ImageCard]:
         return {modality: card.input for modality, card in self._segmenters.items()}
 
     def network_choice(self) -> tuple[str, dict]:

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
 from saropt.losses import gradient_penalty, total_variation
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
 from saropt.methods.registry import register
 from saropt.networks import ScaleCritics, TuiGANGenerator, enlarge, pyramid, scale_widths
 
-_WAYS: tuple[tuple[Direction, Direction], ...] = (("sar2opt", "opt2sar"), ("opt2sar", "sar2opt"))
+_WAYS: tuple[tuple[Direction, Direction], ...] = ((SAR_TO_OPTICAL, OPTICAL_TO_SAR), (OPTICAL_TO_SAR, SAR_TO_OPTICAL))
 
 
 class TuiGANConfig(MethodConfig):
@@ -66,14 +67,14 @@ class TuiGAN(Method):
         super().__init__(config, sar_bands, optical_bands)
         self.config = config
         arguments = self.network_choice()[1]
-        self.sar2opt = TuiGANGenerator(*self.channels("sar2opt"), **arguments)
-        self.opt2sar = TuiGANGenerator(*self.channels("opt2sar"), **arguments)
+        self.sar2opt = TuiGANGenerator(*self.channels(SAR_TO_OPTICAL), **arguments)
+        self.opt2sar = TuiGANGenerator(*self.channels(OPTICAL_TO_SAR), **arguments)
         self.optical_critics = ScaleCritics(optical_bands, config.scales, config.width)
         self.sar_critics = ScaleCritics(sar_bands, config.scales, config.width)
         self.register_buffer("scale", torch.zeros((), dtype=torch.long))
 
     def generators(self) -> dict[Direction, nn.Module]:
-        return {"sar2opt": self.sar2opt, "opt2sar": self.opt2sar}
+        return {SAR_TO_OPTICAL: self.sar2opt, OPTICAL_TO_SAR: self.opt2sar}
 
     def network_choice(self) -> tuple[str, dict]:
         config = self.config
@@ -161,7 +162,7 @@ class TuiGAN(Method):
 
     def _critics(self, direction: Direction) -> tuple[str, ScaleCritics]:
         """The side that a direction makes, and its critics."""
-        return ("optical", self.optical_critics) if direction == "sar2opt" else ("sar", self.sar_critics)
+        return ("optical", self.optical_critics) if direction == SAR_TO_OPTICAL else ("sar", self.sar_critics)
 
     def _critic_losses(
         self, images: dict[Direction, list[Tensor]], below: dict[str, Tensor | None], scale: int

@@ -1,11 +1,11 @@
 """Georeferenced rasters in and out (no torch)."""
 
+from saropt.scenes.arrays import write_scene
 from saropt.scenes.georeference import Georeference, Window, reflect_indices
 from saropt.scenes.grid import Grid, grid_over, overlap_grid, utm_of
 from saropt.scenes.mosaic import mosaic
 from saropt.scenes.reading import Scene
 from saropt.scenes.remote import is_remote, open_scene, scene_name
-from saropt.scenes.small import write_scene
 from saropt.scenes.writing import SceneWriter
 
 __all__ = [

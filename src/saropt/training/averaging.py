@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from saropt.methods import Direction
+from saropt.domain import Direction
 
-States = dict[Direction, dict[str, Tensor]]
-"""Weights of the generator of each direction."""
+States = dict[str, dict[str, Tensor]]
+"""Weights of the generator of each direction, by its name."""
 
 
 class WeightAverage:
@@ -22,7 +22,7 @@ class WeightAverage:
     def __init__(self, modules: Mapping[Direction, nn.Module], decay: float) -> None:
         self.decay = decay
         self.steps = 0
-        self.states: States = {name: _copy(module.state_dict()) for name, module in modules.items()}
+        self.states: States = {str(name): _copy(module.state_dict()) for name, module in modules.items()}
 
     @torch.no_grad()
     def update(self, modules: Mapping[Direction, nn.Module]) -> None:
@@ -39,7 +39,7 @@ class WeightAverage:
     def restart(self, modules: Mapping[Direction, nn.Module]) -> None:
         """Begin a new average at the modules' present weights."""
         self.steps = 0
-        self.states = {name: _copy(module.state_dict()) for name, module in modules.items()}
+        self.states = {str(name): _copy(module.state_dict()) for name, module in modules.items()}
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -74,4 +74,4 @@ def _load_modules(method: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def _placed_generators(trainer: Trainer, states: States) -> States:
-    return {key: placed(states[key], module.state_dict()) for key, module in trainer.generators.items()}
+    return {str(key): placed(states[key], module.state_dict()) for key, module in trainer.generators.items()}

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from saropt.data import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.errors import InputError
 from saropt.methods import Batch, Direction, Method, get_method
 from saropt.methods.base import Update
+from saropt.roots import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
 from saropt.training.devices import fuse_steps, in_any_process, launch_fabric
-from saropt.training.finish import write_translators
+from saropt.training.export import write_translators
 from saropt.training.generators import prepare_generators
 from saropt.training.loop import CHECKPOINT, alone_in, claim_folder, interruptible, prefetched
 from saropt.training.sharding import sharding_strategy, whole

@@ -16,7 +16,6 @@ from torch.nn import functional
 from torch.optim import Adam
 
 from saropt.artifacts import MatcherCard, TrainingCard
-from saropt.data import Augmentation, DataRoot, Sample, WindowSampler
 from saropt.errors import InputError
 from saropt.losses import descriptor_loss, detector_loss, warp_points
 from saropt.matching.correspondence import mutual_matches
@@ -24,6 +23,7 @@ from saropt.matching.features import Image
 from saropt.matching.learned import MATCHER_FILE, extract, standardised
 from saropt.matching.rift import pseudo_labels
 from saropt.networks import KeypointCNN, KeypointTraining
+from saropt.roots import Augmentation, DataRoot, Sample, WindowSampler
 from saropt.training.config import DataConfig
 from saropt.training.loop import claim_folder, prefetched
 from saropt.training.matching_config import MatchingConfig

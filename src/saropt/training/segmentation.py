@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from saropt.artifacts import SegmenterCard, TrainingCard
-from saropt.data import (
+from saropt.errors import InputError
+from saropt.losses import segmentation_cross_entropy
+from saropt.networks import build_segmenter
+from saropt.roots import (
     Augmentation,
     ConfusionMatrix,
     DataRoot,
@@ -21,9 +24,6 @@ from saropt.data import (
     count_labels,
     draw_labelled_batch,
 )
-from saropt.errors import InputError
-from saropt.losses import segmentation_cross_entropy
-from saropt.networks import build_segmenter
 from saropt.training.loop import claim_folder, prefetched
 from saropt.training.segmentation_config import SegmentationConfig
 from saropt.training.sides import make_side
@@ -118,7 +118,6 @@ class SegmenterTrainer(SupervisedTrainer):
         config = self.config
         return SegmenterCard(
             name=config.card.name or self.folder.name,
-            modality=config.modality,
             network=config.network,
             arguments=config.arguments,
             stride=cast("int", self.plain.stride),

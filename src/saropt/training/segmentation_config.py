@@ -34,7 +34,7 @@ class SegmentationConfig(Section):
         optimizer: "adam" at a constant rate, or "sgd" with momentum 0.9 and the rate falling as (1 - progress)^0.9
             (the "poly" policy of DeepLab, Chen et al., arXiv:1606.00915, sec. 4.1).
         learning_rate: 1e-4 for adam and 0.01 for sgd when None.
-        class_weights: "none", "inverse" frequency or "median" frequency balancing (`saropt.data.class_weights`).
+        class_weights: "none", "inverse" frequency or "median" frequency balancing (`saropt.roots.class_weights`).
     """
 
     modality: Modality

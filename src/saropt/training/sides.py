@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from saropt.artifacts import SideCard
-from saropt.data import DataRoot, Side, SideName
+from saropt.artifacts import ImageCard
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, recipe_from_dict
+from saropt.roots import DataRoot, Side, SideName
 from saropt.scenes import Scene
 from saropt.training.config import DataConfig
 
 _SAMPLED_RASTERS = 16
 
 
-def make_sides(root: DataRoot, data: DataConfig) -> tuple[Side, Side, SideCard, SideCard]:
+def make_sides(root: DataRoot, data: DataConfig) -> tuple[Side, Side, ImageCard, ImageCard]:
     """SAR and optical side for sampling, and their cards.
 
     Raises:
@@ -27,7 +27,7 @@ def make_sides(root: DataRoot, data: DataConfig) -> tuple[Side, Side, SideCard, 
 
 def make_side(
     root: DataRoot, name: SideName, bands: tuple[str, ...] | None, recipe: dict | None, split: str = "train"
-) -> tuple[Side, SideCard]:
+) -> tuple[Side, ImageCard]:
     """One side of a split for sampling, and its card; all bands and the default recipe when None.
 
     Raises:
@@ -55,7 +55,9 @@ def make_side(
         statistics = chosen.fit(sample, modality.units, dtype).statistics
     except ValueError as error:
         raise InputError(place, str(error)) from error
-    card = SideCard(bands=wanted, units=modality.units, dtype=dtype, recipe=chosen.to_dict(), statistics=statistics)
+    card = ImageCard(
+        role=name, bands=wanted, units=modality.units, dtype=dtype, recipe=chosen.to_dict(), statistics=statistics
+    )
     return Side(indices, modality.units, chosen), card
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from saropt.artifacts import MatcherCard, SegmenterCard, save_weights
-from saropt.data import DataRoot
 from saropt.errors import InputError
+from saropt.roots import DataRoot
 from saropt.training.config import Section, SupervisedEngineConfig, dump_config
 from saropt.training.devices import in_any_process, launch_fabric
 from saropt.training.loop import CHECKPOINT, alone_in, interruptible, read_state, write_state

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saropt.data import WindowSampler, draw_batch
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
 from saropt.methods import Batch, Direction
+from saropt.roots import WindowSampler, draw_batch
 
 _CHUNK = 8
 
@@ -42,10 +42,11 @@ class Validation:
     def cycle_figures(self, generators: Mapping[Direction, nn.Module], device: torch.device) -> dict[str, float]:
         """MAE in [0, 1] of both sides' round trips through both generators, side by side; needs no truth."""
         figures = {}
-        for side, first, second in (("sar", "sar2opt", "opt2sar"), ("optical", "opt2sar", "sar2opt")):
+        both = (("sar", SAR_TO_OPTICAL, OPTICAL_TO_SAR), ("optical", OPTICAL_TO_SAR, SAR_TO_OPTICAL))
+        for side, first, second in both:
             source = self.batch.sar if side == "sar" else self.batch.optical
-            there = self.translate(generators[cast("Direction", first)], source, device)
-            back = self.translate(generators[cast("Direction", second)], there, device)
+            there = self.translate(generators[first], source, device)
+            back = self.translate(generators[second], there, device)
             figures[f"{side}/mae"] = float((back - source).abs().mean()) / 2.0
         return figures
 

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from saropt.errors import InputError
-from saropt.translation import NOTICE
+from saropt.inference import NOTICE
 from saropt.viewer.routes import router
 from saropt.viewer.security import LOOPBACK_NAMES, Guard
 from saropt.viewer.state import Viewer

@@ -23,9 +23,9 @@ from rio_tiler.models import ImageData, PointData
 
 from saropt.errors import InputError
 from saropt.evaluation.gallery import ERROR_TOP, canonical_band, heat
+from saropt.inference import NOTICE
 from saropt.radiometry import to_db
 from saropt.scenes import Scene
-from saropt.translation import NOTICE
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.pyramids import open_for_display
 from saropt.viewer.rasters import TILE, environment, open_raster

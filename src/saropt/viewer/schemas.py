@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from saropt.artifacts import Card, Direction
-from saropt.translation import NOTICE
+from saropt.artifacts import Card
+from saropt.domain import Direction
+from saropt.inference import NOTICE
 from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import PERCENTILES, Decibels, Reading, Style, decibels_of

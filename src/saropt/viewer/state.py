@@ -15,7 +15,7 @@ from rio_tiler.errors import NoOverviewWarning
 
 from saropt.artifacts import Card
 from saropt.errors import InputError, SaroptError
-from saropt.translation import card_of, list_translators
+from saropt.inference import card_of, list_translators
 from saropt.viewer.catalogue import Catalogue
 from saropt.viewer.jobs import Jobs
 from saropt.viewer.pyramids import Pyramids

@@ -39,8 +39,8 @@ def main() -> None:
 
 
 def _translate(request: dict[str, Any], events: TextIO) -> float | None:
-    from saropt.translation import Translator
-    from saropt.translation.jobs import translate_when_free
+    from saropt.batch.jobs import translate_when_free
+    from saropt.inference import Translator
 
     translator = Translator.load(
         request["translator"], direction=request["direction"], realism=request["realism"], threads=request["threads"]

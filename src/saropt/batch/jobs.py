@@ -1,0 +1,222 @@
+"""Many scenes: which they are, where their translations go, and how one of them is made."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from saropt.errors import BusyError, InputError, SaroptError
+from saropt.inference.bundled import translator_file
+from saropt.inference.engine import Progress
+from saropt.inference.outputs import check_staging, output_exists
+from saropt.inference.translator import Translator
+from saropt.scenes import is_remote, scene_name
+from saropt.scenes.objects import is_object
+from saropt.scenes.remote import object_path
+from saropt.scenes.writing import check_local
+
+RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
+_PATIENCE_S = 10.0
+_LOOKUPS = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scene and the file or object (by address) of its translation."""
+
+    scene: str
+    out: Path | str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every scene; can be sent to another process.
+
+    Attributes:
+        model: name or file of the translator.
+        load: options of `Translator.load`.
+        translate: options of `Translator.translate`, without progress.
+    """
+
+    model: str
+    load: Mapping[str, Any] = field(default_factory=dict)
+    translate: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self, threads: int | None = None) -> Translator:
+        """The translator, on so many CPU threads; errors as of `Translator.load`."""
+        return Translator.load(self.model, **self.load, threads=threads)
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether the network runs on a GPU where there is one; errors as of `translator_file`."""
+        device = self.load.get("device", "auto")
+        return device == "cuda" or (device == "auto" and translator_file(self.model, **self.load).suffix != ".onnx")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        error: one line, or None.
+        seam: as `Translator.seam`.
+        found: it was finished already.
+        busy: another process writes it, as several that resume one folder may.
+    """
+
+    job: Job
+    error: str | None = None
+    seam: float | None = None
+    found: bool = False
+    busy: bool = False
+
+
+def list_scenes(given: str) -> list[str] | None:
+    """The scenes that a folder of rasters, a list (.txt, one path or address a line) or a glob stands for.
+
+    Returns:
+        Their paths in order; None where `given` is one scene.
+
+    Raises:
+        InputError: there is none in it, or the list cannot be read.
+    """
+    if is_remote(given):
+        return None
+    path = Path(given)
+    if path.is_dir():
+        found = sorted(
+            str(p) for p in path.iterdir() if p.suffix.lower() in RASTERS and p.name[0] != "." and p.is_file()
+        )
+        reason = f"is a directory without rasters ({', '.join(RASTERS)})"
+    elif path.suffix.lower() == ".txt" and path.is_file():
+        try:
+            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(path, "is no readable list of paths") from error
+        found = [line for line in lines if line and not line.startswith("#")]
+        reason = "lists no scene"
+    elif glob.has_magic(given) and not path.exists():
+        found = sorted(name for name in glob.glob(given, recursive=True) if Path(name).is_file())
+        reason = "matches no file"
+    else:
+        return None
+    if not found:
+        raise InputError(given, reason)
+    return found
+
+
+def plan_jobs(
+    scenes: Sequence[str],
+    folder: Path | str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    staging: str | Path | None = None,
+) -> tuple[list[Job], list[Job]]:
+    """Where each scene's translation goes: FOLDER/STEM.tif. Makes a local folder if its parent exists.
+
+    Args:
+        folder: a path, or an address in an object store.
+        staging: where objects are made.
+
+    Returns:
+        Jobs to do, and those that `resume` finds finished.
+
+    Raises:
+        InputError: two scenes with one stem, a scene in the place of an output, an output that exists (without
+            `resume` or `overwrite`), or folders that cannot be.
+    """
+    check_staging(folder, staging)
+    far = is_object(folder)
+    near = Path(folder)
+    if not far:
+        check_local(near)
+    taken: dict[str, str] = {}
+    jobs = []
+    for scene in scenes:
+        stem = Path(scene_name(scene)).stem
+        out = f"{str(folder).rstrip('/')}/{stem}.tif" if far else near / f"{stem}.tif"
+        if stem in taken:
+            raise InputError(scene, f"has the same name as {taken[stem]}: both would be written to {out}")
+        taken[stem] = scene
+        jobs.append(Job(scene, out))
+    if not far and near.exists() and not near.is_dir():
+        raise InputError(near, "is a file; translations of several scenes go into a folder")
+    if not far and not near.parent.is_dir():
+        raise InputError(near, f"the folder {near.parent} does not exist")
+    sources = {_place(scene) for scene in scenes}
+    for job in jobs:
+        if _place(job.out) in sources:
+            raise InputError(job.out, "is a scene that its translation would replace: choose another folder")
+    with ThreadPoolExecutor(_LOOKUPS) as pool:
+        existing = {
+            job for job, there in zip(jobs, pool.map(output_exists, [j.out for j in jobs]), strict=True) if there
+        }
+    if existing and not (resume or overwrite):
+        first = next(job for job in jobs if job in existing)
+        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise InputError(
+            first.out, f"exists already{more}: leave out finished ones with --resume, or replace them with --overwrite"
+        )
+    if not far:
+        near.mkdir(exist_ok=True)
+    finished = [job for job in jobs if job in existing and not overwrite]
+    return [job for job in jobs if job not in finished], finished
+
+
+def _place(raster: str | Path) -> str:
+    """Two rasters with one place are the same."""
+    return object_path(str(raster)) if is_remote(raster) else str(Path(raster).resolve())
+
+
+def attempt(
+    translator: Translator, work: Work, job: Job, again: bool = False, progress: Progress | None = None
+) -> Outcome:
+    """Translate one of many scenes; what a user can act on becomes an outcome.
+
+    Args:
+        again: a worker died over it before: go on from what it left.
+    """
+    resume = bool(work.translate.get("resume", False))
+    options = {**work.translate, "resume": again or resume}
+    may_be_there = options["resume"] and not options.get("overwrite")
+    try:
+        if may_be_there and output_exists(job.out):
+            return Outcome(job, found=True)
+        translate_when_free(
+            translator, job.scene, job.out, patience_s=_PATIENCE_S if again else 0.0, progress=progress, **options
+        )
+    except MemoryError:
+        return Outcome(job, f"{job.scene}: there is not enough memory")
+    except (SaroptError, OSError) as error:
+        if may_be_there and output_exists(job.out):
+            return Outcome(job, found=True)
+        if resume and isinstance(error, BusyError):
+            return Outcome(job, busy=True)
+        return Outcome(job, " ".join(str(error).split()))
+    return Outcome(job, seam=translator.seam)
+
+
+def translate_when_free(
+    translator: Translator, scene: str | Path, out: str | Path, *, patience_s: float = _PATIENCE_S, **options: Any
+) -> None:
+    """`Translator.translate`, waiting for so long for a dying process to let go of the output.
+
+    Raises:
+        BusyError: another process still writes it then.
+        InputError: as `Translator.translate`.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            translator.translate(scene, out, **options)
+            return
+        except BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

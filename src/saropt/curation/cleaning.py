@@ -1,0 +1,328 @@
+"""What is wrong with the rasters of a data root: found and reported, never changed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from saropt.curation.near_duplicates import Signature, alike_pairs, equal_pairs, overlapping_pairs, signature
+from saropt.curation.registration import offsets_of_pair
+from saropt.errors import InputError
+from saropt.roots.root import SPLITS, DataRoot, SideName
+from saropt.scenes import Scene, Window
+from saropt.scenes.writing import write_text
+
+KINDS = ("cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date", "leak")
+DROPPED = ("cloud", "nodata", "duplicate")
+Progress = Callable[[int, int, str], None]
+_COLOURS = (("b4", "b3", "b2"), ("red", "green", "blue"), ("r", "g", "b"))
+_WHOLE_PIXELS = 1 << 26
+_SURE_SHARE = 0.15
+_SQUARE = np.ones((5, 5), bool)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Above what something is reported.
+
+    Attributes:
+        cloud: share of white pixels (`white_share`); snow, sand and bright roofs are white as well.
+        nodata: share of invalid pixels and of areas of zeros on either side.
+        saturation: share of pixels of a band at the top of its range.
+        misregistration_px: length of the median offset of a raster's confident tiles, where 15 % of its tiles are.
+        days: between the acquisitions of the two sides.
+    """
+
+    cloud: float = 0.05
+    nodata: float = 0.01
+    saturation: float = 0.02
+    misregistration_px: float = 2.0
+    days: float = 7.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: `name` of the raster, `kind` out of `KINDS`, the number that was over its limit, and in
+    words."""
+
+    name: str
+    kind: str
+    value: float
+    detail: str
+    other: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Findings of a root; `measures` maps each name to its numbers, `pairs` lists which names show the same ground."""
+
+    root: str
+    limits: Limits
+    measures: dict[str, dict[str, float]]
+    findings: list[Finding]
+    summary: dict[str, float] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """Findings of each kind."""
+        found = Counter(finding.kind for finding in self.findings)
+        return {kind: found[kind] for kind in KINDS}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "counts": self.counts()}
+
+
+def clean_root(path: str | Path, limits: Limits | None = None, progress: Progress | None = None) -> Report:
+    """Look through every raster of a paired data root.
+
+    Clouds are a crude proxy: bright pixels without colour. Rasters of up to 2^26 pixels are read whole, the middle
+    of larger ones.
+
+    Raises:
+        InputError: no paired data root, or a raster that cannot be read.
+    """
+    root, limits = DataRoot.open(path), limits or Limits()
+    if not root.paired:
+        raise InputError(path, "is unpaired: only pairs can be compared; check each side with data inspect")
+    names = list(root.splits)
+    measures: dict[str, dict[str, float]] = {}
+    findings: list[Finding] = []
+    signatures: dict[str, list[Signature]] = {"sar": [], "optical": []}
+    for number, name in enumerate(names, start=1):
+        own, found = _look_at(root, name, limits, signatures)
+        measures[name] = own
+        findings += found
+        if progress is not None:
+            progress(number, len(names), name)
+    findings += _shared_ground(root, names, signatures)
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    findings.sort(key=lambda finding: (order[finding.kind], -finding.value, finding.name))
+    return Report(str(root.path), limits, measures, findings, _summary(measures))
+
+
+def write_report(report: Report, path: str | Path) -> Path:
+    """Write a report as JSON, at once."""
+    path = Path(path)
+    write_text(path, json.dumps(report.to_dict(), indent=1) + "\n")
+    return path
+
+
+def write_splits(
+    report: Report, path: str | Path, drop: Sequence[str] = DROPPED, *, overwrite: bool = False
+) -> dict[str, str]:
+    """Write a splits.csv without the names that have findings of the kinds `drop`, and without leaks.
+
+    Names that show the same ground (near-duplicate, overlap, leak) go together to the split that holds most of them,
+    train before val before test where that is even. Further columns are kept. Of a duplicate the first stays.
+
+    Returns:
+        Name -> split, as written.
+
+    Raises:
+        InputError: unknown kind, nothing would remain, or the file exists or cannot be written.
+    """
+    path, source = Path(path), Path(report.root) / "splits.csv"
+    if unknown := set(drop) - set(KINDS):
+        raise InputError("--drop", f"{', '.join(sorted(unknown))}: known kinds are {', '.join(KINDS)}")
+    if path.exists() and not overwrite:
+        raise InputError(path, "exists already: choose another name, or replace it with --overwrite")
+    with source.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream)
+        columns, rows = list(reader.fieldnames or ()), list(reader)
+    dropped = {finding.name for finding in report.findings if finding.kind in drop}
+    kept = [row for row in rows if row["name"] not in dropped]
+    if not kept:
+        raise InputError(path, "nothing would remain")
+    groups = _groups(report, {row["name"] for row in kept})
+    for group in groups:
+        members = [row for row in kept if row["name"] in group]
+        counts = Counter(row["split"] for row in members)
+        chosen = max(SPLITS, key=lambda split: (counts[split], -SPLITS.index(split)))
+        for row in members:
+            row["split"] = chosen
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(kept)
+    write_text(path, table.getvalue())
+    return {row["name"]: row["split"] for row in kept}
+
+
+def white_share(optical: NDArray, bands: Sequence[str], units: str, valid: NDArray[np.bool_]) -> float:
+    """Share of pixels in bright areas without colour: a crude proxy of clouds.
+
+    Darkest of red, green and blue above 0.8 of the range and at least 0.8 of the brightest, in areas that hold a
+    square of 5 pixels; the range is 255 in 8 bits, 0.4 reflectance where the units say x 10000, else the 99.9 %
+    quantile. Snow, sand and large roofs are white as well.
+    """
+    lowered = [band.lower() for band in bands]
+    chosen = next((names for names in _COLOURS if set(names) <= set(lowered)), None)
+    colours = optical[[lowered.index(name) for name in chosen]] if chosen else optical[:3]
+    if not valid.any():
+        return 0.0
+    if units == "uint8":
+        top = 255.0
+    elif "10000" in units:
+        top = 4000.0
+    else:
+        top = float(np.quantile(colours[:, valid], 0.999)) or 1.0
+    low, high = colours.min(axis=0), colours.max(axis=0)
+    white = (low > 0.8 * top) & (low > 0.8 * high) & valid
+    return float(_areas(white).sum() / valid.sum())
+
+
+def _look_at(
+    root: DataRoot, name: str, limits: Limits, signatures: dict[str, list[Signature]]
+) -> tuple[dict[str, float], list[Finding]]:
+    own: dict[str, float] = {}
+    found: list[Finding] = []
+    values: dict[str, NDArray] = {}
+    dates, masks = {}, []
+    paths: dict[SideName, Path] = {"sar": root.sar_path(name), "optical": root.optical_path(name)}
+    for side, path in paths.items():
+        with Scene.open(path) as scene:
+            pixels, valid = scene.read(_middle(scene))
+            signatures[side].append(signature(scene, pixels, valid))
+            if scene.acquired is not None:
+                dates[side] = scene.acquired
+            empty = float((~valid | _areas((pixels == 0).all(axis=0))).mean())
+            own[f"{side}_nodata"] = empty
+            if empty > limits.nodata:
+                found.append(Finding(name, "nodata", empty, f"{side}: {empty:.1%} invalid or zero"))
+            full = _saturation(pixels, valid, scene.dtype)
+            own[f"{side}_saturation"] = full
+            if full > limits.saturation:
+                found.append(Finding(name, "saturation", full, f"{side}: {full:.1%} of a band at its top"))
+        values[side] = pixels
+        masks.append(valid)
+    if masks[0].shape != masks[1].shape:
+        shapes = " and ".join(f"{mask.shape[0]}x{mask.shape[1]}" for mask in masks)
+        raise InputError(paths["optical"], f"SAR and optical are not on one grid: {shapes} pixels")
+    valid = masks[0] & masks[1]
+    own["white"] = white_share(values["optical"], root.optical.bands, root.optical.units, masks[1])
+    if own["white"] > limits.cloud:
+        words = f"{own['white']:.1%} bright and white: clouds, snow, sand or roofs"
+        found.append(Finding(name, "cloud", own["white"], words))
+    offsets = offsets_of_pair(values["sar"], values["optical"], valid, root.sar.units)
+    sure = [offset for offset in offsets if offset.is_confident]
+    own["tiles"], own["confident_tiles"] = float(len(offsets)), float(len(sure))
+    if sure:
+        down, right = (float(np.median([getattr(offset, axis) for offset in sure])) for axis in ("row", "col"))
+        own |= {"offset_row": down, "offset_col": right}
+        own["offset"] = float(np.hypot(down, right))
+        own["within_2px"] = float(np.mean([max(abs(o.row), abs(o.col)) <= 2.5 for o in sure]))
+        if own["offset"] > limits.misregistration_px and len(sure) >= _SURE_SHARE * len(offsets):
+            tiles = f"{len(sure)} of {len(offsets)} tiles sure"
+            words = f"{own['offset']:.1f} px ({down:+.1f} down, {right:+.1f} right), {tiles}"
+            found.append(Finding(name, "misregistration", own["offset"], words))
+    if len(dates) == 2:
+        own["days"] = abs((dates["sar"] - dates["optical"]).total_seconds()) / 86400.0
+        if own["days"] > limits.days:
+            found.append(Finding(name, "date", own["days"], f"{own['days']:.1f} days between SAR and optical"))
+    return own, found
+
+
+def _areas(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What of a mask lies in areas that hold a square of 5 pixels."""
+    return ndimage.binary_opening(mask, _SQUARE) if mask.any() else mask
+
+
+def _middle(scene: Scene) -> Window | None:
+    side = int(_WHOLE_PIXELS**0.5)
+    if scene.height * scene.width <= _WHOLE_PIXELS:
+        return None
+    height, width = min(scene.height, side), min(scene.width, side)
+    return Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
+
+
+def _saturation(pixels: NDArray, valid: NDArray[np.bool_], dtype: str) -> float:
+    """Largest share of a band's valid pixels at the top of its type, or, in other types, at its own maximum."""
+    if not valid.any() or np.iscomplexobj(pixels):
+        return 0.0
+    tops = np.iinfo(dtype).max if dtype in ("uint8", "uint16", "int16") else None
+    shares = []
+    for band in pixels:
+        inside = band[valid]
+        top = inside.max() if tops is None or dtype != "uint8" else tops
+        share = float((inside >= top).mean())
+        shares.append(0.0 if tops is None and inside.min() == top else share)
+    return max(shares)
+
+
+def _shared_ground(root: DataRoot, names: Sequence[str], signatures: dict[str, list[Signature]]) -> list[Finding]:
+    found: list[Finding] = []
+    shared: dict[tuple[int, int], str] = {}
+    equal: dict[tuple[int, int], list[str]] = {}
+    for side in ("sar", "optical"):
+        for pair in equal_pairs(signatures[side]):
+            equal.setdefault(pair, []).append(side)
+    for (one, other), sides in equal.items():
+        words = f"{' and '.join(sides)}: the same pixels as {names[one]}"
+        found.append(_pair("duplicate", names, one, other, 1.0, words))
+        shared[one, other] = "the same pixels"
+    for one, other, likeness in alike_pairs(signatures["sar"]):
+        if (one, other) not in equal:
+            words = f"sar: a block like one of {names[one]} (correlation {likeness:.3f})"
+            found.append(_pair("near-duplicate", names, one, other, likeness, words))
+            shared.setdefault((one, other), f"a like block (correlation {likeness:.3f})")
+    for one, other, share in overlapping_pairs(signatures["sar"]):
+        words = f"footprint shares {share:.1%} with {names[one]}"
+        found.append(_pair("overlap", names, one, other, share, words))
+        shared.setdefault((one, other), f"{share:.1%} of the footprint")
+    for (one, other), why in shared.items():
+        splits = root.splits[names[one]], root.splits[names[other]]
+        if splits[0] != splits[1]:
+            words = f"{splits[1]} shares ground with {names[one]} of {splits[0]}: {why}"
+            found.append(_pair("leak", names, one, other, 1.0, words))
+    return found
+
+
+def _pair(kind: str, names: Sequence[str], one: int, other: int, value: float, detail: str) -> Finding:
+    return Finding(names[other], kind, value, detail, other=names[one])
+
+
+def _summary(measures: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Medians of what was measured, and over all confident tiles the share within 2 px."""
+    result: dict[str, float] = {"rasters": float(len(measures))}
+    for key in ("white", "sar_nodata", "optical_nodata", "sar_saturation", "optical_saturation", "offset", "days"):
+        known = [own[key] for own in measures.values() if key in own]
+        if known:
+            result[f"median_{key}"] = float(np.median(known))
+            result[f"max_{key}"] = float(np.max(known))
+    sure = [(own["within_2px"], own["confident_tiles"]) for own in measures.values() if "within_2px" in own]
+    if sure:
+        shares, weights = np.array(sure).T
+        result["tiles_within_2px"] = float(np.average(shares, weights=weights))
+        result["confident_tiles"] = float(weights.sum())
+    return result
+
+
+def _groups(report: Report, names: set[str]) -> list[set[str]]:
+    """Connected components of names that show the same ground."""
+    leader = {name: name for name in names}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            leader[name] = leader[leader[name]]
+            name = leader[name]
+        return name
+
+    for finding in report.findings:
+        if (
+            finding.kind in ("duplicate", "near-duplicate", "overlap", "leak")
+            and {finding.name, finding.other} <= names
+        ):
+            leader[find(finding.name)] = find(finding.other)
+    groups: dict[str, set[str]] = {}
+    for name in names:
+        groups.setdefault(find(name), set()).add(name)
+    return [group for group in groups.values() if len(group) > 1]

@@ -1,0 +1,207 @@
+"""Speckle-filtered and polarimetric-colour rasters, window by window."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.errors import InputError
+from saropt.radiometry import FILTERS, PAULI_BANDS, check_units, convert, from_db, pauli_needs, pauli_power, to_db
+from saropt.roots.root import DataRoot
+from saropt.scenes import Scene, SceneWriter, Window
+
+TILE = 1024
+Progress = Callable[[int, int, str], None]
+
+
+def filter_scene(
+    source: str | Path,
+    out: str | Path,
+    name: str,
+    looks: float,
+    units: str,
+    *,
+    overwrite: bool = False,
+    tile: int = TILE,
+    progress: Progress | None = None,
+) -> Path:
+    """Filter the speckle of a SAR raster; every band on its own, in power, written in the units and type it came in.
+
+    Windows are read with the filter's halo, so that no tile shows. Invalid pixels take their window's mean before the
+    filter and stay invalid. Complex pixels become amplitude.
+
+    Args:
+        source: raster in `units`.
+        out: GeoTIFF to write.
+        name: one of `saropt.radiometry.FILTERS`.
+        looks: equivalent number of looks of the source.
+        units: SAR units with a decibel scale (not `uint8`).
+        tile: side of a window in pixels.
+
+    Raises:
+        InputError: unknown filter, units that do not fit or have no decibel scale, or a file that cannot be used.
+    """
+    if name not in FILTERS:
+        raise InputError("filter", f"{name!r} is not one of {', '.join(FILTERS)}")
+    if not looks > 0.5:
+        raise InputError("looks", f"must be above 0.5, not {looks:g}")
+    chosen = FILTERS[name]
+    with Scene.open(source) as scene:
+        try:
+            check_units(scene.sample(1 << 16), units, scene.dtype)
+            to_db(np.ones(1), units)
+        except ValueError as error:
+            raise InputError(source, str(error)) from error
+        is_complex = scene.dtype.startswith("complex")
+        dtype = np.dtype("float32" if is_complex else scene.dtype)
+        target = "amplitude" if is_complex else units
+        with SceneWriter(
+            out,
+            width=scene.width,
+            height=scene.height,
+            band_names=scene.band_names,
+            dtype=dtype,
+            nodata=scene.nodata,
+            georeference=scene.georeference,
+            tags={**scene.tags, "SPECKLE_FILTER": name, "SPECKLE_FILTER_LOOKS": f"{looks:g}"},
+            overwrite=overwrite,
+        ) as writer:
+            windows = _windows(scene.height, scene.width, tile)
+            for number, window in enumerate(windows, start=1):
+                halo = chosen.halo
+                padded = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
+                values, valid = scene.read_padded(padded)
+                power = from_db(to_db(values, units), "sigma0")
+                inner = np.s_[halo : halo + window.height, halo : halo + window.width]
+                filtered = np.empty((scene.count, window.height, window.width), np.float32)
+                for band, result in zip(power, filtered, strict=True):
+                    band[~valid] = band[valid].mean() if valid.any() else 1.0
+                    result[:] = chosen.apply(band, looks)[inner]
+                stored = _stored(convert(filtered, "sigma0", target.replace("gamma0", "sigma0")), dtype)
+                here = valid[inner]
+                if not here.all():
+                    stored[:, ~here] = scene.nodata if scene.nodata is not None else 0 if dtype.kind in "ui" else np.nan
+                writer.write(window.row, window.col, stored)
+                if progress is not None:
+                    progress(number, len(windows), Path(source).name)
+            return writer.finish()
+
+
+def filter_root(
+    source: str | Path, out: str | Path, name: str, looks: float, *, progress: Progress | None = None
+) -> Path:
+    """A copy of a data root whose SAR rasters are filtered; it appears under `out` only when whole.
+
+    Raises:
+        InputError: as `filter_scene`, or `out` exists.
+    """
+    root, out = DataRoot.open(source), Path(out)
+    if out.exists():
+        raise InputError(out, "exists already")
+    names = list(root.splits)
+    part = out.absolute().with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        (part / "sar").mkdir(parents=True)
+        for number, raster in enumerate(names, start=1):
+            filter_scene(root.sar_path(raster), part / "sar" / f"{raster}.tif", name, looks, root.sar.units)
+            if progress is not None:
+                progress(number, len(names), raster)
+        for entry in root.path.iterdir():
+            if entry.name != "sar":
+                (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, part / entry.name)
+        part.rename(out)
+    except OSError as error:
+        raise InputError(out, f"cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return out
+
+
+def write_pauli(
+    sources: Sequence[str | Path], out: str | Path, *, overwrite: bool = False, progress: Progress | None = None
+) -> Path:
+    """The power of the Pauli components of quad-polarised rasters as three float32 bands, window by window.
+
+    Args:
+        sources: rasters on one grid. A band is known by its name, or, in a raster of one band, by the file's: HH, HV,
+            VH, VV (complex); C11, C22, C33, C13; T11, T22, T33; HHHH, HVHV, VVVV, HHVV. `C13_real` and `C13_imag`, as
+            PolSARpro writes them, are joined.
+        out: GeoTIFF with the bands HH-VV, HV, HH+VV (red, green, blue).
+
+    Raises:
+        InputError: no form is complete, the rasters differ in size, or one cannot be used.
+    """
+    with ExitStack() as stack:
+        scenes = [stack.enter_context(Scene.open(path)) for path in sources]
+        first = scenes[0]
+        bands: dict[str, tuple[Scene, int]] = {}
+        for scene in scenes:
+            if (scene.height, scene.width) != (first.height, first.width):
+                raise InputError(scene.path, f"has another size than {first.path.name}")
+            for index, band in enumerate(scene.band_names):
+                bands[(scene.path.stem if scene.count == 1 else band).upper()] = (scene, index)
+        split = {name.removesuffix("_REAL") for name in bands if name.endswith("_REAL")}
+        try:
+            needed = pauli_needs({*bands, *split})
+        except ValueError as error:
+            raise InputError(first.path, str(error)) from error
+
+        def component(name: str, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+            if name in split and name not in bands:
+                real, valid = component(f"{name}_REAL", window)
+                imaginary, also = component(f"{name}_IMAG", window)
+                return real + 1j * imaginary, valid & also
+            scene, index = bands[name]
+            values, valid = scene.read(window)
+            return values[index], valid
+
+        for name in split & set(needed):
+            if f"{name}_IMAG" not in bands:
+                raise InputError(first.path, f"{name}_real is here but {name}_imag is not")
+        with SceneWriter(
+            out,
+            width=first.width,
+            height=first.height,
+            band_names=PAULI_BANDS,
+            dtype="float32",
+            nodata=float("nan"),
+            georeference=first.georeference,
+            tags=first.tags,
+            overwrite=overwrite,
+        ) as writer:
+            windows = _windows(first.height, first.width, TILE)
+            for number, window in enumerate(windows, start=1):
+                parts, valid = {}, np.ones((window.height, window.width), bool)
+                for name in needed:
+                    parts[name], also = component(name, window)
+                    valid &= also
+                try:
+                    power = pauli_power(parts)
+                except ValueError as error:
+                    raise InputError(first.path, str(error)) from error
+                power[:, ~valid] = np.nan
+                writer.write(window.row, window.col, power)
+                if progress is not None:
+                    progress(number, len(windows), "windows")
+            return writer.finish()
+
+
+def _windows(height: int, width: int, tile: int) -> list[Window]:
+    return [
+        Window(row, col, min(tile, height - row), min(tile, width - col))
+        for row in range(0, height, tile)
+        for col in range(0, width, tile)
+    ]
+
+
+def _stored(values: NDArray, dtype: np.dtype) -> NDArray:
+    if dtype.kind not in "ui":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)

@@ -1,0 +1,178 @@
+"""What a raster or a data root holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saropt.errors import InputError
+from saropt.radiometry import SAR_UNITS, check_units
+from saropt.roots.root import SPLITS, DataRoot, Modality, SideName
+from saropt.scenes import Scene, Window
+
+LEVELS = (0.0, 0.01, 0.5, 0.99, 1.0)
+_SAMPLE = 1 << 20
+_STRIP_PIXELS = 1 << 22
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts about one or more rasters of a kind, and per band the quantiles of a sample at `levels`."""
+
+    facts: dict[str, str]
+    quantiles: dict[str, list[float]]
+    levels: tuple[str, ...] = ("min", "1 %", "median", "99 %", "max")
+
+
+def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
+    """Bands, size, type, place, share of invalid pixels and value quantiles of a raster.
+
+    Quantiles are of at most 2^20 valid pixels; of the modulus, where pixels are complex.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with Scene.open(path) as scene:
+        sample = scene.sample(_SAMPLE)
+        facts = {
+            "bands": ", ".join(scene.band_names),
+            "units that fit": ", ".join(_fitting_units(sample, scene.dtype)),
+            "size": f"{scene.width}x{scene.height} pixels",
+            "type": scene.dtype,
+            "CRS": _crs(scene),
+            "pixel": _pixel(scene),
+            "nodata": "none declared" if scene.nodata is None else f"{scene.nodata:g}",
+            "invalid pixels": f"{_invalid_share(scene, progress):.2%}",
+            "acquired": "" if scene.acquired is None else scene.acquired.isoformat(),
+        }
+        return Facts(facts, _quantiles(scene.band_names, sample))
+
+
+def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str, str], list[Facts]]:
+    """Description of a data root, and the facts of its SAR and its optical rasters together.
+
+    Raises:
+        InputError: it is no data root, a raster is missing, or a pair is not on one grid.
+    """
+    root = DataRoot.open(path)
+    counts = {split: sum(part == split for part in root.splits.values()) for split in SPLITS}
+    labelled = sum(
+        (path / "label" / f"{name}{suffix}").is_file() for name in root.splits for suffix in (".tif", ".png")
+    )
+    description = {
+        "data root": f"{root.name} ({root.path})",
+        "pixel": f"{root.gsd_m:g} m",
+        "pairs": "yes" if root.paired else "no, the two sides are unpaired",
+        "splits": ", ".join(f"{split} {count}" for split, count in counts.items()),
+        "labels": f"{labelled} rasters: {', '.join(root.classes.values())}" if labelled else "",
+        "licence": root.licence,
+    }
+    both: tuple[tuple[str, SideName, Modality], ...] = (("SAR", "sar", root.sar), ("optical", "optical", root.optical))
+    present = [
+        (title, modality, [path for split, n in counts.items() if n for path in root.rasters(side, split).values()])
+        for title, side, modality in both
+        if modality.bands
+    ]
+    steps, done_before = sum(len(paths) for _, _, paths in present), 0
+    sides, sizes = [], []
+    for title, modality, paths in present:
+
+        def count(done: int, start: int = done_before, what: str = title) -> None:
+            if progress is not None:
+                progress(start + done, steps, what)
+
+        facts, shapes = _inspect_side(title, modality, paths, count)
+        done_before += len(paths)
+        sides.append(facts)
+        sizes.append(shapes)
+    if root.paired:
+        for path, sar, optical in zip(present[1][2], *sizes, strict=True):
+            if sar != optical:
+                found = f"{sar[0]}x{sar[1]} and {optical[0]}x{optical[1]} pixels"
+                raise InputError(path, f"SAR and optical are not on one grid: {found}")
+    return description, sides
+
+
+def _inspect_side(
+    title: str, modality: Modality, paths: Sequence[Path], count: Callable[[int], None]
+) -> tuple[Facts, list[tuple[int, int]]]:
+    shapes, dtypes, places, samples, shares = [], set(), set(), [], []
+    for number, path in enumerate(paths, start=1):
+        with Scene.open(path) as scene:
+            if scene.count != len(modality.bands):
+                raise InputError(path, f"has {scene.count} bands, dataset.yaml says {', '.join(modality.bands)}")
+            shapes.append((scene.width, scene.height))
+            dtypes.add(scene.dtype)
+            places.add(_crs(scene))
+            samples.append(scene.sample(max(1024, _SAMPLE // len(paths))))
+            shares.append(_invalid_share(scene, None))
+        count(number)
+    sample = np.concatenate(samples, axis=1)
+    weights = [width * height for width, height in shapes]
+    facts = {
+        title: f"{len(paths)} rasters",
+        "bands": ", ".join(modality.bands),
+        "units": modality.units,
+        "sizes": ", ".join(f"{width}x{height}" for width, height in sorted(set(shapes))),
+        "types": ", ".join(sorted(dtypes)),
+        "CRS": ", ".join(sorted(places)),
+        "invalid pixels": f"{np.average(shares, weights=weights):.2%}",
+    }
+    if modality.units in SAR_UNITS and sample.size and (problem := _contradiction(sample, modality.units, min(dtypes))):
+        facts["warning"] = problem
+    return Facts(facts, _quantiles(modality.bands, sample)), shapes
+
+
+def _invalid_share(scene: Scene, progress: Progress | None) -> float:
+    rows = max(1, _STRIP_PIXELS // scene.width)
+    starts = range(0, scene.height, rows)
+    invalid = 0
+    for number, row in enumerate(starts, start=1):
+        _, valid = scene.read_stored(Window(row, 0, min(rows, scene.height - row), scene.width))
+        invalid += int(valid.size - valid.sum())
+        if progress is not None:
+            progress(number, len(starts), "strips")
+    return invalid / (scene.width * scene.height)
+
+
+def _quantiles(bands: Sequence[str], sample: np.ndarray) -> dict[str, list[float]]:
+    if not sample.size:
+        return {}
+    values = np.abs(sample) if np.iscomplexobj(sample) else sample
+    return {band: [float(q) for q in np.quantile(row, LEVELS)] for band, row in zip(bands, values, strict=True)}
+
+
+def _fitting_units(sample: np.ndarray, dtype: str) -> list[str]:
+    if not sample.size:
+        return ["no valid pixel"]
+    return [units for units in SAR_UNITS if not _contradiction(sample, units, dtype)]
+
+
+def _contradiction(sample: np.ndarray, units: str, dtype: str) -> str:
+    try:
+        check_units(sample, units, dtype)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _crs(scene: Scene) -> str:
+    place = scene.georeference
+    if place.crs is not None:
+        return place.crs.to_string()
+    if place.gcps:
+        return f"{len(place.gcps)} control points, {place.gcp_crs}"
+    return "none"
+
+
+def _pixel(scene: Scene) -> str:
+    transform = scene.georeference.transform
+    if transform is None:
+        return ""
+    crs = scene.georeference.crs
+    unit = crs.linear_units if crs is not None and crs.is_projected else "degrees" if crs is not None else "units"
+    return f"{np.hypot(transform.a, transform.d):.6g} x {np.hypot(transform.b, transform.e):.6g} {unit}"

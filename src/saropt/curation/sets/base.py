@@ -1,0 +1,228 @@
+"""What all catalogue entries share: plans of a data root, their splits, and how options are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from saropt.errors import InputError
+from saropt.roots.root import SPLITS
+from saropt.scenes import Grid, Window
+
+Convert = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
+Write = Callable[[Path], object]
+"""Writes a GeoTIFF of the given name at once or not at all."""
+IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pixels of one raster of the root come from.
+
+    Attributes:
+        paths: files of one size whose bands are stacked; with nothing else set, a single one is copied as it is.
+        bands: bands to take of each file.
+        window: part of the file.
+        grid: read as if warped to this grid.
+        resampling: for `grid`.
+        convert: (stored values (C, h, w), valid (h, w), window of the file or grid) -> values to write (C', h, w).
+        band_names: of the result; needed with `convert`.
+        dtype: of the result; the file's own when None.
+        nodata: of the result; the file's own when None.
+        palette_index: take paletted pictures as class numbers.
+    """
+
+    paths: tuple[Path, ...]
+    bands: tuple[str | int, ...] | None = None
+    window: Window | None = None
+    grid: Grid | None = None
+    resampling: str = "bilinear"
+    convert: Convert | None = None
+    band_names: tuple[str, ...] | None = None
+    dtype: str | None = None
+    nodata: float | None = None
+    palette_index: bool = False
+
+    @property
+    def is_copy(self) -> bool:
+        plain = (self.bands, self.window, self.grid, self.convert, self.dtype, self.nodata) == (None,) * 6
+        return plain and len(self.paths) == 1 and self.paths[0].suffix.lower() in IMAGES
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One NAME of the root; `sides` maps sar, optical and label to their sources, or to what writes them."""
+
+    name: str
+    split: str
+    sides: Mapping[str, Source | Write]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A data root to be made.
+
+    Attributes:
+        description: content of dataset.yaml.
+        entries: rasters to write.
+        missing: what the published set has and the source has not, by name, one line each.
+    """
+
+    description: dict[str, Any]
+    entries: list[Entry]
+    missing: list[str] = field(default_factory=list)
+
+
+class Options(BaseModel):
+    """Options of every set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    seed: int = Field(0, ge=0, description="seed of the split")
+
+
+class SplitOptions(Options):
+    """Options of sets that are split by groups."""
+
+    train: float = Field(0.8, ge=0, le=1, description="share of train")
+    val: float = Field(0.1, ge=0, le=1, description="share of val; test has the rest")
+
+    @model_validator(mode="after")
+    def _shares(self) -> SplitOptions:
+        if self.train + self.val > 1.0 + 1e-9:
+            raise ValueError("train and val sum to more than 1")
+        return self
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set that `saropt data prepare` knows: its planner, options, what it is and how its files lie."""
+
+    name: str
+    title: str
+    layout: str
+    plan: Callable[[Path, Any], Plan]
+    options: type[Options]
+
+
+CATALOGUE: dict[str, Known] = {}
+Planner = TypeVar("Planner", bound=Callable[[Path, Any], Plan])
+
+
+def known(name: str, *, title: str, layout: str, options: type[Options]) -> Callable[[Planner], Planner]:
+    """Register a planner: (source, options) -> Plan."""
+
+    def register(planner: Planner) -> Planner:
+        CATALOGUE[name] = Known(name, title, layout, planner, options)
+        return planner
+
+    return register
+
+
+def read_options(entry: Known, pairs: Sequence[str]) -> Options:
+    """The options of a set from `key=value` texts; values are YAML.
+
+    Raises:
+        InputError: an unknown key or an unfit value.
+    """
+    values = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise InputError("--set", f"{pair!r} is not key=value")
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError("--set", f"{pair!r} is not YAML: {str(error).splitlines()[0]}") from error
+    try:
+        return entry.options.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or entry.name
+        reason = f"{where}: {first['msg']}; {entry.name} takes {', '.join(entry.options.model_fields)}"
+        raise InputError("--set", reason) from error
+
+
+def split_groups(groups: Sequence[str], train: float, val: float, seed: int) -> dict[str, str]:
+    """Group -> split, whole groups at random: floor(train n) and floor(val n) of them, test the rest.
+
+    With three groups or more, no split whose share is above 0 stays empty.
+    """
+    unique = sorted(set(groups))
+    count = len(unique)
+    shares = [int(train * count + 1e-9), int(val * count + 1e-9)]
+    shares.append(count - sum(shares))
+    wanted = (train, val, 1.0 - train - val)
+    if count >= 3:
+        for index, share in enumerate(wanted):
+            if share > 1e-9 and shares[index] == 0:
+                shares[int(np.argmax(shares))] -= 1
+                shares[index] += 1
+    order = np.random.default_rng(seed).permutation(count)
+    splits = np.repeat(SPLITS, shares)
+    return {unique[place]: str(split) for place, split in zip(order, splits, strict=True)}
+
+
+def strips(height: int, width: int, train: float, val: float, gap: int = 0) -> dict[str, Window]:
+    """A scene cut across its longer side into train, val and test parts, `gap` pixels apart; empty parts left out."""
+    length = max(height, width)
+    edges = [0, round(train * length), round((train + val) * length), length]
+    parts = {}
+    for number, split in enumerate(SPLITS):
+        start, stop = edges[number] + (gap if edges[number] else 0), edges[number + 1]
+        if stop > start:
+            tall = height >= width
+            parts[split] = Window(start, 0, stop - start, width) if tall else Window(0, start, height, stop - start)
+    return parts
+
+
+def images(folder: Path, pattern: str = r"(.+)") -> dict[str, Path]:
+    """Key -> image file of a folder, sorted; the key is the first group of `pattern` in the file's stem.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, "no such folder in the source")
+    found = {}
+    for path in sorted(folder.iterdir()):
+        match = re.fullmatch(pattern, path.stem)
+        if path.suffix.lower() in IMAGES and match is not None and not path.name.startswith("."):
+            found[match.group(1)] = path
+    return found
+
+
+def first_folder(source: Path, names: Sequence[str]) -> Path:
+    """The first of several folder names (any case) that the source has.
+
+    Raises:
+        InputError: it has none of them.
+    """
+    if not source.is_dir():
+        raise InputError(source, "no such folder" if not source.exists() else "is not a folder")
+    here = {path.name.lower(): path for path in source.iterdir() if path.is_dir()}
+    for name in names:
+        if name.lower() in here:
+            return here[name.lower()]
+    raise InputError(source, f"has no folder named {' or '.join(names)}")
+
+
+def pair_up(sides: Mapping[str, Mapping[str, Path]]) -> tuple[list[str], list[str]]:
+    """Keys that every side has, sorted, and a line for each that some side lacks."""
+    everything = sorted(set().union(*sides.values()))
+    complete = [key for key in everything if all(key in files for files in sides.values())]
+    lines = [f"{key}: no {side} image" for key in everything for side, files in sides.items() if key not in files]
+    return complete, lines
+
+
+def count_line(found: int, published: int, what: str) -> list[str]:
+    """A line for `Plan.missing` when the count is not the published one."""
+    return [] if found == published else [f"{published} {what} were published, {found} are here"]

@@ -1,0 +1,256 @@
+"""Data roots from plans: streamed, resumable, all or nothing."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import hashlib
+import os
+import shutil
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import yaml
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+
+from saropt.curation.sets.base import CATALOGUE, Entry, Known, Plan, Source, read_options
+from saropt.errors import InputError
+from saropt.scenes import Georeference, Scene, SceneWriter, Window
+
+Progress = Callable[[int, int, str], None]
+_STRIP_PIXELS = 1 << 21
+_SMALL_PIXELS = 1 << 20
+_OPEN_SCENES = 6
+
+
+def prepare(
+    name: str,
+    source: str | Path,
+    out: str | Path,
+    options: Sequence[str] = (),
+    *,
+    partial: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Turn a known public set into a data root; it appears under `out` only when whole.
+
+    Rasters are written one by one into a hidden folder beside `out`; when that is interrupted, the same call goes on.
+
+    Args:
+        name: one of `CATALOGUE`.
+        source: the set as published, unpacked.
+        out: folder to make.
+        options: `key=value` texts of the set.
+        partial: accept a source that lacks part of the set; what is missing is then listed in OUT/missing.txt.
+
+    Raises:
+        InputError: unknown set, source without the published layout, something missing (listed in OUT.missing.txt),
+            or an output that cannot be made.
+    """
+    if name not in CATALOGUE:
+        raise InputError(name, f"unknown set; known: {', '.join(CATALOGUE)}")
+    source, out = Path(source), Path(out).absolute()
+    if out.exists():
+        raise InputError(out, "exists already")
+    if not out.parent.is_dir():
+        raise InputError(out, f"the folder {out.parent} does not exist")
+    if not source.exists():
+        raise InputError(source, "no such file or folder")
+    entry: Known = CATALOGUE[name]
+    chosen = read_options(entry, options)
+    plan = entry.plan(source, chosen)
+    if not plan.entries:
+        raise InputError(source, f"holds nothing of {name}; expected {entry.layout}")
+    if plan.missing and not partial:
+        report = out.with_name(f"{out.name}.missing.txt")
+        report.write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")
+        first = "; ".join(plan.missing[:3]) + (", ..." if len(plan.missing) > 3 else "")
+        reason = f"lacks {len(plan.missing)} things ({first}), all listed in {report}; --partial takes what is there"
+        raise InputError(source, reason)
+    plan.description["prepared"] = {"set": name, "options": chosen.model_dump(mode="json")}
+    key = f"{name} {source.absolute()} {chosen.model_dump_json()} {len(plan.entries)}"
+    return build(plan, out, key, progress)
+
+
+def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> Path:
+    """Write a plan as a data root. `key` names everything that determines it, for going on after an interrupt.
+
+    Raises:
+        InputError: a source cannot be read, the output cannot be written, or other unfinished work is in the way.
+    """
+    part = out.with_name(f".{out.name}.preparing")
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    readers = Readers()
+    try:
+        part.mkdir(exist_ok=True)
+        with (part / ".lock").open("a+") as lock:
+            _lock(lock.fileno(), out)
+            lock.seek(0)
+            if (earlier := lock.read()) and earlier != digest:
+                raise InputError(out, f"unfinished work with other settings is in the way: remove {part}")
+            if not earlier:
+                lock.write(digest)
+                lock.flush()
+            for number, entry in enumerate(plan.entries, start=1):
+                for side, source in entry.sides.items():
+                    (part / side).mkdir(exist_ok=True)
+                    stem = part / side / entry.name
+                    if isinstance(source, Source):
+                        write_source(source, stem, readers, categorical=side == "label")
+                    elif not (target := stem.with_name(f"{stem.name}.tif")).exists():
+                        source(target)
+                if progress is not None:
+                    progress(number, len(plan.entries), entry.name)
+            _describe(part, plan)
+            (part / ".lock").unlink()
+            part.rename(out)
+    except OSError as error:
+        raise InputError(out, f"cannot be written: {error.strerror or error}") from error
+    finally:
+        readers.close()
+    return out
+
+
+def _lock(file: int, out: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(out, "is being prepared by another process") from None
+
+
+class Readers:
+    """The last few scenes kept open, so that many windows of one file open it once."""
+
+    def __init__(self) -> None:
+        self._scenes: OrderedDict[tuple[object, ...], Scene] = OrderedDict()
+
+    def open(self, source: Source, path: Path) -> Scene:
+        key = (path, source.bands, source.grid, source.resampling, source.palette_index)
+        if key not in self._scenes:
+            self._scenes[key] = Scene.open(
+                path,
+                bands=source.bands,
+                palette="index" if source.palette_index else "colours",
+                grid=source.grid,
+                resampling=source.resampling,
+            )
+            while len(self._scenes) > _OPEN_SCENES:
+                self._scenes.popitem(last=False)[1].close()
+        self._scenes.move_to_end(key)
+        return self._scenes[key]
+
+    def close(self) -> None:
+        while self._scenes:
+            self._scenes.popitem()[1].close()
+
+
+def write_source(source: Source, stem: Path, readers: Readers, *, categorical: bool = False) -> Path:
+    """Write one raster as `stem` plus suffix, unless it is there already; returns its path."""
+    if source.is_copy:
+        target = stem.with_name(stem.name + source.paths[0].suffix.lower())
+        if not target.exists():
+            readers.open(source, source.paths[0])  # a file that is no raster is told here
+            hidden = target.with_name(f".{target.name}.part")
+            shutil.copyfile(source.paths[0], hidden)
+            os.replace(hidden, target)
+        return target
+    target = stem.with_name(f"{stem.name}.tif")
+    if target.exists():
+        return target
+    scenes = [readers.open(source, path) for path in source.paths]
+    first = scenes[0]
+    for scene in scenes[1:]:
+        if (scene.height, scene.width) != (first.height, first.width):
+            raise InputError(scene.path, f"is {scene.height}x{scene.width}, {first.path.name} is not")
+    window = source.window or Window(0, 0, first.height, first.width)
+    if not window.inside(first.height, first.width):
+        raise InputError(first.path, f"is {first.height}x{first.width} pixels: smaller than expected")
+    names = source.band_names or tuple(name for scene in scenes for name in scene.band_names)
+    if len(set(names)) < len(names):
+        names = tuple(f"{scene.path.stem} {name}" for scene in scenes for name in scene.band_names)
+    dtype = np.dtype(source.dtype or ("complex64" if first.dtype == "complex_int16" else first.dtype))
+    nodata = first.nodata if source.nodata is None else source.nodata
+
+    def read(part: Window) -> NDArray:
+        pieces = [scene.read_stored(part) for scene in scenes]
+        values = np.concatenate([piece[0] for piece in pieces])
+        valid = np.logical_and.reduce([piece[1] for piece in pieces])
+        if source.convert is not None:
+            values = source.convert(values, valid, part)
+        values = values.astype(dtype)
+        if nodata is not None and not valid.all():
+            values[:, ~valid] = nodata
+        return values
+
+    place = _moved(first.georeference, window)
+    if window.height * window.width <= _SMALL_PIXELS:
+        _write_small(target, read(window), names, nodata, place, categorical)
+        return target
+    with SceneWriter(
+        target,
+        width=window.width,
+        height=window.height,
+        band_names=names,
+        dtype=dtype,
+        nodata=nodata,
+        georeference=place,
+        tags=first.tags,
+        overview_resampling="nearest" if categorical else "average",
+    ) as writer:
+        rows = max(1, _STRIP_PIXELS // window.width)
+        for row in range(0, window.height, rows):
+            height = min(rows, window.height - row)
+            writer.write(row, 0, read(Window(window.row + row, window.col, height, window.width)))
+        return writer.finish()
+
+
+def _moved(place: Georeference, window: Window) -> Georeference:
+    if place.transform is None:
+        return Georeference() if (window.row, window.col) != (0, 0) else place
+    return Georeference(place.crs, place.transform @ rasterio.Affine.translation(window.col, window.row))
+
+
+def _write_small(
+    target: Path, values: NDArray, names: Sequence[str], nodata: float | None, place: Georeference, categorical: bool
+) -> None:
+    hidden = target.with_name(f".{target.name}.part")
+    count, height, width = values.shape
+    form = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": values.dtype}
+    form |= {"photometric": "minisblack", "alpha": "no"}  # four bands are no picture with transparency
+    if place.transform is not None:
+        form |= {"crs": place.crs, "transform": place.transform}
+    predictor = 1 if values.dtype.kind == "c" or categorical else 3 if values.dtype.kind == "f" else 2
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            rasterio.open(hidden, "w", **form, nodata=nodata, compress="deflate", predictor=predictor) as dataset,
+        ):
+            dataset.write(values)
+            for index, name in enumerate(names, start=1):
+                dataset.set_band_description(index, name)
+    except rasterio.errors.RasterioError as error:
+        with suppress(FileNotFoundError):
+            hidden.unlink()
+        raise InputError(target, f"cannot be written: {' '.join(str(error).split())}") from error
+    os.replace(hidden, target)
+
+
+def _describe(part: Path, plan: Plan) -> None:
+    text = yaml.safe_dump(plan.description, sort_keys=False, allow_unicode=True)
+    (part / "dataset.yaml").write_text(text, encoding="utf-8")
+    if plan.missing:
+        (part / "missing.txt").write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")
+    with (part / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("name", "split"))
+        writer.writerows(_rows(plan.entries))
+
+
+def _rows(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    return [(entry.name, entry.split) for entry in entries]

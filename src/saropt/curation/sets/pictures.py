@@ -1,0 +1,280 @@
+"""Sets of small ready-made pictures: SEN1-2, SAR2Opt, QXS-SAROPT, DDHR, and one's own folder of pairs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from saropt.curation.sets.base import (
+    Entry,
+    Options,
+    Plan,
+    Source,
+    SplitOptions,
+    count_line,
+    first_folder,
+    images,
+    known,
+    pair_up,
+    split_groups,
+)
+from saropt.errors import InputError
+from saropt.radiometry import SAR_UNITS
+from saropt.roots.root import SPLITS
+from saropt.scenes import Scene
+
+SAR_FOLDERS = ("sar", "s1", "sar_256_oc_0.2", "vv", "a", "gf3", "sar_image", "sar_images")
+OPTICAL_FOLDERS = ("optical", "opt", "s2", "opt_256_oc_0.2", "rgb", "b", "gf2", "opt_image", "opt_images")
+LABEL_FOLDERS = ("label", "labels", "lbl", "gt", "mask", "masks")
+
+
+def entries_of(sides: dict[str, dict[str, Path]], names: Sequence[str], splits: dict[str, str]) -> list[Entry]:
+    """Entries of files that are copied as they are."""
+    return [
+        Entry(
+            name,
+            splits[name],
+            {side: Source((files[name],), palette_index=side == "label") for side, files in sides.items()},
+        )
+        for name in names
+    ]
+
+
+def modality(path: Path, units: str) -> dict[str, Any]:
+    """`bands` and `units` for dataset.yaml from one file."""
+    with Scene.open(path) as scene:
+        return {"bands": scene.band_names, "units": units}
+
+
+class Sen12Options(SplitOptions):
+    """Split by scene (season and number)."""
+
+
+@known(
+    "sen12",
+    title="SEN1-2: 282,384 Sentinel-1 VV / Sentinel-2 RGB patches, 8 bits, 10 m",
+    layout="ROIs1158_spring/{s1_1,s2_1}/ROIs1158_spring_s1_1_p30.png and so on",
+    options=Sen12Options,
+)
+def sen12(source: Path, options: Sen12Options) -> Plan:
+    """SEN1-2 (Schmitt, Hughes & Zhu, ISPRS Annals IV-1, 2018), CC BY 4.0 as published. Patches of one scene overlap by
+    half, so that a scene goes whole to one split. Patches are known by their names, in whatever folder; the names are
+    those of the released files."""
+    from saropt.curation.sets.sen12ms import patches
+
+    files = patches(source, ("s1", "s2"), ".png")
+    names, missing = pair_up(files)
+    splits = split_groups([name.rpartition("_p")[0] for name in names], options.train, options.val, options.seed)
+    missing += count_line(len(names), 282_384, "pairs")
+    by_name = {name: splits[name.rpartition("_p")[0]] for name in names}
+    description = {
+        "name": "sen12",
+        "gsd_m": 10.0,
+        "sar": {"bands": ["VV"], "units": "uint8", "scaling": "sigma0 dB, stretched to 8 bits by the publishers"},
+        "optical": {"bands": ["B4", "B3", "B2"], "units": "uint8"},
+        "licence": "CC BY 4.0 as published (Schmitt, Hughes & Zhu 2018); Copernicus Sentinel data terms",
+    }
+    return Plan(description, entries_of({"sar": files["s1"], "optical": files["s2"]}, names, by_name), missing)
+
+
+class Sar2OptOptions(Options):
+    val: float = Field(0.1, ge=0, lt=1, description="share of the published training pairs that become val")
+
+
+@known(
+    "sar2opt",
+    title="SAR2Opt: 2,077 TerraSAR-X / Google Earth pairs, 600x600, 1 m",
+    layout="trainA/, trainB/, testA/, testB/ with files of one name; A is SAR",
+    options=Sar2OptOptions,
+)
+def sar2opt(source: Path, options: Sar2OptOptions) -> Plan:
+    """SAR2Opt (Zhao et al., IEEE JSTARS 15, 2022): 1,450 training and 627 test pairs. The set has no val split: the
+    last `val` of the training names become one. Names of neighbouring patches are not documented, so that val may
+    overlap."""
+    entries, missing = [], []
+    sides: dict[str, dict[str, Path]] = {}
+    for part, published in (("train", 1450), ("test", 627)):
+        sides = {
+            "sar": images(first_folder(source, [f"{part}A"])),
+            "optical": images(first_folder(source, [f"{part}B"])),
+        }
+        names, lines = pair_up(sides)
+        missing += [f"{part}/{line}" for line in lines] + count_line(len(names), published, f"{part} pairs")
+        kept = len(names) - int(options.val * len(names)) if part == "train" else len(names)
+        splits = {name: ("val" if place >= kept else part) for place, name in enumerate(names)}
+        for entry in entries_of(sides, names, splits):
+            entries.append(Entry(f"{part}_{entry.name}", entry.split, entry.sides))
+    description = {
+        "name": "sar2opt",
+        "gsd_m": 1.0,
+        "sar": _first(entries, "sar", "uint8"),
+        "optical": _first(entries, "optical", "uint8"),
+        "licence": "not stated by the publishers; research use; cite Zhao et al. 2022",
+    }
+    return Plan(description, entries, missing)
+
+
+class QxsOptions(SplitOptions):
+    """Split by blocks of consecutive numbers."""
+
+
+@known(
+    "qxs-saropt",
+    title="QXS-SAROPT: 20,000 GF-3 / Google Earth pairs of three ports, 256x256, 1 m",
+    layout="sar_256_oc_0.2/N.png and opt_256_oc_0.2/N.png",
+    options=QxsOptions,
+)
+def qxs_saropt(source: Path, options: QxsOptions) -> Plan:
+    """QXS-SAROPT (Huang et al., arXiv:2103.08259). Files are numbered 1 to 20,000 and neighbours in number may overlap:
+    the first `train` of the numbers are train, the next `val` val, the rest test."""
+    sides = {
+        "sar": images(first_folder(source, ["sar_256_oc_0.2"]), r"0*(\d+)"),
+        "optical": images(first_folder(source, ["opt_256_oc_0.2"]), r"0*(\d+)"),
+    }
+    names, missing = pair_up(sides)
+    names.sort(key=int)
+    missing += count_line(len(names), 20_000, "pairs")
+    edges = [int(options.train * len(names) + 1e-9), int((options.train + options.val) * len(names) + 1e-9)]
+    splits = {name: SPLITS[int(np.searchsorted(edges, place, side="right"))] for place, name in enumerate(names)}
+    entries = entries_of(sides, names, splits)
+    description = {
+        "name": "qxs-saropt",
+        "gsd_m": 1.0,
+        "sar": _first(entries, "sar", "uint8"),
+        "optical": _first(entries, "optical", "uint8"),
+        "licence": "not stated by the publishers; research use; cite Huang et al. 2021",
+    }
+    return Plan(description, entries, missing)
+
+
+class DdhrOptions(SplitOptions):
+    region: Literal["shandong", "xian", "korea"] = Field("shandong", description="which of the three areas")
+    classes: dict[int, str] | None = Field(None, description="label value: name; values are numbered when null")
+
+
+@known(
+    "ddhr",
+    title="DDHR: GF-2 / GF-3 pairs of Shandong, Xi'an and Korea, 1 m, labelled",
+    layout="REGION/{optical,sar,label}/ with files of one name; REGION is shandong, xian or korea",
+    options=DdhrOptions,
+)
+def ddhr(source: Path, options: DdhrOptions) -> Plan:
+    """DDHR (Ren et al., "DDHRNet", Int. J. Appl. Earth Obs. Geoinf. 112, 2022): pairs cut to 256x256 at 1 m.
+
+    Neither the archives nor a list of their folders could be read here: the layout, the label values and the counts of
+    Xi'an and Korea are NOT verified; folder names of SAR, optical and label are found among the usual ones. Shandong
+    has 7,831 pairs, which Du et al. (2026) split 8:1:1 at random into 6,264, 783 and 784. A random split of
+    neighbouring tiles flatters the scores; it is kept because the published tables used it.
+    """
+    base = _region(source, options.region)
+    sides = {"sar": images(first_folder(base, SAR_FOLDERS)), "optical": images(first_folder(base, OPTICAL_FOLDERS))}
+    labels = [folder for folder in base.iterdir() if folder.is_dir() and folder.name.lower() in LABEL_FOLDERS]
+    if labels:
+        sides["label"] = images(labels[0])
+    names, missing = pair_up(sides)
+    if options.region == "shandong":
+        missing += count_line(len(names), 7831, "pairs of Shandong")
+    if not labels:
+        missing.append("a folder of labels")
+    entries = entries_of(sides, names, split_groups(names, options.train, options.val, options.seed))
+    description = {
+        "name": f"ddhr-{options.region}",
+        "gsd_m": 1.0,
+        "sar": _first(entries, "sar", "uint8"),
+        "optical": _first(entries, "optical", "uint8"),
+        "licence": "not stated by the publishers; research use; cite Ren et al. 2022",
+        "split_note": "random by tile, as the published tables; neighbouring tiles know each other",
+    }
+    if labels:
+        description["classes"] = options.classes or _label_values([sides["label"][name] for name in names[:200]])
+    return Plan(description, entries, missing)
+
+
+class FolderOptions(SplitOptions):
+    name: str = Field("", description="name of the root; the folder's own when empty")
+    sar: str = Field("", description="folder of the SAR images; found among the usual names when empty")
+    optical: str = Field("", description="folder of the optical images")
+    label: str = Field("", description="folder of the labels; none when empty")
+    gsd_m: float = Field(10.0, gt=0, description="ground size of a pixel in metres")
+    units: str = Field("uint8", description=f"SAR units: {', '.join(SAR_UNITS)}")
+    optical_units: str = Field("uint8", description="uint8, or the scale in words")
+    group: str = Field(r"(.+)", description="regular expression on the name; its first group stays in one split")
+    splits: str = Field("", description="a CSV of name,split to use instead of a drawn split")
+    classes: dict[int, str] = Field({}, description="label value: name")
+    licence: str = Field("not stated", description="licence of the images")
+
+
+@known(
+    "folder",
+    title="a plain folder of pairs: one folder of SAR, one of optical images, files of one name",
+    layout="{sar,optical}/NAME.{tif,png,jpg}",
+    options=FolderOptions,
+)
+def folder(source: Path, options: FolderOptions) -> Plan:
+    """One's own pairs. `group` keeps neighbours together: with group="(.+)_\\d+" all tiles of a scene share a split."""
+    import re
+
+    if options.units not in SAR_UNITS:
+        raise InputError("--set", f"units: {options.units!r} is not one of {', '.join(SAR_UNITS)}")
+    sides = {
+        "sar": images(first_folder(source, [options.sar] if options.sar else SAR_FOLDERS)),
+        "optical": images(first_folder(source, [options.optical] if options.optical else OPTICAL_FOLDERS)),
+    }
+    if options.label:
+        sides["label"] = images(first_folder(source, [options.label]))
+    names, missing = pair_up(sides)
+    if options.splits:
+        splits = _given(Path(options.splits))
+        missing += [f"{name}: not in {options.splits}" for name in names if name not in splits]
+        names = [name for name in names if name in splits]
+    else:
+        matches = {name: re.match(options.group, name) for name in names}
+        keys = {name: match.group(1) if match and match.groups() else name for name, match in matches.items()}
+        drawn = split_groups(list(keys.values()), options.train, options.val, options.seed)
+        splits = {name: drawn[key] for name, key in keys.items()}
+    entries = entries_of(sides, names, splits)
+    description: dict[str, Any] = {
+        "name": options.name or source.absolute().name,
+        "gsd_m": options.gsd_m,
+        "sar": _first(entries, "sar", options.units),
+        "optical": _first(entries, "optical", options.optical_units),
+        "licence": options.licence,
+    }
+    if options.classes:
+        description["classes"] = options.classes
+    return Plan(description, entries, missing)
+
+
+def _given(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise InputError(path, "no such file")
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not {"name", "split"} <= set(rows[0]) or any(row["split"] not in SPLITS for row in rows):
+        raise InputError(path, f"must have the columns name and split ({', '.join(SPLITS)})")
+    return {row["name"]: row["split"] for row in rows}
+
+
+def _first(entries: Sequence[Entry], side: str, units: str) -> dict[str, Any]:
+    source = entries[0].sides[side] if entries else None
+    return modality(source.paths[0], units) if isinstance(source, Source) else {"bands": ["none"], "units": units}
+
+
+def _region(source: Path, region: str) -> Path:
+    aliases = {"shandong": ["shandong", "dongying"], "xian": ["xian", "xi'an"], "korea": ["korea", "pohang", "sk"]}
+    if any((source / side).is_dir() for side in SAR_FOLDERS):
+        return source
+    return first_folder(source, [prefix + name for name in aliases[region] for prefix in ("", "ddhr-", "ddhr_")])
+
+
+def _label_values(paths: Sequence[Path]) -> dict[int, str]:
+    values: set[int] = set()
+    for path in paths:
+        with Scene.open(path, palette="index") as scene:
+            values.update(np.unique(scene.read_stored()[0]).tolist())
+    return {int(value): f"class {int(value)}" for value in sorted(values)}

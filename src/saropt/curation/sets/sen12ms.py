@@ -1,0 +1,114 @@
+"""SEN12MS (Schmitt et al., ISPRS Annals IV-2/W7, 2019), CC BY 4.0 as published.
+
+180,662 triplets of 256x256 pixels at 10 m, GeoTIFF: Sentinel-1 VV and VH in dB (sigma0), 13 bands of Sentinel-2 L1C
+(reflectance x 10000), and MODIS land cover in four schemes (bands of the lc files). Layout, in any depth: files named
+like ROIs1158_spring_s1_1_p30.tif, s2 and lc in place of s1 (as code that reads the set expects them). Names of the
+classes are those of MODIS MCD12Q1 v6 (Sulla-Menashe & Friedl, user guide 2018).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from saropt.curation.sets.base import (
+    S2_BANDS,
+    Entry,
+    Plan,
+    Source,
+    SplitOptions,
+    count_line,
+    known,
+    pair_up,
+    split_groups,
+)
+from saropt.errors import InputError
+
+TRIPLETS = 180_662
+SCHEMES: dict[str, dict[int, str]] = {
+    "igbp": {
+        **{1: "evergreen needleleaf forest", 2: "evergreen broadleaf forest", 3: "deciduous needleleaf forest"},
+        **{4: "deciduous broadleaf forest", 5: "mixed forest", 6: "closed shrubland", 7: "open shrubland"},
+        **{8: "woody savanna", 9: "savanna", 10: "grassland", 11: "permanent wetland", 12: "cropland"},
+        **{13: "urban and built-up", 14: "cropland and natural vegetation mosaic", 15: "snow and ice"},
+        **{16: "barren", 17: "water"},
+    },
+    "lccs_lc": {
+        **{1: "barren", 2: "snow and ice", 3: "water", 11: "evergreen needleleaf forest"},
+        **{12: "evergreen broadleaf forest", 13: "deciduous needleleaf forest", 14: "deciduous broadleaf forest"},
+        **{15: "mixed broadleaf and needleleaf forest", 16: "mixed broadleaf forest", 21: "open forest"},
+        **{22: "sparse forest", 31: "dense herbaceous", 32: "sparse herbaceous", 41: "dense shrubland"},
+        **{42: "shrubland and grassland mosaic", 43: "sparse shrubland"},
+    },
+    "lccs_lu": {
+        **{1: "barren", 2: "snow and ice", 3: "water", 9: "urban and built-up", 10: "dense forest"},
+        **{20: "open forest", 25: "forest and cropland mosaic", 30: "natural herbaceous"},
+        **{35: "natural herbaceous and cropland mosaic", 36: "herbaceous cropland", 40: "shrubland"},
+    },
+    "lccs_sh": {
+        **{1: "barren", 2: "snow and ice", 3: "water", 10: "dense forest", 20: "open forest"},
+        **{27: "woody wetland", 30: "grassland", 40: "shrubland", 50: "herbaceous wetland", 51: "tundra"},
+    },
+}
+_PATCH = re.compile(r"(ROIs\d+_[a-z]+)_(s1|s2|lc)_(\d+)_p(\d+)")
+
+
+def patches(source: Path, kinds: Sequence[str], suffix: str) -> dict[str, dict[str, Path]]:
+    """Kind -> key such as `ROIs1158_spring_1_p30` -> file, sorted by key, wherever below the folder it lies.
+
+    Raises:
+        InputError: the folder holds none.
+    """
+    found: dict[str, dict[str, Path]] = {kind: {} for kind in kinds}
+    for path in sorted(source.rglob(f"ROIs*_p*{suffix}")):
+        match = _PATCH.fullmatch(path.stem)
+        if match is not None and match.group(2) in found:
+            found[match.group(2)][f"{match.group(1)}_{match.group(3)}_p{match.group(4)}"] = path
+    if not any(found.values()):
+        raise InputError(source, f"holds no patches named like ROIs1158_spring_{kinds[0]}_1_p30{suffix}")
+    return found
+
+
+class Sen12msOptions(SplitOptions):
+    scheme: Literal["igbp", "lccs_lc", "lccs_lu", "lccs_sh"] = Field("igbp", description="land cover scheme")
+
+
+@known(
+    "sen12ms",
+    title="SEN12MS: 180,662 Sentinel-1 / Sentinel-2 / MODIS land cover triplets, 10 m",
+    layout="ROIs1158_spring/{s1_1,s2_1,lc_1}/ROIs1158_spring_s1_1_p30.tif and so on",
+    options=Sen12msOptions,
+)
+def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
+    """Whole scenes go to one split; `scheme` chooses the band of the land cover."""
+    files = patches(source, ("s1", "s2", "lc"), ".tif")
+    names, missing = pair_up(files)
+    missing += count_line(len(names), TRIPLETS, "triplets")
+    splits = split_groups([name.rpartition("_p")[0] for name in names], options.train, options.val, options.seed)
+    band = list(SCHEMES).index(options.scheme) + 1
+    entries = [
+        Entry(
+            name,
+            splits[name.rpartition("_p")[0]],
+            {
+                "sar": Source((files["s1"][name],), band_names=("VV", "VH")),
+                "optical": Source((files["s2"][name],), band_names=S2_BANDS),
+                "label": Source((files["lc"][name],), bands=(band,), band_names=("class",), dtype="uint8"),
+            },
+        )
+        for name in names
+    ]
+    description = {
+        "name": "sen12ms",
+        "gsd_m": 10.0,
+        "sar": {"bands": ["VV", "VH"], "units": "sigma0_db"},
+        "optical": {"bands": list(S2_BANDS), "units": "reflectance x 10000"},
+        "classes": SCHEMES[options.scheme],
+        "ignore_index": 255,
+        "licence": "CC BY 4.0 as published (Schmitt et al. 2019); Copernicus Sentinel data terms; MODIS land cover",
+    }
+    return Plan(description, entries, missing)

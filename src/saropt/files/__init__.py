@@ -1,0 +1,1 @@
+"""Files and folders that appear when they are whole, and locks."""

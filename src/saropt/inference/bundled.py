@@ -1,0 +1,91 @@
+"""Translators by name: those in the package and those in a folder."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from saropt.artifacts import Card, load_weights, read_card
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
+from saropt.errors import InputError
+
+SUFFIXES = (".onnx", ".safetensors")
+
+
+def bundled_folder() -> Path:
+    return Path(str(files("saropt.artifacts"))) / "bundled"
+
+
+def list_translators(folder: str | Path | None = None) -> dict[str, Path]:
+    """Name -> file of the bundled translators and, where a folder is given, of the translator files in it."""
+    found = {path.stem: path for path in sorted(bundled_folder().glob("*.onnx"))}
+    if folder is not None:
+        for path in sorted(Path(folder).iterdir()):
+            if path.suffix in SUFFIXES:
+                found[path.name] = path
+    return found
+
+
+def find_translator(model: str | Path, direction: Direction | None = None, suffix: str | None = None) -> Path:
+    """The file of a bundled name, a path, or a run folder.
+
+    Args:
+        direction: prefer a run folder's file of this direction alone.
+        suffix: take only files of this form from a run folder, ".onnx" or ".safetensors".
+
+    Raises:
+        InputError: nothing of that name.
+    """
+    bundled = list_translators()
+    if str(model) in bundled:
+        return bundled[str(model)]
+    path = Path(model)
+    if path.is_dir():
+        alone = [f"translator-{direction}.onnx"] if direction is not None else []
+        names = [name for name in (*alone, "translator.onnx", "translator.safetensors") if name.endswith(suffix or "")]
+        for name in names:
+            if (path / name).is_file():
+                return path / name
+        raise InputError(path, f"is a folder without {' or '.join(names)}")
+    if not path.exists():
+        raise InputError(model, f"is neither a file nor a bundled translator ({', '.join(bundled) or 'none bundled'})")
+    return path
+
+
+def card_of(path: Path) -> Card:
+    """The card of a translator file of either form.
+
+    Raises:
+        InputError: it is no translator file, or a damaged one.
+    """
+    return load_weights(path)[0] if path.suffix == ".safetensors" else read_card(path)
+
+
+def translator_file(
+    model: str | Path,
+    *,
+    direction: Direction | None = None,
+    backend: str = "auto",
+    steps: int | None = None,
+    compile: bool = False,
+    **_: Any,
+) -> Path:
+    """The file that `Translator.load` with these options takes; errors as of `find_translator`."""
+    suffix = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}.get(backend)
+    if (steps is not None or compile) and backend == "auto":
+        suffix = ".safetensors"  # of a run folder: a graph holds one number of steps, and is not torch's
+    return find_translator(model, direction, suffix)
+
+
+def held_directions(model: str | Path) -> list[Direction]:
+    """The directions that a bundled translator, a file or the files of a run folder translate in.
+
+    Raises:
+        InputError: nothing of that name, or a file that cannot be used.
+    """
+    folder = Path(model)
+    paths = [path for path in sorted(folder.glob("translator*")) if path.suffix in SUFFIXES] if folder.is_dir() else []
+    found = {direction for path in paths or [find_translator(model)] for direction in card_of(path).directions}
+    usual = [direction for direction in (SAR_TO_OPTICAL, OPTICAL_TO_SAR) if direction in found]
+    return usual + sorted(found - set(usual))

@@ -1,0 +1,143 @@
+"""Translator files made from translator files: ONNX graphs from torch weights, one blend fixed, int8 arithmetic."""
+
+from __future__ import annotations
+
+import math
+import os
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import Card, blend, load_graph, load_weights
+from saropt.artifacts.graph import store_card
+from saropt.artifacts.quantise import quantise
+from saropt.domain import Direction
+from saropt.errors import InputError
+from saropt.inference.bundled import card_of, find_translator
+from saropt.inference.engine import TileReader
+from saropt.inference.inputs import fit_input, open_input
+from saropt.inference.runtimes import chosen_direction, torch_device, translator_network
+from saropt.roots import DataRoot
+from saropt.scenes import Window
+from saropt.scenes.writing import check_writable
+
+_WINDOWS, _SIDE, _TRIES = 32, 256, 8
+
+
+def export_translator(
+    model: str | Path,
+    out: str | Path,
+    *,
+    direction: Direction | None = None,
+    realism: float | None = None,
+    int8: bool = False,
+    data: str | Path | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write one direction of a translator as an ONNX translator file with dynamic batch, height and width.
+
+    Args:
+        model: a bundled name, a translator file, or a run folder, whose torch weights are taken.
+        out: the `.onnx` file.
+        direction: needed where the file translates both ways.
+        realism: fix this blend of the file's two ends; both are kept when None, except that an int8 graph holds one
+            blend, the card's own then.
+        int8: convolutions in 8 bits (`saropt.artifacts.quantise`), their ranges taken from `data`.
+        data: data root whose train split instance statistics are frozen on and int8 ranges are taken from.
+        overwrite: replace an existing file.
+
+    Raises:
+        InputError: a file that cannot be used or written, nothing to change in an ONNX file, or data needed and not
+            given or unfit.
+        MissingExtraError: torch weights without torch.
+    """
+    path, out = find_translator(model, direction, ".safetensors" if Path(model).is_dir() else None), Path(out)
+    check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
+    card = card_of(path)
+    direction = chosen_direction(path, card, direction)
+    if realism is not None and not 0.0 <= realism <= 1.0:
+        raise InputError(f"--realism {realism}", "must lie between 0 and 1")
+    if realism is not None and card.realism is None:
+        raise InputError(path, "holds one set of weights: it has no realism to choose")
+    has_graph = path.suffix == ".onnx"
+    if has_graph and realism is None and not int8:
+        raise InputError(path, "is an ONNX file already: --int8 or --realism make another one of it")
+    if int8 and card.directions[direction].sampler is not None:
+        raise InputError(path, "is a sampler: its ranges depend on the noise, int8 is not for it")
+    windows: NDArray[np.float32] | None = None
+    if int8 or card.directions[direction].statistics == "scene":
+        if data is None:
+            what = "the ranges of int8" if int8 else "its instance statistics"
+            raise InputError(path, f"needs --data ROOT: {what} are taken from a train split")
+        windows = _draw_windows(card, direction, DataRoot.open(data))
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+        made = Path(folder) / out.name
+        if not has_graph:
+            _export_weights(path, made, direction, windows)
+        if int8 or realism is not None:
+            _rewrite(path if has_graph else made, made, realism, windows if int8 else None)
+        os.replace(made, out)
+    return out
+
+
+def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[np.float32]:
+    """Network inputs (32, C, h, w) from all over the train split, normalised as whole scenes are."""
+    side, is_sar = card.source(direction), direction == "sar2opt"
+    stride = card.directions[direction].stride
+    size = math.ceil(_SIDE / stride) * stride
+    paths = list(root.rasters("sar" if is_sar else "optical", "train").values())
+    units = (root.sar if is_sar else root.optical).units
+    rng = np.random.default_rng(0)
+    windows = []
+    for path, group in groupby(paths[number * len(paths) // _WINDOWS] for number in range(_WINDOWS)):
+        with open_input(path, None, side, "translator") as scene:
+            normaliser, fill = fit_input(side, is_sar, scene.sample(), units, scene.dtype, path)
+            read = TileReader(scene, normaliser, fill)
+            for _ in group:
+                places = zip(
+                    rng.integers(0, max(scene.height - size, 0) + 1, _TRIES),
+                    rng.integers(0, max(scene.width - size, 0) + 1, _TRIES),
+                    strict=True,
+                )
+                tries = (read(Window(int(row), int(col), size, size)) for row, col in places)
+                window = next((network for network, valid in tries if valid.mean() > 0.5), None)
+                if window is not None:
+                    windows.append(window)
+    if not windows:
+        raise InputError(root.path, f"is mostly nodata: no window of {size} pixels to draw from its train split")
+    return np.stack(windows)
+
+
+def _export_weights(path: Path, out: Path, direction: Direction, windows: NDArray[np.float32] | None) -> None:
+    """An ONNX file of a `.safetensors` file, of both ends where it holds two."""
+    torch_device(path, "translator", "cpu", None)
+    import torch
+
+    from saropt.artifacts.export import export_graph
+
+    card, weights = load_weights(path)
+    shares = [None] if card.realism is None else [0.0, 1.0]
+    ends = [translator_network(path, card, direction, blend(weights, share)).eval() for share in shares]
+    export_graph(out, card, direction, ends, None if windows is None else torch.from_numpy(windows))
+
+
+def _rewrite(path: Path, out: Path, realism: float | None, windows: NDArray[np.float32] | None) -> None:
+    """An ONNX file with one blend of `path`, in 8 bits where windows are given."""
+    import onnx
+
+    card, content = load_graph(path, realism)
+    model = onnx.load_model_from_string(content)
+    share = card.realism if realism is None else realism
+    notes = [card.notes] if card.notes else []
+    update: dict[str, object] = {"realism": None}
+    if share is not None:
+        notes.append(f"Exported at realism {share:g}.")
+    if windows is not None:
+        model = quantise(model, windows)
+        notes.append(f"Convolutions in 8 bits, ranges from {len(windows)} training windows; quality not measured.")
+        update["quality"] = {}  # what was measured is that of single precision
+    store_card(model, card.model_copy(update=update | {"notes": " ".join(notes)}))
+    out.write_bytes(model.SerializeToString())

@@ -1,0 +1,58 @@
+"""Samples of a scene: noise by pixel position, and mean and deviation of several samples in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import SamplerCard
+from saropt.inference.engine import Run
+from saropt.inference.runtimes import Backend
+from saropt.radiometry import position_noise
+from saropt.scenes import Window
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What to draw: `samples` pictures, of noise that `seed` decides; the first is the one of `samples` 1."""
+
+    samples: int = 1
+    seed: int = 0
+
+
+def single_sample(backend: Backend, sampler: SamplerCard, seed: int, number: int = 0) -> Run:
+    """Runs that draw the sample `number` of a seed: each has bands of the noise to itself."""
+    bands = sampler.noise_bands
+
+    def run(batch: NDArray[np.float32], windows: Sequence[Window]) -> NDArray[np.float32]:
+        places = [(w.row, w.col, w.height, w.width) for w in windows]
+        noise = np.stack([position_noise(seed, bands, *place, first_band=number * bands) for place in places])
+        return backend(np.concatenate([batch, noise], axis=1))
+
+    return run
+
+
+def mean_and_deviation(
+    backend: Backend, sampler: SamplerCard, sampling: Sampling, to_output: Callable[[NDArray], NDArray]
+) -> Run:
+    """Runs that give mean and, as further bands, standard deviation (with N - 1) of the samples, in output units.
+
+    Args:
+        to_output: output units of network values (C, h, w).
+    """
+    draws = [single_sample(backend, sampler, sampling.seed, number) for number in range(sampling.samples)]
+
+    def run(batch: NDArray[np.float32], windows: Sequence[Window]) -> NDArray[np.float32]:
+        mean: NDArray[np.float64] = np.zeros(())
+        squares: NDArray[np.float64] = np.zeros(())
+        for count, draw in enumerate(draws, start=1):
+            values = np.stack([to_output(item) for item in draw(batch, windows)]).astype(np.float64)
+            before = values - mean
+            mean = mean + before / count
+            squares = squares + before * (values - mean)
+        return np.concatenate([mean, np.sqrt(squares / (len(draws) - 1))], axis=1).astype(np.float32)
+
+    return run

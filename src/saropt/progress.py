@@ -1,0 +1,15 @@
+"""How long work tells what it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int, str], None]
+"""Called with the steps done, the steps in all, and what is being done."""
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """A `Progress` that tells nothing.
+
+    >>> silent(1, 10, "tiles")
+    """

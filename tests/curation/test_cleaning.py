@@ -1,0 +1,193 @@
+"""Faults put into a simulated root are found, and what is known of the real roots."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from saropt.cli import main
+from saropt.curation.cleaning import Limits, clean_root, white_share, write_report, write_splits
+from saropt.curation.registration import measure_offset, offsets_of_pair
+from saropt.errors import InputError
+from saropt.roots import DataRoot
+from saropt.roots.simulated import write_simulated_root
+from saropt.scenes import Scene, write_scene
+from saropt.simulate import simulate_scene
+
+
+def change(path, function):
+    with Scene.open(path) as scene:
+        values, place, names = scene.read_stored()[0], scene.georeference, scene.band_names
+        tags = {key: value for key, value in scene.tags.items() if not key.startswith(("AREA", "OVR"))}
+    values = function(values.copy())
+    write_scene(path, values, band_names=names, georeference=place, tags=tags, overwrite=True)
+
+
+def fill(row, col, side, value):
+    def function(values):
+        values[:, row : row + side, col : col + side] = value
+        return values
+
+    return function
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """train_000 clouded, train_001 with a hole, train_002 saturated, train_003 shifted by (3, -4), val_000 a copy of
+    train_004, test_000 half of it the ground of train_005."""
+    path = write_simulated_root(tmp_path_factory.mktemp("faulty") / "root", scenes=(7, 1, 1), size=256, seed=4)
+    root = DataRoot.open(path)
+    change(root.optical_path("train_000"), fill(20, 20, 120, 250))
+    change(root.sar_path("train_001"), fill(100, 0, 60, 0))
+    change(root.sar_path("train_002"), lambda values: np.minimum(values, np.quantile(values, 0.9)))
+    change(root.optical_path("train_003"), lambda values: np.roll(values, (3, -4), axis=(1, 2)))
+    for side in ("sar", "optical"):
+        (path / side / "val_000.tif").write_bytes((path / side / "train_004.tif").read_bytes())
+        with Scene.open(path / side / "train_005.tif") as scene:
+            ground = scene.read_stored()[0][:, :, 128:]
+
+        def graft(values, ground=ground):
+            values[:, :, :128] = ground
+            return values
+
+        change(path / side / "test_000.tif", graft)
+    return path
+
+
+def test_every_fault_is_found_and_nothing_else_is(faulty):
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in faulty.rglob("*"))
+    report = clean_root(faulty, Limits(saturation=0.05))
+    found = {(finding.kind, finding.name, finding.other) for finding in report.findings}
+    assert found == {
+        ("cloud", "train_000", ""),
+        ("nodata", "train_001", ""),
+        ("saturation", "train_002", ""),
+        ("misregistration", "train_003", ""),
+        ("duplicate", "val_000", "train_004"),
+        ("near-duplicate", "test_000", "train_005"),
+        ("overlap", "val_000", "train_004"),
+        ("leak", "val_000", "train_004"),
+        ("leak", "test_000", "train_005"),
+    }
+    shift = report.measures["train_003"]
+    assert shift["offset_row"] == pytest.approx(3, abs=1)
+    assert shift["offset_col"] == pytest.approx(-4, abs=1)
+    assert report.counts()["leak"] == 2
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in faulty.rglob("*")) == before
+
+
+def test_new_splits_drop_what_is_asked_and_mend_leaks(tmp_path, faulty):
+    report = clean_root(faulty, Limits(saturation=0.05))
+    kept = write_splits(report, tmp_path / "splits.csv", ["cloud", "nodata"])
+    assert set(kept) == set(DataRoot.open(faulty).splits) - {"train_000", "train_001"}
+    assert kept["val_000"] == kept["train_004"]
+    assert kept["test_000"] == kept["train_005"]
+    lines = (tmp_path / "splits.csv").read_text().splitlines()
+    assert lines[0] == "name,split"
+    assert len(lines) == 8
+    with pytest.raises(InputError, match="exists already"):
+        write_splits(report, tmp_path / "splits.csv")
+    with pytest.raises(InputError, match="known kinds"):
+        write_splits(report, tmp_path / "other.csv", ["fog"])
+
+
+def test_the_report_file_and_the_command(tmp_path, faulty, capsys):
+    arguments = ["data", "clean", str(faulty), "--report", str(tmp_path / "r.json")]
+    assert main([*arguments, "--write-splits", str(tmp_path / "s.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "the same pixels as train_004" in out
+    assert "6 of 9 rasters" in out
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert written["limits"]["cloud"] == 0.05
+    assert written["counts"]["duplicate"] == 1
+    assert main(arguments) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (4, 0), (-3, 6), (7, -7)])
+def test_offsets_of_shifted_scenes(shift):
+    scene = simulate_scene(320, 2)
+    row, col = 32 + shift[0], 32 + shift[1]
+    sar = 10 * np.log10(scene.sigma0[1, row : row + 256, col : col + 256])
+    optical = scene.optical.mean(axis=0)[32:288, 32:288]
+    offset = measure_offset(sar, optical)
+    assert offset.is_confident
+    assert (offset.row, offset.col) == pytest.approx(shift, abs=1.0)
+
+
+def test_unrelated_images_are_not_confident():
+    sar, optical = (simulate_scene(256, seed).sigma0_clean[1] for seed in (1, 2))
+    assert not measure_offset(10 * np.log10(sar), optical).is_confident
+    assert offsets_of_pair(np.ones((1, 64, 64)), np.ones((3, 64, 64)), np.ones((64, 64), bool), "sigma0") == []
+    with pytest.raises(ValueError, match="searched"):
+        measure_offset(np.ones((20, 20)), np.ones((20, 20)))
+
+
+def test_white_areas_but_no_white_specks():
+    optical = np.full((3, 60, 60), 40, np.uint8)
+    optical[:, ::7, ::7] = 255
+    valid = np.ones((60, 60), bool)
+    assert white_share(optical, ["R", "G", "B"], "uint8", valid) == 0
+    optical[:, :30] = 240
+    assert white_share(optical, ["R", "G", "B"], "uint8", valid) == pytest.approx(0.5, abs=0.02)
+    optical[0, :30] = 100
+    assert white_share(optical, ["R", "G", "B"], "uint8", valid) == 0
+
+
+def test_reports_cannot_hide_unpaired_roots(tmp_path, faulty):
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(clean_root(faulty), tmp_path / "absent" / "r.json")
+
+
+def subset(source, target, names):
+    for side in ("sar", "optical"):
+        (target / side).mkdir(parents=True)
+        for name in names:
+            path = next((source / side).glob(f"{name}.*"))
+            (target / side / path.name).symlink_to(path)
+    root = DataRoot.open(source)
+    (target / "dataset.yaml").write_text((source / "dataset.yaml").read_text())
+    (target / "splits.csv").write_text("name,split\n" + "".join(f"{name},{root.splits[name]}\n" for name in names))
+    return target
+
+
+def test_what_is_stated_of_the_real_patches(shared_data):
+    """sen12-mixed: fall2 within 2 px, fall11 on slopes less; consecutive patches overlap by half; no duplicates."""
+    report = clean_root(shared_data / "sen12-mixed")
+    assert report.counts()["duplicate"] == report.counts()["leak"] == 0
+    shared = {(finding.other, finding.name) for finding in report.findings if finding.kind == "near-duplicate"}
+    assert {("fall2_p204", "fall2_p205"), ("fall11_p213", "fall11_p214"), ("fall2_p1", "fall2_p2")} <= shared
+    within = {region: [] for region in ("fall11", "fall2")}
+    for name, own in report.measures.items():
+        if "within_2px" in own:
+            within[name.split("_")[0]].append(own["within_2px"])
+    assert np.mean(within["fall2"]) > 0.95
+    assert 0.7 < np.mean(within["fall11"]) < np.mean(within["fall2"])
+
+
+def test_what_is_stated_of_the_real_floods(shared_data):
+    """ombria-floods: under 2 % nodata, no clouds to speak of, over 90 % of the sites with a clear peak within 2 px."""
+    report = clean_root(shared_data / "ombria-floods", Limits(nodata=0.02, cloud=0.03))
+    assert report.counts()["nodata"] == report.counts()["cloud"] == report.counts()["leak"] == 0
+    assert report.summary["tiles_within_2px"] > 0.9
+
+
+def test_what_is_stated_of_the_real_fragments(tmp_path, shared_data):
+    """s1s2-losangeles: three days apart, up to 5 % of SAR and 2 % of optical saturated, fragments do not overlap."""
+    names = ["048", "049", "050", *list(DataRoot.open(shared_data / "s1s2-losangeles").splits)[-3:]]
+    report = clean_root(subset(shared_data / "s1s2-losangeles", tmp_path / "root", names), Limits(days=2.0))
+    counts = report.counts()
+    assert counts["duplicate"] == counts["near-duplicate"] == counts["overlap"] == counts["leak"] == 0
+    assert counts["date"] == len(names)
+    assert report.summary["median_days"] == pytest.approx(3, abs=0.5)
+    assert 0.002 < report.summary["median_sar_saturation"] < 0.03
+    assert 0.005 < report.summary["median_optical_saturation"] < 0.05
+
+
+def test_what_is_stated_of_the_real_tiles(shared_data):
+    """terramesh5: five places, aligned."""
+    report = clean_root(shared_data / "terramesh5")
+    assert report.findings == []
+    assert report.summary["tiles_within_2px"] == 1.0

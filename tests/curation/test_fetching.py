@@ -1,0 +1,298 @@
+"""Fetching from a STAC API on the loopback: the right pixels, and servers that are slow, fail or lie."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.warp import transform_bounds
+
+from saropt.cli import main
+from saropt.curation import DataRoot, fetching, stac
+from saropt.curation.fetching import Request, fetch
+from saropt.curation.stac import Collection, Service, pair_acquisitions, read_area, read_service
+from saropt.errors import InputError
+from saropt.scenes import Scene, remote, write_scene
+from saropt.scenes.georeference import Georeference
+
+_spec = importlib.util.spec_from_file_location("stac_server", Path(__file__).with_name("stac_server.py"))
+stac_server = importlib.util.module_from_spec(_spec)
+sys.modules["stac_server"] = stac_server
+_spec.loader.exec_module(stac_server)
+
+UTM = CRS.from_epsg(32611)
+WEST, NORTH, SIDE = 400_000.0, 3_780_000.0, 96
+AREA = "400200,3779300,400800,3779800"
+DATES = Request(datetime(2023, 5, 1, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC), split="test")
+
+
+def box(west, south, east, north):
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+@pytest.fixture
+def area():
+    return stac.Area(transform_bounds(UTM, "EPSG:4326", *(float(part) for part in AREA.split(","))))
+
+
+class World:
+    """Items of a server: `add` writes the files of one and lists it."""
+
+    def __init__(self, folder):
+        self.server = stac_server.StacServer(folder)
+        self.folder = folder
+        self.arrays = {}
+
+    def add(self, kind, day, assets, *, west=WEST, cloud=None, size_off=0, side=SIDE, nodata=None, **properties):
+        name = f"{kind}-{day}-{int(west)}"
+        bounds = (west, NORTH - side * 10, west + side * 10, NORTH)
+        entries = {}
+        for key, values in assets.items():
+            place = Georeference(UTM, Affine(10, 0, west, 0, -10, NORTH))
+            path = write_scene(self.folder / f"{name}-{key}.tif", values[None], georeference=place, nodata=nodata)
+            size = path.stat().st_size + size_off
+            entries[key] = {"href": f"{self.server.url}/files/{path.name}", "file:size": size}
+        degrees = transform_bounds(UTM, "EPSG:4326", *bounds)
+        item = {
+            "type": "Feature",
+            "id": name,
+            "collection": kind,
+            "bbox": list(degrees),
+            "geometry": box(*degrees),
+            "properties": {"datetime": f"2023-05-{day:02d}T10:00:00Z", **properties},
+            "assets": entries,
+        }
+        if cloud is not None:
+            item["properties"]["eo:cloud_cover"] = cloud
+        self.server.items.append(item)
+        self.arrays[name] = assets
+        return item
+
+
+def radar(seed, side=SIDE):
+    rng = np.random.default_rng(seed)
+    return {pol: rng.uniform(0.01, 0.3, (side, side)).astype(np.float32) for pol in ("vv", "vh")}
+
+
+def image(seed, side=SIDE):
+    rng = np.random.default_rng(seed)
+    classes = np.full((side, side), 4, np.uint8)
+    classes[40:50, 40:60] = 9
+    bands = {key: rng.integers(1200, 4000, (side, side)).astype(np.uint16) for key in ("B04", "B03", "B02")}
+    return {**bands, "SCL": classes}
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    for module in (remote, fetching):
+        monkeypatch.setattr(module, "FIRST_DELAY_S", 0.02)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    made = World(folder)
+    yield made
+    made.server.close()
+
+
+@pytest.fixture
+def service(world):
+    return Service(
+        url=world.server.url,
+        sar=Collection(name="rtc", assets={"VV": "vv", "VH": "vh"}, units="gamma0"),
+        optical=Collection(
+            name="s2", assets={"B4": "B04", "B3": "B03", "B2": "B02"}, units="reflectance x 10000", mask="SCL"
+        ),
+        token=f"{world.server.url}/token",
+    )
+
+
+def two_dates(world):
+    world.add("rtc", 3, radar(1))
+    world.add("rtc", 12, radar(2))
+    world.add("s2", 2, image(3), cloud=40.0)
+    world.add("s2", 11, image(4), cloud=3.0, **{"s2:processing_baseline": "05.09"})
+    world.add("s2", 25, image(5), cloud=1.0)
+
+
+def test_the_clearest_image_and_the_nearest_pass_on_one_grid(tmp_path, world, service, area):
+    two_dates(world)
+    calls = []
+    path = fetch(area, DATES, tmp_path / "root", service, service, progress=lambda *a: calls.append(a))
+    root = DataRoot.open(path)
+    assert list(root.splits.items()) == [("20230511_test", "test")]
+    assert (root.sar.units, root.optical.units, root.gsd_m) == ("gamma0_db", "reflectance x 10000", 10.0)
+    with Scene.open(root.sar_path("20230511_test")) as sar, Scene.open(root.optical_path("20230511_test")) as optical:
+        assert sar.georeference == optical.georeference
+        assert (sar.band_names, optical.band_names) == (["VV", "VH"], ["B4", "B3", "B2"])
+        assert sar.acquired == datetime(2023, 5, 12, 10, tzinfo=UTC)
+        assert optical.acquired == datetime(2023, 5, 11, 10, tzinfo=UTC)
+        (power, seen), (colour, clear) = sar.read(), optical.read()
+        col = round((sar.georeference.transform.c - WEST) / 10)
+        row = round((NORTH - sar.georeference.transform.f) / 10)
+    height, width = seen.shape
+    part = np.s_[row : row + height, col : col + width]
+    assert seen.all()
+    arrays = world.arrays["rtc-12-400000"]
+    np.testing.assert_allclose(power[0], 10 * np.log10(arrays["vv"][part]), atol=1e-3)
+    arrays = world.arrays["s2-11-400000"]
+    np.testing.assert_array_equal(clear, arrays["SCL"][part] != 9)
+    np.testing.assert_array_equal(colour[1][clear], arrays["B03"][part][clear] - 1000)
+    assert calls[-1][:2] == (2, 2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["files", "root"]
+    described = yaml.safe_load((path / "dataset.yaml").read_text())
+    assert described["fetched"]["optical"] == ["s2-11-400000"]
+    assert "secret" not in (path / "dataset.yaml").read_text()
+    body = world.server.bodies[0]
+    assert body["collections"] == ["rtc"]
+    assert body["datetime"] == "2023-05-01T00:00:00Z/2023-06-01T00:00:00Z"
+
+
+def test_items_of_one_pass_are_joined_and_polygons_cut(tmp_path, world, service):
+    half = SIDE // 2
+    world.add("rtc", 12, radar(2, half), west=WEST, side=half)
+    world.add("rtc", 12, radar(3, half), west=WEST + half * 10, side=half)
+    world.add("s2", 11, image(4), cloud=3.0)
+    corners = [(400_100, 3_779_600), (400_900, 3_779_600), (400_500, 3_779_900), (400_100, 3_779_600)]
+    degrees = np.transpose(rasterio.warp.transform(UTM, "EPSG:4326", *zip(*corners, strict=True))).tolist()
+    file = tmp_path / "area.geojson"
+    shape = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [degrees]}}
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [shape]}))
+    area = read_area(str(file))
+    root = DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
+    with Scene.open(root.sar_path("20230511_test")) as scene:
+        valid = scene.read()[1]
+    assert 0.35 < valid.mean() < 0.65
+    assert not valid[0, 0]
+    assert valid[valid.shape[0] // 2 + 5, valid.shape[1] // 2 - 8 : valid.shape[1] // 2 + 8].all()
+
+
+def test_strips_and_several_pairs(tmp_path, world, service, area):
+    two_dates(world)
+    request = Request(DATES.start, DATES.end, pairs=3, max_cloud=50.0, max_days=14.0)
+    root = DataRoot.open(fetch(area, request, tmp_path / "root", service, service))
+    assert sorted(root.splits) == [f"202305{day}_{split}" for day in ("11", "25") for split in ("test", "train", "val")]
+
+
+def test_slow_and_failing_servers_are_borne(tmp_path, world, service, area):
+    two_dates(world)
+    world.server.search_failures = 2
+    world.server.faults["rtc-12-400000-vv.tif"] = stac_server.fails(2)
+    world.server.faults["s2-11-400000-B03.tif"] = stac_server.slow(0.2)
+    world.server.faults["s2-11-400000-SCL.tif"] = stac_server.fails(1, 429)
+    root = DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
+    with Scene.open(root.sar_path("20230511_test")) as scene:
+        assert scene.read()[1].all()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (stac_server.fails(1000), "answers 503"),
+        (stac_server.fails(1000, 403), "answers 403"),
+        (stac_server.no_ranges, "no range requests"),
+        (stac_server.cut_short, "not sent whole"),
+        (stac_server.garbage, "cannot be opened"),
+    ],
+)
+def test_servers_that_lie_or_stay_broken_are_named_and_work_goes_on(
+    tmp_path, world, service, area, fault, words, monkeypatch
+):
+    two_dates(world)
+    world.server.faults["rtc-12-400000-vh.tif"] = fault
+    with pytest.raises(InputError, match=words) as caught:
+        fetch(area, DATES, tmp_path / "root", service, service)
+    assert "secret" not in str(caught.value)
+    assert not (tmp_path / "root").exists()
+    world.server.faults.clear()
+    world.server.items.clear()  # the plan is remembered: no second search
+    DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
+
+
+def test_catalogues_that_lie_about_sizes(tmp_path, world, service, area):
+    two_dates(world)
+    world.add("rtc", 11, radar(9), size_off=7)
+    with pytest.raises(InputError, match="the catalogue says"):
+        fetch(area, DATES, tmp_path / "root", service, service)
+
+
+def test_finished_rasters_and_windows_are_not_fetched_twice(tmp_path, world, service, area, monkeypatch):
+    two_dates(world)
+    monkeypatch.setattr(fetching, "TILE", 32)
+    read, calls = fetching._read_window, []
+
+    def interrupted(href, job, *rest):
+        calls.append(href)
+        if len(calls) == 14:
+            raise KeyboardInterrupt
+        return read(href, job, *rest)
+
+    monkeypatch.setattr(fetching, "_read_window", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(area, DATES, tmp_path / "root", service, service)
+    before = calls.copy()
+    fetch(area, DATES, tmp_path / "root", service, service)
+    assert len(before) == 4 * 2 + 4 + 2  # four windows of two SAR files, one of four optical ones, one broken off
+    assert len(calls) - len(before) == 3 * 4
+    assert not any("rtc" in href for href in calls[len(before) :])
+
+
+def test_what_cannot_be_had(tmp_path, world, service, area):
+    with pytest.raises(InputError, match="found 0 SAR and 0 optical"):
+        fetch(area, DATES, tmp_path / "root", service, service)
+    two_dates(world)
+    few = Request(DATES.start, DATES.end, max_gigabytes=1e-6)
+    with pytest.raises(InputError, match="GB are needed"):
+        fetch(area, few, tmp_path / "root", service, service)
+    with pytest.raises(InputError, match="other settings"):
+        fetch(area, DATES, tmp_path / "root", service, service)
+    with pytest.raises(InputError, match="no calibrated Sentinel-1"):
+        fetch(area, DATES, tmp_path / "root", read_service("earth-search"), service)
+    world.server.endless = True
+    with pytest.raises(InputError, match="same page"):
+        fetch(area, DATES, tmp_path / "other", service, service)
+    world.server.items[0]["assets"]["vv"]["href"] = "s3://bucket/key"
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == ["files"]
+
+
+def test_pairs_are_near_clear_and_covered():
+    def made(day, cloud=float("nan"), cover=1.0):
+        return stac.Acquisition(datetime(2023, 5, day, tzinfo=UTC), (), cover, cloud)
+
+    sar = [made(1), made(6), made(20, cover=0.5)]
+    optical = [made(2, 5.0), made(5, 0.0), made(21, 1.0), made(7, 30.0)]
+    limits = {"max_cloud": 10.0, "max_days": 3.0, "min_cover": 0.9}
+    pairs = pair_acquisitions(sar, optical, pairs=5, **limits)
+    assert [(one.when.day, other.when.day) for one, other in pairs] == [(6, 5), (1, 2)]
+    assert len(pair_acquisitions(sar, optical, pairs=1, **limits)) == 1
+
+
+def test_the_command_line(tmp_path, world, service, area, capsys):
+    two_dates(world)
+    file = tmp_path / "service.yaml"
+    file.write_text(yaml.safe_dump(service.model_dump()))
+    bounds = ",".join(map(str, area.bounds))
+    arguments = ["data", "fetch", str(tmp_path / "root"), "--dates", "2023-05-01/2023-05-31", "--service", str(file)]
+    assert main([*arguments, "--area", bounds, "--split", "train"]) == 0
+    assert list(DataRoot.open(tmp_path / "root").splits) == ["20230511_train"]
+    capsys.readouterr()
+    for extra, words in (
+        (["--area", "1,2,3"], "neither west,south,east,north"),
+        (["--area", "5,5,4,6"], "no box"),
+        (["--area", bounds], "exists already"),
+        (["--area", bounds, "--service", "nowhere"], "known service"),
+    ):
+        assert main([*arguments, *extra]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["data", "fetch", "x", "--area", bounds, "--dates", "2023-05-31/2023-05-01"]) == 2
+    assert "ends before" in capsys.readouterr().err

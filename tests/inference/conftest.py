@@ -1,0 +1,12 @@
+"""Small translator files and scenes for the tests of this room."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from translator_fixtures import make_scene, make_translator
+
+__all__ = ["make_scene", "make_translator"]
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "networks"))

@@ -1,0 +1,134 @@
+"""Translator files made from translator files: the same translations, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from saropt.artifacts import load_weights, save_weights
+from saropt.errors import InputError, MissingExtraError
+from saropt.inference import Translator, card_of, export_translator
+from saropt.scenes import Scene
+
+Factory = Callable[..., Path]
+
+
+def values(height: int = 64, width: int = 64) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-25, 0, (1, height, width)).astype(np.float32)
+
+
+@pytest.fixture
+def two_ends(make_translator: Factory, tmp_path: Path) -> Path:
+    """A `.safetensors` file whose realism end has other weights."""
+    card, weights = load_weights(make_translator("naf_unet", ".safetensors"))
+    rng = np.random.default_rng(0)
+    ends = {f"fidelity/{key}": value for key, value in weights.items()}
+    for key, value in weights.items():
+        ends[f"realism/{key}"] = (value + rng.normal(0, 0.02, value.shape)).astype(value.dtype)
+    path = tmp_path / "both.safetensors"
+    save_weights(path, card.model_copy(update={"realism": 0.5, "quality": {"test": {"psnr": 17.0}}}), ends)
+    return path
+
+
+def test_weights_become_a_graph_of_any_size(make_translator: Factory, tmp_path: Path) -> None:
+    source = make_translator("naf_unet", ".safetensors")
+    out = export_translator(source, tmp_path / "out.onnx")
+    assert card_of(out) == card_of(source)
+    for size in ((64, 64), (100, 148)):
+        expected = Translator.load(source)(values(*size))
+        np.testing.assert_allclose(Translator.load(out)(values(*size)), expected, atol=1e-4)
+
+
+def test_both_ends_are_kept_or_one_blend_fixed(two_ends: Path, tmp_path: Path) -> None:
+    both = export_translator(two_ends, tmp_path / "kept.onnx")
+    fixed = {"safetensors": export_translator(two_ends, tmp_path / "a.onnx", realism=0.3)}
+    fixed["onnx"] = export_translator(both, tmp_path / "b.onnx", realism=0.3)
+    outputs = {}
+    for share in (0.0, 0.3, 1.0):
+        outputs[share] = Translator.load(two_ends, realism=share)(values())
+        np.testing.assert_allclose(Translator.load(both, realism=share)(values()), outputs[share], atol=1e-3)
+    assert np.abs(outputs[0.0] - outputs[0.3]).max() > 0.01
+    for path in fixed.values():
+        assert card_of(path).realism is None
+        assert card_of(path).notes.endswith("Exported at realism 0.3.")
+        assert path.stat().st_size < both.stat().st_size
+        np.testing.assert_allclose(Translator.load(path)(values()), outputs[0.3], atol=1e-3)
+
+
+def test_instance_statistics_are_frozen_on_the_train_split(
+    make_translator: Factory, db_root: Path, tmp_path: Path
+) -> None:
+    source = make_translator("resnet", ".safetensors")
+    with pytest.raises(InputError, match="needs --data ROOT: its instance statistics"):
+        export_translator(source, tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+    out = export_translator(source, tmp_path / "out.onnx", data=db_root)
+    assert card_of(source).directions["sar2opt"].statistics == "scene"
+    assert card_of(out).directions["sar2opt"].statistics == "training"
+    corner = values(200, 200)
+    whole = Translator.load(out)(corner)[:, :100, :100]
+    assert np.abs(whole - Translator.load(out)(corner[:, :140, :140])[:, :100, :100]).max() < 1e-4
+    again = export_translator(source, tmp_path / "again.onnx", data=db_root)
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_int8(two_ends: Path, db_root: Path, tmp_path: Path) -> None:
+    """All convolutions in 8 bits, weights that the graph computes included; one blend; no borrowed figures."""
+    out = export_translator(two_ends, tmp_path / "int8.onnx", int8=True, data=db_root, realism=1.0)
+    model = onnx.load(out)
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) > 5
+    for node in convolutions:
+        weight, scale = (tensors[name] for name in made_by[node.input[1]].input[:2])
+        assert weight.dtype == np.int8
+        assert scale.shape == (len(weight),)
+    assert card_of(out).quality == {}
+    assert card_of(out).realism is None
+    assert "8 bits" in card_of(out).notes
+    with Scene.open(db_root / "sar" / "d.tif", bands=["VH"]) as scene:
+        pixels = scene.read()[0]
+    expected = Translator.load(two_ends, realism=1.0)(pixels)
+    for backend in ("onnx", "openvino"):
+        error = np.abs(Translator.load(out, backend=backend)(pixels) - expected)
+        assert 0 < error.mean() < 0.1 * expected.std()
+
+
+def test_int8_ranges_come_from_the_data(two_ends: Path, db_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs --data ROOT: the ranges of int8"):
+        export_translator(two_ends, tmp_path / "out.onnx", int8=True)
+    with pytest.raises(InputError, match="no such folder"):
+        export_translator(two_ends, tmp_path / "out.onnx", int8=True, data=tmp_path / "absent")
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_what_cannot_be_exported(make_translator: Factory, two_ends: Path, tmp_path: Path) -> None:
+    single = make_translator()
+    (tmp_path / "old.onnx").write_bytes(b"old")
+    for source, out, options, message in [
+        (single, "out.onnx", {}, "is an ONNX file already"),
+        (single, "out.onnx", {"realism": 0.5}, "one set of weights"),
+        (two_ends, "out.onnx", {"direction": "opt2sar"}, "translates sar2opt, not opt2sar"),
+        (two_ends, "out.pt", {}, "use .onnx"),
+        (two_ends, "old.onnx", {}, "exists already"),
+        (two_ends, "out.onnx", {"realism": 1.5}, "between 0 and 1"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            export_translator(source, tmp_path / out, **options)
+    assert (tmp_path / "old.onnx").read_bytes() == b"old"
+    export_translator(two_ends, tmp_path / "old.onnx", overwrite=True)
+    assert card_of(tmp_path / "old.onnx").realism == 0.5
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".") or path.name.startswith("out")]
+
+
+def test_torch_that_is_not_installed(two_ends: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("saropt.inference.runtimes.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"saropt\[train\]"):
+        export_translator(two_ends, tmp_path / "out.onnx")
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []

@@ -1,0 +1,203 @@
+"""Calibration of GRD products that the tests write in the published schema, against values computed by hand."""
+
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+
+from saropt.cli import main
+from saropt.errors import InputError
+from saropt.scenes import Scene
+from saropt.sensors.sentinel1 import GrdProduct, calibrate
+
+NAME = "S1A_IW_GRDH_1SDV_20201107T135241_20201107T135306_035144_041A3D_9B6C"
+HEIGHT, WIDTH = 40, 60
+STEM = "s1a-iw-grd-{pol}-20201107t135241-20201107t135306-035144-041a3d-00{n}"
+LINES = (0, 20, 39)
+PIXELS = (0, 30, 59)
+SIGMA = np.array([[400.0, 420.0, 440.0], [410.0, 430.0, 450.0], [420.0, 440.0, 460.0]])
+NOISE = np.array([[900.0, 1000.0, 1100.0], [950.0, 1050.0, 1150.0], [1000.0, 1100.0, 1200.0]])
+
+
+def vectors(name, line_values, values_name, values):
+    return "".join(
+        f"<{name}><azimuthTime>2020-11-07T13:52:41</azimuthTime><line>{line}</line>"
+        f'<pixel count="3">{" ".join(map(str, PIXELS))}</pixel>'
+        f'<{values_name} count="3">{" ".join(map(str, row))}</{values_name}>'
+        f'<gamma count="3">{" ".join(str(v / 2) for v in row)}</gamma></{name}>'
+        for line, row in zip(line_values, values, strict=True)
+    )
+
+
+def write_safe(folder, form="new", pols=("vv", "vh"), kind="GRD", border=0):
+    safe = folder / f"{NAME}.SAFE"
+    (safe / "annotation" / "calibration").mkdir(parents=True)
+    (safe / "measurement").mkdir()
+    (safe / "manifest.safe").write_text("<xfdu/>")
+    numbers = {}
+    for n, pol in enumerate(pols, start=1):
+        stem = STEM.format(pol=pol, n=n)
+        rng = np.random.default_rng(n)
+        digital = rng.integers(60, 400, (HEIGHT, WIDTH)).astype(np.uint16)
+        digital[:, :border] = 3
+        digital[:border] = 3
+        digital[10, 50] = 0
+        numbers[pol.upper()] = digital
+        (safe / "annotation" / f"{stem}.xml").write_text(
+            f"<product><adsHeader><productType>{kind}</productType><startTime>2020-11-07T13:52:41.1</startTime>"
+            f"</adsHeader><generalAnnotation><productInformation><pass>Descending</pass></productInformation>"
+            f"</generalAnnotation><imageAnnotation><imageInformation><numberOfSamples>{WIDTH}</numberOfSamples>"
+            f"<numberOfLines>{HEIGHT}</numberOfLines></imageInformation></imageAnnotation></product>"
+        )
+        (safe / "annotation" / "calibration" / f"calibration-{stem}.xml").write_text(
+            "<calibration><calibrationVectorList>"
+            + vectors("calibrationVector", LINES, "sigmaNought", SIGMA)
+            + "</calibrationVectorList></calibration>"
+        )
+        azimuth = (
+            "<noiseAzimuthVectorList><noiseAzimuthVector><swath>IW1</swath><firstAzimuthLine>0</firstAzimuthLine>"
+            "<firstRangeSample>0</firstRangeSample><lastAzimuthLine>39</lastAzimuthLine>"
+            "<lastRangeSample>29</lastRangeSample><line>0 39</line><noiseAzimuthLut>1.0 1.39</noiseAzimuthLut>"
+            "</noiseAzimuthVector></noiseAzimuthVectorList>"
+        )
+        body = (
+            "<noiseRangeVectorList>"
+            + vectors("noiseRangeVector", LINES, "noiseRangeLut", NOISE)
+            + f"</noiseRangeVectorList>{azimuth}"
+            if form == "new"
+            else "<noiseVectorList>" + vectors("noiseVector", LINES, "noiseLut", NOISE) + "</noiseVectorList>"
+        )
+        (safe / "annotation" / "calibration" / f"noise-{stem}.xml").write_text(f"<noise>{body}</noise>")
+        gcps = [
+            GroundControlPoint(r, c, -118 + c * 1e-4, 34 - r * 1e-4, 10.0, id=f"{r}_{c}")
+            for r in (0, 20, 40)
+            for c in (0, 30, 60)
+        ]
+        form_of = {"driver": "GTiff", "height": HEIGHT, "width": WIDTH, "count": 1, "dtype": "uint16"}
+        with rasterio.open(safe / "measurement" / f"{stem}.tiff", "w", **form_of) as dataset:
+            dataset.write(digital, 1)
+            dataset.gcps = (gcps, CRS.from_epsg(4326))
+    return safe, numbers
+
+
+def read(path):
+    with Scene.open(path) as scene:
+        return *scene.read(), scene
+
+
+def test_values_by_hand(tmp_path):
+    safe, numbers = write_safe(tmp_path)
+    values, valid, scene = read(calibrate(safe, tmp_path / "out.tif", "sigma0"))
+    assert scene.band_names == ["VV", "VH"]
+    assert len(scene.georeference.gcps) == 9
+    assert scene.acquired.isoformat().startswith("2020-11-07T13:52:41")
+    assert not valid[10, 50]
+    assert valid.sum() == HEIGHT * WIDTH - 1
+    # on a node: line 20, pixel 30; the azimuth block ends at pixel 29
+    digital = float(numbers["VV"][20, 30])
+    assert values[0, 20, 30] == pytest.approx((digital**2 - 1050.0) / 430.0**2, rel=1e-5)
+    # between nodes: line 10, pixel 15, in the block: its gain there is 1 + 0.39 * 10 / 39 = 1.1
+    table = (400 + 420 + 410 + 430) / 4
+    noise = (900 + 1000 + 950 + 1050) / 4 * 1.1
+    digital = float(numbers["VH"][10, 15])
+    assert values[1, 10, 15] == pytest.approx((digital**2 - noise) / table**2, rel=1e-5)
+
+
+def test_all_pixels_against_a_loop_and_gamma_in_decibels(tmp_path):
+    safe, numbers = write_safe(tmp_path, form="old")
+    values, valid, _ = read(calibrate(safe, tmp_path / "out.tif", "gamma0_db"))
+
+    def interpolate(table, line, pixel):
+        across = [np.interp(pixel, PIXELS, row) for row in table]
+        return np.interp(line, LINES, across)
+
+    for line in range(0, HEIGHT, 3):
+        for pixel in range(0, WIDTH, 7):
+            power = float(numbers["VV"][line, pixel]) ** 2 - interpolate(NOISE, line, pixel)
+            expected = 10 * np.log10(max(power / (interpolate(SIGMA, line, pixel) / 2) ** 2, 1e-5))
+            assert values[0, line, pixel] == pytest.approx(expected, abs=1e-3)
+    kept, _, _ = read(calibrate(safe, tmp_path / "noisy.tif", "gamma0_db", remove_noise=False))
+    assert (kept[:, valid] > values[:, valid]).all()
+
+
+def test_a_zip_gives_the_same(tmp_path):
+    safe, _ = write_safe(tmp_path)
+    packed = tmp_path / f"{NAME}.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in safe.rglob("*"):
+            archive.write(path, path.relative_to(tmp_path))
+    one = calibrate(safe, tmp_path / "one.tif")
+    other = calibrate(packed, tmp_path / "other.tif")
+    np.testing.assert_array_equal(read(one)[0], read(other)[0])
+    assert read(other)[2].tags["S1_PRODUCT"] == NAME
+
+
+def test_border_noise_is_masked(tmp_path):
+    safe, _ = write_safe(tmp_path, border=6)
+    _, valid, _ = read(calibrate(safe, tmp_path / "out.tif"))
+    assert not valid[:6].any()
+    assert not valid[:, :6].any()
+    assert valid[6:, 6:].sum() == (HEIGHT - 6) * (WIDTH - 6) - 1
+    _, kept, _ = read(calibrate(safe, tmp_path / "kept.tif", remove_border=False))
+    assert kept.sum() == HEIGHT * WIDTH - 1
+
+
+def test_strips_do_not_show(tmp_path, monkeypatch):
+    from saropt.sensors import sentinel1
+
+    safe, _ = write_safe(tmp_path, border=4)
+    whole = read(calibrate(safe, tmp_path / "whole.tif"))
+    monkeypatch.setattr(sentinel1, "_STRIP_PIXELS", 7 * WIDTH)
+    calls = []
+    strips = read(calibrate(safe, tmp_path / "strips.tif", progress=lambda *a: calls.append(a)))
+    np.testing.assert_array_equal(whole[0], strips[0])
+    np.testing.assert_array_equal(whole[1], strips[1])
+    assert calls[-1][:2] == (6, 6)
+
+
+def test_projected_to_utm(tmp_path):
+    safe, _ = write_safe(tmp_path)
+    assert main(["data", "calibrate", str(safe), str(tmp_path / "utm.tif"), "--to", "sigma0", "--pixel", "10"]) == 0
+    values, valid, scene = read(tmp_path / "utm.tif")
+    assert scene.georeference.crs.to_epsg() == 32611
+    assert scene.georeference.transform.a == 10
+    flat, inside, _ = read(calibrate(safe, tmp_path / "radar.tif", "sigma0"))
+    assert values[:, valid].mean(axis=1) == pytest.approx(flat[:, inside].mean(axis=1), rel=0.02)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{NAME}.SAFE", "radar.tif", "utm.tif"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda safe: next(safe.glob("annotation/calibration/noise-*vh*")).unlink(), "lacks the noise file of VH"),
+        (lambda safe: [p.unlink() for p in safe.glob("measurement/*")], "holds no measurement"),
+        (lambda safe: next(safe.glob("annotation/calibration/cal*vv*")).write_text("<a>"), "cannot be read"),
+        (lambda safe: next(safe.glob("annotation/calibration/cal*vv*")).write_text("<a/>"), "no calibrationVector"),
+        (lambda safe: next(safe.glob("annotation/s1*vv*")).write_text("<product/>"), "type unknown, not GRD"),
+        (lambda safe: next(safe.glob("measurement/*vv*")).write_text("x"), "cannot be read"),
+    ],
+)
+def test_damaged_products(tmp_path, spoil, words):
+    safe, _ = write_safe(tmp_path)
+    spoil(safe)
+    with pytest.raises(InputError, match=words):
+        calibrate(safe, tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_other_inputs(tmp_path):
+    (tmp_path / "a.zip").write_text("no archive")
+    with pytest.raises(InputError, match="neither"):
+        GrdProduct(tmp_path / "a.zip")
+    with pytest.raises(InputError, match="no such"):
+        GrdProduct(tmp_path / "b")
+    safe, _ = write_safe(tmp_path, kind="SLC")
+    with pytest.raises(InputError, match="SLC"):
+        GrdProduct(safe)
+    with pytest.raises(InputError, match="beta0"):
+        calibrate(safe, tmp_path / "o.tif", "beta0")
