@@ -17,10 +17,11 @@ from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
 from saropt.cli import main
-from saropt.curation import DataRoot, fetching, stac
+from saropt.curation import fetching, stac
 from saropt.curation.fetching import Request, fetch
 from saropt.curation.stac import Collection, Service, pair_acquisitions, read_area, read_service
 from saropt.errors import InputError
+from saropt.roots import DataRoot
 from saropt.scenes import Scene, remote, write_scene
 from saropt.scenes.georeference import Georeference
 
