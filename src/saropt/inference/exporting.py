@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import Card, blend, load_graph, load_weights
+from saropt.artifacts import Card, blend, load_graph, load_translator_module, load_weights
 from saropt.artifacts.graph import store_card
 from saropt.artifacts.quantise import quantise
 from saropt.domain import Direction
@@ -19,7 +19,7 @@ from saropt.errors import InputError
 from saropt.inference.bundled import card_of, find_translator
 from saropt.inference.engine import TileReader
 from saropt.inference.inputs import fit_input, open_input
-from saropt.inference.runtimes import chosen_direction, torch_device, translator_network
+from saropt.inference.runtimes import chosen_direction, torch_device
 from saropt.roots import DataRoot
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
@@ -120,7 +120,7 @@ def _export_weights(path: Path, out: Path, direction: Direction, windows: NDArra
 
     card, weights = load_weights(path)
     shares = [None] if card.realism is None else [0.0, 1.0]
-    ends = [translator_network(path, card, direction, blend(weights, share)).eval() for share in shares]
+    ends = [load_translator_module(path, card, direction, blend(weights, share)).eval() for share in shares]
     export_graph(out, card, direction, ends, None if windows is None else torch.from_numpy(windows))
 
 

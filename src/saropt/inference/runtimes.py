@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import Card, SamplerCard, blend, load_graph, load_weights
+from saropt.artifacts import Card, SamplerCard, blend, load_graph, load_translator_module, load_weights
 from saropt.artifacts.export import has_static_graph
 from saropt.domain import Direction
 from saropt.errors import InputError, MissingExtraError, SaroptError
@@ -254,7 +254,7 @@ def open_backend(
     blended = blend(weights, card.realism if realism is None else realism)
     if steps is not None:
         _sampler(path, card, direction)
-    module = translator_network(path, card, direction, blended, steps)
+    module = load_translator_module(path, card, direction, blended, steps)
     described = card.directions[direction]
     if steps is not None:
         changes = {"sampler": SamplerCard.of(module), "receptive_field": module.receptive_field}
@@ -310,49 +310,6 @@ def check_torch_precision(precision: str, device: str) -> None:
 
     if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise InputError("--precision bf16", f"{torch.cuda.get_device_name()} has no bf16 arithmetic: use fp32")
-
-
-def translator_network(
-    path: Path, card: Card, direction: Direction, weights: dict[str, NDArray], steps: int | None = None
-) -> nn.Module:
-    """The torch network of one direction, with one end's weights of a `.safetensors` translator file.
-
-    Args:
-        steps: of a sampler; the card's when None.
-
-    Raises:
-        InputError: there is no such network, the weights do not fit it, or it cannot take so many steps.
-    """
-    from saropt.networks import build_network
-
-    described, prefix = card.directions[direction], f"{direction}."
-    channels = described.channels
-    arguments = described.arguments if steps is None else {**described.arguments, "steps": steps}
-
-    def build() -> nn.Module:
-        try:
-            return build_network(described.network, *channels, **arguments)
-        except ValueError as error:
-            raise error if steps is None else InputError(f"--steps {steps}", str(error)) from error
-
-    own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-    return fill_network(path, build, own)
-
-
-def fill_network(path: Path, build: Callable[[], nn.Module], weights: dict[str, NDArray]) -> nn.Module:
-    """A network with the weights of a file.
-
-    Raises:
-        InputError: there is no such network, or the weights do not fit it.
-    """
-    import torch
-
-    try:
-        module = build()
-        module.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
-    except (RuntimeError, TypeError, ValueError, KeyError) as error:
-        raise InputError(path, f"its weights do not fit its card: {str(error).splitlines()[0]}") from error
-    return module
 
 
 def chosen_direction(path: Path, card: Card, wanted: Direction | None) -> Direction:

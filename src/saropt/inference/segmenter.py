@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import SegmenterCard, load_segmenter
+from saropt.artifacts import SegmenterCard, load_segmenter, load_segmenter_module
 from saropt.domain import is_sar
 from saropt.errors import InputError
 from saropt.inference.engine import Progress, Put, Source, TileReader, plain, run_tiles
 from saropt.inference.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
-from saropt.inference.runtimes import Backend, TorchBackend, check_torch_precision, fill_network, torch_device
+from saropt.inference.runtimes import Backend, TorchBackend, check_torch_precision, torch_device
 from saropt.roots import Classes
 from saropt.scenes import SceneWriter
 
@@ -70,13 +70,7 @@ class Segmenter:
         check_torch_precision(precision, device)
         from torch import nn
 
-        from saropt.networks import build_segmenter
-
-        module = fill_network(
-            path,
-            lambda: build_segmenter(card.network, len(card.input.bands), len(card.classes), **card.arguments),
-            weights,
-        )
+        module = load_segmenter_module(path, card, weights)
         try:
             return cls(path, card, TorchBackend(nn.Sequential(module, nn.Softmax(dim=1)), device, precision))  # type: ignore[arg-type]
         except ValueError as error:
