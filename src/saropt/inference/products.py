@@ -19,7 +19,7 @@ class Product:
     """One raster that a run writes.
 
     Attributes:
-        name: "image", "deviation", "class", "origin"; it stands in the tag SAROPT_PRODUCT. The products of one run share
+        name: "image", "deviation", "class", "origin"; it stands in the tag SAROPT_PRODUCT. Products of one run share
             the tag SAROPT_RUN.
         bands: band names.
         dtype: of the pixels.
