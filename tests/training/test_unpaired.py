@@ -46,7 +46,7 @@ def roots(db_root, tmp_path) -> tuple[Path, Path]:
 
 @pytest.mark.usefixtures("unpaired")
 def test_two_roots(roots, new_config, tmp_path):
-    root = DataRoot.open(roots[0]).with_optical(DataRoot.open(roots[1]))
+    root = DataRoot.open(roots[0]).with_role_from("optical", DataRoot.open(roots[1]))
     Trainer(new_config(), root, tmp_path / "run", accelerator="cpu").run()
     card = load_weights(tmp_path / "run" / "translator.safetensors")[0]
     assert card.training.data == "sar (SAR), optical (optical)"
@@ -66,7 +66,7 @@ def test_pairs_are_validated_for_an_unpaired_method_too(db_root, new_config, tmp
 
 @pytest.mark.usefixtures("unpaired")
 def test_best_weights_need_pairs(roots, new_config, tmp_path):
-    root = DataRoot.open(roots[0]).with_optical(DataRoot.open(roots[1]))
+    root = DataRoot.open(roots[0]).with_role_from("optical", DataRoot.open(roots[1]))
     with pytest.raises(InputError, match="best needs validation on pairs"):
         Trainer(new_config(engine={"select": "best"}), root, tmp_path / "run", accelerator="cpu")
 

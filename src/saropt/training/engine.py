@@ -11,14 +11,13 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from saropt.errors import InputError
 from saropt.methods import Batch, Direction, Method, get_method
 from saropt.methods.base import Update
-from saropt.roots import Augmentation, DataRoot, WindowSampler, draw_batch
+from saropt.roots import Augmentation, DataRoot, Sample, WindowSampler, draw_batch
 from saropt.training.averaging import States, WeightAverage
 from saropt.training.checkpoint import load_checkpoint, save_checkpoint
 from saropt.training.config import TrainingConfig, dump_config, validated
@@ -27,7 +26,7 @@ from saropt.training.export import write_translators
 from saropt.training.generators import prepare_generators
 from saropt.training.loop import CHECKPOINT, alone_in, claim_folder, interruptible, prefetched
 from saropt.training.sharding import sharding_strategy, whole
-from saropt.training.sides import make_sides
+from saropt.training.sides import describe_both
 from saropt.training.tracking import Tracker
 from saropt.training.validation import Validation
 
@@ -89,8 +88,8 @@ class Trainer:
         # in validating and saving: the first process alone, or all where each holds a part
         self.takes_part = self.fabric.is_global_zero or self.sharded
         unpaired = self._method_class.unpaired
-        if not unpaired and root.optical_root is not None:
-            raise InputError(root.optical_root.path, f"{config.method} needs pairs: both sides from one data root")
+        if not unpaired and root.borrowed:
+            raise InputError(root.home_of("optical"), f"{config.method} needs pairs: both sides from one data root")
         if not unpaired and not root.paired:
             raise InputError(root.path, f"is unpaired (dataset.yaml), but {config.method} needs pairs")
         if not root.paired and config.engine.select == "best":
@@ -98,7 +97,8 @@ class Trainer:
         data = config.data
         if not unpaired and data.sar_split != data.optical_split:
             raise InputError("data.optical_split", f"must be data.sar_split: {config.method} needs pairs")
-        sar, optical, self.sar_card, self.optical_card = make_sides(root, config.data)
+        images = describe_both(root, config.data)
+        self.sar_card, self.optical_card = images["sar"], images["optical"]
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,
@@ -107,20 +107,19 @@ class Trainer:
         )
         self.sampler = WindowSampler(
             root,
-            (data.sar_split, data.optical_split),
+            {"sar": data.sar_split, "optical": data.optical_split},
             data.crop,
-            sar,
-            optical,
+            images,
             augmentation,
-            unpaired,
-            data.balance_tag,
-            data.balance,
-            self._method_class.needs_labels,
+            unpaired=unpaired,
+            balance_tag=data.balance_tag,
+            balance=data.balance,
+            labels=self._method_class.needs_labels,
         )
         engine = config.engine
         self.validation: Validation | None = None
         if engine.validate_every or engine.sample_every:
-            self.validation = Validation(WindowSampler(root, "val", data.crop, sar, optical), engine.validation_windows)
+            self.validation = Validation(WindowSampler(root, "val", data.crop, images), engine.validation_windows)
         self._setup_method()
         if engine.patience and not engine.validate_every:
             raise InputError("engine.patience", "needs validation: set engine.validate_every")
@@ -271,8 +270,8 @@ class Trainer:
         """Undisturbed training inputs (N, C, crop, crop) to freeze instance statistics on."""
         sampler = copy.copy(self.sampler)
         sampler.augmentation = Augmentation(flips=False)
-        sar, optical, *_ = draw_batch(sampler, _CALIBRATION_WINDOWS, [self.config.engine.seed])
-        return torch.from_numpy(sar if direction == "sar2opt" else optical)
+        drawn = draw_batch(sampler, _CALIBRATION_WINDOWS, [self.config.engine.seed])
+        return torch.from_numpy(drawn[Direction.parse(direction).inputs[0]])
 
     def _keep(self, name: str) -> None:
         chosen = self.best[1] if self.best is not None and self.config.engine.select == "best" else self.average.states
@@ -328,14 +327,14 @@ class Trainer:
         rank, world = self.fabric.global_rank, self.fabric.world_size
         single = self._method_class.single_batch
 
-        def draw(step: int) -> list[tuple[NDArray, ...]]:
+        def draw(step: int) -> list[Sample]:
             return [
                 draw_batch(self.sampler, size, [seed, 0 if single else step, 0], (part * world + rank) * size)
                 for part in range(self.config.engine.accumulate)
             ]
 
         for drawn in prefetched(draw, start, stop):
-            yield [Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in part)) for part in drawn]
+            yield [Batch(**{k: self.fabric.to_device(torch.from_numpy(v)) for k, v in p.items()}) for p in drawn]
 
     def _validate(self) -> dict[str, float]:
         assert self.validation is not None

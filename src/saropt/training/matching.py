@@ -27,7 +27,7 @@ from saropt.roots import Augmentation, DataRoot, Sample, WindowSampler
 from saropt.training.config import DataConfig
 from saropt.training.loop import claim_folder, prefetched
 from saropt.training.matching_config import MatchingConfig
-from saropt.training.sides import make_sides
+from saropt.training.sides import describe_both
 from saropt.training.supervised import SupervisedTrainer, need_val
 
 _LIMIT, _CLOSE = 500, 3.0
@@ -62,7 +62,7 @@ def bend_pair(sample: Sample, rng: np.random.Generator, warp: float, keypoints: 
     """
     import cv2
 
-    greys: list[Image] = [(side.mean(0) + 1.0) / 2.0 for side in (sample.sar, sample.optical)]
+    greys: list[Image] = [(side.mean(0) + 1.0) / 2.0 for side in (sample["sar"], sample["optical"])]
     points = np.unique(np.concatenate([pseudo_labels(grey, keypoints) for grey in greys]), axis=0)
     first, second = greys if rng.integers(2) else greys[::-1]
     side = first.shape[0]
@@ -119,13 +119,13 @@ class MatcherTrainer(SupervisedTrainer):
             raise InputError(root.path, "is unpaired: a matcher learns from pairs")
         data = config.data
         bands = {"sar_bands": data.sar_bands, "optical_bands": data.optical_bands}
-        sar, optical, *_ = make_sides(root, DataConfig(**bands))
+        images = describe_both(root, DataConfig(**bands))
         augmentation = Augmentation(flips=data.flips, speckle_probability=data.speckle_probability)
-        self.sampler = WindowSampler(root, "train", data.crop, sar, optical, augmentation)
+        self.sampler = WindowSampler(root, "train", data.crop, images, augmentation)
         self.validation: list[Sample] = []
         if config.engine.validate_every:
             need_val(root)
-            sampler = WindowSampler(root, "val", data.crop, sar, optical)
+            sampler = WindowSampler(root, "val", data.crop, images)
             drawn = range(config.engine.validation_windows)
             self.validation = [sampler.draw(np.random.default_rng([0, index])) for index in drawn]
         self.validates = bool(self.validation)
@@ -200,7 +200,7 @@ class MatcherTrainer(SupervisedTrainer):
         network: nn.Module = self.plain.network  # type: ignore[assignment]
         keypoints = putative = correct = 0
         for sample in self.validation:
-            greys = [(side.mean(0) + 1.0) / 2.0 for side in (sample.sar, sample.optical)]
+            greys = [(side.mean(0) + 1.0) / 2.0 for side in (sample["sar"], sample["optical"])]
             valid = np.ones(greys[0].shape, bool)
             one, two = (extract(network, grey, valid, _LIMIT, str(self.fabric.device)) for grey in greys)  # type: ignore[arg-type]
             pairs = mutual_matches(one, two)

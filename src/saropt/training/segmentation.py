@@ -22,11 +22,11 @@ from saropt.roots import (
     LabelledSampler,
     class_weights,
     count_labels,
+    describe_images,
     draw_labelled_batch,
 )
 from saropt.training.loop import claim_folder, prefetched
 from saropt.training.segmentation_config import SegmentationConfig
-from saropt.training.sides import make_side
 from saropt.training.supervised import SupervisedTrainer, need_val
 
 SEGMENTER = "segmenter.safetensors"
@@ -67,19 +67,19 @@ class SegmenterTrainer(SupervisedTrainer):
         self.config = config
         self.root = root
         data = config.data
-        side, self.input_card = make_side(root, config.modality, data.bands, data.recipe)
+        self.input_card = describe_images(root, config.modality, data.bands, data.recipe)
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,
             speckle_probability=data.speckle_probability,
             optical_gain=data.optical_gain,
         )
-        self.sampler = LabelledSampler(root, "train", data.crop, config.modality, side, augmentation)
+        self.sampler = LabelledSampler(root, "train", data.crop, self.input_card, augmentation)
         self.classes = self.sampler.classes
         self.validation: tuple[Tensor, np.ndarray] | None = None
         if config.engine.validate_every:
             need_val(root)
-            sampler = LabelledSampler(root, "val", data.crop, config.modality, side)
+            sampler = LabelledSampler(root, "val", data.crop, self.input_card)
             images, labels = draw_labelled_batch(sampler, config.engine.validation_windows, [0])
             self.validation = torch.from_numpy(images), labels
         counts = count_labels(self.sampler.label_paths, self.classes)

@@ -24,8 +24,9 @@ class Validation:
 
     def __init__(self, sampler: WindowSampler, count: int) -> None:
         self.has_truth = not sampler.unpaired
-        sar, optical = draw_batch(sampler, count, [0])
-        self.batch = Batch(torch.from_numpy(sar), torch.from_numpy(optical))
+        self.batch = Batch(
+            **{role: torch.from_numpy(images) for role, images in draw_batch(sampler, count, [0]).items()}
+        )
 
     @torch.no_grad()
     def figures(self, generator: nn.Module, direction: Direction, device: torch.device) -> dict[str, float]:
