@@ -49,6 +49,11 @@ class ModelRow:
     def name(self) -> str:
         return self.model.card.name
 
+    @property
+    def first_input(self) -> Role:
+        """The role of the input that gives the grid."""
+        return self.model.direction.inputs[0]
+
     def figures(self, baselines: Sequence[BaselineRow]) -> dict[str, Any]:
         """The figures with warnings, which compare them with those of the baselines."""
         found = self.quality.figures()
@@ -188,38 +193,43 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
     Raises:
         InputError: an output is not finite at valid pixels, or units have no fixed range.
     """
-    direction, valid = rows.direction, place.valid
+    direction = rows.direction
     inputs = {role: place.images[role].in_unit_range(place.name) for role in direction.inputs}
-    source = inputs[direction.inputs[0]]
     true = place.images[direction.output]
-    truth = TileImage(true.in_unit_range(place.name)[rows.outputs], valid)
+    truth = TileImage(true.in_unit_range(place.name)[rows.outputs], place.valid)
     if rows.judge is not None:
         rows.judge.see(None, place, outputs.labels(direction, place))
+    true_here = replace(true, values=true.values[rows.outputs], valid=place.valid)
     for row in rows.models:
         pixels, deviation = outputs.of(row, place)
-        spread = None if deviation is None else _unit_deviation(pixels, deviation, row.name)
-        given = source[row.inputs[direction.inputs[0]]]
-        tile = Tile.of(pixels.in_unit_range(row.name), given, truth)
-        tile = replace(tile, deviation=spread)
-        numbers = row.quality.add(tile)
-        true_here = replace(true, values=true.values[rows.outputs], valid=valid)
-        view = TileView(rasters, place, tile, pixels, true_here)
-        for section in rows.sections:
-            section.see(row.name, view)
+        tile = Tile.of(pixels.in_unit_range(row.name), inputs[row.first_input][row.inputs[row.first_input]], truth)
+        if deviation is not None:
+            tile = replace(tile, deviation=_unit_deviation(pixels, deviation, row.name))
+        _measure_model(row, TileView(rasters, place, tile, pixels, true_here), rows.sections)
         if rows.judge is not None:
             rows.judge.see(row.name, place, outputs.labels(row, place))
-        if row.gallery.slot(numbers["psnr"]):
-            row.gallery.add(_shot(row, view, numbers["psnr"]))
-    everything = np.concatenate(list(inputs.values())) if len(inputs) > 1 else source
     for baseline in rows.baselines:
-        predicted = baseline.baseline.predict(everything, truth.values, truth.mask)
-        baseline.quality.add(Tile.of(predicted, source, truth))
+        measure_baseline(baseline, list(inputs.values()), truth)
+
+
+def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -> None:
+    numbers = row.quality.add(view.tile)
+    for section in sections:
+        section.see(row.name, view)
+    if row.gallery.slot(numbers["psnr"]):
+        row.gallery.add(_shot(row, view, numbers["psnr"]))
+
+
+def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage) -> None:
+    """Measure one tile of a baseline, which looks at all bands of all inputs (C, h, w) in [0, 1]."""
+    source = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
+    row.quality.add(Tile.of(row.baseline.predict(source, truth.values, truth.mask), inputs[0], truth))
 
 
 def _shot(row: ModelRow, view: TileView, psnr: float) -> Shot:
     tile, place, valid = view.tile, view.place, view.truth.valid
-    first = place.images[row.model.direction.inputs[0]]
-    source_bands = [first.bands[i] for i in row.inputs[row.model.direction.inputs[0]]]
+    first = place.images[row.first_input]
+    source_bands = [first.bands[i] for i in row.inputs[row.first_input]]
     return Shot(
         f"{place.name}, row {place.window.row}, column {place.window.col}",
         psnr,
