@@ -20,7 +20,7 @@ class RiftLike:
 
     Keypoints are FAST corners of the largest moment of phase congruency (edges) and of its smallest moment (corners),
     half each. The descriptor counts, in 6 x 6 cells around the keypoint, which orientation is the strongest: 216
-    numbers of unit length. Unlike RIFT's it is upright: turns beyond some 15 degrees are not matched.
+    numbers of unit length. Unlike that of RIFT it is upright: images turned by more than about 15 degrees do not match.
 
     Args:
         patch: side of the described square in pixels, a multiple of 6; 96 in the paper. Keypoints whose square is not
