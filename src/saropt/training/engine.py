@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from saropt.domain import Direction
 from saropt.errors import InputError
-from saropt.methods import Batch, Direction, Method, get_method
+from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
 from saropt.roots import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.training.averaging import States, WeightAverage
@@ -115,7 +116,7 @@ class Trainer:
             unpaired,
             data.balance_tag,
             data.balance,
-            self._method_class.needs_labels,
+            "label" in self._method_class.roles,
         )
         engine = config.engine
         self.validation: Validation | None = None
@@ -142,8 +143,10 @@ class Trainer:
         config = validated(cls.config_type, self.config.arguments, f"arguments of {cls.name}")
         try:
             build = cast("Callable[..., Method]", cls)
-            keywords = {"classes": len(self.sampler.classes.names)} if cls.needs_labels else {}
-            self.plain = build(config, len(self.sar_card.bands), len(self.optical_card.bands), **keywords)
+            bands = {"sar": len(self.sar_card.bands), "optical": len(self.optical_card.bands)}
+            if "label" in cls.roles:
+                bands["label"] = len(self.sampler.classes.names)
+            self.plain = build(config, bands)
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
         self._check_trained_inputs()
@@ -335,7 +338,15 @@ class Trainer:
             ]
 
         for drawn in prefetched(draw, start, stop):
-            yield [Batch(*(self.fabric.to_device(torch.from_numpy(array)) for array in part)) for part in drawn]
+            yield [
+                Batch(
+                    {
+                        r: self.fabric.to_device(torch.from_numpy(a))
+                        for r, a in zip(("sar", "optical", "label"), part, strict=False)
+                    }
+                )
+                for part in drawn
+            ]
 
     def _validate(self) -> dict[str, float]:
         assert self.validation is not None
