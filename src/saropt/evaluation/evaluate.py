@@ -116,7 +116,7 @@ def _check_writable(out: Path, targets: Iterable[Path], overwrite: bool) -> None
 
 
 def _check_roots(root: DataRoot, train_root: DataRoot) -> None:
-    here, there = root.images, images_of(train_root)
+    here, there = root.images, train_root.images
     for role, image in here.items():
         other = there[role].bands if role in there else ()
         if len(other) != len(image.bands):
