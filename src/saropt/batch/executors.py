@@ -18,6 +18,7 @@ from saropt.batch.gpus import list_gpus
 from saropt.batch.jobs import Job, Outcome, Work, attempt
 from saropt.errors import InputError, SaroptError
 from saropt.inference.engine import Progress
+from saropt.processors import usable_cpus
 
 Event = tuple[Literal["ready", "refused", "tiles", "outcome", "died"], Any]
 """What a worker tells: nothing, a line, (done, total, "tiles"), an `Outcome`, how it died."""
@@ -136,7 +137,7 @@ class Processes:
 
     def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
         workers = min(self._workers, len(jobs))
-        crew = ProcessCrew(self._work, max(1, len(os.sched_getaffinity(0)) // max(1, workers)))
+        crew = ProcessCrew(self._work, max(1, usable_cpus() // max(1, workers)))
         return dispatch(crew, workers, jobs, progress)
 
 

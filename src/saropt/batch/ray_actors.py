@@ -16,6 +16,7 @@ from saropt.batch.executors import Event, Outcomes, dispatch
 from saropt.batch.jobs import Job, Work, attempt
 from saropt.errors import MissingExtraError, SaroptError
 from saropt.inference.engine import Progress
+from saropt.processors import usable_cpus
 
 
 class RayActors:
@@ -85,7 +86,7 @@ def connect(address: str | None, workers: int | None) -> bool:
         return False
     options: dict[str, Any] = {"address": address}
     if address is None:
-        cpus = max(workers or 1, len(os.sched_getaffinity(0)))
+        cpus = max(workers or 1, usable_cpus())
         options = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)

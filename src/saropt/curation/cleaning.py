@@ -18,10 +18,10 @@ from scipy import ndimage
 from saropt.curation.near_duplicates import Signature, alike_pairs, equal_pairs, overlapping_pairs, signature
 from saropt.curation.registration import offsets_of_pair
 from saropt.errors import InputError
+from saropt.files import write_text
 from saropt.progress import Progress
 from saropt.roots.root import SPLITS, DataRoot
 from saropt.scenes import Scene, Window
-from saropt.scenes.writing import write_text
 
 KINDS = ("cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date", "leak")
 DROPPED = ("cloud", "nodata", "duplicate")

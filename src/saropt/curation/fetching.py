@@ -6,7 +6,6 @@ import contextlib
 import csv
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from rasterio.warp import transform_bounds
 from saropt.curation.sets.base import strips
 from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
 from saropt.errors import InputError, SaroptError
+from saropt.files import write_text
 from saropt.radiometry import to_db
 from saropt.roots.root import SPLITS
 from saropt.scenes import Georeference, Grid, SceneWriter, Window, grid_over, utm_of
@@ -161,9 +161,7 @@ def _plan(
         )
         raise InputError("--area", reason)
     content = {"wanted": wanted, "pairs": [[_written(one) for one in pair] for pair in pairs]}
-    hidden = note.with_name(".plan.part")
-    hidden.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(hidden, note)
+    write_text(note, json.dumps(content))
     return pairs
 
 

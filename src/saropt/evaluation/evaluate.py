@@ -48,9 +48,9 @@ from saropt.evaluation.tiles import (
     tile_windows,
 )
 from saropt.evaluation.watching import Watcher
+from saropt.files import write_text
 from saropt.matching import Matcher
 from saropt.roots import DataRoot
-from saropt.scenes.writing import write_text
 
 DIRECTIONS = ("sar2opt", "opt2sar")
 CONVENTIONS = {
