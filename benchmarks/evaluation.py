@@ -5,7 +5,7 @@
 The split is the test rasters of ROOT (simulated scenes of 1024x1024 without it), linked under new names until there
 are N tiles; baselines are fitted on two train rasters. Each N runs in a process of its own. Seconds are processor
 seconds of the process and, behind the stroke, of the clock. "metrics" are the model's row (image quality, distances
-between sets, and what all rows need of the truth), "baselines" the four other rows with their predictions; the pictures
+between sets, and what all rows need of the truth), "baselines" the four other rows with their predictions; the images
 of the report are in "other".
 """
 
@@ -47,7 +47,7 @@ def extended(source: Path, folder: Path, tiles: int) -> Path:
         copy, name = divmod(len(splits) - 2, len(names))
         new = f"{names[name]}-{copy}"
         _link(root, names[name], folder, new)
-        with Scene.open(root.sar_path(names[name])) as scene:
+        with Scene.open(root.raster("sar", names[name])) as scene:
             made += len(tile_windows(scene.height, scene.width))
         splits.append(f"{new},test")
     (folder / "splits.csv").write_text("name,split\n" + "\n".join(splits) + "\n", encoding="utf-8")
@@ -55,7 +55,7 @@ def extended(source: Path, folder: Path, tiles: int) -> Path:
 
 
 def _link(root: Any, name: str, folder: Path, new: str) -> None:
-    for side, path in (("sar", root.sar_path(name)), ("optical", root.optical_path(name))):
+    for side, path in (("sar", root.raster("sar", name)), ("optical", root.raster("optical", name))):
         (folder / side / f"{new}{path.suffix}").symlink_to(path.resolve())
 
 
@@ -98,25 +98,25 @@ def measure(data: Path, model: str) -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    from saropt.evaluation import EvaluationSpec, ImageQuality, report_html
     from saropt.evaluation import evaluate as run
-    from saropt.evaluation import report as page
-    from saropt.evaluation.accumulate import ImageQuality
+    from saropt.evaluation.tiles import Rasters
     from saropt.inference import Translator
 
     module, measuring = (sys.modules[f"saropt.evaluation.{name}"] for name in ("evaluate", "measure"))
     translators = Translator.load_all(model, threads=1)
     clock = Clock()
-    Translator.translate_array = clock.of("translation", Translator.translate_array)  # type: ignore[method-assign]
     ImageQuality.add = clock.of("metrics", ImageQuality.add)  # type: ignore[method-assign]
     for place, name, part in (
-        (measuring, "measure_baseline_tile", "baselines"),
-        (module, "read_pair", "reading"),
+        (measuring, "translate_rasters", "translation"),
+        (measuring, "measure_baseline", "baselines"),
+        (Rasters, "read", "reading"),
         (module, "_fit", "fitting"),
+        (report_html, "render", "report"),
     ):
         setattr(place, name, clock.of(part, getattr(place, name)))
-    page.render = clock.of("report", page.render)
     with tempfile.TemporaryDirectory() as out:
-        found = run(translators, data, out, overwrite=True)
+        found = run(EvaluationSpec(data, translators), out).report
     clock.stop()
     total = [sum(spent[place] for spent in clock.spent.values()) for place in (0, 1)]
     print(f"{found['n']} tiles: {total[0]:.1f} s | {total[1]:.1f} s")

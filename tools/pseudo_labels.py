@@ -18,8 +18,8 @@ import numpy as np
 import torch
 import yaml
 
-from saropt.evaluation import unit_range
 from saropt.networks import PseudoClasses
+from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_scene
 
@@ -29,7 +29,7 @@ CROP, STEPS, BATCH = 256, 300, 4
 def network_values(scene: Scene, units: str) -> tuple[torch.Tensor, np.ndarray]:
     """A raster as (1, C, H, W) in [-1, 1], and its validity."""
     values, valid = scene.read()
-    return torch.from_numpy(unit_range(values, units, scene.dtype) * 2 - 1)[None], valid
+    return torch.from_numpy(to_unit_range(values, units, scene.dtype) * 2 - 1)[None], valid
 
 
 def main() -> None:
@@ -41,11 +41,11 @@ def main() -> None:
     root = DataRoot.open(arguments.data)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    classes = PseudoClasses(len(root.optical.bands), "optical", arguments.classes)
+    classes = PseudoClasses(len(root.images["optical"].bands), "optical", arguments.classes)
     names = root.names("train")
     for _ in range(STEPS // 10):
-        with Scene.open(root.optical_path(rng.choice(names))) as scene:
-            image, _ = network_values(scene, root.optical.units)
+        with Scene.open(root.raster("optical", rng.choice(names))) as scene:
+            image, _ = network_values(scene, root.images["optical"].units)
         for _ in range(10):
             rows, cols = (rng.integers(0, max(1, side - CROP + 1), BATCH) for side in image.shape[2:])
             crops = [image[0, :, r : r + CROP, c : c + CROP] for r, c in zip(rows, cols, strict=True)]
@@ -59,8 +59,8 @@ def main() -> None:
     (arguments.out / "dataset.yaml").write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
     shares = np.zeros(arguments.classes + 1)
     for name in (name for split in ("train", "val", "test") for name in root.names(split)):
-        with Scene.open(root.optical_path(name)) as scene:
-            image, valid = network_values(scene, root.optical.units)
+        with Scene.open(root.raster("optical", name)) as scene:
+            image, valid = network_values(scene, root.images["optical"].units)
             with torch.no_grad():
                 label = classes(image).argmax(1)[0].numpy().astype(np.uint8) + 1
             label[~valid] = 0

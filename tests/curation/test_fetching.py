@@ -132,8 +132,8 @@ def test_the_clearest_image_and_the_nearest_pass_on_one_grid(tmp_path, world, se
     path = fetch(area, DATES, tmp_path / "root", service, service, progress=lambda *a: calls.append(a))
     root = DataRoot.open(path)
     assert list(root.splits.items()) == [("20230511_test", "test")]
-    assert (root.sar.units, root.optical.units, root.gsd_m) == ("gamma0_db", "reflectance x 10000", 10.0)
-    with Scene.open(root.sar_path("20230511_test")) as sar, Scene.open(root.optical_path("20230511_test")) as optical:
+    assert (root.images["sar"].units, root.images["optical"].units, root.gsd_m) == ("gamma0_db", "reflectance x 10000", 10.0)
+    with Scene.open(root.raster("sar", "20230511_test")) as sar, Scene.open(root.raster("optical", "20230511_test")) as optical:
         assert sar.georeference == optical.georeference
         assert (sar.band_names, optical.band_names) == (["VV", "VH"], ["B4", "B3", "B2"])
         assert sar.acquired == datetime(2023, 5, 12, 10, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_items_of_one_pass_are_joined_and_polygons_cut(tmp_path, world, service)
     file.write_text(json.dumps({"type": "FeatureCollection", "features": [shape]}))
     area = read_area(str(file))
     root = DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
-    with Scene.open(root.sar_path("20230511_test")) as scene:
+    with Scene.open(root.raster("sar", "20230511_test")) as scene:
         valid = scene.read()[1]
     assert 0.35 < valid.mean() < 0.65
     assert not valid[0, 0]
@@ -192,7 +192,7 @@ def test_slow_and_failing_servers_are_borne(tmp_path, world, service, area):
     world.server.faults["s2-11-400000-B03.tif"] = stac_server.slow(0.2)
     world.server.faults["s2-11-400000-SCL.tif"] = stac_server.fails(1, 429)
     root = DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
-    with Scene.open(root.sar_path("20230511_test")) as scene:
+    with Scene.open(root.raster("sar", "20230511_test")) as scene:
         assert scene.read()[1].all()
 
 

@@ -54,9 +54,9 @@ def test_a_root(tmp_path, labelled_root):
     before = DataRoot.open(labelled_root)
     assert root.splits == before.splits
     name = next(iter(root.splits))
-    with Scene.open(root.sar_path(name)) as new, Scene.open(before.sar_path(name)) as old:
+    with Scene.open(root.raster("sar", name)) as new, Scene.open(before.raster("sar", name)) as old:
         assert not np.array_equal(new.read()[0], old.read()[0])
-    assert root.label_path(name).read_bytes() == before.label_path(name).read_bytes()
+    assert root.raster("label", name).read_bytes() == before.raster("label", name).read_bytes()
     with pytest.raises(InputError, match="exists already"):
         filter_root(labelled_root, tmp_path / "out", "lee", 4.4)
 

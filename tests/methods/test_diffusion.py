@@ -9,7 +9,7 @@ from small_methods import SMALL_DIFFUSION, batch, build, translator_file
 
 from saropt.errors import InputError
 from saropt.methods import get_method
-from saropt.methods.pretrained import Start
+from saropt.methods.pretrained import PretrainedTranslator
 
 
 def losses_of(method, progress: float = 0.0, seed: int = 3):
@@ -55,7 +55,12 @@ def test_bridge_loss_by_definition():
     torch.manual_seed(3)
     time = (torch.arange(2) + torch.rand(2)) / 2
     noise = torch.randn_like(target)
-    mean = Start(translator_file(1, 3), {"sar": 1, "optical": 3}).network("sar2opt").eval()(source).clamp(-1, 1)
+    mean = (
+        PretrainedTranslator(translator_file(1, 3), {"sar": 1, "optical": 3})
+        .network("sar2opt")
+        .eval()(source)
+        .clamp(-1, 1)
+    )
     expected = 0.0
     for i, t in enumerate(time.tolist()):
         state = (1 - t) * (mean[i] + 0.1 * noise[i]) + t * target[i]
@@ -85,7 +90,7 @@ def test_bridge_steps_by_definition():
 def test_the_regression_stays_as_it_was():
     method = build("bridge")
     before = {key: value.clone() for key, value in method.generator.regressor.state_dict().items()}
-    given = Start(translator_file(1, 3), {"sar": 1, "optical": 3}).network("sar2opt").state_dict()
+    given = PretrainedTranslator(translator_file(1, 3), {"sar": 1, "optical": 3}).network("sar2opt").state_dict()
     assert all(torch.equal(before[key], value) for key, value in given.items())
     assert not list(method.generator.regressor.parameters())
     assert not method.generator.regressor.training

@@ -130,3 +130,16 @@ def test_few_outliers_do_not_refuse_decibels():
     values = np.full(10_000, -12.0)
     values[:20] = -90.0
     check_units(values, "sigma0_db")
+
+
+def test_a_new_sar_unit_is_one_line(monkeypatch):
+    """Conversions, recipes, checks and ranges follow from its scale."""
+    from saropt.domain import units as module
+
+    beta = module.Unit("beta0", "power", "beta0")
+    monkeypatch.setitem(module._BY_NAME, "beta0", beta)
+    values = np.array([[0.01, 0.1]], np.float32)
+    np.testing.assert_allclose(to_db(values, "beta0"), [[-20.0, -10.0]], atol=1e-5)
+    np.testing.assert_allclose(from_db(to_db(values, "beta0"), "beta0"), values, rtol=1e-5)
+    with pytest.raises(ValueError, match="incidence angle"):
+        convert(values, "beta0", "sigma0")

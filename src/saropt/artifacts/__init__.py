@@ -13,6 +13,7 @@ from saropt.artifacts.card import (
     parse_segmenter_card,
 )
 from saropt.artifacts.graph import load_graph, read_card
+from saropt.artifacts.modules import load_matcher_module, load_segmenter_module, load_translator_module
 from saropt.artifacts.weights import (
     blend,
     count_parameters,
@@ -35,7 +36,10 @@ __all__ = [
     "count_parameters",
     "load_graph",
     "load_matcher",
+    "load_matcher_module",
     "load_segmenter",
+    "load_segmenter_module",
+    "load_translator_module",
     "load_weights",
     "parse_card",
     "parse_segmenter_card",

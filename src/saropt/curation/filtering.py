@@ -115,7 +115,7 @@ def filter_root(
             if progress is not None:
                 progress(number, len(rasters), raster)
         for entry in root.path.iterdir():
-            if entry.name not in roles:
+            if entry.name not in roles and not entry.name.startswith("."):
                 (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, part / entry.name)
     return out
 

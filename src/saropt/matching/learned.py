@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from saropt.artifacts import MatcherCard, load_matcher
+from saropt.artifacts import MatcherCard, load_matcher, load_matcher_module
 from saropt.errors import InputError
-from saropt.inference.runtimes import fill_network, torch_device
+from saropt.inference.runtimes import torch_device
 from saropt.matching.features import Features, Image, Mask, surrounded
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class LearnedMatcher:
                 raise InputError(model, f"is a folder without {MATCHER_FILE}")
         card, weights = load_matcher(path)
         chosen = torch_device(path, "matcher", device, None)
-        from saropt.networks import KeypointCNN
-
-        network = fill_network(path, lambda: KeypointCNN(**card.arguments), weights)
+        network = load_matcher_module(path, card, weights)
         return cls(card, network, chosen)  # type: ignore[arg-type]
 
     def detect(self, image: Image, valid: Mask, limit: int) -> Features:

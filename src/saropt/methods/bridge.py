@@ -20,7 +20,7 @@ from torch import Tensor
 from saropt.artifacts import ImageCard
 from saropt.methods.base import Batch, Update
 from saropt.methods.compact import Compact, CompactConfig
-from saropt.methods.pretrained import Start
+from saropt.methods.pretrained import PretrainedTranslator
 from saropt.methods.registry import register
 from saropt.networks import Bridge as BridgeNetwork
 
@@ -55,10 +55,10 @@ class Bridge(Compact):
         network.regressor.load_state_dict(self._start.network(config.direction).state_dict())
 
     @cached_property
-    def _start(self) -> Start:
+    def _start(self) -> PretrainedTranslator:
         if self.config.start is None:
             raise ValueError("start: name the regression's translator file (.safetensors)")
-        return Start(self.config.start, self.bands, realism=0.0)
+        return PretrainedTranslator(self.config.start, self.bands, realism=0.0)
 
     def network_choice(self) -> tuple[str, dict]:
         regression = self._start.described(self.config.direction)

@@ -21,7 +21,7 @@ from saropt.errors import InputError
 from saropt.losses import gan_loss
 from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
-from saropt.methods.pretrained import Start
+from saropt.methods.pretrained import PretrainedTranslator
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network
 
@@ -132,7 +132,7 @@ class CRANRefine(CRAN):
     def _build_translators(self) -> None:
         if self.config.start is None:
             raise ValueError("start: name the translator file (.safetensors) to refine")
-        start = Start(self.config.start, self.bands)
+        start = PretrainedTranslator(self.config.start, self.bands)
         if set(start.card.directions) != {SAR_TO_OPTICAL, OPTICAL_TO_SAR}:
             held = ", ".join(start.card.directions)
             raise InputError(start.path, f"translates {held} only; refinement needs both directions")

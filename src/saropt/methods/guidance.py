@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saropt.artifacts import SegmenterCard, load_segmenter
+from saropt.artifacts import SegmenterCard, load_segmenter, load_segmenter_module
 from saropt.losses import Weights, class_weights, similarity_weights
-from saropt.networks import PixelFeatures, PseudoClasses, build_segmenter, local_mean
+from saropt.networks import PixelFeatures, PseudoClasses, local_mean
 
 Control = Literal["none", "permuted", "one_class", "distinct"]
 _SMOOTHING = 5
@@ -151,8 +151,7 @@ def label_guide(path: str | Path, control: Control = "none") -> tuple[ClassGuide
         InputError: no segmenter file.
     """
     card, weights = load_segmenter(path)
-    segmenter = build_segmenter(card.network, len(card.input.bands), len(card.classes), **card.arguments)
-    segmenter.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    segmenter = load_segmenter_module(path, card, weights)
     freeze(segmenter)
     return ClassGuide(segmenter, control), card
 

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import nn
 
-from saropt.artifacts import DirectionCard, blend, load_weights
+from saropt.artifacts import DirectionCard, blend, load_translator_module, load_weights
+from saropt.domain import Direction, Role, describe_role
 from saropt.errors import InputError
-from saropt.methods.base import Direction
-from saropt.networks import build_network
 
 
-class Start:
+class PretrainedTranslator:
     """A `.safetensors` translator file whose networks a method takes over.
 
     Args:
         path: the file.
-        bands: "sar" and "optical" -> number of bands of the data.
+        bands: number of bands of each role in the data.
         realism: blend of the file's two ends; the card's own when None.
 
     Raises:
         InputError: no such file, or other band counts.
     """
 
-    def __init__(self, path: str, bands: Mapping[str, int], realism: float | None = None) -> None:
+    def __init__(self, path: str, bands: Mapping[Role, int], realism: float | None = None) -> None:
         self.path = path
         self.card, weights = load_weights(path)
         held = {role: len(image.bands) for role, image in self.card.images.items()}
-        if held != bands:
-            here, there = ("{sar} SAR and {optical} optical".format(**counts) for counts in (bands, held))
+        if any(bands.get(role) != count for role, count in held.items()):
+            there, here = (_in_words({role: counts.get(role, 0) for role in held}) for counts in (held, bands))
             raise InputError(path, f"translates between {there} bands, the data have {here}")
         self._weights = blend(weights, self.card.realism if realism is None else realism)
 
@@ -50,12 +48,9 @@ class Start:
         Raises:
             InputError: the file lacks the direction, or its weights do not fit its card.
         """
-        described, prefix = self.described(direction), f"{direction}."
-        channels = described.channels
-        state = {k.removeprefix(prefix): torch.from_numpy(v) for k, v in self._weights.items() if k.startswith(prefix)}
-        try:
-            network = build_network(described.network, *channels, **described.arguments)
-            network.load_state_dict(state)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise InputError(self.path, f"its weights do not fit its card: {str(error).splitlines()[0]}") from error
-        return network
+        self.described(direction)
+        return load_translator_module(self.path, self.card, direction, self._weights)
+
+
+def _in_words(bands: Mapping[Role, int]) -> str:
+    return " and ".join(f"{count} {describe_role(role).title}" for role, count in bands.items())

@@ -1,5 +1,6 @@
 """SAR units, normalisation recipes, speckle and its filters, polarimetry (numpy only)."""
 
+from saropt.domain import SAR_UNITS
 from saropt.radiometry.filters import FILTERS, SpeckleFilter, edge_preservation, equivalent_looks
 from saropt.radiometry.noise import position_noise
 from saropt.radiometry.polarimetry import PAULI_BANDS, dual_pol_power, pauli_needs, pauli_power, to_colour
@@ -14,11 +15,12 @@ from saropt.radiometry.recipes import (
     recipe_from_dict,
 )
 from saropt.radiometry.speckle import add_speckle, speckle_gain_db
-from saropt.radiometry.units import SAR_UNITS, apply_gain, check_units, convert, from_db, to_db
+from saropt.radiometry.units import RANGES, apply_gain, check_units, convert, from_db, to_db, to_unit_range
 
 __all__ = [
     "FILTERS",
     "PAULI_BANDS",
+    "RANGES",
     "SAR_UNITS",
     "DbClip",
     "EightBit",
@@ -43,4 +45,5 @@ __all__ = [
     "speckle_gain_db",
     "to_colour",
     "to_db",
+    "to_unit_range",
 ]

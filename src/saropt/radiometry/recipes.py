@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import SAR_UNITS, Scale, describe_units
 from saropt.radiometry.units import from_db, to_db
 
 Statistics = tuple[float, ...]
@@ -24,8 +25,8 @@ class Recipe(ABC):
     """Base of all recipes; subclasses are registered under their `kind`."""
 
     kind: ClassVar[str]
-    accepts: ClassVar[tuple[str, ...] | None] = None
-    """Units that the recipe can take; None for any (optical recipes do not look at units)."""
+    accepts: ClassVar[tuple[Scale, ...] | None] = None
+    """Scales of the units that the recipe can take; None for any (optical recipes do not look at units)."""
     _kinds: ClassVar[dict[str, type[Recipe]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -54,8 +55,9 @@ class Recipe(ABC):
         Raises:
             ValueError: the recipe does not take these units, or the statistics cannot be had.
         """
-        if self.accepts is not None and units not in self.accepts:
-            raise ValueError(f"the recipe takes {' or '.join(self.accepts)}, not {units}")
+        if self.accepts is not None and (units not in SAR_UNITS or describe_units(units).scale not in self.accepts):
+            taken = [name for name in SAR_UNITS if describe_units(name).scale in self.accepts]
+            raise ValueError(f"the recipe takes {' or '.join(taken)}, not {units}")
         return Normaliser(self, units, self.statistics(sample, units, str(dtype)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,7 +139,7 @@ class DbClip(Recipe):
     low: float = -30.0
     high: float = 5.0
     kind: ClassVar[str] = "db_clip"
-    accepts: ClassVar[tuple[str, ...]] = ("sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude", "complex", "uint8")
+    accepts: ClassVar[tuple[Scale, ...]] = ("decibels", "power", "amplitude", "complex", "stretch")
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
@@ -166,7 +168,7 @@ class Q99Amplitude(Recipe):
     scale: str = "db"
     floor_db: float = -36.0
     kind: ClassVar[str] = "q99_amplitude"
-    accepts: ClassVar[tuple[str, ...]] = ("amplitude", "sigma0", "gamma0", "sigma0_db", "gamma0_db", "complex")
+    accepts: ClassVar[tuple[Scale, ...]] = ("decibels", "power", "amplitude", "complex")
 
     def __post_init__(self) -> None:
         if self.scale not in ("db", "linear"):
@@ -208,7 +210,7 @@ class MultipleOfMean(Recipe):
 
     factor: float = 3.0
     kind: ClassVar[str] = "multiple_of_mean"
-    accepts: ClassVar[tuple[str, ...]] = ("amplitude", "sigma0", "gamma0", "sigma0_db", "gamma0_db", "complex", "uint8")
+    accepts: ClassVar[tuple[Scale, ...]] = ("decibels", "power", "amplitude", "complex", "stretch")
 
     def __post_init__(self) -> None:
         if not 0.0 < self.factor <= 50.0:

@@ -7,18 +7,24 @@ power, up to the calibration constant) or as a complex pixel whose squared modul
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-SAR_UNITS: Final = ("sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude", "uint8", "complex")
-DB_UNITS: Final = ("sigma0_db", "gamma0_db")
-POWER_UNITS: Final = ("sigma0", "gamma0")
+from saropt.domain import SAR_UNITS, describe_units
+
 POWER_FLOOR: Final = 1e-10
 """Power below which decibels are not followed (-100 dB): zeros stay finite."""
 UINT8_SPAN_DB: Final = 30.0
 """Decibel span assumed for an 8-bit stretch when a gain in dB has to be imitated on it."""
+DB_RANGE: Final = (-30.0, 5.0)
+RANGES: Final = {
+    "8-bit": "value / 255",
+    "decibels": "(dB + 30) / 35, clipped; powers, calibrated amplitudes and complex pixels go through decibels",
+    "reflectance": "reflectance (x10000: value / 10000), clipped",
+}
+"""How `to_unit_range` brings values of each kind to [0, 1]."""
 
 
 def to_db(values: NDArray, units: str) -> NDArray[np.float32]:
@@ -27,13 +33,14 @@ def to_db(values: NDArray, units: str) -> NDArray[np.float32]:
     Raises:
         ValueError: `units` is unknown, or is `uint8`, which has no stated decibel scale.
     """
-    if units in DB_UNITS:
+    scale = describe_units(units).scale
+    if scale == "decibels":
         return np.asarray(values, np.float32)
-    if units in POWER_UNITS:
+    if scale == "power":
         power = np.asarray(values, np.float32)
-    elif units == "amplitude":
+    elif scale == "amplitude":
         power = np.square(np.asarray(values, np.float32))
-    elif units == "complex":
+    elif scale == "complex":
         values = np.asarray(values)
         power = (np.square(values.real) + np.square(values.imag)).astype(np.float32)
     else:
@@ -51,13 +58,14 @@ def from_db(decibels: NDArray, units: str) -> NDArray[np.float32]:
         ValueError: `units` is `complex` (the phase is lost), `uint8` or unknown.
     """
     decibels = np.asarray(decibels, np.float32)
-    if units in DB_UNITS:
+    scale = describe_units(units).scale
+    if scale == "decibels":
         return decibels
-    if units in POWER_UNITS:
+    if scale == "power":
         return np.power(np.float32(10.0), decibels / 10.0)
-    if units == "amplitude":
+    if scale == "amplitude":
         return np.power(np.float32(10.0), decibels / 20.0)
-    raise ValueError("complex pixels cannot be rebuilt from decibels" if units == "complex" else _no_db(units))
+    raise ValueError("complex pixels cannot be rebuilt from decibels" if scale == "complex" else _no_db(units))
 
 
 def convert(values: NDArray, source: str, target: str) -> NDArray:
@@ -71,18 +79,20 @@ def convert(values: NDArray, source: str, target: str) -> NDArray:
     """
     if source == target:
         return values
-    if {source.removesuffix("_db"), target.removesuffix("_db")} == {"sigma0", "gamma0"}:
+    calibrations = {describe_units(source).calibration, describe_units(target).calibration} - {None}
+    if len(calibrations) > 1:
         raise ValueError("sigma0 and gamma0 differ by the incidence angle: calibrate to the one that is needed")
     return from_db(to_db(values, source), target)
 
 
 def apply_gain(values: NDArray[np.float32], units: str, gain_db: float | NDArray) -> NDArray[np.float32]:
     """Values after a calibration gain of `gain_db` decibels; 8-bit stretches are taken to span 30 dB."""
-    if units in DB_UNITS:
+    scale = describe_units(units).scale
+    if scale == "decibels":
         return values + np.float32(gain_db)
-    if units == "uint8":
+    if scale == "stretch":
         return values + np.float32(gain_db) * np.float32(255.0 / UINT8_SPAN_DB)
-    exponent = 10.0 if units in POWER_UNITS else 20.0
+    exponent = 10.0 if scale == "power" else 20.0
     return values * np.power(10.0, np.asarray(gain_db) / exponent).astype(np.float32)
 
 
@@ -101,23 +111,52 @@ def check_units(values: NDArray, units: str, dtype: np.dtype | str | None = None
         raise ValueError(f"unknown units {units!r}; known: {', '.join(SAR_UNITS)}")
     if values.size == 0:
         raise ValueError("holds no valid pixel")
-    is_complex = np.iscomplexobj(values)
-    if is_complex != (units == "complex"):
+    scale, is_complex = describe_units(units).scale, np.iscomplexobj(values)
+    if is_complex != (scale == "complex"):
         found = "complex" if is_complex else "real"
         raise ValueError(f"units are declared as {units} but the pixels are {found}")
     if is_complex:
         return
     low, high = (float(q) for q in np.quantile(values, [0.005, 0.995]))
     span = f"0.5 % to 99.5 % of the pixels lie in {low:.4g}..{high:.4g}"
-    if units in DB_UNITS and (low < -60.0 or high > 30.0 or str(dtype or values.dtype).startswith("uint")):
+    if scale == "decibels" and (low < -60.0 or high > 30.0 or str(dtype or values.dtype).startswith("uint")):
         raise ValueError(f"units are declared as {units} but {span}: decibels of backscatter lie in -60..+30")
-    if units in (*POWER_UNITS, "amplitude") and float(values.min()) < 0.0:
+    if scale in ("power", "amplitude") and float(values.min()) < 0.0:
         raise ValueError(f"units are declared as {units} but {span} with negative values: are these decibels?")
-    if units == "uint8" and (low < 0.0 or float(values.max()) > 255.0):
+    if scale == "stretch" and (low < 0.0 or float(values.max()) > 255.0):
         raise ValueError(f"units are declared as uint8 but {span}")
 
 
+def to_unit_range(values: NDArray[Any], units: str, dtype: np.dtype[Any] | str) -> NDArray[np.float32]:
+    """Values in [0, 1] by the fixed range of their units (`RANGES`), the same for every scene.
+
+    Args:
+        values: any shape, in `units`.
+        units: SAR units, or the text by which a data root names its optical units.
+        dtype: the data type of the raster that `values` come from or are compared with.
+
+    Raises:
+        ValueError: the units have no fixed range, as amplitudes without calibration have none.
+
+    >>> to_unit_range(np.array([-30.0, 5.0]), "sigma0_db", "float32")
+    array([0., 1.], dtype=float32)
+    """
+    if np.dtype(dtype) == np.uint8 or units == "uint8":
+        return np.clip(np.asarray(values, np.float32) / 255.0, 0.0, 1.0)
+    try:
+        unit = describe_units(units)
+    except ValueError:
+        raise ValueError(f"no fixed range to [0, 1] is known for units {units!r} of type {np.dtype(dtype)}") from None
+    if unit.scale == "reflectance":
+        return np.clip(np.asarray(values, np.float32) / unit.factor, 0.0, 1.0)
+    decibels = to_db(values, units)
+    low, high = DB_RANGE
+    if unit.scale == "amplitude" and decibels.size and float(np.median(decibels)) > high + 10.0:
+        raise ValueError("amplitudes without calibration (medians far above 1) have no fixed range to [0, 1]")
+    return np.clip((decibels - low) / (high - low), 0.0, 1.0)
+
+
 def _no_db(units: str) -> str:
-    if units == "uint8":
+    if describe_units(units).scale == "stretch":
         return "an 8-bit stretch has no stated decibel scale"
-    return f"unknown units {units!r}; known: {', '.join(SAR_UNITS)}"
+    return f"{units} is no unit of backscatter; these are: {', '.join(SAR_UNITS)}"

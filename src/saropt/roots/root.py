@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -133,7 +134,7 @@ class DataRoot:
 
     def home_of(self, role: Role) -> Path:
         """The folder of the root that the rasters of a role come from: this one, or another (`with_role_from`)."""
-        return self.borrowed[role].path if role in self.borrowed else self.path
+        return self.borrowed[role].home_of(role) if role in self.borrowed else self.path
 
     def with_role_from(self, role: Role, other: DataRoot) -> DataRoot:
         """An unpaired root: `other` gives the images of one role, this root all others; each has its own splits.
@@ -249,7 +250,16 @@ class DataRoot:
         return next((candidate for candidate in candidates if candidate.is_file()), None)
 
     def _find_all(self, role: Role, split: str | None) -> dict[str, Path | None]:
-        return {name: self._find(role, name) for name in self.names(split)}
+        """As `_find` for each name, with one look at the folder."""
+        folder, names = self.path / role, self.names(split)
+        present = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        found: dict[str, Path | None] = {}
+        for name in names:
+            files = (f"{name}{suffix}" for suffix in _SUFFIXES)
+            there = next((file for file in files if file in present), None)
+            whole = there is not None and (folder / there).is_file()
+            found[name] = folder / str(there) if whole else self._find(role, name)
+        return found
 
 
 def _read_description(path: Path) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def test_whu_tiles_are_cut_from_whole_images_of_one_split(tmp_path, whu):
     for number in range(4):
         assert len({root.splits[f"NH49E00{number}_{tile:03d}"] for tile in range(6)}) == 1
     whole = read(whu / "optical" / "NH49E001.tif")
-    np.testing.assert_array_equal(read(root.optical_path("NH49E001_004")), whole[:, 32:64, 32:64])
-    labels = read(root.label_path("NH49E001_004"))
+    np.testing.assert_array_equal(read(root.raster("optical", "NH49E001_004")), whole[:, 32:64, 32:64])
+    labels = read(root.raster("label", "NH49E001_004"))
     assert set(np.unique(labels)) <= {0, *root.classes}
     assert "5 things" not in (tmp_path / "out" / "missing.txt").read_text()
 
@@ -127,7 +127,7 @@ def test_sen12_scenes_stay_whole(tmp_path):
         assert root.splits[f"ROIs1158_spring_{scene}_p30"] == root.splits[f"ROIs1158_spring_{scene}_p31"]
     assert set(root.splits.values()) == {"train", "val", "test"}
     original = tmp_path / "sen12/ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.png"
-    assert root.sar_path("ROIs1158_spring_1_p30").read_bytes() == original.read_bytes()
+    assert root.raster("sar", "ROIs1158_spring_1_p30").read_bytes() == original.read_bytes()
 
 
 def sen12ms(folder, scenes=(1, 2, 3), place=None, size=32):
@@ -149,11 +149,11 @@ def test_sen12ms_schemes(tmp_path):
     for scheme, value, name in (("igbp", 12, "cropland"), ("lccs_lu", 35, "natural herbaceous and cropland mosaic")):
         out = prepare("sen12ms", tmp_path / "src", tmp_path / scheme, [f"scheme={scheme}"], partial=True)
         root = DataRoot.open(out)
-        label = read(root.label_path("ROIs2017_winter_1_p7"))
+        label = read(root.raster("label", "ROIs2017_winter_1_p7"))
         np.testing.assert_array_equal(label, value)
         assert root.classes[value] == name
-        assert len(root.optical.bands) == 13
-        assert root.sar.units == "sigma0_db"
+        assert len(root.images["optical"].bands) == 13
+        assert root.images["sar"].units == "sigma0_db"
     season = tmp_path / "src" / "ROIs2017_winter"
     for kind in ("s1", "s2", "lc"):  # as the archives unpack: one folder a season and kind
         (tmp_path / "flat" / f"ROIs2017_winter_{kind}").mkdir(parents=True)
@@ -211,7 +211,7 @@ def test_a_pair_of_scenes_lands_on_one_grid(tmp_path):
     options = [f"optical={tmp_path / 'opt.tif'}", "gap=4", "train=0.5", "val=0.25"]
     root = DataRoot.open(prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options))
     assert list(root.splits) == ["sar_train", "sar_val", "sar_test"]
-    with Scene.open(root.sar_path("sar_train")) as one, Scene.open(root.optical_path("sar_train")) as other:
+    with Scene.open(root.raster("sar", "sar_train")) as one, Scene.open(root.raster("optical", "sar_train")) as other:
         assert one.georeference == other.georeference
         values, valid = one.read()
         assert one.dtype == "float32"
@@ -254,7 +254,7 @@ def test_uavsar_ground_projected(tmp_path, gsd):
     root = DataRoot.open(path)
     assert not root.paired
     assert root.gsd_m == gsd
-    with Scene.open(root.sar_path("line_train")) as scene:
+    with Scene.open(root.raster("sar", "line_train")) as scene:
         values, valid = scene.read()
         assert scene.band_names == ["HH-VV", "HV", "HH+VV"]
         assert scene.georeference.crs == UTM
@@ -269,7 +269,7 @@ def test_uavsar_ground_projected(tmp_path, gsd):
 def test_uavsar_multilooked(tmp_path):
     annotation, files = write_uavsar(tmp_path, product="mlc")
     path = prepare("uavsar", annotation, tmp_path / "out", ["product=mlc", "gsd_m=10", "train=1.0", "val=0", "gap=0"])
-    values = read(DataRoot.open(path).sar_path("line_train"))
+    values = read(DataRoot.open(path).raster("sar", "line_train"))
     power = pauli_power(files)
     power[:, :, :5] = np.nan
     expected = power.reshape(3, 60, 25, 2).mean(axis=3)  # 10 m over 7.2 m and 5 m: one row, two columns
@@ -288,8 +288,8 @@ def test_gaofen3_calibrates_by_its_annotation(tmp_path):
     )
     root = DataRoot.open(prepare("gaofen3", folder, tmp_path / "out", ["train=1.0", "val=0.0"]))
     expected = 20 * np.log10(numbers[0] * 1200.5 / 65535) - 31.5
-    np.testing.assert_allclose(read(root.sar_path("GF3_X_HH_L2_train"))[0], expected, atol=1e-4)
-    assert (root.gsd_m, root.sar.bands, root.sar.units) == (5.0, ("HH",), "sigma0_db")
+    np.testing.assert_allclose(read(root.raster("sar", "GF3_X_HH_L2_train"))[0], expected, atol=1e-4)
+    assert (root.gsd_m, root.images["sar"].bands, root.images["sar"].units) == (5.0, ("HH",), "sigma0_db")
     complex_folder = tmp_path / "GF3_X_L1A"
     complex_folder.mkdir()
     iq = np.random.default_rng(0).integers(-500, 500, (2, 30, 20)).astype(np.int16)
@@ -297,7 +297,7 @@ def test_gaofen3_calibrates_by_its_annotation(tmp_path):
     write_scene(complex_folder / "GF3_X_HH_L1A.tiff", iq)
     (complex_folder / "a.meta.xml").write_text((folder / "GF3_X.meta.xml").read_text())
     out = prepare("gaofen3", complex_folder, tmp_path / "slc", ["train=1.0", "val=0.0", "gsd_m=1"])
-    with Scene.open(DataRoot.open(out).sar_path("GF3_X_HH_L1A_train")) as scene:
+    with Scene.open(DataRoot.open(out).raster("sar", "GF3_X_HH_L1A_train")) as scene:
         values, valid = scene.read()
     power = (iq.astype(float) ** 2).sum(axis=0) * (1200.5 / 32767) ** 2
     assert not valid[0, 0]
@@ -324,7 +324,7 @@ def test_terrasar_x_uses_the_incidence_of_its_corners(tmp_path):
     root = DataRoot.open(prepare("terrasar-x", folder, tmp_path / "out", ["train=1.0", "val=0.0"]))
     theta = np.deg2rad(30 + (np.arange(60) + 0.5) / 60)
     expected = 10 * np.log10(1.5e-5 * numbers[0].astype(float) ** 2 * np.sin(theta))
-    np.testing.assert_allclose(read(root.sar_path("IMAGE_HH_SRA_spot_train"))[0], expected, atol=1e-4)
+    np.testing.assert_allclose(read(root.raster("sar", "IMAGE_HH_SRA_spot_train"))[0], expected, atol=1e-4)
 
 
 def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_path):
@@ -353,7 +353,7 @@ def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_pat
         3: "cropland and grassland",
         4: "forest",
     }
-    values = [set(np.unique(read(root.label_path(f"ROIs2017_winter_{n}_p7")))) for n in (1, 2, 3)]
+    values = [set(np.unique(read(root.raster("label", f"ROIs2017_winter_{n}_p7")))) for n in (1, 2, 3)]
     assert values[0] == {3}
     assert values[2] == {4}
     merge = tmp_path / "merge.yaml"
@@ -390,11 +390,11 @@ def test_real_pictures_and_a_real_pair(tmp_path, shared_data):
     assert len(root.splits) == 60
     assert len({split for name, split in root.splits.items() if name.startswith("fall2_")}) == 1
     losangeles = DataRoot.open(shared_data / "s1s2-losangeles")
-    options = [f"optical={losangeles.optical_path('048')}", "units=amplitude", "gsd_m=20"]
-    root = DataRoot.open(prepare("pair", losangeles.sar_path("048"), tmp_path / "b", options))
-    with Scene.open(root.sar_path("048_train")) as one, Scene.open(root.optical_path("048_train")) as other:
+    options = [f"optical={losangeles.raster('optical', '048')}", "units=amplitude", "gsd_m=20"]
+    root = DataRoot.open(prepare("pair", losangeles.raster("sar", "048"), tmp_path / "b", options))
+    with Scene.open(root.raster("sar", "048_train")) as one, Scene.open(root.raster("optical", "048_train")) as other:
         assert (one.height, one.width) == (other.height, other.width)
         assert one.read()[1].all()
-        with Scene.open(losangeles.sar_path("048")) as source:
+        with Scene.open(losangeles.raster("sar", "048")) as source:
             halved = source.read()[0][0].reshape(512, 2, 512, 2).mean(axis=(1, 3))
         assert abs(one.read()[0].mean() - halved[: one.height, : one.width].mean()) < 0.1

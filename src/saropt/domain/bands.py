@@ -1,0 +1,111 @@
+"""One rule for band names: what counts as the same name, and which bands of a raster are the ones asked for.
+
+Names are compared in a canonical form: B02, B2, B02_10m and blue are one band, VV, Sigma0_VV_db and sigma0-VV another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+POLARISATIONS = ("VV", "VH", "HH", "HV")
+PAULI_COMPONENTS = ("HH-VV", "HV", "HH+VV")
+_COLOURS = {
+    "R": "B4",
+    "G": "B3",
+    "B": "B2",
+    "COASTAL": "B1",
+    "BLUE": "B2",
+    "GREEN": "B3",
+    "RED": "B4",
+    "NIR": "B8",
+    "NIR08": "B8A",
+    "NIR09": "B9",
+    "SWIR16": "B11",
+    "SWIR22": "B12",
+}
+_SENTINEL_2 = re.compile(r"B0?(\d|1[012]|8A)")
+_WORDS = re.compile(r"[^\s_\-./:,()\[\]]+")
+
+
+def canonical_band(name: str) -> str:
+    """One name for a band that goes by several; names that are not known come back in upper case.
+
+    Optical bands get Sentinel-2's names. A polarisation is found as a word of the name; Pauli components stay as they
+    are.
+
+    >>> [canonical_band(name) for name in ("B02_10m", "blue", "Sigma0_VV_db", "HH-VV", "Amplitude")]
+    ['B2', 'B2', 'VV', 'HH-VV', 'AMPLITUDE']
+    """
+    plain = name.strip().upper()
+    if plain in PAULI_COMPONENTS:
+        return plain
+    if plain in _COLOURS:
+        return _COLOURS[plain]
+    words = _WORDS.findall(plain)
+    if "EDGE" in words or "REDEDGE" in words:
+        return plain
+    found = {word for word in words if word in POLARISATIONS}
+    found |= {f"B{match[1]}" for word in words if (match := _SENTINEL_2.fullmatch(word))}
+    found |= {_COLOURS[word] for word in words if len(word) > 1 and word in _COLOURS}
+    return found.pop() if len(found) == 1 else plain
+
+
+def is_known(name: str) -> bool:
+    """Whether a name says which band it is: a polarisation, a Pauli component, a colour or a band of Sentinel-2.
+
+    >>> is_known("red"), is_known("band_1")
+    (True, False)
+    """
+    canonical = canonical_band(name)
+    return canonical in (*POLARISATIONS, *PAULI_COMPONENTS) or _SENTINEL_2.fullmatch(canonical) is not None
+
+
+def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Positions in `names` of the bands asked for: by name, and in stored order only where names say nothing.
+
+    Args:
+        wanted: band names of a card.
+        names: band names of a raster, in stored order.
+
+    Raises:
+        ValueError: the names contradict the bands asked for, or there are other numbers of bands; one line.
+
+    >>> match_bands(["B4", "B3", "B2"], ["blue", "green", "red", "nir"])
+    [2, 1, 0]
+    >>> match_bands(["VV"], ["band_1"])
+    [0]
+    >>> match_bands(["VH"], ["Sigma0_VV"])
+    Traceback (most recent call last):
+    ...
+    ValueError: holds VV, not VH
+    """
+    exact = [name.strip().lower() for name in names]
+    canonical = [canonical_band(name) for name in names]
+    found = []
+    for band in wanted:
+        same = [place for place, name in enumerate(exact) if name == band.strip().lower()]
+        alike = same if len(same) == 1 else [p for p, name in enumerate(canonical) if name == canonical_band(band)]
+        if len(alike) == 1:
+            found.append(alike[0])
+    if len(found) == len(wanted) and len(set(found)) == len(found):
+        return found
+    if len(names) != len(wanted):
+        raise ValueError(f"has {len(names)} bands ({', '.join(names)}), not {', '.join(wanted)}")
+    told = [name for name, band in zip(names, wanted, strict=True) if is_known(name) and is_known(band)]
+    if told:
+        raise ValueError(f"holds {', '.join(canonical_band(name) for name in names)}, not {', '.join(wanted)}")
+    return list(range(len(names)))
+
+
+def rgb_bands(names: Sequence[str]) -> tuple[int, int, int]:
+    """Positions of the bands to show as red, green and blue: by name, else the first three of exactly three bands, else
+    the first one as grey.
+
+    >>> rgb_bands(["B2", "B3", "B4", "B8"]), rgb_bands(["VV", "VH"])
+    ((2, 1, 0), (0, 0, 0))
+    """
+    canonical = [canonical_band(name) for name in names]
+    if {"B4", "B3", "B2"} <= set(canonical):
+        return canonical.index("B4"), canonical.index("B3"), canonical.index("B2")
+    return (0, 1, 2) if len(names) == 3 else (0, 0, 0)

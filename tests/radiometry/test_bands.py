@@ -1,0 +1,68 @@
+"""Band names: synonyms, choice by name, refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from saropt.domain import canonical_band, match_bands, rgb_bands
+
+
+@pytest.mark.parametrize(
+    ("names", "canonical"),
+    [
+        (("B02", "B2", "b02", "B02_10m", "blue", "Blue", "B", "B2 (blue)", "S2 B02"), "B2"),
+        (("B04", "B4", "red", "R", "B04_10m"), "B4"),
+        (("B8A", "B08A", "nir08", "B8A_20m"), "B8A"),
+        (("B8", "B08", "nir", "B08_10m"), "B8"),
+        (("B11", "swir16", "B11_20m"), "B11"),
+        (("VV", "vv", "Sigma0_VV_db", "sigma0-VV", "VV_dB", "Gamma0 VV", "VV amplitude"), "VV"),
+        (("VH", "sigma0_VH"), "VH"),
+        (("HH-VV", "hh-vv"), "HH-VV"),
+        (("HH+VV",), "HH+VV"),
+        (("SAR",), "SAR"),
+        (("band_1",), "BAND_1"),
+        (("red edge 1",), "RED EDGE 1"),
+        (("VV over VH",), "VV OVER VH"),
+    ],
+)
+def test_synonyms_have_one_name(names, canonical):
+    assert {canonical_band(name) for name in names} == {canonical}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names", "places"),
+    [
+        (["VH"], ["VV", "VH"], [1]),
+        (["VV", "VH"], ["Sigma0_VH_db", "Sigma0_VV_db"], [1, 0]),
+        (["R", "G", "B"], ["B02", "B03", "B04", "B08"], [2, 1, 0]),
+        (["B4", "B3", "B2"], ["band_1", "band_2", "band_3"], [0, 1, 2]),
+        (["VH"], ["amplitude"], [0]),
+        (["SAR"], ["VV"], [0]),
+        (["VV"], ["VV date 1", "vv"], [1]),
+    ],
+)
+def test_bands_are_found_by_name_and_else_in_stored_order(wanted, names, places):
+    assert match_bands(wanted, names) == places
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names", "message"),
+    [
+        (["VH"], ["VV"], "holds VV, not VH"),
+        (["VH"], ["Gamma0_VV_db"], "holds VV, not VH"),
+        (["B4", "B3", "B2"], ["B12", "B8", "B4"], "holds B12, B8, B4, not B4, B3, B2"),
+        (["VV"], ["a", "b"], r"has 2 bands \(a, b\), not VV"),
+        (["VV", "VH"], ["VV", "band_2"], "holds VV, BAND_2, not VV, VH"),
+        (["VV"], ["VV 2020", "VV 2021"], r"has 2 bands \(VV 2020, VV 2021\), not VV"),
+        (["B4"], ["VV"], "holds VV, not B4"),
+    ],
+)
+def test_names_that_contradict_are_refused(wanted, names, message):
+    with pytest.raises(ValueError, match=message):
+        match_bands(wanted, names)
+
+
+def test_colours_to_show():
+    assert rgb_bands(["nir", "R", "G", "B"]) == (1, 2, 3)
+    assert rgb_bands(["a", "b", "c"]) == (0, 1, 2)
+    assert rgb_bands(["a", "b", "c", "d"]) == (0, 0, 0)
