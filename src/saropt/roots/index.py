@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -156,12 +157,11 @@ def _in_threads(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterato
     upcoming = iter(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="index") as pool:
         try:
-            ahead = [pool.submit(function, item) for item in islice(upcoming, 16 * workers)]
+            ahead = deque(pool.submit(function, item) for item in islice(upcoming, 16 * workers))
             while ahead:
-                done = [future.result() for future in ahead[: 8 * workers]]
-                ahead = ahead[8 * workers :]
-                ahead += [pool.submit(function, item) for item in islice(upcoming, 8 * workers)]
-                yield from done
+                done = ahead.popleft().result()
+                ahead.extend(pool.submit(function, item) for item in islice(upcoming, 1))
+                yield done
         finally:
             pool.shutdown(cancel_futures=True)
 
