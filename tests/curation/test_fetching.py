@@ -132,8 +132,15 @@ def test_the_clearest_image_and_the_nearest_pass_on_one_grid(tmp_path, world, se
     path = fetch(area, DATES, tmp_path / "root", service, service, progress=lambda *a: calls.append(a))
     root = DataRoot.open(path)
     assert list(root.splits.items()) == [("20230511_test", "test")]
-    assert (root.images["sar"].units, root.images["optical"].units, root.gsd_m) == ("gamma0_db", "reflectance x 10000", 10.0)
-    with Scene.open(root.raster("sar", "20230511_test")) as sar, Scene.open(root.raster("optical", "20230511_test")) as optical:
+    assert (root.images["sar"].units, root.images["optical"].units, root.gsd_m) == (
+        "gamma0_db",
+        "reflectance x 10000",
+        10.0,
+    )
+    with (
+        Scene.open(root.raster("sar", "20230511_test")) as sar,
+        Scene.open(root.raster("optical", "20230511_test")) as optical,
+    ):
         assert sar.georeference == optical.georeference
         assert (sar.band_names, optical.band_names) == (["VV", "VH"], ["B4", "B3", "B2"])
         assert sar.acquired == datetime(2023, 5, 12, 10, tzinfo=UTC)

@@ -7,7 +7,7 @@ import csv
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from saropt.curation.sets.base import strips
 from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
 from saropt.errors import InputError, SaroptError
 from saropt.files import write_text
+from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.root import SPLITS
 from saropt.scenes import Georeference, Grid, SceneWriter, Window, grid_over, utm_of
@@ -32,7 +33,6 @@ from saropt.scenes.remote import FIRST_DELAY_S, TRIES, http_json, remote_scene, 
 TILE = 1024
 CLOUDY = (0, 1, 3, 8, 9, 10)
 """Classes of Sentinel-2's scene classification that are masked: no data, defective, cloud shadow, clouds, cirrus."""
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

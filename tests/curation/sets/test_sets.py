@@ -1,6 +1,10 @@
-"""Every set of the catalogue, from small files of its published form."""
+"""Every known set, from small files of its published form."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ import yaml
 from affine import Affine
 from rasterio.crs import CRS
 
-from saropt.curation.sets import CATALOGUE, prepare
+from saropt.curation.sets import SETS, prepare
 from saropt.curation.sets.base import split_groups, strips
 from saropt.curation.sets.whu_opt_sar import WhuOptions
 from saropt.errors import InputError
@@ -74,11 +78,11 @@ def test_whu_gives_294_tiles_an_image_and_the_papers_split(tmp_path):
         for number in range(10):
             with rasterio.open(tmp_path / folder / f"N{number}.tif", "w", **form):
                 pass
-    plan = CATALOGUE["whu-opt-sar"].plan(tmp_path, WhuOptions())
+    plan = SETS["whu-opt-sar"].plan(tmp_path, WhuOptions())
     counts = {split: sum(entry.split == split for entry in plan.entries) for split in ("train", "val", "test")}
     assert counts == {"train": 7 * 294, "val": 2 * 294, "test": 294}
     assert plan.missing == ["100 complete pairs were published, 10 are here"]
-    fewer = CATALOGUE["whu-opt-sar"].plan(tmp_path, WhuOptions(train_tiles=20))
+    fewer = SETS["whu-opt-sar"].plan(tmp_path, WhuOptions(train_tiles=20))
     assert sum(entry.split == "train" for entry in fewer.entries) == 20
 
 
@@ -365,14 +369,45 @@ def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_pat
 
 
 def test_every_set_says_what_it_is():
-    assert set(CATALOGUE) == {
+    assert set(SETS) == {
         *("whu-opt-sar", "ddhr", "sen12", "sen12ms", "sar2opt", "qxs-saropt", "uavsar", "gaofen3", "terrasar-x"),
         *("folder", "pair", "sen12jhl"),
     }
-    for entry in CATALOGUE.values():
+    for _, entry in SETS.items():
         assert entry.title
         assert entry.layout
         assert all(field.description for field in entry.options.model_fields.values())
+
+
+MODULE = """
+from saropt.curation.sets import Entry, Options, Plan, Source, register_set
+
+@register_set("my-set", title="one picture", layout="a.png", options=Options)
+def plan(source, options):
+    description = {"name": "mine", "gsd_m": 10, "paired": False, "sar": {"bands": ["VH"], "units": "uint8"}}
+    return Plan(description, [Entry("a", "train", {"sar": Source((source / "a.png",))})])
+"""
+
+
+def test_a_new_set_is_one_file(tmp_path):
+    """A module that an entry point names; nothing else of saropt changes."""
+    package = tmp_path / "package"
+    (package / "my_set-1.0.dist-info").mkdir(parents=True)
+    (package / "my_set-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: my-set\nVersion: 1.0\n")
+    (package / "my_set-1.0.dist-info" / "entry_points.txt").write_text("[saropt.sets]\nmine = my_set_module\n")
+    (package / "my_set_module.py").write_text(MODULE)
+    (tmp_path / "src").mkdir()
+    write_scene(tmp_path / "src" / "a.png", np.ones((1, 8, 8), np.uint8))
+    script = "import sys; from saropt.cli import main; sys.exit(main(sys.argv[1:]))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+
+    def run(*arguments):
+        command = [sys.executable, "-c", script, "data", "prepare", *map(str, arguments)]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    assert "one picture" in run()
+    run("my-set", tmp_path / "src", tmp_path / "out")
+    assert list(DataRoot.open(tmp_path / "out").rasters("sar")) == ["a"]
 
 
 def test_descriptions_are_plain_yaml(tmp_path, whu):

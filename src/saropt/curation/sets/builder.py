@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ import yaml
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
-from saropt.curation.sets.base import CATALOGUE, Entry, Known, Plan, Source, read_options
+from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, read_options
 from saropt.errors import InputError
 from saropt.files import Lock, atomic_file, write_text
+from saropt.progress import Progress
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 
-Progress = Callable[[int, int, str], None]
 _STRIP_PIXELS = 1 << 21
 _SMALL_PIXELS = 1 << 20
 _OPEN_SCENES = 6
@@ -41,7 +41,7 @@ def prepare(
     Rasters are written one by one into a hidden folder beside `out`; when that is interrupted, the same call goes on.
 
     Args:
-        name: one of `CATALOGUE`.
+        name: one of `SETS`.
         source: the set as published, unpacked.
         out: folder to make.
         options: `key=value` texts of the set.
@@ -51,8 +51,8 @@ def prepare(
         InputError: unknown set, source without the published layout, something missing (listed in OUT.missing.txt),
             or an output that cannot be made.
     """
-    if name not in CATALOGUE:
-        raise InputError(name, f"unknown set; known: {', '.join(CATALOGUE)}")
+    if name not in SETS:
+        raise InputError(name, f"unknown set; known: {', '.join(SETS)}")
     source, out = Path(source), Path(out).absolute()
     if out.exists():
         raise InputError(out, "exists already")
@@ -60,7 +60,7 @@ def prepare(
         raise InputError(out, f"the folder {out.parent} does not exist")
     if not source.exists():
         raise InputError(source, "no such file or folder")
-    entry: Known = CATALOGUE[name]
+    entry: DataSet = SETS[name]
     chosen = read_options(entry, options)
     plan = entry.plan(source, chosen)
     if not plan.entries:
