@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
 from saropt.radiometry import to_unit_range
-from saropt.roots import DataRoot, ImageSpec
+from saropt.roots import DataRoot
 from saropt.scenes import Scene, Window
 
 TILE = 256
@@ -60,18 +60,13 @@ class Place:
         return np.logical_and.reduce([image.valid for image in self.images.values()])
 
 
-def images_of(root: DataRoot) -> dict[Role, ImageSpec]:
-    """Role -> bands and units of the images of a data root."""
-    return {role: root.images[role] for role in ("sar", "optical") if role in root.images}
-
-
 class Rasters:
     """The rasters of one name in a data root, one for each role, opened and on one grid. Use `open_rasters`."""
 
     def __init__(self, root: DataRoot, name: str, scenes: Mapping[Role, Scene]) -> None:
         self.name = name
         self.scenes = dict(scenes)
-        self._root = images_of(root)
+        self._root = root.images
         first = next(iter(self.scenes.values()))
         self.height, self.width = first.height, first.width
 
@@ -97,7 +92,7 @@ def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[R
     Raises:
         InputError: a raster cannot be read, its bands are not those of the root, or the rasters are not on one grid.
     """
-    described = images_of(root)
+    described = root.images
     with ExitStack() as stack:
         scenes: dict[Role, Scene] = {}
         for role in roles:

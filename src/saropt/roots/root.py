@@ -224,24 +224,6 @@ class DataRoot:
             raise self._missing(role, name)
         return path
 
-    # The names from before there were roles, as long as other rooms use them.
-    @property
-    def sar(self) -> ImageSpec:
-        return self.images.get("sar", ImageSpec((), ""))
-
-    @property
-    def optical(self) -> ImageSpec:
-        return self.images.get("optical", ImageSpec((), ""))
-
-    def sar_path(self, name: str) -> Path:
-        return self.raster("sar", name)
-
-    def optical_path(self, name: str) -> Path:
-        return self.raster("optical", name)
-
-    def label_path(self, name: str) -> Path:
-        return self.raster("label", name)
-
     def _missing(self, role: Role, name: str) -> InputError:
         return InputError(self.path / role, f"no raster named {name} (tried {', '.join(_SUFFIXES)})")
 
