@@ -21,7 +21,7 @@ import yaml
 from saropt.networks import PseudoClasses
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 
 CROP, STEPS, BATCH = 256, 300, 4
 
@@ -64,7 +64,7 @@ def main() -> None:
             with torch.no_grad():
                 label = classes(image).argmax(1)[0].numpy().astype(np.uint8) + 1
             label[~valid] = 0
-            write_scene(arguments.out / "label" / f"{name}.tif", label[None], georeference=scene.georeference)
+            write_array(arguments.out / "label" / f"{name}.tif", label[None], georeference=scene.georeference)
         shares += np.bincount(label.ravel(), minlength=len(shares))
     print("share of each class:", " ".join(f"{share:.3f}" for share in (shares / shares.sum())[1:]))
 

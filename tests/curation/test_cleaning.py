@@ -13,7 +13,7 @@ from saropt.curation.registration import measure_offset, offsets_of_pair
 from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.simulate import simulate_scene
 
 
@@ -22,7 +22,7 @@ def change(path, function):
         values, place, names = scene.read_stored()[0], scene.georeference, scene.band_names
         tags = {key: value for key, value in scene.tags.items() if not key.startswith(("AREA", "OVR"))}
     values = function(values.copy())
-    write_scene(path, values, band_names=names, georeference=place, tags=tags, overwrite=True)
+    write_array(path, values, band_names=names, georeference=place, tags=tags, overwrite=True)
 
 
 def fill(row, col, side, value):

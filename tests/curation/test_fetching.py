@@ -21,8 +21,9 @@ from saropt.curation import fetching, stac
 from saropt.curation.fetching import Request, fetch
 from saropt.curation.stac import Collection, Service, pair_acquisitions, read_area, read_service
 from saropt.errors import InputError
+from saropt.files import Lock
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, remote, write_scene
+from saropt.scenes import Scene, remote, write_array
 from saropt.scenes.georeference import Georeference
 
 _spec = importlib.util.spec_from_file_location("stac_server", Path(__file__).with_name("stac_server.py"))
@@ -60,7 +61,7 @@ class World:
         entries = {}
         for key, values in assets.items():
             place = Georeference(UTM, Affine(10, 0, west, 0, -10, NORTH))
-            path = write_scene(self.folder / f"{name}-{key}.tif", values[None], georeference=place, nodata=nodata)
+            path = write_array(self.folder / f"{name}-{key}.tif", values[None], georeference=place, nodata=nodata)
             size = path.stat().st_size + size_off
             entries[key] = {"href": f"{self.server.url}/files/{path.name}", "file:size": size}
         degrees = transform_bounds(UTM, "EPSG:4326", *bounds)
@@ -225,6 +226,14 @@ def test_servers_that_lie_or_stay_broken_are_named_and_work_goes_on(
     world.server.faults.clear()
     world.server.items.clear()  # the plan is remembered: no second search
     DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
+
+
+def test_two_at_once(tmp_path, world, service, area):
+    with (
+        Lock(tmp_path / ".root.fetching.lock", "root", "is busy"),
+        pytest.raises(InputError, match="root: is being fetched by another process"),
+    ):
+        fetch(area, DATES, tmp_path / "root", service, service)
 
 
 def test_catalogues_that_lie_about_sizes(tmp_path, world, service, area):

@@ -18,7 +18,7 @@ from saropt.radiometry import DbClip, EightBit, Q99Amplitude
 from saropt.roots import DataRoot, LabelledSampler, WindowSampler, draw_batch, draw_labelled_batch
 from saropt.roots.index import index_places
 from saropt.roots.weighted_choice import WeightedChoice
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 
 DB = both(card("sar", ("VV", "VH"), "sigma0_db", DbClip()), card("optical", ("B4", "B3", "B2"), "uint8", EightBit()))
 Q99 = card("sar", ("VV",), "sigma0_db", Q99Amplitude())
@@ -81,7 +81,7 @@ class TestStarts:
         path = root.raster("sar", "a")
         with Scene.open(path) as scene:
             values = scene.read()[0]
-        write_scene(path, values + 6.0, overwrite=True, band_names=["VV", "VH"])
+        write_array(path, values + 6.0, overwrite=True, band_names=["VV", "VH"])
         after = WindowSampler(root, "train", 32, {"sar": Q99})
         ratios = [
             new.values[0] / old.values[0]
@@ -111,7 +111,7 @@ class TestStarts:
         assert "a.tif" in json.loads((root.path / ".index-sar.json").read_text())["rasters"]
 
     def test_a_band_that_the_file_lacks(self, root):
-        write_scene(root.raster("optical", "b"), np.ones((1, 64, 64), np.uint8), overwrite=True)
+        write_array(root.raster("optical", "b"), np.ones((1, 64, 64), np.uint8), overwrite=True)
         with pytest.raises(InputError, match=r"optical/b\.tif: has 1 bands, dataset\.yaml says B4, B3, B2"):
             WindowSampler(root, "train", 32, DB)
 

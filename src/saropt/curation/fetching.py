@@ -22,8 +22,8 @@ from rasterio.warp import transform_bounds
 
 from saropt.curation.sets.base import strips
 from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
-from saropt.errors import InputError, SaroptError
-from saropt.files import write_text
+from saropt.errors import BusyError, InputError, SaroptError
+from saropt.files import Lock, write_text
 from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.root import SPLITS
@@ -89,7 +89,9 @@ def fetch(
     if request.split not in (*SPLITS, "strips"):
         raise InputError("--split", f"{request.split!r} is not one of {', '.join(SPLITS)}, strips")
     part = out.with_name(f".{out.name}.fetching")
+    lock = Lock(part.with_name(f"{part.name}.lock"), out, "is being fetched by another process")
     try:
+        lock.acquire()
         part.mkdir(exist_ok=True)
         pairs = _plan(part, area, request, sar_service, optical_service)
         grid = _grid(area, request.pixel_m)
@@ -108,10 +110,14 @@ def fetch(
         part.rename(out)
     except OSError as error:
         raise InputError(out, f"cannot be written: {error.strerror or error}") from error
+    except BusyError:
+        raise
     except SaroptError:
         with contextlib.suppress(OSError):
             part.rmdir()
         raise
+    finally:
+        lock.release()
     return out
 
 

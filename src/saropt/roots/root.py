@@ -234,13 +234,11 @@ class DataRoot:
     def _find_all(self, role: Role, split: str | None) -> dict[str, Path | None]:
         """As `_find` for each name, with one look at the folder."""
         folder, names = self.path / role, self.names(split)
-        present = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        present = {entry.name for entry in os.scandir(folder) if entry.is_file()} if folder.is_dir() else set()
         found: dict[str, Path | None] = {}
         for name in names:
-            files = (f"{name}{suffix}" for suffix in _SUFFIXES)
-            there = next((file for file in files if file in present), None)
-            whole = there is not None and (folder / there).is_file()
-            found[name] = folder / str(there) if whole else self._find(role, name)
+            file = next((file for suffix in _SUFFIXES if (file := name + suffix) in present), None)
+            found[name] = folder / file if file is not None else self._find(role, name) if "/" in name else None
         return found
 
 

@@ -143,7 +143,7 @@ def _write_scene(
     from affine import Affine
     from rasterio.crs import CRS
 
-    from saropt.scenes import Georeference, write_scene
+    from saropt.scenes import Georeference, write_array
 
     step = scene.gsd_m
     west = WEST_M + number * (scene.label.shape[1] + 100) * step
@@ -155,8 +155,8 @@ def _write_scene(
         power, order = pauli_power(quad_pol_covariance(scene, max(1, round(looks)))), PAULI_BANDS
     sar = in_units(power[[order.index(band) for band in bands]], units)
     optical = np.rint(scene.optical * 255).astype(np.uint8)
-    write_scene(root / "sar" / f"{name}.tif", sar, band_names=bands, georeference=place, tags=tags)
-    write_scene(
+    write_array(root / "sar" / f"{name}.tif", sar, band_names=bands, georeference=place, tags=tags)
+    write_array(
         root / "optical" / f"{name}.tif",
         optical,
         band_names=OPTICAL_BANDS,
@@ -164,7 +164,7 @@ def _write_scene(
         tags=tags,
         photometric="rgb",
     )
-    write_scene(
+    write_array(
         root / "label" / f"{name}.tif",
         scene.label[None],
         band_names=("class",),

@@ -17,7 +17,7 @@ from saropt.scenes.georeference import Georeference
 from saropt.scenes.writing import SceneWriter, check_writable
 
 
-def write_scene(
+def write_array(
     path: str | Path,
     array: np.ndarray,
     *,

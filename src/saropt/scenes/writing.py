@@ -145,7 +145,7 @@ class SceneWriter:
             "bands": list(layout.band_names),
         }
         state = os.fstat(self._file)
-        earlier = Journal.read(self._journal_path) if resume else None
+        earlier = Journal.load(self._journal_path) if resume else None
         if earlier is not None and state.st_size == layout.raw_bytes and earlier.header == header:
             self._journal = earlier
         elif earlier is not None and earlier.header != header:
@@ -169,7 +169,7 @@ class SceneWriter:
         if self._journal is None:
             self._journal_path.unlink(missing_ok=True)
             if resume_key is not None:
-                self._journal = Journal.start(self._journal_path, header)
+                self._journal = Journal.create(self._journal_path, header)
 
     @property
     def completed(self) -> set[int]:

@@ -19,7 +19,7 @@ from saropt.curation.sets.whu_opt_sar import WhuOptions
 from saropt.errors import InputError
 from saropt.radiometry import pauli_power
 from saropt.roots import DataRoot
-from saropt.scenes import Georeference, Scene, write_scene
+from saropt.scenes import Georeference, Scene, write_array
 
 UTM = CRS.from_epsg(32654)
 
@@ -36,7 +36,7 @@ def read(path):
 def pictures(folder, names, count, size=32, seed=0):
     folder.mkdir(parents=True)
     for number, name in enumerate(names):
-        write_scene(folder / f"{name}.png", pixels(count, size, size, seed + number))
+        write_array(folder / f"{name}.png", pixels(count, size, size, seed + number))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def whu(tmp_path):
             values = pixels(count, 70, 100, number)
             if folder == "lbl":
                 values = values // 40 * 10
-            write_scene(source / folder / f"NH49E00{number}.tif", values)
+            write_array(source / folder / f"NH49E00{number}.tif", values)
     return source
 
 
@@ -107,7 +107,7 @@ def test_ddhr(tmp_path, region):
     pictures(source / "Optical", names, 3)
     (source / "label").mkdir()
     for name in names:
-        write_scene(source / "label" / f"{name}.png", pixels(1, 32, 32) // 80)
+        write_array(source / "label" / f"{name}.png", pixels(1, 32, 32) // 80)
     path = prepare("ddhr", tmp_path / "ddhr", tmp_path / "out", [f"region={region}"], partial=True)
     root = DataRoot.open(path)
     assert root.name == f"ddhr-{region}"
@@ -145,7 +145,7 @@ def sen12ms(folder, scenes=(1, 2, 3), place=None, size=32):
             if kind == "lc":
                 values = np.stack([np.full((size, size), v, np.uint16) for v in (12, 36, 35, 30)])
             where = place(scene) if place else None
-            write_scene(base / f"{kind}_{scene}" / f"ROIs2017_winter_{kind}_{scene}_p7.tif", values, georeference=where)
+            write_array(base / f"{kind}_{scene}" / f"ROIs2017_winter_{kind}_{scene}_p7.tif", values, georeference=where)
 
 
 def test_sen12ms_schemes(tmp_path):
@@ -208,10 +208,10 @@ def test_a_folder_of_pairs_with_groups_and_given_splits(tmp_path):
 
 def test_a_pair_of_scenes_lands_on_one_grid(tmp_path):
     sar = -pixels(1, 120, 100, dtype=np.float32) / 10
-    write_scene(tmp_path / "sar.tif", sar, georeference=Georeference(UTM, Affine(10, 0, 4e5, 0, -10, 39e5)))
+    write_array(tmp_path / "sar.tif", sar, georeference=Georeference(UTM, Affine(10, 0, 4e5, 0, -10, 39e5)))
     optical = np.repeat(np.repeat(pixels(3, 60, 50), 4, axis=1), 4, axis=2)
     place = Georeference(UTM, Affine(5, 0, 400_020, 0, -5, 3_899_980))
-    write_scene(tmp_path / "opt.tif", optical, georeference=place)
+    write_array(tmp_path / "opt.tif", optical, georeference=place)
     options = [f"optical={tmp_path / 'opt.tif'}", "gap=4", "train=0.5", "val=0.25"]
     root = DataRoot.open(prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options))
     assert list(root.splits) == ["sar_train", "sar_val", "sar_test"]
@@ -285,7 +285,7 @@ def test_gaofen3_calibrates_by_its_annotation(tmp_path):
     folder.mkdir()
     numbers = pixels(1, 60, 40, dtype=np.uint16)
     place = Georeference(UTM, Affine(5, 0, 4e5, 0, -5, 39e5))
-    write_scene(folder / "GF3_X_HH_L2.tiff", numbers, georeference=place)
+    write_array(folder / "GF3_X_HH_L2.tiff", numbers, georeference=place)
     (folder / "GF3_X.meta.xml").write_text(
         "<product><imageinfo><QualifyValue><HH>1200.5</HH><VV>NULL</VV></QualifyValue></imageinfo>"
         "<processinfo><CalibrationConst><HH>31.5</HH></CalibrationConst></processinfo></product>"
@@ -298,7 +298,7 @@ def test_gaofen3_calibrates_by_its_annotation(tmp_path):
     complex_folder.mkdir()
     iq = np.random.default_rng(0).integers(-500, 500, (2, 30, 20)).astype(np.int16)
     iq[:, 0, 0] = 0
-    write_scene(complex_folder / "GF3_X_HH_L1A.tiff", iq)
+    write_array(complex_folder / "GF3_X_HH_L1A.tiff", iq)
     (complex_folder / "a.meta.xml").write_text((folder / "GF3_X.meta.xml").read_text())
     out = prepare("gaofen3", complex_folder, tmp_path / "slc", ["train=1.0", "val=0.0", "gsd_m=1"])
     with Scene.open(DataRoot.open(out).raster("sar", "GF3_X_HH_L1A_train")) as scene:
@@ -313,7 +313,7 @@ def test_terrasar_x_uses_the_incidence_of_its_corners(tmp_path):
     (folder / "IMAGEDATA").mkdir(parents=True)
     numbers = pixels(1, 40, 60, dtype=np.uint16)
     place = Georeference(UTM, Affine(2, 0, 4e5, 0, -2, 39e5))
-    write_scene(folder / "IMAGEDATA" / "IMAGE_HH_SRA_spot.tif", numbers, georeference=place)
+    write_array(folder / "IMAGEDATA" / "IMAGE_HH_SRA_spot.tif", numbers, georeference=place)
     corners = "".join(
         f"<sceneCornerCoord><refRow>{r}</refRow><refColumn>{c}</refColumn>"
         f"<incidenceAngle>{30 + c / 60}</incidenceAngle></sceneCornerCoord>"
@@ -346,7 +346,7 @@ def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_pat
     east = rasterio.warp.transform(UTM, "EPSG:4326", [408_150], [3_900_000])[0][0]
     land[:, :, int((east - west[0]) / step) :] = 0
     corner = Georeference(CRS.from_epsg(4326), Affine(step, 0, west[0], 0, -step, north[0]))
-    write_scene(tiles / f"LC_N{int(north[0])}E{int(west[0])}.tif", land, georeference=corner)
+    write_array(tiles / f"LC_N{int(north[0])}E{int(west[0])}.tif", land, georeference=corner)
     options = [f"hrlulc={tiles}", "window=32"]
     root = DataRoot.open(prepare("sen12jhl", tmp_path / "src", tmp_path / "out", options))
     assert set(root.splits) == {f"ROIs2017_winter_{scene}_p7" for scene in (1, 2, 3)}
@@ -397,7 +397,7 @@ def test_a_new_set_is_one_file(tmp_path):
     (package / "my_set-1.0.dist-info" / "entry_points.txt").write_text("[saropt.sets]\nmine = my_set_module\n")
     (package / "my_set_module.py").write_text(MODULE)
     (tmp_path / "src").mkdir()
-    write_scene(tmp_path / "src" / "a.png", np.ones((1, 8, 8), np.uint8))
+    write_array(tmp_path / "src" / "a.png", np.ones((1, 8, 8), np.uint8))
     script = "import sys; from saropt.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
 
