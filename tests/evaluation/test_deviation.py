@@ -116,7 +116,7 @@ def read(path, name):
 
     root = DataRoot.open(path)
     pictures = []
-    for file in (root.sar_path(name), root.optical_path(name)):
+    for file in (root.raster("sar", name), root.raster("optical", name)):
         with Scene.open(file) as scene:
             pictures.append(scene.read()[0])
     return np.stack([np.repeat(pictures[0], 3, 0), pictures[1]])

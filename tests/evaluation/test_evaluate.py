@@ -83,7 +83,7 @@ def test_a_collapsed_model_is_flagged(tmp_path: Path) -> None:
 
 def test_both_directions_and_a_perfect_model(tmp_path: Path) -> None:
     root = make_root(tmp_path, SPLITS)
-    truth = [DataRoot.open(root).optical_path(n) for n in ("a", "b")]
+    truth = [DataRoot.open(root).raster("optical", n) for n in ("a", "b")]
     from saropt.scenes import Scene
 
     def oracle(values: np.ndarray) -> np.ndarray:

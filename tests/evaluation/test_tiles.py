@@ -9,7 +9,7 @@ from saropt.evaluation import stream_tiles, tile_windows
 from saropt.evaluation.tiles import Pixels, open_rasters
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_an_error_of_units_names_its_source() -> None:
 def test_rasters_that_do_not_fit_are_refused(tmp_path) -> None:
     path = make_root(tmp_path, {"a": "test"}, (40, 40))
     root = DataRoot.open(path)
-    write_scene(path / "sar" / "a.tif", np.zeros((1, 40, 41), np.uint8), overwrite=True)
+    write_array(path / "sar" / "a.tif", np.zeros((1, 40, 41), np.uint8), overwrite=True)
     with pytest.raises(InputError, match=r"a\.tif: SAR and optical are not on one grid: 41x40 and 40x40"):
         next(stream_tiles(root, ["a"]))
-    write_scene(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
+    write_array(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
     with pytest.raises(InputError, match="has 2 bands, the data root says VH"):
         next(stream_tiles(root, ["a"]))

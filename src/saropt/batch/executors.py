@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from saropt.batch.gpus import list_gpus
 from saropt.batch.jobs import Job, Outcome, Work, attempt
 from saropt.errors import InputError, OptionError, SaroptError
+from saropt.processors import usable_cpus
 from saropt.progress import Progress, silent
 
 Event = tuple[Literal["ready", "refused", "tiles", "outcome", "died"], Any]
@@ -136,7 +137,7 @@ class Processes:
 
     def run(self, jobs: Sequence[Job], progress: Progress = silent) -> Outcomes:
         workers = min(self._workers, len(jobs))
-        crew = ProcessCrew(self._work, max(1, len(os.sched_getaffinity(0)) // max(1, workers)))
+        crew = ProcessCrew(self._work, max(1, usable_cpus() // max(1, workers)))
         return dispatch(crew, workers, jobs, progress)
 
 

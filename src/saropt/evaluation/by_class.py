@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ class Labels:
     """Class indices of the rasters of a data root, window by window; those of the last window are kept."""
 
     def __init__(self, root: DataRoot) -> None:
-        self._locate = root.label_path
+        self._locate = partial(root.raster, "label")
         self.classes = Classes(dict(root.classes), root.ignore_index)
         self._last: tuple[Place, NDArray[np.uint8]] | None = None
 

@@ -33,10 +33,10 @@ from saropt.evaluation.segmentation import make_judges
 from saropt.evaluation.spec import EvaluationResult, EvaluationSpec
 from saropt.evaluation.speckle import SpeckleStatistics
 from saropt.evaluation.tiles import MIN_VALID, open_rasters, stream_tiles, tile_windows
+from saropt.files import write_text
 from saropt.inference import Translator
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
-from saropt.scenes.writing import write_text
 
 
 def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = silent) -> EvaluationResult:

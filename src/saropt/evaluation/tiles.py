@@ -113,7 +113,7 @@ def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[R
 
 def raster_path(root: DataRoot, role: Role, name: str) -> Any:
     """The raster of a role."""
-    return {"sar": root.sar_path, "optical": root.optical_path}[role](name)
+    return root.raster(role, name)
 
 
 def tile_windows(height: int, width: int, size: int = TILE) -> list[Window]:

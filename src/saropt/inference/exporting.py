@@ -89,7 +89,7 @@ def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[n
     role = images[0].role
     size = math.ceil(_SIDE / stride) * stride
     paths = list(root.rasters(role, "train").values())  # type: ignore[arg-type]
-    units = (root.sar if role == "sar" else root.optical).units
+    units = root.image(role).units
     rng = np.random.default_rng(0)
     windows = []
     for path, group in groupby(paths[number * len(paths) // _WINDOWS] for number in range(_WINDOWS)):
