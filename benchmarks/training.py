@@ -33,7 +33,7 @@ CONVOLUTIONS = ("convolution", "conv2d", "mkldnn_convolution", "slow_conv")
 def build(name: str) -> tuple[Method, dict]:
     """A method and its optimizers, which step as in the training engine."""
     cls = get_method(name)
-    method = cls(cls.config_type(**ARGUMENTS.get(name, {})), 3, 3).train()
+    method = cls(cls.config_type(**ARGUMENTS.get(name, {})), {"sar": 3, "optical": 3}).train()
     optimizers = method.optimizers()
     fuse_steps(optimizers.values(), torch.device("cpu"))
     return method, optimizers
@@ -84,7 +84,7 @@ def measure(name: str, precision: str, threads: int, repeats: int) -> str:
     keep_freed_memory()
     before = peak()
     method, optimizers = build(name)
-    batch = Batch(image, torch.rand(1, 3, SIDE, SIDE) * 2 - 1)
+    batch = Batch({"sar": image, "optical": torch.rand(1, 3, SIDE, SIDE) * 2 - 1})
     step(method, optimizers, batch, precision)
     units, steps = [], []
     for _ in range(repeats):
@@ -107,7 +107,7 @@ def compare_compiled(name: str, precision: str, threads: int, repeats: int) -> s
     method, optimizers = build(name)
     for generator in set(method.generators().values()):
         generator.compile()
-    batch = Batch(*(torch.rand(1, 3, SIDE, SIDE) * 2 - 1 for _ in range(2)))
+    batch = Batch({role: torch.rand(1, 3, SIDE, SIDE) * 2 - 1 for role in ("sar", "optical")})
     act = partial(step, method, optimizers, batch, precision)
     first = timed(act)
     eager, compiled = [], []

@@ -100,10 +100,8 @@ def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes) -> M
     torch.manual_seed(0)
     cls = get_method(name)
     start = {"start": translator_file(sar_bands, optical_bands)} if "start" in cls.config_type.model_fields else {}
-    classes = {"classes": CLASSES} if cls.needs_labels else {}
     config = cls.config_type(**{**SMALL.get(name, {}), **start, **changes})
-    method = cls(config, sar_bands, optical_bands, **classes)
-    return method.train()
+    return cls(config, {"sar": sar_bands, "optical": optical_bands, "label": CLASSES}).train()
 
 
 def batch(sar_bands: int = 1, optical_bands: int = 3, size: int = 64) -> Batch:
@@ -111,4 +109,4 @@ def batch(sar_bands: int = 1, optical_bands: int = 3, size: int = 64) -> Batch:
     images = [torch.rand(2, c, size, size, generator=generator) * 2 - 1 for c in (sar_bands, optical_bands)]
     label = torch.randint(CLASSES, (2, size, size), generator=generator)
     label[:, :4] = IGNORED
-    return Batch(*images, label)
+    return Batch({"sar": images[0], "optical": images[1], "label": label})

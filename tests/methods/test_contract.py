@@ -106,10 +106,10 @@ class TestMethodContract:
                 assert generator.eval()(source).shape == target.shape
             assert generator.stride >= 1
 
-    def test_network_choice_rebuilds_the_generators(self, name, changes):
+    def test_network_of_a_direction_rebuilds_its_generator(self, name, changes):
         method = build(name, **changes)
-        network, arguments = method.network_choice()
         for direction, generator in method.generators().items():
+            network, arguments = method.network_of(direction)
             build_network(network, *method.channels(direction), **arguments).load_state_dict(generator.state_dict())
 
     def test_same_seed_same_losses(self, name, changes):

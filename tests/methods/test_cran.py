@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from saropt.artifacts import load_weights
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.methods import Batch, get_method
 
@@ -36,7 +37,7 @@ class Constant(nn.Module):
 
 
 def flat(sar: float, optical: float) -> Batch:
-    return Batch(torch.full((2, 1, 64, 64), sar), torch.full((2, 3, 64, 64), optical))
+    return Batch({"sar": torch.full((2, 1, 64, 64), sar), "optical": torch.full((2, 3, 64, 64), optical)})
 
 
 def on_constants(name: str, **changes):
@@ -88,7 +89,7 @@ def test_one_step_lowers_the_l1():
                 optimizer.zero_grad()
                 torch.stack(list(losses.values())).sum().backward()
                 optimizer.step()
-        found.append(functional.l1_loss(method.sar2opt(images.sar), images.optical).item())
+        found.append(functional.l1_loss(method.sar2opt(images["sar"]), images["optical"]).item())
     assert found[-1] < found[0]
 
 
@@ -100,7 +101,7 @@ class TestRefineStart:
         state = {f"{d}.{k}": v for d, module in method.generators().items() for k, v in module.state_dict().items()}
         assert state.keys() == weights.keys()
         assert all(torch.equal(state[key], torch.from_numpy(value)) for key, value in weights.items())
-        assert method.network_choice() == ("cran", {"width": 2})
+        assert method.network_of(SAR_TO_OPTICAL) == ("cran", {"width": 2})
         assert {side: card.units for side, card in method.trained_inputs().items()} == {
             "sar": "amplitude",
             "optical": "uint8",
@@ -109,14 +110,14 @@ class TestRefineStart:
     def test_refusals(self):
         cls = get_method("cran-refine")
         with pytest.raises(ValueError, match="start: name the translator file"):
-            cls(cls.config_type(), 1, 3)
+            cls(cls.config_type(), {"sar": 1, "optical": 3})
         with pytest.raises(InputError, match="no such file"):
-            cls(cls.config_type(start="/nowhere/t.safetensors"), 1, 3)
+            cls(cls.config_type(start="/nowhere/t.safetensors"), {"sar": 1, "optical": 3})
         path = translator_file(1, 3)
         with pytest.raises(InputError, match="between 1 SAR and 3 optical bands, the data have 2 SAR and 3 optical"):
-            cls(cls.config_type(start=path), 2, 3)
+            cls(cls.config_type(start=path), {"sar": 2, "optical": 3})
         with pytest.raises(InputError, match="has network cran, the configuration resnet"):
-            cls(cls.config_type(start=path, network="resnet"), 1, 3)
+            cls(cls.config_type(start=path, network="resnet"), {"sar": 1, "optical": 3})
         one_way = translator_file(1, 3, "sar2opt")
         with pytest.raises(InputError, match="translates sar2opt only; refinement needs both directions"):
-            cls(cls.config_type(start=one_way), 1, 3)
+            cls(cls.config_type(start=one_way), {"sar": 1, "optical": 3})

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.losses import patch_nce
 from saropt.methods import Batch, get_method
 from saropt.methods.qs_attn import attention_entropy, select_queries, window_entropy
@@ -21,12 +22,17 @@ def build(name: str, sar_bands: int = 3, optical_bands: int = 3, **changes: Any)
     torch.manual_seed(0)
     cls = get_method(name)
     small = {"network_arguments": {"width": 4, "blocks": 5}, "discriminator_width": 4, "projection_width": 8}
-    return cls(cls.config_type(**{**small, **changes}), sar_bands, optical_bands)
+    return cls(cls.config_type(**{**small, **changes}), {"sar": sar_bands, "optical": optical_bands})
 
 
 def batch(sar_bands: int = 3, optical_bands: int = 3, size: int = 32) -> Batch:
     generator = torch.Generator().manual_seed(1)
-    return Batch(*(torch.rand(2, c, size, size, generator=generator) * 2 - 1 for c in (sar_bands, optical_bands)))
+    return Batch(
+        {
+            role: torch.rand(2, count, size, size, generator=generator) * 2 - 1
+            for role, count in (("sar", sar_bands), ("optical", optical_bands))
+        }
+    )
 
 
 def passes(method: Any) -> list[tuple[int, bool]]:
@@ -50,7 +56,7 @@ class TestCUT:
         images = batch(sar_bands, optical_bands)
         (first, d), (second, g) = method.updates(images, 0.0)
         assert (first, second) == ("discriminator", "generator")
-        source, target, net = images.sar, images.optical, method.generator
+        source, target, net = images["sar"], images["optical"], method.generator
         grey = (lambda x: x.mean(dim=1, keepdim=True)) if sar_bands == 1 else (lambda x: x)
         with torch.no_grad():
             fake, own = net(source), net(grey(target))
@@ -87,10 +93,10 @@ class TestCUT:
             assert (optimizer.defaults["lr"], optimizer.defaults["betas"]) == (2e-4, (0.5, 0.999))
 
     def test_generator_is_antialiased_unless_told_otherwise(self):
-        name, arguments = build("cut").network_choice()
+        name, arguments = build("cut").network_of(SAR_TO_OPTICAL)
         assert (name, arguments["antialias"], arguments["init"], arguments["width"]) == ("resnet", True, "xavier", 4)
         plain = build("cut", network_arguments={"width": 4, "blocks": 5, "antialias": False})
-        assert plain.network_choice()[1]["antialias"] is False
+        assert plain.network_of(SAR_TO_OPTICAL)[1]["antialias"] is False
         assert plain.generator.stage_taps == (3, 6, 9)
 
     def test_positions_are_shared_by_the_batch_and_by_keys_and_queries(self):
@@ -126,10 +132,10 @@ class TestFastCUT:
         with torch.no_grad():
             expected = set()
             for flip in (False, True):
-                x = images.sar.flip(-1) if flip else images.sar
+                x = images["sar"].flip(-1) if flip else images["sar"]
                 queries = method.generator(method.generator(x), taps=TAPS, stop=True)
                 queries = [f.flip(-1) for f in queries] if flip else queries
-                keys = method.generator(images.sar, taps=TAPS, stop=True)
+                keys = method.generator(images["sar"], taps=TAPS, stop=True)
                 q, k = (method.projection([f.flatten(2).transpose(1, 2) for f in fs]) for fs in (queries, keys))
                 nce = sum(patch_nce(a, b).item() for a, b in zip(q, k, strict=True)) / 5
                 expected.add(round(10 * nce, 4))
@@ -207,8 +213,8 @@ class TestQSAttn:
         method = build("qs-attn", mode=mode, num_patches=6)
         images = batch()
         with torch.no_grad():
-            keys = method.generator(images.sar, taps=TAPS, stop=True)
-            queries = method.generator(images.optical, taps=TAPS, stop=True)
+            keys = method.generator(images["sar"], taps=TAPS, stop=True)
+            queries = method.generator(images["optical"], taps=TAPS, stop=True)
         torch.manual_seed(5)
         key_vectors, query_vectors = method.vectors(keys, queries)
         torch.manual_seed(5)

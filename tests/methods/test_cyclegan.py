@@ -20,7 +20,7 @@ SMALL = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 
 def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes: Any) -> Any:
     torch.manual_seed(0)
     cls = get_method(name)
-    return cls(cls.config_type(**{**SMALL, **changes}), sar_bands, optical_bands)
+    return cls(cls.config_type(**{**SMALL, **changes}), {"sar": sar_bands, "optical": optical_bands})
 
 
 def smooth(bands: int, count: int = 2, size: int = 64, seed: int = 1) -> torch.Tensor:
@@ -56,7 +56,7 @@ class MeanLogit(nn.Module):
 
 
 def flat(sar: float, optical: float) -> Batch:
-    return Batch(torch.full((2, 1, 8, 8), sar), torch.full((2, 3, 8, 8), optical))
+    return Batch({"sar": torch.full((2, 1, 8, 8), sar), "optical": torch.full((2, 3, 8, 8), optical)})
 
 
 def affine_method(**changes: Any) -> Any:
@@ -185,20 +185,20 @@ class TestShiftCycleGAN:
     @pytest.mark.parametrize("stages", [1, 2, 3])
     def test_is_l1_between_the_first_stages(self, extractor, stages):
         method = build("shift-cyclegan", extractor=extractor, stages=stages, lambda_pair=4.0, lambda_identity=0.0)
-        batch = Batch(smooth(1, seed=1), smooth(3, seed=2))
+        batch = Batch({"sar": smooth(1, seed=1), "optical": smooth(3, seed=2)})
         losses = pair_losses(method, batch)
         layers = {1: 4, 2: 7, 3: 10}[stages]
         with torch.no_grad():
             for name, encoder, other, real, source in (
-                ("pair_sar", method.sar2opt, method.opt2sar, batch.sar, batch.optical),
-                ("pair_optical", method.opt2sar, method.sar2opt, batch.optical, batch.sar),
+                ("pair_sar", method.sar2opt, method.opt2sar, batch["sar"], batch["optical"]),
+                ("pair_optical", method.opt2sar, method.sar2opt, batch["optical"], batch["sar"]),
             ):
                 h = encoder.layers[:layers]
                 expected = 4.0 * (h(real) - h(other(source))).abs().mean()
                 assert losses[name].item() == pytest.approx(expected.item(), rel=1e-5)
 
     def test_trains_the_generator_of_the_fake_alone_unless_joint(self):
-        batch = Batch(smooth(1, seed=1), smooth(3, seed=2))
+        batch = Batch({"sar": smooth(1, seed=1), "optical": smooth(3, seed=2)})
         for extractor, alone in (("frozen", True), ("joint", False)):
             method = build("shift-cyclegan", extractor=extractor)
             pair_losses(method, batch)["pair_sar"].backward()
@@ -207,10 +207,10 @@ class TestShiftCycleGAN:
 
     def test_zero_for_a_perfect_fake(self):
         method = build("shift-cyclegan", lambda_identity=0.0)
-        batch = Batch(smooth(1), smooth(1).expand(-1, 3, -1, -1))
+        batch = Batch({"sar": smooth(1), "optical": smooth(1).expand(-1, 3, -1, -1)})
         method.opt2sar.forward = lambda x, taps=None, stop=False: (x[:, :1], [x]) if not stop else [x]
         assert pair_losses(method, batch)["pair_sar"].item() == 0.0
-        moved = Batch(batch.sar.roll(8, dims=-1), batch.optical)
+        moved = Batch({"sar": batch["sar"].roll(8, dims=-1), "optical": batch["optical"]})
         assert pair_losses(method, moved)["pair_sar"].item() > 0.01
 
     @pytest.mark.parametrize("shift", [1, 2, 3])

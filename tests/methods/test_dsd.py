@@ -34,7 +34,7 @@ def test_a_true_image_has_no_feature_loss(feature):
     method = build("s2oformer-dsd", feature=feature, lambda_gan=0.0)
     images = batch()
     worse = losses_of(method, images)["generator"]
-    method.generator = Truth(images.optical)
+    method.generator = Truth(images["optical"])
     losses = losses_of(method, images)["generator"]
     assert losses["feature"] == losses["l1"] == 0.0
     assert losses["semantic"] > 0.0
@@ -49,19 +49,19 @@ def test_losses_are_the_stated_ones():
     found = losses_of(method, images)
     torch.manual_seed(0)
     with torch.no_grad():
-        fake = method.generator(images.sar)
+        fake = method.generator(images["sar"])
         known = images.label != 255
 
         def cross_entropy(logits):
             return functional.cross_entropy(logits.movedim(1, -1)[known], images.label[known]).item()
 
-        real_logits, real = method.semantic(images.sar, images.optical)
-        fake_logits, generated = method.semantic(images.sar, fake)
+        real_logits, real = method.semantic(images["sar"], images["optical"])
+        fake_logits, generated = method.semantic(images["sar"], fake)
     assert found["semantic"]["cross_entropy"] == pytest.approx(cross_entropy(real_logits), rel=1e-5)
     assert found["semantic"]["dice"] == pytest.approx(2 * dice_loss(real_logits, images.label).item(), rel=1e-5)
     assert found["generator"] == pytest.approx(
         {
-            "l1": 50 * (fake - images.optical).abs().mean().item(),
+            "l1": 50 * (fake - images["optical"]).abs().mean().item(),
             "semantic": 0.5 * cross_entropy(fake_logits),
             "feature": 3 * (generated["deepest"] - real["deepest"]).square().mean().item(),
         },
@@ -90,14 +90,14 @@ def test_slides_parameters():
 def test_labels_are_needed_to_train_only():
     method, images = build("hat-dsd"), batch()
     with pytest.raises(ValueError, match="hat-dsd needs labels"):
-        next(method.updates(Batch(images.sar, images.optical), 0.0))
+        next(method.updates(Batch({"sar": images["sar"], "optical": images["optical"]}), 0.0))
     with torch.no_grad():
-        assert method.generators()["sar2opt"].eval()(images.sar).shape == images.optical.shape
+        assert method.generators()["sar2opt"].eval()(images["sar"]).shape == images["optical"].shape
 
 
 def test_unlabelled_windows_teach_colours_only():
     method, images = build("unet-dsd", lambda_gan=0.0), batch()
-    found = losses_of(method, Batch(images.sar, images.optical, torch.full_like(images.label, 255)))
+    found = losses_of(method, Batch({**images, "label": torch.full_like(images.label, 255)}))
     assert found["semantic"] == {"cross_entropy": 0.0, "dice": 0.0}
     assert found["generator"]["semantic"] == 0.0
     assert found["generator"]["l1"] > 0.0
@@ -107,4 +107,4 @@ def test_too_small_batches_for_a_segmenter():
     method = build("hat-dsd", semantic_network="deeplabv3plus", semantic_arguments={"encoder": "resnet18"})
     images = batch()
     with pytest.raises(InputError, match=r"data.batch_size: must be at least 2 to train deeplabv3plus"):
-        next(method.updates(Batch(images.sar[:1], images.optical[:1], images.label[:1]), 0.0))
+        next(method.updates(Batch({role: tensor[:1] for role, tensor in images.items()}), 0.0))

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 import torch
+from small_methods import SMALL_NETWORK
 from torch import nn
 from torch.nn import functional
 
+from saropt.domain import Direction
 from saropt.losses import haar_l1
-from saropt.methods import Batch, Method, Regression, get_method, list_methods, register, registry
-
-SMALL_NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
+from saropt.methods import Batch, Method, Regression, get_method, list_methods, register
+from saropt.methods.registry import METHODS
 
 
 def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes: Any) -> Method:
     torch.manual_seed(0)
     cls = get_method(name)
     arguments = {"network": "naf_unet", "network_arguments": SMALL_NETWORK, **changes}
-    return cls(cls.config_type(**arguments), sar_bands, optical_bands)
+    return cls(cls.config_type(**arguments), {"sar": sar_bands, "optical": optical_bands})
 
 
 class Constant(nn.Module):
@@ -37,7 +37,7 @@ class Constant(nn.Module):
 
 
 def flat(sar: float, optical: float, size: int = 64) -> Batch:
-    return Batch(torch.full((2, 1, size, size), sar), torch.full((2, 3, size, size), optical))
+    return Batch({"sar": torch.full((2, 1, size, size), sar), "optical": torch.full((2, 3, size, size), optical)})
 
 
 class TestPix2Pix:
@@ -92,7 +92,7 @@ class TestPix2Pix:
         method = build("pix2pix", network="unet_256", network_arguments={"width": 4}, discriminator_width=4).train()
         optimizers = method.optimizers()
         before = {key: p.detach().clone() for key, p in method.named_parameters()}
-        images = Batch(torch.rand(2, 1, 256, 256), torch.rand(2, 3, 256, 256))
+        images = Batch({"sar": torch.rand(2, 1, 256, 256), "optical": torch.rand(2, 3, 256, 256)})
         for name, losses in method.updates(images, 0.0):
             optimizers[name].zero_grad()
             torch.stack(list(losses.values())).sum().backward()
@@ -114,20 +114,20 @@ class _FixedLogit(nn.Module):
 class TestRegression:
     def test_plain_l1(self):
         method = build("regression", loss={"shift": 0, "colour": 0, "haar": 0})
-        batch = Batch(torch.rand(2, 1, 32, 32), torch.rand(2, 3, 32, 32))
+        batch = Batch({"sar": torch.rand(2, 1, 32, 32), "optical": torch.rand(2, 3, 32, 32)})
         ((name, losses),) = method.updates(batch, 0.0)
         assert name == "generator"
         assert list(losses) == ["pixel"]
-        assert torch.equal(losses["pixel"], functional.l1_loss(method.generator(batch.sar), batch.optical))
+        assert torch.equal(losses["pixel"], functional.l1_loss(method.generator(batch["sar"]), batch["optical"]))
 
     def test_weights(self):
-        batch = Batch(torch.rand(2, 1, 32, 32), torch.rand(2, 3, 32, 32))
+        batch = Batch({"sar": torch.rand(2, 1, 32, 32), "optical": torch.rand(2, 3, 32, 32)})
         plain = dict(build("regression", loss={"shift": 0, "colour": 0, "haar": 0}).updates(batch, 0.0))["generator"]
         method = build("regression", loss={"shift": 0, "colour": 0.3, "haar": 2.0})
         losses = dict(method.updates(batch, 0.0))["generator"]
         assert losses["pixel"].item() == pytest.approx(0.7 * plain["pixel"].item())
-        output = method.generator(batch.sar)
-        assert losses["haar"].item() == pytest.approx(2.0 * haar_l1(output, batch.optical).item())
+        output = method.generator(batch["sar"])
+        assert losses["haar"].item() == pytest.approx(2.0 * haar_l1(output, batch["optical"]).item())
         assert set(losses) == {"pixel", "colour_free", "haar"}
 
     def test_colour_free_term_forgives_brightness(self):
@@ -135,7 +135,9 @@ class TestRegression:
         method.generator = nn.Sequential(nn.Conv2d(1, 3, 1, bias=False))
         nn.init.ones_(method.generator[0].weight)
         sar = torch.rand(1, 1, 32, 32)
-        losses = dict(method.updates(Batch(sar, (1.1 * sar + 0.2).expand(-1, 3, -1, -1)), 0.0))["generator"]
+        losses = dict(method.updates(Batch({"sar": sar, "optical": (1.1 * sar + 0.2).expand(-1, 3, -1, -1)}), 0.0))[
+            "generator"
+        ]
         assert losses["pixel"].item() > 0.1
         assert losses["colour_free"].item() < 1e-3
 
@@ -158,7 +160,7 @@ class TestCompact:
 
     def test_phases(self):
         method = self.make()
-        batch = Batch(torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64))
+        batch = Batch({"sar": torch.rand(2, 1, 64, 64), "optical": torch.rand(2, 3, 64, 64)})
         assert [name for name, _ in method.updates(batch, 0.499)] == ["generator"]
         assert [name for name, _ in method.updates(batch, 0.5)] == ["discriminator", "adversarial"]
         assert method.milestones() == {"fidelity": 0.5}
@@ -166,12 +168,12 @@ class TestCompact:
 
     def test_penalty_comes_every_few_steps(self):
         method = self.make(penalty_every=3)
-        batch = Batch(torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64))
+        batch = Batch({"sar": torch.rand(2, 1, 64, 64), "optical": torch.rand(2, 3, 64, 64)})
         seen = ["penalty" in dict(method.updates(batch, 0.6))["discriminator"] for _ in range(7)]
         assert seen == [True, False, False, True, False, False, True]
 
     def test_adversarial_weight_ramps_up(self):
-        batch = Batch(torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64))
+        batch = Batch({"sar": torch.rand(2, 1, 64, 64), "optical": torch.rand(2, 3, 64, 64)})
         values = {}
         for progress in (0.5, 0.55, 0.6, 0.9):
             method = self.make(ramp=0.2, lambda_gan=1.0)
@@ -209,15 +211,42 @@ class TestRegistry:
             register("pix2pix", paper="another")(Regression)
         assert get_method("pix2pix") is not Regression
 
-    def test_entry_points_are_loaded(self, monkeypatch):
-        loaded = []
-        entry = EntryPoint("third", "third_party.method", "saropt.methods")
-        monkeypatch.setattr(EntryPoint, "load", lambda self: loaded.append(self.name))
-        monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == "saropt.methods" else [])
-        registry._load_plugins.cache_clear()
-        try:
-            list_methods()
-            list_methods()
-        finally:
-            registry._load_plugins.cache_clear()
-        assert loaded == ["third"]
+    def test_plugins_have_an_entry_point_group(self):
+        assert METHODS.group == "saropt.methods"
+
+
+class TestRoles:
+    def test_inputs_of_a_direction_are_joined_in_its_order(self):
+        images = {role: torch.rand(2, count, 4, 4) for role, count in (("sar", 2), ("optical_reference", 3))}
+        batch = Batch({**images, "optical": torch.rand(2, 3, 4, 4)})
+        source, target = batch.pair(Direction(["sar", "optical_reference"], "optical"))
+        assert torch.equal(source, torch.cat([images["sar"], images["optical_reference"]], dim=1))
+        assert target is batch["optical"]
+        assert batch.label is None
+
+    def test_validity_stands_behind_the_bands_of_an_optional_role(self):
+        tensors = {role: torch.rand(2, 3, 4, 4) for role in ("optical_reference", "sar", "optical")}
+        valid = torch.ones(2, 1, 4, 4)
+        batch = Batch(tensors, {"optical_reference": valid})
+        source, _ = batch.pair(Direction(["optical_reference", "sar"], "optical"))
+        assert source.shape[1] == 7
+        assert torch.equal(source[:, 3:4], valid)
+
+    def test_a_third_role_is_a_direction_of_any_method_of_one_direction(self):
+        config = get_method("pix2pix").config_type(
+            direction="sar+optref2opt", network="resnet", network_arguments={"width": 4, "blocks": 1}
+        )
+        bands = {"sar": 2, "optical": 3, "optical_reference": 4}
+        method = get_method("pix2pix")(config, bands)
+        assert method.roles_of(config) == ("sar", "optical", "optical_reference")
+        assert method.channels(config.direction) == (6, 3)
+        batch = Batch({role: torch.rand(1, count, 32, 32) for role, count in bands.items()})
+        assert [name for name, _ in method.updates(batch, 0.0)] == ["discriminator", "generator"]
+
+    def test_an_optional_role_has_one_band_more(self):
+        class Mended(Regression):
+            optional_roles = ("optical_reference",)
+
+        config = Mended.config_type(direction="sar+optref2opt", network_arguments=SMALL_NETWORK)
+        method = Mended(config, {"sar": 1, "optical": 3, "optical_reference": 3})
+        assert method.channels(config.direction) == (5, 3)

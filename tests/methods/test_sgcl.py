@@ -27,12 +27,14 @@ NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
 
 def batch(size: int = 64) -> Batch:
     generator = torch.Generator().manual_seed(1)
-    return Batch(*(torch.rand(2, c, size, size, generator=generator) * 2 - 1 for c in (1, 3)))
+    return Batch(
+        {r: torch.rand(2, c, size, size, generator=generator) * 2 - 1 for r, c in (("sar", 1), ("optical", 3))}
+    )
 
 
 def losses(**changes) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    method = SGCL(SGCLConfig(**{**SMALL, "guidance": "kmeans", **changes}), 1, 3)
+    method = SGCL(SGCLConfig(**{**SMALL, "guidance": "kmeans", **changes}), {"sar": 1, "optical": 3})
     return next(iter(method.updates(batch(), 0.0)))[1]
 
 
@@ -97,7 +99,7 @@ def test_one_class_leaves_nothing_to_contrast():
 
 def contrast(guide: Guide, **changes) -> float:
     torch.manual_seed(0)
-    method = SGCL(SGCLConfig(**SMALL, guidance="none", lambda_seg=0, **changes), 1, 3).double()
+    method = SGCL(SGCLConfig(**SMALL, guidance="none", lambda_seg=0, **changes), {"sar": 1, "optical": 3}).double()
     queries, keys = ([torch.randn(2, c, 16, 16, dtype=torch.float64) for c in (1, 8, 16, 16, 16)] for _ in range(2))
     torch.manual_seed(5)
     return method._contrast(method.sar2opt_projection, queries, keys, guide, torch.zeros(2, 1, 16, 16)).item()
@@ -109,7 +111,7 @@ def test_distinct_classes_are_no_guidance():
 
 def test_no_guidance_with_sampled_keys_is_patch_nce():
     torch.manual_seed(0)
-    method = SGCL(SGCLConfig(**SMALL, guidance="none", lambda_seg=0), 1, 3).double()
+    method = SGCL(SGCLConfig(**SMALL, guidance="none", lambda_seg=0), {"sar": 1, "optical": 3}).double()
     queries, keys = ([torch.randn(2, c, 16, 16, dtype=torch.float64) for c in (1, 8, 16, 16, 16)] for _ in range(2))
     torch.manual_seed(5)
     places = [torch.randperm(256)[:16] for _ in keys]
@@ -127,14 +129,14 @@ def test_segmentation_loss_against_cross_entropy():
     network = nn.Conv2d(3, 4, 1)
     freeze(network)
     guide = ClassGuide(network)
-    real, cycled = batch().optical, batch().optical.flip(-1)
+    real, cycled = batch()["optical"], batch()["optical"].flip(-1)
     expected = functional.cross_entropy(network(cycled), network(real).argmax(dim=1))
     assert segmentation_loss(guide, guide.describe(real), cycled) == expected
 
 
 def test_labels_guide_both_generators_and_no_segmenter(segmenters):
     torch.manual_seed(0)
-    method = SGCL(SGCLConfig(**SMALL, **segmenters), 1, 3)
+    method = SGCL(SGCLConfig(**SMALL, **segmenters), {"sar": 1, "optical": 3})
     assert {modality: side.bands for modality, side in method.trained_inputs().items()} == {
         "sar": ("VH",),
         "optical": ("B4", "B3", "B2"),
@@ -168,4 +170,4 @@ def test_unfit_guidance_is_refused(changes, message):
 def test_exchanged_segmenters_are_refused(segmenters):
     exchanged = {"sar_segmenter": segmenters["optical_segmenter"], "optical_segmenter": segmenters["sar_segmenter"]}
     with pytest.raises(ValueError, match="segments optical images, not sar"):
-        SGCL(SGCLConfig(**SMALL, **exchanged), 1, 3)
+        SGCL(SGCLConfig(**SMALL, **exchanged), {"sar": 1, "optical": 3})

@@ -15,14 +15,15 @@ from saropt.methods import Batch, Method, get_method
 def build(**changes: Any) -> Method:
     torch.manual_seed(0)
     cls = get_method("tuigan")
-    return cls(cls.config_type(**{"scales": 3, "width": 4, **changes}), 1, 3).train()
+    return cls(cls.config_type(**{"scales": 3, "width": 4, **changes}), {"sar": 1, "optical": 3}).train()
 
 
 def smooth(size: int = 64) -> Batch:
     """A SAR and an optical image of the same gentle hills."""
     rows, columns = torch.meshgrid(*[torch.linspace(0, 6.0, size)] * 2, indexing="ij")
     field = torch.sin(rows) * torch.cos(0.7 * columns)
-    return Batch(0.8 * field[None, None], torch.stack([0.5 * field, -0.3 * field, 0.2 + 0.4 * field])[None])
+    optical = torch.stack([0.5 * field, -0.3 * field, 0.2 + 0.4 * field])[None]
+    return Batch({"sar": 0.8 * field[None, None], "optical": optical})
 
 
 def step(method: Method, optimizers: dict, batch: Batch, progress: float) -> dict[str, float]:
@@ -92,11 +93,11 @@ def test_scales_below_are_left_as_they_are():
 def test_running_statistics_are_those_of_translated_images():
     """The first convolution's running mean after many steps is its mean over the noisy input, not over the others."""
     method = build(scales=1, inner_steps=60, learning_rate=1e-9)
-    batch = Batch(torch.full((1, 1, 32, 32), 0.9), torch.full((1, 3, 32, 32), -0.9))
+    batch = Batch({"sar": torch.full((1, 1, 32, 32), 0.9), "optical": torch.full((1, 3, 32, 32), -0.9)})
     step(method, method.optimizers(), batch, 0.0)
     convolution, norm = method.sar2opt.scales[0].main[0][:2]
     with torch.no_grad():
-        expected = convolution(batch.sar).mean((0, 2, 3))
+        expected = convolution(batch["sar"]).mean((0, 2, 3))
     torch.testing.assert_close(norm.running_mean, expected, atol=2e-3, rtol=0)
     assert norm.momentum == 0.1
 
@@ -128,15 +129,15 @@ def test_loss_weights():
     batch = smooth(16)
     updates = list(method.updates(batch, 0.0))
     critics, generators = updates[0][1], updates[3][1]
-    fake = 0.5 * batch.sar.expand(-1, 3, -1, -1)
-    assert critics["real_optical"].item() == pytest.approx(-4 * batch.optical.mean().item(), abs=1e-6)
+    fake = 0.5 * batch["sar"].expand(-1, 3, -1, -1)
+    assert critics["real_optical"].item() == pytest.approx(-4 * batch["optical"].mean().item(), abs=1e-6)
     assert critics["fake_optical"].item() == pytest.approx(4 * fake.mean().item(), abs=1e-6)
     assert critics["penalty_optical"].item() == pytest.approx(0.1 * (4 * 3**0.5 / 3 - 1) ** 2, abs=1e-5)
     assert critics["penalty_sar"].item() == pytest.approx(0.1 * 9.0, abs=1e-5)
     assert generators["gan_optical"].item() == pytest.approx(-4 * fake.mean().item(), abs=1e-6)
-    assert generators["cycle_sar2opt"].item() == pytest.approx(2 * 0.875 * batch.sar.abs().mean().item(), abs=1e-6)
-    same = 0.5 * batch.optical.mean(1, keepdim=True)
-    assert generators["identity_optical"].item() == pytest.approx(3 * (same - batch.optical).abs().mean().item())
+    assert generators["cycle_sar2opt"].item() == pytest.approx(2 * 0.875 * batch["sar"].abs().mean().item(), abs=1e-6)
+    same = 0.5 * batch["optical"].mean(1, keepdim=True)
+    assert generators["identity_optical"].item() == pytest.approx(3 * (same - batch["optical"]).abs().mean().item())
     assert generators["tv_optical"].item() == pytest.approx(0.5 * total_variation(fake).item())
 
 

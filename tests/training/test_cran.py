@@ -95,7 +95,7 @@ def test_unpaired_patience_goes_by_round_trips(db_root, root, new_config, start,
     other = root.with_role_from("optical", DataRoot.open(db_root))
     config = new_config("cran-refine", arguments={"start": str(start)}, engine={**ENGINE, "patience": 2})
     trainer = Trainer(config, other, tmp_path / "run", accelerator="cpu")
-    source = trainer.validation.batch.sar
+    source = trainer.validation.batch["sar"]
     with torch.no_grad():
         opt2sar, sar2opt = (trainer.generators[d].eval() for d in ("opt2sar", "sar2opt"))
         back = opt2sar(sar2opt(source).clamp(-1, 1)).clamp(-1, 1)

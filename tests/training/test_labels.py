@@ -21,7 +21,7 @@ def test_labels_reach_the_method_and_stay_out_of_the_file(labelled_root, new_con
     trainer.run()
     for number, batch in enumerate(seen):
         drawn = draw_batch(trainer.sampler, 2, [0, number, 0])
-        assert torch.equal(batch.optical, torch.from_numpy(drawn["optical"]))
+        assert torch.equal(batch["optical"], torch.from_numpy(drawn["optical"]))
         assert torch.equal(batch.label, torch.from_numpy(drawn["label"]))
         assert batch.label.dtype == torch.long
     card, weights = load_weights(tmp_path / "run" / "translator.safetensors")

@@ -15,6 +15,7 @@ from PIL import Image
 from training_runs import train
 
 from saropt.artifacts import blend, load_graph, load_weights
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.networks import build_network
 from saropt.roots import DataRoot
@@ -320,7 +321,7 @@ def test_chosen_bands(root, new_config, tmp_path):
     config = new_config(data={"sar_bands": ["VH"], "optical_bands": ["B2", "B4"]}, engine={"max_steps": 1})
     trainer = train(config, root, tmp_path / "run")
     assert (trainer.sar_card.bands, trainer.optical_card.bands) == (("VH",), ("B2", "B4"))
-    assert trainer.plain.channels("sar2opt") == (1, 2)
+    assert trainer.plain.channels(SAR_TO_OPTICAL) == (1, 2)
 
 
 def test_gradients_are_clipped(root, new_config, tmp_path):

@@ -45,7 +45,7 @@ def start(db_root, new_config, tmp_path_factory) -> dict[str, str]:
 @pytest.mark.parametrize("method", SHARDED)
 def test_networks_in_shards_train_like_whole_ones(method, new_config, db_root, labelled_root, start, tmp_path):
     """Losses and validation figures of every step, through a milestone where there is one."""
-    labelled = get_method(method).needs_labels
+    labelled = "label" in get_method(method).roles
     arguments = {"start": start[method]} if method in start else {}
     for strategy in ("ddp", "fsdp"):
         engine = {**ENGINE, "strategy": strategy}

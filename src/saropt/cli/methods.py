@@ -40,6 +40,6 @@ def methods(
 
 
 def _data(method: type[Method]) -> str:
-    if method.needs_labels:
+    if "label" in method.roles:
         return "paired, labelled"
     return "unpaired or paired" if method.unpaired else "paired"

@@ -1,6 +1,6 @@
 """Translation methods: one file per method."""
 
-from saropt.methods.base import Batch, Direction, Method, MethodConfig
+from saropt.methods.base import Batch, Method, MethodConfig
 from saropt.methods.bridge import Bridge
 from saropt.methods.compact import Compact
 from saropt.methods.con_diffusion import ConDiffusion
@@ -27,7 +27,6 @@ __all__ = [
     "Compact",
     "ConDiffusion",
     "CycleGAN",
-    "Direction",
     "FastCUT",
     "Method",
     "MethodConfig",

@@ -1,6 +1,6 @@
 """What a method is: a config, networks, optimizers, and a generator of named losses.
 
-A method never touches devices, files or loggers. The training engine calls `updates(batch, progress)`; after each
+A method never touches devices, files or loggers. The training loop calls `updates(batch, progress)`; after each
 yield it back-propagates the sum of the yielded losses and steps the named optimizer.
 """
 
@@ -9,33 +9,61 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from saropt.artifacts import ImageCard
-from saropt.domain import SAR_TO_OPTICAL, Direction
+from saropt.domain import Direction, Role, list_roles
 
 Update = tuple[str, dict[str, Tensor]]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Normalised windows in [-1, 1]: `sar` (N, Cs, h, w), `optical` (N, Co, h, w).
+class Batch(Mapping[Role, Tensor]):
+    """Windows by role.
 
-    `label` (N, h, w), dtype long, holds class indices, 255 where there is none; methods that need labels get it.
+    Images (N, C, h, w) are normalised to [-1, 1]. The role "label" (N, h, w), dtype long, holds class indices, 255
+    where there is none; only methods that ask for labels get it.
+
+    Args:
+        tensors: role -> windows.
+        validity: role -> mask (N, 1, h, w), 1 where the image is valid, of the roles that may be missing.
+
+    >>> batch = Batch({"sar": torch.zeros(1, 2, 8, 8), "optical": torch.zeros(1, 3, 8, 8)})
+    >>> source, target = batch.pair(Direction(["sar"], "optical"))
+    >>> source.shape[1], target.shape[1], batch.label is None
+    (2, 3, True)
     """
 
-    sar: Tensor
-    optical: Tensor
-    label: Tensor | None = None
+    def __init__(self, tensors: Mapping[Role, Tensor], validity: Mapping[Role, Tensor] | None = None) -> None:
+        self._tensors = dict(tensors)
+        self._validity = dict(validity or {})
+
+    def __getitem__(self, role: Role) -> Tensor:
+        return self._tensors[role]
+
+    def __iter__(self) -> Iterator[Role]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    @property
+    def label(self) -> Tensor | None:
+        """Class indices (N, h, w), or None."""
+        return self._tensors.get("label")
 
     def pair(self, direction: Direction) -> tuple[Tensor, Tensor]:
-        """Input and target of a direction."""
-        return (self.sar, self.optical) if direction == SAR_TO_OPTICAL else (self.optical, self.sar)
+        """Input and target of a direction; behind the bands of a role that may be missing stands its validity."""
+        parts = []
+        for role in direction.inputs:
+            parts.append(self[role])
+            if role in self._validity:
+                parts.append(self._validity[role])
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self[direction.output]
 
 
 class MethodConfig(BaseModel):
@@ -49,32 +77,37 @@ class Method(nn.Module, ABC):
 
     Args:
         config: an instance of `config_type`.
-        sar_bands, optical_bands: channel counts of the two sides.
-
-    A method with `needs_labels` gets the number of classes as a further keyword argument, `classes`.
+        bands: role -> number of bands, of the role "label" the number of classes; all `roles_of(config)`.
     """
 
     config_type: ClassVar[type[MethodConfig]]
     name: ClassVar[str]
     paper: ClassVar[str]
+    roles: ClassVar[tuple[Role, ...]] = ("sar", "optical")
+    """Roles that its batches hold. With "label" among them, the data root must be paired and name classes."""
+    optional_roles: ClassVar[tuple[Role, ...]] = ()
+    """Roles that may be missing from data or windows: networks take their validity as a further band."""
     unpaired: ClassVar[bool] = False
-    """Whether the two sides of a batch are drawn independently."""
-    needs_labels: ClassVar[bool] = False
-    """Whether its batches have labels; the data root must be paired and name classes."""
+    """Whether the images of a batch's roles are drawn independently."""
     single_batch: ClassVar[bool] = False
     """Whether every step gets the batch of the first, as methods that learn from single images do; on one device."""
 
-    def __init__(self, config: MethodConfig, sar_bands: int, optical_bands: int) -> None:
+    def __init__(self, config: MethodConfig, bands: Mapping[Role, int]) -> None:
         super().__init__()
-        self.bands = {"sar": sar_bands, "optical": optical_bands}
+        self.bands = dict(bands)
+
+    @classmethod
+    def roles_of(cls, config: Any) -> tuple[Role, ...]:
+        """The roles that a run with this config draws, in the order of `saropt.domain.list_roles`."""
+        return cls.roles
 
     @abstractmethod
     def generators(self) -> dict[Direction, nn.Module]:
         """The translating network of each direction; these end up in the translator file."""
 
     @abstractmethod
-    def network_choice(self) -> tuple[str, dict]:
-        """Registered name and arguments of the generators."""
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
+        """Registered name and arguments of the generator of a direction."""
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:
@@ -101,15 +134,15 @@ class Method(nn.Module, ABC):
         from them."""
         return {}
 
-    def trained_inputs(self) -> Mapping[str, ImageCard]:
-        """ "sar" or "optical" -> the side that a frozen network of the method was trained on; data that are normalised
-        otherwise are refused."""
+    def trained_inputs(self) -> Mapping[Role, ImageCard]:
+        """The images that a frozen network of the method was trained on; data that are normalised otherwise are
+        refused."""
         return {}
 
     def channels(self, direction: Direction) -> tuple[int, int]:
-        """Input and output bands of a direction."""
-        sar, optical = self.bands["sar"], self.bands["optical"]
-        return (sar, optical) if direction == SAR_TO_OPTICAL else (optical, sar)
+        """Bands that the network of a direction takes and gives."""
+        taken = sum(self.bands[role] + (role in self.optional_roles) for role in direction.inputs)
+        return taken, self.bands[direction.output]
 
 
 class OneDirection(Method):
@@ -119,10 +152,17 @@ class OneDirection(Method):
     config: Any
     generator: nn.Module
 
+    @classmethod
+    def roles_of(cls, config: Any) -> tuple[Role, ...]:
+        """Those of the direction, and labels where the method needs them."""
+        direction: Direction = config.direction
+        needed = {*direction.inputs, direction.output, *({"label"} & set(cls.roles))}
+        return tuple(role for role in list_roles() if role in needed)
+
     def generators(self) -> dict[Direction, nn.Module]:
         return {self.config.direction: self.generator}
 
-    def network_choice(self) -> tuple[str, dict]:
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
         return self.config.network, self.config.network_arguments
 
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saropt.artifacts import ImageCard
+from saropt.domain import Direction, Role
 from saropt.methods.base import Batch, Update
 from saropt.methods.compact import Compact, CompactConfig
 from saropt.methods.pretrained import PretrainedTranslator
@@ -49,8 +50,8 @@ class Bridge(Compact):
     config_type = BridgeConfig
     config: BridgeConfig
 
-    def __init__(self, config: BridgeConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: BridgeConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         network = cast("BridgeNetwork", self.generator)
         network.regressor.load_state_dict(self._start.network(config.direction).state_dict())
 
@@ -60,12 +61,12 @@ class Bridge(Compact):
             raise ValueError("start: name the regression's translator file (.safetensors)")
         return PretrainedTranslator(self.config.start, self.bands, realism=0.0)
 
-    def network_choice(self) -> tuple[str, dict]:
-        regression = self._start.described(self.config.direction)
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
+        regression = self._start.described(direction)
         regressor = {"regressor": regression.network, "regressor_arguments": regression.arguments}
         return self.config.network, {**self.config.network_arguments, **regressor}
 
-    def trained_inputs(self) -> Mapping[str, ImageCard]:
+    def trained_inputs(self) -> Mapping[Role, ImageCard]:
         return self._start.card.images
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:

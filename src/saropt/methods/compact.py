@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from saropt.domain import Role
 from saropt.losses import approximate_gradient_penalty, diff_augment, feature_matching, relativistic_loss
 from saropt.methods.base import Batch, Update, frozen
 from saropt.methods.registry import register
@@ -57,10 +58,10 @@ class Compact(Regression):
     config: CompactConfig
     adversarial_steps: Tensor
 
-    def __init__(self, config: CompactConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: CompactConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.discriminator = MultiScalePatchGAN(
-            sar_bands + optical_bands, config.discriminator_width, scales=config.discriminator_scales
+            sum(self.channels(config.direction)), config.discriminator_width, scales=config.discriminator_scales
         )
         self.register_buffer("adversarial_steps", torch.zeros((), dtype=torch.long))
 
@@ -118,7 +119,7 @@ class Compact(Regression):
             yield "adversarial", losses
 
     def translated(self, source: Tensor) -> Tensor:
-        """What the adversary judges."""
+        """The translation that the discriminator judges."""
         return self.generator(source)
 
     def _views(self, source: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

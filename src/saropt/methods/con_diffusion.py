@@ -8,7 +8,7 @@ and a schedule whose x_T holds nothing of the image, are options (docs/methods/c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
 import torch
@@ -16,8 +16,8 @@ from pydantic import Field
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from saropt.domain import SAR_TO_OPTICAL
-from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update
+from saropt.domain import SAR_TO_OPTICAL, Direction, Role
+from saropt.methods.base import Batch, MethodConfig, OneDirection, Update
 from saropt.methods.registry import register
 from saropt.networks import DiffusionUNet, build_network, diffuse, regression_target
 
@@ -42,8 +42,8 @@ class ConDiffusion(OneDirection):
 
     config_type = ConDiffusionConfig
 
-    def __init__(self, config: ConDiffusionConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: ConDiffusionConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
         network = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
         self.generator = cast("DiffusionUNet", network)
@@ -60,5 +60,5 @@ class ConDiffusion(OneDirection):
         signal = torch.from_numpy(self.schedule.signal).to(target)[time, None, None, None]
         noise = torch.randn_like(target)
         output = self.generator(torch.cat([diffuse(target, noise, signal), source], dim=1), time)
-        wanted = regression_target(self.prediction, target, noise, signal)
-        yield "generator", {self.prediction: functional.mse_loss(output, wanted)}
+        truth = regression_target(self.prediction, target, noise, signal)
+        yield "generator", {self.prediction: functional.mse_loss(output, truth)}

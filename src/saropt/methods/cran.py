@@ -16,10 +16,10 @@ from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from saropt.artifacts import ImageCard
-from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction, Role
 from saropt.errors import InputError
 from saropt.losses import gan_loss
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.base import Batch, Method, MethodConfig, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.pretrained import PretrainedTranslator
 from saropt.methods.registry import register
@@ -66,23 +66,23 @@ class CRAN(Method):
     config_type = CRANConfig
     config: CRANConfig
 
-    def __init__(self, config: CRANConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: CRANConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
         self._build_translators()
         width, norm = config.discriminator_width, config.discriminator_norm
-        self.optical_discriminator = PatchGAN(optical_bands, width, norm=norm, init="truncated", same=True)
-        self.sar_discriminator = PatchGAN(sar_bands, width, norm=norm, init="truncated", same=True)
+        self.optical_discriminator = PatchGAN(bands["optical"], width, norm=norm, init="truncated", same=True)
+        self.sar_discriminator = PatchGAN(bands["sar"], width, norm=norm, init="truncated", same=True)
 
     def _build_translators(self) -> None:
-        network, arguments = self.network_choice()
+        network, arguments = self.config.network, self.config.network_arguments
         self.sar2opt = build_network(network, *self.channels(SAR_TO_OPTICAL), **arguments)
         self.opt2sar = build_network(network, *self.channels(OPTICAL_TO_SAR), **arguments)
 
     def generators(self) -> dict[Direction, nn.Module]:
         return {SAR_TO_OPTICAL: self.sar2opt, OPTICAL_TO_SAR: self.opt2sar}
 
-    def network_choice(self) -> tuple[str, dict]:
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
         return self.config.network, self.config.network_arguments
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -96,28 +96,28 @@ class CRAN(Method):
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
         mode = self.config.gan_mode
-        fake_optical, fake_sar = self.sar2opt(batch.sar), self.opt2sar(batch.optical)
+        fake_optical, fake_sar = self.sar2opt(batch["sar"]), self.opt2sar(batch["optical"])
         with frozen(self.optical_discriminator, self.sar_discriminator):
             losses = {
                 "gan_optical": gan_loss(self.optical_discriminator(fake_optical)[-1], True, mode),
                 "gan_sar": gan_loss(self.sar_discriminator(fake_sar)[-1], True, mode),
             }
             yield "translators", losses | self._image_losses(batch, fake_optical, fake_sar)
-        for side, discriminator, real, fake in (
-            ("optical", self.optical_discriminator, batch.optical, fake_optical),
-            ("sar", self.sar_discriminator, batch.sar, fake_sar),
+        for role, discriminator, real, fake in (
+            ("optical", self.optical_discriminator, batch["optical"], fake_optical),
+            ("sar", self.sar_discriminator, batch["sar"], fake_sar),
         ):
             real_half, fake_half = discriminator_losses(discriminator, real, fake, mode)
-            yield f"{side}_discriminator", {"real": 2.0 * real_half, "fake": 2.0 * fake_half}
+            yield f"{role}_discriminator", {"real": 2.0 * real_half, "fake": 2.0 * fake_half}
 
     def _image_losses(self, batch: Batch, fake_optical: Tensor, fake_sar: Tensor) -> dict[str, Tensor]:
         config, losses = self.config, {}
         if config.lambda_l1 > 0.0:
-            losses["l1_optical"] = config.lambda_l1 * functional.l1_loss(fake_optical, batch.optical)
-            losses["l1_sar"] = config.lambda_l1 * functional.l1_loss(fake_sar, batch.sar)
+            losses["l1_optical"] = config.lambda_l1 * functional.l1_loss(fake_optical, batch["optical"])
+            losses["l1_sar"] = config.lambda_l1 * functional.l1_loss(fake_sar, batch["sar"])
         if config.lambda_cycle > 0.0:
-            losses["cycle_sar"] = config.lambda_cycle * functional.l1_loss(self.opt2sar(fake_optical), batch.sar)
-            losses["cycle_optical"] = config.lambda_cycle * functional.l1_loss(self.sar2opt(fake_sar), batch.optical)
+            losses["cycle_sar"] = config.lambda_cycle * functional.l1_loss(self.opt2sar(fake_optical), batch["sar"])
+            losses["cycle_optical"] = config.lambda_cycle * functional.l1_loss(self.sar2opt(fake_sar), batch["optical"])
         return losses
 
 
@@ -144,9 +144,9 @@ class CRANRefine(CRAN):
         self._card = start.card
         self.sar2opt, self.opt2sar = start.network(SAR_TO_OPTICAL), start.network(OPTICAL_TO_SAR)
 
-    def network_choice(self) -> tuple[str, dict]:
-        described = self._card.directions[SAR_TO_OPTICAL]
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
+        described = self._card.directions[direction]
         return described.network, described.arguments
 
-    def trained_inputs(self) -> Mapping[str, ImageCard]:
+    def trained_inputs(self) -> Mapping[Role, ImageCard]:
         return self._card.images

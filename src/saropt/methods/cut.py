@@ -6,7 +6,7 @@ encoder at the same places of an image and its translation, and against other pl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, Literal
 
@@ -15,10 +15,10 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from saropt.domain import SAR_TO_OPTICAL
+from saropt.domain import SAR_TO_OPTICAL, Direction, Role
 from saropt.losses import gan_loss, patch_nce
 from saropt.methods.bands import adapt_bands
-from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
+from saropt.methods.base import Batch, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.learning_rates import epoch_decay
 from saropt.methods.registry import register
@@ -85,10 +85,10 @@ class CUT(OneDirection):
     generator: Any
     unpaired = True
 
-    def __init__(self, config: CUTConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: CUTConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
-        network, arguments = self.network_choice()
+        network, arguments = self.network_of(config.direction)
         source_bands, target_bands = self.channels(config.direction)
         self.generator = build_network(network, source_bands, target_bands, **arguments)
         if not hasattr(self.generator, "tap_channels"):
@@ -98,7 +98,7 @@ class CUT(OneDirection):
         )
         self.projection = PatchProjection(self.generator.tap_channels(config.nce_taps), config.projection_width)
 
-    def network_choice(self) -> tuple[str, dict]:
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
         defaults = RESNET_ARGUMENTS if self.config.network == "resnet" else {}
         return self.config.network, {**defaults, **self.config.network_arguments}
 

@@ -6,7 +6,7 @@ loss_G = GAN(D_opt(G(sar))) + GAN(D_sar(F(opt))) + 10 L1(F(G(sar)), sar) + 10 L1
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
-from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction, Role
 from saropt.losses import gan_loss
 from saropt.methods.bands import adapt_bands
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.base import Batch, Method, MethodConfig, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.image_pool import ImagePool
 from saropt.methods.learning_rates import epoch_decay
@@ -87,22 +87,24 @@ class CycleGAN(Method):
     taps: tuple[int, ...] = ()
     """Layers of the generators whose features `translate` keeps."""
 
-    def __init__(self, config: CycleGANConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: CycleGANConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
-        network, arguments = self.network_choice()
-        self.sar2opt = build_network(network, *self.channels(SAR_TO_OPTICAL), **arguments)
-        self.opt2sar = build_network(network, *self.channels(OPTICAL_TO_SAR), **arguments)
+        self.sar2opt, self.opt2sar = (self._build(direction) for direction in (SAR_TO_OPTICAL, OPTICAL_TO_SAR))
         width, norm = config.discriminator_width, config.discriminator_norm
-        self.optical_discriminator = PatchGAN(optical_bands, width, norm=norm)
-        self.sar_discriminator = PatchGAN(sar_bands, width, norm=norm)
+        self.optical_discriminator = PatchGAN(bands["optical"], width, norm=norm)
+        self.sar_discriminator = PatchGAN(bands["sar"], width, norm=norm)
         self.optical_pool = ImagePool(config.pool_size)
         self.sar_pool = ImagePool(config.pool_size)
+
+    def _build(self, direction: Direction) -> nn.Module:
+        network, arguments = self.network_of(direction)
+        return build_network(network, *self.channels(direction), **arguments)
 
     def generators(self) -> dict[Direction, nn.Module]:
         return {SAR_TO_OPTICAL: self.sar2opt, OPTICAL_TO_SAR: self.opt2sar}
 
-    def network_choice(self) -> tuple[str, dict]:
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
         return self.config.network, self.config.network_arguments
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -130,16 +132,16 @@ class CycleGAN(Method):
         pooled_optical, pooled_sar = self.optical_pool(cycle.fake_optical), self.sar_pool(cycle.fake_sar)
         names = ("real_optical", "fake_optical", "real_sar", "fake_sar")
         terms = (
-            *discriminator_losses(self.optical_discriminator, batch.optical, pooled_optical, config.gan_mode),
-            *discriminator_losses(self.sar_discriminator, batch.sar, pooled_sar, config.gan_mode),
+            *discriminator_losses(self.optical_discriminator, batch["optical"], pooled_optical, config.gan_mode),
+            *discriminator_losses(self.sar_discriminator, batch["sar"], pooled_sar, config.gan_mode),
         )
         yield "discriminators", dict(zip(names, terms, strict=True))
 
     def translate(self, batch: Batch) -> Cycle:
         """All translations of a step; an identity image shares the forward pass of the image it comes with."""
-        count = len(batch.sar)
-        fake_optical, identity_optical, features = self._with_identity(self.sar2opt, batch.sar, batch.optical)
-        fake_sar, identity_sar, back_features = self._with_identity(self.opt2sar, batch.optical, batch.sar)
+        count = len(batch["sar"])
+        fake_optical, identity_optical, features = self._with_identity(self.sar2opt, batch["sar"], batch["optical"])
+        fake_sar, identity_sar, back_features = self._with_identity(self.opt2sar, batch["optical"], batch["sar"])
         cycled_sar, fake_optical_features = self._run(self.opt2sar, fake_optical)
         cycled_optical, fake_sar_features = self._run(self.sar2opt, fake_sar)
         return Cycle(
@@ -158,7 +160,7 @@ class CycleGAN(Method):
         )
 
     def needs_identity(self) -> bool:
-        """Whether images of a generator's own target side are translated too."""
+        """Whether images of a generator's own target role are translated too."""
         return self.config.lambda_identity > 0.0
 
     def _run(self, generator: nn.Module, image: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -180,11 +182,11 @@ class CycleGAN(Method):
         losses = {
             "gan_optical": gan_loss(self.optical_discriminator(cycle.fake_optical)[-1], True, config.gan_mode),
             "gan_sar": gan_loss(self.sar_discriminator(cycle.fake_sar)[-1], True, config.gan_mode),
-            "cycle_sar": config.lambda_cycle * functional.l1_loss(cycle.cycled_sar, batch.sar),
-            "cycle_optical": config.lambda_cycle * functional.l1_loss(cycle.cycled_optical, batch.optical),
+            "cycle_sar": config.lambda_cycle * functional.l1_loss(cycle.cycled_sar, batch["sar"]),
+            "cycle_optical": config.lambda_cycle * functional.l1_loss(cycle.cycled_optical, batch["optical"]),
         }
         if cycle.identity_optical is not None and cycle.identity_sar is not None:
             weight = config.lambda_cycle * config.lambda_identity
-            losses["identity_optical"] = weight * functional.l1_loss(cycle.identity_optical, batch.optical)
-            losses["identity_sar"] = weight * functional.l1_loss(cycle.identity_sar, batch.sar)
+            losses["identity_optical"] = weight * functional.l1_loss(cycle.identity_optical, batch["optical"])
+            losses["identity_sar"] = weight * functional.l1_loss(cycle.identity_sar, batch["sar"])
         return losses

@@ -14,7 +14,7 @@ networks, the feature loss and the training parameters; the rest is in docs/meth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -23,10 +23,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
-from saropt.domain import SAR_TO_OPTICAL
+from saropt.domain import SAR_TO_OPTICAL, Direction, Role
 from saropt.errors import InputError
 from saropt.losses import dice_loss, gan_loss, segmentation_cross_entropy
-from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
+from saropt.methods.base import Batch, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network, build_semantic_discriminator
@@ -81,19 +81,19 @@ class DSD(OneDirection):
     """One translator, one semantic discriminator; needs pairs with labels."""
 
     config_type: ClassVar[type[MethodConfig]] = DSDConfig
-    needs_labels = True
+    roles = ("sar", "optical", "label")
 
-    def __init__(self, config: DSDConfig, sar_bands: int, optical_bands: int, classes: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: DSDConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
         channels = self.channels(config.direction)
         self.generator = build_network(config.network, *channels, **config.network_arguments)
         self.semantic = build_semantic_discriminator(
-            config.semantic_network, *channels, classes, **config.semantic_arguments
+            config.semantic_network, *channels, bands["label"], **config.semantic_arguments
         )
         self._smallest_batch = cast("int", self.semantic.smallest_batch)
         if config.lambda_gan > 0.0:
-            self.discriminator = PatchGAN(sar_bands + optical_bands, config.discriminator_width)
+            self.discriminator = PatchGAN(sum(channels), config.discriminator_width)
 
     def optimizers(self) -> dict[str, Optimizer]:
         networks = {"semantic": self.semantic, "generator": self.generator}
@@ -122,7 +122,7 @@ class DSD(OneDirection):
     def _label(self, batch: Batch) -> Tensor:
         if batch.label is None:
             raise ValueError(f"{self.name} needs labels in its batches")
-        if len(batch.sar) < self._smallest_batch:
+        if len(batch.label) < self._smallest_batch:
             reason = f"must be at least {self._smallest_batch} to train {self.config.semantic_network}"
             raise InputError("data.batch_size", reason)
         return batch.label

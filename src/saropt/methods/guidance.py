@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saropt.artifacts import SegmenterCard, load_segmenter, load_segmenter_module
+from saropt.domain import Role
 from saropt.losses import Weights, class_weights, similarity_weights
 from saropt.networks import PixelFeatures, PseudoClasses, local_mean
 
@@ -114,9 +115,9 @@ class ClassGuide(Guide):
 class SoftGuide(Guide):
     """w_ij = sigmoid((cos(f_i, f_j) - margin) / temperature) on standardised pixel features; no labels, no classes."""
 
-    def __init__(self, bands: int, modality: str, margin: float, temperature: float) -> None:
+    def __init__(self, bands: int, role: Role, margin: float, temperature: float) -> None:
         super().__init__()
-        self.features = PixelFeatures(bands, modality)
+        self.features = PixelFeatures(bands, role)
         self.margin = margin
         self.temperature = temperature
 
@@ -139,9 +140,9 @@ class SoftGuide(Guide):
         return similarity_weights(queries, keys, self.margin, self.temperature)
 
 
-def kmeans_guide(bands: int, modality: str, classes: int, control: Control = "none") -> ClassGuide:
+def kmeans_guide(bands: int, role: Role, classes: int, control: Control = "none") -> ClassGuide:
     """Guide by pseudo-classes, majority-filtered over 5x5 pixels."""
-    return ClassGuide(PseudoClasses(bands, modality, classes), control, _SMOOTHING)
+    return ClassGuide(PseudoClasses(bands, role, classes), control, _SMOOTHING)
 
 
 def label_guide(path: str | Path, control: Control = "none") -> tuple[ClassGuide, SegmenterCard]:

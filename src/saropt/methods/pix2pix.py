@@ -7,7 +7,7 @@ translator file is run with dropout off and the running statistics, so that a sc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -15,9 +15,9 @@ from pydantic import Field
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
-from saropt.domain import SAR_TO_OPTICAL
+from saropt.domain import SAR_TO_OPTICAL, Direction, Role
 from saropt.losses import gan_loss
-from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update, frozen
+from saropt.methods.base import Batch, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network
@@ -44,12 +44,12 @@ class Pix2Pix(OneDirection):
 
     config_type = Pix2PixConfig
 
-    def __init__(self, config: Pix2PixConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: Pix2PixConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
         self.generator = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
         self.discriminator = PatchGAN(
-            sar_bands + optical_bands, config.discriminator_width, norm=config.discriminator_norm
+            sum(self.channels(config.direction)), config.discriminator_width, norm=config.discriminator_norm
         )
 
     def optimizers(self) -> dict[str, Optimizer]:

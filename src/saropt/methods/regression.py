@@ -7,16 +7,16 @@ add what pairs of different sensors and dates ask for (docs/methods/regression.m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from saropt.domain import SAR_TO_OPTICAL
+from saropt.domain import SAR_TO_OPTICAL, Direction, Role
 from saropt.losses import block_minimum, haar_l1, match_colour
-from saropt.methods.base import Batch, Direction, MethodConfig, OneDirection, Update
+from saropt.methods.base import Batch, MethodConfig, OneDirection, Update
 from saropt.methods.registry import register
 from saropt.networks import build_network
 
@@ -84,10 +84,10 @@ class Regression(OneDirection):
 
     config_type = RegressionConfig
 
-    def __init__(self, config: RegressionConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: RegressionConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
-        network, arguments = self.network_choice()
+        network, arguments = self.network_of(config.direction)
         self.generator = build_network(network, *self.channels(config.direction), **arguments)
 
     def optimizers(self) -> dict[str, Optimizer]:

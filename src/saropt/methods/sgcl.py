@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from saropt.artifacts import ImageCard, SegmenterCard
+from saropt.domain import Direction, Role
 from saropt.losses import gan_loss, semantic_nce
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Update
@@ -94,9 +95,9 @@ class SGCL(CycleGAN):
     config_type = SGCLConfig
     config: SGCLConfig
 
-    def __init__(self, config: SGCLConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
-        self._segmenters: dict[str, SegmenterCard] = {}
+    def __init__(self, config: SGCLConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
+        self._segmenters: dict[Role, SegmenterCard] = {}
         self.sar_guide, self.optical_guide = self._guide("sar"), self._guide("optical")
         if config.lambda_sc > 0.0:
             if not hasattr(self.sar2opt, "tap_channels"):
@@ -108,25 +109,25 @@ class SGCL(CycleGAN):
                 PatchProjection(generator.tap_channels(self.taps), width) for generator in generators
             )
 
-    def _guide(self, modality: Literal["sar", "optical"]) -> Guide:
-        config, bands = self.config, self.bands[modality]
+    def _guide(self, role: Role) -> Guide:
+        config, bands = self.config, self.bands[role]
         if config.lambda_seg == config.lambda_sc == 0.0 or config.guidance == "none":
             return Guide()
         if config.guidance == "soft":
-            return SoftGuide(bands, modality, config.soft_margin, config.soft_temperature)
+            return SoftGuide(bands, role, config.soft_margin, config.soft_temperature)
         if config.guidance == "kmeans":
-            return kmeans_guide(bands, modality, config.classes, config.control)
-        path = config.sar_segmenter if modality == "sar" else config.optical_segmenter
+            return kmeans_guide(bands, role, config.classes, config.control)
+        path = config.sar_segmenter if role == "sar" else config.optical_segmenter
         guide, card = label_guide(str(path), config.control)
-        if card.input.role != modality:
-            raise ValueError(f"{path} segments {card.input.role} images, not {modality}")
-        self._segmenters[modality] = card
+        if card.input.role != role:
+            raise ValueError(f"{path} segments {card.input.role} images, not {role}")
+        self._segmenters[role] = card
         return guide
 
-    def trained_inputs(self) -> Mapping[str, ImageCard]:
-        return {modality: card.input for modality, card in self._segmenters.items()}
+    def trained_inputs(self) -> Mapping[Role, ImageCard]:
+        return {role: card.input for role, card in self._segmenters.items()}
 
-    def network_choice(self) -> tuple[str, dict]:
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
         defaults = {"antialias": True} if self.config.network == "resnet" else {}
         return self.config.network, {**defaults, **self.config.network_arguments}
 
@@ -141,38 +142,41 @@ class SGCL(CycleGAN):
         return self.config.lambda_identity > 0.0 or self.config.lambda_sc > 0.0
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
-        self.sar_guide.update(batch.sar)
-        self.optical_guide.update(batch.optical)
+        self.sar_guide.update(batch["sar"])
+        self.optical_guide.update(batch["optical"])
         yield from super().updates(batch, progress)
 
     def generator_losses(self, batch: Batch, cycle: Cycle) -> dict[str, Tensor]:
         config = self.config
-        sides = {
-            "optical": (batch.optical, cycle.fake_optical, cycle.cycled_optical, cycle.identity_optical),
-            "sar": (batch.sar, cycle.fake_sar, cycle.cycled_sar, cycle.identity_sar),
+        images = {
+            "optical": (batch["optical"], cycle.fake_optical, cycle.cycled_optical, cycle.identity_optical),
+            "sar": (batch["sar"], cycle.fake_sar, cycle.cycled_sar, cycle.identity_sar),
         }
         discriminators = {"optical": self.optical_discriminator, "sar": self.sar_discriminator}
         guides = {"optical": self.optical_guide, "sar": self.sar_guide}
-        described = {"optical": self.optical_guide.describe(batch.optical), "sar": self.sar_guide.describe(batch.sar)}
+        described = {
+            "optical": self.optical_guide.describe(batch["optical"]),
+            "sar": self.sar_guide.describe(batch["sar"]),
+        }
         lambda_identity = config.lambda_identity * (config.lambda_cycle if config.identity_relative else 1.0)
         losses: dict[str, Tensor] = {}
-        for side, (real, fake, cycled, identity) in sides.items():
-            logits = discriminators[side](fake)[-1]
-            losses[f"gan_{side}"] = config.lambda_gan * gan_loss(logits, True, config.gan_mode)
+        for role, (real, fake, cycled, identity) in images.items():
+            logits = discriminators[role](fake)[-1]
+            losses[f"gan_{role}"] = config.lambda_gan * gan_loss(logits, True, config.gan_mode)
             if config.lambda_cycle > 0.0:
-                losses[f"cycle_{side}"] = config.lambda_cycle * functional.l1_loss(cycled, real)
+                losses[f"cycle_{role}"] = config.lambda_cycle * functional.l1_loss(cycled, real)
             if identity is not None and lambda_identity > 0.0:
-                losses[f"identity_{side}"] = lambda_identity * functional.l1_loss(identity, real)
+                losses[f"identity_{role}"] = lambda_identity * functional.l1_loss(identity, real)
             if config.lambda_seg > 0.0:
-                losses[f"seg_{side}"] = config.lambda_seg * segmentation_loss(guides[side], described[side], cycled)
+                losses[f"seg_{role}"] = config.lambda_seg * segmentation_loss(guides[role], described[role], cycled)
         if config.lambda_sc > 0.0:
             losses |= self._semantic_losses(batch, cycle, described)
         return losses
 
     def _semantic_losses(self, batch: Batch, cycle: Cycle, described: dict[str, Tensor]) -> dict[str, Tensor]:
         sar, optical = (self.sar_guide, described["sar"]), (self.optical_guide, described["optical"])
-        forth = self._generated_vectors(self.sar2opt, batch.sar, cycle.fake_optical, cycle.identity_optical)
-        back = self._generated_vectors(self.opt2sar, batch.optical, cycle.fake_sar, cycle.identity_sar)
+        forth = self._generated_vectors(self.sar2opt, batch["sar"], cycle.fake_optical, cycle.identity_optical)
+        back = self._generated_vectors(self.opt2sar, batch["optical"], cycle.fake_sar, cycle.identity_sar)
         terms = {
             "fake_optical": (self.sar2opt_projection, forth[0], cycle.sar_features, *sar),
             "identity_optical": (self.sar2opt_projection, forth[1], cycle.identity_optical_features, *optical),

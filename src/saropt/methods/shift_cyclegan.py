@@ -6,12 +6,14 @@ stages of a generator: features after two downsamplings hardly change when the i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saropt.domain import Role
 from saropt.methods.base import Batch, frozen
 from saropt.methods.cyclegan import Cycle, CycleGAN, CycleGANConfig
 from saropt.methods.registry import register
@@ -40,8 +42,8 @@ class ShiftCycleGAN(CycleGAN):
     config: ShiftCycleGANConfig
     unpaired = False
 
-    def __init__(self, config: ShiftCycleGANConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: ShiftCycleGANConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         stage_taps = getattr(self.sar2opt, "stage_taps", None)
         if stage_taps is None:
             raise ValueError(f"network {config.network!r} has no stages for the pair loss; resnet has")

@@ -8,7 +8,7 @@ The scales below are done: they are evaluated as a translator file evaluates the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
-from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction, Role
 from saropt.losses import gradient_penalty, total_variation
 from saropt.methods.bands import adapt_bands
-from saropt.methods.base import Batch, Direction, Method, MethodConfig, Update, frozen
+from saropt.methods.base import Batch, Method, MethodConfig, Update, frozen
 from saropt.methods.registry import register
 from saropt.networks import ScaleCritics, TuiGANGenerator, enlarge, pyramid, scale_widths
 
@@ -63,20 +63,20 @@ class TuiGAN(Method):
     single_batch = True
     scale: Tensor
 
-    def __init__(self, config: TuiGANConfig, sar_bands: int, optical_bands: int) -> None:
-        super().__init__(config, sar_bands, optical_bands)
+    def __init__(self, config: TuiGANConfig, bands: Mapping[Role, int]) -> None:
+        super().__init__(config, bands)
         self.config = config
-        arguments = self.network_choice()[1]
-        self.sar2opt = TuiGANGenerator(*self.channels(SAR_TO_OPTICAL), **arguments)
-        self.opt2sar = TuiGANGenerator(*self.channels(OPTICAL_TO_SAR), **arguments)
-        self.optical_critics = ScaleCritics(optical_bands, config.scales, config.width)
-        self.sar_critics = ScaleCritics(sar_bands, config.scales, config.width)
+        self.sar2opt, self.opt2sar = (
+            TuiGANGenerator(*self.channels(direction), **self.network_of(direction)[1]) for direction, _ in _WAYS
+        )
+        self.optical_critics = ScaleCritics(bands["optical"], config.scales, config.width)
+        self.sar_critics = ScaleCritics(bands["sar"], config.scales, config.width)
         self.register_buffer("scale", torch.zeros((), dtype=torch.long))
 
     def generators(self) -> dict[Direction, nn.Module]:
         return {SAR_TO_OPTICAL: self.sar2opt, OPTICAL_TO_SAR: self.opt2sar}
 
-    def network_choice(self) -> tuple[str, dict]:
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
         config = self.config
         return "tuigan", {"scales": config.scales, "width": config.width, "literal": config.literal}
 
@@ -160,25 +160,26 @@ class TuiGAN(Method):
         noisy = image + self.config.noise * torch.randn_like(image)
         return self.generators()[direction](noisy, below[f"fake {direction}"], scale)
 
-    def _critics(self, direction: Direction) -> tuple[str, ScaleCritics]:
-        """The side that a direction makes, and its critics."""
-        return ("optical", self.optical_critics) if direction == SAR_TO_OPTICAL else ("sar", self.sar_critics)
+    def _critics(self, direction: Direction) -> tuple[Role, ScaleCritics]:
+        """The role that a direction makes, and its critics."""
+        critics = {"optical": self.optical_critics, "sar": self.sar_critics}
+        return direction.output, critics[direction.output]
 
     def _critic_losses(
         self, images: dict[Direction, list[Tensor]], below: dict[str, Tensor | None], scale: int
     ) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
         for there, back in _WAYS:
-            side, critics = self._critics(there)
+            role, critics = self._critics(there)
             with torch.no_grad():
                 fake = self._translate(there, images, below, scale)
             real = images[back][scale]
             # not through the critics' own forward: mixed precision forbids what the penalty differentiates
             penalty = gradient_penalty(critics.scales[scale], real, fake)
             losses |= {
-                f"real_{side}": -critics(real, scale).mean(),
-                f"fake_{side}": critics(fake, scale).mean(),
-                f"penalty_{side}": self.config.lambda_penalty * penalty,
+                f"real_{role}": -critics(real, scale).mean(),
+                f"fake_{role}": critics(fake, scale).mean(),
+                f"penalty_{role}": self.config.lambda_penalty * penalty,
             }
         return losses
 
@@ -190,16 +191,16 @@ class TuiGAN(Method):
         fakes = {there: self._translate(there, images, below, scale) for there, _ in _WAYS}
         with _unrecorded(self.sar2opt, self.opt2sar):
             for there, back in _WAYS:
-                side, critics = self._critics(there)
+                role, critics = self._critics(there)
                 fake, source, target = fakes[there], images[there][scale], images[back][scale]
                 cycled = self.generators()[back](fake, below[f"cycle {there}"], scale)
                 same = adapt_bands(target, self.channels(there)[0])
                 identical = self.generators()[there](same, below[f"identity {there}"], scale)
                 losses |= {
-                    f"gan_{side}": -critics(fake, scale).mean(),
+                    f"gan_{role}": -critics(fake, scale).mean(),
                     f"cycle_{there}": config.lambda_cycle * functional.l1_loss(cycled, source),
-                    f"identity_{side}": config.lambda_identity * functional.l1_loss(identical, target),
-                    f"tv_{side}": config.lambda_tv * total_variation(fake),
+                    f"identity_{role}": config.lambda_identity * functional.l1_loss(identical, target),
+                    f"tv_{role}": config.lambda_tv * total_variation(fake),
                 }
         return losses
 

@@ -1,4 +1,4 @@
-"""Networks by name: adding one is one decorated class."""
+"""Networks by name; other packages add theirs through the entry point group `saropt.networks`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, Protocol, TypeVar, cast
 
 from torch import nn
 
+from saropt.registry import Registry
+
 NetworkClass = TypeVar("NetworkClass", bound=type[nn.Module])
-_NETWORKS: dict[str, type[nn.Module]] = {}
+NETWORKS = Registry[type[nn.Module]]("network", "saropt.networks")
 
 
 class Generator(Protocol):
@@ -30,21 +32,31 @@ def network(name: str) -> Callable[[NetworkClass], NetworkClass]:
     """Class decorator: make the network available under `name`."""
 
     def add(cls: NetworkClass) -> NetworkClass:
-        if name in _NETWORKS:
-            raise ValueError(f"network {name!r} is registered twice")
-        _NETWORKS[name] = cls
+        NETWORKS.add(name, cls)
         return cls
 
     return add
 
 
 def list_networks() -> list[str]:
-    return sorted(_NETWORKS)
+    """Names of all networks that translate, sorted.
+
+    >>> "resnet" in list_networks()
+    True
+    """
+    return NETWORKS.names()
 
 
 def network_arguments(name: str) -> dict[str, Any]:
-    """The keyword arguments of a network and their defaults (without the channel counts)."""
-    parameters = inspect.signature(_network(name).__init__).parameters
+    """The keyword arguments of a network and their defaults (without the channel counts).
+
+    Raises:
+        ValueError: unknown network.
+
+    >>> network_arguments("resnet")["width"]
+    64
+    """
+    parameters = inspect.signature(NETWORKS[name].__init__).parameters
     skipped = ("self", "in_channels", "out_channels")
     return {key: parameter.default for key, parameter in parameters.items() if key not in skipped}
 
@@ -54,16 +66,13 @@ def build_network(name: str, in_channels: int, out_channels: int, **arguments: A
 
     Raises:
         ValueError: unknown network or argument.
+
+    >>> build_network("resnet", 1, 3, width=4, blocks=1).stride
+    4
     """
     known = network_arguments(name)
     unknown = set(arguments) - set(known)
     if unknown:
         raise ValueError(f"network {name!r} has no argument {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    factory = cast("Callable[..., nn.Module]", _network(name))
+    factory = cast("Callable[..., nn.Module]", NETWORKS[name])
     return factory(in_channels, out_channels, **arguments)
-
-
-def _network(name: str) -> type[nn.Module]:
-    if name not in _NETWORKS:
-        raise ValueError(f"unknown network {name!r}; known: {', '.join(list_networks())}")
-    return _NETWORKS[name]

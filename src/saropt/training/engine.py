@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from saropt.domain import Direction
 from saropt.errors import InputError
-from saropt.methods import Batch, Direction, Method, get_method
+from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
 from saropt.roots import Augmentation, DataRoot, Sample, WindowSampler, draw_batch
 from saropt.training.averaging import States, WeightAverage
@@ -114,7 +115,7 @@ class Trainer:
             unpaired=unpaired,
             balance_tag=data.balance_tag,
             balance=data.balance,
-            labels=self._method_class.needs_labels,
+            labels="label" in self._method_class.roles,
         )
         engine = config.engine
         self.validation: Validation | None = None
@@ -141,8 +142,10 @@ class Trainer:
         config = validated(cls.config_type, self.config.arguments, f"arguments of {cls.name}")
         try:
             build = cast("Callable[..., Method]", cls)
-            keywords = {"classes": len(self.sampler.classes.names)} if cls.needs_labels else {}
-            self.plain = build(config, len(self.sar_card.bands), len(self.optical_card.bands), **keywords)
+            bands = {"sar": len(self.sar_card.bands), "optical": len(self.optical_card.bands)}
+            if "label" in cls.roles:
+                bands["label"] = len(self.sampler.classes.names)
+            self.plain = build(config, bands)
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
         self._check_trained_inputs()
@@ -334,7 +337,7 @@ class Trainer:
             ]
 
         for drawn in prefetched(draw, start, stop):
-            yield [Batch(**{k: self.fabric.to_device(torch.from_numpy(v)) for k, v in p.items()}) for p in drawn]
+            yield [Batch({r: self.fabric.to_device(torch.from_numpy(a)) for r, a in p.items()}) for p in drawn]
 
     def _validate(self) -> dict[str, float]:
         assert self.validation is not None

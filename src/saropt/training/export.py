@@ -24,11 +24,11 @@ def write_translators(trainer: Trainer, states: dict[str, States]) -> list[Path]
     """
     if trainer.config.card.retreat:
         retreat(states, trainer.config.card.retreat)
-    network, arguments = trainer.plain.network_choice()
     images = {image.role: image for image in (trainer.sar_card, trainer.optical_card)}
     directions = {}
     for direction, generator in trainer.generators.items():
         module: Any = generator
+        network, arguments = trainer.plain.network_of(direction)
         directions[direction] = DirectionCard(
             inputs=[images[role] for role in direction.inputs],
             outputs=[images[direction.output]],
@@ -74,6 +74,7 @@ def write_translators(trainer: Trainer, states: dict[str, States]) -> list[Path]
         path = trainer.folder / f"translator{suffix}.onnx"
         ends = []
         for state in states.values():
+            network, arguments = trainer.plain.network_of(direction)
             module = build_network(network, *trainer.plain.channels(direction), **arguments)
             module.load_state_dict(state[direction])
             ends.append(module.eval())

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
-from saropt.methods import Batch, Direction
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
+from saropt.methods import Batch
 from saropt.roots import WindowSampler, draw_batch
 
 _CHUNK = 8
@@ -24,9 +24,8 @@ class Validation:
 
     def __init__(self, sampler: WindowSampler, count: int) -> None:
         self.has_truth = not sampler.unpaired
-        self.batch = Batch(
-            **{role: torch.from_numpy(images) for role, images in draw_batch(sampler, count, [0]).items()}
-        )
+        drawn = draw_batch(sampler, count, [0])
+        self.batch = Batch({role: torch.from_numpy(images) for role, images in drawn.items()})
 
     @torch.no_grad()
     def figures(self, generator: nn.Module, direction: Direction, device: torch.device) -> dict[str, float]:
@@ -45,7 +44,7 @@ class Validation:
         figures = {}
         both = (("sar", SAR_TO_OPTICAL, OPTICAL_TO_SAR), ("optical", OPTICAL_TO_SAR, SAR_TO_OPTICAL))
         for side, first, second in both:
-            source = self.batch.sar if side == "sar" else self.batch.optical
+            source = self.batch[side]
             there = self.translate(generators[first], source, device)
             back = self.translate(generators[second], there, device)
             figures[f"{side}/mae"] = float((back - source).abs().mean()) / 2.0
