@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import saropt.training.engine as engine
+
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
-from saropt.training import Trainer, TrainingConfig
+from saropt.training import Loop, TrainingConfig, TranslatorTask
 
 WARM_UP = 5
 CONFIG: dict[str, Any] = {
@@ -55,17 +56,17 @@ def main() -> None:
             data = write_simulated_root(Path(place) / "data", scenes=(8, 0, 0), size=1024, bands=("VH",))
         settings = {"max_steps": options.steps, "validate_every": 0, "sample_every": 0, "checkpoint_every": 0}
         config = TrainingConfig.model_validate({**CONFIG, "engine": settings})
-        trainer = Trainer(config, DataRoot.open(data), Path(place) / "run", accelerator="cpu")
+        loop = Loop(TranslatorTask, config, DataRoot.open(data), Path(place) / "run", accelerator="cpu")
         engine.prefetched = timed
         ends: list[float] = []
-        trainer.run(lambda step, figures: ends.append(time.perf_counter()))
+        loop.run(lambda step, total, what: ends.append(time.perf_counter()))
         engine.prefetched = plain
         whole = ends[-1] - ends[WARM_UP]
         steps = len(ends) - 1 - WARM_UP
         waited = sum(waits[WARM_UP + 1 : len(ends)])
         began = time.perf_counter()
         for step in range(steps):
-            engine.draw_batch(trainer.sampler, config.data.batch_size, [1, step, 0])
+            engine.draw_batch(loop.task.sampler, config.data.batch_size, [1, step, 0])
         alone = time.perf_counter() - began
     print(f"{steps} steps of {whole / steps:.3f} s; waiting for windows {waited / whole:.2%} of the time")
     print(f"drawing a batch alone: {alone / steps:.3f} s in one thread, {alone / whole:.1%} of a step")

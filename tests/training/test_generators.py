@@ -15,7 +15,7 @@ from training_runs import train
 from saropt.artifacts import load_weights
 from saropt.errors import InputError
 from saropt.networks import build_network, list_networks
-from saropt.training import Trainer
+from saropt.training import Loop, TranslatorTask
 from saropt.training.generators import find_blocks, recompute_blocks
 
 
@@ -133,7 +133,7 @@ def test_compiled_runs_have_plain_files(method, graphs, root, new_config, tmp_pa
 def test_no_compiler_is_told(root, new_config, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(InputError, match=r"engine\.compile: needs a C\+\+ compiler: no-such-compiler is not found"):
-        Trainer(new_config(engine={"compile": True}), root, tmp_path / "run", accelerator="cpu")
+        Loop(TranslatorTask, new_config(engine={"compile": True}), root, tmp_path / "run", accelerator="cpu")
 
 
 @pytest.mark.slow

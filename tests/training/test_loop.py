@@ -9,7 +9,8 @@ import time
 import pytest
 
 from saropt.errors import BusyError
-from saropt.training.loop import alone_in, interruptible, prefetched
+from saropt.training.run_folder import alone_in
+from saropt.training.stepping import interruptible, prefetched
 
 
 def test_order_and_reach():

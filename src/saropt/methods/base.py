@@ -56,6 +56,13 @@ class Batch(Mapping[Role, Tensor]):
         """Class indices (N, h, w), or None."""
         return self._tensors.get("label")
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(
+            {role: tensor.to(device) for role, tensor in self._tensors.items()},
+            {role: mask.to(device) for role, mask in self._validity.items()},
+        )
+
     def pair(self, direction: Direction) -> tuple[Tensor, Tensor]:
         """Input and target of a direction; behind the bands of a role that may be missing stands its validity."""
         parts = []

@@ -18,6 +18,24 @@ from saropt.training.launchers import own_processes
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # names and numbers of glibc's malloc.h
 
 
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def check_device(device: str) -> None:
+    """Refuse kinds of devices that nothing is trained on.
+
+    Raises:
+        InputError: it is not "auto", "cpu" or "cuda".
+
+    >>> check_device("tpu")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: device tpu: must be auto, cpu or cuda
+    """
+    if device not in DEVICES:
+        raise InputError(f"device {device}", "must be auto, cpu or cuda")
+
+
 def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
     """A launched Fabric of these settings; on a CPU this process keeps freed memory or, to save it, returns it.
 
