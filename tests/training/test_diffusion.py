@@ -70,8 +70,8 @@ def test_bridge_resumes_to_the_bit(root, new_config, regression, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         Loop(TranslatorTask, config, root, tmp_path / "killed", accelerator="cpu").run(kill)
     resumed = train(config, root, tmp_path / "killed", resume=True)
-    for key, value in straight.plain.state_dict().items():
-        assert torch.equal(value, resumed.plain.state_dict()[key]), key
+    for key, value in straight.task.module.state_dict().items():
+        assert torch.equal(value, resumed.task.module.state_dict()[key]), key
 
 
 def test_bridge_refuses_data_normalised_otherwise(root, new_config, regression, tmp_path):

@@ -16,7 +16,7 @@ from saropt.artifacts import load_weights
 from saropt.errors import InputError
 from saropt.networks import build_network, list_networks
 from saropt.training import Loop, TranslatorTask
-from saropt.training.generators import find_blocks, recompute_blocks
+from saropt.training.generators import find_blocks, has_blocks, recompute_blocks
 
 
 def step(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -59,6 +59,7 @@ def test_blocks_hold_most_of_a_network():
     found = [names[id(block)] for block in find_blocks(hat)]
     assert found == ["body.groups.0.blocks.0", "body.groups.0.blocks.1", "body.groups.0.overlap", "tail"]
     assert list(find_blocks(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()))) == []
+    assert not has_blocks(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()))
 
 
 def kept_bytes(network: nn.Module, image: torch.Tensor) -> int:

@@ -16,10 +16,9 @@ def test_labels_reach_the_method_and_stay_out_of_the_file(labelled_root, new_con
     trainer = Loop(TranslatorTask, config, DataRoot.open(labelled_root), tmp_path / "run", accelerator="cpu")
     assert trainer.task.module.semantic.head.out_channels == 3
     seen = []
-    updates = trainer.task.module.updates
-    monkeypatch.setattr(
-        trainer.task.module, "updates", lambda batch, share: seen.append(batch) or updates(batch, share)
-    )
+    method = trainer.task.module
+    updates = method.updates
+    monkeypatch.setattr(method, "updates", lambda batch, share: seen.append(batch) or updates(batch, share))
     trainer.run()
     for number, batch in enumerate(seen):
         _, optical, label = draw_batch(trainer.task.sampler, 2, [0, number, 0])

@@ -334,17 +334,14 @@ def test_gradients_are_clipped(root, new_config, tmp_path):
 
 class TestRefusals:
     @pytest.fixture
-    def refused(self, root, new_config, tmp_path):
+    def refused(self, root, new_config, tmp_path, monkeypatch):
+        """Refusals come before anything is launched or written."""
+
         def check(config=None, data=root, folder=None, **options) -> str:
-            with pytest.raises(InputError) as caught:
-                Loop(
-                    TranslatorTask,
-                    config or new_config(),
-                    data,
-                    folder or tmp_path / "run",
-                    accelerator="cpu",
-                    **options,
-                )
+            folder = folder or tmp_path / "run"
+            with monkeypatch.context() as patch, pytest.raises(InputError) as caught:
+                patch.setattr("saropt.training.loop.launch_fabric", lambda **_: pytest.fail("was launched"))
+                Loop(TranslatorTask, config or new_config(), data, folder, accelerator="cpu", **options)
             assert "\n" not in str(caught.value)
             assert not (tmp_path / "run").exists()
             return str(caught.value)
@@ -359,6 +356,11 @@ class TestRefusals:
         [
             ("regression", {"arguments": {"lambda_magic": 3}}, "lambda_magic: Extra inputs"),
             ("regression", {"arguments": {"network": "vgg"}}, "unknown network 'vgg'"),
+            ("regression", {"arguments": {"direction": "sar+optref2opt"}}, "lacks optical_reference, which regression"),
+            ("regression", {"arguments": {"direction": "sar2sar"}}, "a direction needs inputs"),
+            ("regression", {"data": {"splits": {"sar": "test"}}}, "must be the same for all roles"),
+            ("regression", {"engine": {"patience": 1, "validate_every": 0}}, "patience: needs validation"),
+            ("unet-dsd", {"data": {"crop": 32}}, "names no classes"),
             ("regression", {"arguments": {"network_arguments": {"depth": 3}}}, "no argument depth"),
             ("regression", {"arguments": {"network_arguments": {"width": "wide"}}}, "arguments of regression"),
             ("regression", {"data": {"crop": 30}}, "multiple of 4"),

@@ -172,9 +172,12 @@ def test_learns(modality, root, tmp_path):
 
 class TestRefusals:
     @pytest.fixture
-    def refused(self, root, tmp_path):
+    def refused(self, root, tmp_path, monkeypatch):
+        """Refusals come before anything is launched or written."""
+
         def check(config=None, data=root, **options) -> str:
-            with pytest.raises(InputError) as caught:
+            with monkeypatch.context() as patch, pytest.raises(InputError) as caught:
+                patch.setattr("saropt.training.loop.launch_fabric", lambda **_: pytest.fail("was launched"))
                 Loop(SegmenterTask, config or make_config(), data, tmp_path / "run", accelerator="cpu", **options)
             assert "\n" not in str(caught.value)
             assert not (tmp_path / "run").exists()
@@ -189,6 +192,8 @@ class TestRefusals:
             ({"arguments": {"depth": 3}}, "no argument depth"),
             ({"network": "unet", "arguments": {"encoder": "lenet"}}, "no encoder 'lenet'"),
             ({"data": {"crop": 30}}, "multiple of 4"),
+            ({"engine": {"patience": 1, "validate_every": 0}}, "patience: needs validation"),
+            ({"modality": "dem"}, "lacks dem"),
             ({"data": {"crop": 128}}, "smaller than the training window"),
             ({"data": {"bands": ["HH"]}}, "has no band HH; it has VV, VH"),
             ({"data": {"recipe": {"kind": "magic"}}}, "unknown recipe 'magic'"),
@@ -271,7 +276,7 @@ def test_two_processes_train_one_network(labelled_root, root, tmp_path):
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     alone = train(config, root, tmp_path / "alone")
-    assert any(not torch.equal(value, first[key]) for key, value in alone.plain.named_parameters())
+    assert any(not torch.equal(value, first[key]) for key, value in alone.task.module.named_parameters())
     assert load_segmenter(tmp_path / "run" / "segmenter.safetensors")[0].training.steps == 3
 
 
