@@ -20,7 +20,7 @@ import numpy as np
 import openvino
 
 from saropt import Translator
-from saropt.evaluation import evaluate
+from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.inference import export_translator
 from saropt.inference.runtimes import Backend, TorchBackend
 from saropt.roots import DataRoot
@@ -75,18 +75,12 @@ def speed(translators: dict[str, Translator], repeats: int) -> None:
 
 def quality(translators: dict[str, Translator], data: Path, folder: Path) -> None:
     for split in ("val", "test"):
-        report = evaluate(
-            [_renamed(name, translator) for name, translator in translators.items()],
-            data,
-            folder / split,
-            split,
-            baselines=False,
-            html=False,
-        )
-        for model in report["models"]:
-            scores = model["directions"]["sar2opt"]
+        models = [_renamed(name, translator) for name, translator in translators.items()]
+        spec = EvaluationSpec(data, models, split, baselines=False, html=False)
+        for name, directions in evaluate(spec, folder / split).models.items():
+            scores = directions["sar2opt"]
             figures = "  ".join(f"{key} {scores[key]:.4f}" for key in ("psnr", "ssim", "mae", "collapse_ratio"))
-            print(f"{split:5} {model['model']:20} {figures}", flush=True)
+            print(f"{split:5} {name:20} {figures}", flush=True)
     distances(translators, DataRoot.open(data))
 
 

@@ -22,7 +22,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot
 
-from saropt.evaluation import evaluate
+from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.inference import Translator
 
 WEIGHTS = "translator.safetensors"
@@ -48,7 +48,8 @@ def weights_of(run: Path) -> Path:
 def measured(translator: Translator, data: Path, split: str, **options: Any) -> tuple[dict[str, Any], int]:
     """Scores of a translator, and the side of the tiles."""
     with tempfile.TemporaryDirectory() as folder:
-        report = evaluate([translator], data, folder, split, baselines=False, html=False, overwrite=True, **options)
+        spec = EvaluationSpec(data, [translator], split, baselines=False, html=False, **options)
+        report = evaluate(spec, folder).report
     return report["models"][0]["directions"][translator.direction], report["tile"]
 
 

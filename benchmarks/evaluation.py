@@ -5,7 +5,7 @@
 The split is the test rasters of ROOT (simulated scenes of 1024x1024 without it), linked under new names until there
 are N tiles; baselines are fitted on two train rasters. Each N runs in a process of its own. Seconds are processor
 seconds of the process and, behind the stroke, of the clock. "metrics" are the model's row (image quality, distances
-between sets, and what all rows need of the truth), "baselines" the four other rows with their predictions; the pictures
+between sets, and what all rows need of the truth), "baselines" the four other rows with their predictions; the images
 of the report are in "other".
 """
 
@@ -98,25 +98,25 @@ def measure(data: Path, model: str) -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    from saropt.evaluation import EvaluationSpec, ImageQuality, report_html
     from saropt.evaluation import evaluate as run
-    from saropt.evaluation import report as page
-    from saropt.evaluation.accumulate import ImageQuality
+    from saropt.evaluation.tiles import Rasters
     from saropt.inference import Translator
 
     module, measuring = (sys.modules[f"saropt.evaluation.{name}"] for name in ("evaluate", "measure"))
     translators = Translator.load_all(model, threads=1)
     clock = Clock()
-    Translator.translate_array = clock.of("translation", Translator.translate_array)  # type: ignore[method-assign]
     ImageQuality.add = clock.of("metrics", ImageQuality.add)  # type: ignore[method-assign]
     for place, name, part in (
-        (measuring, "measure_baseline_tile", "baselines"),
-        (module, "read_pair", "reading"),
+        (measuring, "translate_rasters", "translation"),
+        (measuring, "measure_baseline", "baselines"),
+        (Rasters, "read", "reading"),
         (module, "_fit", "fitting"),
+        (report_html, "render", "report"),
     ):
         setattr(place, name, clock.of(part, getattr(place, name)))
-    page.render = clock.of("report", page.render)
     with tempfile.TemporaryDirectory() as out:
-        found = run(translators, data, out, overwrite=True)
+        found = run(EvaluationSpec(data, translators), out).report
     clock.stop()
     total = [sum(spent[place] for spent in clock.spent.values()) for place in (0, 1)]
     print(f"{found['n']} tiles: {total[0]:.1f} s | {total[1]:.1f} s")

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from saropt.roots.windows import Rasters
+from saropt.roots.rasters import Rasters
 from saropt.scenes import Window, write_scene
 from saropt.simulate import amplitude_q99, simulate_scene
 

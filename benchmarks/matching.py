@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from saropt import Translator
-from saropt.evaluation import tile_windows, unit_range
-from saropt.evaluation.measure import area_of
-from saropt.evaluation.tiles import Picture, read_pair
+from saropt.domain import SAR_TO_OPTICAL
+from saropt.evaluation import tile_windows
+from saropt.evaluation.tiles import Pixels, open_rasters
 from saropt.matching import Rates, find_matcher, match_pair
 from saropt.roots import DataRoot
 
 
-def grey(picture: Picture) -> np.ndarray:
-    return unit_range(picture.values, picture.units, picture.dtype).mean(0)
+def grey(pixels: Pixels) -> np.ndarray:
+    return pixels.in_unit_range("the image").mean(0)
 
 
 def main() -> None:
@@ -34,22 +34,23 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", default=["val", "test"])
     arguments = parser.parse_args()
     root = DataRoot.open(arguments.data)
-    translator = Translator.load(arguments.model, direction="sar2opt", realism=arguments.realism)
-    side = translator.target
+    translator = Translator.load(arguments.model, direction=SAR_TO_OPTICAL, realism=arguments.realism)
     matchers = [find_matcher(name) for name in ("sift", "rift", *([arguments.matcher] if arguments.matcher else []))]
     for split in arguments.splits:
         rates = {(kind, m): (Rates(), [0.0]) for kind in ("raw", "translated") for m in matchers}
         for name in root.names(split):
-            pair = read_pair(root, name)
-            made = translator.translate_array(pair.sar.values, units=pair.sar.units, valid=pair.sar.valid)
-            translated = Picture(made, pair.valid, side.units, tuple(side.bands), np.dtype(side.dtype))
-            images = {"raw": grey(pair.sar), "translated": grey(translated)}
-            truth = grey(pair.optical)
+            with open_rasters(root, name, ("sar", "optical")) as rasters:
+                place = rasters.read()
+            sar, target = place.images["sar"], translator.target
+            made = translator.translate_array(sar.values, units=sar.units, valid=sar.valid)
+            translated = Pixels(made, place.valid, target.units, tuple(target.bands), np.dtype(target.dtype))
+            images = {"raw": grey(sar), "translated": grey(translated)}
+            truth = grey(place.images["optical"])
             for window in tile_windows(*truth.shape):
-                area = area_of(window)
+                area = np.s_[window.row : window.row + window.height, window.col : window.col + window.width]
                 for (kind, matcher), (found, seconds) in rates.items():
                     start = time.perf_counter()
-                    found.add(match_pair(matcher, images[kind][area], truth[area], pair.valid[area]))
+                    found.add(match_pair(matcher, images[kind][area], truth[area], place.valid[area]))
                     seconds[0] += time.perf_counter() - start
         for (kind, matcher), (found, seconds) in rates.items():
             scores = found.summary()

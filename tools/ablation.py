@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from saropt.evaluation import evaluate
+from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.inference import Translator
 
 
@@ -22,11 +22,11 @@ def main() -> None:
         models.append(model)
     for split in ("val", "test"):
         with tempfile.TemporaryDirectory() as folder:
-            report = evaluate(models, data, folder, split, html=False, overwrite=True, baselines=False)
-        for entry in report["models"]:
-            scores = next(iter(entry["directions"].values()))
+            result = evaluate(EvaluationSpec(data, models, split, html=False, baselines=False), folder)
+        for name, directions in result.models.items():
+            scores = next(iter(directions.values()))
             figures = " | ".join(f"{scores[key]:.{digits}f}" for key, digits in (("psnr", 2), ("ssim", 3), ("mae", 4)))
-            print(f"{split} | {entry['model']} | {figures} | {scores['collapse_ratio']:.2f}", flush=True)
+            print(f"{split} | {name} | {figures} | {scores['collapse_ratio']:.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import onnx
 
 from saropt.artifacts import Card, read_card
 from saropt.artifacts.graph import store_card
-from saropt.evaluation import evaluate
+from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.inference import Translator
 from saropt.inference.bundled import bundled_folder
 from saropt.training import read_config
@@ -36,11 +36,11 @@ def measured(path: Path, card: Card, data: str, split: str, baselines_from: str 
         model.card = card.model_copy(update={"name": "translator" if share is None else f"realism {share:g}"})
         models.append(model)
     with tempfile.TemporaryDirectory() as folder:
-        report = evaluate(models, data, folder, split, html=False, overwrite=True, baselines_from=baselines_from)
-    rows: dict[str, dict[str, Any]] = {}
-    for model in report["models"]:
-        rows[model["model"]] = next(iter(model["directions"].values()))
-    rows |= next(iter(report["baselines"].values()))
+        spec = EvaluationSpec(data, models, split, html=False, baselines_from=baselines_from)
+        result = evaluate(spec, folder)
+    report = result.report
+    rows: dict[str, dict[str, Any]] = {name: next(iter(found.values())) for name, found in result.models.items()}
+    rows |= next(iter(result.baselines.values()))
     name = f"{report['data']['name']}, {split}, {report['n']} tiles of 256"
     return {f"{name}: {row}": {key: round(scores[key], 4) for key in FIGURES} for row, scores in rows.items()}
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 import yaml
 
-from saropt.evaluation import unit_range
 from saropt.networks import PseudoClasses
+from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_scene
 
@@ -29,7 +29,7 @@ CROP, STEPS, BATCH = 256, 300, 4
 def network_values(scene: Scene, units: str) -> tuple[torch.Tensor, np.ndarray]:
     """A raster as (1, C, H, W) in [-1, 1], and its validity."""
     values, valid = scene.read()
-    return torch.from_numpy(unit_range(values, units, scene.dtype) * 2 - 1)[None], valid
+    return torch.from_numpy(to_unit_range(values, units, scene.dtype) * 2 - 1)[None], valid
 
 
 def main() -> None:

@@ -1,34 +1,112 @@
-"""Errors that a user can act on. The command line prints them as one line and exits with code 2."""
+"""Errors that a user can act on. The command line prints them as one line and exits with code 2.
+
+The library speaks of arguments ("overwrite=True replaces it"), the command line of options ("--overwrite replaces it"):
+`command_line_text` gives the second form of every error.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
+
+REMEDIES: Final = {
+    "overwrite": ("overwrite=True", "replaces it"),
+    "resume": ("resume=True", "goes on with it"),
+    "bands": ("bands=[...]", "chooses bands"),
+    "units": ("units=...", "states its units"),
+}
+"""Argument that helps -> how Python spells it, and what it does."""
 
 
 class SaroptError(Exception):
-    """Something the caller handed over cannot be used; the message is one clear line."""
+    """Something the caller handed over cannot be used; the message is one clear line.
+
+    >>> SaroptError("no such cluster").command_line_text()
+    'no such cluster'
+    """
+
+    def command_line_text(self) -> str:
+        """The message as the command line prints it."""
+        return str(self)
 
 
 class InputError(SaroptError):
     """A named file, folder or value that cannot be used, and why.
 
     Args:
-        source: the file, folder or option at fault.
+        source: the file, folder or setting at fault.
         reason: what is wrong and, where it helps, what to do.
+        remedy: an argument of `REMEDIES` that would help.
+
+    >>> error = InputError("out.tif", "exists already", remedy="overwrite")
+    >>> print(error)
+    out.tif: exists already (overwrite=True replaces it)
+    >>> print(error.command_line_text())
+    out.tif: exists already (--overwrite replaces it)
     """
 
-    def __init__(self, source: str | Path, reason: str) -> None:
+    def __init__(self, source: str | Path, reason: str, remedy: str | None = None) -> None:
         self.source = str(source)
         self.reason = reason
-        super().__init__(f"{source}: {reason}")
+        self.remedy = remedy
+        text = f"{source}: {reason}"
+        if remedy is not None:
+            spelled, effect = REMEDIES[remedy]
+            text += f" ({spelled} {effect})"
+        super().__init__(text)
+
+    def command_line_text(self) -> str:
+        if self.remedy is None:
+            return str(self)
+        return f"{self.source}: {self.reason} (--{self.remedy} {REMEDIES[self.remedy][1]})"
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str | None]]:
+        return type(self), (self.source, self.reason, self.remedy)
+
+
+class OptionError(InputError):
+    """An argument whose value cannot be used.
+
+    Args:
+        name: the argument, as Python spells it.
+        value: what was given.
+        reason: what is wrong, and what would do.
+
+    >>> error = OptionError("precision", "fp8", "must be fp32 or bf16")
+    >>> print(error)
+    precision='fp8': must be fp32 or bf16
+    >>> print(error.command_line_text())
+    --precision fp8: must be fp32 or bf16
+    """
+
+    def __init__(self, name: str, value: object, reason: str) -> None:
+        self.name, self.value = name, value
+        super().__init__(f"{name}={value!r}", reason)
+
+    def command_line_text(self) -> str:
+        value = "" if self.value is True else f" {self.value}"
+        return f"--{self.name.replace('_', '-')}{value}: {self.reason}"
+
+    def __reduce__(self) -> tuple[type, tuple[str, object, str]]:  # type: ignore[override]
+        return type(self), (self.name, self.value, self.reason)
 
 
 class BusyError(InputError):
-    """An output that another process is writing."""
+    """An output that another process is writing.
+
+    >>> raise BusyError("out.tif", "is being written by another process")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.BusyError: out.tif: is being written by another process
+    """
 
 
 class MissingExtraError(SaroptError):
-    """An optional part of saropt is not installed."""
+    """An optional part of saropt is not installed.
+
+    >>> print(MissingExtraError("the viewer", "serve"))
+    the viewer needs an optional part: pip install 'saropt[serve]'
+    """
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional part: pip install 'saropt[{extra}]'")

@@ -20,6 +20,8 @@ from saropt.batch import gpus, ray_actors
 from saropt.batch.executors import Event, InProcess, ProcessCrew, Processes, dispatch, open_executor
 from saropt.batch.jobs import Job, Outcome, Work
 from saropt.errors import InputError, MissingExtraError, SaroptError
+from saropt.inference import TranslateOptions
+from saropt.progress import silent
 from saropt.scenes import write_scene
 
 Factory = Callable[..., Path]
@@ -37,7 +39,10 @@ class Script:
     def hire(self) -> int:
         act, number = self.acts.get(self.hired, "work"), self.hired
         self.hired += 1
-        kinds: dict[object, Event] = {"no start": ("died", "ended with code 1"), "refuse": ("refused", "m: damaged")}
+        kinds: dict[object, Event] = {
+            "no start": ("died", "ended with code 1"),
+            "refuse": ("refused", InputError("m", "damaged")),
+        }
         self.told.append((number, kinds.get(act, ("ready", None))))
         return number
 
@@ -70,19 +75,21 @@ def test_every_job_is_done_once() -> None:
 
 def test_a_job_outlives_one_worker_but_not_two() -> None:
     crew = Script({0: "a", 2: "b", 3: "b"})
-    outcomes = {outcome.job.out.stem: outcome.error for outcome in dispatch(crew, 1, JOBS, None)}
+    outcomes = {outcome.job.out.stem: outcome.error for outcome in dispatch(crew, 1, JOBS, silent)}
     assert crew.given[:2] == [(0, "a", False), (1, "b", False)]
     assert (1, "a", True) in crew.given
     assert outcomes == dict.fromkeys("abcd")
     crew = Script({0: "a", 1: "a"})
-    outcomes = {outcome.job.out.stem: outcome.error for outcome in dispatch(crew, 1, JOBS[:1], None)}
-    assert outcomes == {"a": "a.tif: given up, a second worker was killed"}
+    outcomes = {outcome.job.out.stem: outcome.error for outcome in dispatch(crew, 1, JOBS[:1], silent)}
+    assert {stem: str(error) for stem, error in outcomes.items()} == {
+        "a": "a.tif: given up, a second worker was killed"
+    }
 
 
 def test_busy_outputs_are_looked_at_once_more_at_the_end() -> None:
     crew = Script({})
     crew.busy.update({"a": 1, "c": 9})
-    outcomes = list(dispatch(crew, 1, JOBS, None))
+    outcomes = list(dispatch(crew, 1, JOBS, silent))
     assert [name for _, name, _ in crew.given] == list("abcdac")
     assert {outcome.job.out.stem: outcome.busy for outcome in outcomes} == {
         "a": False,
@@ -95,19 +102,19 @@ def test_busy_outputs_are_looked_at_once_more_at_the_end() -> None:
 
 def test_workers_that_cannot_start() -> None:
     crew = Script({0: "no start"})
-    assert len(list(dispatch(crew, 2, JOBS, None))) == 4
+    assert len(list(dispatch(crew, 2, JOBS, silent))) == 4
     assert {worker for worker, _, _ in crew.given} == {1}
     with pytest.raises(SaroptError, match="no worker could be started: it ended with code 1"):
-        list(dispatch(Script({0: "no start", 1: "no start"}), 2, JOBS, None))
+        list(dispatch(Script({0: "no start", 1: "no start"}), 2, JOBS, silent))
     crew = Script({0: "refuse"})
     with pytest.raises(SaroptError, match="m: damaged"):
-        list(dispatch(crew, 2, JOBS, None))
+        list(dispatch(crew, 2, JOBS, silent))
     assert crew.dismissed
 
 
 def test_an_early_end_dismisses() -> None:
     crew = Script({})
-    with closing(dispatch(crew, 2, JOBS, None)) as outcomes:
+    with closing(dispatch(crew, 2, JOBS, silent)) as outcomes:
         next(outcomes)
     assert crew.dismissed
 
@@ -117,7 +124,10 @@ def many(make_translator: Factory, make_scene: Factory, tmp_path: Path) -> tuple
     """A translator, three scenes of different sizes, and one that is none."""
     scenes = [make_scene(300, 200 + 50 * number, name=f"s{number}.tif") for number in range(3)]
     (tmp_path / "bad.tif").write_text("no raster")
-    return Work(str(make_translator()), translate={"tile": 64}), [*map(str, scenes), str(tmp_path / "bad.tif")]
+    return Work(str(make_translator()), translate=TranslateOptions(tile=64)), [
+        *map(str, scenes),
+        str(tmp_path / "bad.tif"),
+    ]
 
 
 def jobs_in(folder: Path, scenes: list[str]) -> list[Job]:
@@ -282,7 +292,7 @@ def test_interrupt_leaves_nothing_half_written(make_translator: Factory, tmp_pat
 def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(open_executor("local", Work("m")), InProcess)
     assert isinstance(open_executor("local", Work("m"), 3), Processes)
-    with pytest.raises(InputError, match="goes with --executor ray"):
+    with pytest.raises(InputError, match="goes with executor ray"):
         open_executor("local", Work("m"), 3, "host:6379")
     monkeypatch.setattr(ray_actors, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"saropt\[ray\]"):

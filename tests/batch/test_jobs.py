@@ -9,7 +9,7 @@ import pytest
 
 from saropt.batch.jobs import Job, Outcome, Work, attempt, list_scenes, plan_jobs, translate_when_free
 from saropt.errors import BusyError, InputError
-from saropt.inference import Translator
+from saropt.inference import LoadOptions, TranslateOptions, Translator
 from saropt.scenes import SceneWriter
 
 BUSY = "is being written by another process"
@@ -84,7 +84,7 @@ def test_what_runs_on_gpus(make_translator: Factory) -> None:
         (weights, "cpu", False),
         ("s1-losangeles", "auto", False),
     ]:
-        assert Work(model, load={"device": device}).wants_gpu == expected, (model, device)
+        assert Work(model, LoadOptions(device=device)).wants_gpu == expected, (model, device)
     with pytest.raises(InputError, match="neither a file nor a bundled"):
         assert Work("nothing").wants_gpu
 
@@ -97,7 +97,7 @@ def test_attempts(make_translator: Factory, make_scene: Factory, tmp_path: Path)
         Job(str(tmp_path / "no.tif"), tmp_path / "no-out.tif"),
     )
     assert attempt(translator, work, good) == Outcome(good)
-    assert attempt(translator, work, bad) == Outcome(bad, f"{bad.scene}: no such file")
+    assert str(attempt(translator, work, bad).error) == f"{bad.scene}: no such file"
     assert "exists already" in str(attempt(translator, work, good).error)
     before = good.out.stat()
     assert attempt(translator, work, good, again=True) == Outcome(good, found=True), "whoever died had finished it"
@@ -109,11 +109,12 @@ def test_an_output_that_another_process_writes(
     resume: bool, make_translator: Factory, make_scene: Factory, tmp_path: Path
 ) -> None:
     """Those that resume one folder share its scenes; to others it is an error."""
-    work = Work(str(make_translator()), translate={"resume": resume})
+    work = Work(str(make_translator()), translate=TranslateOptions(resume=resume))
     translator, job = work.open(threads=1), Job(str(make_scene(64, 64)), tmp_path / "out.tif")
     writer = SceneWriter(job.out, width=8, height=8, band_names=["b"], dtype="uint8")
     outcome = attempt(translator, work, job)
-    assert outcome == (Outcome(job, busy=True) if resume else Outcome(job, f"{job.out}: {BUSY}"))
+    assert outcome.busy == resume
+    assert str(outcome.error) == ("None" if resume else f"{job.out}: {BUSY}")
     writer.finish()
     outcome = attempt(translator, work, job)
     assert outcome.found == resume
@@ -124,7 +125,7 @@ def test_patience_with_an_output_that_is_held(make_translator: Factory, make_sce
     translator, scene, out = Translator.load(make_translator()), make_scene(64, 64), tmp_path / "out.tif"
     writer = SceneWriter(out, width=8, height=8, band_names=["b"], dtype="uint8")
     with pytest.raises(BusyError, match="another process"):
-        translate_when_free(translator, scene, out, patience_s=0.1)
+        translate_when_free(translator, scene, out, TranslateOptions(), patience_s=0.1)
     writer.abandon()
-    translate_when_free(translator, scene, out, patience_s=0.1)
+    translate_when_free(translator, scene, out, TranslateOptions(), patience_s=0.1)
     assert out.is_file()

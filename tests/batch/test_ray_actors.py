@@ -16,6 +16,7 @@ from saropt.batch.executors import InProcess
 from saropt.batch.jobs import Job, Work
 from saropt.batch.ray_actors import ActorCrew, RayActors
 from saropt.errors import SaroptError
+from saropt.inference import TranslateOptions
 
 pytestmark = pytest.mark.slow
 Factory = Callable[..., Path]
@@ -53,7 +54,7 @@ def jobs_in(folder: Path, scenes: list[Path]) -> list[Job]:
 
 def test_a_killed_worker_loses_nothing(ray: Any, make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:
     scenes = [make_scene(1200, 600 + number, name=f"s{number}.tif") for number in range(4)]
-    work = Work(str(make_translator()), translate={"tile": 32})
+    work = Work(str(make_translator()), translate=TranslateOptions(tile=32))
     list(InProcess(work).run(jobs_in(tmp_path / "plain", scenes)))
     killed: list[int] = []
 

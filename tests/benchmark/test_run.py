@@ -34,7 +34,7 @@ def test_a_second_call_trains_nothing_again(finished):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     said = []
     again = run_suite(
-        load_suite("ci-smoke"), folder, seeds=[0], max_steps=2, accelerator="cpu", report=lambda *a: said.append(a)
+        load_suite("ci-smoke"), folder, seeds=[0], max_steps=2, accelerator="cpu", progress=lambda *a: said.append(a)
     )
     assert again == table
     assert said == []

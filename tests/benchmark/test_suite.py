@@ -37,7 +37,7 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
         ({"published": {"data": {"b": {}}}}, "rows that do not exist: b"),
         ({"columns": ["pmr.trained"]}, "'pmr.trained' is of a matcher that the suite does not have"),
         ({"columns": ["ir.rift-like"], "matchers": ["sift"]}, "'ir.rift-like' is of a matcher"),
-        ({"matchers": ["orb"]}, "matchers.0: "),
+        ({"matchers": ["orb"]}, "matchers: Value error, unknown matcher 'orb'; known: rift, sift"),
         (
             {"runs": [{"name": "a", "method": "cran-refine", "config": {"arguments": {"start": "$run:b"}}}]},
             "starts from 'b', which is no earlier row",

@@ -62,7 +62,7 @@ def test_interrupt(
 
     scene = str(data_root / "sar" / "test_000.tif")
     if verb == "translate":
-        monkeypatch.setattr(Translator, "translate", interrupted)
+        monkeypatch.setattr(Translator, "run", interrupted)
         arguments = [verb, scene, str(tmp_path / "out.tif"), "--model", str(run_folder)]
     else:
         from saropt.training import Loop

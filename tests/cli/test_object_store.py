@@ -57,7 +57,7 @@ def test_a_failed_upload_is_gone_on_with(
     assert object_store.objects == {}
     kept = next(path for path in staging.iterdir() if path.suffix == ".tif" and path.name[0] != ".")
     assert errors.startswith("saropt: error: s3://bucket/out.tif: cannot be uploaded: ")
-    assert f"kept as {kept}: upload it with --resume" in errors
+    assert f"stays in {kept} (--resume goes on with it)" in errors
     content = kept.read_bytes()
     object_store.refuse = lambda method, key, query: None
     code, _, errors = run(scene, "s3://bucket/out.tif", "--staging", staging, "--resume", "--tile", 64)

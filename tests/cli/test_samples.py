@@ -36,7 +36,7 @@ def test_samples_of_a_scene(bridge, data_root, tmp_path, capsys) -> None:
     scene, out = next((data_root / "sar").glob("test*.tif")), tmp_path / "out.tif"
     command = ("translate", scene, out, "--model", bridge, "--samples", 3, "--seed", 5, "--steps", 1, "--tile", 64)
     assert run(*command) == 0
-    assert "out_std.tif: the deviation of 3 samples" in capsys.readouterr().out
+    assert "out_std.tif: the deviation" in capsys.readouterr().out
     with Scene.open(tmp_path / "out_std.tif") as made:
         deviation = made.read()[0]
         assert made.tags["SAROPT_CONTENT"] == "standard deviation of 3 samples"

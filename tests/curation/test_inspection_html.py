@@ -23,7 +23,7 @@ def root(tmp_path_factory):
 def test_counts_are_those_of_the_pixels(root):
     calls = []
     found = distribution_of(root, lambda *a: calls.append(a))
-    assert [(h.side, h.band) for h in found.histograms] == [
+    assert [(h.role, h.band) for h in found.histograms] == [
         *(("sar", band) for band in ("VV", "VH")),
         *(("optical", band) for band in ("B4", "B3", "B2")),
     ]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
+from saropt.artifacts import Card, ImageCard, TrainingCard
+from saropt.domain import Direction
+from saropt.evaluation import EvaluationSpec, evaluate
+from saropt.inference import Translator
 from saropt.scenes import write_scene
+from translator_files import make_translator_card
 
 
 def make_root(
@@ -21,8 +26,8 @@ def make_root(
     random = np.random.default_rng(0)
     for name in splits:
         sar = random.integers(1, 256, (1, *shape)).astype(np.uint8)
-        red = np.clip(sar // 2 + random.integers(0, 9, sar.shape), 0, 255)
-        optical = np.concatenate([red, random.integers(0, 256, (2, *shape))]).astype(np.uint8)
+        red = np.clip(sar // 2 + random.integers(0, 9, sar.shape), 1, 255)
+        optical = np.concatenate([red, random.integers(1, 256, (2, *shape))]).astype(np.uint8)
         sar[:, :invalid_rows] = 0
         (root / "sar").mkdir(parents=True, exist_ok=True)
         (root / "optical").mkdir(exist_ok=True)
@@ -36,31 +41,67 @@ def make_root(
     return root
 
 
-def make_model(
+class FunctionBackend:
+    """A network that is a function of raw 8-bit values (C, h, w), pixel by pixel or of whole rasters."""
+
+    name = "function"
+    needs_samples = False
+    tile_scale = 1.0
+
+    def __init__(self, translate: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.translate = translate
+
+    def freeze(self, samples: np.ndarray) -> None:
+        raise AssertionError("needs no samples")
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        outputs = []
+        for network in batch:
+            raw = np.rint((network + 1.0) * 127.5).astype(np.uint8)
+            outputs.append(np.asarray(self.translate(raw), np.float32) / 127.5 - 1.0)
+        return np.stack(outputs)
+
+
+def make_card(
     name: str,
-    translate: Callable[[np.ndarray], np.ndarray],
     direction: str = "sar2opt",
     sar_bands: tuple[str, ...] = ("VH",),
     optical_bands: tuple[str, ...] = ("B4", "B3", "B2"),
     optical_units: str = "uint8",
-) -> SimpleNamespace:
-    """A translator-like object around a function of the raw values."""
+    dtype: str = "uint8",
+    training: str = "toy data",
+) -> Card:
+    """The card of a toy translator; `dtype` is that of its output."""
+    eight_bit = {"kind": "eight_bit"}
     images = {
-        "sar": SimpleNamespace(bands=sar_bands, units="amplitude", dtype="uint8"),
-        "opt": SimpleNamespace(bands=optical_bands, units=optical_units, dtype="uint8"),
+        "optical_reference": ImageCard(
+            role="optical_reference", bands=optical_bands, units="uint8", dtype="uint8", recipe=eight_bit
+        ),
+        "sar": ImageCard(role="sar", bands=sar_bands, units="amplitude", dtype=dtype, recipe=eight_bit),
+        "optical": ImageCard(role="optical", bands=optical_bands, units=optical_units, dtype=dtype, recipe=eight_bit),
     }
-    card = SimpleNamespace(
+    return make_translator_card(
+        images,
+        {direction: {"network": "function", "stride": 1, "receptive_field": 1}},
         name=name,
         method="toy",
-        training="toy data",
-        source=lambda direction: images[direction[:3]],
-        target=lambda direction: images[direction[-3:]],
+        gsd_m=10.0,
+        training=TrainingCard(data=training, split="train", steps=0, seed=0, licence="none"),
     )
-    model = SimpleNamespace(card=card, direction=direction, calls=[])
 
-    def translate_array(values: np.ndarray, *, units: str, valid: np.ndarray | None = None) -> np.ndarray:
-        model.calls.append((values.shape, units, valid))
-        return translate(values)
 
-    model.translate_array = translate_array
-    return model
+def make_model(
+    name: str,
+    translate: Callable[[np.ndarray], np.ndarray],
+    direction: str = "sar2opt",
+    kind: type[Translator] = Translator,
+    **card: Any,
+) -> Translator:
+    """A translator around a function of the raw values (C, H, W); the rasters of these tests fit into one window."""
+    described = make_card(name, direction, **card)
+    return kind(Path(f"{name}.onnx"), described, Direction.parse(direction), FunctionBackend(translate), None)
+
+
+def run(models: list[Translator], data: Any, out: Path, **options: Any) -> dict[str, Any]:
+    """What report.json of an evaluation holds."""
+    return evaluate(EvaluationSpec(data, models, **options), out).report

@@ -8,6 +8,8 @@ import pytest
 from saropt.evaluation import (
     ImageQuality,
     RunningStatistics,
+    Subject,
+    Tile,
     collapse_ratio,
     colour_free,
     mae,
@@ -50,10 +52,10 @@ def test_running_statistics_of_nothing_and_of_infinity() -> None:
 
 
 def test_streaming_is_the_batch() -> None:
-    quality = ImageQuality(["a", "b"])
+    quality = ImageQuality(Subject(["a", "b"]))
     for tile in tiles():
-        quality.add(*tile)
-    summary = quality.summary()
+        quality.add(Tile.of(*tile))
+    summary = quality.figures()
     batch = {
         "psnr": [psnr(o, t, v) for o, _, t, v in tiles()],
         "ssim": [ssim(o, t, v) for o, _, t, v in tiles() if not math.isnan(ssim(o, t, v))],
@@ -75,16 +77,16 @@ def test_streaming_is_the_batch() -> None:
 
 
 def test_collapse_ratio_of_one_tile_is_the_metric() -> None:
-    quality = ImageQuality(["a", "b"])
+    quality = ImageQuality(Subject(["a", "b"]))
     tile = tiles(1)[0]
-    quality.add(*tile)
-    assert quality.summary()["collapse_ratio"] == pytest.approx(collapse_ratio(*tile))
+    quality.add(Tile.of(*tile))
+    assert quality.figures()["collapse_ratio"] == pytest.approx(collapse_ratio(*tile))
 
 
 def test_tiles_too_small_for_a_window_leave_ssim_and_shift_undefined() -> None:
-    quality = ImageQuality(["grey"])
-    quality.add(np.full((1, 1, 1), 0.5), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
-    summary = quality.summary()
+    quality = ImageQuality(Subject(["grey"]))
+    quality.add(Tile.of(np.full((1, 1, 1), 0.5), np.zeros((1, 1, 1)), np.zeros((1, 1, 1))))
+    summary = quality.figures()
     assert summary["mae"] == 0.5
     assert math.isnan(summary["ssim"])
     assert math.isnan(summary["psnr_shift"])

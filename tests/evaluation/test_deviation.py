@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluation_roots import make_model, make_root
+from evaluation_roots import make_model, make_root, run
 
+from saropt.artifacts import SamplerCard
 from saropt.errors import InputError
-from saropt.evaluation import evaluate
 from saropt.evaluation.deviation import DeviationQuality
+from saropt.inference import Translator
 from saropt.roots import DataRoot
 
 
@@ -20,14 +21,14 @@ def test_correlations_by_numpy():
         deviation = rng.random((3, height, width))
         error = 0.5 * deviation + rng.random((3, height, width))
         valid = rng.random((height, width)) > 0.01
-        quality.add(deviation, error, valid)
+        quality.take(deviation, error, valid)
         pair = np.stack([deviation.mean(0), error.mean(0)])
         pixels.append(pair[:, valid])
         for row in range(0, height - 7, 8):
             for col in range(0, width - 7, 8):
                 if valid[row : row + 8, col : col + 8].all():
                     blocks.append(pair[:, row : row + 8, col : col + 8].mean((1, 2)))
-    found = quality.summary()
+    found = quality.figures()["deviation"]
     together = np.concatenate(pixels, axis=1)
     assert found["samples"] == 4
     assert found["seed"] == 1
@@ -38,26 +39,31 @@ def test_correlations_by_numpy():
 
 def test_no_tiles_and_flat_deviation():
     empty = DeviationQuality(2, 0)
-    assert np.isnan(empty.summary()["correlation"])
-    empty.add(np.zeros((1, 8, 8)), np.ones((1, 8, 8)), np.ones((8, 8), bool))
-    assert np.isnan(empty.summary()["correlation"])
-    assert empty.summary()["mean_error"] == 1.0
+    assert np.isnan(empty.figures()["deviation"]["correlation"])
+    empty.take(np.zeros((1, 8, 8)), np.ones((1, 8, 8)), np.ones((8, 8), bool))
+    assert np.isnan(empty.figures()["deviation"]["correlation"])
+    assert empty.figures()["deviation"]["mean_error"] == 1.0
 
 
 SPLITS = {"t": "train", "a": "test", "b": "test"}
 
 
-def sampler(name: str, deviate):
-    """A translator-like object that gives grey, and a deviation of the values that it is given."""
-    model = make_model(name, lambda values: np.repeat(values, 3, 0))
-    model.sampler = "toy"
-    model.asked = []
+class Sampler(Translator):
+    """A translator whose samples have the mean and the deviation that a function of the input says."""
 
-    def sample_array(values, *, samples, seed, units, valid=None):
-        model.asked.append((samples, seed))
-        return np.repeat(values, 3, 0), deviate(values)
+    def __init__(self, *arguments) -> None:
+        super().__init__(*arguments)
+        self.sampler = SamplerCard(kind="euler", steps=1, noise_bands=1)
+        self.asked = []
 
-    model.sample_array = sample_array
+    def sample_array(self, values, *, samples, seed, units, valid=None):
+        self.asked.append((samples, seed))
+        return np.repeat(values, 3, 0), self.deviate(values)
+
+
+def sampler(name: str, deviate) -> Sampler:
+    model = make_model(name, lambda values: np.repeat(values, 3, 0), kind=Sampler)
+    model.deviate = deviate
     return model
 
 
@@ -74,7 +80,7 @@ def test_evaluate_asks_samplers_for_samples(tmp_path):
         sampler("flat", lambda values: np.full((3, 64, 64), 5.0)),
         make_model("plain", one),
     ]
-    report = evaluate(models, path, tmp_path / "out", tile=32, samples=6, seed=3)
+    report = run(models, path, tmp_path / "out", tile=32, samples=6, seed=3)
     assert models[0].asked == [(6, 3)] * 2
     found = {entry["model"]: entry["directions"]["sar2opt"] for entry in report["models"]}
     assert "deviation" not in found["plain"]
@@ -84,17 +90,17 @@ def test_evaluate_asks_samplers_for_samples(tmp_path):
     # what would lead below 0 or above 255 is cut off there, on one side only
     assert knows["correlation"] > 0.99
     assert knows["mean_deviation"] == pytest.approx(knows["mean_error"], rel=0.02)
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "6 samples" in page
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "6 samples" in html
     with pytest.raises(InputError, match="--samples 2: plain has one output only: it draws no samples"):
-        evaluate([models[2]], path, tmp_path / "other", samples=2)
+        run([models[2]], path, tmp_path / "other", samples=2)
     with pytest.raises(InputError, match="--samples 1: a deviation needs at least 2"):
-        evaluate([models[0]], path, tmp_path / "other", samples=1)
+        run([models[0]], path, tmp_path / "other", samples=1)
 
 
 def test_signed_errors(tmp_path):
     path = make_root(tmp_path, SPLITS)
-    report = evaluate([make_model("plain", one)], path, tmp_path / "out", tile=32)
+    report = run([make_model("plain", one)], path, tmp_path / "out", tile=32)
     found = report["models"][0]["directions"]["sar2opt"]["bias_per_band"]
     truth = np.stack([read(path, name)[1] for name in ("a", "b")]) / 255
     assert list(found.values()) == pytest.approx((1 / 255 - truth).mean((0, 2, 3)).tolist(), abs=1e-5)

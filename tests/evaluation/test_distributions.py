@@ -133,9 +133,9 @@ def test_other_weights_than_the_published_are_refused(tmp_path):
 def test_a_folder_without_known_weights_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds neither"):
         known_weights(tmp_path)
-    extractors, lpips = known_weights(None)
-    assert [extractor.name for extractor in extractors] == ["haar-statistics-1"]
-    assert lpips is None
+    weights = known_weights(None)
+    assert [extractor.name for extractor in weights.extractors] == ["haar-statistics-1"]
+    assert weights.lpips is None
 
 
 @pytest.mark.slow
@@ -159,7 +159,8 @@ def test_inception_runs_on_a_local_file_without_a_download(tmp_path, monkeypatch
     monkeypatch.setattr(module, "check_hash", lambda path: None)
     monkeypatch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
     torch.save({}, tmp_path / module.INCEPTION_FILE)
-    extractors, _ = module.known_weights(tmp_path)
+    weights = module.known_weights(tmp_path)
+    extractors = weights.extractors
     assert [extractor.name for extractor in extractors] == ["haar-statistics-1", "inception-2015-12-05"]
     features = extractors[1](image(0))
     assert features.shape == (2048,)
@@ -167,3 +168,6 @@ def test_inception_runs_on_a_local_file_without_a_download(tmp_path, monkeypatch
     assert np.array_equal(extractors[1](image(0)), features)
     with pytest.raises(ValueError, match="one or three bands"):
         extractors[1](np.zeros((2, 64, 64)))
+    weights.check(3, "sar2opt")
+    with pytest.raises(InputError, match="takes one or three bands; the images of opt2sar have 2"):
+        weights.check(2, "opt2sar")

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from saropt.evaluation import evaluate
-
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "s1s2-losangeles"
 
 # (PSNR, SSIM, MAE) by scikit-image and numpy over 96 tiles of 256x256, train split of 33 fragments.
@@ -29,10 +27,10 @@ EXPECTED = {
 @pytest.mark.skipif(not DATA.is_dir(), reason="the data set s1s2-losangeles is not beside the repository")
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_baselines_of_losangeles(tmp_path: Path, split: str) -> None:
-    from evaluation_roots import make_model
+    from evaluation_roots import make_model, run
 
     grey = make_model("grey", lambda v: v.repeat(3, 0))
-    report = evaluate([grey], DATA, tmp_path, split=split, html=False)
+    report = run([grey], DATA, tmp_path, split=split, html=False)
     assert (report["n"], report["skipped"]) == (96, 0)
     for name, (psnr, ssim, mae) in EXPECTED[split].items():
         scores = report["baselines"]["sar2opt"][name]

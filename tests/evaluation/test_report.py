@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, heat
-from saropt.evaluation.report import COLUMNS, histogram_svg, ranks, table_rows
+from saropt.evaluation.metric import METRICS
+from saropt.evaluation.report_html import histogram_svg, ranks, table_rows
 
-PSNR, MAE, COLLAPSE = (next(c for c in COLUMNS if c.key == k) for k in ("psnr", "mae", "collapse_ratio"))
+PSNR, MAE, COLLAPSE = COLUMNS = [METRICS[key] for key in ("psnr", "mae", "collapse_ratio")]
 
 
 def shot(psnr: float, label: str) -> Shot:
@@ -22,7 +23,8 @@ def test_ranks_follow_the_printed_digits() -> None:
 
 def test_the_oracle_is_last_and_takes_no_rank() -> None:
     score = {c.key: 1.0 for c in COLUMNS} | {"std": {}}
-    rows = table_rows({"m": score}, {"image_mean_oracle": score | {"psnr": 99.0}, "train_mean": score | {"psnr": 2.0}})
+    baselines = {"image_mean_oracle": score | {"psnr": 99.0}, "train_mean": score | {"psnr": 2.0}}
+    rows = table_rows({"m": score}, baselines, COLUMNS)
     assert [(r["name"], r["kind"], r["cells"][0]["mark"]) for r in rows] == [
         ("m", "model", "second"),
         ("train_mean", "baseline", "best"),
@@ -55,7 +57,7 @@ def test_gallery_of_a_few_tiles_has_the_true_median() -> None:
     assert [(k, s.psnr) for k, s in gallery.shots()] == [("best", float("inf")), ("median", 5.0), ("worst", 1.0)]
 
 
-def test_pictures_take_red_green_blue_by_name() -> None:
+def test_images_take_red_green_blue_by_name() -> None:
     image = np.stack([np.full((2, 2), v) for v in (0.0, 0.2, 0.4, 0.6)])
     assert as_rgb(image, ["B02", "B03", "B04", "B08"])[0, 0].tolist() == [102, 51, 0]
     assert as_rgb(image[:3], ["SWIR", "NIR", "visible"])[0, 0].tolist() == [0, 51, 102]

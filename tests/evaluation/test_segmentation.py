@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evaluation_roots import make_model, make_root
+from evaluation_roots import FunctionBackend, make_model, make_root, run
 
+from saropt.artifacts import ImageCard, SegmenterCard, TrainingCard
 from saropt.errors import InputError
-from saropt.evaluation import evaluate
+from saropt.inference import Segmenter
 from saropt.scenes import Scene, write_scene
 
 CLASSES = {5: "dark", 9: "middle", 255: "light"}
@@ -32,21 +32,32 @@ def root(tmp_path: Path) -> Path:
     return path
 
 
-def make_segmenter(modality: str = "optical", bands: tuple[str, ...] = ("R",), classes: dict | None = None, limit=60):
-    """A segmenter that sees red below `limit` as dark and the rest as light."""
-    card = SimpleNamespace(
-        name=f"{modality} judge",
-        classes=CLASSES if classes is None else classes,
-        input=SimpleNamespace(role=modality, bands=bands),
+def make_segmenter(role: str = "optical", bands: tuple[str, ...] = ("R",), classes: dict | None = None, limit=60):
+    """A segmenter that sees its first band below `limit` as dark and the rest as light."""
+    classes = CLASSES if classes is None else classes
+    card = SegmenterCard(
+        name=f"{role} judge",
+        network="function",
+        stride=1,
+        receptive_field=1,
+        input=ImageCard(
+            role=role,
+            bands=bands,
+            units="uint8" if role == "optical" else "amplitude",
+            dtype="uint8",
+            recipe={"kind": "eight_bit"},
+        ),
+        classes=classes,
+        gsd_m=10.0,
+        training=TrainingCard(data="toy", split="train", steps=0, seed=0, licence="none"),
     )
 
-    def classify(values, *, units, dtype, valid):
-        assert values.shape[0] == len(bands)
-        assert values.shape[1:] == valid.shape
-        assert (units, dtype) == (("uint8", "uint8") if modality == "optical" else ("amplitude", "uint8"))
-        return np.where(valid, np.where(values[0] < limit, 5, 255), 0).astype(np.uint8)
+    def probabilities(values):
+        assert len(values) == len(bands)
+        index = np.where(values[0] < limit, 0, len(classes) - 1)
+        return np.stack([index == place for place in range(len(classes))]) * 255.0
 
-    return SimpleNamespace(card=card, classify=classify)
+    return Segmenter(Path("judge.safetensors"), card, FunctionBackend(probabilities))
 
 
 def shares(root: Path, predict) -> tuple[float, dict[str, float]]:
@@ -72,7 +83,7 @@ def shares(root: Path, predict) -> tuple[float, dict[str, float]]:
 
 def test_against_loops(root: Path, tmp_path: Path) -> None:
     model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
-    report = evaluate([model], root, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
+    report = run([model], root, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
     judged = report["segmentation"]["sar2opt"]
     assert list(report["segmentation"]) == ["sar2opt"]
     assert judged["segmenter"] == "optical judge"
@@ -90,17 +101,17 @@ def test_against_loops(root: Path, tmp_path: Path) -> None:
     assert judged["majority"] == pytest.approx(shares(root, lambda sar, red: 255)[0], abs=1e-12)
     written = json.loads((tmp_path / "out" / "report.json").read_text())
     assert written["segmentation"] == report["segmentation"]
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "segmented by optical judge" in page
-    assert f"{found['pixel_accuracy']:.3f}" in page
-    assert "without a labelled pixel: middle" in page
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "segmented by optical judge" in html
+    assert f"{found['pixel_accuracy']:.3f}" in html
+    assert "without a labelled pixel: middle" in html
 
 
 def test_both_directions(root: Path, tmp_path: Path) -> None:
     there = make_model("there", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
     back = make_model("back", lambda v: v[:1], "opt2sar", optical_bands=("R", "G", "B"))
     judges = [make_segmenter("sar", ("VH",)), make_segmenter(bands=("B4", "G"))]
-    report = evaluate([there, back], root, tmp_path / "out", tile=32, segmenters=judges, html=False)
+    report = run([there, back], root, tmp_path / "out", tile=32, segmenters=judges, html=False)
     judged = report["segmentation"]
     assert list(judged["sar2opt"]["models"]) == ["there"]
     assert judged["opt2sar"]["models"]["back"]["pixel_accuracy"] == 1
@@ -115,7 +126,7 @@ def test_invalid_pixels_are_left_out(tmp_path: Path, root: Path) -> None:
     values[:, :20] = 0
     write_scene(root / "sar" / "b.tif", values, nodata=0, overwrite=True)
     model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
-    report = evaluate([model], root, tmp_path / "out", tile=64, segmenters=[make_segmenter()], html=False)
+    report = run([model], root, tmp_path / "out", tile=64, segmenters=[make_segmenter()], html=False)
     for scores in (report["segmentation"]["sar2opt"]["real"], report["segmentation"]["sar2opt"]["models"]["grey"]):
         assert scores["pixels"] == 2 * 64 * 54 - 20 * 54
     assert report["segmentation"]["sar2opt"]["real"]["pixel_accuracy"] == 1
@@ -123,7 +134,7 @@ def test_invalid_pixels_are_left_out(tmp_path: Path, root: Path) -> None:
 
 def test_without_a_segmenter_there_is_no_such_table(root: Path, tmp_path: Path) -> None:
     model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
-    report = evaluate([model], root, tmp_path / "out", tile=32)
+    report = run([model], root, tmp_path / "out", tile=32)
     assert "segmentation" not in report
     assert "segmented by" not in (tmp_path / "out" / "report.html").read_text()
 
@@ -140,7 +151,7 @@ def test_without_a_segmenter_there_is_no_such_table(root: Path, tmp_path: Path) 
 def test_refusals(judges, words: str, root: Path, tmp_path: Path) -> None:
     model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
     with pytest.raises(InputError, match=words):
-        evaluate([model], root, tmp_path / "out", tile=32, segmenters=judges)
+        run([model], root, tmp_path / "out", tile=32, segmenters=judges)
     assert not (tmp_path / "out").exists()
 
 
@@ -148,10 +159,10 @@ def test_labels_that_cannot_be_used(root: Path, tmp_path: Path) -> None:
     model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
     write_scene(root / "label" / "b.tif", np.full((1, 64, 64), 5, np.uint8), overwrite=True)
     with pytest.raises(InputError, match=r"label/b\.tif: is \(64, 64\), the images are \(70, 64\) pixels"):
-        evaluate([model], root, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
+        run([model], root, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
     (root / "label" / "b.tif").unlink()
     with pytest.raises(InputError, match="no raster named b"):
-        evaluate([model], root, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
+        run([model], root, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
     plain = make_root(tmp_path / "plain", {"a": "train", "b": "test"})
     with pytest.raises(InputError, match="toy: names no classes"):
-        evaluate([model], plain, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
+        run([model], plain, tmp_path / "out", tile=32, segmenters=[make_segmenter()])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saropt.evaluation import ImageQuality, metrics
-from saropt.evaluation.distributions import HaarStatistics, haar
+from saropt.evaluation import ImageQuality, Subject, Tile, metrics
+from saropt.evaluation.distributions import HaarStatistics, Weights, haar
 from saropt.evaluation.tile_image import TileImage
 
 
@@ -42,8 +42,8 @@ def test_a_kept_truth_gives_the_same_numbers(masked: bool) -> None:
     colour = np.broadcast_to(np.array([0.2, 0.4, 0.5])[:, None, None], truth.shape)
     source = truth[:1] / 2
     for output in (*outputs, colour):
-        ours = ImageQuality("RGB").add(output, source, kept)
-        fresh = ImageQuality("RGB").add(output, source, truth, valid)
+        ours = ImageQuality(Subject("RGB")).add(Tile.of(output, source, kept))
+        fresh = ImageQuality(Subject("RGB")).add(Tile.of(output, source, truth, valid))
         assert ours == pytest.approx(fresh, rel=1e-12, nan_ok=True)
 
 
@@ -51,9 +51,10 @@ def test_a_kept_truth_gives_the_same_numbers(masked: bool) -> None:
 def test_single_precision_is_as_good_as_double(masked: bool) -> None:
     truth, output, _ = images()
     valid = holes(truth.shape) if masked else None
-    double = ImageQuality("RGB").add(output, truth[:1], truth, valid)
+    double = ImageQuality(Subject("RGB")).add(Tile.of(output, truth[:1], truth, valid))
     single = [image.astype(np.float32) for image in (output, truth[:1], truth)]
-    assert ImageQuality("RGB").add(*single, valid) == pytest.approx(double, rel=1e-6, abs=1e-6, nan_ok=True)
+    found = ImageQuality(Subject("RGB")).add(Tile.of(*single, valid))
+    assert found == pytest.approx(double, rel=1e-6, abs=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -75,7 +76,7 @@ def test_features_of_the_truth_are_extracted_once() -> None:
     truth, *outputs = images()
     extractor, kept = Counting(), TileImage(truth)
     for output in outputs:
-        ImageQuality("RGB", [extractor]).add(output, truth[:1], kept)
+        ImageQuality(Subject("RGB", weights=Weights((extractor,)))).add(Tile.of(output, truth[:1], kept))
     assert extractor.calls == 1 + len(outputs)
 
 

@@ -5,8 +5,9 @@ import pytest
 from evaluation_roots import make_root
 
 from saropt.errors import InputError
-from saropt.evaluation import stream_tiles, tile_windows, unit_range
-from saropt.evaluation.tiles import read_pair
+from saropt.evaluation import stream_tiles, tile_windows
+from saropt.evaluation.tiles import Pixels, open_rasters
+from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
 from saropt.scenes import write_scene
 
@@ -42,7 +43,7 @@ def test_tile_windows(shape: tuple[int, int], expected: list[tuple[int, int, int
     ],
 )
 def test_unit_range(value: float, units: str, dtype: str, expected: float) -> None:
-    assert unit_range(np.array([value]), units, dtype) == pytest.approx([expected], abs=1e-6)
+    assert to_unit_range(np.array([value]), units, dtype) == pytest.approx([expected], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -51,18 +52,28 @@ def test_unit_range(value: float, units: str, dtype: str, expected: float) -> No
 )
 def test_units_without_a_range_are_refused(value: float, units: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        unit_range(np.full(3, value), units, "uint16")
+        to_unit_range(np.full(3, value), units, "uint16")
 
 
 def test_stream_tiles_is_the_raster_cut(tmp_path) -> None:
     root = DataRoot.open(make_root(tmp_path, {"a": "test", "b": "test"}, (70, 64)))
     tiles = list(stream_tiles(root, root.names("test"), 32))
     assert [t.name for t in tiles] == ["a"] * 4 + ["b"] * 4
-    whole = read_pair(root, "b")
-    assert whole.sar.values.shape == (1, 70, 64)
-    assert (tiles[7].optical.values == whole.optical.values[:, 32:64, 32:64]).all()
-    assert (tiles[7].sar.values == whole.sar.values[:, 32:64, 32:64]).all()
-    assert tiles[7].sides("opt2sar") == (tiles[7].optical, tiles[7].sar)
+    with open_rasters(root, "b", ("sar", "optical")) as rasters:
+        assert rasters.shape == (70, 64)
+        whole = rasters.read().images
+    assert whole["sar"].values.shape == (1, 70, 64)
+    for role in ("sar", "optical"):
+        assert (tiles[7].images[role].values == whole[role].values[:, 32:64, 32:64]).all()
+    assert tiles[7].valid.all()
+    sar = next(stream_tiles(root, ["a"], 32, ["sar"]))
+    assert list(sar.images) == ["sar"]
+
+
+def test_an_error_of_units_names_its_source() -> None:
+    pixels = Pixels(np.full((1, 2, 2), 300.0), np.ones((2, 2), bool), "amplitude", ("VH",), np.dtype("uint16"))
+    with pytest.raises(InputError, match="raster a: amplitudes without calibration"):
+        pixels.in_unit_range("raster a")
 
 
 def test_rasters_that_do_not_fit_are_refused(tmp_path) -> None:
@@ -70,7 +81,7 @@ def test_rasters_that_do_not_fit_are_refused(tmp_path) -> None:
     root = DataRoot.open(path)
     write_scene(path / "sar" / "a.tif", np.zeros((1, 40, 41), np.uint8), overwrite=True)
     with pytest.raises(InputError, match=r"a\.tif: SAR and optical are not on one grid: 41x40 and 40x40"):
-        read_pair(root, "a")
+        next(stream_tiles(root, ["a"]))
     write_scene(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
     with pytest.raises(InputError, match="has 2 bands, the data root says VH"):
-        read_pair(root, "a")
+        next(stream_tiles(root, ["a"]))

@@ -64,8 +64,8 @@ def test_compiled_code_gives_the_same_scene(
 def test_compiling_is_refused_where_nothing_compiles(make_translator: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     for model, words in (
-        (make_translator("naf_unet", ".safetensors"), r"--compile: needs a C\+\+ compiler: no-such-compiler"),
-        (make_translator("naf_unet", ".onnx"), "--compile: is for backend torch"),
+        (make_translator("naf_unet", ".safetensors"), r"compile: needs a C\+\+ compiler: no-such-compiler"),
+        (make_translator("naf_unet", ".onnx"), "compile=True: is for backend torch"),
     ):
         with pytest.raises(InputError, match=words):
             Translator.load(model, compile=True)

@@ -64,7 +64,7 @@ def test_instance_statistics_are_frozen_on_the_train_split(
     make_translator: Factory, db_root: Path, tmp_path: Path
 ) -> None:
     source = make_translator("resnet", ".safetensors")
-    with pytest.raises(InputError, match="needs --data ROOT: its instance statistics"):
+    with pytest.raises(InputError, match="needs a data root: its instance statistics"):
         export_translator(source, tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
     out = export_translator(source, tmp_path / "out.onnx", data=db_root)
@@ -101,7 +101,7 @@ def test_int8(two_ends: Path, db_root: Path, tmp_path: Path) -> None:
 
 
 def test_int8_ranges_come_from_the_data(two_ends: Path, db_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="needs --data ROOT: the ranges of int8"):
+    with pytest.raises(InputError, match="needs a data root: the ranges of int8"):
         export_translator(two_ends, tmp_path / "out.onnx", int8=True)
     with pytest.raises(InputError, match="no such folder"):
         export_translator(two_ends, tmp_path / "out.onnx", int8=True, data=tmp_path / "absent")
@@ -128,7 +128,7 @@ def test_what_cannot_be_exported(make_translator: Factory, two_ends: Path, tmp_p
 
 
 def test_torch_that_is_not_installed(two_ends: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saropt.inference.runtimes.find_spec", lambda name: None)
+    monkeypatch.setattr("saropt.inference.runtimes.pytorch.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"saropt\[train\]"):
         export_translator(two_ends, tmp_path / "out.onnx")
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []

@@ -16,12 +16,8 @@ import torch
 from saropt.artifacts import load_graph
 from saropt.errors import InputError, MissingExtraError
 from saropt.inference import Translator
-from saropt.inference.runtimes import (
-    OnnxBackend,
-    OpenVinoBackend,
-    _square_by_norm,
-    check_torch_precision,
-)
+from saropt.inference.runtimes import OnnxBackend, OpenVinoBackend, check_torch_precision
+from saropt.inference.runtimes.openvino import _square_by_norm
 
 Factory = Callable[..., Path]
 BUNDLED = "s1-losangeles"
@@ -39,7 +35,7 @@ def test_results_of_openvino_are_not_overwritten(make_translator: Factory) -> No
 def test_large_windows_run_in_a_network_of_their_shape(
     make_translator: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("saropt.inference.runtimes._FIXED_PIXELS", 64 * 96)
+    monkeypatch.setattr("saropt.inference.runtimes.openvino._FIXED_PIXELS", 64 * 96)
     graph = load_graph(make_translator())[1]
     backend, reference = OpenVinoBackend(graph, "fp32", 1), OnnxBackend(graph, "cpu", 1)
     rng, compiled = np.random.default_rng(0), []
@@ -64,7 +60,7 @@ def test_a_window_that_cannot_be_compiled_spoils_no_later_one(
     backend = OpenVinoBackend(load_graph(make_translator())[1], "fp32", 1)
     values = np.random.default_rng(0).uniform(-1, 1, (1, 1, 64, 64)).astype(np.float32)
     expected = backend(values)
-    monkeypatch.setattr("saropt.inference.runtimes._FIXED_PIXELS", 96 * 96)
+    monkeypatch.setattr("saropt.inference.runtimes.openvino._FIXED_PIXELS", 96 * 96)
     core = backend._core
 
     def fails(*_: object) -> None:
@@ -122,16 +118,16 @@ def test_precision_that_the_machine_lacks(make_translator: Factory, monkeypatch:
     import openvino
 
     monkeypatch.setattr(openvino, "Core", lambda: SimpleNamespace(get_property=lambda *_: ["FP32"]))
-    with pytest.raises(InputError, match="--precision bf16: this CPU has no bf16"):
+    with pytest.raises(InputError, match="precision='bf16': this CPU has no bf16"):
         Translator.load(make_translator(), backend="openvino", precision="bf16")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "An old GPU")
-    with pytest.raises(InputError, match="--precision bf16: An old GPU has no bf16"):
+    with pytest.raises(InputError, match="precision='bf16': An old GPU has no bf16"):
         check_torch_precision("bf16", "cuda")
 
 
 def test_openvino_that_is_not_installed(make_translator: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.setattr("saropt.inference.runtimes.find_spec", lambda name: None)
+    monkeypatch.setattr("saropt.inference.runtimes.base.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"saropt\[openvino\]"):
         Translator.load(make_translator(), backend="openvino")

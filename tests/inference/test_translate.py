@@ -14,12 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
 from rio_cogeo import cog_validate
 
 import saropt
+from saropt.artifacts import ImageCard, TrainingCard
+from saropt.domain import Direction
 from saropt.errors import InputError
-from saropt.inference import NOTICE, Translator
-from saropt.scenes import Scene, write_scene
+from saropt.inference import NOTICE, ScratchRaster, TranslateOptions, Translator
+from saropt.scenes import Georeference, Scene, write_scene
+from translator_files import make_translator_card
 
 Factory = Callable[..., Path]
 
@@ -81,11 +86,11 @@ def test_unfrozen_instance_statistics_would_be_seen(
 def test_networks_with_a_global_view_are_blended(make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:
     translator = Translator.load(make_translator("unet_256"))
     assert not translator.exact
-    translator.translate(make_scene(500, 620), tmp_path / "out.tif")
+    seam = translator.run(make_scene(500, 620), tmp_path / "out.tif").seam
     output = read(tmp_path / "out.tif")
     assert output.shape == (3, 500, 620)
-    assert translator.seam is not None
-    assert 0.0 < translator.seam < 1.0
+    assert seam is not None
+    assert 0.0 < seam < 1.0
     steps = np.abs(np.diff(output, axis=2)).mean(axis=(0, 1))
     borders = [192 * i - 1 for i in range(1, 3)] + [192 * i + 63 for i in range(1, 3)]
     assert steps[borders].max() < 1.5 * steps.mean()
@@ -226,7 +231,7 @@ def test_another_polarisation_is_refused_unless_asked_for(make_translator: Facto
     translator = Translator.load(make_translator())
     values = np.random.default_rng(0).uniform(-25, 0, (1, 64, 64)).astype(np.float32)
     write_scene(tmp_path / "vv.tif", values, band_names=["VV"])
-    with pytest.raises(InputError, match="holds VV, the translator takes VH"):
+    with pytest.raises(InputError, match="holds VV, not VH; the translator takes VH"):
         translator.translate(tmp_path / "vv.tif", tmp_path / "out.tif")
     translator.translate(tmp_path / "vv.tif", tmp_path / "out.tif", bands=[1])
     assert (tmp_path / "out.tif").exists()
@@ -257,7 +262,7 @@ def test_loading_refuses_what_it_cannot_run(make_translator: Factory, tmp_path: 
         ({"backend": "torch"}, "runs .safetensors"),
         ({"backend": "abacus"}, "must be auto"),
         ({"precision": "bf16"}, "backend onnx runs fp32"),
-        ({"backend": "openvino", "device": "cuda"}, "backend openvino runs on the CPU"),
+        ({"backend": "openvino", "device": "cuda"}, "backend openvino runs on cpu"),
         ({"realism": 2.0}, "between 0 and 1"),
         ({"realism": 0.5}, "one set of weights"),
         ({"direction": "opt2sar"}, "translates sar2opt, not opt2sar"),
@@ -278,3 +283,92 @@ def test_the_command_line_tells_the_seam_of_blended_windows(
         out = str(tmp_path / f"{network}.tif")
         assert main(["translate", scene, out, "--model", str(make_translator(network))]) == 0
         assert ("windows are blended" in capsys.readouterr().out) is told
+
+
+@pytest.mark.parametrize("network", ["naf_unet", "resnet", "unet_256"])
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_scenes_arrays_and_streams_have_the_same_bytes(
+    network: str, suffix: str, make_translator: Factory, make_scene: Factory, tmp_path: Path
+) -> None:
+    """One engine: a network that sees its whole window gets the same windows everywhere."""
+    translator = Translator.load(make_translator(network, suffix))
+    scene = make_scene(600, 500, nodata_columns=40)
+    written = read(translator.translate(scene, tmp_path / "out.tif"))
+    with Scene.open(scene) as source:
+        values, valid = source.read()
+        scratch = ScratchRaster(3, 600, 500, "float32", tmp_path)
+        translator.stream(source, lambda b: scratch.write(b.window.row, b.window.col, b.products["image"], b.valid))
+    with scratch:
+        streamed, streamed_valid = scratch.read()
+        np.testing.assert_array_equal(streamed_valid, valid)
+        for made in (streamed, translator.translate_array(values, valid=valid)):
+            np.testing.assert_array_equal(made[:, valid], written[:, valid])
+
+
+def test_memory_of_arrays_does_not_follow_their_size(make_translator: Factory) -> None:
+    """The network never sees more than a window: the largest input it gets is the same for a larger array."""
+    translator, largest = Translator.load(make_translator()), []
+    for side in (768, 1536):
+        seen: list[int] = []
+        own = translator._backend
+
+        class Spy:
+            name, needs_samples, tile_scale = own.name, False, 1.0
+
+            def __call__(self, batch: np.ndarray, own=own, seen=seen) -> np.ndarray:
+                seen.append(batch[0].size)
+                return own(batch)
+
+        translator._backend = Spy()
+        rng = np.random.default_rng(0)
+        translator.translate_array(rng.uniform(-20, -5, (1, side, side)).astype(np.float32))
+        translator._backend = own
+        largest.append(max(seen))
+    assert largest[1] <= 1.2 * largest[0]
+
+
+def test_optional_inputs_are_stacked_with_their_validity(tmp_path: Path) -> None:
+    """A network of SAR and an optional earlier optical image, through scenes, streams and missing inputs."""
+    seen: list[np.ndarray] = []
+
+    class Network:
+        name, needs_samples, tile_scale = "spy", False, 1.0
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            seen.append(batch[0])
+            return batch[:, 1:4]
+
+    recipe = {"kind": "eight_bit"}
+    images = {
+        "sar": ImageCard(role="sar", bands=("VV",), units="uint8", dtype="uint8", recipe=recipe),
+        "optical_reference": ImageCard(
+            role="optical_reference", bands=("R", "G", "B"), units="uint8", dtype="uint8", recipe=recipe, optional=True
+        ),
+        "optical": ImageCard(role="optical", bands=("R", "G", "B"), units="uint8", dtype="uint8", recipe=recipe),
+    }
+    network = {"network": "naf_unet", "stride": 1, "receptive_field": 1, "tile": 64}
+    training = TrainingCard(data="none", split="train", steps=0, seed=0, licence="none")
+    card = make_translator_card(
+        images, {"sar+optref2opt": network}, name="t", method="m", gsd_m=10.0, training=training
+    )
+    direction = Direction(["sar", "optical_reference"], "optical")
+    assert card.directions[direction].channels == (5, 3)
+    translator = Translator(tmp_path / "t.onnx", card, direction, Network(), None)
+    (tmp_path / "t.onnx").write_bytes(b"no graph")
+    rng = np.random.default_rng(0)
+    sar, old = rng.integers(1, 256, (1, 40, 50)).astype(np.uint8), rng.integers(1, 256, (3, 40, 50)).astype(np.uint8)
+    old[:, :, :7] = 0
+    place = Georeference(CRS.from_epsg(32611), from_origin(400_000, 3_800_000, 10, 10))
+    write_scene(tmp_path / "sar.tif", sar, band_names=["VV"], georeference=place)
+    write_scene(tmp_path / "old.tif", old, band_names=["R", "G", "B"], georeference=place, nodata=0)
+    options = TranslateOptions(inputs={"optical_reference": tmp_path / "old.tif"})
+    made = read(Path(translator.run(tmp_path / "sar.tif", tmp_path / "out.tif", options).path))
+    np.testing.assert_array_equal(seen[-1][0, :40, :50], sar[0] / np.float32(127.5) - 1)
+    np.testing.assert_array_equal(seen[-1][4, :40, :50], (old[0] > 0).astype(np.float32))
+    assert (seen[-1][1:4, :40, :7] == 0).all()
+    np.testing.assert_array_equal(made[:, :, 7:], old[:, :, 7:])
+    translator.run(tmp_path / "sar.tif", tmp_path / "alone.tif")
+    assert (seen[-1][1:] == 0).all()
+    with pytest.raises(InputError, match=r"is given as dem, but the translator takes sar, optical_reference"):
+        translator.run(tmp_path / "sar.tif", tmp_path / "no.tif", TranslateOptions(inputs={"dem": "dem.tif"}))
+    assert not (tmp_path / "no.tif").exists()

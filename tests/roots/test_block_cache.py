@@ -10,7 +10,7 @@ import rasterio
 
 from saropt.roots import block_cache as blocks
 from saropt.roots.block_cache import BlockCache
-from saropt.roots.windows import Rasters
+from saropt.roots.rasters import Rasters
 from saropt.scenes import Scene, Window
 
 SIDE = 700

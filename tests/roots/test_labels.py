@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import yaml
 
+from roots.cards import card
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit
 from saropt.roots import (
@@ -18,7 +19,6 @@ from saropt.roots import (
     ConfusionMatrix,
     DataRoot,
     LabelledSampler,
-    Side,
     class_weights,
     classes_of,
     count_labels,
@@ -26,7 +26,8 @@ from saropt.roots import (
 )
 from saropt.scenes import Scene, write_scene
 
-SAR, OPTICAL = Side((1, 2), "sigma0_db", DbClip()), Side((1, 2, 3), "uint8", EightBit())
+SAR = card("sar", ("VV", "VH"), "sigma0_db", DbClip())
+OPTICAL = card("optical", ("B4", "B3", "B2"), "uint8", EightBit())
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ class TestWeights:
     def test_counts(self, labelled_root, monkeypatch):
         monkeypatch.setattr("saropt.roots.labels._STRIP_PIXELS", 5 * 64)
         root = DataRoot.open(labelled_root)
-        paths = [root.label_path(name) for name in ("a", "b")]
+        paths = [root.raster("label", name) for name in ("a", "b")]
         for path, found in zip(paths, count_labels(paths, classes_of(root)), strict=True):
             with Scene.open(path) as scene:
                 labels = scene.read()[0]
@@ -168,16 +169,16 @@ class TestConfusion:
 
 
 class TestWindows:
-    @pytest.mark.parametrize(("modality", "side"), [("sar", SAR), ("optical", OPTICAL)])
-    def test_labels_stay_on_their_image(self, labelled_root, modality, side):
+    @pytest.mark.parametrize("image", [SAR, OPTICAL])
+    def test_labels_stay_on_their_image(self, labelled_root, image):
         """Red decides the label: also after turning and mirroring."""
-        sampler = LabelledSampler(DataRoot.open(labelled_root), "train", 24, modality, side, Augmentation())
+        sampler = LabelledSampler(DataRoot.open(labelled_root), "train", 24, image, Augmentation())
         images, labels = draw_labelled_batch(sampler, 12, [3])
-        assert images.shape == (12, len(side.bands), 24, 24)
+        assert images.shape == (12, len(image.bands), 24, 24)
         assert images.dtype == np.float32
         assert labels.shape == (12, 24, 24)
         assert set(np.unique(labels)) == {0, 1, 2, IGNORED}
-        if modality == "optical":
+        if image.role == "optical":
             red = ((images[:, 0] + 1) * 127.5).round()
             expected = np.select([red < 110, red < 170], [0, 1], 2)
             assert (labels == expected)[labels != IGNORED].all()
@@ -187,7 +188,7 @@ class TestWindows:
 
     def test_the_seed_alone_decides(self, labelled_root):
         root = DataRoot.open(labelled_root)
-        first, second = (LabelledSampler(root, "train", 16, "sar", SAR, Augmentation()) for _ in range(2))
+        first, second = (LabelledSampler(root, "train", 16, SAR, Augmentation()) for _ in range(2))
         draw_labelled_batch(first, 3, [9])
         for a, b in zip(draw_labelled_batch(first, 4, [1, 2]), draw_labelled_batch(second, 4, [1, 2]), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -200,7 +201,7 @@ class TestWindows:
                 values = scene.read()[0]
             values[:, :32] = np.nan
             write_scene(root / "sar" / f"{name}.tif", values, overwrite=True)
-        sampler = LabelledSampler(DataRoot.open(root), "train", 64, "sar", SAR)
+        sampler = LabelledSampler(DataRoot.open(root), "train", 64, SAR)
         image, labels = sampler.draw(np.random.default_rng(0))
         assert np.isfinite(image).all()
         assert (labels[:32] == IGNORED).all()
@@ -210,34 +211,34 @@ class TestWindows:
 
     def test_unknown_label_in_a_window(self, root):
         write_scene(root / "label" / "a.tif", np.full((1, 64, 64), 30, np.uint8), overwrite=True)
-        sampler = LabelledSampler(DataRoot.open(root), "train", 64, "sar", SAR)
+        sampler = LabelledSampler(DataRoot.open(root), "train", 64, SAR)
         with pytest.raises(InputError, match=r"label/a\.tif: holds the label 30"):
             draw_labelled_batch(sampler, 8, [0])
 
     def test_nothing_labelled(self, root):
         for name in ("a", "b"):
             write_scene(root / "label" / f"{name}.tif", np.zeros((1, 64, 64), np.uint8), overwrite=True)
-        sampler = LabelledSampler(DataRoot.open(root), "train", 16, "sar", SAR)
+        sampler = LabelledSampler(DataRoot.open(root), "train", 16, SAR)
         with pytest.raises(InputError, match="no labelled window of 16 px"):
             sampler.draw(np.random.default_rng(0))
 
     def test_other_grid(self, root):
         write_scene(root / "label" / "b.tif", np.full((1, 64, 32), 10, np.uint8), overwrite=True)
         with pytest.raises(InputError, match=r"label/b\.tif: is 64x32 but its image 64x64 px"):
-            LabelledSampler(DataRoot.open(root), "train", 16, "sar", SAR)
+            LabelledSampler(DataRoot.open(root), "train", 16, SAR)
 
     def test_missing_label(self, root):
         (root / "label" / "b.tif").unlink()
         with pytest.raises(InputError, match="no raster named b"):
-            LabelledSampler(DataRoot.open(root), "train", 16, "sar", SAR)
+            LabelledSampler(DataRoot.open(root), "train", 16, SAR)
 
     def test_window_larger_than_the_raster(self, root):
         with pytest.raises(InputError, match="smaller than the training window of 128"):
-            LabelledSampler(DataRoot.open(root), "train", 128, "optical", OPTICAL)
+            LabelledSampler(DataRoot.open(root), "train", 128, OPTICAL)
 
     def test_contradicted_units(self, root):
         description = yaml.safe_load((root / "dataset.yaml").read_text())
         description["sar"]["units"] = "sigma0"
         (root / "dataset.yaml").write_text(yaml.safe_dump(description))
         with pytest.raises(InputError, match=r"sar/a\.tif: units are declared as sigma0 but"):
-            LabelledSampler(DataRoot.open(root), "train", 16, "sar", Side((1, 2), "sigma0", DbClip()))
+            LabelledSampler(DataRoot.open(root), "train", 16, card("sar", ("VV", "VH"), "sigma0", DbClip()))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from saropt.errors import InputError
-from saropt.roots import DataRoot
+from saropt.roots import DataRoot, ImageSpec
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ def refused(path) -> str:
 def test_opens(amplitude_root):
     root = DataRoot.open(amplitude_root)
     assert (root.name, root.gsd_m, root.licence, root.paired) == ("toy", 10.0, "CC0-1.0", True)
-    assert (root.sar.bands, root.sar.units) == (("VH",), "amplitude")
-    assert root.optical.bands == ("B4", "B3", "B2")
+    assert root.images["sar"] == ImageSpec(("VH",), "amplitude")
+    assert root.images["optical"].bands == ("B4", "B3", "B2")
     assert root.names("train") == ["a", "b"]
-    assert root.sar_path("a") == amplitude_root / "sar" / "a.tif"
-    assert root.optical_path("d") == amplitude_root / "optical" / "d.tif"
+    assert root.raster("sar", "a") == amplitude_root / "sar" / "a.tif"
+    assert root.raster("optical", "d") == amplitude_root / "optical" / "d.tif"
     assert root.classes == {}
     assert root.ignore_index is None
 
@@ -138,12 +138,12 @@ def test_split_lookups(amplitude_root, root):
 def test_missing_raster(root):
     (root / "sar" / "a.tif").unlink()
     with pytest.raises(InputError, match="sar: no raster named a"):
-        DataRoot.open(root).sar_path("a")
+        DataRoot.open(root).raster("sar", "a")
 
 
 def test_other_suffixes(root):
     (root / "optical" / "a.tif").rename(root / "optical" / "a.png")
-    assert DataRoot.open(root).optical_path("a").name == "a.png"
+    assert DataRoot.open(root).raster("optical", "a").name == "a.png"
 
 
 def test_real_roots_open(shared_data):
@@ -152,5 +152,5 @@ def test_real_roots_open(shared_data):
     for path in roots:
         root = DataRoot.open(path)
         name = next(iter(root.splits))
-        assert root.sar_path(name).is_file()
-        assert root.optical_path(name).is_file()
+        assert root.raster("sar", name).is_file()
+        assert root.raster("optical", name).is_file()

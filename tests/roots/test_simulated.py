@@ -27,7 +27,7 @@ def test_a_root_that_opens(tmp_path):
     assert root.paired
     assert root.gsd_m == 10.0
     assert root.classes == CLASSES
-    assert (root.sar.bands, root.sar.units) == (("VV", "VH"), "amplitude")
+    assert (root.images["sar"].bands, root.images["sar"].units) == (("VV", "VH"), "amplitude")
     assert [len(root.names(split)) for split in ("train", "val", "test")] == [2, 1, 1]
     west = set()
     for name in root.splits:
@@ -53,7 +53,7 @@ def test_units_and_bands_agree(tmp_path):
         root = DataRoot.open(
             write_simulated_root(tmp_path / units, scenes=(1, 0, 0), size=64, units=units, bands=("VH",))
         )
-        assert root.sar.units == units
+        assert root.images["sar"].units == units
         arrays[units] = _read(root.sar_path("train_000"))[0]
         assert arrays[units].shape == (1, 64, 64)
     np.testing.assert_allclose(arrays["amplitude"] ** 2, arrays["sigma0"], rtol=1e-5)

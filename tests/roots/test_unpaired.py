@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import yaml
 
+from roots.cards import both, card
 from saropt.curation.inspection import inspect_root
 from saropt.errors import InputError
 from saropt.radiometry import EightBit, Reflectance
-from saropt.roots import Augmentation, DataRoot, Side, WindowSampler, draw_batch
+from saropt.roots import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.scenes import write_scene
 
-SAR = Side((1,), "sigma0", Reflectance(1.0, 256.0))
-OPTICAL = Side((1, 2), "uint8", EightBit())
+BOTH = both(card("sar", ("VV",), "sigma0", Reflectance(1.0, 256.0)), card("optical", ("R", "G"), "uint8", EightBit()))
 NAMES = {"sar": ("s1", "s2", "s3"), "optical": ("o1", "o2", "o3", "o4")}
 
 
@@ -44,7 +44,7 @@ def make_root(path, sar=NAMES["sar"], optical=NAMES["optical"], splits=None, **d
 def numbers(sampler, seeds) -> np.ndarray:
     """(draws, 2): raster number of the SAR and of the optical window."""
     samples = [sampler.draw(np.random.default_rng(seed)) for seed in seeds]
-    found = [((s.sar[0, 0, 0] + 1) * 128 - 1, (s.optical[0, 0, 0] + 1) * 127.5 - 1) for s in samples]
+    found = [((s["sar"][0, 0, 0] + 1) * 128 - 1, (s["optical"][0, 0, 0] + 1) * 127.5 - 1) for s in samples]
     return np.rint(found).astype(int)
 
 
@@ -53,9 +53,9 @@ class TestOneRoot:
         root = make_root(tmp_path / "root", ("s1", "both"), ("o1", "both"))
         assert list(root.rasters("sar", "train")) == ["s1", "both"]
         assert list(root.rasters("optical", "train")) == ["both", "o1"]
-        sampler = WindowSampler(root, "train", 16, SAR, OPTICAL)
+        sampler = WindowSampler(root, "train", 16, BOTH)
         assert sampler.unpaired
-        sar, optical = draw_batch(sampler, 2, [0])
+        sar, optical = draw_batch(sampler, 2, [0]).values()
         assert (sar.shape, optical.shape) == ((2, 1, 16, 16), (2, 2, 16, 16))
 
     def test_a_name_of_neither_side(self, tmp_path):
@@ -66,14 +66,14 @@ class TestOneRoot:
     def test_every_split_needs_both_sides(self, tmp_path):
         root = make_root(tmp_path / "root", splits={"s1": "train", "o1": "train", "s2": "val"})
         with pytest.raises(InputError, match="optical: holds no raster of split 'val'"):
-            WindowSampler(root, "val", 16, SAR, OPTICAL)
+            WindowSampler(root, "val", 16, BOTH)
 
     def test_one_side_may_be_left_out(self, tmp_path):
         root = make_root(tmp_path / "root", optical=())
         description = yaml.safe_load((root.path / "dataset.yaml").read_text())
         del description["optical"]
         (root.path / "dataset.yaml").write_text(yaml.safe_dump(description))
-        assert DataRoot.open(root.path).optical.bands == ()
+        assert set(DataRoot.open(root.path).images) == {"sar"}
         (root.path / "dataset.yaml").write_text(yaml.safe_dump(description | {"paired": True}))
         with pytest.raises(InputError, match="lacks optical"):
             DataRoot.open(root.path)
@@ -98,32 +98,32 @@ class TestOneRoot:
                 values = np.full((1 if side == "sar" else 2, 40, 40), int(name[1]), np.float32)
                 tags = {"REGION": "a" if name.endswith("1") else "b"}
                 write_scene(path, values if side == "sar" else values.astype(np.uint8), tags=tags, overwrite=True)
-        found = numbers(WindowSampler(root, "train", 16, SAR, OPTICAL, balance_tag="REGION"), range(400))
+        found = numbers(WindowSampler(root, "train", 16, BOTH, balance_tag="REGION"), range(400))
         assert (found == 0).mean(0) == pytest.approx([0.5, 0.5], abs=0.08)
-        write_scene(root.optical_path("o2"), np.ones((2, 40, 40), np.uint8), overwrite=True)
+        write_scene(root.raster("optical", "o2"), np.ones((2, 40, 40), np.uint8), overwrite=True)
         with pytest.raises(InputError, match=r"o2\.tif: has no tag REGION"):
-            WindowSampler(root, "train", 16, SAR, OPTICAL, balance_tag="REGION")
+            WindowSampler(root, "train", 16, BOTH, balance_tag="REGION")
 
 
 class TestTwoRoots:
     def test_each_gives_its_side(self, tmp_path):
         radar = make_root(tmp_path / "radar", optical=())
         camera = make_root(tmp_path / "camera", sar=("x",), optical=("o1", "s1"), gsd_m=10.5)
-        root = radar.with_optical(camera)
+        root = radar.with_role_from("optical", camera)
         assert list(root.rasters("sar", "train")) == ["s1", "s2", "s3"]
         assert list(root.rasters("optical", "train")) == ["o1", "s1"]
-        assert root.optical_path("s1") == camera.path / "optical" / "s1.tif"
+        assert root.raster("optical", "s1") == camera.path / "optical" / "s1.tif"
         assert not root.paired
         assert (root.name, root.licence) == (
             "radar (SAR), camera (optical)",
             "of radar (SAR); of camera (optical)",
         )
-        assert WindowSampler(root, "train", 16, SAR, OPTICAL).unpaired
+        assert WindowSampler(root, "train", 16, BOTH).unpaired
 
     def test_two_paired_roots(self, tmp_path):
         radar = make_root(tmp_path / "radar", optical=("s1", "s2", "s3"), paired=True)
         camera = make_root(tmp_path / "camera", ("o1",), ("o1",), paired=True)
-        root = radar.with_optical(camera)
+        root = radar.with_role_from("optical", camera)
         assert list(root.rasters("optical", "train")) == ["o1"]
         assert not root.paired
 
@@ -146,12 +146,12 @@ class TestTwoRoots:
             (path / "dataset.yaml").write_text(yaml.safe_dump({k: v for k, v in description.items() if v is not None}))
             roots.append(DataRoot.open(path))
         with pytest.raises(InputError, match=message):
-            roots[0].with_optical(roots[1])
+            roots[0].with_role_from("optical", roots[1])
 
     def test_classes_of_the_labelled_one(self, tmp_path):
         radar = make_root(tmp_path / "radar")
         camera = make_root(tmp_path / "camera", classes={1: "water"}, ignore_index=0)
-        for root in (radar.with_optical(camera), camera.with_optical(radar)):
+        for root in (radar.with_role_from("optical", camera), camera.with_role_from("optical", radar)):
             assert (root.classes, root.ignore_index) == ({1: "water"}, 0)
 
 
@@ -171,7 +171,7 @@ class TestStreams:
                 drawn.append(rng.uniform(-1.0, 1.0))
                 return values
 
-        draw_batch(WindowSampler(root, "train", 16, SAR, OPTICAL, Recorded(flips=False)), size, [seed, step, rank])
+        draw_batch(WindowSampler(root, "train", 16, BOTH, Recorded(flips=False)), size, [seed, step, rank])
         return np.array(drawn).reshape(size, 2)
 
     def test_no_stream_is_drawn_twice(self, tmp_path):
@@ -187,7 +187,7 @@ class TestStreams:
         """Chi-squared of the 3 x 4 table of raster numbers (6 degrees of freedom: 22.5 at one in a thousand), and the
         correlation of the streams themselves."""
         root = make_root(tmp_path / "root")
-        found = numbers(WindowSampler(root, "train", 16, SAR, OPTICAL), [[0, step, 0] for step in range(1200)])
+        found = numbers(WindowSampler(root, "train", 16, BOTH), [[0, step, 0] for step in range(1200)])
         table = np.zeros((3, 4))
         np.add.at(table, tuple(found.T), 1)
         expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
@@ -199,5 +199,5 @@ class TestStreams:
 
     def test_a_paired_root_sampled_per_side(self, tmp_path):
         root = make_root(tmp_path / "root", ("s1", "s2", "s3", "s4"), ("s1", "s2", "s3", "s4"))
-        found = numbers(WindowSampler(root, "train", 16, SAR, OPTICAL, unpaired=True), range(400))
+        found = numbers(WindowSampler(root, "train", 16, BOTH, unpaired=True), range(400))
         assert (found[:, 0] == found[:, 1]).mean() == pytest.approx(0.25, abs=0.08)

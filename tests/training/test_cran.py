@@ -83,8 +83,8 @@ def test_refines_the_scenes_to_be_translated(root, new_config, start, tmp_path):
     before, weights = load_weights(start)
     first = {f"sar2opt.{k}": v for k, v in trainer.task.generators["sar2opt"].state_dict().items()}
     assert all(torch.equal(value, torch.from_numpy(weights[key])) for key, value in first.items())
-    assert [path.stem for path in trainer.task.sampler._sar.paths] == ["d"]
-    assert [path.stem for path in trainer.task.sampler._optical.paths] == ["a", "b"]
+    assert [path.stem for path in trainer.task.sampler.paths("sar")] == ["d"]
+    assert [path.stem for path in trainer.task.sampler.paths("optical")] == ["a", "b"]
     paths = trainer.run()
     assert sorted(path.name for path in paths) == [
         "translator-opt2sar.onnx",
@@ -98,7 +98,7 @@ def test_refines_the_scenes_to_be_translated(root, new_config, start, tmp_path):
 
 
 def test_unpaired_patience_goes_by_round_trips(db_root, root, new_config, start, tmp_path, monkeypatch):
-    other = root.with_optical(DataRoot.open(db_root))
+    other = root.with_role_from("optical", DataRoot.open(db_root))
     config = new_config("cran-refine", arguments={"start": str(start)}, engine={**ENGINE, "patience": 2})
     trainer = Loop(TranslatorTask, config, other, tmp_path / "run", accelerator="cpu")
     source = trainer.task.validation.batch["sar"]

@@ -70,6 +70,6 @@ def test_devices_that_are_not_there(monkeypatch):
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:0", "CPU", ""])
 def test_other_kinds_of_devices_are_refused(device, root, new_config, tmp_path):
-    with pytest.raises(InputError, match=f"^device {device}: must be auto, cpu or cuda$"):
+    with pytest.raises(InputError, match=f"^device='{device}': must be auto, cpu or cuda$"):
         Loop(TranslatorTask, new_config(), root, tmp_path / "run", accelerator=device)
     assert not (tmp_path / "run").exists()

@@ -21,9 +21,9 @@ def test_labels_reach_the_method_and_stay_out_of_the_file(labelled_root, new_con
     monkeypatch.setattr(method, "updates", lambda batch, share: seen.append(batch) or updates(batch, share))
     trainer.run()
     for number, batch in enumerate(seen):
-        _, optical, label = draw_batch(trainer.task.sampler, 2, [0, number, 0])
-        assert torch.equal(batch["optical"], torch.from_numpy(optical))
-        assert torch.equal(batch.label, torch.from_numpy(label))
+        drawn = draw_batch(trainer.task.sampler, 2, [0, number, 0])
+        assert torch.equal(batch["optical"], torch.from_numpy(drawn["optical"]))
+        assert torch.equal(batch.label, torch.from_numpy(drawn["label"]))
         assert batch.label.dtype == torch.long
     card, weights = load_weights(tmp_path / "run" / "translator.safetensors")
     assert card.method == "unet-dsd"
@@ -44,7 +44,13 @@ def test_data_without_classes_are_refused(db_root, new_config, tmp_path):
 def test_two_roots_are_refused(labelled_root, new_config, tmp_path):
     root = DataRoot.open(labelled_root)
     with pytest.raises(InputError, match="unet-dsd needs pairs"):
-        Loop(TranslatorTask, new_config("unet-dsd"), root.with_optical(root), tmp_path / "run", accelerator="cpu")
+        Loop(
+            TranslatorTask,
+            new_config("unet-dsd"),
+            root.with_role_from("optical", root),
+            tmp_path / "run",
+            accelerator="cpu",
+        )
 
 
 def test_resumes_to_the_bit(labelled_root, new_config, tmp_path):

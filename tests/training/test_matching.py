@@ -12,7 +12,7 @@ import torch
 from saropt.artifacts import load_matcher
 from saropt.errors import InputError
 from saropt.matching import find_matcher, match_pair
-from saropt.roots import DataRoot, Sample
+from saropt.roots import DataRoot
 from saropt.training import Loop, MatcherTask, MatchingConfig, read_matching_config
 from saropt.training.matching import bend_pair
 
@@ -96,7 +96,7 @@ def test_bent_pairs_show_the_same_ground() -> None:
     dots = np.full((1, 64, 64), -1.0, np.float32)
     dots[0, 30:34, 22:26] = 1.0
     for seed in range(5):
-        pair = bend_pair(Sample(dots, dots), np.random.default_rng(seed), 0.1, 50)
+        pair = bend_pair({"sar": dots, "optical": dots}, np.random.default_rng(seed), 0.1, 50)
         first, second = (
             np.array([(weights * grid).sum() / weights.sum() for grid in np.mgrid[:64, :64][::-1] + 0.5])
             for weights in (np.maximum(image, 0.0) for image in pair.images)

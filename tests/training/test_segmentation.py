@@ -176,9 +176,10 @@ class TestRefusals:
         """Refusals come before anything is launched or written."""
 
         def check(config=None, data=root, **options) -> str:
-            with monkeypatch.context() as patch, pytest.raises(InputError) as caught:
+            with monkeypatch.context() as patch:
                 patch.setattr("saropt.training.loop.launch_fabric", lambda **_: pytest.fail("was launched"))
-                Loop(SegmenterTask, config or make_config(), data, tmp_path / "run", accelerator="cpu", **options)
+                with pytest.raises(InputError) as caught:
+                    Loop(SegmenterTask, config or make_config(), data, tmp_path / "run", accelerator="cpu", **options)
             assert "\n" not in str(caught.value)
             assert not (tmp_path / "run").exists()
             return str(caught.value)

@@ -45,7 +45,7 @@ def roots(db_root, tmp_path) -> tuple[Path, Path]:
 
 @pytest.mark.usefixtures("unpaired")
 def test_two_roots(roots, new_config, tmp_path):
-    root = DataRoot.open(roots[0]).with_optical(DataRoot.open(roots[1]))
+    root = DataRoot.open(roots[0]).with_role_from("optical", DataRoot.open(roots[1]))
     Loop(TranslatorTask, new_config(), root, tmp_path / "run", accelerator="cpu").run()
     card = load_weights(tmp_path / "run" / "translator.safetensors")[0]
     assert card.training.data == "sar (SAR), optical (optical)"
@@ -65,7 +65,7 @@ def test_pairs_are_validated_for_an_unpaired_method_too(db_root, new_config, tmp
 
 @pytest.mark.usefixtures("unpaired")
 def test_best_weights_need_pairs(roots, new_config, tmp_path):
-    root = DataRoot.open(roots[0]).with_optical(DataRoot.open(roots[1]))
+    root = DataRoot.open(roots[0]).with_role_from("optical", DataRoot.open(roots[1]))
     with pytest.raises(InputError, match="best needs validation on pairs"):
         Loop(TranslatorTask, new_config(engine={"select": "best"}), root, tmp_path / "run", accelerator="cpu")
 
@@ -84,7 +84,7 @@ def test_paired_methods_refuse_a_second_root(db_root, tmp_path, new_config, caps
     arguments = ["train", "regression", db_root, "--out", tmp_path / "run", "--config", tmp_path / "config.yaml"]
     assert main([str(a) for a in (*arguments, "--device", "cpu", "--optical-root", db_root)]) == 2
     message = capsys.readouterr().err
-    assert "regression needs pairs: both sides from one data root" in message
+    assert "regression needs pairs: all images from one data root" in message
     assert message.count("\n") == 1
     assert not (tmp_path / "run").exists()
 

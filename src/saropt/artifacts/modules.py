@@ -10,7 +10,7 @@ import numpy as np
 
 from saropt.artifacts.card import Card, MatcherCard, SegmenterCard
 from saropt.domain import Direction
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ def load_translator_module(
         try:
             return build_network(described.network, *described.channels, **arguments)
         except ValueError as error:
-            raise error if steps is None else InputError(f"--steps {steps}", str(error)) from error
+            raise error if steps is None else OptionError("steps", steps, str(error)) from error
 
     own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     return _filled(path, build, own)

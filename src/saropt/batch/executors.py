@@ -16,18 +16,18 @@ from typing import Any, Literal, Protocol
 
 from saropt.batch.gpus import list_gpus
 from saropt.batch.jobs import Job, Outcome, Work, attempt
-from saropt.errors import InputError, SaroptError
-from saropt.inference.engine import Progress
+from saropt.errors import InputError, OptionError, SaroptError
+from saropt.progress import Progress, silent
 
 Event = tuple[Literal["ready", "refused", "tiles", "outcome", "died"], Any]
-"""What a worker tells: nothing, a line, (done, total, "tiles"), an `Outcome`, how it died."""
+"""What a worker tells: nothing, a `SaroptError`, (done, total, "tiles"), an `Outcome`, how it died."""
 Outcomes = Generator[Outcome, None, None]
 
 
 class Executor(Protocol):
     """Runs jobs; closing the iterator early, as an interrupt does, ends the workers."""
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
+    def run(self, jobs: Sequence[Job], progress: Progress = silent) -> Outcomes:
         """Outcomes in the order in which they come.
 
         Args:
@@ -44,7 +44,7 @@ class InProcess:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
+    def run(self, jobs: Sequence[Job], progress: Progress = silent) -> Outcomes:
         translator = self._work.open()
         board = _Board(len(jobs), progress)
         waiting, put_off = deque(jobs), set[Job]()
@@ -74,7 +74,7 @@ class Crew(Protocol):
         """End all workers, whatever they do."""
 
 
-def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress | None) -> Outcomes:
+def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress) -> Outcomes:
     """Give jobs to a crew. The job of a worker that dies is tried once more by another one, from where it stopped; an
     output that another process writes is looked at once more after the others.
 
@@ -99,7 +99,7 @@ def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress |
                 if kind == "tiles":
                     board.tiles(busy[worker][0], *told)
                 elif kind == "refused":
-                    raise SaroptError(told)
+                    raise told
                 elif kind == "ready":
                     starting.discard(worker)
                     idle.add(worker)
@@ -121,7 +121,7 @@ def dispatch(crew: Crew, workers: int, jobs: Sequence[Job], progress: Progress |
                 else:
                     job, again = busy.pop(worker)
                     if again:
-                        yield board.count(Outcome(job, f"{job.scene}: given up, a second worker {told}"))
+                        yield board.count(Outcome(job, InputError(job.scene, f"given up, a second worker {told}")))
                     else:
                         waiting.append((job, True))
     finally:
@@ -134,7 +134,7 @@ class Processes:
     def __init__(self, work: Work, workers: int) -> None:
         self._work, self._workers = work, workers
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
+    def run(self, jobs: Sequence[Job], progress: Progress = silent) -> Outcomes:
         workers = min(self._workers, len(jobs))
         crew = ProcessCrew(self._work, max(1, len(os.sched_getaffinity(0)) // max(1, workers)))
         return dispatch(crew, workers, jobs, progress)
@@ -227,7 +227,7 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     try:
         translator = work.open(threads)
     except SaroptError as error:
-        pipe.send(("refused", str(error)))
+        pipe.send(("refused", error))
         return
     pipe.send(("ready", None))
     while True:
@@ -246,9 +246,9 @@ def _end_with_parent() -> None:
 class _Board:
     """Counts scenes, and tells it together with the tiles of the one heard of last."""
 
-    def __init__(self, total: int, progress: Progress | None) -> None:
+    def __init__(self, total: int, progress: Progress) -> None:
         self._total, self._done = total, 0
-        self._progress = progress or (lambda done, total, what: None)
+        self._progress = progress
 
     def tiles(self, job: Job, done: int, total: int, what: str) -> None:
         self._progress(self._done, self._total, f"scenes ({Path(job.out).stem}: {done}/{total} {what})")
@@ -270,7 +270,7 @@ def open_executor(
         address: of a running Ray cluster; one is started on this machine when None.
 
     Raises:
-        InputError: an address without "ray".
+        OptionError: an address without "ray".
         MissingExtraError: Ray is not installed.
     """
     if kind == "ray":
@@ -278,5 +278,5 @@ def open_executor(
 
         return RayActors(work, workers, address)
     if address is not None:
-        raise InputError(f"--address {address}", "goes with --executor ray")
+        raise OptionError("address", address, "goes with executor ray")
     return InProcess(work) if (workers or 1) == 1 else Processes(work, workers or 1)

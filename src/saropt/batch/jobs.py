@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import glob
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from saropt.errors import BusyError, InputError, SaroptError
 from saropt.inference.bundled import translator_file
-from saropt.inference.engine import Progress
 from saropt.inference.outputs import check_staging, output_exists
+from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
 from saropt.inference.translator import Translator
+from saropt.progress import Progress, silent
 from saropt.scenes import is_remote, scene_name
 from saropt.scenes.objects import is_object
 from saropt.scenes.remote import object_path
@@ -39,23 +39,26 @@ class Work:
 
     Attributes:
         model: name or file of the translator.
-        load: options of `Translator.load`.
-        translate: options of `Translator.translate`, without progress.
+        load: how the translator is loaded.
+        translate: how each scene is translated.
+
+    >>> Work("s1-losangeles").wants_gpu
+    False
     """
 
     model: str
-    load: Mapping[str, Any] = field(default_factory=dict)
-    translate: Mapping[str, Any] = field(default_factory=dict)
+    load: LoadOptions = field(default_factory=LoadOptions)
+    translate: TranslateOptions = field(default_factory=TranslateOptions)
 
     def open(self, threads: int | None = None) -> Translator:
-        """The translator, on so many CPU threads; errors as of `Translator.load`."""
-        return Translator.load(self.model, **self.load, threads=threads)
+        """The translator, on a number of CPU threads; errors as of `Translator.load`."""
+        return Translator.load(self.model, self.load, threads=threads)
 
     @property
     def wants_gpu(self) -> bool:
         """Whether the network runs on a GPU where there is one; errors as of `translator_file`."""
-        device = self.load.get("device", "auto")
-        return device == "cuda" or (device == "auto" and translator_file(self.model, **self.load).suffix != ".onnx")
+        device = self.load.device
+        return device == "cuda" or (device == "auto" and translator_file(self.model, self.load).suffix != ".onnx")
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,14 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        error: one line, or None.
-        seam: as `Translator.seam`.
+        error: why it failed, or None.
+        seam: as of `saropt.inference.SceneResult`.
         found: it was finished already.
         busy: another process writes it, as several that resume one folder may.
     """
 
     job: Job
-    error: str | None = None
+    error: SaroptError | None = None
     seam: float | None = None
     found: bool = False
     busy: bool = False
@@ -160,9 +163,7 @@ def plan_jobs(
     if existing and not (resume or overwrite):
         first = next(job for job in jobs if job in existing)
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise InputError(
-            first.out, f"exists already{more}: leave out finished ones with --resume, or replace them with --overwrite"
-        )
+        raise InputError(first.out, f"exists already{more}; resume leaves out finished ones", remedy="overwrite")
     if not far:
         near.mkdir(exist_ok=True)
     finished = [job for job in jobs if job in existing and not overwrite]
@@ -174,48 +175,49 @@ def _place(raster: str | Path) -> str:
     return object_path(str(raster)) if is_remote(raster) else str(Path(raster).resolve())
 
 
-def attempt(
-    translator: Translator, work: Work, job: Job, again: bool = False, progress: Progress | None = None
-) -> Outcome:
+def attempt(translator: Translator, work: Work, job: Job, again: bool = False, progress: Progress = silent) -> Outcome:
     """Translate one of many scenes; what a user can act on becomes an outcome.
 
     Args:
-        again: a worker died over it before: go on from what it left.
+        again: whether a worker died over this scene before: then the work goes on from what it left.
     """
-    resume = bool(work.translate.get("resume", False))
-    options = {**work.translate, "resume": again or resume}
-    may_be_there = options["resume"] and not options.get("overwrite")
+    resume = work.translate.resume
+    options = replace(work.translate, resume=again or resume)
+    may_be_there = options.resume and not options.overwrite
     try:
         if may_be_there and output_exists(job.out):
             return Outcome(job, found=True)
-        translate_when_free(
-            translator, job.scene, job.out, patience_s=_PATIENCE_S if again else 0.0, progress=progress, **options
-        )
+        patience_s = _PATIENCE_S if again else 0.0
+        result = translate_when_free(translator, job.scene, job.out, options, progress, patience_s)
     except MemoryError:
-        return Outcome(job, f"{job.scene}: there is not enough memory")
+        return Outcome(job, InputError(job.scene, "there is not enough memory"))
     except (SaroptError, OSError) as error:
         if may_be_there and output_exists(job.out):
             return Outcome(job, found=True)
         if resume and isinstance(error, BusyError):
             return Outcome(job, busy=True)
-        return Outcome(job, " ".join(str(error).split()))
-    return Outcome(job, seam=translator.seam)
+        return Outcome(job, error if isinstance(error, SaroptError) else SaroptError(" ".join(str(error).split())))
+    return Outcome(job, seam=result.seam)
 
 
 def translate_when_free(
-    translator: Translator, scene: str | Path, out: str | Path, *, patience_s: float = _PATIENCE_S, **options: Any
-) -> None:
-    """`Translator.translate`, waiting for so long for a dying process to let go of the output.
+    translator: Translator,
+    scene: str | Path,
+    out: str | Path,
+    options: TranslateOptions,
+    progress: Progress = silent,
+    patience_s: float = _PATIENCE_S,
+) -> SceneResult:
+    """`Translator.run`, which waits up to `patience_s` seconds for a dying process to let go of the output.
 
     Raises:
         BusyError: another process still writes it then.
-        InputError: as `Translator.translate`.
+        InputError: as of `Translator.run`.
     """
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            translator.translate(scene, out, **options)
-            return
+            return translator.run(scene, out, options, progress)
         except BusyError:
             if time.monotonic() > deadline:
                 raise

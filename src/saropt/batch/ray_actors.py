@@ -15,7 +15,7 @@ from typing import Any
 from saropt.batch.executors import Event, Outcomes, dispatch
 from saropt.batch.jobs import Job, Work, attempt
 from saropt.errors import MissingExtraError, SaroptError
-from saropt.inference.engine import Progress
+from saropt.progress import Progress, silent
 
 
 class RayActors:
@@ -33,10 +33,10 @@ class RayActors:
 
     def __init__(self, work: Work, workers: int | None = None, address: str | None = None) -> None:
         if find_spec("ray") is None:
-            raise MissingExtraError("--executor ray", "ray")
+            raise MissingExtraError("the Ray executor", "ray")
         self._work, self._workers, self._address = work, workers, address
 
-    def run(self, jobs: Sequence[Job], progress: Progress | None = None) -> Outcomes:
+    def run(self, jobs: Sequence[Job], progress: Progress = silent) -> Outcomes:
         """As `Executor.run`.
 
         Raises:
@@ -90,7 +90,7 @@ def connect(address: str | None, workers: int | None) -> bool:
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        where = f"--address {address}" if address else "Ray"
+        where = address or "Ray"
         reason = f"{where}: cannot be used: {' '.join(str(error).split())}"
         if address is not None and "RAY_AUTH_MODE" not in os.environ:
             reason += " (a cluster with tokens wants RAY_AUTH_MODE=token)"
@@ -108,7 +108,7 @@ class _Actor:
         try:
             self._translator = self._work.open(self._threads)
         except SaroptError as error:
-            return "refused", str(error)
+            return "refused", error
         return "ready", None
 
     def translate(self, job: Job, again: bool) -> Event:

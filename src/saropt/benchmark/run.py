@@ -6,14 +6,13 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import saropt
-from saropt.artifacts import count_parameters
 from saropt.benchmark.suite import (
     TRAINED_MATCHER,
     Modality,
@@ -26,10 +25,11 @@ from saropt.benchmark.suite import (
 )
 from saropt.benchmark.table import Table, build_table, write_table
 from saropt.errors import InputError
-from saropt.evaluation import evaluate
+from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
 from saropt.matching.learned import MATCHER_FILE
+from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
 from saropt.simulate import SceneConfig
@@ -49,7 +49,6 @@ from saropt.training.config import validated
 
 RESULTS = "results.json"
 WEIGHTS = "translator.safetensors"
-Report = Callable[[str, int, int], None]
 
 
 def run_suite(
@@ -62,7 +61,7 @@ def run_suite(
     max_steps: int | None = None,
     weights: str | Path | None = None,
     accelerator: str = "auto",
-    report: Report | None = None,
+    progress: Progress = silent,
 ) -> Table:
     """Train and evaluate every run of the suite with every seed, and write the table.
 
@@ -77,7 +76,7 @@ def run_suite(
         max_steps: overrides the rows' number of steps; segmenters and matcher take no more than so many.
         weights: folder of published weights, for FID, KID and LPIPS; see `saropt.evaluation.evaluate`.
         accelerator: "auto", "cpu" or "cuda".
-        report: called with what is being done, parts done, parts in all; parts are training steps.
+        progress: called with the parts that are done, the parts in all, and what is being done.
 
     Raises:
         InputError: no data, an unknown row, or whatever training and evaluation refuse.
@@ -87,7 +86,7 @@ def run_suite(
     unknown = set(only or ()) - {run.name for run in suite.runs}
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
-    bench = _Bench(suite, folder, data, max_steps, weights, accelerator, report or (lambda what, done, total: None))
+    bench = _Bench(suite, folder, data, max_steps, weights, accelerator, progress)
     for run in suite.runs:
         for seed in suite.seeds if seeds is None else seeds:
             if only is None or run.name in only:
@@ -140,14 +139,14 @@ class _Bench:
         max_steps: int | None,
         weights: str | Path | None,
         accelerator: str,
-        report: Report,
+        progress: Progress,
     ) -> None:
         if data is None and suite.simulate is None:
             raise InputError(suite.name, "needs a data root: --data")
         if data is not None and any(run.simulate for run in suite.runs):
             raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
         self.suite, self.folder = suite, folder
-        self.max_steps, self.accelerator, self.report = max_steps, accelerator, report
+        self.max_steps, self.accelerator, self.progress = max_steps, accelerator, progress
         self.weights = weights
         self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data).path))
 
@@ -183,7 +182,7 @@ class _Bench:
         if file.is_file():
             return
         loop = Loop(task, config, root, file.parent, accelerator=self.accelerator, resume=_begun(file.parent))
-        loop.run(lambda step, total, figures: self.report(what, step, total))
+        loop.run(lambda step, total, figures: self.progress(step, total, what))
 
     def _measure(
         self, part: Path, root: DataRoot, judges: Sequence[_Segmenter], matchers: Sequence[Matcher], what: str
@@ -192,16 +191,17 @@ class _Bench:
             return
         # torch weights take instance statistics from each scene, as the papers do; ONNX graphs hold frozen ones
         translators = Translator.load_all(part / "run" / WEIGHTS)
-        made = {"optical" if translator.direction == "sar2opt" else "sar" for translator in translators}
-        evaluate(
-            translators,
+        roles = {translator.direction.output for translator in translators}
+        spec = EvaluationSpec(
             root,
-            part / "report",
+            translators,
             self.suite.split,
-            segmenters=[Segmenter.load(judge.file) for judge in judges if judge.modality in made],
+            segmenters=[Segmenter.load(judge.file) for judge in judges if judge.modality in roles],
             matchers=matchers,
             weights=self.weights,
-            progress=lambda kind, done, total: self.report(f"{what}: {kind}", done, total),
+        )
+        evaluate(
+            spec, part / "report", progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}")
         )
 
     def table(self, seeds: Sequence[int]) -> Table:
@@ -211,7 +211,8 @@ class _Bench:
             for seed in seeds:
                 part = self._part(run, seed)[1]
                 if (part / "report" / "report.json").is_file():
-                    reports.setdefault(run.name, {})[seed] = _reported(part)
+                    text = (part / "report" / "report.json").read_text(encoding="utf-8")
+                    reports.setdefault(run.name, {})[seed] = json.loads(text)
         table = build_table(self.suite, reports)
         (self.folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
         write_table(table, self.folder)
@@ -278,17 +279,9 @@ class _Bench:
         write_simulated_root(
             path,
             config=SceneConfig(**simulation.scene),
-            progress=lambda done, total: self.report("simulating", done, total),
+            progress=lambda done, total: self.progress(done, total, "simulating"),
             **simulation.model_dump(exclude={"scene"}),
         )
-
-
-def _reported(part: Path) -> dict[str, Any]:
-    """What report.json of a part holds, with the millions of parameters of its one model."""
-    report = json.loads((part / "report" / "report.json").read_text(encoding="utf-8"))
-    for direction, count in count_parameters(part / "run" / WEIGHTS).items():
-        report["models"][0]["directions"][direction]["parameters_m"] = count / 1e6
-    return report
 
 
 @contextmanager

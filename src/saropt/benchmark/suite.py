@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from saropt.errors import InputError
-from saropt.matching import find_matcher
+from saropt.evaluation import METRICS
+from saropt.matching import MATCHERS
 
 Modality = Literal["sar", "optical"]
 SEGMENTER_PLACES: dict[str, Modality] = {"$sar_segmenter": "sar", "$optical_segmenter": "optical"}
 RUN_PLACE = "$run:"
 TRAINED_MATCHER = "trained"
-MATCHING_RATES = ("pmr", "ir", "ir_ed")
 
 
 class _Section(BaseModel):
@@ -61,7 +61,7 @@ class Suite(_Section):
         segmenters: per modality the configuration of a segmenter to train first; rows name it as "$sar_segmenter" and
             "$optical_segmenter".
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
-        matchers: shipped matchers that match translations with the truth.
+        matchers: registered matchers (`saropt.matching.MATCHERS`) that match translations with the truth.
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
@@ -78,12 +78,19 @@ class Suite(_Section):
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     segmenters: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
     judges: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
-    matchers: tuple[Literal["sift", "rift"], ...] = ()
+    matchers: tuple[str, ...] = ()
     matcher: dict[str, Any] | None = None
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
     published: dict[str, dict[str, dict[str, dict[str, float]]]] = Field(default_factory=dict)
+
+    @field_validator("matchers")
+    @classmethod
+    def _matchers_are_registered(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            MATCHERS[name]
+        return value
 
     @model_validator(mode="after")
     def _rows_are_distinct(self) -> Suite:
@@ -101,17 +108,23 @@ class Suite(_Section):
 
     @model_validator(mode="after")
     def _columns_have_their_matcher(self) -> Suite:
-        names = {find_matcher(matcher).name for matcher in self.matchers}
+        names = {MATCHERS[matcher]().name for matcher in self.matchers}
         names |= set() if self.matcher is None else {TRAINED_MATCHER}
+        rates = matching_rates()
         for column in self.columns:
             rate, _, name = column.partition(".")
-            if rate in MATCHING_RATES and name not in names:
+            if rate in rates and name not in names:
                 raise ValueError(f"column {column!r} is of a matcher that the suite does not have")
         return self
 
     def row(self, name: str) -> RunSpec:
         """The row of this name."""
         return next(run for run in self.runs if run.name == name)
+
+
+def matching_rates() -> list[str]:
+    """The metrics that are of one matcher each."""
+    return [key for key, metric in METRICS.items() if metric.section == "matching"]
 
 
 def list_suites() -> dict[str, Path]:

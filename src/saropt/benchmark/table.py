@@ -11,31 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from saropt.benchmark.suite import MATCHING_RATES, Suite
-
-LOWER_IS_BETTER = {
-    *("mae", "mae_shift", "mae_colour_free", "sam", "ergas", "lpips"),
-    *("fid", "kid", "frechet_distance", "kernel_distance", "seconds_per_megapixel"),
-}
-UNRANKED = {"collapse_ratio", "parameters_m"}
-TITLES = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "mae": "MAE",
-    "collapse_ratio": "collapse",
-    "pixel_accuracy": "PA",
-    "mean_class_accuracy": "class accuracy",
-    "miou": "mIoU",
-    "fid": "FID",
-    "kid": "KID",
-    "frechet_distance": "Fréchet",
-    "parameters_m": "parameters, M",
-    "seconds_per_megapixel": "s/Mpx",
-    "pmr": "PMR",
-    "ir": "IR",
-    "ir_ed": "IR-ED",
-}
-_DIGITS = {"psnr": 2, "collapse_ratio": 2}
+from saropt.benchmark.suite import Suite, matching_rates
+from saropt.domain import Direction, describe_role, list_roles
+from saropt.evaluation.metric import column_title, metric_of
 
 
 @dataclass(frozen=True)
@@ -142,9 +120,8 @@ class Table:
         rule: str,
         escape: Callable[[str], str] = str,
     ) -> str:
-        arrows = {"sar2opt": "SAR→OPT", "opt2sar": "OPT→SAR"}
         keys = [(d, c) for d in self.directions for c in self.columns]
-        lines = [line(["", *(f"{arrows[d]} {_title(c)}" for d, c in keys)])]
+        lines = [line(["", *(f"{_arrow(d)} {column_title(c)}" for d, c in keys)])]
         lines += [rule] if rule else []
         for row in self.rows:
             cells = []
@@ -153,7 +130,8 @@ class Table:
                 if cell is None:
                     cells.append("–")
                     continue
-                digits = _DIGITS.get(column, 3)
+                metric = metric_of(column)
+                digits = 3 if metric is None else metric.digits
                 text = f"{cell.mean:.{digits}f}"
                 text = marks[cell.rank].format(text) if cell.rank else text
                 cells.append(text if cell.spread is None else f"{text}{plus_minus}{cell.spread:.{digits}f}")
@@ -169,7 +147,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0}
     first = found[order[0]][0] if order else empty
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
-    directions = tuple(d for d in ("sar2opt", "opt2sar") if d in held)
+    directions = tuple(sorted(held, key=_place))
     means = {name: _cells(parts, directions, suite.columns) for name, parts in found.items()}
     ranks = _ranks(means, directions, suite.columns)
     rows = [
@@ -219,12 +197,21 @@ def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
 
 def _rates(by_matcher: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Matching rates under `pmr.NAME` and so on."""
-    return {f"{rate}.{name}": rates[rate] for name, rates in by_matcher.items() for rate in MATCHING_RATES}
+    rates = matching_rates()
+    return {f"{rate}.{name}": found[rate] for name, found in by_matcher.items() for rate in rates}
 
 
-def _title(column: str) -> str:
-    rate, _, matcher = column.partition(".")
-    return f"{TITLES[rate]}, {matcher}" if rate in MATCHING_RATES and matcher else TITLES.get(column, column)
+def _place(direction: str) -> list[int]:
+    """Where a direction stands among others: roles in the order in which they are registered."""
+    parsed, order = Direction.parse(direction), list_roles()
+    return [order.index(role) for role in (*parsed.inputs, parsed.output)]
+
+
+def _arrow(direction: str) -> str:
+    """A direction in short, for headings: "SAR→OPT"."""
+    parsed = Direction.parse(direction)
+    inputs = "+".join(describe_role(role).short.upper() for role in parsed.inputs)
+    return f"{inputs}→{describe_role(parsed.output).short.upper()}"
 
 
 def _flat(scores: dict[str, Any]) -> dict[str, Any]:
@@ -257,10 +244,13 @@ def _ranks(
 ) -> dict[tuple[str, str, str], int]:
     ranks: dict[tuple[str, str, str], int] = {}
     for direction in directions:
-        for column in set(columns) - UNRANKED:
+        for column in dict.fromkeys(columns):
+            metric = metric_of(column)
+            if metric is not None and not metric.better:
+                continue
             held = {name: by.get(direction, {}) for name, by in means.items()}
             found = [(cells[column].mean, name) for name, cells in held.items() if column in cells]
-            found.sort(reverse=column not in LOWER_IS_BETTER)
+            found.sort(reverse=metric is None or metric.better > 0)
             if len(found) > 1:
                 ranks |= {(name, direction, column): place for place, (_, name) in enumerate(found[:2], 1)}
     return ranks

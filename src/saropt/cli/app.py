@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except SaroptError as error:
-        return _refuse(str(error))
+        return _refuse(error.command_line_text())
     except UsageError as error:
         return _refuse(_usage(error))
     except OSError as error:

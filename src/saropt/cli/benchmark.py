@@ -48,7 +48,7 @@ def benchmark(
             max_steps=max_steps,
             weights=weights,
             accelerator=device,
-            report=lambda what, done, total: bar(done, total, what),
+            progress=bar,
         )
     typer.echo(table.markdown())
     typer.echo(f"wrote {out / 'table.md'}, .tex, .csv, .html and {out / 'results.json'}")

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-COLUMNS = {
-    "psnr": ("PSNR dB", 2),
-    "ssim": ("SSIM", 3),
-    "mae": ("MAE", 3),
-    "psnr_shift": ("PSNR, ±2 px forgiven", 2),
-    "frechet_distance": ("Fréchet (Haar)", 2),
-    "collapse_ratio": ("collapse ratio", 2),
-}
+if TYPE_CHECKING:
+    from saropt.evaluation import EvaluationResult
 
 
 def evaluate(
@@ -43,8 +37,11 @@ def evaluate(
     match: Annotated[
         bool, typer.Option("--match", help="Match translations with the truth, by SIFT and RIFT-like.")
     ] = False,
-    matcher: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Match by this trained matcher too; implies --match.")
+    matchers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--matcher", metavar="NAME|FILE", help="Match by this matcher too, by name or file; implies --match."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
@@ -58,78 +55,63 @@ def evaluate(
     from saropt.inference import Segmenter, Translator
     from saropt.matching import find_matcher
 
-    held = [(Path(model), Translator.load_all(model, steps=steps)) for model in models]
-    translators = [translator for _, loaded in held for translator in loaded]
-    runs = {loaded[0].card.name: path for path, loaded in held if (path / evaluation.METRICS).is_file()}
-    wanted: list[str | Path] = ["sift", "rift"] if match or matcher else []
-    matchers = [find_matcher(name) for name in [*wanted, *([matcher] if matcher else [])]]
+    loaded = [(Path(model), Translator.load_all(model, steps=steps)) for model in models]
+    names = dict.fromkeys([*(("sift", "rift") if match or matchers else ()), *(matchers or ())])
+    spec = evaluation.EvaluationSpec(
+        data,
+        [translator for _, translators in loaded for translator in translators],
+        split,
+        segmenters=[Segmenter.load(path) for path in segmenters or ()],
+        matchers=[find_matcher(name) for name in names],
+        samples=samples,
+        seed=seed,
+        weights=weights,
+        runs={translators[0].card.name: path for path, translators in loaded if (path / evaluation.LOG_FILE).is_file()},
+        overwrite=overwrite,
+    )
     with progress_bar("evaluate") as bar:
-        report = evaluation.evaluate(
-            translators,
-            data,
-            out,
-            split,
-            overwrite=overwrite,
-            weights=weights,
-            samples=samples,
-            seed=seed,
-            matchers=matchers,
-            runs=runs,
-            segmenters=[Segmenter.load(path) for path in segmenters or ()],
-            progress=lambda what, done, total: bar(done, total, what),
-        )
-    _print_scores(report)
-    for direction, judged in report.get("segmentation", {}).items():
+        result = evaluation.evaluate(spec, out, progress=bar)
+    _print_scores(result)
+    for direction, judged in result.report.get("segmentation", {}).items():
         _print_segmentation(direction, judged)
-    for direction, found in report.get("matching", {}).items():
+    for direction, found in result.report.get("matching", {}).items():
         _print_matching(direction, found)
-    typer.echo(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+    typer.echo(f"wrote {' and '.join(map(str, result.paths))}")
 
 
-def _print_scores(report: dict[str, Any]) -> None:
+def _print_scores(result: EvaluationResult) -> None:
     from saropt.cli.tables import print_table
+    from saropt.evaluation.metric import metrics_in
 
-    rows = {
-        direction: [(m["model"], m["directions"][direction]) for m in report["models"] if direction in m["directions"]]
-        + list(baselines.items())
-        for direction, baselines in report["baselines"].items()
-    }
-    for direction, entries in rows.items():
+    report = result.report
+    for direction in report["directions"]:
+        entries = [(name, found[direction]) for name, found in result.models.items() if direction in found]
+        entries += result.baselines.get(direction, {}).items()
+        columns = metrics_in(scores for _, scores in entries)
         title = f"{direction}, {report['data']['name']}, split {report['split']}, {report['n']} tiles"
-        cells = [
-            [name, *("–" if s[key] is None else f"{s[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items())]
-            for name, s in entries
-        ]
-        print_table(["", *(heading for heading, _ in COLUMNS.values())], cells, title)
+        cells = [[name, *(metric.text(scores.get(metric.key)) for metric in columns)] for name, scores in entries]
+        print_table(["", *(metric.title for metric in columns)], cells, title)
         for name, scores in entries:
             if (found := scores.get("deviation")) is not None:
                 typer.echo(
                     f"{name}: mean of {found['samples']} samples; their deviation correlates with its error by "
                     f"{_share(found['correlation'])} per pixel, {_share(found['correlation_8px'])} over 8 pixels"
                 )
-            for warning in scores.get("warnings", []):
-                typer.echo(f"{name}: {warning}")
+    for warning in result.warnings:
+        typer.echo(warning)
 
 
 def _print_segmentation(direction: str, judged: dict[str, Any]) -> None:
     from saropt.cli.tables import print_table
+    from saropt.evaluation.metric import metrics_in
 
-    rows = {**judged["models"], "real images": judged["real"]}
+    columns = metrics_in([judged["real"]], "segmentation")
     cells = [
-        [
-            name,
-            *(_share(scores[key]) for key in ("pixel_accuracy", "mean_class_accuracy", "miou")),
-            *(_share(value) for value in scores["class_iou"].values()),
-        ]
-        for name, scores in rows.items()
+        [name, *(metric.text(scores[metric.key]) for metric in columns), *map(_share, scores["class_iou"].values())]
+        for name, scores in (*judged["models"].items(), ("real images", judged["real"]))
     ]
-    headings = [
-        "",
-        "pixel accuracy",
-        "class accuracy",
-        "mIoU",
-        *(f"IoU {name}" for name in judged["real"]["class_iou"]),
-    ]
+    classes = [f"IoU {name}" for name in judged["real"]["class_iou"]]
+    headings = ["", *(metric.title for metric in columns), *classes]
     print_table(headings, cells, f"{direction}, segmented by {judged['segmenter']}")
     typer.echo(f"naming the most frequent class everywhere has pixel accuracy {_share(judged['majority'])}")
     if judged["real"]["absent"]:
@@ -140,13 +122,14 @@ def _print_segmentation(direction: str, judged: dict[str, Any]) -> None:
 
 def _print_matching(direction: str, found: dict[str, Any]) -> None:
     from saropt.cli.tables import print_table
+    from saropt.evaluation.metric import metrics_in
 
-    rows = [("untranslated input", found["raw"]), *found["models"].items()]
+    columns = metrics_in(found["raw"].values(), "matching")
     cells = [
-        [name, *(_share(scores[key]) for scores in rates.values() for key in ("pmr", "ir", "ir_ed"))]
-        for name, rates in rows
+        [name, *(metric.text(scores[metric.key]) for scores in by_matcher.values() for metric in columns)]
+        for name, by_matcher in (("untranslated input", found["raw"]), *found["models"].items())
     ]
-    headings = ["", *(f"{matcher} {rate}" for matcher in found["raw"] for rate in ("PMR", "IR", "IR-ED"))]
+    headings = ["", *(f"{matcher} {metric.title}" for matcher in found["raw"] for metric in columns)]
     print_table(headings, cells, f"{direction}, matched with the truth")
 
 

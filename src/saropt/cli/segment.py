@@ -70,7 +70,7 @@ def predict(
 
     segmenter = Segmenter.load(model, device=device, precision=precision)
     with progress_bar(scene.name) as report:
-        written = segmenter.predict(
+        result = segmenter.predict(
             scene,
             out,
             bands=bands.split(",") if bands else None,
@@ -79,8 +79,8 @@ def predict(
             overwrite=overwrite,
             progress=report,
         )
-    typer.echo(f"wrote {written} with {segmenter.card.name}: {', '.join(segmenter.classes.titles)}")
-    if segmenter.seam is not None:
+    typer.echo(f"wrote {result.path} with {segmenter.card.name}: {', '.join(segmenter.classes.titles)}")
+    if result.seam is not None:
         typer.echo(
-            f"its windows are blended, not exact: where they overlap their probabilities differ by {segmenter.seam:.2%}"
+            f"its windows are blended, not exact: where they overlap their probabilities differ by {result.seam:.2%}"
         )

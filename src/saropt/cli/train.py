@@ -41,7 +41,7 @@ def train(
     chosen = read_config(method, *run_settings(out, config, settings, max_steps, resume))
     root = DataRoot.open(data)
     if optical_root is not None:
-        root = root.with_optical(DataRoot.open(optical_root))
+        root = root.with_role_from("optical", DataRoot.open(optical_root))
     loop = Loop(TranslatorTask, chosen, root, out, devices=devices, nodes=nodes, accelerator=device, resume=resume)
     with progress_bar(method) as report:
         paths = loop.run(report)

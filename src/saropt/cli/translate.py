@@ -89,28 +89,29 @@ def translate(
     """Translate a whole georeferenced scene, or many."""
     from saropt.batch.jobs import Work, list_scenes
     from saropt.errors import InputError
+    from saropt.inference.requests import LoadOptions, TranslateOptions
 
     work = Work(
         model or DEFAULT_MODELS[to or "optical"],
-        load={
-            "direction": DIRECTIONS[to] if to else None,
-            "backend": backend,
-            "precision": precision,
-            "device": device,
-            "realism": realism,
-            "steps": steps,
-            "compile": compile_network,
-        },
-        translate={
-            "bands": bands.split(",") if bands else None,
-            "units": units,
-            "tile": tile,
-            "resume": resume,
-            "overwrite": overwrite,
-            "samples": samples,
-            "seed": seed,
-            "staging": staging.absolute() if staging else None,
-        },
+        LoadOptions(
+            direction=DIRECTIONS[to] if to else None,
+            backend=backend,
+            precision=precision,
+            device=device,
+            realism=realism,
+            steps=steps,
+            compile=compile_network,
+        ),
+        TranslateOptions(
+            bands=tuple(bands.split(",")) if bands else None,
+            units=units,
+            tile=tile,
+            samples=samples,
+            seed=seed,
+            resume=resume,
+            overwrite=overwrite,
+            staging=staging.absolute() if staging else None,
+        ),
     )
     scenes = list_scenes(scene)
     if scenes is not None:
@@ -123,16 +124,16 @@ def translate(
 
 def _translate_one(scene: str, out: str, work: Work) -> None:
     from saropt.cli.progress import progress_bar
-    from saropt.inference import deviation_path
     from saropt.scenes import scene_name
 
     translator = work.open()
     with progress_bar(scene_name(scene)) as report:
-        written = translator.translate(scene, out, **work.translate, progress=report)
-    _say_written(str(written), translator.card.name, translator.seam)
-    samples = work.translate["samples"]
-    if samples is not None and samples > 1:
-        typer.echo(f"wrote {deviation_path(out)}: the deviation of {samples} samples; {out} is their mean")
+        result = translator.run(scene, out, work.translate, report)
+    _say_written(str(result.path), translator.card.name, result.seam)
+    for name, path in list(result.products.items())[1:]:
+        typer.echo(f"wrote {path}: the {name}")
+    for warning in result.warnings:
+        typer.echo(f"saropt: warning: {warning}", err=True)
 
 
 def _translate_many(
@@ -150,9 +151,11 @@ def _translate_many(
     from saropt.scenes import scene_name
 
     runner = open_executor(executor, work, workers, address)
-    name = card_of(find_translator(work.model, work.load["direction"])).name
+    name = card_of(find_translator(work.model, work.load.direction)).name
     options = work.translate
-    jobs, finished = plan_jobs(scenes, folder, **{key: options[key] for key in ("resume", "overwrite", "staging")})
+    jobs, finished = plan_jobs(
+        scenes, folder, resume=options.resume, overwrite=options.overwrite, staging=options.staging
+    )
     with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
         outcomes = list(running)
     seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]
@@ -166,7 +169,7 @@ def _translate_many(
     if elsewhere:
         typer.echo(f"left {elsewhere} of {len(scenes)} scenes to other processes, which are writing them")
     for failure in failures:
-        typer.echo(f"saropt: error: {failure}", err=True)
+        typer.echo(f"saropt: error: {failure.command_line_text()}", err=True)
     if failures:
         raise typer.Exit(2)
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from scipy import ndimage
 from saropt.curation.near_duplicates import Signature, alike_pairs, equal_pairs, overlapping_pairs, signature
 from saropt.curation.registration import offsets_of_pair
 from saropt.errors import InputError
-from saropt.roots.root import SPLITS, DataRoot, SideName
+from saropt.progress import Progress
+from saropt.roots.root import SPLITS, DataRoot
 from saropt.scenes import Scene, Window
 from saropt.scenes.writing import write_text
 
 KINDS = ("cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date", "leak")
 DROPPED = ("cloud", "nodata", "duplicate")
-Progress = Callable[[int, int, str], None]
 _COLOURS = (("b4", "b3", "b2"), ("red", "green", "blue"), ("r", "g", "b"))
 _WHOLE_PIXELS = 1 << 26
 _SURE_SHARE = 0.15
@@ -187,7 +187,8 @@ def _look_at(
     found: list[Finding] = []
     values: dict[str, NDArray] = {}
     dates, masks = {}, []
-    paths: dict[SideName, Path] = {"sar": root.sar_path(name), "optical": root.optical_path(name)}
+    paths = {role: root.raster(role, name) for role in ("sar", "optical")}
+    sar, optical = root.image("sar"), root.image("optical")
     for side, path in paths.items():
         with Scene.open(path) as scene:
             pixels, valid = scene.read(_middle(scene))
@@ -208,11 +209,11 @@ def _look_at(
         shapes = " and ".join(f"{mask.shape[0]}x{mask.shape[1]}" for mask in masks)
         raise InputError(paths["optical"], f"SAR and optical are not on one grid: {shapes} pixels")
     valid = masks[0] & masks[1]
-    own["white"] = white_share(values["optical"], root.optical.bands, root.optical.units, masks[1])
+    own["white"] = white_share(values["optical"], optical.bands, optical.units, masks[1])
     if own["white"] > limits.cloud:
         words = f"{own['white']:.1%} bright and white: clouds, snow, sand or roofs"
         found.append(Finding(name, "cloud", own["white"], words))
-    offsets = offsets_of_pair(values["sar"], values["optical"], valid, root.sar.units)
+    offsets = offsets_of_pair(values["sar"], values["optical"], valid, sar.units)
     sure = [offset for offset in offsets if offset.is_confident]
     own["tiles"], own["confident_tiles"] = float(len(offsets)), float(len(sure))
     if sure:

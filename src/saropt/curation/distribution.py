@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import is_sar
+from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.labels import Classes, classes_of
-from saropt.roots.root import SPLITS, DataRoot, SideName
+from saropt.roots.root import SPLITS, DataRoot
 from saropt.scenes import Scene, Window
 
 BINS = 64
@@ -21,14 +23,13 @@ _SIDE = 1024
 _THUMB = 192
 Counts = NDArray[np.int64]
 Picture = NDArray[np.uint8]
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass
 class Histogram:
-    """Counts of one band: `edges` (65,), and under each split, or "split: class", (64,) counts."""
+    """Counts of one band of a role: `edges` (65,), and under each split or class (64,) counts."""
 
-    side: str
+    role: str
     band: str
     units: str
     edges: NDArray[np.float64]
@@ -46,9 +47,9 @@ class Distribution:
     """What a page shows of a root or raster.
 
     Attributes:
-        histograms: one a side and band; of SAR powers and amplitudes in decibels.
+        histograms: one for each role and band; of SAR powers and amplitudes in decibels.
         class_pixels: class name -> split -> labelled pixels, over the sampled rasters.
-        pictures: (split, name, {side: (h, w, 3) picture}).
+        pictures: (split, name, {role: (h, w, 3) picture}).
         sampled: rasters looked at, and how many there are.
     """
 
@@ -84,20 +85,23 @@ def distribution_of(path: Path, progress: Progress | None = None) -> Distributio
         if label is not None and classes is not None:
             for index, title in enumerate(classes.titles):
                 pixels[title][split] += int((label == index).sum())
-        for side in _sides(root, split, name):
-            modality = root.sar if side == "sar" else root.optical
-            values, valid, _ = _middle(root.sar_path(name) if side == "sar" else root.optical_path(name))
-            shown_values, units = _in_decibels(values, modality.units) if side == "sar" else (values, modality.units)
-            own = histograms.setdefault(side, [])
+        for role, image in root.images.items():
+            needed = root.paired and not image.optional
+            raster = root.raster(role, name) if needed else root.path_of(role, name)
+            if raster is None:
+                continue
+            values, valid, _ = _middle(raster)
+            shown_values, units = _in_decibels(values, image.units) if is_sar(role) else (values, image.units)
+            own = histograms.setdefault(role, [])
             if not own and valid.any():
-                own += _histograms(side, modality.bands, units, shown_values[:, valid])
+                own += _histograms(role, image.bands, units, shown_values[:, valid])
             for histogram, band in zip(own, shown_values, strict=False):
                 histogram.add(histogram.by_split, split, band[valid])
                 if label is not None and classes is not None and label.shape == valid.shape:
                     for index, title in enumerate(classes.titles):
                         histogram.add(histogram.by_class, title, band[valid & (label == index)])
             if shown[split] < PICTURES:
-                thumbs[side] = thumbnail(shown_values, modality.bands, units)
+                thumbs[role] = thumbnail(shown_values, image.bands, units)
         if thumbs and label is not None and classes is not None:
             thumbs["label"] = _label_picture(label, len(classes.titles))
         if thumbs:
@@ -105,7 +109,7 @@ def distribution_of(path: Path, progress: Progress | None = None) -> Distributio
             shown[split] += 1
         if progress is not None:
             progress(number, len(chosen), name)
-    flat = [histogram for side in ("sar", "optical") for histogram in histograms.get(side, [])]
+    flat = [histogram for role in root.images for histogram in histograms.get(role, [])]
     return Distribution(flat, pixels, pictures, (len(chosen), len(root.splits)))
 
 
@@ -150,7 +154,7 @@ def _label_picture(label: NDArray[np.uint8], count: int) -> Picture:
     return table[label[::step, ::step]]
 
 
-def _histograms(side: str, bands: Sequence[str], units: str, sample: NDArray) -> list[Histogram]:
+def _histograms(role: str, bands: Sequence[str], units: str, sample: NDArray) -> list[Histogram]:
     found = []
     for band, values in zip(bands, np.abs(sample) if np.iscomplexobj(sample) else sample, strict=True):
         low, high = (float(q) for q in np.quantile(values, [0.002, 0.998])) if values.size else (0.0, 1.0)
@@ -158,7 +162,7 @@ def _histograms(side: str, bands: Sequence[str], units: str, sample: NDArray) ->
             low, high = 0.0, 255.0
         margin = 0.0 if units == "uint8" else 0.15 * (high - low)
         edges = np.linspace(low - margin, max(high + margin, low + 1e-9), BINS + 1)
-        found.append(Histogram(side, band, units, edges))
+        found.append(Histogram(role, band, units, edges))
     return found
 
 
@@ -176,22 +180,13 @@ def _middle(path: Path) -> tuple[NDArray, NDArray[np.bool_], list[str]]:
 
 
 def _label(root: DataRoot, name: str, classes: Classes | None) -> NDArray[np.uint8] | None:
-    if classes is None:
+    path = root.path_of("label", name)
+    if classes is None or path is None:
         return None
-    for suffix in (".tif", ".png"):
-        path = root.path / "label" / f"{name}{suffix}"
-        if path.is_file():
-            with Scene.open(path, palette="index") as scene:
-                height, width = min(scene.height, _SIDE), min(scene.width, _SIDE)
-                window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
-            return classes.read(path, window)
-    return None
-
-
-def _sides(root: DataRoot, split: str, name: str) -> list[SideName]:
-    sides: tuple[SideName, ...] = ("sar", "optical")
-    present = {side: (root.sar if side == "sar" else root.optical).bands for side in sides}
-    return [side for side in sides if present[side] and (root.paired or name in root.rasters(side, split))]
+    with Scene.open(path, palette="index") as scene:
+        height, width = min(scene.height, _SIDE), min(scene.width, _SIDE)
+        window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
+    return classes.read(path, window)
 
 
 def _spread(names: list[str]) -> list[str]:

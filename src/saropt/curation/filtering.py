@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import is_sar
 from saropt.errors import InputError
+from saropt.progress import Progress
 from saropt.radiometry import FILTERS, PAULI_BANDS, check_units, convert, from_db, pauli_needs, pauli_power, to_db
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 
 TILE = 1024
-Progress = Callable[[int, int, str], None]
 
 
 def filter_scene(
@@ -96,7 +97,7 @@ def filter_scene(
 def filter_root(
     source: str | Path, out: str | Path, name: str, looks: float, *, progress: Progress | None = None
 ) -> Path:
-    """A copy of a data root whose SAR rasters are filtered; it appears under `out` only when whole.
+    """A copy of a data root whose SAR rasters, of all SAR roles, are filtered; it appears under `out` only when whole.
 
     Raises:
         InputError: as `filter_scene`, or `out` exists.
@@ -104,16 +105,18 @@ def filter_root(
     root, out = DataRoot.open(source), Path(out)
     if out.exists():
         raise InputError(out, "exists already")
-    names = list(root.splits)
+    roles = [role for role in root.images if is_sar(role)]
+    rasters = [(role, name, path) for role in roles for name, path in root.rasters(role).items()]
     part = out.absolute().with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        (part / "sar").mkdir(parents=True)
-        for number, raster in enumerate(names, start=1):
-            filter_scene(root.sar_path(raster), part / "sar" / f"{raster}.tif", name, looks, root.sar.units)
+        for role in roles:
+            (part / role).mkdir(parents=True)
+        for number, (role, raster, path) in enumerate(rasters, start=1):
+            filter_scene(path, part / role / f"{raster}.tif", name, looks, root.images[role].units)
             if progress is not None:
-                progress(number, len(names), raster)
+                progress(number, len(rasters), raster)
         for entry in root.path.iterdir():
-            if entry.name != "sar":
+            if entry.name not in roles:
                 (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, part / entry.name)
         part.rename(out)
     except OSError as error:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from saropt.domain import describe_role
 from saropt.errors import InputError
+from saropt.progress import Progress
 from saropt.radiometry import SAR_UNITS, check_units
-from saropt.roots.root import SPLITS, DataRoot, Modality, SideName
+from saropt.roots.root import SPLITS, DataRoot, ImageSpec
 from saropt.scenes import Scene, Window
 
 LEVELS = (0.0, 0.01, 0.5, 0.99, 1.0)
 _SAMPLE = 1 << 20
 _STRIP_PIXELS = 1 << 22
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -53,58 +54,55 @@ def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
 
 
 def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str, str], list[Facts]]:
-    """Description of a data root, and the facts of its SAR and its optical rasters together.
+    """Description of a data root, and the facts of its rasters by role.
 
     Raises:
         InputError: it is no data root, a raster is missing, or a pair is not on one grid.
     """
     root = DataRoot.open(path)
     counts = {split: sum(part == split for part in root.splits.values()) for split in SPLITS}
-    labelled = sum(
-        (path / "label" / f"{name}{suffix}").is_file() for name in root.splits for suffix in (".tif", ".png")
-    )
+    labelled = sum(root.path_of("label", name) is not None for name in root.splits)
     description = {
         "data root": f"{root.name} ({root.path})",
         "pixel": f"{root.gsd_m:g} m",
-        "pairs": "yes" if root.paired else "no, the two sides are unpaired",
+        "pairs": "yes" if root.paired else "no, SAR and optical are unpaired",
         "splits": ", ".join(f"{split} {count}" for split, count in counts.items()),
         "labels": f"{labelled} rasters: {', '.join(root.classes.values())}" if labelled else "",
         "licence": root.licence,
     }
-    both: tuple[tuple[str, SideName, Modality], ...] = (("SAR", "sar", root.sar), ("optical", "optical", root.optical))
-    present = [
-        (title, modality, [path for split, n in counts.items() if n for path in root.rasters(side, split).values()])
-        for title, side, modality in both
-        if modality.bands
-    ]
-    steps, done_before = sum(len(paths) for _, _, paths in present), 0
-    sides, sizes = [], []
-    for title, modality, paths in present:
+    rasters = {role: root.rasters(role) for role in root.images}
+    steps, done_before = sum(map(len, rasters.values())), 0
+    found: list[Facts] = []
+    sizes: dict[str, tuple[int, int]] = {}
+    for role, paths in rasters.items():
+        title = describe_role(role).title
 
         def count(done: int, start: int = done_before, what: str = title) -> None:
             if progress is not None:
                 progress(start + done, steps, what)
 
-        facts, shapes = _inspect_side(title, modality, paths, count)
+        if not paths:
+            continue
+        facts, shapes = _inspect_role(title, root.images[role], list(paths.values()), count)
         done_before += len(paths)
-        sides.append(facts)
-        sizes.append(shapes)
-    if root.paired:
-        for path, sar, optical in zip(present[1][2], *sizes, strict=True):
-            if sar != optical:
-                found = f"{sar[0]}x{sar[1]} and {optical[0]}x{optical[1]} pixels"
-                raise InputError(path, f"SAR and optical are not on one grid: {found}")
-    return description, sides
+        found.append(facts)
+        for (name, raster), shape in zip(paths.items(), shapes, strict=True):
+            first = sizes.setdefault(name, shape)
+            if root.paired and shape != first:
+                pixels = f"{first[0]}x{first[1]} and {shape[0]}x{shape[1]} pixels"
+                one = describe_role(next(iter(rasters))).title
+                raise InputError(raster, f"{one} and {title} are not on one grid: {pixels}")
+    return description, found
 
 
-def _inspect_side(
-    title: str, modality: Modality, paths: Sequence[Path], count: Callable[[int], None]
+def _inspect_role(
+    title: str, image: ImageSpec, paths: Sequence[Path], count: Callable[[int], None]
 ) -> tuple[Facts, list[tuple[int, int]]]:
     shapes, dtypes, places, samples, shares = [], set(), set(), [], []
     for number, path in enumerate(paths, start=1):
         with Scene.open(path) as scene:
-            if scene.count != len(modality.bands):
-                raise InputError(path, f"has {scene.count} bands, dataset.yaml says {', '.join(modality.bands)}")
+            if scene.count != len(image.bands):
+                raise InputError(path, f"has {scene.count} bands, dataset.yaml says {', '.join(image.bands)}")
             shapes.append((scene.width, scene.height))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))
@@ -115,16 +113,16 @@ def _inspect_side(
     weights = [width * height for width, height in shapes]
     facts = {
         title: f"{len(paths)} rasters",
-        "bands": ", ".join(modality.bands),
-        "units": modality.units,
+        "bands": ", ".join(image.bands),
+        "units": image.units,
         "sizes": ", ".join(f"{width}x{height}" for width, height in sorted(set(shapes))),
         "types": ", ".join(sorted(dtypes)),
         "CRS": ", ".join(sorted(places)),
         "invalid pixels": f"{np.average(shares, weights=weights):.2%}",
     }
-    if modality.units in SAR_UNITS and sample.size and (problem := _contradiction(sample, modality.units, min(dtypes))):
+    if image.units in SAR_UNITS and sample.size and (problem := _contradiction(sample, image.units, min(dtypes))):
         facts["warning"] = problem
-    return Facts(facts, _quantiles(modality.bands, sample)), shapes
+    return Facts(facts, _quantiles(image.bands, sample)), shapes
 
 
 def _invalid_share(scene: Scene, progress: Progress | None) -> float:

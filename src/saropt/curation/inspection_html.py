@@ -96,7 +96,7 @@ def _cards(rows: Sequence[tuple[Histogram, Mapping[str, NDArray[np.int64]], Mapp
         legend = "".join(
             f'<li><i style="background:{colours[key]}"></i>{escape(key)}</li>' for key in table if table[key].any()
         )
-        heading = f"{histogram.side} {histogram.band} ({histogram.units})"
+        heading = f"{histogram.role} {histogram.band} ({histogram.units})"
         plot = _plot(histogram, table, colours)
         cards.append(f'<div class="card"><h3>{escape(heading)}</h3>{plot}<ul class="legend">{legend}</ul></div>')
     return f'<div class="cards">{"".join(cards)}</div>'

@@ -1,4 +1,4 @@
-"""Sums over many tiles in constant memory: running mean and spread, histogram, the quality of a whole split."""
+"""The figures of one model or baseline over the tiles of a split, in constant memory."""
 
 from __future__ import annotations
 
@@ -7,43 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from saropt.evaluation import metrics
-from saropt.evaluation.distributions import SMALLEST_SIDE, Distribution, Extractor, Lpips
-from saropt.evaluation.tile_image import TileImage
+from saropt.evaluation.metric import METRICS, Accumulator, Metric, Subject, Tile
+from saropt.evaluation.running import RunningStatistics
 
 HISTOGRAM_STEP_DB = 0.5
 HISTOGRAM_TOP_DB = 60.0
-
-
-class RunningStatistics:
-    """Mean and population standard deviation of a stream of numbers (Welford 1962); NaN is not counted."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.mean = math.nan
-        self._squares = 0.0
-
-    def add(self, value: float) -> None:
-        """Take one number."""
-        if math.isnan(value):
-            return
-        self.n += 1
-        if self.n == 1:
-            self.mean = value
-            return
-        delta = value - self.mean
-        if math.isinf(value) or math.isinf(self.mean):
-            self.mean, self._squares = self.mean + value, math.nan
-            return
-        self.mean += delta / self.n
-        self._squares += delta * (value - self.mean)
-
-    @property
-    def std(self) -> float:
-        """Population standard deviation; NaN before the first number and when one was infinite."""
-        return math.sqrt(self._squares / self.n) if self.n and not math.isinf(self.mean) else math.nan
 
 
 class PsnrHistogram:
@@ -69,91 +39,73 @@ class PsnrHistogram:
         }
 
 
-class ImageQuality:
-    """Quality of one translator over the tiles of a split: the mean over tiles of each metric, with spread and N.
+class _Mean:
+    """A metric of single tiles: its mean over tiles, of each band where it has a number for each."""
 
-    `collapse_ratio` is the ratio of the two means over the split, so that a single perfect tile does not decide it.
-    Distances between sets of tiles and LPIPS are of wholly valid tiles.
-    """
+    def __init__(self, metric: Metric, bands: Sequence[str]) -> None:
+        self.metric = metric
+        self._bands = list(bands) if metric.per_band else []
+        self._running = [RunningStatistics() for _ in self._bands or (metric.key,)]
 
-    SCALARS = (
-        *("psnr", "ssim", "ms_ssim", "mae", "sam", "ergas"),
-        *("psnr_shift", "mae_shift", "psnr_colour_free", "mae_colour_free"),
-    )
-
-    def __init__(self, bands: Sequence[str], extractors: Sequence[Extractor] = (), lpips: Lpips | None = None) -> None:
-        self.bands = list(bands)
-        self.distributions = [Distribution(extractor) for extractor in extractors]
-        self.lpips = lpips
-        self.histogram = PsnrHistogram()
-        self._running = {name: RunningStatistics() for name in (*self.SCALARS, "lpips", "to_source")}
-        self._rmse = [RunningStatistics() for _ in self.bands]
-        self._bias = [RunningStatistics() for _ in self.bands]
+    def add(self, tile: Tile) -> float:
+        """Measure one tile; NaN where there is a number for each band."""
+        assert self.metric.tile is not None
+        measured = self.metric.tile(tile)
+        values = [float(value) for value in measured] if self.metric.per_band else [float(measured)]
+        for running, value in zip(self._running, values, strict=True):
+            running.add(value)
+        return math.nan if self.metric.per_band else values[0]
 
     @property
-    def n(self) -> int:
-        """Tiles taken."""
-        return self._running["mae"].n
+    def figure(self) -> float | dict[str, float]:
+        means = [running.mean for running in self._running]
+        return dict(zip(self._bands, means, strict=True)) if self.metric.per_band else means[0]
 
-    def add(
-        self, output: ArrayLike, source: ArrayLike, truth: ArrayLike | TileImage, valid: ArrayLike | None = None
-    ) -> dict[str, float]:
-        """Take one tile, (C, H, W) in [0, 1], and give its own numbers.
+    @property
+    def spread(self) -> float:
+        return self._running[0].std
 
-        SSIM is left out (NaN) for tiles smaller than its window, the shift-tolerant metrics for tiles smaller than
-        their shifts.
 
-        Args:
-            truth: as `TileImage` where several outputs are compared with it; then its mask counts, not `valid`.
+class ImageQuality:
+    """All registered metrics of one subject over the tiles of a split.
+
+    A metric of single tiles becomes its mean over tiles, with the population standard deviation under `std`; a metric
+    of a whole split comes from its accumulator.
+
+    >>> quality = ImageQuality(Subject(["grey"]))
+    >>> numbers = quality.add(Tile.of(np.full((1, 16, 16), 0.5), np.zeros((1, 16, 16)), np.ones((1, 16, 16))))
+    >>> round(numbers["psnr"], 2), quality.figures()["mae"]
+    (6.02, 0.5)
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.n = 0
+        self._histogram = PsnrHistogram()
+        metrics = [metric for _, metric in METRICS.items()]
+        self._means = {metric.key: _Mean(metric, subject.bands) for metric in metrics if metric.tile}
+        makers = dict.fromkeys(metric.split for metric in metrics if metric.split)
+        made = [make(subject) for make in makers]
+        self._accumulators: list[Accumulator] = [accumulator for accumulator in made if accumulator is not None]
+
+    def add(self, tile: Tile) -> dict[str, float]:
+        """Take one tile, and give its own numbers by metric; NaN where a metric cannot measure it.
 
         Raises:
             ValueError: see `saropt.evaluation.metrics`.
         """
-        a, b = metrics.as_pair(output, truth, valid)
-        shifted = metrics.Errors(math.nan, math.nan)
-        if b.mask[metrics.SHIFT_RADIUS : -metrics.SHIFT_RADIUS, metrics.SHIFT_RADIUS : -metrics.SHIFT_RADIUS].any():
-            shifted = metrics.shift_tolerant(a, b)
-        recoloured = metrics.colour_free(a, b)
-        structure = metrics.structure(a, b)
-        tile = {
-            "psnr": metrics.psnr(a, b),
-            "ssim": structure.ssim,
-            "ms_ssim": structure.ms_ssim,
-            "mae": metrics.mae(a, b),
-            "sam": metrics.sam(a, b),
-            "ergas": metrics.ergas(a, b),
-            "psnr_shift": shifted.psnr,
-            "mae_shift": shifted.mae,
-            "psnr_colour_free": recoloured.psnr,
-            "mae_colour_free": recoloured.mae,
-            "lpips": self.lpips(a.values, b.values) if self.lpips is not None and b.complete else math.nan,
-            "to_source": metrics.source_distance(a, source),
-        }
-        if b.complete and min(b.mask.shape) >= SMALLEST_SIDE:
-            for distribution in self.distributions:
-                distribution.add(a, b)
-        for name, value in tile.items():
-            self._running[name].add(value)
-        for running, value in zip(self._rmse, metrics.rmse_per_band(a, b), strict=True):
-            running.add(float(value))
-        for running, value in zip(self._bias, metrics.bias_per_band(a, b), strict=True):
-            running.add(float(value))
-        self.histogram.add(tile["psnr"])
-        return tile
+        self.n += 1
+        numbers = {key: mean.add(tile) for key, mean in self._means.items()}
+        for accumulator in self._accumulators:
+            accumulator.add(tile)
+        self._histogram.add(numbers["psnr"])
+        return numbers
 
-    def summary(self) -> dict[str, Any]:
-        """The report's numbers for one translator and direction."""
-        truth_error, source_error = self._running["mae"].mean, self._running["to_source"].mean
-        ratio = source_error / truth_error if truth_error else (math.inf if source_error else math.nan)
-        return {
-            **{name: self._running[name].mean for name in self.SCALARS},
-            **({} if self.lpips is None else {"lpips": self._running["lpips"].mean}),
-            **{key: value for d in self.distributions for key, value in d.distances().items()},
-            "distributions": [distribution.summary() for distribution in self.distributions],
-            "collapse_ratio": ratio,
-            "rmse_per_band": {band: r.mean for band, r in zip(self.bands, self._rmse, strict=True)},
-            "bias_per_band": {band: r.mean for band, r in zip(self.bands, self._bias, strict=True)},
-            "std": {name: self._running[name].std for name in self.SCALARS},
-            "n": self.n,
-            "psnr_histogram": self.histogram.as_dict(),
-        }
+    def figures(self) -> dict[str, Any]:
+        """The figures by key, `std` by key, `n` tiles and the histogram of PSNR."""
+        figures: dict[str, Any] = {key: mean.figure for key, mean in self._means.items()}
+        for accumulator in self._accumulators:
+            figures |= accumulator.figures()
+        scalars = {key: mean for key, mean in self._means.items() if not mean.metric.per_band}
+        figures["std"] = {key: mean.spread for key, mean in scalars.items()}
+        return figures | {"n": self.n, "psnr_histogram": self._histogram.as_dict()}

@@ -8,46 +8,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.errors import InputError
-from saropt.evaluation.tiles import Pair
-from saropt.evaluation.watching import Tile
+from saropt.evaluation.section import TileView
+from saropt.evaluation.tiles import Place, Rasters
 from saropt.roots import IGNORED, Classes, DataRoot
+from saropt.scenes import Scene
 
 
 class Labels:
-    """Class indices of the rasters of a data root; those of the last one are kept."""
+    """Class indices of the rasters of a data root, window by window; those of the last window are kept."""
 
     def __init__(self, root: DataRoot) -> None:
         self._locate = root.label_path
         self.classes = Classes(dict(root.classes), root.ignore_index)
-        self._held: tuple[str, NDArray[np.uint8]] | None = None
+        self._last: tuple[Place, NDArray[np.uint8]] | None = None
 
-    def has(self, pair: Pair) -> bool:
-        """Whether a raster has labels."""
+    def has(self, name: str) -> bool:
+        """Whether the rasters of a name have labels."""
         try:
-            self._locate(pair.name)
+            self._locate(name)
         except InputError:
             return False
         return True
 
-    def of(self, pair: Pair) -> NDArray[np.uint8]:
-        """(h, w), `IGNORED` where there is no label or a side is invalid.
+    def check(self, rasters: Rasters) -> None:
+        """Make sure that the label raster lies on the grid of the images.
 
         Raises:
-            InputError: the label raster is missing, of another size, or holds other values than the classes'.
+            InputError: it is missing or of another size.
         """
-        if self._held is None or self._held[0] != pair.name:
-            path = self._locate(pair.name)
-            labels = self.classes.read(path)
-            if labels.shape != pair.valid.shape:
-                raise InputError(path, f"is {labels.shape}, the images are {pair.valid.shape} pixels")
-            self._held = pair.name, np.where(pair.valid, labels, IGNORED).astype(np.uint8)
-        return self._held[1]
+        path = self._locate(rasters.name)
+        with Scene.open(path, palette="index") as scene:
+            if (scene.height, scene.width) != rasters.shape:
+                found = (scene.height, scene.width)
+                raise InputError(path, f"is {found}, the images are {rasters.shape} pixels")
+
+    def of(self, place: Place) -> NDArray[np.uint8]:
+        """(h, w), `IGNORED` where there is no label or an image is invalid.
+
+        Raises:
+            InputError: the label raster is missing, or holds other values than those of the classes.
+        """
+        if self._last is None or self._last[0] is not place:
+            labels = self.classes.read(self._locate(place.name), place.window)
+            self._last = place, np.where(place.valid, labels, IGNORED).astype(np.uint8)
+        return self._last[1]
 
 
-class ClassWatcher:
+class ClassErrors:
     """Mean absolute error of each model over the pixels of each class."""
 
-    section = "classes"
+    key = "classes"
     convention = "mean absolute error in [0, 1] over all pixels of a class in the tiles, all bands together"
 
     def __init__(self, root: DataRoot) -> None:
@@ -55,15 +65,19 @@ class ClassWatcher:
         self._titles = self._labels.classes.titles
         self._errors: dict[str, NDArray[np.float64]] = {}
         self._pixels: dict[str, NDArray[np.int64]] = {}
+        self._checked = ""
 
-    def see(self, model: str, tile: Tile) -> None:
-        """See `Watcher`; rasters without labels are passed over."""
-        if not self._labels.has(tile.pair):
+    def see(self, model: str, view: TileView) -> None:
+        """See `Section`; rasters without labels are passed over."""
+        name = view.rasters.name
+        if not self._labels.has(name):
             return
-        w = tile.window
-        labels = self._labels.of(tile.pair)[w.row : w.row + w.height, w.col : w.col + w.width]
+        if self._checked != name:
+            self._labels.check(view.rasters)
+            self._checked = name
+        labels = self._labels.of(view.place)
         known, count = labels != IGNORED, len(self._titles)
-        error = np.abs(tile.output.astype(np.float64) - tile.wanted).mean(0)[known]
+        error = np.abs(view.tile.output.values.astype(np.float64) - view.tile.truth.values).mean(0)[known]
         sums = np.bincount(labels[known], error, minlength=count)
         if model not in self._errors:
             self._errors[model], self._pixels[model] = np.zeros(count), np.zeros(count, np.int64)

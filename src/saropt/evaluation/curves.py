@@ -11,7 +11,7 @@ from typing import Any
 
 from saropt.errors import InputError
 
-METRICS = "metrics.jsonl"
+LOG_FILE = "metrics.jsonl"
 POINTS = 160
 
 
@@ -21,7 +21,7 @@ def read_curves(folder: Path) -> dict[str, dict[str, list[float]]]:
     Raises:
         InputError: metrics.jsonl holds something else.
     """
-    path = folder / METRICS
+    path = folder / LOG_FILE
     series: dict[str, list[tuple[int, float]]] = {}
     try:
         for line in path.read_text(encoding="utf-8").splitlines():

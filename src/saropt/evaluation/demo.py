@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,9 +23,11 @@ from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import ImageMeanOracle
+from saropt.evaluation.metric import Subject, Tile
 from saropt.evaluation.metrics import grey
 from saropt.evaluation.tiles import TILE, tile_windows
 from saropt.inference import NOTICE, Translator
+from saropt.progress import Progress, silent
 from saropt.scenes import Georeference, Scene, write_scene
 from saropt.simulate import OPTICAL_BANDS, amplitude_q99, simulate_scene
 
@@ -40,7 +42,6 @@ FILES: Mapping[str, str] = {
     "report.json": "scores and versions",
 }
 SCORES = ("psnr", "ssim", "mae", "psnr_shift", "psnr_colour_free", "collapse_ratio")
-Progress = Callable[[int, int, str], None]
 _NOTES = (
     "The scores show that everything works, not how good the translator is on real scenes.",
     "The translator was trained on real pairs; colours of the simulated reference are the simulator's own.",
@@ -50,7 +51,7 @@ _GAP, _CAPTION, _FONT = 16, 56, 30
 
 
 def run_demo(
-    out: str | Path, *, model: str | Path = MODEL, overwrite: bool = False, progress: Progress | None = None
+    out: str | Path, *, model: str | Path = MODEL, overwrite: bool = False, progress: Progress = silent
 ) -> dict[str, Any]:
     """Simulate a scene of 1024x1024 pixels, translate it, and write `FILES` into a folder.
 
@@ -73,7 +74,7 @@ def run_demo(
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         part.mkdir()
-        report = _fill(part, translator, progress or (lambda done, total, what: None))
+        report = _fill(part, translator, progress)
         if out.is_dir():
             for name in FILES:
                 os.replace(part / name, out / name)
@@ -124,15 +125,16 @@ def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str,
 
 def _report(translator: Translator, sar: NDArray, optical: NDArray, truth: NDArray) -> dict[str, Any]:
     oracle = ImageMeanOracle()
-    qualities = {name: ImageQuality(OPTICAL_BANDS) for name in ("model", "sar_as_grey", oracle.name)}
+    qualities = {name: ImageQuality(Subject(OPTICAL_BANDS)) for name in ("model", "sar_as_grey", oracle.name)}
     windows = tile_windows(SIZE, SIZE)
     for window in windows:
         area = np.s_[:, window.row : window.row + window.height, window.col : window.col + window.width]
         source, output, target = (image[area] / 255.0 for image in (sar, optical, truth))
-        qualities["model"].add(output, source, target)
-        qualities["sar_as_grey"].add(grey(source, len(target)), source, target)
-        qualities[oracle.name].add(oracle.predict(source, target), source, target)
-    scores = {name: {key: quality.summary()[key] for key in SCORES} for name, quality in qualities.items()}
+        qualities["model"].add(Tile.of(output, source, target))
+        qualities["sar_as_grey"].add(Tile.of(grey(source, len(target)), source, target))
+        qualities[oracle.name].add(Tile.of(oracle.predict(source, target), source, target))
+    found = {name: quality.figures() for name, quality in qualities.items()}
+    scores = {name: {key: figures[key] for key in SCORES} for name, figures in found.items()}
     model = scores.pop("model")
     return {
         "saropt": saropt.__version__,
@@ -144,27 +146,29 @@ def _report(translator: Translator, sar: NDArray, optical: NDArray, truth: NDArr
         "data": {
             "name": f"simulated scene, seed {SEED}",
             "gsd_m": GSD_M,
-            "sar": {"bands": ["VH"], "units": "amplitude"},
-            "optical": {"bands": list(OPTICAL_BANDS), "units": "uint8"},
+            "images": {
+                "sar": {"bands": ["VH"], "units": "amplitude"},
+                "optical": {"bands": list(OPTICAL_BANDS), "units": "uint8"},
+            },
             "licence": "simulated by saropt; no rights reserved",
         },
         "split": "demo",
         "tile": TILE,
         "n": len(windows),
         "notes": list(_NOTES),
-        "models": [{"model": translator.card.name, "directions": {"sar2opt": model}}],
-        "baselines": {"sar2opt": scores},
+        "models": [{"model": translator.card.name, "directions": {SAR_TO_OPTICAL: model}}],
+        "baselines": {SAR_TO_OPTICAL: scores},
     }
 
 
-def _draw(pictures: Mapping[str, NDArray]) -> Image.Image:
-    """Pictures (C, H, W) of 8 bits in a row, captions above, the standing notice below the second, the guess."""
-    width = len(pictures) * (SIZE + _GAP) + _GAP
+def _draw(images: Mapping[str, NDArray]) -> Image.Image:
+    """Images (C, H, W) of 8 bits in a row, captions above, the standing notice below the second, the guess."""
+    width = len(images) * (SIZE + _GAP) + _GAP
     sheet = Image.new("RGB", (width, SIZE + 2 * _CAPTION), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
-    for number, (caption, picture) in enumerate(pictures.items()):
+    for number, (caption, image) in enumerate(images.items()):
         left = _GAP + number * (SIZE + _GAP)
-        bands = np.repeat(picture, 3, axis=0) if len(picture) == 1 else picture
+        bands = np.repeat(image, 3, axis=0) if len(image) == 1 else image
         sheet.paste(Image.fromarray(np.ascontiguousarray(bands.transpose(1, 2, 0))), (left, _CAPTION))
         pen.text((left, _CAPTION // 2), caption, "black", font, anchor="lm")
     pen.text((SIZE + 2 * _GAP, SIZE + _CAPTION * 3 // 2), NOTICE, "black", font, anchor="lm")

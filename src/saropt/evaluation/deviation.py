@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.evaluation.metric import Metric, Subject, Tile, register_metric
+
 BLOCK = 8
-CONVENTION = (
-    "per pixel, mean over bands: standard deviation of the samples (N - 1) against |their mean - truth|, in [0, 1]; "
-    f"Pearson's correlation over all valid pixels of the split, and over means of {BLOCK}x{BLOCK} wholly valid pixels"
-)
 
 
 class _Correlation:
@@ -43,8 +41,18 @@ class DeviationQuality:
         self.samples, self.seed = samples, seed
         self._pixels, self._blocks = _Correlation(), _Correlation()
 
-    def add(self, deviation: NDArray[Any], error: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Take one tile: deviation and absolute error (C, H, W) in [0, 1], validity (H, W)."""
+    @classmethod
+    def of(cls, subject: Subject) -> DeviationQuality | None:
+        """None for a subject that draws no samples."""
+        return None if subject.samples is None else cls(subject.samples, subject.seed)
+
+    def add(self, tile: Tile) -> None:
+        """See `Accumulator`."""
+        assert tile.deviation is not None
+        self.take(tile.deviation, np.abs(tile.output.values - tile.truth.values), tile.truth.mask)
+
+    def take(self, deviation: NDArray[Any], error: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        """Take deviation and absolute error (C, H, W) in [0, 1], validity (H, W)."""
         pair = np.stack([deviation.mean(0, dtype=np.float64), error.mean(0, dtype=np.float64)])
         self._pixels.add(*pair[:, valid])
         rows, cols = (side // BLOCK for side in valid.shape)
@@ -53,10 +61,10 @@ class DeviationQuality:
             blocks = np.where(valid, pair, np.nan)[area].reshape(2, rows, BLOCK, cols, BLOCK).mean((2, 4))
             self._blocks.add(*blocks[:, np.isfinite(blocks[0])])
 
-    def summary(self) -> dict[str, Any]:
-        """The report's numbers."""
+    def figures(self) -> dict[str, Any]:
+        """All figures under `deviation`."""
         mean, error = self._pixels.means
-        return {
+        found = {
             "samples": self.samples,
             "seed": self.seed,
             "mean_deviation": mean,
@@ -64,3 +72,18 @@ class DeviationQuality:
             "correlation": self._pixels.value,
             f"correlation_{BLOCK}px": self._blocks.value,
         }
+        return {"deviation": found}
+
+
+register_metric(
+    Metric(
+        "deviation",
+        "deviation of the samples",
+        "per pixel, mean over bands: standard deviation of the samples (N - 1) against |their mean - truth|, in "
+        f"[0, 1]; Pearson's correlation over all valid pixels of the split, and over means of {BLOCK}x{BLOCK} wholly "
+        "valid pixels",
+        needs=("a model that draws samples",),
+        shown=False,
+        split=DeviationQuality.of,
+    )
+)

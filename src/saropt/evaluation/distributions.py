@@ -1,4 +1,4 @@
-"""Distances between two sets of images: Fréchet and kernel distance on the features of a declared extractor.
+"""Distances between two sets of images: Fréchet and kernel distance on the features of a stated extractor; LPIPS.
 
 A distance is called FID or KID only on the published Inception weights, which the caller has as a file; on any other
 extractor it is a Fréchet or kernel distance with the extractor's name beside it.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.errors import InputError
+from saropt.evaluation.metric import Metric, Subject, Tile, register_metric
+from saropt.evaluation.running import RunningStatistics
 from saropt.evaluation.tile_image import TileImage
 
 Features = NDArray[np.float64]
@@ -155,24 +159,46 @@ class Lpips:
             return float(self._metric(first, second))
 
 
-def known_weights(folder: str | Path | None) -> tuple[list[Extractor], Lpips | None]:
-    """Extractors to use, and LPIPS where its weights are at hand.
+@dataclass(frozen=True)
+class Weights:
+    """What the metrics on features use: extractors, and LPIPS where its weights are at hand."""
+
+    extractors: tuple[Extractor, ...]
+    lpips: Lpips | None = None
+
+    def check(self, bands: int, direction: str) -> None:
+        """Make sure that the published weights take images of a direction's output.
+
+        Raises:
+            InputError: they take one or three bands, and the images have others.
+        """
+        published = [extractor for extractor in self.extractors if isinstance(extractor, Inception)]
+        if bands not in (1, 3) and published:
+            name = published[0].name
+            raise InputError("--weights", f"{name} takes one or three bands; the images of {direction} have {bands}")
+
+
+def known_weights(folder: str | Path | None) -> Weights:
+    """`HaarStatistics`, and what the published weight files in a folder make possible.
 
     Args:
-        folder: where the published weight files lie; `HaarStatistics` alone when None.
+        folder: where the files lie; None for no files.
 
     Raises:
         InputError: the folder holds none of the known files, or one under a name that is not its own.
+
+    >>> [extractor.name for extractor in known_weights(None).extractors]
+    ['haar-statistics-1']
     """
     if folder is None:
-        return [HaarStatistics()], None
+        return Weights((HaarStatistics(),))
     inception, lpips = Path(folder) / INCEPTION_FILE, Path(folder) / LPIPS_FILE
     if not inception.is_file() and not lpips.is_file():
         raise InputError(folder, f"holds neither {INCEPTION_FILE} nor {LPIPS_FILE}")
     extractors: list[Extractor] = [HaarStatistics()]
     if inception.is_file():
         extractors.append(Inception(inception))
-    return extractors, Lpips(lpips) if lpips.is_file() else None
+    return Weights(tuple(extractors), Lpips(lpips) if lpips.is_file() else None)
 
 
 def check_hash(path: Path) -> None:
@@ -298,3 +324,79 @@ class Distribution:
     @property
     def _names(self) -> tuple[str, str]:
         return ("fid", "kid") if isinstance(self.extractor, Inception) else ("frechet_distance", "kernel_distance")
+
+
+class Distances:
+    """Distances on every extractor that a subject has; tiles that are not wholly valid, or too small, are left out."""
+
+    def __init__(self, extractors: Sequence[Extractor]) -> None:
+        self.distributions = [Distribution(extractor) for extractor in extractors]
+
+    @classmethod
+    def of(cls, subject: Subject) -> Distances | None:
+        """None for a subject without extractors."""
+        return None if subject.weights is None else cls(subject.weights.extractors)
+
+    def add(self, tile: Tile) -> None:
+        """See `Accumulator`."""
+        if tile.truth.complete and min(tile.truth.mask.shape) >= SMALLEST_SIDE:
+            for distribution in self.distributions:
+                distribution.add(tile.output, tile.truth)
+
+    def figures(self) -> dict[str, Any]:
+        """The distances, and the details of each extractor under `distributions`."""
+        found: dict[str, Any] = {"distributions": [distribution.summary() for distribution in self.distributions]}
+        for distribution in self.distributions:
+            found |= distribution.distances()
+        return found
+
+
+class MeanLpips:
+    """LPIPS of wholly valid tiles, mean over tiles."""
+
+    def __init__(self, lpips: Lpips) -> None:
+        self._lpips, self._running = lpips, RunningStatistics()
+
+    @classmethod
+    def of(cls, subject: Subject) -> MeanLpips | None:
+        """None without the weights, and for baselines."""
+        if subject.model is None or subject.weights is None or subject.weights.lpips is None:
+            return None
+        return cls(subject.weights.lpips)
+
+    def add(self, tile: Tile) -> None:
+        """See `Accumulator`."""
+        if tile.truth.complete:
+            self._running.add(self._lpips(tile.output.values, tile.truth.values))
+
+    def figures(self) -> dict[str, float]:
+        """See `Accumulator`."""
+        return {"lpips": self._running.mean}
+
+
+_FRECHET = (
+    "squared 2-Wasserstein distance of two Gaussians fitted to the features of wholly valid tiles, translated and "
+    "true; `distributions` names the extractor, *_floor is the distance of two halves of the true tiles"
+)
+_KERNEL = "squared maximum mean discrepancy of the same features with the kernel (x.y / D + 1)^3, unbiased"
+_ON_INCEPTION = "on the features of the published Inception weights"
+for _key, _title, _convention, _options in (
+    ("frechet_distance", "Fréchet (Haar)", _FRECHET, {"digits": 2}),
+    ("frechet_distance_by_n", "Fréchet (Haar) of N tiles", "frechet_distance of the first N tiles", {"shown": False}),
+    ("kernel_distance", "kernel (Haar)", _KERNEL, {"shown": False}),
+    ("fid", "FID", f"frechet_distance {_ON_INCEPTION}", {"digits": 2}),
+    ("fid_by_n", "FID of N tiles", "fid of the first N tiles", {"digits": 2, "shown": False}),
+    ("kid", "KID", f"kernel_distance {_ON_INCEPTION}", {}),
+):
+    _needs = ("weights file", "one or three bands") if _ON_INCEPTION in _convention or _key == "fid_by_n" else ()
+    register_metric(Metric(_key, _title, _convention, better=-1, needs=_needs, split=Distances.of, **_options))
+register_metric(
+    Metric(
+        "lpips",
+        "LPIPS",
+        "version 0.1 on AlexNet, of wholly valid tiles, mean over tiles",
+        better=-1,
+        needs=("weights file", "one or three bands"),
+        split=MeanLpips.of,
+    )
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from saropt.domain import rgb_bands
+
 Bytes = NDArray[np.uint8]
 
 SAMPLE = 24
 ERROR_TOP = 0.5
-_VISIBLE = {"R": "B4", "RED": "B4", "G": "B3", "GREEN": "B3", "B": "B2", "BLUE": "B2"}
 _TOP_DB = 100.0  # stands for the infinite PSNR of equal images
 _HEAT = np.array(
     [[0, 0, 12], [70, 15, 105], [170, 45, 90], [235, 105, 40], [250, 185, 50], [252, 250, 200]], np.float64
@@ -25,7 +25,7 @@ _HEAT = np.array(
 
 @dataclass(frozen=True)
 class Shot:
-    """One tile as it is shown: (h, w, 3) pictures of 8 bits."""
+    """One tile as it is shown: (h, w, 3) images of 8 bits."""
 
     label: str
     psnr: float
@@ -35,35 +35,31 @@ class Shot:
     error: Bytes
 
 
-def canonical_band(name: str) -> str:
-    """One name for a band that goes by several: B04 is B4, and red, green and blue are Sentinel-2's B4, B3, B2."""
-    plain = re.sub(r"^B0", "B", name.strip().upper())
-    return _VISIBLE.get(plain, plain)
-
-
 def as_rgb(image: NDArray[np.floating], bands: Sequence[str], gain: float = 1.0) -> Bytes:
-    """(C, h, w) in [0, 1] as an (h, w, 3) picture: red, green and blue by band name (R, G, B or Sentinel-2's B4, B3,
-    B2), three other bands in their order, and otherwise the first band as grey.
+    """(C, h, w) in [0, 1] as an (h, w, 3) image of 8 bits, its colours as `saropt.domain.rgb_bands` chooses them.
+
+    >>> as_rgb(np.array([[[0.0]], [[0.2]], [[0.4]]]), ["blue", "green", "red"])[0, 0]
+    array([102,  51,   0], dtype=uint8)
     """
-    names = [canonical_band(band) for band in bands]
-    if {"B4", "B3", "B2"} <= set(names):
-        chosen = [names.index(n) for n in ("B4", "B3", "B2")]
-    else:
-        chosen = [0, 1, 2] if len(names) == 3 else [0, 0, 0]
-    picture = np.clip(np.nan_to_num(np.asarray(image, np.float64)[chosen]) * gain, 0.0, 1.0)
-    return np.ascontiguousarray(np.rint(picture * 255).astype(np.uint8).transpose(1, 2, 0))
+    chosen = np.nan_to_num(np.asarray(image, np.float64)[list(rgb_bands(bands))])
+    shown = np.clip(chosen * gain, 0.0, 1.0)
+    return np.ascontiguousarray(np.rint(shown * 255).astype(np.uint8).transpose(1, 2, 0))
 
 
 def heat(error: NDArray[np.floating]) -> Bytes:
-    """(h, w) errors as a heat picture, black at 0 to pale yellow at 0.5 and beyond."""
+    """(h, w) errors as an image of colours, black at 0 to pale yellow at 0.5 and beyond.
+
+    >>> heat(np.array([[0.0, 0.5]]))[0].tolist()
+    [[0, 0, 12], [252, 250, 200]]
+    """
     stops = np.linspace(0.0, ERROR_TOP, len(_HEAT))
     return np.stack([np.interp(error, stops, channel) for channel in _HEAT.T], -1).astype(np.uint8)
 
 
-def jpeg_uri(picture: Bytes) -> str:
-    """An (h, w, 3) picture as a data URI."""
+def jpeg_uri(image: Bytes) -> str:
+    """An (h, w, 3) image as a data URI."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=88, subsampling=0)
+    Image.fromarray(image).save(buffer, "JPEG", quality=88, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

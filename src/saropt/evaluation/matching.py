@@ -9,22 +9,23 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from saropt.evaluation.gallery import Bytes
-from saropt.evaluation.watching import Tile
+from saropt.evaluation.metric import Metric, register_metric
+from saropt.evaluation.section import TileView
 from saropt.matching import Matcher, Rates, match_pair
-from saropt.matching.rates import CONVENTION, PairMatches
+from saropt.matching.rates import CONVENTION, RATES, PairMatches
 
 DRAWINGS = 3
 _SCALE, _GAP = 2, 6
 _AGREE, _ASTRAY = (60, 200, 90), (225, 60, 50)
 
 
-class MatchWatcher:
+class MatchingRates:
     """Rates of matching (`saropt.matching.rates`) by model and matcher; of the input as it is under "raw".
 
     The last matcher's matches are drawn for the first tile of each of the first three rasters: chosen blindly.
     """
 
-    section = "matching"
+    key = "matching"
     convention = CONVENTION
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
@@ -33,19 +34,20 @@ class MatchWatcher:
         self._models: dict[str, dict[str, Rates]] = {}
         self.drawings: dict[str, list[tuple[str, Bytes]]] = {}
 
-    def see(self, model: str, tile: Tile) -> None:
-        """See `Watcher`."""
+    def see(self, model: str, view: TileView) -> None:
+        """See `Section`."""
         first = not self._models or model == next(iter(self._models))
         rates = self._models.setdefault(model, {matcher.name: Rates() for matcher in self._matchers})
-        truth, output = tile.wanted.mean(0), tile.output.mean(0)
+        tile = view.tile
+        output, truth, valid = tile.output.values.mean(0), tile.truth.values.mean(0), tile.truth.mask
         for matcher in self._matchers:
-            found = match_pair(matcher, output, truth, tile.valid)
+            found = match_pair(matcher, output, truth, valid)
             rates[matcher.name].add(found)
             if first:
-                self._raw[matcher.name].add(match_pair(matcher, tile.given.mean(0), truth, tile.valid))
+                self._raw[matcher.name].add(match_pair(matcher, tile.source.mean(0), truth, valid))
         drawn = self.drawings.setdefault(model, [])
-        if len(drawn) < DRAWINGS and tile.pair.name not in [name for name, _ in drawn]:
-            drawn.append((tile.pair.name, draw_matches(output, truth, found)))
+        if len(drawn) < DRAWINGS and view.rasters.name not in [name for name, _ in drawn]:
+            drawn.append((view.rasters.name, draw_matches(output, truth, found)))
 
     def summary(self) -> dict[str, Any]:
         """Rates of the raw input and of each model, by matcher."""
@@ -63,11 +65,15 @@ def draw_matches(a: np.ndarray, b: np.ndarray, found: PairMatches) -> Bytes:
     height, width = a.shape
     canvas = Image.new("RGB", ((2 * width + _GAP) * _SCALE, height * _SCALE), (128, 128, 128))
     for image, left in ((a, 0), (b, width + _GAP)):
-        picture = Image.fromarray(np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8))
-        canvas.paste(picture.resize((width * _SCALE, height * _SCALE)), (left * _SCALE, 0))
+        grey = Image.fromarray(np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8))
+        canvas.paste(grey.resize((width * _SCALE, height * _SCALE)), (left * _SCALE, 0))
     pen = ImageDraw.Draw(canvas)
     for index in np.argsort(found.inliers, kind="stable"):
         (x, y), (u, v) = found.a[index] * _SCALE, found.b[index] * _SCALE
         colour = _AGREE if found.inliers[index] else _ASTRAY
         pen.line((x, y, u + (width + _GAP) * _SCALE, v), fill=colour, width=1)
     return np.asarray(canvas)
+
+
+for _key, _title, _convention in RATES:
+    register_metric(Metric(_key, _title, _convention, better=1, needs=("a matcher",), section="matching"))

@@ -1,265 +1,255 @@
-"""One row of a report: a translator or a baseline in one direction, and what is gathered about it tile by tile."""
+"""The rows of a report: a model or a baseline in one direction, and what is gathered about it tile by tile."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import Direction, Role, canonical_band, describe_units, match_bands
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
-from saropt.evaluation.deviation import DeviationQuality
-from saropt.evaluation.distributions import Extractor, Lpips
-from saropt.evaluation.gallery import Gallery, Shot, as_rgb, canonical_band, heat
+from saropt.evaluation.distributions import Weights
+from saropt.evaluation.gallery import Gallery, Shot, as_rgb, heat
+from saropt.evaluation.metric import METRICS, Subject, Tile
+from saropt.evaluation.outputs import Layer, ModelOutput, segment_layer, translate_rasters
+from saropt.evaluation.section import Section, TileView
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tile_image import TileImage
-from saropt.evaluation.tiles import Pair, PairRoot, Picture, unit_range
-from saropt.evaluation.watching import Tile, Watcher
-from saropt.scenes import Window
-
-
-class CardSide(Protocol):
-    """One side of a card: bands in network order, units, data type."""
-
-    @property
-    def bands(self) -> Sequence[str]: ...
-    @property
-    def units(self) -> str: ...
-    @property
-    def dtype(self) -> str: ...
-
-
-class Card(Protocol):
-    """What evaluation needs of a translator's card (`saropt.artifacts.card.Card`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def training(self) -> Any: ...
-    def source(self, direction: Any) -> CardSide: ...
-    def target(self, direction: Any) -> CardSide: ...
-
-
-class Model(Protocol):
-    """What evaluation needs of `saropt.Translator`, one direction of a translator."""
-
-    @property
-    def card(self) -> Card: ...
-    @property
-    def direction(self) -> str: ...
-
-    def translate_array(
-        self, values: NDArray[Any], *, units: str, valid: NDArray[np.bool_] | None = None
-    ) -> NDArray[Any]:
-        """(C, H, W) in `units` to (B, H, W) in the units of the card's output side."""
-
-
-class SamplingModel(Model, Protocol):
-    """A `saropt.Translator` that draws samples."""
-
-    def sample_array(
-        self, values: NDArray[Any], *, samples: int, seed: int, units: str, valid: NDArray[np.bool_] | None = None
-    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Mean and standard deviation of samples, as of `translate_array`."""
-
-
-def draws_samples(model: Model) -> bool:
-    """Whether the outputs of a model depend on a seed."""
-    return getattr(model, "sampler", None) is not None
+from saropt.evaluation.tiles import Pixels, Place, Rasters, images_of
+from saropt.inference import Translator
+from saropt.roots import DataRoot
 
 
 @dataclass
-class Row:
-    """A model or baseline in one direction; the band lists are positions in the data root's bands."""
+class ModelRow:
+    """A model and what is gathered about it.
 
-    name: str
-    direction: str
-    source_bands: list[int]
-    target_bands: list[int]
-    quality: ImageQuality
-    judge: Judge | None = None
-    deviation: DeviationQuality | None = None
-    watchers: Sequence[Watcher] = ()
+    Attributes:
+        inputs: positions of the bands that it takes in the data's images, by role.
+        outputs: positions of the bands that it gives in the data's image of the output role.
+    """
+
+    model: Translator
+    subject: Subject
+    inputs: Mapping[Role, list[int]]
+    outputs: list[int]
+    warnings: list[str]
+    quality: ImageQuality = field(init=False)
     gallery: Gallery = field(default_factory=Gallery)
-    warnings: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    pixels: int = 0
+
+    def __post_init__(self) -> None:
+        self.quality = ImageQuality(self.subject)
+
+    @property
+    def name(self) -> str:
+        return self.model.card.name
+
+    @property
+    def first_input(self) -> Role:
+        """The role of the input that gives the grid."""
+        return self.model.direction.inputs[0]
+
+    def figures(self, baselines: Sequence[BaselineRow]) -> dict[str, Any]:
+        """The figures with warnings, which compare them with those of the baselines."""
+        found = self.quality.figures()
+        warnings = list(self.warnings)
+        for key, metric in METRICS.items():
+            if metric.warning is not None and (text := metric.warning(found[key])):
+                warnings.append(text)
+        better = [
+            row.baseline.name
+            for row in baselines
+            if row.baseline.fitted and row.quality.figures()["psnr"] > found["psnr"]
+        ]
+        if better:
+            warnings.append(f"PSNR {found['psnr']:.2f} dB is below the trivial baseline {', '.join(better)}")
+        return found | {"warnings": warnings}
 
 
-def sides(owner: Any, direction: str) -> tuple[Any, Any]:
-    """(input, output) side of a data root or card."""
-    return (owner.sar, owner.optical) if direction == "sar2opt" else (owner.optical, owner.sar)
+@dataclass
+class BaselineRow:
+    """A baseline and what is gathered about it."""
+
+    baseline: Baseline
+    quality: ImageQuality
 
 
-def baseline_row(
-    name: str, root: PairRoot, direction: str, target_bands: list[int], extractors: Sequence[Extractor] = ()
-) -> Row:
-    """An empty row for a baseline, which looks at all input bands."""
-    source, target = sides(root, direction)
-    quality = ImageQuality([target.bands[i] for i in target_bands], extractors)
-    return Row(name, direction, list(range(len(source.bands))), target_bands, quality)
-
-
-def model_row(
-    card: Card, root: PairRoot, direction: str, extractors: Sequence[Extractor] = (), lpips: Lpips | None = None
-) -> Row:
-    """An empty row for a translator, with warnings about bands and units that are not those of the data.
+def make_model_row(
+    model: Translator, root: DataRoot, weights: Weights, samples: int | None = None, seed: int = 0
+) -> ModelRow:
+    """An empty row of a model, with warnings about bands and units that are not those of the data.
 
     Raises:
-        InputError: the data lack bands that the translator needs.
+        InputError: the data lack an image or a band that the model needs.
     """
-    (source, target), wanted, given = sides(root, direction), card.source(direction), card.target(direction)
+    images = images_of(root)
     warnings: list[str] = []
-    inputs = _pick_bands(card.name, source.bands, wanted.bands, warnings)
-    outputs = _pick_bands(card.name, target.bands, given.bands, warnings)
-    if given.units != target.units:
+    network = model.card.directions[model.direction]
+    missing = [role for role in (*model.direction.inputs, model.direction.output) if role not in images]
+    if missing:
+        raise InputError(model.card.name, f"needs {', '.join(missing)} images; {root.name} has {', '.join(images)}")
+    inputs = {
+        image.role: _positions(model.card.name, image.bands, images[image.role].bands, warnings)
+        for image in network.inputs
+    }
+    given, true = model.target, images[model.direction.output]
+    outputs = _positions(model.card.name, given.bands, true.bands, warnings)
+    if given.units != true.units:
         warnings.append(
-            f"its output is in {given.units!r}, the truth in {target.units!r}: each is scaled by its own range, "
+            f"its output is in {given.units!r}, the truth in {true.units!r}: each is scaled by its own range, "
             "so the errors hold the difference of the scales as well"
         )
-    quality = ImageQuality([target.bands[i] for i in outputs], extractors, lpips)
-    return Row(card.name, direction, inputs, outputs, quality, warnings=warnings)
+    subject = Subject([true.bands[i] for i in outputs], model, weights, samples, seed)
+    return ModelRow(model, subject, inputs, outputs, warnings)
 
 
-def _pick_bands(model: str, data: Sequence[str], wanted: Sequence[str], warnings: list[str]) -> list[int]:
-    """By name, else in order where the numbers of bands agree."""
-    have = [canonical_band(band) for band in data]
-    want = [canonical_band(band) for band in wanted]
-    if set(want) <= set(have):
-        return [have.index(band) for band in want]
-    if len(have) == len(want):
-        warnings.append(f"it is made for the bands {', '.join(wanted)}, the data have {', '.join(data)}")
-        return list(range(len(have)))
-    raise InputError(model, f"is made for the bands {', '.join(wanted)}; the data have {', '.join(data)}")
-
-
-def area_of(window: Window) -> tuple[slice, slice]:
-    """Rows and columns of a window."""
-    return slice(window.row, window.row + window.height), slice(window.col, window.col + window.width)
-
-
-def to_unit(values: NDArray[Any], like: Picture, source: str) -> NDArray[np.float32]:
-    """`unit_range` whose error names `source`."""
+def _positions(model: str, wanted: Sequence[str], data: Sequence[str], warnings: list[str]) -> list[int]:
+    """Positions in the data's bands of the bands that a model is made for."""
+    named = f"is made for the bands {', '.join(wanted)}"
     try:
-        return unit_range(values, like.units, like.dtype)
-    except ValueError as error:
-        raise InputError(source, str(error)) from error
+        found = match_bands(wanted, data)
+    except ValueError:
+        raise InputError(model, f"{named}; the data have {', '.join(data)}") from None
+    if [canonical_band(data[i]) for i in found] != [canonical_band(band) for band in wanted]:
+        warnings.append(f"it {named}, the data have {', '.join(data)}")
+    return found
 
 
-@dataclass(frozen=True)
-class Output:
-    """What a translator makes of a raster, in its own units, and the deviation of its samples where it is measured."""
+@dataclass
+class DirectionRows:
+    """All that is measured in one direction; its models give the same bands.
 
-    made: Picture
-    deviation: NDArray[np.float32] | None
+    Attributes:
+        outputs: positions of these bands in the data's image of the output role.
+    """
+
+    direction: Direction
+    outputs: list[int]
+    models: Sequence[ModelRow]
+    baselines: Sequence[BaselineRow]
+    sections: Sequence[Section]
+    judge: Judge | None = None
 
 
-def measure_raster(
-    models: Sequence[tuple[Model, Row]],
-    baselines: Sequence[tuple[Baseline, Row]],
-    pair: Pair,
-    windows: Sequence[Window],
-) -> None:
-    """Translate a raster and add its tiles to the rows of one direction, whose target bands are the same.
+class RasterOutputs:
+    """What models and segmenters make of the rasters of one name, read back tile by tile."""
 
-    What metrics need of a true tile is computed once for all rows. The outputs of all models are held together.
+    def __init__(self, rasters: Rasters, directions: Iterable[DirectionRows]) -> None:
+        self._models: dict[int, ModelOutput] = {}
+        self._labels: dict[int | Direction, Layer] = {}
+        for rows in directions:
+            judge = rows.judge
+            if judge is not None:
+                judge.check(rasters)
+                whole = rasters.read()
+                true = whole.images[rows.direction.output]
+                self._labels[rows.direction] = self._segment(judge, true, whole.valid)
+            for row in rows.models:
+                made = translate_rasters(row.model, row.subject, rasters, row.inputs[row.model.direction.inputs[0]])
+                self._models[id(row)] = made
+                if judge is not None:
+                    target = row.model.target
+                    whole = rasters.read()
+                    pixels = Pixels(
+                        made.image.values, whole.valid, target.units, tuple(row.subject.bands), np.dtype(target.dtype)
+                    )
+                    self._labels[id(row)] = self._segment(judge, pixels, whole.valid)
+
+    @staticmethod
+    def _segment(judge: Judge, pixels: Pixels, valid: NDArray[np.bool_]) -> Layer:
+        values = pixels.values[judge.bands(pixels.bands)]
+        return segment_layer(judge.segmenter, values, pixels.units, pixels.dtype.name, pixels.valid & valid)
+
+    def of(self, row: ModelRow, place: Place) -> tuple[Pixels, NDArray[np.float32] | None]:
+        """The output of a model at a place, in its own units, and the deviation of its samples.
+
+        Raises:
+            InputError: it is not finite at valid pixels.
+        """
+        made, target, valid = self._models[id(row)], row.model.target, place.valid
+        values = made.image.read(place.window)
+        if values.dtype.kind == "f" and not np.isfinite(values[:, valid]).all():
+            raise InputError(row.name, f"gives values that are not finite at valid pixels of {place.name}")
+        deviation = None if made.deviation is None else made.deviation.read(place.window)
+        return Pixels(values, valid, target.units, tuple(target.bands), np.dtype(target.dtype)), deviation
+
+    def labels(self, of: ModelRow | Direction, place: Place) -> NDArray[np.uint8]:
+        """The label values (h, w) that the judge gives the output of a model, or the true image of a direction."""
+        key = of if isinstance(of, Direction) else id(of)
+        labels: NDArray[np.uint8] = self._labels[key].read(place.window)[0]
+        return labels
+
+
+def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: RasterOutputs) -> None:
+    """Measure one tile of all models and baselines of a direction.
+
+    What metrics need of the true tile is computed once for all of them.
 
     Raises:
-        InputError: an output has another shape than the truth, or is not finite at valid pixels.
+        InputError: an output is not finite at valid pixels, or units have no fixed range.
     """
-    outputs = [_translate(model, row, pair, windows) for model, row in models]
-    first = (*models, *baselines)[0][1]
-    source, truth = pair.sides(first.direction)
-    for window in windows:
-        area = area_of(window)
-        valid = pair.valid[area]
-        given = to_unit(source.values[:, *area], source, pair.name)
-        wanted = TileImage(to_unit(truth.values[:, *area][first.target_bands], truth, pair.name), valid)
-        for (_, row), output in zip(models, outputs, strict=True):
-            measure_model_tile(row, output, pair, window, given[row.source_bands], wanted)
-        for baseline, row in baselines:
-            measure_baseline_tile(baseline, row, given, wanted)
+    direction = rows.direction
+    inputs = {role: place.images[role].in_unit_range(place.name) for role in direction.inputs}
+    true = place.images[direction.output]
+    truth = TileImage(true.in_unit_range(place.name)[rows.outputs], place.valid)
+    if rows.judge is not None:
+        rows.judge.see(None, place, outputs.labels(direction, place))
+    true_here = replace(true, values=true.values[rows.outputs], valid=place.valid)
+    for row in rows.models:
+        pixels, deviation = outputs.of(row, place)
+        tile = Tile.of(pixels.in_unit_range(row.name), inputs[row.first_input][row.inputs[row.first_input]], truth)
+        if deviation is not None:
+            tile = replace(tile, deviation=_unit_deviation(pixels, deviation, row.name))
+        _measure_model(row, TileView(rasters, place, tile, pixels, true_here), rows.sections)
+        if rows.judge is not None:
+            rows.judge.see(row.name, place, outputs.labels(row, place))
+    for baseline in rows.baselines:
+        measure_baseline(baseline, list(inputs.values()), truth)
 
 
-def _translate(model: Model, row: Row, pair: Pair, windows: Sequence[Window]) -> Output:
-    source, truth = pair.sides(row.direction)
-    whole = row.source_bands == list(range(len(source.bands)))
-    values = source.values if whole else source.values[row.source_bands]
-    both = pair.valid
-    started = time.perf_counter()
-    deviation = None
-    if row.deviation is None:
-        output = np.asarray(model.translate_array(values, units=source.units, valid=source.valid))
-    else:
-        wanted_samples = {"samples": row.deviation.samples, "seed": row.deviation.seed}
-        sampler = cast("SamplingModel", model)
-        output, deviation = sampler.sample_array(values, units=source.units, valid=source.valid, **wanted_samples)
-    row.seconds += time.perf_counter() - started
-    row.pixels += both.size
-    expected = (len(row.target_bands), *both.shape)
-    if output.shape != expected:
-        raise InputError(row.name, f"gives {output.shape} for {pair.name}, not {expected} (bands, rows, columns)")
-    if output.dtype.kind == "f" and not np.isfinite(output[:, both]).all():
-        raise InputError(row.name, f"gives values that are not finite at valid pixels of {pair.name}")
-    side = model.card.target(row.direction)
-    made = Picture(output, both, side.units, tuple(side.bands), np.dtype(side.dtype))
-    if row.judge is not None:
-        named = replace(made, bands=tuple(truth.bands[i] for i in row.target_bands))
-        row.judge.see_translated(row.name, named, pair, windows)
-    return Output(made, deviation)
+def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -> None:
+    numbers = row.quality.add(view.tile)
+    for section in sections:
+        section.see(row.name, view)
+    if row.gallery.slot(numbers["psnr"]):
+        row.gallery.add(_shot(row, view, numbers["psnr"]))
 
 
-def measure_model_tile(
-    row: Row, output: Output, pair: Pair, window: Window, given: NDArray[np.float32], wanted: TileImage
-) -> None:
-    """Add one tile of a translated raster to the row; `given` (C, h, w) is the input in [0, 1]."""
-    source, truth = pair.sides(row.direction)
-    area, made, valid = area_of(window), output.made, wanted.mask
-    values = made.values[:, *area]
-    out, true = to_unit(values, made, row.name), wanted.values
-    tile = row.quality.add(out, given, wanted)
-    if row.deviation is not None and output.deviation is not None:
-        spread = _unit_deviation(values, output.deviation[:, *area], made, row.name)
-        row.deviation.add(spread, np.abs(out - true), valid)
-    if row.watchers:
-        made_here = replace(made, values=values, valid=valid)
-        true_here = replace(truth, values=truth.values[:, *area][row.target_bands], valid=valid)
-        for watcher in row.watchers:
-            watcher.see(row.name, Tile(pair, window, given, out, true, made_here, true_here, valid))
-    if row.gallery.slot(tile["psnr"]):
-        bands = [truth.bands[i] for i in row.target_bands]
-        row.gallery.add(
-            Shot(
-                f"{pair.name}, row {window.row}, column {window.col}",
-                tile["psnr"],
-                as_rgb(given, [source.bands[i] for i in row.source_bands], _display_gain(source)),
-                as_rgb(np.where(valid, out, 0.0), bands, _display_gain(made)),
-                as_rgb(true, bands, _display_gain(truth)),
-                heat(np.where(valid, np.abs(out - true).mean(0), 0.0)),
-            )
-        )
+def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage) -> None:
+    """Measure one tile of a baseline, which looks at all bands of all inputs (C, h, w) in [0, 1]."""
+    source = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
+    row.quality.add(Tile.of(row.baseline.predict(source, truth.values, truth.mask), inputs[0], truth))
 
 
-def _unit_deviation(
-    output: NDArray[Any], deviation: NDArray[np.float32], like: Picture, source: str
-) -> NDArray[np.float32]:
+def _shot(row: ModelRow, view: TileView, psnr: float) -> Shot:
+    tile, place, valid = view.tile, view.place, view.truth.valid
+    first = place.images[row.first_input]
+    source_bands = [first.bands[i] for i in row.inputs[row.first_input]]
+    return Shot(
+        f"{place.name}, row {place.window.row}, column {place.window.col}",
+        psnr,
+        as_rgb(tile.source, source_bands, _display_gain(first)),
+        as_rgb(tile.output.values, row.subject.bands, _display_gain(view.output)),
+        as_rgb(tile.truth.values, row.subject.bands, _display_gain(view.truth)),
+        heat(np.where(valid, np.abs(tile.output.values - tile.truth.values).mean(0), 0.0)),
+    )
+
+
+def _unit_deviation(output: Pixels, deviation: NDArray[np.float32], source: str) -> NDArray[np.float32]:
     """A deviation in [0, 1]: how far one deviation moves the output, up or down, whichever is more."""
-    middle, low, high = (to_unit(output + sign * deviation, like, source) for sign in (0.0, -1.0, 1.0))
+    middle, low, high = (
+        replace(output, values=output.values + sign * deviation).in_unit_range(source) for sign in (0.0, -1.0, 1.0)
+    )
     return np.fmax(high - middle, middle - low)
 
 
-def _display_gain(picture: Picture) -> float:
-    """Reflectances rarely pass .3: they are shown, not measured, brighter."""
-    return 10.0 / 3.0 if picture.dtype != np.uint8 and "10000" in picture.units else 1.0
-
-
-def measure_baseline_tile(baseline: Baseline, row: Row, given: NDArray[np.float32], wanted: TileImage) -> None:
-    """Predict one tile and add it to the row."""
-    row.quality.add(baseline.predict(given, wanted.values, wanted.mask), given, wanted)
+def _display_gain(pixels: Pixels) -> float:
+    """Reflectances times 10,000 rarely pass .3: they are shown, not measured, brighter."""
+    if pixels.dtype == np.uint8:
+        return 1.0
+    return 10.0 / 3.0 if describe_units(pixels.units).factor > 1.0 else 1.0

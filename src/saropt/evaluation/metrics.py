@@ -15,9 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from saropt.evaluation.tile_image import HALF, WINDOW, Double, Float, TileImage, blurred
-
-Image = ArrayLike | TileImage
+from saropt.evaluation.tile_image import HALF, WINDOW, Double, Float, Image, TileImage, as_pair, blurred
 
 SSIM_WINDOW = WINDOW
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -25,24 +23,6 @@ MS_SSIM_SIDE = SSIM_WINDOW * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
 SHIFT_RADIUS = 2
 GAIN_RANGE = (0.8, 1.25)
 _C1, _C2 = 0.01**2, 0.03**2
-
-
-def as_pair(output: Image, truth: Image, valid: ArrayLike | None = None) -> tuple[TileImage, TileImage]:
-    """Both as `TileImage` of one precision; what is one already comes back as it is.
-
-    Raises:
-        ValueError: see the module.
-    """
-    if not isinstance(truth, TileImage):
-        given = output.values if isinstance(output, TileImage) else np.asarray(output)
-        dtype = np.float32 if given.dtype == np.asarray(truth).dtype == np.float32 else np.float64
-        truth = TileImage(truth, valid, dtype=dtype, name="the second")
-    shape = output.values.shape if isinstance(output, TileImage) else np.shape(output)
-    if shape != truth.values.shape:
-        raise ValueError(f"images of unequal shape: {shape} and {truth.values.shape}")
-    if not isinstance(output, TileImage):
-        output = TileImage(output, truth.mask, dtype=truth.values.dtype, name="the first")
-    return output, truth
 
 
 def psnr_of(mse: float) -> float:

@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.evaluation.accumulate import RunningStatistics
-from saropt.evaluation.tiles import Picture
-from saropt.evaluation.watching import Tile
+from saropt.domain import describe_units
+from saropt.evaluation.metric import Metric, register_metric
+from saropt.evaluation.running import RunningStatistics
+from saropt.evaluation.section import TileView
+from saropt.evaluation.tiles import Pixels
 from saropt.radiometry import equivalent_looks, to_db
 
 WINDOW = 16
 HOMOGENEOUS = 0.25
 
 
-class SpeckleWatcher:
+class SpeckleStatistics:
     """Equivalent looks, correlation of neighbours and coefficient of variation, of every model and of the truth."""
 
-    section = "speckle"
+    key = "speckle"
     convention = (
         f"of intensity, first band; windows of {WINDOW}x{WINDOW} px, of each tile the {HOMOGENEOUS:.0%} in which the "
-        "truth varies least; enl: mean^2 / variance, median over the windows; autocorrelation: of pixels one apart, "
-        "mean of both axes and of the windows; variation: standard deviation / mean of the whole tile; means over "
-        "tiles; enl_ratio: the model's enl over the truth's (above 1: smoother than SAR is)"
+        "truth varies least; means over tiles"
     )
     _KEYS = ("enl", "autocorrelation", "variation")
 
@@ -32,24 +32,24 @@ class SpeckleWatcher:
         self._real = {key: RunningStatistics() for key in self._KEYS}
         self._models: dict[str, dict[str, RunningStatistics]] = {}
 
-    def see(self, model: str, tile: Tile) -> None:
-        """See `Watcher`; tiles that are not wholly valid or have no window are passed over, and 8-bit stretches."""
-        if "uint8" in (tile.made.units, tile.truth.units):
+    def see(self, model: str, view: TileView) -> None:
+        """See `Section`; tiles that are not wholly valid or have no window are passed over, and 8-bit stretches."""
+        if "stretch" in (describe_units(view.output.units).scale, describe_units(view.truth.units).scale):
             return
-        if not tile.valid.all() or min(tile.valid.shape) < WINDOW:
+        if not view.truth.valid.all() or min(view.truth.valid.shape) < WINDOW:
             return
-        truth, made = _windows(_intensity(tile.truth)), _windows(_intensity(tile.made))
+        truth, output = _windows(_intensity(view.truth)), _windows(_intensity(view.output))
         looks = np.array([equivalent_looks(window) for window in truth])
         kept = np.argsort(-looks, kind="stable")[: max(1, round(HOMOGENEOUS * len(looks)))]
         first = not self._models or model == next(iter(self._models))
         rows = self._models.setdefault(model, {key: RunningStatistics() for key in self._KEYS})
-        for running, windows, picture in (
-            (rows, made, tile.made),
-            *([(self._real, truth, tile.truth)] if first else []),
+        for running, windows, pixels in (
+            (rows, output, view.output),
+            *([(self._real, truth, view.truth)] if first else []),
         ):
             running["enl"].add(float(np.median([equivalent_looks(windows[i]) for i in kept])))
             running["autocorrelation"].add(float(np.mean([neighbour_correlation(windows[i]) for i in kept])))
-            intensity = _intensity(picture)
+            intensity = _intensity(pixels)
             running["variation"].add(float(intensity.std() / intensity.mean()))
 
     def summary(self) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def neighbour_correlation(window: NDArray[np.float64]) -> float:
     return float((across + down) / (2.0 * variance))
 
 
-def _intensity(picture: Picture) -> NDArray[np.float64]:
-    return np.power(10.0, to_db(picture.values[0], picture.units).astype(np.float64) / 10.0)
+def _intensity(pixels: Pixels) -> NDArray[np.float64]:
+    return np.power(10.0, to_db(pixels.values[0], pixels.units).astype(np.float64) / 10.0)
 
 
 def _windows(image: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -82,3 +82,14 @@ def _windows(image: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, columns = (size // WINDOW for size in image.shape)
     cut = image[: rows * WINDOW, : columns * WINDOW].reshape(rows, WINDOW, columns, WINDOW)
     return cut.swapaxes(1, 2).reshape(-1, WINDOW, WINDOW)
+
+
+for _key, _title, _convention in (
+    ("enl", "equivalent looks", "mean^2 / variance, median over the windows"),
+    ("enl_ratio", "ratio to the truth's", "the model's enl over the truth's; above 1 it is smoother than SAR is"),
+    ("autocorrelation", "correlation of neighbours", "of pixels one apart, mean of both axes and of the windows"),
+    ("variation", "coefficient of variation", "standard deviation / mean of the whole tile"),
+):
+    register_metric(
+        Metric(_key, _title, _convention, digits=2, needs=("translation to SAR in known units",), section="speckle")
+    )

@@ -147,6 +147,27 @@ class TileImage:
         return ((bad[w:, w:] - bad[:-w, w:] - bad[w:, :-w] + bad[:-w, :-w]) == 0).astype(np.uint8)
 
 
+Image = ArrayLike | TileImage
+
+
+def as_pair(output: Image, truth: Image, valid: ArrayLike | None = None) -> tuple[TileImage, TileImage]:
+    """Both as `TileImage` of one precision; what is one already comes back as it is.
+
+    Raises:
+        ValueError: see `saropt.evaluation.metrics`.
+    """
+    if not isinstance(truth, TileImage):
+        given = output.values if isinstance(output, TileImage) else np.asarray(output)
+        dtype = np.float32 if given.dtype == np.asarray(truth).dtype == np.float32 else np.float64
+        truth = TileImage(truth, valid, dtype=dtype, name="the second")
+    shape = output.values.shape if isinstance(output, TileImage) else np.shape(output)
+    if shape != truth.values.shape:
+        raise ValueError(f"images of unequal shape: {shape} and {truth.values.shape}")
+    if not isinstance(output, TileImage):
+        output = TileImage(output, truth.mask, dtype=truth.values.dtype, name="the first")
+    return output, truth
+
+
 def blurred(image: Float) -> Float:
     """(C, H, W) under the Gaussian window of SSIM; the outer 5 rows and columns hold nothing of use."""
     taps = cv2.getGaussianKernel(WINDOW, SIGMA, cv2.CV_64F).astype(image.dtype)

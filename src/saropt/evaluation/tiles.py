@@ -1,93 +1,30 @@
-"""The tiles of a data root's split: rasters read from disk, scaled to [0, 1] and cut into squares."""
+"""The tiles of a data root's split: the rasters of one name, opened together, and cut into squares."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import Role, describe_role
 from saropt.errors import InputError
-from saropt.radiometry import to_db
+from saropt.radiometry import to_unit_range
+from saropt.roots import DataRoot
+from saropt.roots.root import Modality
 from saropt.scenes import Scene, Window
 
 TILE = 256
 MIN_VALID = 0.5
-DB_RANGE = (-30.0, 5.0)
-RANGES = {
-    "8-bit": "value / 255",
-    "decibels": "(dB + 30) / 35, clipped; powers, calibrated amplitudes and complex pixels go through decibels",
-    "reflectance": "reflectance (x10000: value / 10000), clipped",
-}
-"""How values of each kind are brought to [0, 1] before anything is measured."""
 _NUMPY_TYPES = {"complex_int16": "complex64"}
 
 
-class Side(Protocol):
-    """One side of a pair: its bands and units."""
-
-    @property
-    def bands(self) -> Sequence[str]: ...
-    @property
-    def units(self) -> str: ...
-
-
-class PairRoot(Protocol):
-    """What evaluation needs of `saropt.roots.DataRoot`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def gsd_m(self) -> float: ...
-    @property
-    def sar(self) -> Side: ...
-    @property
-    def optical(self) -> Side: ...
-    @property
-    def licence(self) -> Any: ...
-    @property
-    def paired(self) -> bool: ...
-    def names(self, split: str) -> Sequence[str]: ...
-    def sar_path(self, name: str) -> Path: ...
-    def optical_path(self, name: str) -> Path: ...
-
-
-def unit_range(values: NDArray[Any], units: str, dtype: np.dtype[Any] | str) -> NDArray[np.float32]:
-    """Values in [0, 1] by the fixed range of their units (`RANGES`), the same for every scene.
-
-    Args:
-        values: any shape, in `units`.
-        units: SAR units, or the text by which a data root names its optical units.
-        dtype: the data type of the raster that `values` come from or are compared with.
-
-    Raises:
-        ValueError: the units have no fixed range, as amplitudes without calibration have none.
-    """
-    if units == "uint8" or np.dtype(dtype) == np.uint8:
-        scaled = np.asarray(values, np.float32) / 255.0
-    elif units in ("sigma0_db", "gamma0_db", "sigma0", "gamma0", "complex"):
-        low, high = DB_RANGE
-        scaled = (to_db(values, units) - low) / (high - low)
-    elif units == "amplitude":
-        decibels = to_db(values, units)
-        if decibels.size and float(np.median(decibels)) > DB_RANGE[1] + 10.0:
-            raise ValueError("amplitudes without calibration (medians far above 1) have no fixed range to [0, 1]")
-        scaled = (decibels - DB_RANGE[0]) / (DB_RANGE[1] - DB_RANGE[0])
-    elif "10000" in units:
-        scaled = np.asarray(values, np.float32) / 10000.0
-    elif units == "reflectance":
-        scaled = np.asarray(values, np.float32)
-    else:
-        raise ValueError(f"no fixed range to [0, 1] is known for units {units!r} of type {np.dtype(dtype)}")
-    return np.clip(scaled, 0.0, 1.0)
-
-
 @dataclass(frozen=True)
-class Picture:
-    """One side of a raster pair: values (C, h, w) in its units, validity (h, w), units, bands and data type."""
+class Pixels:
+    """Pixels of one role: values (C, h, w) in their units, validity (h, w), units, band names and stored data type."""
 
     values: NDArray[Any]
     valid: NDArray[np.bool_]
@@ -95,76 +32,117 @@ class Picture:
     bands: tuple[str, ...]
     dtype: np.dtype[Any]
 
+    def in_unit_range(self, source: str) -> NDArray[np.float32]:
+        """The values in [0, 1], by the fixed range of their units (`saropt.radiometry.to_unit_range`).
+
+        Args:
+            source: what an error names.
+
+        Raises:
+            InputError: the units have no fixed range.
+        """
+        try:
+            return to_unit_range(self.values, self.units, self.dtype)
+        except ValueError as error:
+            raise InputError(source, str(error)) from error
+
 
 @dataclass(frozen=True)
-class Pair:
-    """A raster pair, or a window of one."""
+class Place:
+    """The pixels of one window of the rasters of one name, by role."""
 
     name: str
-    sar: Picture
-    optical: Picture
+    window: Window
+    images: Mapping[Role, Pixels]
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """(h, w), True where both sides are valid."""
-        return self.sar.valid & self.optical.valid
+        """(h, w), True where the pixels of all roles are valid."""
+        return np.logical_and.reduce([image.valid for image in self.images.values()])
 
-    def sides(self, direction: str) -> tuple[Picture, Picture]:
-        """(input, truth) of a direction, `sar2opt` or `opt2sar`."""
-        return (self.sar, self.optical) if direction == "sar2opt" else (self.optical, self.sar)
+
+def images_of(root: DataRoot) -> dict[Role, Modality]:
+    """Role -> bands and units of the images of a data root."""
+    return {role: image for role, image in (("sar", root.sar), ("optical", root.optical)) if image.bands}
+
+
+class Rasters:
+    """The rasters of one name in a data root, one for each role, opened and on one grid. Use `open_rasters`."""
+
+    def __init__(self, root: DataRoot, name: str, scenes: Mapping[Role, Scene]) -> None:
+        self.name = name
+        self.scenes = dict(scenes)
+        self._root = images_of(root)
+        first = next(iter(self.scenes.values()))
+        self.height, self.width = first.height, first.width
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
+
+    def read(self, window: Window | None = None, roles: Iterable[Role] | None = None) -> Place:
+        """The pixels of a window, or of the whole rasters; of all opened roles, or of some."""
+        images = {}
+        for role in self.scenes if roles is None else roles:
+            scene, described = self.scenes[role], self._root[role]
+            dtype = np.dtype(_NUMPY_TYPES.get(scene.dtype, scene.dtype))
+            images[role] = Pixels(*scene.read(window), described.units, tuple(described.bands), dtype)
+        return Place(self.name, window or Window(0, 0, self.height, self.width), images)
+
+
+@contextmanager
+def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[Rasters]:
+    """Open the rasters of one name, one for each role.
+
+    Raises:
+        InputError: a raster cannot be read, its bands are not those of the root, or the rasters are not on one grid.
+    """
+    described = images_of(root)
+    with ExitStack() as stack:
+        scenes: dict[Role, Scene] = {}
+        for role in roles:
+            path = raster_path(root, role, name)
+            scene = stack.enter_context(Scene.open(path))
+            if scene.count != len(described[role].bands):
+                bands = ", ".join(described[role].bands)
+                raise InputError(path, f"has {scene.count} bands, the data root says {bands}")
+            if scenes:
+                first_role, first = next(iter(scenes.items()))
+                if (scene.height, scene.width) != (first.height, first.width):
+                    titles = f"{describe_role(first_role).title} and {describe_role(role).title}"
+                    shapes = f"{first.width}x{first.height} and {scene.width}x{scene.height} pixels"
+                    raise InputError(path, f"{titles} are not on one grid: {shapes}")
+            scenes[role] = scene
+        yield Rasters(root, name, scenes)
+
+
+def raster_path(root: DataRoot, role: Role, name: str) -> Any:
+    """The raster of a role."""
+    return {"sar": root.sar_path, "optical": root.optical_path}[role](name)
 
 
 def tile_windows(height: int, width: int, size: int = TILE) -> list[Window]:
-    """Windows of size x size side by side from the upper left corner; what remains at the right and lower edge is
-    left out. A side shorter than `size` is taken whole.
+    """Windows of size x size side by side from the upper left corner.
+
+    What remains at the right and lower edge is left out. A frame that is smaller than `size` has one window.
+
+    >>> tile_windows(600, 300)
+    [Window(row=0, col=0, height=256, width=256), Window(row=256, col=0, height=256, width=256)]
     """
     h, w = min(size, height), min(size, width)
     return [Window(r, c, h, w) for r in range(0, height - h + 1, h) for c in range(0, width - w + 1, w)]
 
 
-def _open_pair(root: PairRoot, name: str) -> tuple[Scene, Scene]:
-    scenes = []
-    for path, side in ((root.sar_path(name), root.sar), (root.optical_path(name), root.optical)):
-        scene = Scene.open(path)
-        scenes.append(scene)
-        if scene.count != len(side.bands):
-            raise InputError(path, f"has {scene.count} bands, the data root says {', '.join(side.bands)}")
-    sar, optical = scenes
-    if (sar.height, sar.width) != (optical.height, optical.width):
-        shapes = f"{sar.width}x{sar.height} and {optical.width}x{optical.height} pixels"
-        raise InputError(root.optical_path(name), f"SAR and optical are not on one grid: {shapes}")
-    return sar, optical
-
-
-def _read(root: PairRoot, name: str, sar: Scene, optical: Scene, window: Window | None) -> Pair:
-    pictures = (
-        Picture(
-            *scene.read(window), side.units, tuple(side.bands), np.dtype(_NUMPY_TYPES.get(scene.dtype, scene.dtype))
-        )
-        for scene, side in ((sar, root.sar), (optical, root.optical))
-    )
-    return Pair(name, *pictures)
-
-
-def read_pair(root: PairRoot, name: str) -> Pair:
-    """A whole raster pair.
-
-    Raises:
-        InputError: a raster cannot be read, its bands are not those of the root, or the two are not on one grid.
-    """
-    sar, optical = _open_pair(root, name)
-    with sar, optical:
-        return _read(root, name, sar, optical, None)
-
-
-def stream_tiles(root: PairRoot, names: Iterable[str], size: int = TILE) -> Iterator[Pair]:
+def stream_tiles(
+    root: DataRoot, names: Iterable[str], size: int = TILE, roles: Sequence[Role] = ("sar", "optical")
+) -> Iterator[Place]:
     """The tiles of rasters, window by window from disk.
 
     Raises:
-        InputError: as `read_pair`.
+        InputError: as `open_rasters`.
     """
     for name in names:
-        sar, optical = _open_pair(root, name)
-        with sar, optical:
-            for window in tile_windows(sar.height, sar.width, size):
-                yield _read(root, name, sar, optical, window)
+        with open_rasters(root, name, roles) as rasters:
+            for window in tile_windows(*rasters.shape, size):
+                yield rasters.read(window)

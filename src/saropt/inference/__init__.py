@@ -2,16 +2,25 @@
 
 from saropt.inference.bundled import card_of, find_translator, list_translators
 from saropt.inference.exporting import export_translator
-from saropt.inference.outputs import deviation_path
+from saropt.inference.products import Block, Product
+from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
 from saropt.inference.segmenter import Segmenter
+from saropt.inference.sources import ArraySource, ScratchRaster, Source
 from saropt.inference.translator import NOTICE, Translator
 
 __all__ = [
     "NOTICE",
+    "ArraySource",
+    "Block",
+    "LoadOptions",
+    "Product",
+    "SceneResult",
+    "ScratchRaster",
     "Segmenter",
+    "Source",
+    "TranslateOptions",
     "Translator",
     "card_of",
-    "deviation_path",
     "export_translator",
     "find_translator",
     "list_translators",

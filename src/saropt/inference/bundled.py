@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from saropt.artifacts import Card, load_weights, read_card
 from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
 from saropt.errors import InputError
+from saropt.inference.requests import LoadOptions
+from saropt.inference.runtimes import RUNTIMES
 
 SUFFIXES = (".onnx", ".safetensors")
 
@@ -62,20 +63,12 @@ def card_of(path: Path) -> Card:
     return load_weights(path)[0] if path.suffix == ".safetensors" else read_card(path)
 
 
-def translator_file(
-    model: str | Path,
-    *,
-    direction: Direction | None = None,
-    backend: str = "auto",
-    steps: int | None = None,
-    compile: bool = False,
-    **_: Any,
-) -> Path:
-    """The file that `Translator.load` with these options takes; errors as of `find_translator`."""
-    suffix = {"onnx": ".onnx", "openvino": ".onnx", "torch": ".safetensors"}.get(backend)
-    if (steps is not None or compile) and backend == "auto":
+def translator_file(model: str | Path, options: LoadOptions) -> Path:
+    """The file that `Translator.load` takes with these options; errors as of `find_translator`."""
+    suffix = RUNTIMES[options.backend].suffix if options.backend in RUNTIMES else None
+    if (options.steps is not None or options.compile) and options.backend == "auto":
         suffix = ".safetensors"  # of a run folder: a graph holds one number of steps, and is not torch's
-    return find_translator(model, direction, suffix)
+    return find_translator(model, options.direction, suffix)
 
 
 def held_directions(model: str | Path) -> list[Direction]:

@@ -12,12 +12,12 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import Backend
 from saropt.inference.tiling import Strip, Tile, halo_of, plan_strips, plan_tiles
-from saropt.radiometry import Normaliser
+from saropt.progress import Progress
 from saropt.scenes import Window
 
-Progress = Callable[[int, int, str], None]
 Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int], None]
 """Receives row, col, network values (C, h, w), validity (h, w) and the key of a finished block."""
 Run = Callable[[NDArray[np.float32], Sequence[Window]], NDArray[np.float32]]
@@ -29,16 +29,6 @@ _AHEAD = 2
 _OVERLAP = 4
 
 
-class Source(Protocol):
-    """What tiles are read from: `saropt.scenes.Scene`, or an array that behaves like one."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]: ...
-
-
 class TiledNetwork(Protocol):
     """What a card says of a network's tiling (`saropt.networks.Generator`)."""
 
@@ -48,23 +38,6 @@ class TiledNetwork(Protocol):
     def receptive_field(self) -> int | None: ...
     @property
     def tile(self) -> int: ...
-
-
-class TileReader:
-    """Normalised windows of a scene; invalid pixels take the scene's median, so that no edge appears there."""
-
-    def __init__(self, scene: Source, normaliser: Normaliser, fill: NDArray[np.float32]) -> None:
-        self.scene = scene
-        self.normaliser = normaliser
-        self.fill = fill.reshape(-1, 1)
-
-    def __call__(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Network input (C, h, w) and validity (h, w)."""
-        values, valid = self.scene.read_padded(window)
-        network = self.normaliser.forward(values)
-        if not valid.all():
-            network[:, ~valid] = self.fill
-        return np.ascontiguousarray(network), valid
 
 
 def plain(backend: Backend) -> Run:
@@ -89,7 +62,7 @@ def run_tiles(
     Returns:
         None where exact, else the seam of `run_blended`.
     """
-    height, width = read.scene.height, read.scene.width
+    height, width = read.height, read.width
     if network.receptive_field is not None:
         halo = halo_of(network.receptive_field, network.stride)
         tiles = plan_tiles(height, width, tile or network.tile, halo, network.stride)
@@ -150,7 +123,7 @@ def run_blended(
     Returns:
         The seam: mean absolute difference between neighbouring windows where they overlap, in [-1, 1] units.
     """
-    width = read.scene.width
+    width = read.width
     ramp = _ramp(tile, overlap)
     seam = _Mean()
     above: tuple[int, NDArray[np.float32]] | None = None

@@ -15,11 +15,11 @@ from saropt.artifacts import Card, blend, load_graph, load_translator_module, lo
 from saropt.artifacts.graph import store_card
 from saropt.artifacts.quantise import quantise
 from saropt.domain import Direction
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.inference.bundled import card_of, find_translator
-from saropt.inference.engine import TileReader
-from saropt.inference.inputs import fit_input, open_input
+from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import chosen_direction, torch_device
+from saropt.inference.sources import open_input
 from saropt.roots import DataRoot
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
@@ -59,19 +59,19 @@ def export_translator(
     card = card_of(path)
     direction = chosen_direction(path, card, direction)
     if realism is not None and not 0.0 <= realism <= 1.0:
-        raise InputError(f"--realism {realism}", "must lie between 0 and 1")
+        raise OptionError("realism", realism, "must lie between 0 and 1")
     if realism is not None and card.realism is None:
         raise InputError(path, "holds one set of weights: it has no realism to choose")
     has_graph = path.suffix == ".onnx"
     if has_graph and realism is None and not int8:
-        raise InputError(path, "is an ONNX file already: --int8 or --realism make another one of it")
+        raise InputError(path, "is an ONNX file already: int8 or another realism make another file of it")
     if int8 and card.directions[direction].sampler is not None:
         raise InputError(path, "is a sampler: its ranges depend on the noise, int8 is not for it")
     windows: NDArray[np.float32] | None = None
     if int8 or card.directions[direction].statistics == "scene":
         if data is None:
             what = "the ranges of int8" if int8 else "its instance statistics"
-            raise InputError(path, f"needs --data ROOT: {what} are taken from a train split")
+            raise InputError(path, f"needs a data root: {what} are taken from its train split")
         windows = _draw_windows(card, direction, DataRoot.open(data))
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         made = Path(folder) / out.name
@@ -85,17 +85,16 @@ def export_translator(
 
 def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[np.float32]:
     """Network inputs (32, C, h, w) from all over the train split, normalised as whole scenes are."""
-    side, is_sar = card.source(direction), direction == "sar2opt"
-    stride = card.directions[direction].stride
+    images, stride = card.directions[direction].inputs, card.directions[direction].stride
+    role = images[0].role
     size = math.ceil(_SIDE / stride) * stride
-    paths = list(root.rasters("sar" if is_sar else "optical", "train").values())
-    units = (root.sar if is_sar else root.optical).units
+    paths = list(root.rasters(role, "train").values())  # type: ignore[arg-type]
+    units = (root.sar if role == "sar" else root.optical).units
     rng = np.random.default_rng(0)
     windows = []
     for path, group in groupby(paths[number * len(paths) // _WINDOWS] for number in range(_WINDOWS)):
-        with open_input(path, None, side, "translator") as scene:
-            normaliser, fill = fit_input(side, is_sar, scene.sample(), units, scene.dtype, path)
-            read = TileReader(scene, normaliser, fill)
+        with open_input(path, None, images[0], "translator") as scene:
+            read = TileReader(images, {role: scene}, {role: units})
             for _ in group:
                 places = zip(
                     rng.integers(0, max(scene.height - size, 0) + 1, _TRIES),

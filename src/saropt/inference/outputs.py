@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.scenes import SceneWriter
 from saropt.scenes.objects import check_object, is_object, object_exists, staging_file, upload
 
@@ -56,8 +53,8 @@ class Destination:
         try:
             upload(self.path, self.address, replace=self._replaces)
         except InputError as error:
-            reason = f"{error.reason}; the translation is kept as {self.path}: upload it with --resume"
-            raise InputError(self.address, reason) from error
+            reason = f"{error.reason}; the translation stays in {self.path}"
+            raise InputError(self.address, reason, remedy="resume") from error
 
 
 def check_staging(out: str | Path, staging: str | Path | None) -> None:
@@ -67,18 +64,22 @@ def check_staging(out: str | Path, staging: str | Path | None) -> None:
         InputError: either of these.
     """
     if staging is not None and not is_object(out):
-        raise InputError(f"--staging {staging}", "is for outputs in object stores (s3://, gs://, az://)")
+        raise OptionError("staging", staging, "is for outputs in object stores (s3://, gs://, az://)")
     if staging is not None and not Path(staging).is_dir():
-        raise InputError(f"--staging {staging}", "is no folder")
+        raise OptionError("staging", staging, "is no folder")
 
 
-def deviation_path(out: str | Path) -> Path | str:
-    """Where the standard deviation of several samples goes: OUT_std.tif beside OUT.tif."""
+def product_path(out: str | Path, suffix: str) -> Path | str:
+    """Where a product beside the image goes: OUT_std.tif beside OUT.tif, for the suffix "_std".
+
+    >>> product_path("s3://bucket/a.tif", "_std")
+    's3://bucket/a_std.tif'
+    """
     if is_object(out):
         folder, _, name = str(out).rpartition("/")
-        return f"{folder}/{deviation_path(name)}"
+        return f"{folder}/{product_path(name, suffix)}"
     path = Path(out)
-    return path.with_name(f"{path.stem}_std{path.suffix}")
+    return path.with_name(f"{path.stem}{suffix}{path.suffix}")
 
 
 def output_exists(out: str | Path) -> bool:
@@ -123,14 +124,3 @@ def _upload_all(writers: Sequence[SceneWriter], destinations: Sequence[Destinati
     for writer in writers:
         writer.path.unlink()
         writer.abandon()
-
-
-def store(values: NDArray[np.float32], dtype: str) -> NDArray:
-    """Values in their stored type; unsigned integers keep 0 for nodata."""
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
-        return values.astype(kind)
-    limits = np.iinfo(kind)
-    lowest = 1 if kind.kind == "u" else limits.min
-    rounded = np.rint(values)
-    return np.clip(rounded, lowest, limits.max, out=rounded).astype(kind)

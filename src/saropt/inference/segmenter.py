@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from functools import cached_property
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import SegmenterCard, load_segmenter, load_segmenter_module
-from saropt.domain import is_sar
 from saropt.errors import InputError
-from saropt.inference.engine import Progress, Put, Source, TileReader, plain, run_tiles
-from saropt.inference.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
+from saropt.inference.engine import plain
+from saropt.inference.products import Product
+from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
 from saropt.inference.runtimes import Backend, TorchBackend, check_torch_precision, torch_device
+from saropt.inference.scene_model import SceneModel, Write
+from saropt.inference.sources import ArraySource, Source
+from saropt.progress import Progress, silent
 from saropt.roots import Classes
-from saropt.scenes import SceneWriter
 
 SEGMENTER_FILE = "segmenter.safetensors"
 
 
-class Segmenter:
+class Segmenter(SceneModel):
     """A loaded segmenter file. Use `Segmenter.load`.
 
     Attributes:
@@ -31,22 +31,17 @@ class Segmenter:
         classes: label values and names.
         exact: whether any tiling gives the result of one pass over the whole scene; False for networks that see the
             whole window, whose class probabilities are blended where windows overlap.
-        seam: after a blended scene, mean absolute difference of the probabilities of neighbouring windows where they
-            overlap.
     """
 
     def __init__(self, path: Path, card: SegmenterCard, backend: Backend) -> None:
-        self.path = path
+        super().__init__(path, "segmenter", (card.input,), card, backend)
         self.card = card
         self.classes = Classes(card.classes, card.ignore_index)
-        self.exact = card.receptive_field is not None
-        self.seam: float | None = None
-        self._backend = backend
 
     @classmethod
     def load(
         cls, model: str | Path, *, device: str = "auto", precision: str = "fp32", threads: int | None = None
-    ) -> Segmenter:
+    ) -> Self:
         """Load a segmenter file, or the segmenter of a run folder.
 
         Args:
@@ -58,21 +53,21 @@ class Segmenter:
             InputError: no such file, or one that cannot be used, such as a translator.
             MissingExtraError: torch is not installed.
         """
+        options = LoadOptions(device=device, precision=precision)
         path = Path(model)
         if path.is_dir():
             path = path / SEGMENTER_FILE
             if not path.is_file():
                 raise InputError(model, f"is a folder without {SEGMENTER_FILE}")
-        if precision not in ("fp32", "bf16"):
-            raise InputError(f"--precision {precision}", "must be fp32 or bf16")
         card, weights = load_segmenter(path)
-        device = torch_device(path, "segmenter", device, threads)
+        device = torch_device(path, "segmenter", options.device, threads)
         check_torch_precision(precision, device)
         from torch import nn
 
         module = load_segmenter_module(path, card, weights)
+        backend = TorchBackend(nn.Sequential(module, nn.Softmax(dim=1)), device, precision)  # type: ignore[arg-type]
         try:
-            return cls(path, card, TorchBackend(nn.Sequential(module, nn.Softmax(dim=1)), device, precision))  # type: ignore[arg-type]
+            return cls(path, card, backend)
         except ValueError as error:
             raise InputError(path, f"card: {error}") from error
 
@@ -86,7 +81,7 @@ class Segmenter:
         tile: int | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
-    ) -> Path:
+    ) -> SceneResult:
         """Segment a raster file into an 8-bit cloud-optimised GeoTIFF of label values on the same grid.
 
         Invalid pixels get the classes' `nodata` value.
@@ -94,7 +89,7 @@ class Segmenter:
         Args:
             scene: the input raster, any size; a path or an address.
             out: the output, .tif.
-            bands: input bands by name or 1-based number; by the card's names, or all, when None.
+            bands: input bands by name or 1-based number; those that the card names when None.
             units: units of the input; those of the card when None.
             tile: side of the windows in pixels; the card's when None.
             overwrite: replace an existing output.
@@ -103,40 +98,17 @@ class Segmenter:
         Raises:
             InputError: the scene or the output cannot be used; nothing is left under the output's name.
         """
-        if tile is not None and tile < 1:
-            raise InputError(f"--tile {tile}", "must be positive")
-        nodata = self.classes.nodata
-        with open_input(scene, bands, self.card.input, "segmenter") as source:
-            sample = source.sample()
-            reader = self._reader(source, sample, units, source.dtype, source.source)
-            names = ", ".join(f"{value}={name}" for value, name in sorted(self.card.classes.items()))
-            tags = scene_tags(source) | {
-                "SAROPT_VERSION": version("saropt"),
-                "SAROPT_SEGMENTER": self.card.name,
-                "SAROPT_SEGMENTER_SHA256": self._file_hash,
-                "SAROPT_SOURCE": source.path.name,
-                "SAROPT_CLASSES": names,
-            }
-            if self.card.training.attribution:
-                tags["SAROPT_ATTRIBUTION"] = self.card.training.attribution
-            with SceneWriter(
-                out,
-                width=source.width,
-                height=source.height,
-                band_names=["class"],
-                dtype="uint8",
-                nodata=nodata,
-                georeference=source.georeference,
-                tags=tags,
-                overwrite=overwrite,
-                overview_resampling="mode",
-            ) as writer:
+        chosen = None if bands is None else tuple(bands)
+        options = TranslateOptions(bands=chosen, units=units, tile=tile, overwrite=overwrite)
+        run = plain(self._backend)
+        return self.write_products(scene, out, self.products(), run, options, self._tags(), progress or silent)
 
-                def put(row: int, col: int, network: NDArray, valid: NDArray, key: int) -> None:
-                    writer.write(row, col, self._labels(network, valid)[None])
-
-                self._run(reader, tile, put, progress)
-                return writer.finish()
+    def stream(
+        self, source: Source, write: Write, *, units: str | None = None, progress: Progress = silent
+    ) -> float | None:
+        """Segment an opened source tile by tile, with the pixels that `predict` writes; see `Translator.stream`."""
+        reader = self.read(source, units)
+        return self.stream_products(reader, self.products(), plain(self._backend), write, progress=progress)
 
     def classify(
         self,
@@ -157,13 +129,7 @@ class Segmenter:
         Raises:
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
-        result: NDArray[np.uint8] = np.empty(np.shape(values)[1:], np.uint8)
-
-        def put(row: int, col: int, network: NDArray, keep: NDArray, key: int) -> None:
-            result[row : row + keep.shape[0], col : col + keep.shape[1]] = self._labels(network, keep)
-
-        self._run(self._array_reader(values, units, dtype, valid), None, put, None)
-        return result
+        return self._arrays(values, units, dtype, valid, self.products())["class"][0]
 
     def probabilities(
         self,
@@ -177,33 +143,38 @@ class Segmenter:
 
         Arguments and errors as for `classify`.
         """
-        reader = self._array_reader(values, units, dtype, valid)
-        result = np.zeros((len(self.card.classes), *np.shape(values)[1:]), np.float32)
+        names = tuple(self.classes.titles)
+        product = Product("probabilities", names, "float32", 0.0, lambda network: network.astype(np.float32))
+        return self._arrays(values, units, dtype, valid, [product])["probabilities"]
 
-        def put(row: int, col: int, network: NDArray, keep: NDArray, key: int) -> None:
-            result[:, row : row + keep.shape[0], col : col + keep.shape[1]] = np.where(keep, network, 0)
+    def products(self) -> list[Product]:
+        """What a run writes: the label values."""
 
-        self._run(reader, None, put, None)
-        return result
+        def decode(network: NDArray[np.float32]) -> NDArray:
+            return self.classes.values[network.argmax(axis=0)][None]
 
-    def _labels(self, network: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        return np.where(valid, self.classes.values[network.argmax(axis=0)], self.classes.nodata).astype(np.uint8)
+        nodata = self.classes.nodata
+        return [Product("class", ("class",), "uint8", nodata, decode, overview_resampling="mode")]
 
-    def _run(self, reader: TileReader, tile: int | None, put: Put, progress: Progress | None) -> None:
-        report = progress or (lambda done, total, what: None)
-        self.seam = run_tiles(self.card, reader, plain(self._backend), tile, put, report, set())
+    def _arrays(
+        self,
+        values: NDArray,
+        units: str | None,
+        dtype: str | None,
+        valid: NDArray[np.bool_] | None,
+        products: Sequence[Product],
+    ) -> dict[str, NDArray]:
+        source, bands = ArraySource(values, valid, dtype), len(self.card.input.bands)
+        if len(source.values) != bands:
+            raise InputError("array", f"must be ({bands}, height, width), is {source.values.shape}")
+        return self.array_products(source, products, plain(self._backend), units)
 
-    def _reader(self, source: Source, sample: NDArray, units: str | None, dtype: str, name: str | Path) -> TileReader:
-        side = self.card.input
-        return TileReader(source, *fit_input(side, is_sar(side.role), sample, units or side.units, dtype, name))
-
-    def _array_reader(
-        self, values: NDArray, units: str | None, dtype: str | None, valid: NDArray[np.bool_] | None
-    ) -> TileReader:
-        values, keep = check_array(values, len(self.card.input.bands), valid)
-        source = ArraySource(np.where(keep, values, 0), keep)
-        return self._reader(source, values[:, keep], units, dtype or values.dtype.name, "array")
-
-    @cached_property
-    def _file_hash(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+    def _tags(self) -> Mapping[str, str]:
+        names = ", ".join(f"{value}={name}" for value, name in sorted(self.card.classes.items()))
+        tags = {
+            "SAROPT_SEGMENTER": self.card.name,
+            "SAROPT_SEGMENTER_SHA256": self._file_hash,
+            "SAROPT_CLASSES": names,
+        }
+        attribution = self.card.training.attribution
+        return tags | ({"SAROPT_ATTRIBUTION": attribution} if attribution else {})

@@ -2,211 +2,173 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from functools import cached_property
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import Card, ImageCard
-from saropt.domain import Direction
-from saropt.errors import InputError
+from saropt.domain import Direction, Role, rgb_bands
+from saropt.errors import InputError, OptionError
 from saropt.inference.bundled import held_directions, translator_file
-from saropt.inference.engine import Progress, Put, Source, TileReader, plain, run_tiles
-from saropt.inference.freezing import freezing_windows
-from saropt.inference.inputs import ArraySource, check_array, fit_input, open_input, scene_tags
-from saropt.inference.outputs import Destination, deviation_path, finish_all, store
+from saropt.inference.engine import Run, plain
+from saropt.inference.products import Product, store
+from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
 from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, mean_and_deviation, single_sample
-from saropt.inference.whole import translate_whole
+from saropt.inference.scene_model import SceneModel, Write, nodata_of
+from saropt.inference.sources import ArraySource, Source
+from saropt.progress import Progress, silent
 from saropt.radiometry import Normaliser
-from saropt.scenes import Scene, SceneWriter
 
 NOTICE = "A model's guess, not a measurement"
 
 
-class Translator:
-    """A loaded translator file, one direction of it.
+class Translator(SceneModel):
+    """A loaded translator file, one direction of it. Use `Translator.load`.
 
-    Use `Translator.load`. Attributes: `card`, `direction`, `path`, `exact` (whether any tiling gives the result of one
-    pass over the whole scene; False for networks that see the whole window, whose windows are blended), `seam` (after
-    a blended translation of one sample: mean absolute difference of neighbouring windows where they overlap, in [-1, 1]
-    units), `sampler` (how it draws samples; None where it has one output only).
+    Attributes:
+        card: the file's card.
+        direction: the direction of translation.
+        path: the file.
+        exact: whether any tiling gives the result of one pass over the whole scene.
+        sampler: how it draws samples; None where it has one output only.
+        realism: blend of the file's two ends; None where it holds one.
+
+    >>> translator = Translator.load("s1-losangeles")
+    >>> translator.direction.in_words, translator.exact
+    ('SAR to optical', True)
+    >>> amplitude = np.random.default_rng(0).integers(1, 255, (1, 64, 64)).astype(np.uint8)
+    >>> translator(amplitude).shape
+    (3, 64, 64)
     """
 
     def __init__(self, path: Path, card: Card, direction: Direction, backend: Backend, realism: float | None) -> None:
-        self.path = path
+        described = card.directions[direction]
+        super().__init__(path, "translator", described.inputs, described, backend)
         self.card = card
-        self.direction: Direction = direction
+        self.direction = direction
         self.realism = card.realism if realism is None else realism
-        self._backend = backend
-        self._network = card.directions[direction]
-        self.exact = self._network.receptive_field is not None
-        self.sampler = self._network.sampler
-        self.seam: float | None = None
+        self.outputs = described.outputs
+        self.sampler = described.sampler
 
     @classmethod
     def load(
-        cls,
-        model: str | Path,
-        *,
-        direction: Direction | None = None,
-        backend: str = "auto",
-        precision: str = "fp32",
-        device: str = "auto",
-        realism: float | None = None,
-        threads: int | None = None,
-        steps: int | None = None,
-        compile: bool = False,
-    ) -> Translator:
+        cls, model: str | Path, options: LoadOptions | None = None, *, threads: int | None = None, **changes: Any
+    ) -> Self:
         """Load a bundled translator by name, a file by path, or the translator of a run folder.
 
         Args:
-            direction: needed for files that translate both ways.
-            backend: "onnx" or "openvino" (.onnx files), "torch" (.safetensors), or "auto": onnx or torch by the file.
-            precision: "fp32", or "bf16" with openvino and torch.
-            device: "cpu", "cuda" or "auto".
-            realism: blend of the file's two ends, 0 (closest to the truth on average) to 1 (sharpest, partly
-                invented); the card's value when None.
+            options: how; the defaults of `LoadOptions` when None.
             threads: CPU threads of the network; all when None.
-            steps: of a sampler; the card's when None.
-            compile: have torch.compile make code for the network (backend torch): a minute or less before the first
-                window, then up to four times as fast. Results differ by rounding.
+            changes: fields of `LoadOptions` by keyword, in place of `options`: `backend="openvino"`.
 
         Raises:
             InputError: no such translator, a file that cannot be used, or an option it does not support.
             MissingExtraError: torch or OpenVINO is needed and not installed.
         """
-        direction = None if direction is None else Direction.parse(direction)
-        path = translator_file(model, direction=direction, backend=backend, steps=steps, compile=compile)
-        if realism is not None and not 0.0 <= realism <= 1.0:
-            raise InputError(f"--realism {realism}", "must lie between 0 and 1")
-        card, direction, loaded = open_backend(
-            path, direction, backend, precision, device, realism, threads, steps, compile
-        )
-        if realism is not None and card.realism is None:
+        options = options or LoadOptions(**changes)
+        path = translator_file(model, options)
+        card, direction, backend = open_backend(path, options, threads)
+        if options.realism is not None and card.realism is None:
             raise InputError(path, "holds one set of weights: it has no realism to choose")
-        return cls(path, card, direction, loaded, realism)
+        return cls(path, card, direction, backend, options.realism)
 
     @classmethod
-    def load_all(cls, model: str | Path, **options: Any) -> list[Translator]:
-        """Every direction that a translator holds, each as a `Translator`; `options` are those of `load`.
-
-        Raises:
-            InputError, MissingExtraError: as for `load`.
-        """
+    def load_all(cls, model: str | Path, **options: Any) -> list[Self]:
+        """Every direction that a translator holds, each as a `Translator`; options and errors are those of `load`."""
         return [cls.load(model, direction=direction, **options) for direction in held_directions(model)]
 
     @property
     def source(self) -> ImageCard:
-        """The input side."""
-        return self.card.source(self.direction)
+        """The first input, on whose grid the output lies."""
+        return self.inputs[0]
 
     @property
     def target(self) -> ImageCard:
-        """The output side."""
-        return self.card.target(self.direction)
+        """The output image."""
+        return self.outputs[0]
 
     def translate(
-        self,
-        scene: str | Path,
-        out: str | Path,
-        *,
-        bands: Sequence[str | int] | None = None,
-        units: str | None = None,
-        tile: int | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        progress: Progress | None = None,
-        samples: int | None = None,
-        seed: int | None = None,
-        staging: str | Path | None = None,
+        self, scene: str | Path, out: str | Path, *, progress: Progress | None = None, **options: Any
     ) -> Path | str:
         """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
 
         Args:
             scene: the input raster, any size; a path or an address (`saropt.scenes.open_scene`).
             out: the output, .tif; a path, or an address (s3://, gs://, az://) that gets it in one piece.
-            bands: input bands by name or 1-based number; by the card's names, or all, when None.
-            units: units of the input; those of the card when None.
-            tile: side of the windows in pixels; the card's when None.
-            resume: go on with an interrupted translation of the same scene with the same settings.
-            overwrite: replace an existing output.
             progress: called with (done, total, what) after every tile.
-            samples: of translators that draw samples, how many; of more than one the output holds the mean, and
-                a second raster beside it (`deviation_path`) their standard deviation per pixel. One when None.
-            seed: of the noise of the samples; the same seed gives the same picture, however the scene is cut. 0 when
-                None.
-            staging: folder where an output for an address is made; one in the temporary folder when None.
+            options: fields of `TranslateOptions` by keyword: `units="sigma0_db"`.
 
         Returns:
-            The output's path, or its address.
+            The output's path, or its address; `run` tells more.
+
+        Raises:
+            InputError: as for `run`.
+        """
+        chosen = options.get("bands")
+        if chosen is not None:
+            options["bands"] = tuple(chosen)
+        return self.run(scene, out, TranslateOptions(**options), progress or silent).path
+
+    def run(
+        self,
+        scene: str | Path,
+        out: str | Path,
+        options: TranslateOptions | None = None,
+        progress: Progress = silent,
+    ) -> SceneResult:
+        """Translate a raster file; write the image and, beside it, the other products.
+
+        Args:
+            scene, out: as of `translate`.
+            options: how; the defaults of `TranslateOptions` when None.
+            progress: called after every tile.
 
         Raises:
             InputError: the scene or the output cannot be used, or the translator draws no samples and they are asked
-                for; nothing is left under the output's name. What could not be uploaded is kept in `staging`.
+                for; nothing is left under the outputs' names. What could not be uploaded stays in the staging folder.
         """
-        if tile is not None and tile < 1:
-            raise InputError(f"--tile {tile}", "must be positive")
+        options = options or TranslateOptions()
+        sampling = self._sampling(options.samples, options.seed)
+        key = [self.direction, self.realism, sampling, self.sampler]
+        products, run = self.products(sampling), self._run(sampling)
+        result = self.write_products(scene, out, products, run, options, self._tags(sampling), progress, key)
+        several = sampling is not None and sampling.samples > 1
+        return replace(result, seam=None) if several else result
+
+    def stream(
+        self,
+        sources: Source | Mapping[Role, Source],
+        write: Write,
+        *,
+        units: str | None = None,
+        samples: int | None = None,
+        seed: int | None = None,
+        tile: int | None = None,
+        progress: Progress = silent,
+    ) -> float | None:
+        """Translate opened sources tile by tile, with the pixels that `translate` writes.
+
+        Args:
+            sources: the scene, or role -> source of all inputs; rasters, arrays or anything that is read like them.
+            write: called in a writer thread with every finished `Block`, in order.
+            units: units of the scene; those of the card when None.
+            samples, seed, tile: as of `TranslateOptions`.
+
+        Returns:
+            The seam, see `SceneResult`.
+
+        Raises:
+            InputError: an input cannot be used, or samples are asked for and there are none.
+        """
         sampling = self._sampling(samples, seed)
-        places = [Destination(out, staging, overwrite)]
-        if sampling is not None and sampling.samples > 1:
-            # of an upload that stopped between the two, the deviation is there already
-            places.append(Destination(deviation_path(out), staging, overwrite or resume))
-        report = progress or (lambda done, total, what: None)
-        with open_input(scene, bands, self.source, "translator") as source, ExitStack() as writers:
-            units = units or self.source.units
-            sample = source.sample()
-            reader = self._reader(source, sample, units, source.dtype, source.source)
-            target, tags = self.target, self._tags(source, sampling)
-            nodata = 0 if np.dtype(target.dtype).kind == "u" else math.nan
-            common: dict[str, Any] = {
-                "width": source.width,
-                "height": source.height,
-                "band_names": target.bands,
-                "georeference": source.georeference,
-                "overwrite": places[0].overwrite,
-                "resume": resume,
-                "resume_key": self._resume_key(source, sample, units, tile, sampling),
-            }
-            rgb = self.direction == "sar2opt" and len(target.bands) == 3
-            writer = writers.enter_context(
-                SceneWriter(
-                    places[0].path,
-                    dtype=target.dtype,
-                    nodata=nodata,
-                    tags=tags,
-                    photometric="rgb" if rgb else None,
-                    **common,
-                )
-            )
-            outputs = [(writer, target.dtype, nodata)]
-            if sampling is not None and sampling.samples > 1:
-                tags = {**tags, "SAROPT_CONTENT": f"standard deviation of {sampling.samples} samples"}
-                deviation = SceneWriter(places[1].path, dtype="float32", nodata=math.nan, tags=tags, **common)
-                outputs.append((writers.enter_context(deviation), "float32", math.nan))
-            to_output = self._to_output(sampling)
-
-            def put(row: int, col: int, network: NDArray, valid: NDArray, key: int) -> None:
-                if valid.any():
-                    parts = np.split(to_output(network), len(outputs))
-                else:
-                    parts = [np.zeros((len(target.bands), *valid.shape), np.float32)] * len(outputs)
-                for (into, dtype, missing), values in zip(outputs, parts, strict=True):
-                    pixels = store(values, dtype)
-                    if not valid.all():
-                        pixels[:, ~valid] = missing
-                    into.write(row, col, pixels, key)
-
-            completed = set.intersection(*(into.completed for into, *_ in outputs))
-            self._run(reader, sampling, tile, put, report, completed)
-            return finish_all([into for into, *_ in outputs], places)
+        reader = self.read(sources, units)
+        return self.stream_products(reader, self.products(sampling), self._run(sampling), write, tile, progress)
 
     def translate_array(
         self,
@@ -217,7 +179,7 @@ class Translator:
         valid: NDArray[np.bool_] | None = None,
         seed: int | None = None,
     ) -> NDArray:
-        """Translate an array in one piece; samplers draw one sample.
+        """Translate an array as a scene of the same values is translated; samplers draw one sample.
 
         Args:
             values: (C, H, W) in `units`, bands in the card's order.
@@ -227,20 +189,13 @@ class Translator:
             seed: of a sampler's noise; 0 when None.
 
         Returns:
-            (C', H, W) in the output side's units and type; 0 (integers) or NaN where invalid.
+            (C', H, W) in the output's units and type; 0 (integers) or NaN where invalid.
 
         Raises:
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
-        if self.sampler is not None or seed is not None:
-            return self._draw(values, self._sampling(None, seed), units, dtype, valid)[0]
-        values, keep = check_array(values, len(self.source.bands), valid)
-        units = units or self.source.units
-        normaliser, fill = self._normaliser(values[:, keep], units, dtype or values.dtype.name, "array")
-        network = normaliser.forward(np.where(keep, values, 0))
-        network[:, ~keep] = fill[:, None]
-        output = self._whole(np.ascontiguousarray(network))
-        return self._stored(self._inverse().inverse(output), keep)
+        sampling = self._sampling(None, seed)
+        return self._arrays(values, units, dtype, valid, sampling)["image"]
 
     def sample_array(
         self,
@@ -258,53 +213,22 @@ class Translator:
             InputError: as for `translate_array`, or the translator draws no samples.
         """
         if samples < 2:
-            raise InputError(f"--samples {samples}", "a deviation needs at least 2")
-        mean, deviation = self._draw(values, self._sampling(samples, seed), units, dtype, valid)
-        return mean, deviation
+            raise OptionError("samples", samples, "a deviation needs at least 2")
+        made = self._arrays(values, units, dtype, valid, self._sampling(samples, seed))
+        return made["image"], made["deviation"]
 
-    def _draw(
+    def _arrays(
         self,
         values: NDArray,
-        sampling: Sampling | None,
         units: str | None,
         dtype: str | None,
         valid: NDArray[np.bool_] | None,
-    ) -> list[NDArray]:
-        values, keep = check_array(values, len(self.source.bands), valid)
-        source = ArraySource(np.where(keep, values, 0), keep)
-        sample_of = values[:, keep]
-        reader = self._reader(source, sample_of, units or self.source.units, dtype or values.dtype.name, "array")
-        parts = 1 if sampling is None or sampling.samples == 1 else 2
-        result = np.zeros((parts * len(self.target.bands), *keep.shape), np.float32)
-        to_output = self._to_output(sampling)
-
-        def put(row: int, col: int, network: NDArray, inside: NDArray, key: int) -> None:
-            if inside.any():
-                result[:, row : row + inside.shape[0], col : col + inside.shape[1]] = to_output(network)
-
-        self._run(reader, sampling, None, put, lambda done, total, what: None, set())
-        mean, *deviation = np.split(result, parts)
-        return [self._stored(mean, keep), *(np.where(keep, part, np.float32(np.nan)) for part in deviation)]
-
-    def _stored(self, values: NDArray[np.float32], keep: NDArray[np.bool_]) -> NDArray:
-        pixels = store(values, self.target.dtype)
-        pixels[:, ~keep] = 0 if pixels.dtype.kind == "u" else math.nan
-        return pixels
-
-    def _sampling(self, samples: int | None, seed: int | None) -> Sampling | None:
-        """What to draw, None where the translator draws nothing.
-
-        Raises:
-            InputError: something is asked for that it does not do.
-        """
-        if self.sampler is None:
-            for option, value in (("--samples", samples), ("--seed", seed)):
-                if value is not None:
-                    raise InputError(f"{option} {value}", f"{self.card.name} has one output only: it draws no samples")
-            return None
-        if samples is not None and samples < 1:
-            raise InputError(f"--samples {samples}", "must be positive")
-        return Sampling(samples or 1, seed or 0)
+        sampling: Sampling | None,
+    ) -> dict[str, NDArray]:
+        source, bands = ArraySource(values, valid, dtype), len(self.source.bands)
+        if len(source.values) != bands:
+            raise InputError("array", f"must be ({bands}, height, width), is {source.values.shape}")
+        return self.array_products(source, self.products(sampling), self._run(sampling), units)
 
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank."""
@@ -320,59 +244,49 @@ class Translator:
             return torch.from_numpy(result).to(values.device)
         return result
 
-    def _normaliser(
-        self, sample: NDArray, units: str, dtype: str, name: str | Path
-    ) -> tuple[Normaliser, NDArray[np.float32]]:
-        return fit_input(self.source, self.direction == "sar2opt", sample, units, dtype, name)
+    def products(self, sampling: Sampling | None = None) -> list[Product]:
+        """What a run writes: the image first, then the standard deviation of several samples or the card's other
+        outputs."""
+        several = sampling is not None and sampling.samples > 1
+        made: list[Product] = []
+        start = 0
+        for name, group in groupby(self.outputs, key=lambda image: image.product):
+            made.append(_product(name, list(group), start, in_units=several))
+            start += len(made[-1].bands)
+        if sampling is not None and several:
+            bands = len(self.target.bands)
+            content = {"SAROPT_CONTENT": f"standard deviation of {sampling.samples} samples"}
+            spread = slice(bands, 2 * bands)
+            decode = lambda network: network[spread]  # noqa: E731
+            made.append(Product("deviation", self.target.bands, "float32", np.nan, decode, suffix="_std", tags=content))
+        return made
 
-    def _reader(self, source: Source, sample: NDArray, units: str, dtype: str, name: str | Path) -> TileReader:
-        reader = TileReader(source, *self._normaliser(sample, units, dtype, name))
-        if self._backend.needs_samples:
-            self._backend.freeze(freezing_windows(source, reader, self._network.stride, name))
-        return reader
+    def _sampling(self, samples: int | None, seed: int | None) -> Sampling | None:
+        """What to draw, None where the translator draws nothing.
 
-    def _run(
-        self,
-        reader: TileReader,
-        sampling: Sampling | None,
-        tile: int | None,
-        put: Put,
-        progress: Progress,
-        completed: set[int],
-    ) -> None:
+        Raises:
+            OptionError: something is asked for that it does not do.
+        """
+        if self.sampler is None:
+            for name, value in (("samples", samples), ("seed", seed)):
+                if value is not None:
+                    raise OptionError(name, value, f"{self.card.name} has one output only: it draws no samples")
+            return None
+        return Sampling(samples or 1, seed or 0)
+
+    def _run(self, sampling: Sampling | None) -> Run:
         if sampling is None or self.sampler is None:
-            run = plain(self._backend)
-        elif sampling.samples == 1:
-            run = single_sample(self._backend, self.sampler, sampling.seed)
-        else:
-            run = mean_and_deviation(self._backend, self.sampler, sampling, self._inverse().inverse)
-        if tile is None and self.exact:
-            tile = round(self._network.tile * self._backend.tile_scale)
-        seam = run_tiles(self._network, reader, run, tile, put, progress, completed)
-        self.seam = None if sampling is not None and sampling.samples > 1 else seam
+            return plain(self._backend)
+        if sampling.samples == 1:
+            return single_sample(self._backend, self.sampler, sampling.seed)
+        return mean_and_deviation(self._backend, self.sampler, sampling, _inverse(self.target).inverse)
 
-    def _to_output(self, sampling: Sampling | None) -> Callable[[NDArray], NDArray]:
-        """Output units of what `_run` puts: several samples are averaged in these already."""
-        if sampling is not None and sampling.samples > 1:
-            return lambda values: values
-        return self._inverse().inverse
-
-    def _whole(self, network: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One pass over an image, mirrored as the tile engine mirrors a scene; global networks are windowed."""
-        return translate_whole(network, self._network, self._backend)
-
-    def _inverse(self) -> Normaliser:
-        target = self.target
-        return Normaliser(target.make_recipe(), target.units, target.statistics)
-
-    def _tags(self, scene: Scene, sampling: Sampling | None) -> dict[str, str]:
-        tags = scene_tags(scene) | {
+    def _tags(self, sampling: Sampling | None) -> dict[str, str]:
+        tags = {
             "SAROPT_NOTICE": NOTICE,
-            "SAROPT_VERSION": version("saropt"),
             "SAROPT_TRANSLATOR": self.card.name,
             "SAROPT_TRANSLATOR_SHA256": self._file_hash,
-            "SAROPT_DIRECTION": self.direction,
-            "SAROPT_SOURCE": scene.path.name,
+            "SAROPT_DIRECTION": str(self.direction),
         }
         if self.realism is not None:
             tags["SAROPT_REALISM"] = f"{self.realism:g}"
@@ -383,18 +297,30 @@ class Translator:
             tags["SAROPT_ATTRIBUTION"] = self.card.training.attribution
         return tags
 
-    @cached_property
-    def _file_hash(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
-    def _resume_key(
-        self, scene: Scene, sample: NDArray, units: str, tile: int | None, sampling: Sampling | None
-    ) -> str:
-        parts: list[object] = [*scene.band_names, units, tile]
-        if scene.is_remote:  # no file system says whether it has changed
-            parts += [scene.source, scene.width, scene.height, hashlib.sha256(sample.tobytes()).hexdigest()]
-        else:
-            state = scene.path.stat()
-            parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
-        parts += [self._file_hash, self.direction, self.realism, self._backend.name, sampling, self.sampler]
-        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+def _inverse(image: ImageCard) -> Normaliser:
+    return Normaliser(image.make_recipe(), image.units, image.statistics)
+
+
+def _product(name: str, images: Sequence[ImageCard], start: int, in_units: bool) -> Product:
+    """The product of outputs that stand behind one another in the network's bands, from band `start` on.
+
+    Args:
+        in_units: whether the values are in the output's units already, as the mean of several samples is.
+    """
+    bands = tuple(band for image in images for band in image.bands)
+    dtype = images[0].dtype
+    parts: list[tuple[slice, Callable[[NDArray], NDArray]]] = []
+    for image in images:
+        place = slice(start, start + len(image.bands))
+        parts.append((place, _inverse(image).inverse if not in_units else lambda values: values))
+        start = place.stop
+
+    def decode(network: NDArray[np.float32]) -> NDArray:
+        values = [to_units(network[place]) for place, to_units in parts]
+        return store(values[0] if len(values) == 1 else np.concatenate(values), dtype)
+
+    is_picture = name == "image" and len(bands) == 3 and rgb_bands(bands) != (0, 0, 0) and images[0].role == "optical"
+    suffix = "" if name == "image" else f"_{name}"
+    photometric = "rgb" if is_picture else None
+    return Product(name, bands, dtype, nodata_of(dtype), decode, suffix, photometric=photometric)

@@ -4,7 +4,7 @@ from saropt.matching.features import Features, Matcher
 from saropt.matching.geometry import fit_transform
 from saropt.matching.rates import Rates, match_pair
 from saropt.matching.register import register
-from saropt.matching.registry import find_matcher
+from saropt.matching.registry import MATCHERS, find_matcher
 from saropt.matching.rift import RiftLike
 from saropt.matching.scene_matching import SceneMatch, match_scenes
 from saropt.matching.sift import Sift
@@ -12,6 +12,7 @@ from saropt.matching.tie_points import check_tie_points_path, write_tie_points
 from saropt.matching.translated import match_translated
 
 __all__ = [
+    "MATCHERS",
     "Features",
     "Matcher",
     "Rates",

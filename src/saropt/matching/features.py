@@ -1,4 +1,4 @@
-"""Keypoints with descriptors, and what every matcher offers."""
+"""Keypoints with descriptors, and the interface of matchers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ class Features:
     """Keypoints of one image.
 
     Attributes:
-        points: (N, 2) column and row, those that matter most first; (0, 0) is the upper left corner of the first pixel
-            and (0.5, 0.5) its middle, as in GDAL.
+        points: (N, 2) column and row, the strongest first; (0, 0) is the upper left corner of the first pixel and
+            (0.5, 0.5) its middle, as in GDAL.
         descriptors: (N, D) float32, compared by Euclidean distance.
+
+    >>> features = Features(np.array([[0.5, 0.5], [3.5, 1.5]]), np.zeros((2, 4), np.float32))
+    >>> len(features), features.moved(10, 0).points[1].tolist()
+    (2, [13.5, 1.5])
     """
 
     points: Points
@@ -30,11 +34,11 @@ class Features:
         return len(self.points)
 
     def chosen(self, which: NDArray) -> Features:
-        """Those of a mask or of indices."""
+        """The features at a mask (N,) or at indices."""
         return Features(self.points[which], self.descriptors[which])
 
     def moved(self, column: float, row: float) -> Features:
-        """The same with shifted points."""
+        """The same features with shifted points."""
         return Features(self.points + np.array([column, row]), self.descriptors)
 
 
@@ -42,9 +46,10 @@ class Matcher(Protocol):
     """Finds and describes keypoints.
 
     Attributes:
-        name: for reports and tables.
-        margin: pixels around a keypoint that its detection and description look at.
-        ratio: nearest over second nearest distance beyond which a match of scenes is dropped; None for no such test.
+        name: the name in reports and tables.
+        margin: how many pixels around a keypoint its detection and description look at.
+        ratio: a match of scenes is dropped where the nearest distance is above this share of the second nearest (Lowe
+            2004); None for no test.
     """
 
     @property
@@ -55,11 +60,15 @@ class Matcher(Protocol):
     def ratio(self) -> float | None: ...
 
     def detect(self, image: Image, valid: Mask, limit: int) -> Features:
-        """The `limit` strongest keypoints of an image (h, w) in [0, 1], looking at valid pixels (h, w) alone."""
+        """The `limit` strongest keypoints of an image (h, w) in [0, 1]; only valid pixels (h, w) are looked at."""
 
 
 def surrounded(valid: Mask, half: int) -> Mask:
-    """(h, w), True where the square of 2 * half pixels around a pixel is inside the image and wholly valid."""
+    """(h, w), True where the square of 2 * half pixels around a pixel lies inside the image and is wholly valid.
+
+    >>> int(surrounded(np.ones((4, 4), bool), 1).sum())
+    9
+    """
     size, sums = 2 * half, np.pad(valid.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     kept = np.zeros(valid.shape, bool)
     if min(valid.shape) >= size:
@@ -69,5 +78,5 @@ def surrounded(valid: Mask, half: int) -> Mask:
 
 
 def join(parts: list[Features]) -> Features:
-    """Features of several tiles, at least one, as one."""
+    """The features of several tiles (at least one) together."""
     return Features(np.concatenate([p.points for p in parts]), np.concatenate([p.descriptors for p in parts]))

@@ -14,12 +14,25 @@ from saropt.matching.geometry import TOLERANCE, fit_transform
 KEYPOINTS = 500
 CONVENTION = (
     f"at most {KEYPOINTS} keypoints per tile and image; putative matches are mutual nearest neighbours without a ratio "
-    "test; pmr = putative matches / keypoints of the image that has fewer (the paper does not say which; this is "
-    f"XPoint's matching score); ir = matches within {TOLERANCE:g} px of the homography that MAGSAC++ finds (confidence "
-    ".9999, at most 10000 iterations) / putative matches; ir_ed = matches whose points lie less than "
-    f"{TOLERANCE:g} px apart / putative matches; counts are summed over the tiles and then divided; images are the "
-    "mean of the bands in [0, 1]; `raw` is the untranslated input against the truth"
+    "test; counts are summed over the tiles and then divided; images are the mean of the bands in [0, 1]; `raw` is the "
+    "untranslated input against the truth"
 )
+RATES = (
+    (
+        "pmr",
+        "PMR",
+        "putative matches / keypoints of the image that has fewer (the paper does not say which; this is XPoint's "
+        "matching score)",
+    ),
+    (
+        "ir",
+        "IR",
+        f"matches within {TOLERANCE:g} px of the homography that MAGSAC++ finds (confidence .9999, at most 10000 "
+        "iterations) / putative matches",
+    ),
+    ("ir_ed", "IR-ED", f"matches whose points lie less than {TOLERANCE:g} px apart / putative matches"),
+)
+"""Key, title and convention of each rate."""
 
 
 @dataclass(frozen=True)

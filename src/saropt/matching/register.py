@@ -1,4 +1,4 @@
-"""Scene A brought onto B's grid by the transform that matching found."""
+"""Registration: scene A resampled onto B's grid by the transform that matching found."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from numpy.typing import NDArray
 
 from saropt.errors import InputError
 from saropt.matching.geometry import inverted, transformed
-from saropt.matching.scene_matching import Progress, SceneMatch
+from saropt.matching.scene_matching import SceneMatch
+from saropt.progress import Progress, silent
 from saropt.scenes import Grid, Scene, SceneWriter, Window
 
 _BLOCK = 512
 
 
-def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progress: Progress | None = None) -> Path:
-    """Resample A's own pixels (never the translation's) bilinearly onto B's whole grid, block by block, as a COG.
+def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progress: Progress = silent) -> Path:
+    """Resample A's own pixels (never those of its translation) bilinearly onto B's whole grid, and write a COG.
 
-    An affine transform between scenes on the ground corrects A's georeference, so that A is resampled once; a
-    homography there resamples what was warped to B's grid a second time. Where A declares no nodata value, 0
-    (unsigned), the lowest value (signed) or NaN marks pixels that A does not cover, and valid zeros of unsigned pixels
-    become 1.
+    Between georeferenced scenes an affine transform corrects A's georeference, so that A is resampled once; a
+    homography resamples a second time what was warped to B's grid. Where A declares no nodata value, 0 (unsigned), the
+    lowest value (signed) or NaN marks pixels that A does not cover, and valid zeros of unsigned pixels become 1.
+
+    Args:
+        progress: called after every block.
 
     Raises:
-        InputError: A is complex, the transform turns over, or the output cannot be written; nothing is left under its
-            name.
+        InputError: A is complex, or the output cannot be written; nothing is left under its name.
     """
-    report = progress or (lambda done, total, what: None)
     with Scene.open(match.b) as target:
         height, width, place = target.height, target.width, target.georeference
     matrix, grid = _in_pixels_of_b(match), None
@@ -69,12 +70,12 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
                     values, valid = _resampled(source, matrix, window)
                     writer.write(row, column, _stored(values, valid, dtype, nodata, source.nodata is None))
                     done += 1
-                    report(done, total, "blocks")
+                    progress(done, total, "blocks")
             return writer.finish()
 
 
 def _in_pixels_of_b(match: SceneMatch) -> NDArray[np.float64]:
-    """The transform between A seen on B's whole grid (or A's file, without a grid) and B's file."""
+    """The transform from A warped to B's whole grid (from A's own pixels, without a grid) to the pixels of B."""
     if match.grid is None:
         return match.matrix
     with Scene.open(match.b) as target:
@@ -87,7 +88,7 @@ def _in_pixels_of_b(match: SceneMatch) -> NDArray[np.float64]:
 def _resampled(
     source: Scene, matrix: NDArray[np.float64], window: Window
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(C, h, w) and (h, w): the window of B, looked up in A."""
+    """Values (C, h, w) and validity (h, w) of A in a window of B."""
     import cv2
 
     shape = window.height, window.width

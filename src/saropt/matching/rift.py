@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 
 from saropt.matching.features import Features, Image, Mask, surrounded
 from saropt.matching.phase_congruency import DEFAULT_BANK, Bank, Congruency, phase_congruency
+from saropt.matching.registry import MATCHERS
 
 _CELLS = 6
 
 
+@MATCHERS.register("rift")
 class RiftLike:
     """Keypoints and descriptors that do not depend on brightness or on the sign of contrast, for images of two kinds.
 
     Keypoints are FAST corners of the largest moment of phase congruency (edges) and of its smallest moment (corners),
     half each. The descriptor counts, in 6 x 6 cells around the keypoint, which orientation is the strongest: 216
-    numbers of unit length. Unlike RIFT's it is upright: turns beyond some 15 degrees are not matched.
+    numbers of unit length. Unlike that of RIFT it is upright: images turned by more than about 15 degrees do not match.
 
     Args:
         patch: side of the described square in pixels, a multiple of 6; 96 in the paper. Keypoints whose square is not
@@ -86,7 +88,7 @@ def fast_corners(response: NDArray[np.float32], kept: Mask, limit: int) -> NDArr
     top = float(response[kept].max()) if kept.any() else 0.0
     if top <= 0.0 or limit < 1:
         return np.zeros((0, 2), np.intp)
-    picture = np.rint(np.clip(response / top, 0.0, 1.0) * 255.0).astype(np.uint8)
-    found = list(cv2.FastFeatureDetector.create(threshold=2).detect(picture, kept.astype(np.uint8)))
+    levels = np.rint(np.clip(response / top, 0.0, 1.0) * 255.0).astype(np.uint8)
+    found = list(cv2.FastFeatureDetector.create(threshold=2).detect(levels, kept.astype(np.uint8)))
     found.sort(key=lambda point: -point.response)
     return np.array([point.pt for point in found[:limit]], np.float64).round().astype(np.intp).reshape(-1, 2)

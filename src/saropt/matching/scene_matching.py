@@ -1,9 +1,9 @@
-"""Two scenes of any size matched: tie points, the transform they agree on, how far each is off it."""
+"""Matching two scenes of any size: tie points, the transform that they agree on, and their residuals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,9 @@ from saropt.matching.correspondence import mutual_matches
 from saropt.matching.features import Features, Matcher, Points, join
 from saropt.matching.frame import Frame, open_frame
 from saropt.matching.geometry import SAMPLE, TOLERANCE, Kind, fit_transform, log_false_alarms, transformed
-from saropt.matching.picture import GreyScene
+from saropt.matching.grey_scene import GreyScene
+from saropt.progress import Progress, silent
 from saropt.scenes import Grid, Window
-
-Progress = Callable[[int, int, str], None]
 
 TILE = 1024
 KEYPOINTS_PER_TILE = 2000
@@ -30,15 +29,15 @@ MAX_LOG_FALSE_ALARMS = -2.0
 
 @dataclass(frozen=True)
 class SceneMatch:
-    """What two scenes agree on.
+    """The result of matching two scenes.
 
     Points are the inliers, (n, 2) columns and rows; (0, 0) is the upper left corner of the first pixel.
 
     Attributes:
-        a, b: files.
+        a, b: the files.
         method: name of the matcher.
-        keypoints: found in A and in B.
-        putative: matches before the transform was sought.
+        keypoints: numbers of keypoints found in A and in B.
+        putative: number of matches before the transform was estimated.
         kind, matrix: the transform (3, 3) from A to B, in pixels of `grid` where there is one, else of the files.
         grid: the common ground (`Frame.grid`); None where the scenes were compared by pixels alone.
         middle: (2,) mean of A's tie points, in the pixels of `matrix`.
@@ -85,22 +84,21 @@ def match_scenes(
     matcher: Matcher,
     kind: Kind = "affine",
     search: int = SEARCH,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> SceneMatch:
     """Match scene A with scene B in bounded memory.
 
-    Where both lie on the ground, A is looked at on B's grid and a keypoint is compared with those within `search`
-    pixels alone, tile by tile. Otherwise every keypoint of A is compared with all of B, at most 20,000 of each.
+    Where both scenes are georeferenced, A is warped to B's grid, and a keypoint is compared only with those within
+    `search` pixels, tile by tile. Otherwise every keypoint of A is compared with all of B, at most 20,000 of each.
 
     Args:
-        matcher: `Sift()`, `RiftLike()` or `LearnedMatcher.load(file)`.
-        kind: of the transform.
+        matcher: as `saropt.matching.find_matcher` gives it.
+        kind: the kind of transform.
         search: how far A may lie from where its georeference says, in pixels of the common grid.
         progress: called with (done, total, what) after every tile.
 
     Raises:
-        InputError: a scene cannot be used, has no keypoints, or no transform is agreed on by more matches than chance
-            would give.
+        InputError: a scene cannot be used or has no keypoints, or no transform has more inliers than chance would give.
     """
     if search < 1:
         raise InputError(f"--search {search}", "must be positive")
@@ -143,13 +141,14 @@ def match_scenes(
 
 
 class _Steps:
-    def __init__(self, report: Progress | None) -> None:
-        self._report, self._done = report, 0
+    """Counts tiles for a progress function."""
 
-    def step(self, total: int, what: str) -> None:
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._done = progress, 0
+
+    def step(self, total: int) -> None:
         self._done += 1
-        if self._report:
-            self._report(self._done, total, what)
+        self._progress(self._done, total, "tiles")
 
 
 def _tiles(height: int, width: int) -> list[Window]:
@@ -178,7 +177,7 @@ def _detect(scene: GreyScene, matcher: Matcher, window: Window, limit: int) -> F
 
 
 def _local(frame: Frame, matcher: Matcher, search: int, steps: _Steps) -> tuple[tuple[int, int], Points, Points]:
-    """Keypoints of both, and matches found tile by tile; those of A's keypoints in the tile itself count."""
+    """Numbers of keypoints, and matches found tile by tile: each tile counts the keypoints of A that lie in it."""
     a, b = GreyScene(frame.a), GreyScene(frame.b)
     height, width = frame.b.height, frame.b.width
     tiles, counts = _tiles(height, width), np.zeros(2, int)
@@ -193,12 +192,12 @@ def _local(frame: Frame, matcher: Matcher, search: int, steps: _Steps) -> tuple[
         pairs = pairs[own[pairs[:, 0]]]
         from_a.append(first.points[pairs[:, 0]])
         from_b.append(second.points[pairs[:, 1]])
-        steps.step(len(tiles), "tiles")
+        steps.step(len(tiles))
     return (int(counts[0]), int(counts[1])), np.concatenate(from_a), np.concatenate(from_b)
 
 
 def _everywhere(frame: Frame, matcher: Matcher, steps: _Steps) -> tuple[tuple[int, int], Points, Points]:
-    """Keypoints of both, and matches of all with all."""
+    """Numbers of keypoints, and matches of all keypoints of A with all of B."""
     tiles = [_tiles(scene.height, scene.width) for scene in (frame.a, frame.b)]
     total = sum(map(len, tiles))
 
@@ -207,7 +206,7 @@ def _everywhere(frame: Frame, matcher: Matcher, steps: _Steps) -> tuple[tuple[in
         limit = max(1, min(KEYPOINTS_PER_TILE, KEYPOINTS_IN_ALL // len(cores)))
         for core in cores:
             found = _detect(scene, matcher, _grown(core, matcher.margin, height, width), 2 * limit)
-            steps.step(total, "tiles")
+            steps.step(total)
             yield found.chosen(np.flatnonzero(_within(found, core))[:limit])
 
     first, second = (

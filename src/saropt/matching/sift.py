@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from saropt.matching.features import Features, Image, Mask
+from saropt.matching.registry import MATCHERS
 
 _WIDTH = 128
 
 
+@MATCHERS.register("sift")
 class Sift:
     """Scale-invariant feature transform: the matcher for two images of one kind.
 
@@ -23,8 +25,8 @@ class Sift:
         """See `Matcher`; descriptors have length 128."""
         import cv2
 
-        picture = np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
-        found, descriptors = cv2.SIFT.create(nfeatures=limit).detectAndCompute(picture, valid.astype(np.uint8))
+        grey = np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
+        found, descriptors = cv2.SIFT.create(nfeatures=limit).detectAndCompute(grey, valid.astype(np.uint8))
         if descriptors is None:
             return Features(np.zeros((0, 2)), np.zeros((0, _WIDTH), np.float32))
         order = np.argsort([-point.response for point in found], kind="stable")[:limit]

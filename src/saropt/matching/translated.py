@@ -1,4 +1,4 @@
-"""Matching through a translation: SAR is made optical first, and then matched with an optical scene."""
+"""Matching through a translation: A is translated first, and the translation is matched with B."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from saropt.errors import InputError
 from saropt.inference import Translator
 from saropt.matching.features import Matcher
-from saropt.matching.scene_matching import Progress, SceneMatch, match_scenes
+from saropt.matching.scene_matching import SceneMatch, match_scenes
+from saropt.progress import Progress, silent
 
 
 def match_translated(
@@ -22,25 +23,25 @@ def match_translated(
     *,
     bands: Sequence[str | int] | None = None,
     units: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     **options: Any,
 ) -> SceneMatch:
-    """`match_scenes` of A's translation with B; the result speaks of A itself, whose pixels the translation shares.
+    """`match_scenes` of A's translation with B; the result names A itself, which has the pixels of its translation.
 
     Args:
-        bands, units: of A, as for `Translator.translate`.
-        options: of `match_scenes`.
+        bands, units: bands and units of A, as for `Translator.translate`.
+        options: options of `match_scenes`.
 
     Raises:
         InputError: as `Translator.translate` and `match_scenes`.
     """
     with TemporaryDirectory(prefix="saropt-match-") as folder:
-        between = Path(folder) / f"{Path(a).stem}.tif"
-        translator.translate(a, between, bands=bands, units=units, progress=progress)
+        translation = Path(folder) / f"{Path(a).stem}.tif"
+        translator.translate(a, translation, bands=bands, units=units, progress=progress)
         try:
-            found = match_scenes(between, b, matcher, progress=progress, **options)
+            found = match_scenes(translation, b, matcher, progress=progress, **options)
         except InputError as error:
-            if error.source != str(between):
+            if error.source != str(translation):
                 raise
             raise InputError(a, f"after translation, {error.reason}") from error
     return replace(found, a=Path(a), method=f"{found.method} after {translator.card.name}")

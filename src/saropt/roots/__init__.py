@@ -4,8 +4,9 @@ from saropt.roots.augmentation import Augmentation
 from saropt.roots.confusion import ConfusionMatrix
 from saropt.roots.labelled import LabelledSampler, draw_labelled_batch
 from saropt.roots.labels import IGNORED, Classes, class_weights, classes_of, count_labels
-from saropt.roots.root import SPLITS, DataRoot, Modality, SideName
-from saropt.roots.windows import Sample, Side, WindowSampler, draw_batch
+from saropt.roots.recipes import describe_images
+from saropt.roots.root import SPLITS, DataRoot, ImageSpec
+from saropt.roots.windows import Sample, WindowSampler, draw_batch
 
 __all__ = [
     "IGNORED",
@@ -14,15 +15,14 @@ __all__ = [
     "Classes",
     "ConfusionMatrix",
     "DataRoot",
+    "ImageSpec",
     "LabelledSampler",
-    "Modality",
     "Sample",
-    "Side",
-    "SideName",
     "WindowSampler",
     "class_weights",
     "classes_of",
     "count_labels",
+    "describe_images",
     "draw_batch",
     "draw_labelled_batch",
 ]

@@ -1,4 +1,4 @@
-"""Random changes of a training window: symmetries for both sides, radiometric ones for the input only."""
+"""Random changes of a training window: symmetries alike for all images, radiometric changes for each of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import Role, describe_role
 from saropt.radiometry import add_speckle, apply_gain
 
 
@@ -15,11 +16,15 @@ class Augmentation:
     """What is varied, and how much.
 
     Attributes:
-        flips: the eight symmetries of the square, alike on both sides. Rotations change the radar's look direction;
+        flips: the eight symmetries of the square, alike for all images. Rotations change the radar's look direction;
             switch them off where layover and shadow matter.
-        sar_gain_db: calibration gain of the SAR image, uniform in +- this many decibels.
+        sar_gain_db: calibration gain of a SAR image, uniform in +- this many decibels.
         speckle_probability: share of windows whose SAR image gets extra speckle of L looks, L uniform in `looks`.
-        optical_gain: brightness factor of the optical image, log-uniform in [1/x, x].
+        optical_gain: brightness factor of an optical image, log-uniform in [1/x, x].
+
+    >>> changes = Augmentation(sar_gain_db=2.0)
+    >>> changes.disturb(np.random.default_rng(0), "sar", np.zeros((1, 1, 1), np.float32), "sigma0_db").round(2)
+    array([[[0.55]]], dtype=float32)
     """
 
     flips: bool = True
@@ -29,12 +34,19 @@ class Augmentation:
     optical_gain: float = 1.0
 
     def symmetry(self, rng: np.random.Generator, *images: NDArray) -> list[NDArray]:
-        """The same random symmetry applied to images (C, s, s)."""
+        """The same random symmetry applied to images (..., s, s)."""
         if not self.flips:
             return list(images)
         turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
         turned = [np.rot90(image, turns, axes=(-2, -1)) for image in images]
         return [image[..., ::-1] for image in turned] if mirror else turned
+
+    def disturb(self, rng: np.random.Generator, role: Role, values: NDArray, units: str) -> NDArray:
+        """Values (C, h, w) of a role with radiometric changes: of backscatter and reflectance, nothing else."""
+        quantity = describe_role(role).quantity
+        if quantity == "backscatter":
+            return self.disturb_sar(rng, values, units)
+        return self.disturb_optical(rng, values) if quantity == "reflectance" else values
 
     def disturb_sar(self, rng: np.random.Generator, values: NDArray, units: str) -> NDArray:
         """SAR values (C, h, w) with random gain and speckle, in their own units."""

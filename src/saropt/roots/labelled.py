@@ -1,27 +1,29 @@
-"""Random windows of one modality with their labels."""
+"""Random windows of one role with their labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.artifacts import ImageCard
+from saropt.domain import is_sar
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, check_units
 from saropt.roots.augmentation import Augmentation
 from saropt.roots.labels import IGNORED, classes_of
+from saropt.roots.rasters import Rasters
+from saropt.roots.recipes import band_indices
 from saropt.roots.root import DataRoot
-from saropt.roots.windows import Rasters, Side
 from saropt.scenes import Scene, Window
 
 _TRIES = 64
 
 
 class LabelledSampler:
-    """Draws random square windows of one modality and its labels, rasters weighted by their area.
+    """Draws random square windows of the images of one role and their labels; rasters are weighted by their area.
 
     Pixels without valid values take the raster's median, as they do when a scene is segmented, and have no label.
 
@@ -29,8 +31,7 @@ class LabelledSampler:
         root: a data root with classes.
         split: "train", "val" or "test".
         crop: window side in pixels.
-        modality: "sar" or "optical".
-        side: bands, units and recipe of the modality.
+        image: role, bands, units and recipe (`describe_images`).
         augmentation: random changes; None for none.
 
     Raises:
@@ -43,17 +44,17 @@ class LabelledSampler:
         root: DataRoot,
         split: str,
         crop: int,
-        modality: Literal["sar", "optical"],
-        side: Side,
+        image: ImageCard,
         augmentation: Augmentation | None = None,
     ) -> None:
         self.crop = crop
-        self.side = side
-        self.is_sar = modality == "sar"
+        self.image = image
+        self._bands = band_indices(root, image.role, image.bands)
+        self._recipe = image.make_recipe()
         self.classes = classes_of(root)
         self.augmentation = augmentation or Augmentation(flips=False)
-        rasters = root.rasters(modality, split)
-        self.label_paths = [root.label_path(name) for name in rasters]
+        rasters = root.rasters(image.role, split)
+        self.label_paths = [root.raster("label", name) for name in rasters]
         self._paths = list(rasters.values())
         self._images = Rasters()
         self._labels = Rasters(palette="index")
@@ -65,7 +66,7 @@ class LabelledSampler:
         self._weights = areas / areas.sum()
 
     def _inspect(self, path: Path, label_path: Path) -> None:
-        with Scene.open(path, bands=self.side.bands) as scene, Scene.open(label_path, palette="index") as label:
+        with Scene.open(path, bands=self._bands) as scene, Scene.open(label_path, palette="index") as label:
             shape = (scene.height, scene.width)
             if (label.height, label.width) != shape:
                 raise InputError(label_path, f"is {label.height}x{label.width} but its image {shape[0]}x{shape[1]} px")
@@ -77,9 +78,9 @@ class LabelledSampler:
             if not sample.size:
                 raise InputError(path, "holds no valid pixel (all nodata or NaN)")
             try:
-                if self.is_sar:
-                    check_units(sample, self.side.units, scene.dtype)
-                normaliser = self.side.recipe.fit(sample, self.side.units, scene.dtype)
+                if is_sar(self.image.role):
+                    check_units(sample, self.image.units, scene.dtype)
+                normaliser = self._recipe.fit(sample, self.image.units, scene.dtype)
             except ValueError as error:
                 raise InputError(path, str(error)) from error
         self._shapes.append(shape)
@@ -98,21 +99,17 @@ class LabelledSampler:
             window = Window(row, col, self.crop, self.crop)
             stored, labelled = self._labels.read(self.label_paths[index], (1,), window)
             labels = self.classes.indices(stored[0], labelled, self.label_paths[index])
-            values, valid = self._images.read(self._paths[index], self.side.bands, window)
+            values, valid = self._images.read(self._paths[index], self._bands, window)
             labels[~valid] = IGNORED
             if (labels != IGNORED).any():
                 break
         else:
             raise InputError(self.label_paths[0].parent, f"no labelled window of {self.crop} px in {_TRIES} tries")
-        disturb = self.augmentation
-        if self.is_sar:
-            values = disturb.disturb_sar(rng, values, self.side.units)
-        else:
-            values = disturb.disturb_optical(rng, values)
+        values = self.augmentation.disturb(rng, self.image.role, values, self.image.units)
         normaliser, fill = self._normalisers[index]
         network = normaliser.forward(values)
         network[:, ~valid] = fill[:, None]
-        image, turned = disturb.symmetry(rng, network, labels)
+        image, turned = self.augmentation.symmetry(rng, network, labels)
         return np.ascontiguousarray(image), np.ascontiguousarray(turned)
 
 

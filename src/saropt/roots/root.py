@@ -1,4 +1,4 @@
-"""Data roots: the folder form of paired and unpaired SAR-optical data (docs/formats.md)."""
+"""Data roots: the folder form of training and evaluation data (docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -7,50 +7,66 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
+from saropt.domain import Role, describe_role, is_sar, list_roles
 from saropt.errors import InputError
 from saropt.radiometry import SAR_UNITS
 
 SPLITS = ("train", "val", "test")
-SideName = Literal["sar", "optical"]
 _SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 _GSD_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
-class Modality:
-    """Band names and units of one side of a data root."""
+class ImageSpec:
+    """What `dataset.yaml` says of the images of one role.
+
+    Attributes:
+        bands: band names, in the order of the file.
+        units: SAR units, or a text that says the scale of other values.
+        optional: a name without a file of this role lacks that input; otherwise every name must have one.
+
+    >>> ImageSpec(("VV", "VH"), "sigma0_db").bands
+    ('VV', 'VH')
+    """
 
     bands: tuple[str, ...]
     units: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
 class DataRoot:
-    """An opened data root; rasters are looked up by name and read elsewhere.
+    """An opened data root. It finds rasters by role and name; others read them.
 
     Attributes:
         path: the root folder.
+        images: role -> bands and units. Labels are no image: they have `classes`.
         splits: raster name -> "train", "val" or "test".
+        paired: whether the SAR and the optical raster of a name show the same place on one grid.
         classes: label value -> class name; empty when there are no labels.
         ignore_index: label value that marks unlabelled pixels, or None.
-        optical_root: the root that the optical side is taken from, when it is another one (`with_optical`).
+        borrowed: role -> the other root that its rasters come from (`with_role_from`).
+
+    >>> DataRoot.open("roots/unknown")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: roots/unknown: no such folder
     """
 
     path: Path
     name: str
     gsd_m: float
-    sar: Modality
-    optical: Modality
+    images: Mapping[Role, ImageSpec]
     splits: Mapping[str, str]
     paired: bool = True
     classes: Mapping[int, str] = field(default_factory=dict)
     ignore_index: int | None = None
     licence: str = "not stated"
-    optical_root: DataRoot | None = None
+    borrowed: Mapping[Role, DataRoot] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path) -> DataRoot:
@@ -65,33 +81,19 @@ class DataRoot:
         description_path = path / "dataset.yaml"
         if not description_path.is_file():
             raise InputError(path, "is no data root: dataset.yaml is missing")
-        try:
-            description = yaml.safe_load(description_path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(description_path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
-        if not isinstance(description, dict):
-            raise InputError(description_path, "must hold a mapping")
+        description = _read_description(description_path)
         paired = bool(description.get("paired", True))
-        sides = [key for key in ("sar", "optical") if paired or key in description] or ["sar or optical"]
-        missing = [key for key in ("name", "gsd_m", *sides) if key not in description]
-        if missing:
-            raise InputError(description_path, f"lacks {', '.join(missing)}")
-        sar, optical = (
-            _modality(description_path, description, side) if side in sides else Modality((), "")
-            for side in ("sar", "optical")
-        )
-        if sar.bands and sar.units not in SAR_UNITS:
-            raise InputError(description_path, f"sar.units {sar.units!r} is not one of {', '.join(SAR_UNITS)}")
         classes = description.get("classes") or {}
-        if not isinstance(classes, dict):
-            raise InputError(description_path, "classes must map label values to names")
         try:
             root = cls(
                 path=path,
                 name=str(description["name"]),
                 gsd_m=float(description["gsd_m"]),
-                sar=sar,
-                optical=optical,
+                images={
+                    role: _image_spec(description_path, role, description[role])
+                    for role in list_roles()
+                    if role != "label" and role in description
+                },
                 splits=_read_splits(path / "splits.csv"),
                 paired=paired,
                 classes={int(key): str(value) for key, value in classes.items()},
@@ -104,12 +106,14 @@ class DataRoot:
             raise InputError(description_path, f"gsd_m must be positive, not {root.gsd_m}")
         return root
 
-    def names(self, split: str) -> list[str]:
-        """Raster names of a split, in the order of splits.csv.
+    def names(self, split: str | None) -> list[str]:
+        """Raster names of a split, or of all when None, in the order of splits.csv.
 
         Raises:
             InputError: the split is unknown or empty.
         """
+        if split is None:
+            return list(self.splits)
         if split not in SPLITS:
             raise InputError(self.path, f"unknown split {split!r}; known: {', '.join(SPLITS)}")
         names = [name for name, part in self.splits.items() if part == split]
@@ -117,16 +121,31 @@ class DataRoot:
             raise InputError(self.path / "splits.csv", f"split {split!r} is empty")
         return names
 
-    def with_optical(self, other: DataRoot) -> DataRoot:
-        """An unpaired root: the SAR side of this root and the optical side of `other`, each with its own splits.
+    def image(self, role: Role) -> ImageSpec:
+        """Bands and units of a role.
 
         Raises:
-            InputError: one lacks its side, the ground sample distances are more than 10 % apart, or both have classes
-                and they differ.
+            InputError: the root does not describe the role.
         """
-        for root, side, modality in ((self, "sar", self.sar), (other, "optical", other.optical)):
-            if not modality.bands:
-                raise InputError(root.path / "dataset.yaml", f"lacks {side}: this root is to give that side")
+        if role not in self.images:
+            raise InputError(self.path / "dataset.yaml", f"lacks {role}: its rasters must come from a second root")
+        return self.images[role]
+
+    def home_of(self, role: Role) -> Path:
+        """The folder of the root that the rasters of a role come from: this one, or another (`with_role_from`)."""
+        return self.borrowed[role].path if role in self.borrowed else self.path
+
+    def with_role_from(self, role: Role, other: DataRoot) -> DataRoot:
+        """An unpaired root: `other` gives the images of one role, this root all others; each has its own splits.
+
+        Raises:
+            InputError: one lacks its images, the ground sample distances are more than 10 % apart, or both have
+                classes and they differ.
+        """
+        own = {own_role: spec for own_role, spec in self.images.items() if own_role != role}
+        for root, missing in ((self, None if own else "sar" if role != "sar" else "optical"), (other, role)):
+            if missing is not None and missing not in root.images:
+                raise InputError(root.path / "dataset.yaml", f"lacks {missing}: this root is to give these images")
         ratio = other.gsd_m / self.gsd_m
         if max(ratio, 1.0 / ratio) > 1.0 + _GSD_TOLERANCE:
             raise InputError(
@@ -136,66 +155,137 @@ class DataRoot:
         if self.classes and other.classes and (self.classes, self.ignore_index) != (other.classes, other.ignore_index):
             raise InputError(other.path, f"has other classes or another ignore_index than {self.path}")
         labelled = self if self.classes else other
+        titles = ", ".join(describe_role(own_role).title for own_role in own), describe_role(role).title
         return replace(
             self,
-            name=f"{self.name} (SAR), {other.name} (optical)",
-            optical=other.optical,
+            name=f"{self.name} ({titles[0]}), {other.name} ({titles[1]})",
+            images=own | {role: other.images[role]},
             paired=False,
             classes=labelled.classes,
             ignore_index=labelled.ignore_index,
-            licence=f"{self.licence} (SAR); {other.licence} (optical)",
-            optical_root=other,
+            licence=f"{self.licence} ({titles[0]}); {other.licence} ({titles[1]})",
+            borrowed={**self.borrowed, role: other},
         )
 
-    def rasters(self, side: SideName, split: str) -> dict[str, Path]:
-        """Name -> raster of one side of a split, in the order of splits.csv.
+    def rasters(self, role: Role, split: str | None = None) -> dict[str, Path]:
+        """Name -> raster of one role in a split, or in all when None, in the order of splits.csv.
 
-        In a paired root every name has both sides; in an unpaired one it may have one of them.
+        In a paired root every name has a raster of every role; in an unpaired one it has a SAR raster, an optical
+        raster or both. Names without a raster are left out where the role is optional or the root unpaired.
 
         Raises:
-            InputError: the split is unknown or empty, a name has no raster, or none is of this side.
+            InputError: the split is unknown or empty, a name has no raster, or none is of this role.
         """
-        if side == "optical" and self.optical_root is not None:
-            return self.optical_root.rasters("optical", split)
-        found = {}
-        other: SideName = "optical" if side == "sar" else "sar"
-        for name in self.names(split):
-            if self.paired or self._find(other, name) is None:
-                found[name] = self._raster(side, name)
-            elif (path := self._find(side, name)) is not None:
-                found[name] = path
-        if not found:
-            raise InputError(self.path / side, f"holds no raster of split {split!r}")
+        if role in self.borrowed:
+            return self.borrowed[role].rasters(role, split)
+        found = self._find_all(role, split)
+        if role != "label" and self.image(role).optional:
+            return {name: path for name, path in found.items() if path is not None}
+        partner = {"sar": "optical", "optical": "sar"}.get(role)
+        rasters = {}
+        for name, path in found.items():
+            if path is not None:
+                rasters[name] = path
+            elif self.paired or (partner is not None and self._find(partner, name) is None):
+                raise self._missing(role, name)
+        if not rasters:
+            of_split = "" if split is None else f" of split {split!r}"
+            raise InputError(self.path / role, f"holds no raster{of_split}")
+        return rasters
+
+    def aligned_rasters(self, role: Role, split: str) -> dict[str, Path | None]:
+        """Name -> raster of one role for every name of a split; None where an optional input is missing.
+
+        Raises:
+            InputError: the split is unknown or empty, or a name lacks a raster of a role that is not optional.
+        """
+        found = self._find_all(role, split)
+        if role == "label" or not self.image(role).optional:
+            for name, path in found.items():
+                if path is None:
+                    raise self._missing(role, name)
         return found
 
-    def sar_path(self, name: str) -> Path:
-        return self._raster("sar", name)
+    def path_of(self, role: Role, name: str) -> Path | None:
+        """The raster of a role and a name; None where there is none."""
+        return self.borrowed[role].path_of(role, name) if role in self.borrowed else self._find(role, name)
 
-    def optical_path(self, name: str) -> Path:
-        return (self.optical_root or self)._raster("optical", name)
+    def raster(self, role: Role, name: str) -> Path:
+        """The raster of a role and a name.
 
-    def label_path(self, name: str) -> Path:
-        return self._raster("label", name)
-
-    def _raster(self, side: str, name: str) -> Path:
-        path = self._find(side, name)
+        Raises:
+            InputError: there is none.
+        """
+        if role in self.borrowed:
+            return self.borrowed[role].raster(role, name)
+        path = self._find(role, name)
         if path is None:
-            raise InputError(self.path / side, f"no raster named {name} (tried {', '.join(_SUFFIXES)})")
+            raise self._missing(role, name)
         return path
 
-    def _find(self, side: str, name: str) -> Path | None:
-        candidates = (self.path / side / f"{name}{suffix}" for suffix in _SUFFIXES)
+    # The names from before there were roles, as long as other rooms use them.
+    @property
+    def sar(self) -> ImageSpec:
+        return self.images.get("sar", ImageSpec((), ""))
+
+    @property
+    def optical(self) -> ImageSpec:
+        return self.images.get("optical", ImageSpec((), ""))
+
+    def sar_path(self, name: str) -> Path:
+        return self.raster("sar", name)
+
+    def optical_path(self, name: str) -> Path:
+        return self.raster("optical", name)
+
+    def label_path(self, name: str) -> Path:
+        return self.raster("label", name)
+
+    def _missing(self, role: Role, name: str) -> InputError:
+        return InputError(self.path / role, f"no raster named {name} (tried {', '.join(_SUFFIXES)})")
+
+    def _find(self, role: Role, name: str) -> Path | None:
+        candidates = (self.path / role / f"{name}{suffix}" for suffix in _SUFFIXES)
         return next((candidate for candidate in candidates if candidate.is_file()), None)
 
+    def _find_all(self, role: Role, split: str | None) -> dict[str, Path | None]:
+        return {name: self._find(role, name) for name in self.names(split)}
 
-def _modality(path: Path, description: dict[str, Any], side: str) -> Modality:
-    entry = description[side]
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(description, dict):
+        raise InputError(path, "must hold a mapping")
+    both: tuple[str, ...] = ("sar", "optical")
+    needed: tuple[str, ...]
+    if description.get("paired", True):
+        needed = both
+    else:
+        needed = () if any(role in description for role in both) else ("sar or optical",)
+    missing = [key for key in ("name", "gsd_m", *needed) if key not in description]
+    if missing:
+        raise InputError(path, f"lacks {', '.join(missing)}")
+    if not isinstance(description.get("classes") or {}, dict):
+        raise InputError(path, "classes must map label values to names")
+    return description
+
+
+def _image_spec(path: Path, role: Role, entry: Any) -> ImageSpec:
     if not isinstance(entry, dict) or not isinstance(entry.get("bands"), list) or "units" not in entry:
-        raise InputError(path, f"{side} must hold bands (a list) and units")
+        raise InputError(path, f"{role} must hold bands (a list) and units")
     bands = tuple(str(band) for band in entry["bands"])
     if not bands or len(set(bands)) != len(bands):
-        raise InputError(path, f"{side}.bands must name at least one band, each once")
-    return Modality(bands, str(entry["units"]))
+        raise InputError(path, f"{role}.bands must name at least one band, each once")
+    optional = entry.get("optional", False)
+    if not isinstance(optional, bool):
+        raise InputError(path, f"{role}.optional must be true or false")
+    units = str(entry["units"])
+    if is_sar(role) and units not in SAR_UNITS:
+        raise InputError(path, f"{role}.units {units!r} is not one of {', '.join(SAR_UNITS)}")
+    return ImageSpec(bands, units, optional)
 
 
 def _read_splits(path: Path) -> dict[str, str]:

@@ -2,114 +2,67 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.artifacts import ImageCard
+from saropt.domain import Role, describe_role, is_sar, list_roles
 from saropt.errors import InputError
-from saropt.radiometry import Normaliser, Recipe, check_units
+from saropt.radiometry import Normaliser, check_units
 from saropt.roots.augmentation import Augmentation
-from saropt.roots.block_cache import BlockCache
 from saropt.roots.labels import classes_of
+from saropt.roots.rasters import Rasters
+from saropt.roots.recipes import band_indices
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, Window
 
 _TRIES = 64
-
-
-@dataclass(frozen=True)
-class Side:
-    """Which bands (1-based indices) of one side are used, in which units, and how they are normalised."""
-
-    bands: tuple[int, ...]
-    units: str
-    recipe: Recipe
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One normalised window: `sar` (Cs, h, w) and `optical` (Co, h, w), float32 in [-1, 1], and its classes.
-
-    `label` (h, w) holds class indices, `IGNORED` where there is none; None where labels are not asked for.
-    """
-
-    sar: NDArray[np.float32]
-    optical: NDArray[np.float32]
-    label: NDArray[np.int64] | None = None
-
-
-class Rasters:
-    """Windows of rasters, decoded pixels kept up to `cache_bytes`: small rasters whole, of others blocks. Thread-safe.
-
-    Paletted rasters come as their colours, or as stored indices (labels) with `palette="index"`.
-    """
-
-    def __init__(self, cache_bytes: int = 1 << 30, palette: Literal["colours", "index"] = "colours") -> None:
-        self._budget = cache_bytes
-        self._palette: Literal["colours", "index"] = palette
-        self._held: OrderedDict[tuple[Path, tuple[int, ...]], tuple[NDArray, NDArray]] = OrderedDict()
-        self._blocks = BlockCache(cache_bytes // 2, palette)
-        self._large: set[Path] = set()
-        self._lock = threading.Lock()
-
-    def read(self, path: Path, bands: tuple[int, ...], window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-        """Values (C, h, w) and validity (h, w) of a window."""
-        key = (path, bands)
-        if path in self._large:
-            return self._blocks.read(path, bands, window)
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return _cut(*self._held[key], window)
-        with Scene.open(path, bands=bands, palette=self._palette) as scene:
-            if scene.width * scene.height * scene.count * 4 > self._budget // 4:
-                self._large.add(path)
-                return self._blocks.read(path, bands, window)
-            values, valid = scene.read()
-        if scene.dtype in ("uint8", "uint16", "int16"):
-            values = values.astype(scene.dtype)
-        with self._lock:
-            self._held[key] = (values, valid)
-            while sum(v.nbytes + m.nbytes for v, m in self._held.values()) > self._budget and len(self._held) > 1:
-                self._held.popitem(last=False)
-        return _cut(values, valid, window)
-
-
-def _cut(values: NDArray, valid: NDArray[np.bool_], window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-    rows = slice(window.row, window.row + window.height)
-    columns = slice(window.col, window.col + window.width)
-    values = values[:, rows, columns]
-    return values if np.iscomplexobj(values) else values.astype(np.float32), valid[rows, columns]
+Sample = dict[Role, NDArray]
+"""Role -> array. Images (C, h, w) are float32 in [-1, 1]; class indices (h, w) are int64 under "label"."""
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """The rasters of one side, and how often each is drawn."""
+    """The rasters of one role, and how often each is drawn."""
 
-    side: Side
-    paths: list[Path]
-    shapes: list[tuple[int, int]]
-    normalisers: list[Normaliser]
+    card: ImageCard
+    bands: tuple[int, ...]
+    paths: Sequence[Path | None]
+    shapes: Sequence[tuple[int, int] | None]
+    normalisers: Sequence[Normaliser | None]
     weights: NDArray[np.float64]
 
     @classmethod
     def open(
-        cls, paths: Sequence[Path], side: Side, crop: int, is_sar: bool, balance_tag: str | None, balance: float
+        cls,
+        root: DataRoot,
+        card: ImageCard,
+        paths: Sequence[Path | None],
+        crop: int,
+        balance_tag: str | None,
+        balance: float,
     ) -> _Pool:
-        shapes, normalisers, groups = [], [], []
+        bands = band_indices(root, card.role, card.bands)
+        shapes: list[tuple[int, int] | None] = []
+        normalisers: list[Normaliser | None] = []
+        groups: list[str] = []
+        recipe = card.make_recipe()
         for path in paths:
-            with Scene.open(path, bands=side.bands) as scene:
+            if path is None:
+                shapes.append(None)
+                normalisers.append(None)
+                groups.append("")
+                continue
+            with Scene.open(path, bands=bands) as scene:
                 sample = scene.sample(1 << 18)
                 try:
-                    if is_sar:
-                        check_units(sample, side.units, scene.dtype)
-                    normalisers.append(side.recipe.fit(sample, side.units, scene.dtype))
+                    if is_sar(card.role):
+                        check_units(sample, card.units, scene.dtype)
+                    normalisers.append(recipe.fit(sample, card.units, scene.dtype))
                 except ValueError as error:
                     raise InputError(path, str(error)) from error
                 shape, tags = (scene.height, scene.width), scene.tags
@@ -119,41 +72,56 @@ class _Pool:
                 raise InputError(path, f"is {shape[0]}x{shape[1]}: smaller than the training window of {crop}")
             shapes.append(shape)
             groups.append("" if balance_tag is None else tags[balance_tag])
-        areas = np.array([h * w for h, w in shapes], np.float64)
+        areas = np.array([shape[0] * shape[1] if shape else 0 for shape in shapes], np.float64)
         totals = {group: sum(a for a, g in zip(areas, groups, strict=True) if g == group) for group in set(groups)}
         shares = areas / np.array([totals[group] ** balance for group in groups])
-        return cls(side, list(paths), shapes, normalisers, shares / shares.sum())
+        return cls(card, bands, list(paths), shapes, normalisers, shares / shares.sum())
+
+    def network_values(self, index: int, values: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Normalised values; behind those of an optional image a band that is 1 where it is valid and 0 where not."""
+        normaliser = self.normalisers[index]
+        if normaliser is None:
+            return np.zeros((len(self.bands) + 1, *valid.shape), np.float32)
+        network = normaliser.forward(values)
+        if self.card.optional:
+            network = np.concatenate([np.where(valid, network, 0.0), valid[None]]).astype(np.float32)
+        return np.ascontiguousarray(network)
 
 
 class WindowSampler:
-    """Draws random square windows of a split, rasters weighted by their area.
+    """Draws random square windows of a split; rasters are weighted by their area.
+
+    With pairs the window of a name is at one place in the rasters of all roles, and valid in all that are not
+    optional; the first of them gives the grid. Images stand in the order in which their roles are registered,
+    optional ones last, whatever the order of `inputs`.
 
     Args:
         root: the data root.
-        split: "train", "val" or "test"; (split of the SAR side, of the optical side) where the sides are drawn apart.
+        splits: "train", "val" or "test"; role -> split where the images are drawn apart.
         crop: window side in pixels.
-        sar, optical: bands, units and recipes of both sides.
+        inputs: role -> bands, units and recipe (`describe_images`).
         augmentation: random changes; None for none.
-        unpaired: draw the two sides independently, from random streams of their own, as unpaired methods do. An
-            unpaired root is always drawn so.
-        balance_tag: tag of the SAR rasters whose values share the windows, and of an unpaired root's optical rasters as
-            well; by area alone when None.
+        unpaired: draw the window of each role independently, from random streams of their own, as unpaired methods
+            do. An unpaired root is always drawn so.
+        balance_tag: tag of the first image's rasters whose values share the windows, and of all rasters where windows
+            are drawn from an unpaired root; by area alone when None.
         balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
         labels: draw the labels of the windows as well; pairs only.
 
     Raises:
         InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
             contradict their units; with `labels`, no classes or no pairs.
+        ValueError: no input, or only optional ones.
     """
 
     def __init__(
         self,
         root: DataRoot,
-        split: str | tuple[str, str],
+        splits: str | Mapping[Role, str],
         crop: int,
-        sar: Side,
-        optical: Side,
+        inputs: Mapping[Role, ImageCard],
         augmentation: Augmentation | None = None,
+        *,
         unpaired: bool = False,
         balance_tag: str | None = None,
         balance: float = 1.0,
@@ -161,90 +129,116 @@ class WindowSampler:
     ) -> None:
         self.crop = crop
         self.augmentation = augmentation or Augmentation(flips=False)
-        sar_split, optical_split = (split, split) if isinstance(split, str) else split
-        pairs = root.paired and sar_split == optical_split
+        cards = sorted(inputs.values(), key=lambda card: (card.optional, list_roles().index(card.role)))
+        if not cards or cards[0].optional:
+            raise ValueError("a sampler needs an image that is not optional: it gives the grid")
+        split_of = dict.fromkeys(inputs, splits) if isinstance(splits, str) else dict(splits)
+        pairs = root.paired and len(set(split_of.values())) == 1
         self.unpaired = unpaired or not pairs
         self._rasters = Rasters()
-        sar_paths = list(root.rasters("sar", sar_split).values())
-        optical_paths = list(root.rasters("optical", optical_split).values())
-        self._sar = _Pool.open(sar_paths, sar, crop, True, balance_tag, balance)
-        tag = None if pairs else balance_tag
-        self._optical = _Pool.open(optical_paths, optical, crop, False, tag, balance)
         self._label_paths: list[Path] = []
+        self._pools: list[_Pool] = []
+        for card in cards:
+            split, tag = split_of[card.role], balance_tag if not (pairs and self._pools) else None
+            found = root.aligned_rasters(card.role, split) if pairs else root.rasters(card.role, split)
+            self._pools.append(_Pool.open(root, card, list(found.values()), crop, tag, balance))
         if labels:
             if self.unpaired:
                 raise InputError(root.path, "labels are drawn with pairs only")
             self.classes = classes_of(root)
             self._labels = Rasters(palette="index")
-            self._label_paths = [root.label_path(name) for name in root.names(sar_split)]
+            self._label_paths = list(root.rasters("label", split_of[cards[0].role]).values())
         if pairs:
-            self._check_grids(optical_paths, self._optical.shapes)
-            if labels:
-                self._check_grids(self._label_paths, [_shape(path) for path in self._label_paths])
-            self._optical = replace(self._optical, weights=self._sar.weights)
+            for number, pool in enumerate(self._pools[1:], start=1):
+                self._check_grids(pool.paths, pool.shapes)
+                self._pools[number] = replace(pool, weights=self._pools[0].weights)
+            self._check_grids(self._label_paths, [_label_shape(path) for path in self._label_paths])
 
-    def _check_grids(self, paths: Sequence[Path], shapes: Sequence[tuple[int, int]]) -> None:
-        for path, shape, wanted in zip(paths, shapes, self._sar.shapes, strict=True):
-            if shape != wanted:
-                raise InputError(path, f"is {shape} but the SAR raster is {wanted} pixels")
+    def paths(self, role: Role) -> list[Path]:
+        """The rasters that the windows of a role are drawn from."""
+        return [path for pool in self._pools if pool.card.role == role for path in pool.paths if path is not None]
+
+    def _check_grids(self, paths: Sequence[Path | None], shapes: Sequence[tuple[int, int] | None]) -> None:
+        if not paths:
+            return
+        first = self._pools[0]
+        title = describe_role(first.card.role).title
+        for path, shape, expected in zip(paths, shapes, first.shapes, strict=True):
+            if path is not None and shape != expected:
+                raise InputError(path, f"is {shape} but the {title} raster is {expected} pixels")
 
     def draw(self, rng: np.random.Generator) -> Sample:
-        """One random window, wholly valid on both sides."""
-        label: list[NDArray] = []
-        if self.unpaired:
-            sar_rng, optical_rng = rng.spawn(2)
-            first, sar, _ = self._window(sar_rng, self._sar)
-            second, optical, _ = self._window(optical_rng, self._optical)
-            (sar,) = self.augmentation.symmetry(sar_rng, sar)
-            (optical,) = self.augmentation.symmetry(optical_rng, optical)
-        else:
-            sar_rng = optical_rng = rng
-            first, sar, place = self._window(rng, self._sar, self._optical)
-            second, optical = first, self._read(self._optical, first, place)[0]
-            label = [self._label(first, place)] if self._label_paths else []
-            sar, optical, *label = self.augmentation.symmetry(rng, sar, optical, *label)
-        sar = self.augmentation.disturb_sar(sar_rng, sar, self._sar.side.units)
-        optical = self.augmentation.disturb_optical(optical_rng, optical)
-        return Sample(
-            np.ascontiguousarray(self._sar.normalisers[first].forward(sar)),
-            np.ascontiguousarray(self._optical.normalisers[second].forward(optical)),
-            np.ascontiguousarray(label[0]) if label else None,
-        )
+        """One random window, valid in all images that are not optional.
+
+        Returns:
+            Role -> (C, crop, crop), float32 in [-1, 1]. An optional image has one band more, 1 where it is valid and
+            0 where it is not; its own bands are 0 there, and everywhere when the raster is missing. "label" ->
+            (crop, crop), int64 class indices, `IGNORED` where there is none.
+        """
+        if not self.unpaired:
+            return self._draw_together(rng, self._pools)
+        drawn: Sample = {}
+        for stream, pool in zip(rng.spawn(len(self._pools)), self._pools, strict=True):
+            drawn |= self._draw_together(stream, [pool])
+        return drawn
+
+    def _draw_together(self, rng: np.random.Generator, pools: Sequence[_Pool]) -> Sample:
+        index, window, images = self._find_window(rng, pools)
+        label = [self._label(index, window)] if self._label_paths else []
+        arrays = self.augmentation.symmetry(rng, *(array for image in images for array in image), *label)
+        sample: Sample = {"label": np.ascontiguousarray(arrays.pop())} if label else {}
+        for number, pool in enumerate(pools):
+            values, valid = arrays[2 * number : 2 * number + 2]
+            if pool.paths[index] is not None:
+                values = self.augmentation.disturb(rng, pool.card.role, values, pool.card.units)
+            sample[pool.card.role] = pool.network_values(index, values, valid)
+        return sample
 
     def _label(self, index: int, window: Window) -> NDArray[np.int64]:
         path = self._label_paths[index]
         stored, labelled = self._labels.read(path, (1,), window)
         return self.classes.indices(stored[0], labelled, path).astype(np.int64)
 
-    def _window(self, rng: np.random.Generator, pool: _Pool, other: _Pool | None = None) -> tuple[int, NDArray, Window]:
-        """Raster number, values and place of a window that is valid in `pool`, and in `other` where given."""
+    def _find_window(
+        self, rng: np.random.Generator, pools: Sequence[_Pool]
+    ) -> tuple[int, Window, list[tuple[NDArray, NDArray[np.bool_]]]]:
+        """Raster number and place of a window, and values and validity in each pool."""
+        first = pools[0]
         for _ in range(_TRIES):
-            index = int(rng.choice(len(pool.weights), p=pool.weights))
-            height, width = pool.shapes[index]
+            index = int(rng.choice(len(first.weights), p=first.weights))
+            height, width = first.shapes[index] or (0, 0)
             row, col = int(rng.integers(height - self.crop + 1)), int(rng.integers(width - self.crop + 1))
             window = Window(row, col, self.crop, self.crop)
-            values, valid = self._read(pool, index, window)
-            if valid.all() and (other is None or self._read(other, index, window)[1].all()):
-                return index, values, window
-        raise InputError(pool.paths[0].parent, f"no wholly valid window of {self.crop} px in {_TRIES} tries")
+            images = []
+            for pool in pools:
+                image = self._read(pool, index, window)
+                if not (pool.card.optional or image[1].all()):
+                    break
+                images.append(image)
+            else:
+                return index, window, images
+        place = next(path for path in first.paths if path is not None).parent
+        raise InputError(place, f"no wholly valid window of {self.crop} px in {_TRIES} tries")
 
     def _read(self, pool: _Pool, index: int, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-        return self._rasters.read(pool.paths[index], pool.side.bands, window)
+        path = pool.paths[index]
+        if path is None:
+            empty = np.zeros((len(pool.bands), window.height, window.width), np.float32)
+            return empty, np.zeros(empty.shape[1:], bool)
+        return self._rasters.read(path, pool.bands, window)
 
 
-def _shape(path: Path) -> tuple[int, int]:
+def _label_shape(path: Path) -> tuple[int, int]:
     with Scene.open(path, palette="index") as scene:
         if scene.count != 1:
             raise InputError(path, f"has {scene.count} bands; labels have one")
         return scene.height, scene.width
 
 
-def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int], first: int = 0) -> tuple[NDArray, ...]:
-    """SAR (N, Cs, h, w), optical (N, Co, h, w) of `size` windows; class indices (N, h, w) where labels are drawn.
+def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int], first: int = 0) -> Sample:
+    """Role -> `size` windows, stacked: images (N, C, h, w), and class indices (N, h, w) where labels are drawn.
 
     A pure function of `seed` and of `first`, the number of the first window: a batch can be drawn in parts.
     """
     samples = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(first, first + size)]
-    batch = np.stack([s.sar for s in samples]), np.stack([s.optical for s in samples])
-    labels = [s.label for s in samples if s.label is not None]
-    return (*batch, np.stack(labels)) if labels else batch
+    return {role: np.stack([sample[role] for sample in samples]) for role in samples[0]}

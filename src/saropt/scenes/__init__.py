@@ -4,6 +4,7 @@ from saropt.scenes.arrays import write_scene
 from saropt.scenes.georeference import Georeference, Window, reflect_indices
 from saropt.scenes.grid import Grid, grid_over, overlap_grid, utm_of
 from saropt.scenes.mosaic import mosaic
+from saropt.scenes.pixel_samples import sample_pixels
 from saropt.scenes.reading import Scene
 from saropt.scenes.remote import is_remote, open_scene, scene_name
 from saropt.scenes.writing import SceneWriter
@@ -20,6 +21,7 @@ __all__ = [
     "open_scene",
     "overlap_grid",
     "reflect_indices",
+    "sample_pixels",
     "scene_name",
     "utm_of",
     "write_scene",

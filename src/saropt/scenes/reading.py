@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import stat
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,12 +22,12 @@ from saropt.errors import InputError
 from saropt.scenes.georeference import Georeference, Window, reflect_indices
 from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, select_bands
+from saropt.scenes.pixel_samples import sample_pixels
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 CACHE_BYTES = 32 << 20
-_SAMPLE_BLOCK = (512, 4096)
 
 
 def environment(**options: str) -> rasterio.Env:
@@ -243,55 +242,8 @@ class Scene:
         return values[:, grid[0], grid[1]], valid[grid]
 
     def sample(self, max_pixels: int = 1 << 20) -> np.ndarray:
-        """Valid pixels from all over the scene, for statistics.
-
-        Windows spread evenly over the frame each give a share of their valid pixels, drawn with a fixed seed: the
-        same file always gives the same sample. A scene of at most `max_pixels` pixels is taken whole. Memory is
-        bounded by `max_pixels` and the size of a block.
-
-        Returns:
-            (C, n), n <= max_pixels, float32 or complex64; n is 0 when the scene has no valid pixel.
-        """
-        if max_pixels < 1:
-            raise ValueError(f"max_pixels must be positive, got {max_pixels}")
-        if self.width * self.height <= max_pixels:
-            values, valid = self.read()
-            return values[:, valid]
-        height, width = (min(size, most) for size, most in zip(self.block_shape, _SAMPLE_BLOCK, strict=True))
-        rows, cols = -(-self.height // height), -(-self.width // width)
-        wanted = min(max_pixels, int(np.clip(16 * max_pixels // (height * width), 64, 1024)))
-        grid_rows = min(rows, wanted, max(1, round((wanted * rows / cols) ** 0.5)))
-        grid_cols = min(cols, max(1, wanted // grid_rows))
-        spread = (
-            Window(row, col, min(height, self.height // grid_rows), min(width, self.width // grid_cols))
-            for row in _centred(self.height, grid_rows, height)
-            for col in _centred(self.width, grid_cols, width)
-        )
-        picked = self._draw(spread, max_pixels // (grid_rows * grid_cols), max_pixels)
-        if picked.shape[1]:
-            return picked
-        everywhere = (
-            Window(row, col, min(height, self.height - row), min(width, self.width - col))
-            for row in range(0, self.height, height)
-            for col in range(0, self.width, width)
-        )
-        return self._draw(everywhere, max(1, max_pixels // 16), max_pixels)
-
-    def _draw(self, windows: Iterator[Window], share: int, max_pixels: int) -> np.ndarray:
-        """Valid pixels of each window in turn, `share` from one without invalid pixels, until there are enough."""
-        generator = np.random.default_rng(0)
-        pieces: list[np.ndarray] = []
-        left = max_pixels
-        for window in windows:
-            values, valid = self.read(window)
-            flat = values.reshape(len(values), -1) if valid.all() else values[:, valid]
-            take = min(math.ceil(share * flat.shape[1] / valid.size), flat.shape[1], left)
-            edges = np.arange(take + 1) * flat.shape[1] // max(take, 1)
-            pieces.append(flat[:, edges[:-1] + (generator.random(take) * np.diff(edges)).astype(np.intp)])
-            left -= take
-            if left == 0:
-                break
-        return np.concatenate(pieces, axis=1)
+        """Valid pixels from all over the scene, for statistics (`saropt.scenes.sample_pixels`)."""
+        return sample_pixels(self, max_pixels)
 
     def _valid(self, stored: np.ndarray, area: RasterioWindow) -> np.ndarray:
         valid = np.ones(stored.shape[1:], dtype=bool)
@@ -352,12 +304,6 @@ def _on_grid(description: str, name: str, grid: Grid) -> str:
             element.set("relativeToVRT", "0")
             element.text = name if name.startswith("/vsi") else str(Path(name).absolute())
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _centred(size: int, count: int, length: int) -> list[int]:
-    """Starts of `count` stretches of at most `length` pixels, each in the middle of an equal part of `size`."""
-    part = size / count
-    return [int(number * part + max(0.0, part - length) / 2) for number in range(count)]
 
 
 def _palette_table(dataset: DatasetReader, index: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Adam, Optimizer
 
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.training.launchers import own_processes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # names and numbers of glibc's malloc.h
@@ -25,15 +25,15 @@ def check_device(device: str) -> None:
     """Refuse kinds of devices that nothing is trained on.
 
     Raises:
-        InputError: it is not "auto", "cpu" or "cuda".
+        OptionError: it is not "auto", "cpu" or "cuda".
 
     >>> check_device("tpu")
     Traceback (most recent call last):
     ...
-    saropt.errors.InputError: device tpu: must be auto, cpu or cuda
+    saropt.errors.OptionError: device='tpu': must be auto, cpu or cuda
     """
     if device not in DEVICES:
-        raise InputError(f"device {device}", "must be auto, cpu or cuda")
+        raise OptionError("device", device, "must be auto, cpu or cuda")
 
 
 def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:

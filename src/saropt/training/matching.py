@@ -22,12 +22,12 @@ from saropt.matching.features import Image
 from saropt.matching.learned import MATCHER_FILE, extract, standardised
 from saropt.matching.rift import pseudo_labels
 from saropt.networks import KeypointCNN, KeypointTraining
-from saropt.roots import Augmentation, DataRoot, Sample
+from saropt.roots import Augmentation, DataRoot, Sample, WindowSampler
 from saropt.training.config import DataConfig
 from saropt.training.matching_config import MatchingConfig
 from saropt.training.one_network import NETWORK, OneNetworkTask, quality
 from saropt.training.task import Outcome, training_card
-from saropt.training.windows import open_images, open_sampler
+from saropt.training.windows import describe_roles
 
 _LIMIT, _CLOSE = 500, 3.0
 _PAIR = ("sar", "optical")
@@ -106,12 +106,12 @@ class MatcherTask(OneNetworkTask):
         if not root.paired:
             raise InputError(root.path, "is unpaired: a matcher learns from pairs")
         data = config.data
-        images = open_images(root, DataConfig(bands=data.bands), _PAIR)
+        images = describe_roles(root, DataConfig(bands=data.bands), _PAIR)
         augmentation = Augmentation(flips=data.flips, speckle_probability=data.speckle_probability)
-        self.sampler = open_sampler(root, dict.fromkeys(_PAIR, "train"), data.crop, images, augmentation)
+        self.sampler = WindowSampler(root, "train", data.crop, images, augmentation)
         self.validation: list[Sample] = []
         if self.validates:
-            sampler = open_sampler(root, dict.fromkeys(_PAIR, "val"), data.crop, images)
+            sampler = WindowSampler(root, "val", data.crop, images)
             drawn = range(self.engine.validation_windows)
             self.validation = [sampler.draw(np.random.default_rng([0, index])) for index in drawn]
         torch.manual_seed(self.engine.seed)
@@ -189,4 +189,4 @@ class MatcherTask(OneNetworkTask):
 
 def _greys(sample: Sample) -> list[Image]:
     """The SAR and the optical image of a window as one band in [0, 1]."""
-    return [(image.mean(0) + 1.0) / 2.0 for image in (sample.sar, sample.optical)]
+    return [(image.mean(0) + 1.0) / 2.0 for image in (sample["sar"], sample["optical"])]

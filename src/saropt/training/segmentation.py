@@ -21,12 +21,12 @@ from saropt.roots import (
     LabelledSampler,
     class_weights,
     count_labels,
+    describe_images,
     draw_labelled_batch,
 )
 from saropt.training.one_network import NETWORK, OneNetworkTask, quality
 from saropt.training.segmentation_config import SegmentationConfig
 from saropt.training.task import Outcome, check_stride, training_card
-from saropt.training.windows import open_image
 
 SEGMENTER = "segmenter.safetensors"
 _CHUNK = 8
@@ -54,19 +54,18 @@ class SegmenterTask(OneNetworkTask):
         super().__init__(config, root, processes)
         self.name = f"segmenter {config.network}"
         data = config.data
-        image = open_image(root, config.modality, data.bands, data.recipe)
-        self.input_card = image.card
+        self.input_card = describe_images(root, config.modality, data.bands, data.recipe)
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,
             speckle_probability=data.speckle_probability,
             optical_gain=data.optical_gain,
         )
-        self.sampler = LabelledSampler(root, "train", data.crop, config.modality, image.side, augmentation)  # type: ignore[arg-type]
+        self.sampler = LabelledSampler(root, "train", data.crop, self.input_card, augmentation)
         self.classes = self.sampler.classes
         self.validation: tuple[Tensor, np.ndarray] | None = None
         if self.validates:
-            sampler = LabelledSampler(root, "val", data.crop, config.modality, image.side)  # type: ignore[arg-type]
+            sampler = LabelledSampler(root, "val", data.crop, self.input_card)
             images, labels = draw_labelled_batch(sampler, self.engine.validation_windows, [0])
             self.validation = torch.from_numpy(images), labels
         counts = count_labels(self.sampler.label_paths, self.classes)

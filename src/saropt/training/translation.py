@@ -18,14 +18,14 @@ from saropt.errors import InputError
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
 from saropt.networks import check_compiler, has_instance_statistics
-from saropt.roots import Augmentation, DataRoot, classes_of
+from saropt.roots import Augmentation, DataRoot, WindowSampler, classes_of
 from saropt.training.config import EngineConfig, TrainingConfig, validated
 from saropt.training.export import move_fidelity_end, write_translators
 from saropt.training.generators import has_blocks, prepare_generators
 from saropt.training.task import Outcome, Task, check_stride, training_card
 from saropt.training.tracking import Tracker
 from saropt.training.validation import Validation
-from saropt.training.windows import draw_windows, has_role, open_images, open_sampler
+from saropt.training.windows import describe_roles, draw_windows
 
 _SAMPLE_IMAGES = 4
 _CALIBRATION_WINDOWS = 16
@@ -90,8 +90,9 @@ class TranslatorTask(Task):
     def _check_pairs(self) -> None:
         root, data, method = self.root, self.config.data, self.config.method
         if not self.method_class.unpaired:
-            if root.optical_root is not None:
-                raise InputError(root.optical_root.path, f"{method} needs pairs: both sides from one data root")
+            if root.borrowed:
+                place = root.home_of(next(iter(root.borrowed)))
+                raise InputError(place, f"{method} needs pairs: all images from one data root")
             if not root.paired:
                 raise InputError(root.path, f"is unpaired (dataset.yaml), but {method} needs pairs")
             if len({data.split(role) for role in self.image_roles}) > 1:
@@ -104,15 +105,17 @@ class TranslatorTask(Task):
         """The roles without labels."""
         return tuple(role for role in self.roles if role != "label")
 
+    def _check_outputs(self) -> None:
+        for direction in self.generators:
+            if self.images[direction.output].optional:
+                reason = f"{direction.output} is optional there: nothing can be trained to make it"
+                raise InputError(self.root.path / "dataset.yaml", reason)
+
     def _open_data(self) -> None:
         root, data, labels = self.root, self.config.data, "label" in self.roles
-        for role in self.image_roles:
-            if not has_role(root, role) and role not in ("sar", "optical"):
-                raise InputError(root.path / "dataset.yaml", f"lacks {role}, which {self.config.method} is to take")
         if labels:
             classes_of(root)
-        images = open_images(root, data, self.image_roles)
-        self.images = {role: image.card for role, image in images.items()}
+        self.images = describe_roles(root, data, self.image_roles)
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,
@@ -120,16 +123,25 @@ class TranslatorTask(Task):
             optical_gain=data.optical_gain,
         )
         splits = {role: data.split(role) for role in self.image_roles}
-        unpaired = self.method_class.unpaired
-        self.sampler = open_sampler(root, splits, data.crop, images, augmentation, unpaired, data, labels)
+        self.sampler = WindowSampler(
+            root,
+            splits,
+            data.crop,
+            self.images,
+            augmentation,
+            unpaired=self.method_class.unpaired,
+            balance_tag=data.balance_tag,
+            balance=data.balance,
+            labels=labels,
+        )
         self.validation: Validation | None = None
         if self.engine.validate_every or self.engine.sample_every:
-            sampler = open_sampler(root, dict.fromkeys(splits, "val"), data.crop, images)
+            sampler = WindowSampler(root, "val", data.crop, self.images)
             self.validation = Validation(sampler, self.engine.validation_windows)
 
     def _build(self, arguments: Any) -> None:
         cls = self.method_class
-        bands = {role: len(card.bands) for role, card in self.images.items()}
+        bands = {role: len(card.bands) + card.optional for role, card in self.images.items()}
         if "label" in self.roles:
             bands["label"] = len(classes_of(self.root).names)
         torch.manual_seed(self.engine.seed)
@@ -139,6 +151,7 @@ class TranslatorTask(Task):
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
         self._check_trained_inputs()
         self.generators = self.module.generators()
+        self._check_outputs()
         self.shipped = {str(direction): generator for direction, generator in self.generators.items()}
         check_stride(self.shipped, self.config.data.crop)
         if self.engine.checkpoint_activations and not all(map(has_blocks, self.generators.values())):
@@ -222,11 +235,8 @@ class TranslatorTask(Task):
     def _describe(self, direction: Direction) -> DirectionCard:
         module: Any = self.generators[direction]
         network, arguments = self.module.network_of(direction)
-        optional = self.method_class.optional_roles
         return DirectionCard(
-            inputs=tuple(
-                self.images[role].model_copy(update={"optional": role in optional}) for role in direction.inputs
-            ),
+            inputs=tuple(self.images[role] for role in direction.inputs),
             outputs=(self.images[direction.output],),
             network=network,
             arguments=arguments,

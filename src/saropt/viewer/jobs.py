@@ -41,7 +41,7 @@ class Job:
             tile, realism, out (name of the output).
         done, total: tiles; 0 before the first.
         message: why it failed.
-        seam: of blended translations, as `Translator.seam`.
+        seam: of blended translations, as of `saropt.inference.SceneResult`.
         attempts: how often it was begun.
         created, started, finished: seconds since 1970.
     """

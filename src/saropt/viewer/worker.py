@@ -40,11 +40,10 @@ def main() -> None:
 
 def _translate(request: dict[str, Any], events: TextIO) -> float | None:
     from saropt.batch.jobs import translate_when_free
-    from saropt.inference import Translator
+    from saropt.inference import LoadOptions, TranslateOptions, Translator
 
-    translator = Translator.load(
-        request["translator"], direction=request["direction"], realism=request["realism"], threads=request["threads"]
-    )
+    load = LoadOptions(direction=request["direction"], realism=request["realism"])
+    translator = Translator.load(request["translator"], load, threads=request["threads"])
     last = 0.0
 
     def progress(done: int, total: int, what: str) -> None:
@@ -53,10 +52,10 @@ def _translate(request: dict[str, Any], events: TextIO) -> float | None:
             last = time.monotonic()
             _send(events, "progress", done=done, total=total)
 
-    options = {key: request[key] for key in ("bands", "units", "tile")}
-    # a worker of a server that was killed lets go as soon as it notices
-    translate_when_free(translator, request["scene"], request["out"], resume=True, progress=progress, **options)
-    return translator.seam
+    bands = None if request["bands"] is None else tuple(request["bands"])
+    options = TranslateOptions(bands=bands, units=request["units"], tile=request["tile"], resume=True)
+    # a worker of a server that was killed lets go of the output as soon as it notices
+    return translate_when_free(translator, request["scene"], request["out"], options, progress).seam
 
 
 def _send(events: TextIO, event: str, **content: object) -> None:

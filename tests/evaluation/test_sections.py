@@ -1,4 +1,4 @@
-"""Matching, errors by class, speckle and loss curves of a report."""
+"""The sections of a report: matching, errors by class, speckle, loss curves."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluation_roots import make_model, make_root, run
 
 from saropt.errors import InputError
-from saropt.evaluation import evaluate
 from saropt.evaluation.curves import curve_charts, read_curves
 from saropt.evaluation.matching import draw_matches
 from saropt.evaluation.speckle import neighbour_correlation
@@ -17,8 +17,6 @@ from saropt.matching import RiftLike, Sift
 from saropt.matching.rates import PairMatches
 from saropt.radiometry import speckle_gain_db
 from saropt.scenes import write_scene
-
-from .evaluation_roots import make_model, make_root
 
 SPLITS = {"a": "train", "b": "test"}
 
@@ -46,7 +44,7 @@ def test_matching_rates(root: Path, tmp_path: Path) -> None:
     rewrite(root, "optical", truth)
     rewrite(root, "sar", blobs(2, 1))
     models = [make_model("right", lambda sar: truth), make_model("wrong", lambda sar: blobs(3, 3))]
-    report = evaluate(models, root, tmp_path / "out", matchers=[Sift(), RiftLike(48)])
+    report = run(models, root, tmp_path / "out", matchers=[Sift(), RiftLike(48)])
     found = report["matching"]["sar2opt"]
     for matcher in ("sift", "rift-like"):
         right, wrong = (found["models"][name][matcher] for name in ("right", "wrong"))
@@ -62,7 +60,7 @@ def test_matching_rates(root: Path, tmp_path: Path) -> None:
 
 
 def test_without_matchers_nothing_is_matched(root: Path, tmp_path: Path) -> None:
-    report = evaluate([make_model("m", lambda sar: np.repeat(sar, 3, 0))], root, tmp_path / "out")
+    report = run([make_model("m", lambda sar: np.repeat(sar, 3, 0))], root, tmp_path / "out")
     assert not {"matching", "classes", "speckle", "curves"} & set(report)
 
 
@@ -87,7 +85,7 @@ def test_errors_by_class(root: Path, tmp_path: Path) -> None:
     rewrite(root, "optical", truth)
     output = truth.copy()
     output[:, :, :64] += 30
-    report = evaluate([make_model("m", lambda sar: output)], root, tmp_path / "out", baselines=False)
+    report = run([make_model("m", lambda sar: output)], root, tmp_path / "out", baselines=False)
     found = report["classes"]["sar2opt"]
     assert found["pixels"] == {"water": 63 * 128, "land": 64 * 128, "snow": 0}
     assert found["mae"]["m"]["water"] == pytest.approx(30 / 255)
@@ -100,7 +98,7 @@ def test_rasters_without_labels_are_passed_over(root: Path, tmp_path: Path) -> N
     with (root / "dataset.yaml").open("a") as stream:
         stream.write("classes: {1: water, 2: land}\n")
     (root / "label").mkdir()
-    report = evaluate([make_model("m", lambda sar: np.repeat(sar, 3, 0))], root, tmp_path / "out", baselines=False)
+    report = run([make_model("m", lambda sar: np.repeat(sar, 3, 0))], root, tmp_path / "out", baselines=False)
     assert "classes" not in report
 
 
@@ -120,7 +118,7 @@ def test_speckle(root: Path, tmp_path: Path) -> None:
         make_model("speckled", lambda optical: amplitude(4, 1), "opt2sar"),
         make_model("smooth", lambda optical: smooth, "opt2sar"),
     ]
-    found = evaluate(models, root, tmp_path / "out", baselines=False)["speckle"]["opt2sar"]
+    found = run(models, root, tmp_path / "out", baselines=False)["speckle"]["opt2sar"]
     # the quarter of windows that vary least in the truth: its ENL lies a little above the number of looks there
     assert 4 < found["real"]["enl"] < 6
     assert found["models"]["speckled"]["enl"] == pytest.approx(4, rel=0.15)
@@ -138,13 +136,13 @@ def test_neighbours() -> None:
 
 
 def test_loss_curves(root: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
+    folder = tmp_path / "run"
+    folder.mkdir()
     lines = [{"step": step, "loss": float(step % 2), "<b>": 1.0} for step in range(1, 401)]
-    (run / "metrics.jsonl").write_text(
+    (folder / "metrics.jsonl").write_text(
         "".join(json.dumps(line) + "\n" for line in [*lines, {"step": 400, "val/mae": 0.5}])
     )
-    curves = read_curves(run)
+    curves = read_curves(folder)
     assert set(curves) == {"loss", "val/mae", "<b>"}
     assert len(curves["loss"]["step"]) == 134
     assert curves["loss"]["step"][:2] == [3, 6]
@@ -154,7 +152,7 @@ def test_loss_curves(root: Path, tmp_path: Path) -> None:
     assert charts["loss"].count("<polyline") == 2
     assert "<b>" not in charts["<b>"]
     model = make_model("m", lambda sar: np.repeat(sar, 3, 0))
-    report = evaluate([model], root, tmp_path / "out", runs={"m": run})
+    report = run([model], root, tmp_path / "out", runs={"m": folder})
     assert report["curves"]["m"]["val/mae"]["value"] == [0.5]
     assert "<h2>Training</h2>" in (tmp_path / "out" / "report.html").read_text()
 

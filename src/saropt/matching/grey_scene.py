@@ -1,4 +1,4 @@
-"""Scenes as matchers see them: grey in [0, 1], whatever the bands and units."""
+"""Scenes as matchers see them: grey in [0, 1], whatever their bands and units."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LEVELS = 257
 
 
 class GreyScene:
-    """A scene whose bands are equalised by their own quantiles and averaged.
+    """A scene whose bands are equalised by their own quantiles and then averaged.
 
-    Equalising does not care for units: power, amplitude and decibels of one SAR image give the same picture. Complex
-    pixels are taken by their modulus.
+    Equalising makes units irrelevant: power, amplitude and decibels of one SAR image give the same grey image. Of
+    complex pixels the modulus is taken.
 
     Raises:
         InputError: no valid pixel.

@@ -1,0 +1,82 @@
+"""What a run writes: a list of products, each a raster of its own, made in one pass over the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.scenes import Window
+
+Decode = Callable[[NDArray[np.float32]], NDArray]
+"""Network values (C, h, w) of a tile as pixels (B, h, w) of a product, in its type."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """One raster that a run writes.
+
+    Attributes:
+        name: "image", "deviation", "class", "origin"; it stands in the tag SAROPT_PRODUCT. Products of one run share
+            the tag SAROPT_RUN.
+        bands: band names.
+        dtype: of the pixels.
+        nodata: value of invalid pixels.
+        decode: pixels from the network's values.
+        suffix: what the file's stem ends with, beside the stem of the first product: "_std".
+        tags: metadata that the product has beyond the run's own.
+        photometric, overview_resampling: as of `saropt.scenes.SceneWriter`.
+    """
+
+    name: str
+    bands: tuple[str, ...]
+    dtype: str
+    nodata: float
+    decode: Decode
+    suffix: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    photometric: str | None = None
+    overview_resampling: str = "average"
+
+    def pixels(self, network: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> NDArray:
+        """Pixels (B, h, w) of a tile, nodata where it is not valid; `network` is None where nothing is."""
+        if network is None or not valid.any():
+            return np.full((len(self.bands), *valid.shape), self.nodata, self.dtype)
+        pixels = self.decode(network)
+        if not valid.all():
+            pixels[:, ~valid] = self.nodata
+        return pixels
+
+
+@dataclass(frozen=True)
+class Block:
+    """A finished part of all products.
+
+    Attributes:
+        window: its place in the scene.
+        products: product name -> pixels (B, h, w).
+        valid: (h, w).
+        key: number of the part; a part that was written need not be made again.
+    """
+
+    window: Window
+    products: Mapping[str, NDArray]
+    valid: NDArray[np.bool_]
+    key: int
+
+
+def store(values: NDArray[np.float32], dtype: str) -> NDArray:
+    """Values in their stored type; unsigned integers keep 0 for nodata.
+
+    >>> store(np.array([-3.2, 0.2, 99.6], np.float32), "uint8")
+    array([  1,   1, 100], dtype=uint8)
+    """
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return values.astype(kind)
+    limits = np.iinfo(kind)
+    lowest = 1 if kind.kind == "u" else limits.min
+    rounded = np.rint(values)
+    return np.clip(rounded, lowest, limits.max, out=rounded).astype(kind)

@@ -1,0 +1,111 @@
+"""Windows of all inputs of a network, normalised and stacked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import ImageCard
+from saropt.domain import Role
+from saropt.errors import InputError
+from saropt.inference.sources import Source, fit_input
+from saropt.radiometry import Normaliser
+from saropt.scenes import Window
+
+_WINDOWS, _SIDE = 16, 256
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a network, bound to a source; `source` is None where an optional input is missing."""
+
+    image: ImageCard
+    source: Source | None
+    normaliser: Normaliser | None
+    fill: NDArray[np.float32]
+
+    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Network bands (C, h, w), of an optional input with its validity band behind them, and validity (h, w)."""
+        if self.source is None or self.normaliser is None:
+            shape = (window.height, window.width)
+            return np.zeros((len(self.image.bands) + 1, *shape), np.float32), np.zeros(shape, bool)
+        values, valid = self.source.read_padded(window)
+        network = self.normaliser.forward(values)
+        if not valid.all():
+            network[:, ~valid] = self.fill[:, None]
+        if self.image.optional:
+            network = np.concatenate([network, valid[None].astype(np.float32)])
+        return network, valid
+
+
+class TileReader:
+    """Network inputs of any window. Invalid pixels take the median of their band, so that no edge appears there, and 0
+    in optional inputs; the result is valid where all inputs that are needed are.
+
+    Args:
+        images: the network's inputs, in the order of its bands.
+        sources: role -> source; an optional input may be left out. All have the size of the first input.
+        units: role -> units of the source, where they are not those of the card.
+
+    Raises:
+        InputError: an input is missing, of another size or band count, without a valid pixel, or contradicts its units.
+    """
+
+    def __init__(
+        self, images: Sequence[ImageCard], sources: Mapping[Role, Source], units: Mapping[Role, str] | None = None
+    ) -> None:
+        unknown = [role for role in sources if role not in {image.role for image in images}]
+        if unknown:
+            raise InputError(", ".join(unknown), f"is no input; inputs are {', '.join(image.role for image in images)}")
+        self.inputs = [_bound(image, sources.get(image.role), (units or {}).get(image.role)) for image in images]
+        first = self.inputs[0].source
+        assert first is not None
+        self.source = first
+        self.height, self.width = first.height, first.width
+        for one in self.inputs[1:]:
+            if one.source is not None and (one.source.height, one.source.width) != (self.height, self.width):
+                found = f"is {one.source.height}x{one.source.width} pixels"
+                raise InputError(one.source.source, f"{found}, {first.source} {self.height}x{self.width}")
+
+    def __call__(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Network input (C, h, w) and validity (h, w)."""
+        parts = [one.read(window) for one in self.inputs]
+        if len(parts) == 1:
+            return np.ascontiguousarray(parts[0][0]), parts[0][1]
+        needed = [valid for one, (_, valid) in zip(self.inputs, parts, strict=True) if not one.image.optional]
+        return np.concatenate([network for network, _ in parts]), np.logical_and.reduce(needed)
+
+    def spread_windows(self, stride: int) -> NDArray[np.float32]:
+        """Network inputs (N, C, side, side) spread evenly over the scene, for statistics that are frozen before it is
+        translated. They depend on the scene alone, never on the tiling.
+
+        Raises:
+            InputError: all are mostly nodata.
+        """
+        side = max(stride, min(_SIDE, self.height, self.width) // stride * stride)
+        across = max(1, min(math.isqrt(_WINDOWS), self.width // side))
+        down = max(1, min(_WINDOWS // across, self.height // side))
+        windows = []
+        for i in range(down):
+            for j in range(across):
+                row = (self.height - side) * (2 * i + 1) // (2 * down)
+                col = (self.width - side) * (2 * j + 1) // (2 * across)
+                network, valid = self(Window(row, col, side, side))
+                if valid.mean() > 0.5 or (down == across == 1):
+                    windows.append(network)
+        if not windows:
+            raise InputError(self.source.source, "is mostly nodata: no window to take the network's statistics from")
+        return np.stack(windows)
+
+
+def _bound(image: ImageCard, source: Source | None, units: str | None) -> Input:
+    if source is None:
+        if not image.optional:
+            raise InputError(image.role, "is missing: the network needs this input")
+        return Input(image, None, None, np.zeros(len(image.bands), np.float32))
+    normaliser, median = fit_input(image, source, units)
+    return Input(image, source, normaliser, np.zeros_like(median) if image.optional else median)

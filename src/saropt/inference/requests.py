@@ -1,0 +1,112 @@
+"""What is asked of a translator, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from saropt.domain import Direction, Role
+from saropt.errors import OptionError
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a translator file is loaded.
+
+    Attributes:
+        direction: needed for files that translate in several directions.
+        backend: a registered runtime ("onnx", "openvino", "torch"), or "auto" for the one of the file's suffix.
+        precision: "fp32", or "bf16" where the runtime has it.
+        device: "cpu", "cuda" or "auto".
+        realism: blend of the file's two ends, 0 (closest to the truth on average) to 1 (sharpest, partly invented); the
+            card's value when None.
+        steps: steps of a sampler; the card's when None.
+        compile: whether torch.compile makes code for the network: a minute or less before the first window, then up to
+            four times as fast. Results differ by rounding.
+
+    Raises:
+        OptionError: a value out of range.
+
+    >>> LoadOptions(realism=0.5).backend
+    'auto'
+    """
+
+    direction: Direction | None = None
+    backend: str = "auto"
+    precision: str = "fp32"
+    device: str = "auto"
+    realism: float | None = None
+    steps: int | None = None
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.direction is not None:
+            object.__setattr__(self, "direction", Direction.parse(self.direction))
+        if self.realism is not None and not 0.0 <= self.realism <= 1.0:
+            raise OptionError("realism", self.realism, "must lie between 0 and 1")
+        if self.precision not in ("fp32", "bf16"):
+            raise OptionError("precision", self.precision, "must be fp32 or bf16")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise OptionError("device", self.device, "must be auto, cpu or cuda")
+
+
+@dataclass(frozen=True)
+class TranslateOptions:
+    """How a scene is translated.
+
+    Attributes:
+        bands: bands of the scene by name or 1-based number; those that the card names when None.
+        units: units of the scene; those of the card when None.
+        inputs: role -> path or address of further inputs, which are read on the scene's grid.
+        tile: side of the windows in pixels; the card's when None.
+        samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
+            a second product holds their standard deviation.
+        seed: of the noise of the samples; 0 when None.
+        resume: go on with an interrupted translation of the same scene with the same settings.
+        overwrite: replace an existing output.
+        staging: folder where an output for an address is made; one in the temporary folder when None.
+
+    Raises:
+        OptionError: a value out of range.
+
+    >>> TranslateOptions(tile=512).resume
+    False
+    """
+
+    bands: tuple[str | int, ...] | None = None
+    units: str | None = None
+    inputs: Mapping[Role, str | Path] = field(default_factory=dict)
+    tile: int | None = None
+    samples: int | None = None
+    seed: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    staging: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tile", "samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(name, value, "must be positive")
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """What a run over a scene made.
+
+    Attributes:
+        products: product name -> path or address of the raster; the first one is the image.
+        seam: of networks that see their whole window, the mean absolute difference of neighbouring windows where they
+            overlap, in network values; None where any tiling gives the same picture.
+        warnings: one line each.
+    """
+
+    products: Mapping[str, Path | str]
+    seam: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path | str:
+        """The first product."""
+        return next(iter(self.products.values()))

@@ -1,0 +1,141 @@
+"""What a runtime is, and which one runs a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import Card, SamplerCard, load_graph
+from saropt.domain import Direction
+from saropt.errors import InputError, MissingExtraError, OptionError
+from saropt.inference.requests import LoadOptions
+from saropt.registry import Registry
+
+
+class Backend(Protocol):
+    """A network of one direction, ready to run."""
+
+    name: str
+    """Runtime and precision: outputs under another name may differ in their last bits."""
+    needs_samples: bool
+    """Whether `freeze` must be called with samples of the scene before the first call."""
+    tile_scale: float
+    """How much wider windows it can take than the card says, in the same memory."""
+
+    def freeze(self, samples: NDArray[np.float32]) -> None:
+        """Freeze instance statistics on normalised samples (N, C, h, w) of the scene."""
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C, h, w) -> (N, C', h, w), both float32 in about [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What can run a translator file.
+
+    Attributes:
+        suffix: of the files that it runs; "auto" takes the first registered runtime of a file's suffix.
+        precisions: "fp32", "bf16".
+        devices: "cpu", "cuda".
+        open: (path, options, threads) -> card, direction and backend.
+        compiles: whether it takes `LoadOptions.compile`.
+        package: what must be installed, and the extra that brings it.
+    """
+
+    suffix: str
+    precisions: tuple[str, ...]
+    devices: tuple[str, ...]
+    open: Callable[[Path, LoadOptions, int | None], tuple[Card, Direction, Backend]]
+    compiles: bool = False
+    package: tuple[str, str] | None = None
+
+
+RUNTIMES = Registry[Runtime]("runtime", "saropt.runtimes")
+
+
+def runtime_of(path: Path, options: LoadOptions) -> str:
+    """The runtime that runs a file with these options.
+
+    Raises:
+        InputError: there is no such runtime, or it does not run the file or the options.
+        MissingExtraError: it is not installed.
+
+    >>> runtime_of(Path("translator.onnx"), LoadOptions())
+    'onnx'
+    """
+    suffixes = {name: runtime.suffix for name, runtime in RUNTIMES.items()}
+    if options.backend != "auto" and options.backend not in suffixes:
+        raise OptionError("backend", options.backend, f"must be auto, {', '.join(suffixes)}")
+    usual = next((name for name, suffix in suffixes.items() if suffix == path.suffix), next(iter(suffixes)))
+    name = usual if options.backend == "auto" else options.backend
+    runtime = RUNTIMES[name]
+    if path.suffix in suffixes.values() and path.suffix != runtime.suffix:
+        raise InputError(path, f"is {path.suffix}; backend {name} runs {runtime.suffix} files")
+    if options.compile and not runtime.compiles:
+        able = " or ".join(key for key, other in RUNTIMES.items() if other.compiles)
+        raise OptionError("compile", True, f"is for backend {able}; {name} compiles by itself")
+    if options.precision not in runtime.precisions:
+        able = " or ".join(key for key, other in RUNTIMES.items() if options.precision in other.precisions)
+        here = " and ".join(runtime.precisions)
+        raise OptionError("precision", options.precision, f"backend {name} runs {here}; this needs backend {able}")
+    if options.device != "auto" and options.device not in runtime.devices:
+        raise OptionError("device", options.device, f"backend {name} runs on {' and '.join(runtime.devices)}")
+    if runtime.package is not None and find_spec(runtime.package[0]) is None:
+        raise MissingExtraError(f"backend {name}", runtime.package[1])
+    return name
+
+
+def open_backend(path: Path, options: LoadOptions, threads: int | None) -> tuple[Card, Direction, Backend]:
+    """Load a translator file into a backend; a sampler's card then says what `options.steps` asks for.
+
+    Raises:
+        InputError: the file cannot be used, lacks the direction, or does not go with the options.
+        MissingExtraError: a runtime is asked for and not installed.
+    """
+    return RUNTIMES[runtime_of(path, options)].open(path, options, threads)
+
+
+def chosen_direction(path: Path, card: Card, asked: Direction | None) -> Direction:
+    """The direction asked for, or the only one.
+
+    Raises:
+        InputError: the file lacks it, or holds two and none is named.
+    """
+    if asked is None:
+        if len(card.directions) > 1:
+            raise InputError(path, f"translates in several directions: choose one of {', '.join(card.directions)}")
+        return next(iter(card.directions))
+    if asked not in card.directions:
+        raise InputError(path, f"translates {', '.join(card.directions)}, not {asked}")
+    return asked
+
+
+def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes]:
+    """Card, direction and serialised model of an `.onnx` translator file, its two ends blended.
+
+    Raises:
+        InputError: the file cannot be used, lacks the direction, or holds another number of steps.
+    """
+    card, graph = load_graph(path, options.realism)
+    direction = chosen_direction(path, card, options.direction)
+    if options.steps is not None and options.steps != (held := sampler_of(path, card, direction, options.steps).steps):
+        raise InputError(path, f"holds a graph of {held} steps: other numbers of steps need its .safetensors file")
+    return card, direction, graph
+
+
+def sampler_of(path: Path, card: Card, direction: Direction, steps: int) -> SamplerCard:
+    """The sampler of a direction.
+
+    Raises:
+        OptionError: it has none, so that `steps` mean nothing.
+    """
+    sampler = card.directions[direction].sampler
+    if sampler is None:
+        raise OptionError("steps", steps, f"{path} translates in one pass: it is no sampler")
+    return sampler

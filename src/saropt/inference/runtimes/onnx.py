@@ -1,0 +1,50 @@
+"""ONNX Runtime: the default for .onnx files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import Card
+from saropt.domain import Direction
+from saropt.errors import OptionError
+from saropt.inference.requests import LoadOptions
+from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_graph
+
+
+class OnnxBackend:
+    """ONNX Runtime on the CPU (or CUDA, where the GPU build of the runtime is installed)."""
+
+    name = "onnx fp32"
+    needs_samples = False
+    tile_scale = 1.0
+
+    def __init__(self, model: bytes, device: str, threads: int | None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle turns go to reader and writer
+        if threads:
+            options.intra_op_num_threads = threads
+        provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+        if provider not in onnxruntime.get_available_providers():
+            raise OptionError("device", device, "backend onnx needs onnxruntime-gpu for it; or use backend torch")
+        self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
+        self._input = self._session.get_inputs()[0].name
+
+    def freeze(self, samples: NDArray[np.float32]) -> None:
+        raise RuntimeError("an ONNX graph holds its statistics already")
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._session.run(None, {self._input: batch})[0]
+
+
+def _open(path: Path, options: LoadOptions, threads: int | None) -> tuple[Card, Direction, Backend]:
+    card, direction, graph = open_graph(path, options)
+    return card, direction, OnnxBackend(graph, "cpu" if options.device == "auto" else options.device, threads)
+
+
+RUNTIMES.add("onnx", Runtime(".onnx", ("fp32",), ("cpu", "cuda"), _open))

@@ -1,0 +1,95 @@
+"""OpenVINO: for speed on Intel CPUs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import Card
+from saropt.domain import Direction
+from saropt.errors import OptionError
+from saropt.inference.requests import LoadOptions
+from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_graph
+
+_FIXED_PIXELS = 1 << 21
+
+
+class OpenVinoBackend:
+    """OpenVINO on the CPU. Its own default takes bf16 where the CPU has it; here the precision is set by name.
+
+    Single large windows run in a network compiled for their very shape, a second's work: it plans its memory and fuses
+    more, and is up to a quarter faster in four fifths of the memory. Which network runs depends on the shape alone, so
+    that a resumed scene has the bytes of an uninterrupted one.
+    """
+
+    needs_samples = False
+    tile_scale = 1.4
+
+    def __init__(self, model: bytes, precision: str, threads: int | None) -> None:
+        import openvino
+
+        self._core = openvino.Core()
+        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise OptionError("precision", precision, "this CPU has no bf16 arithmetic: use fp32")
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": threads or 0,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # a pinned thread waits for the reader or writer that runs on its core
+        }
+        self.name = f"openvino {precision}"
+        self._model = self._core.read_model(model)
+        _square_by_norm(self._model)
+        self._compiled: Any = None
+        self._shape: tuple[int, ...] | None = None
+
+    def freeze(self, samples: NDArray[np.float32]) -> None:
+        raise RuntimeError("an ONNX graph holds its statistics already")
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        count, _, height, width = batch.shape
+        shape = batch.shape if count == 1 and height * width >= _FIXED_PIXELS else None
+        if self._compiled is None or shape != self._shape:
+            self._compiled = None  # its memory is free before the next one is taken
+            model = self._model
+            if shape is not None:
+                model = model.clone()
+                model.reshape(shape)
+            self._compiled = self._core.compile_model(model, "CPU", self._settings)
+            self._shape = shape
+        return self._compiled(batch)[0]
+
+
+def _square_by_norm(model: Any) -> None:
+    """Replace mean(x * x) by its L2 norm, squared and divided: OpenVINO has no kernel that squares while it sums."""
+    from openvino import opset13 as operations
+
+    for mean in model.get_ordered_ops():
+        if mean.get_type_name() != "ReduceMean":
+            continue
+        square = mean.input(0).get_source_output().get_node()
+        axes = mean.input(1).get_source_output()
+        if square.get_type_name() != "Multiply" or axes.get_node().get_type_name() != "Constant":
+            continue
+        factors = [factor.get_source_output() for factor in square.inputs()]
+        places = [int(axis) for axis in axes.get_node().get_data().ravel()]
+        sizes = [factors[0].get_partial_shape()[place] for place in places]
+        if factors[0] != factors[1] or any(size.is_dynamic for size in sizes):
+            continue
+        norm = operations.reduce_l2(factors[0], axes, mean.get_attributes()["keep_dims"])
+        share = np.float32(1.0 / math.prod(size.get_length() for size in sizes))
+        replaced = operations.multiply(operations.multiply(norm, norm), share).output(0)
+        for user in mean.output(0).get_target_inputs():
+            user.replace_source_output(replaced)
+
+
+def _open(path: Path, options: LoadOptions, threads: int | None) -> tuple[Card, Direction, Backend]:
+    card, direction, graph = open_graph(path, options)
+    return card, direction, OpenVinoBackend(graph, options.precision, threads)
+
+
+RUNTIMES.add("openvino", Runtime(".onnx", ("fp32", "bf16"), ("cpu",), _open, package=("openvino", "openvino")))

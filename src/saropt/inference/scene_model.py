@@ -1,0 +1,220 @@
+"""What translators and segmenters share: one engine for scenes, arrays and evaluation."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import ImageCard
+from saropt.domain import Role
+from saropt.errors import InputError
+from saropt.inference.engine import Run, TiledNetwork, run_tiles
+from saropt.inference.outputs import Destination, finish_all, product_path
+from saropt.inference.products import Block, Product
+from saropt.inference.reader import TileReader
+from saropt.inference.requests import SceneResult, TranslateOptions
+from saropt.inference.runtimes import Backend
+from saropt.inference.sources import Source, open_input, scene_tags
+from saropt.progress import Progress, silent
+from saropt.scenes import Grid, Scene, SceneWriter, Window
+
+Write = Callable[[Block], None]
+
+
+class SceneModel:
+    """A loaded network that makes products of scenes, window by window.
+
+    Args:
+        path: the file.
+        kind: "translator" or "segmenter", for errors and tags.
+        inputs: the network's inputs, in the order of its bands.
+        network: how it is tiled.
+        backend: what runs it.
+
+    Attributes:
+        exact: whether any tiling gives the result of one pass over the whole scene; False for networks that see their
+            whole window, whose windows are blended.
+    """
+
+    def __init__(
+        self, path: Path, kind: str, inputs: Sequence[ImageCard], network: TiledNetwork, backend: Backend
+    ) -> None:
+        self.path, self.kind, self.inputs = path, kind, tuple(inputs)
+        self.exact = network.receptive_field is not None
+        self._network, self._backend = network, backend
+
+    def read(self, sources: Source | Mapping[Role, Source], units: str | None = None) -> TileReader:
+        """The inputs of a scene, normalised; statistics that a network takes from the scene are frozen.
+
+        Args:
+            sources: the scene, or role -> source of all inputs.
+            units: units of the scene; those of the card when None.
+
+        Raises:
+            InputError: an input cannot be used.
+        """
+        first = self.inputs[0].role
+        given = sources if isinstance(sources, Mapping) else {first: sources}
+        reader = TileReader(self.inputs, given, {} if units is None else {first: units})
+        if self._backend.needs_samples:
+            self._backend.freeze(reader.spread_windows(self._network.stride))
+        return reader
+
+    def stream_products(
+        self,
+        reader: TileReader,
+        products: Sequence[Product],
+        run: Run,
+        write: Write,
+        tile: int | None = None,
+        progress: Progress = silent,
+        completed: set[int] | None = None,
+    ) -> float | None:
+        """Run the network over a scene, in windows that do not depend on where the products go.
+
+        Args:
+            write: called in a writer thread with every finished part, in order.
+            tile: side of the windows in pixels; the card's when None.
+            completed: keys of the parts that need not be made.
+
+        Returns:
+            The seam, see `SceneResult`.
+        """
+        if tile is None and self.exact:
+            tile = round(self._network.tile * self._backend.tile_scale)
+
+        def put(row: int, col: int, network: NDArray, valid: NDArray, key: int) -> None:
+            pixels = {product.name: product.pixels(network, valid) for product in products}
+            write(Block(Window(row, col, *valid.shape), pixels, valid, key))
+
+        return run_tiles(self._network, reader, run, tile, put, progress, completed or set())
+
+    def write_products(
+        self,
+        scene: str | Path,
+        out: str | Path,
+        products: Sequence[Product],
+        run: Run,
+        options: TranslateOptions,
+        tags: Mapping[str, str],
+        progress: Progress = silent,
+        key: Sequence[object] | None = None,
+    ) -> SceneResult:
+        """Write the products of a scene as cloud-optimised GeoTIFFs on its grid: all of them, or none.
+
+        Args:
+            key: settings that determine the pixels, beside the scene's and the file's; without them the run cannot be
+                resumed.
+
+        Raises:
+            InputError: the scene or an output cannot be used; nothing is left under the outputs' names.
+        """
+        _, *beside = products
+        places = [Destination(out, options.staging, options.overwrite)]
+        for product in beside:  # of an upload that stopped between two products, the later ones are there already
+            replaces = options.overwrite or options.resume
+            places.append(Destination(product_path(out, product.suffix), options.staging, replaces))
+        with ExitStack() as stack:
+            source = stack.enter_context(open_input(scene, options.bands, self.inputs[0], self.kind))
+            sources: dict[Role, Source] = {self.inputs[0].role: source}
+            for role, path in options.inputs.items():
+                sources[role] = stack.enter_context(self._open_beside(role, path, source))
+            reader = self.read(sources, options.units)
+            common = scene_tags(source) | {
+                "SAROPT_VERSION": version("saropt"),
+                "SAROPT_SOURCE": source.path.name,
+                "SAROPT_RUN": _digest([source.path.name, self._file_hash, options.units, options.bands, *(key or ())]),
+            }
+            resume_key = None if key is None else self._resume_key(source, options, key)
+            writers = {
+                product.name: stack.enter_context(
+                    SceneWriter(
+                        place.path,
+                        width=source.width,
+                        height=source.height,
+                        band_names=product.bands,
+                        dtype=product.dtype,
+                        nodata=product.nodata,
+                        georeference=source.georeference,
+                        tags=common | {**tags, "SAROPT_PRODUCT": product.name, **product.tags},
+                        overwrite=places[0].overwrite,
+                        resume=options.resume,
+                        resume_key=resume_key,
+                        photometric=product.photometric,
+                        overview_resampling=product.overview_resampling,
+                    )
+                )
+                for product, place in zip(products, places, strict=True)
+            }
+
+            def write(block: Block) -> None:
+                for name, pixels in block.products.items():
+                    writers[name].write(block.window.row, block.window.col, pixels, block.key)
+
+            completed = set.intersection(*(writer.completed for writer in writers.values()))
+            seam = self.stream_products(reader, products, run, write, options.tile, progress, completed)
+            finish_all(list(writers.values()), places)
+        written = {product.name: place.place for product, place in zip(products, places, strict=True)}
+        return SceneResult(written, seam)
+
+    def array_products(
+        self, source: Source, products: Sequence[Product], run: Run, units: str | None = None
+    ) -> dict[str, NDArray]:
+        """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets."""
+        made = {p.name: np.full((len(p.bands), source.height, source.width), p.nodata, p.dtype) for p in products}
+
+        def write(block: Block) -> None:
+            w = block.window
+            for name, pixels in block.products.items():
+                made[name][:, w.row : w.row + w.height, w.col : w.col + w.width] = pixels
+
+        self.stream_products(self.read(source, units), products, run, write)
+        return made
+
+    def _open_beside(self, role: Role, path: str | Path, scene: Scene) -> Scene:
+        image = next((one for one in self.inputs if one.role == role), None)
+        if image is None:
+            taken = ", ".join(one.role for one in self.inputs)
+            raise InputError(path, f"is given as {role}, but the {self.kind} takes {taken}")
+        place = scene.georeference
+        grid = None
+        if place.crs is not None and place.transform is not None:
+            grid = Grid(place.crs, place.transform, scene.height, scene.width)
+        return open_input(path, None, image, self.kind, grid)
+
+    def _resume_key(self, scene: Scene, options: TranslateOptions, key: Sequence[object]) -> str:
+        parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile]
+        parts += sorted((role, str(path)) for role, path in options.inputs.items())
+        if scene.is_remote:  # no file system says whether it has changed
+            content = hashlib.sha256(scene.sample().tobytes()).hexdigest()
+            parts += [scene.source, scene.width, scene.height, content]
+        else:
+            state = scene.path.stat()
+            parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
+        parts += [self._file_hash, self._backend.name, *key]
+        return _digest(parts)
+
+    @cached_property
+    def _file_hash(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def nodata_of(dtype: str) -> float:
+    """The nodata value of an output type: 0 for unsigned integers, NaN for others.
+
+    >>> nodata_of("uint8")
+    0
+    """
+    return 0 if np.dtype(dtype).kind == "u" else math.nan

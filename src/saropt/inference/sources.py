@@ -1,0 +1,250 @@
+"""Where tiles are read from: scenes, arrays, and scratch rasters in temporary files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import ImageCard
+from saropt.domain import SAR_UNITS, is_sar, match_bands
+from saropt.errors import InputError
+from saropt.radiometry import Normaliser, check_units
+from saropt.scenes import Grid, Scene, Window, open_scene, reflect_indices, sample_pixels
+
+_SAMPLE = 1 << 18
+
+
+class Source(Protocol):
+    """What tiles are read from: `saropt.scenes.Scene`, or anything that is read like one."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]: ...
+    def sample(self, max_pixels: int = ...) -> NDArray: ...
+
+
+class ArraySource:
+    """An array that is read like a scene.
+
+    Args:
+        values: (C, H, W).
+        valid: (H, W); pixels that are not finite are invalid in any case. All pixels are valid when None.
+        dtype: the stored type that the values come from; the array's own when None.
+        name: what errors call it.
+
+    Raises:
+        InputError: the array has another number of dimensions.
+
+    >>> array = ArraySource(np.ones((2, 3, 4)))
+    >>> array.height, array.width, array.sample().shape
+    (3, 4, (2, 12))
+    """
+
+    block_shape = (512, 512)
+
+    def __init__(
+        self,
+        values: NDArray,
+        valid: NDArray[np.bool_] | None = None,
+        dtype: str | None = None,
+        name: str = "array",
+    ) -> None:
+        given = np.asarray(values)
+        if given.ndim != 3:
+            raise InputError(name, f"must be (bands, height, width), is {given.shape}")
+        keep = np.ones(given.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+        if given.dtype.kind in "fc":
+            keep = keep & np.isfinite(given).all(axis=0)
+        self.valid = keep
+        self.values = given if keep.all() else np.where(keep, given, 0)
+        self.height, self.width = keep.shape
+        self.dtype = dtype or given.dtype.name
+        self.source = name
+
+    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Values (C, h, w) and validity (h, w) of a window inside the array; of the whole array when None."""
+        w = window or Window(0, 0, self.height, self.width)
+        area = np.s_[..., w.row : w.row + w.height, w.col : w.col + w.width]
+        return self.values[area], self.valid[area]
+
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+        """As `read`, mirrored at the edges where the window reaches outside the array."""
+        if window.inside(self.height, self.width):
+            return self.read(window)
+        rows = reflect_indices(window.row, window.height, self.height)[:, None]
+        cols = reflect_indices(window.col, window.width, self.width)[None]
+        return self.values[:, rows, cols], self.valid[rows, cols]
+
+    def sample(self, max_pixels: int = 1 << 20) -> NDArray:
+        """Valid pixels (C, n) from all over the array, as `saropt.scenes.Scene.sample` takes them."""
+        return sample_pixels(self, max_pixels)
+
+
+class ScratchRaster:
+    """A raster in a temporary file, written and read by windows, so that memory does not grow with it.
+
+    Use as a context manager: the file goes when the block ends. Pixels that were not written are 0 and invalid.
+
+    Args:
+        bands, height, width: of the raster.
+        dtype: of the pixels.
+        folder: where the file lies; the temporary folder when None.
+        name: what errors call it.
+
+    Raises:
+        OSError: the disk is full.
+
+    >>> with ScratchRaster(1, 4, 6, "uint8") as raster:
+    ...     raster.write(1, 2, np.full((1, 2, 2), 7, np.uint8))
+    ...     values, valid = raster.read(Window(0, 0, 2, 4))
+    >>> values[0].tolist(), int(valid.sum())
+    ([[0, 0, 0, 0], [0, 0, 7, 7]], 2)
+    """
+
+    block_shape = (512, 512)
+
+    def __init__(
+        self, bands: int, height: int, width: int, dtype: str, folder: str | Path | None = None, name: str = "scratch"
+    ) -> None:
+        self.bands, self.height, self.width = bands, height, width
+        self.dtype, self.source = np.dtype(dtype).name, name
+        self._type = np.dtype(dtype)
+        self._file = tempfile.TemporaryFile(dir=folder, prefix=".saropt-")  # noqa: SIM115
+        self._plane = height * width * self._type.itemsize
+        os.truncate(self._file.fileno(), bands * self._plane + height * width)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, row: int, col: int, pixels: NDArray, valid: NDArray[np.bool_] | None = None) -> None:
+        """Put pixels (C, h, w) at a place; valid (h, w) everywhere when None."""
+        _, height, width = pixels.shape
+        mask = np.ones((height, width), bool) if valid is None else valid
+        content = np.ascontiguousarray(pixels, self._type)
+        for band, image in enumerate(content):
+            self._put(band * self._plane, self._type.itemsize, row, col, image)
+        self._put(self.bands * self._plane, 1, row, col, np.ascontiguousarray(mask, np.uint8))
+
+    def _put(self, start: int, size: int, row: int, col: int, image: NDArray) -> None:
+        if image.shape[1] == self.width:
+            _write_all(self._file.fileno(), image.data.cast("B"), start + row * self.width * size)
+            return
+        for offset, line in enumerate(image):
+            _write_all(self._file.fileno(), line.data.cast("B"), start + ((row + offset) * self.width + col) * size)
+
+    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Values (C, h, w) as stored and validity (h, w) of a window inside the raster; of all of it when None."""
+        window = window or Window(0, 0, self.height, self.width)
+        values = np.stack([self._get(band * self._plane, self._type, window) for band in range(self.bands)])
+        return values, self._get(self.bands * self._plane, np.dtype(np.uint8), window).astype(bool)
+
+    def _get(self, start: int, dtype: np.dtype, window: Window) -> NDArray:
+        rows = bytearray()
+        first = start + (window.row * self.width) * dtype.itemsize
+        if window.width == self.width:
+            rows += os.pread(self._file.fileno(), window.height * self.width * dtype.itemsize, first)
+        else:
+            for offset in range(window.height):
+                place = first + (offset * self.width + window.col) * dtype.itemsize
+                rows += os.pread(self._file.fileno(), window.width * dtype.itemsize, place)
+        return np.frombuffer(bytes(rows), dtype).reshape(window.height, window.width)
+
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+        """As `read`, mirrored at the edges where the window reaches outside the raster."""
+        if window.inside(self.height, self.width):
+            return self.read(window)
+        rows = reflect_indices(window.row, window.height, self.height)
+        cols = reflect_indices(window.col, window.width, self.width)
+        top, left = int(rows.min()), int(cols.min())
+        values, valid = self.read(Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1))
+        place = np.ix_(rows - top, cols - left)
+        return values[:, place[0], place[1]], valid[place]
+
+    def sample(self, max_pixels: int = 1 << 20) -> NDArray:
+        """Valid pixels (C, n) from all over the raster, as `saropt.scenes.Scene.sample` takes them."""
+        return sample_pixels(self, max_pixels)
+
+
+def _write_all(file: int, content: memoryview, offset: int) -> None:
+    while content:
+        done = os.pwrite(file, content, offset)
+        content, offset = content[done:], offset + done
+
+
+def open_input(
+    path: str | Path, bands: Sequence[str | int] | None, image: ImageCard, model: str, grid: Grid | None = None
+) -> Scene:
+    """A scene with the bands of a card's input.
+
+    Args:
+        path: path or address.
+        bands: by name or 1-based number; those that the card names when None.
+        image: the input.
+        model: "translator" or "segmenter", for errors.
+        grid: read the scene as if warped to this grid.
+
+    Raises:
+        InputError: it cannot be read, or its bands are not those of the card.
+    """
+    options = {} if grid is None else {"grid": grid}
+    if bands is None:
+        with open_scene(path) as scene:
+            names, shown = scene.band_names, scene.source
+        try:
+            bands = [place + 1 for place in match_bands(image.bands, names)]
+        except ValueError as error:
+            taken = f"the {model} takes {', '.join(image.bands)}"
+            raise InputError(shown, f"{error}; {taken}", remedy="bands") from error
+    scene = Scene.open(path, bands, **options) if options else open_scene(path, bands)  # type: ignore[arg-type]
+    if scene.count != len(image.bands):
+        scene.close()
+        raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
+    return scene
+
+
+def fit_input(image: ImageCard, source: Source, units: str | None = None) -> tuple[Normaliser, NDArray[np.float32]]:
+    """The card's recipe fitted to a source, and the median network value (C,) of each band.
+
+    Args:
+        units: units of the source; those of the card when None.
+
+    Raises:
+        InputError: no valid pixel, or values that contradict their units.
+    """
+    units = units or image.units
+    sample = source.sample()
+    if sample.shape[1] == 0:
+        raise InputError(source.source, "holds no valid pixel (all nodata or NaN)")
+    try:
+        if is_sar(image.role):
+            check_units(sample, units, source.dtype)
+        elif units in SAR_UNITS and units != "uint8":
+            raise ValueError(f"units {units} are of SAR; optical images in {image.units} are taken")
+        normaliser = image.make_recipe().fit(sample, units, source.dtype)
+    except ValueError as error:
+        raise InputError(source.source, str(error), remedy="units") from error
+    network = normaliser.forward(sample[:, :_SAMPLE, None])
+    return normaliser, np.median(network, axis=(1, 2)).astype(np.float32)
+
+
+def scene_tags(scene: Scene) -> dict[str, str]:
+    """The scene's own tags, for what is made of it."""
+    tags = {key: value for key, value in scene.tags.items() if key != "AREA_OR_POINT"}
+    if scene.acquired is not None:
+        tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
+    return tags

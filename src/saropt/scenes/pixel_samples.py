@@ -1,0 +1,88 @@
+"""Pixels from all over a raster, for statistics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.scenes.georeference import Window
+
+_BLOCK = (512, 4096)
+
+
+class Blocks(Protocol):
+    """A raster that is read by windows, fastest along its blocks."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def block_shape(self) -> tuple[int, int]: ...
+    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]: ...
+
+
+def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
+    """Valid pixels from all over a raster.
+
+    Windows spread evenly over the frame each give a share of their valid pixels, drawn with a fixed seed: the same
+    raster always gives the same sample. A raster of at most `max_pixels` pixels is taken whole. Memory is bounded by
+    `max_pixels` and the size of a block.
+
+    Returns:
+        (C, n), n <= max_pixels, as `read` gives them; n is 0 when the raster has no valid pixel.
+
+    Raises:
+        ValueError: `max_pixels` is not positive.
+    """
+    if max_pixels < 1:
+        raise ValueError(f"max_pixels must be positive, got {max_pixels}")
+    if raster.width * raster.height <= max_pixels:
+        values, valid = raster.read()
+        return values[:, valid]
+    height, width = (min(size, most) for size, most in zip(raster.block_shape, _BLOCK, strict=True))
+    rows, cols = -(-raster.height // height), -(-raster.width // width)
+    count = min(max_pixels, int(np.clip(16 * max_pixels // (height * width), 64, 1024)))
+    grid_rows = min(rows, count, max(1, round((count * rows / cols) ** 0.5)))
+    grid_cols = min(cols, max(1, count // grid_rows))
+    spread = (
+        Window(row, col, min(height, raster.height // grid_rows), min(width, raster.width // grid_cols))
+        for row in _centred(raster.height, grid_rows, height)
+        for col in _centred(raster.width, grid_cols, width)
+    )
+    picked = _draw(raster, spread, max_pixels // (grid_rows * grid_cols), max_pixels)
+    if picked.shape[1]:
+        return picked
+    everywhere = (
+        Window(row, col, min(height, raster.height - row), min(width, raster.width - col))
+        for row in range(0, raster.height, height)
+        for col in range(0, raster.width, width)
+    )
+    return _draw(raster, everywhere, max(1, max_pixels // 16), max_pixels)
+
+
+def _draw(raster: Blocks, windows: Iterator[Window], share: int, max_pixels: int) -> NDArray:
+    """Valid pixels of each window in turn, `share` from one without invalid pixels, until there are enough."""
+    generator = np.random.default_rng(0)
+    pieces: list[NDArray] = []
+    left = max_pixels
+    for window in windows:
+        values, valid = raster.read(window)
+        flat = values.reshape(len(values), -1) if valid.all() else values[:, valid]
+        take = min(math.ceil(share * flat.shape[1] / valid.size), flat.shape[1], left)
+        edges = np.arange(take + 1) * flat.shape[1] // max(take, 1)
+        pieces.append(flat[:, edges[:-1] + (generator.random(take) * np.diff(edges)).astype(np.intp)])
+        left -= take
+        if left == 0:
+            break
+    return np.concatenate(pieces, axis=1)
+
+
+def _centred(size: int, count: int, length: int) -> list[int]:
+    """Starts of `count` stretches of at most `length` pixels, each in the middle of an equal part of `size`."""
+    part = size / count
+    return [int(number * part + max(0.0, part - length) / 2) for number in range(count)]
