@@ -66,7 +66,7 @@ def test_both_directions_are_loaded(run):
     assert only.direction == "opt2sar"
     assert Translator.load_all(run)[0].path == run / "translator-sar2opt.onnx"
     assert Translator.load_all(run, backend="torch")[0].path == run / "translator.safetensors"
-    with pytest.raises(InputError, match="translates both ways"):
+    with pytest.raises(InputError, match="translates in several directions"):
         Translator.load(run)
 
 

@@ -20,10 +20,10 @@ from saropt.roots import DataRoot
 from saropt.training.averaging import States, WeightAverage, copy_states
 from saropt.training.config import dump_config
 from saropt.training.devices import check_device, fuse_steps, in_any_process, launch_fabric
-from saropt.training.run_folder import CHECKPOINT, alone_in, check_folder
-from saropt.training.sharding import placed, placed_optimizer_state, sharding_strategy, whole
+from saropt.training.run_folder import CHECKPOINT, check_folder, lock_folder
+from saropt.training.sharding import gather_shards, shard_like, shard_optimizer_like, sharding_strategy
 from saropt.training.state import Best, RunState, load_modules, read_state, write_values
-from saropt.training.stepping import interruptible, prefetched
+from saropt.training.stepping import prefetch, until_interrupted
 from saropt.training.task import Outcome, Task
 from saropt.training.tracking import Tracker
 
@@ -118,12 +118,12 @@ class Loop:
         """
         lead, agreed = self.fabric.is_global_zero, partial(in_any_process, self.fabric)
         config = dump_config(self.task.config) if lead else None
-        with alone_in(self.folder, config, agreed):
+        with lock_folder(self.folder, config, agreed):
             self._train(progress, agreed)
             if not self.takes_part:
                 return []
             self._save()
-            states = whole(self._shipped_states(), lead)
+            states = gather_shards(self._shipped_states(), lead)
             figures = self.chosen_figures
             return self.task.export(self.folder, Outcome(self.step, states, figures)) if lead else []
 
@@ -132,7 +132,7 @@ class Loop:
         self.task.module.train()
         started = time.perf_counter()
         try:
-            for batches in interruptible(self._batches(), self._save, agreed):
+            for batches in until_interrupted(self._batches(), self._save, agreed):
                 share = self._share_done()
                 if share >= 1.0 or self._out_of_patience():
                     break
@@ -162,7 +162,7 @@ class Loop:
         def draw(step: int) -> list[Any]:
             return [self.task.draw(step, (part * world + rank) * size) for part in range(self.engine.accumulate)]
 
-        for drawn in prefetched(draw, self.step, self.engine.max_steps):
+        for drawn in prefetch(draw, self.step, self.engine.max_steps):
             yield [self.fabric.to_device(batch) for batch in drawn]
 
     def _share_done(self) -> float:
@@ -287,7 +287,7 @@ class Loop:
             figures=self.figures,
         )
         lead = self.fabric.is_global_zero
-        values = whole(state.to_values(), lead)
+        values = gather_shards(state.to_values(), lead)
         if lead:
             write_values(self.folder / CHECKPOINT, values)
 
@@ -298,12 +298,12 @@ class Loop:
         state = read_state(path, task.name, device, task.score)
 
         def place(states: States) -> States:
-            return {str(key): placed(states[key], module.state_dict()) for key, module in task.shipped.items()}
+            return {str(key): shard_like(states[key], module.state_dict()) for key, module in task.shipped.items()}
 
         try:
             load_modules(task.module, state.modules)
             for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(placed_optimizer_state(state.optimizers[name], optimizer))
+                optimizer.load_state_dict(shard_optimizer_like(state.optimizers[name], optimizer))
             self.average.restart(place(state.average), state.average_steps)
             self.kept = {name: place(states) for name, states in state.kept.items()}
             if state.best is not None:

@@ -26,13 +26,13 @@ def check_folder(folder: Path, resume: bool) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path, config: str | None, agreed: Callable[[bool], bool] = bool) -> Iterator[None]:
-    """The folder is this run's until the block ends.
+def lock_folder(folder: Path, config: str | None, agreed: Callable[[bool], bool] = bool) -> Iterator[None]:
+    """A context manager that holds the lock of a run folder.
 
     Args:
-        folder: of the run; made if it is not there.
-        config: what to write into its config.yaml; None in processes other than the first of the run.
-        agreed: whether something is so in any process of the run.
+        folder: the run folder; made if it does not exist.
+        config: content of config.yaml; None on other ranks than 0, which only wait for the outcome.
+        agreed: tells from what holds in this process whether it holds in any process of the run.
 
     Raises:
         BusyError: another run trains there, in all processes of this one.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from saropt.errors import InputError
 from saropt.training.averaging import States
 from saropt.training.checkpoint_version_1 import upgrade
-from saropt.training.sharding import placed
+from saropt.training.sharding import shard_like
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def load_modules(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     for name, child in module.named_children():
         prefix, like = f"{name}.", child.state_dict()
         own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-        versioned = OrderedDict(placed(own, like))
+        versioned = OrderedDict(shard_like(own, like))
         # without the versions of its layers, BatchNorm takes a state for one of an old torch and adds buffers to it
         versioned._metadata = getattr(like, "_metadata", {})  # type: ignore[attr-defined]
         child.load_state_dict(versioned)

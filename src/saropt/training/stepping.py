@@ -14,8 +14,9 @@ _AHEAD = 4
 Item = TypeVar("Item")
 
 
-def prefetched(draw: Callable[[int], Item], start: int, stop: int, workers: int = 2) -> Iterator[Item]:
-    """draw(start), ..., draw(stop - 1) in this order, up to four ahead in threads; an error in `draw` surfaces here."""
+def prefetch(draw: Callable[[int], Item], start: int, stop: int, workers: int = 2) -> Iterator[Item]:
+    """Yield draw(start), ..., draw(stop - 1) in this order; up to four are drawn ahead in threads, whose errors are
+    raised here."""
     upcoming = iter(range(start, stop))
     with ThreadPoolExecutor(workers, thread_name_prefix="windows") as pool:
         ahead = deque(pool.submit(draw, step) for step in islice(upcoming, _AHEAD))
@@ -28,11 +29,11 @@ def prefetched(draw: Callable[[int], Item], start: int, stop: int, workers: int 
             pool.shutdown(cancel_futures=True)
 
 
-def interruptible(
+def until_interrupted(
     items: Iterable[Item], save: Callable[[], None], agreed: Callable[[bool], bool] = bool
 ) -> Iterator[Item]:
-    """The items until an interrupt (Ctrl-C, or SIGTERM as job schedulers send it), which waits for the step under way,
-    saves, and is raised then.
+    """Yield the items. An interrupt (Ctrl-C, or SIGTERM as job schedulers send it) waits until the step under way is
+    done; then `save` is called and KeyboardInterrupt raised.
 
     Args:
         items: what to step through.
