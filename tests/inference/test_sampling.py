@@ -167,9 +167,7 @@ def test_a_graph_draws_the_same_samples(make_sampler, make_scene):
     expected = Translator.load(weights).translate_array(values, seed=3)
     np.testing.assert_allclose(Translator.load(graph).translate_array(values, seed=3), expected, atol=1e-4)
     assert Translator.load(graph, steps=2).sampler.steps == 2
-    with pytest.raises(
-        InputError, match=r"holds a graph of 2 steps: other numbers of steps need"
-    ):
+    with pytest.raises(InputError, match=r"holds a graph of 2 steps: other numbers of steps need"):
         Translator.load(graph, steps=4)
 
 

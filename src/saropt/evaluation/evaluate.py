@@ -32,7 +32,7 @@ from saropt.evaluation.section import Section
 from saropt.evaluation.segmentation import make_judges
 from saropt.evaluation.spec import EvaluationResult, EvaluationSpec
 from saropt.evaluation.speckle import SpeckleStatistics
-from saropt.evaluation.tiles import MIN_VALID, images_of, open_rasters, stream_tiles, tile_windows
+from saropt.evaluation.tiles import MIN_VALID, open_rasters, stream_tiles, tile_windows
 from saropt.inference import Translator
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
@@ -116,7 +116,7 @@ def _check_writable(out: Path, targets: Iterable[Path], overwrite: bool) -> None
 
 
 def _check_roots(root: DataRoot, train_root: DataRoot) -> None:
-    here, there = images_of(root), images_of(train_root)
+    here, there = root.images, train_root.images
     for role, image in here.items():
         other = there[role].bands if role in there else ()
         if len(other) != len(image.bands):
@@ -151,7 +151,7 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
     Raises:
         InputError: models, segmenters, weights or samples that do not fit the data or each other.
     """
-    directions = _directions(spec.models, list(images_of(root)))
+    directions = _directions(spec.models, list(root.images))
     weights = known_weights(spec.weights)
     judges = make_judges(spec.segmenters, root, directions)
     drawing = _drawing(spec)
@@ -162,8 +162,8 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
     prepared = []
     for direction in directions:
         here = [row for row in models if row.model.direction == direction]
-        outputs = _common_outputs(here) if here else list(range(len(images_of(root)[direction.output].bands)))
-        bands = [images_of(root)[direction.output].bands[i] for i in outputs]
+        outputs = _common_outputs(here) if here else list(range(len(root.images[direction.output].bands)))
+        bands = [root.images[direction.output].bands[i] for i in outputs]
         weights.check(len(bands), direction)
         kinds = [kind for kind in BASELINES if spec.baselines and (trained or not kind.fitted)]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]

@@ -20,7 +20,7 @@ from saropt.evaluation.outputs import Layer, ModelOutput, segment_layer, transla
 from saropt.evaluation.section import Section, TileView
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tile_image import TileImage
-from saropt.evaluation.tiles import Pixels, Place, Rasters, images_of
+from saropt.evaluation.tiles import Pixels, Place, Rasters
 from saropt.inference import Translator
 from saropt.roots import DataRoot
 
@@ -87,7 +87,7 @@ def make_model_row(
     Raises:
         InputError: the data lack an image or a band that the model needs.
     """
-    images = images_of(root)
+    images = root.images
     warnings: list[str] = []
     network = model.card.directions[model.direction]
     missing = [role for role in (*model.direction.inputs, model.direction.output) if role not in images]

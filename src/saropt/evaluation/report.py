@@ -13,7 +13,7 @@ from saropt.evaluation.curves import read_curves
 from saropt.evaluation.measure import DirectionRows
 from saropt.evaluation.metric import METRICS
 from saropt.evaluation.spec import EvaluationSpec
-from saropt.evaluation.tiles import MIN_VALID, images_of
+from saropt.evaluation.tiles import MIN_VALID
 from saropt.radiometry import RANGES
 from saropt.roots import DataRoot
 
@@ -70,7 +70,7 @@ def build_report(
             "name": root.name,
             "gsd_m": root.gsd_m,
             "images": {
-                role: {"bands": list(image.bands), "units": image.units} for role, image in images_of(root).items()
+                role: {"bands": list(image.bands), "units": image.units} for role, image in root.images.items()
             },
             "licence": root.licence,
             "rasters": counts["rasters"],

@@ -14,7 +14,6 @@ from saropt.domain import Role, describe_role
 from saropt.errors import InputError
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
-from saropt.roots.root import Modality
 from saropt.scenes import Scene, Window
 
 TILE = 256
@@ -61,18 +60,13 @@ class Place:
         return np.logical_and.reduce([image.valid for image in self.images.values()])
 
 
-def images_of(root: DataRoot) -> dict[Role, Modality]:
-    """Role -> bands and units of the images of a data root."""
-    return {role: image for role, image in (("sar", root.sar), ("optical", root.optical)) if image.bands}
-
-
 class Rasters:
     """The rasters of one name in a data root, one for each role, opened and on one grid. Use `open_rasters`."""
 
     def __init__(self, root: DataRoot, name: str, scenes: Mapping[Role, Scene]) -> None:
         self.name = name
         self.scenes = dict(scenes)
-        self._root = images_of(root)
+        self._root = root.images
         first = next(iter(self.scenes.values()))
         self.height, self.width = first.height, first.width
 
@@ -98,7 +92,7 @@ def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[R
     Raises:
         InputError: a raster cannot be read, its bands are not those of the root, or the rasters are not on one grid.
     """
-    described = images_of(root)
+    described = root.images
     with ExitStack() as stack:
         scenes: dict[Role, Scene] = {}
         for role in roles:

@@ -21,8 +21,8 @@ from rio_tiler.errors import PointOutsideBounds, TileOutsideBounds
 from rio_tiler.io import ImageReader, Reader
 from rio_tiler.models import ImageData, PointData
 
-from saropt.errors import InputError
 from saropt.domain import canonical_band
+from saropt.errors import InputError
 from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.inference import NOTICE
 from saropt.radiometry import to_db
