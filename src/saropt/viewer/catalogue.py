@@ -179,7 +179,7 @@ class Catalogue:
         return rasters[:MOST_RASTERS], reports
 
     def _group(self, rasters: list[Path], refused: list[Refused]) -> Iterator[SceneEntry]:
-        """Scenes: each raster with its companions, such as another role of a data root, translations and their products."""
+        """Scenes: each raster with what lies on it, such as another role of a data root or a translation."""
         layers: dict[Path, Layer] = {}
         for path in rasters:
             name = path.relative_to(self.folder).as_posix()
@@ -262,8 +262,8 @@ def _role(path: Path) -> tuple[Kind | None, str | None]:
 
 
 def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
-    """The raster that this one belongs to: an optical raster to the SAR raster of its name, a translation to its source,
-    a product to the image of its run, or else to its source."""
+    """The raster that this one belongs to: of an optical raster the SAR raster of its name, of a translation its
+    source, of a product the image of its run, or else its source."""
     layer, stem = layers[path], path.stem
     if layer.kind in ("translation", "product"):
         image = _image_of_run(path, layers) if layer.kind == "product" else None
