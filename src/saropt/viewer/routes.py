@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from saropt.domain import Direction
 from saropt.viewer import render
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.render import Decibels, Style
