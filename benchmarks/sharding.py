@@ -21,7 +21,7 @@ import json, sys, time
 from pathlib import Path
 import torch
 from saropt.roots import DataRoot
-from saropt.training import Trainer, TrainingConfig
+from saropt.training import Loop, TranslatorTask, TrainingConfig
 
 def held(name):
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -33,11 +33,11 @@ engine = {"max_steps": int(steps), "validate_every": 0, "sample_every": 0, "chec
 config = TrainingConfig.model_validate({"method": method, "engine": engine, "data": {"crop": int(crop)}})
 root = DataRoot.open(Path(data))
 before = held("VmRSS")
-trainer = Trainer(config, root, Path(folder), devices=2, accelerator="cpu")
+loop = Loop(TranslatorTask, config, root, Path(folder), devices=2, accelerator="cpu")
 times = []
-trainer.run(lambda step, figures: times.append((time.perf_counter(), held("VmHWM") - before)))
-if trainer.fabric.is_global_zero:
-    number = sum(p.numel() for module in set(trainer.generators.values()) for p in module.parameters())
+loop.run(lambda step, total, what: times.append((time.perf_counter(), held("VmHWM") - before)))
+if loop.fabric.is_global_zero:
+    number = sum(p.numel() for module in set(loop.task.generators.values()) for p in module.parameters())
     steps = [later[0] - sooner[0] for sooner, later in zip(times[1:], times[2:])]
     print(json.dumps({"seconds": min(steps), "megabytes": times[-1][1], "parameters": number}))
 """

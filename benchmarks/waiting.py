@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import saropt.training.engine as engine
+import saropt.training.loop as loop_module
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
-from saropt.training import Trainer, TrainingConfig
+from saropt.training import Loop, TrainingConfig, TranslatorTask
 
 WARM_UP = 5
 CONFIG: dict[str, Any] = {
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
-    plain = engine.prefetched
+    plain = loop_module.prefetch
     waits: list[float] = []
 
     def timed(draw: Callable, start: int, stop: int) -> Iterator:
@@ -55,17 +55,17 @@ def main() -> None:
             data = write_simulated_root(Path(place) / "data", scenes=(8, 0, 0), size=1024, bands=("VH",))
         settings = {"max_steps": options.steps, "validate_every": 0, "sample_every": 0, "checkpoint_every": 0}
         config = TrainingConfig.model_validate({**CONFIG, "engine": settings})
-        trainer = Trainer(config, DataRoot.open(data), Path(place) / "run", accelerator="cpu")
-        engine.prefetched = timed
+        loop = Loop(TranslatorTask, config, DataRoot.open(data), Path(place) / "run", accelerator="cpu")
+        loop_module.prefetch = timed
         ends: list[float] = []
-        trainer.run(lambda step, figures: ends.append(time.perf_counter()))
-        engine.prefetched = plain
+        loop.run(lambda step, total, what: ends.append(time.perf_counter()))
+        loop_module.prefetch = plain
         whole = ends[-1] - ends[WARM_UP]
         steps = len(ends) - 1 - WARM_UP
         waited = sum(waits[WARM_UP + 1 : len(ends)])
         began = time.perf_counter()
         for step in range(steps):
-            engine.draw_batch(trainer.sampler, config.data.batch_size, [1, step, 0])
+            loop.task.draw(step, 0)
         alone = time.perf_counter() - began
     print(f"{steps} steps of {whole / steps:.3f} s; waiting for windows {waited / whole:.2%} of the time")
     print(f"drawing a batch alone: {alone / steps:.3f} s in one thread, {alone / whole:.1%} of a step")

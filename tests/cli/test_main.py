@@ -65,9 +65,9 @@ def test_interrupt(
         monkeypatch.setattr(Translator, "run", interrupted)
         arguments = [verb, scene, str(tmp_path / "out.tif"), "--model", str(run_folder)]
     else:
-        from saropt.training import Trainer
+        from saropt.training import Loop
 
-        monkeypatch.setattr(Trainer, "run", interrupted)
+        monkeypatch.setattr(Loop, "run", interrupted)
         arguments = [verb, "regression", str(data_root), "--out", str(tmp_path / "run"), "--set", "data.crop=64"]
     assert main(arguments) == 130
     assert "--resume" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from saropt.evaluation import stream_tiles, tile_windows
 from saropt.evaluation.tiles import Pixels, open_rasters
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
-from saropt.scenes import write_array
+from saropt.scenes import Window, write_array
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_stream_tiles_is_the_raster_cut(tmp_path) -> None:
     assert [t.name for t in tiles] == ["a"] * 4 + ["b"] * 4
     with open_rasters(root, "b", ("sar", "optical")) as rasters:
         assert rasters.shape == (70, 64)
-        whole = rasters.read().images
+        whole = rasters.read(Window(0, 0, 70, 64)).images
     assert whole["sar"].values.shape == (1, 70, 64)
     for role in ("sar", "optical"):
         assert (tiles[7].images[role].values == whole[role].values[:, 32:64, 32:64]).all()

@@ -224,14 +224,6 @@ class TestRoles:
         assert target is batch["optical"]
         assert batch.label is None
 
-    def test_validity_stands_behind_the_bands_of_an_optional_role(self):
-        tensors = {role: torch.rand(2, 3, 4, 4) for role in ("optical_reference", "sar", "optical")}
-        valid = torch.ones(2, 1, 4, 4)
-        batch = Batch(tensors, {"optical_reference": valid})
-        source, _ = batch.pair(Direction(["optical_reference", "sar"], "optical"))
-        assert source.shape[1] == 7
-        assert torch.equal(source[:, 3:4], valid)
-
     def test_a_third_role_is_a_direction_of_any_method_of_one_direction(self):
         config = get_method("pix2pix").config_type(
             direction="sar+optref2opt", network="resnet", network_arguments={"width": 4, "blocks": 1}
@@ -242,11 +234,3 @@ class TestRoles:
         assert method.channels(config.direction) == (6, 3)
         batch = Batch({role: torch.rand(1, count, 32, 32) for role, count in bands.items()})
         assert [name for name, _ in method.updates(batch, 0.0)] == ["discriminator", "generator"]
-
-    def test_an_optional_role_has_one_band_more(self):
-        class Mended(Regression):
-            optional_roles = ("optical_reference",)
-
-        config = Mended.config_type(direction="sar+optref2opt", network_arguments=SMALL_NETWORK)
-        method = Mended(config, {"sar": 1, "optical": 3, "optical_reference": 3})
-        assert method.channels(config.direction) == (5, 3)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from saropt.roots import DataRoot
-from saropt.training import Trainer
+from saropt.training import Loop, TranslatorTask
 
 
 @pytest.mark.parametrize("method", ["regression", "shift-cyclegan"])
@@ -20,7 +20,7 @@ def test_accumulated_batches_are_a_bigger_one(method, new_config, db_root, tmp_p
         data = {"batch_size": size, "sar_gain_db": 0.0}
         config = new_config(method, engine=engine, data=data)
         config = config.model_copy(update={"arguments": {**config.arguments, **arguments}})
-        Trainer(config, DataRoot.open(db_root), tmp_path / name, accelerator="cpu").run()
+        Loop(TranslatorTask, config, DataRoot.open(db_root), tmp_path / name, accelerator="cpu").run()
         return [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
 
     whole, parts, small = losses("whole", 4, 1), losses("parts", 2, 2), losses("small", 2, 1)

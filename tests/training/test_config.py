@@ -33,10 +33,10 @@ def test_defaults():
 
 
 def test_preset_then_settings(preset):
-    config = read_config("pix2pix", preset, ["engine.seed=9", "arguments.gan_mode=lsgan", "data.sar_bands=[VH]"])
+    config = read_config("pix2pix", preset, ["engine.seed=9", "arguments.gan_mode=lsgan", "data.bands.sar=[VH]"])
     assert (config.engine.seed, config.engine.max_steps) == (9, 40)
     assert config.arguments == {"lambda_l1": 50, "gan_mode": "lsgan"}
-    assert config.data.sar_bands == ("VH",)
+    assert config.data.bands == {"sar": ("VH",)}
 
 
 def test_preset_without_method(tmp_path):
@@ -51,7 +51,7 @@ def test_later_settings_win_and_may_nest(preset):
 
 
 def test_dump_reads_back(preset, tmp_path):
-    config = read_config("pix2pix", preset, ["data.sar_recipe={kind: db_clip, low: -25}"])
+    config = read_config("pix2pix", preset, ["data.recipes.sar={kind: db_clip, low: -25}"])
     (tmp_path / "dump.yaml").write_text(dump_config(config))
     assert read_config("pix2pix", tmp_path / "dump.yaml", []) == config
 
@@ -116,8 +116,8 @@ def test_shipped_presets_fit(path):
     files = {"sgcl": ["arguments.sar_segmenter=SARSEG", "arguments.optical_segmenter=OPTSEG"]}
     config = read_config(method, path, files.get(method, []))
     get_method(method).config_type.model_validate(config.arguments)
-    for recipe in (config.data.sar_recipe, config.data.optical_recipe):
-        assert recipe is None or recipe_from_dict(recipe)
+    for recipe in config.data.recipes.values():
+        assert recipe_from_dict(recipe)
 
 
 def test_input_error_is_a_saropt_error():

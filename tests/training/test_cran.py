@@ -12,7 +12,7 @@ from training_runs import train
 from saropt.artifacts import load_weights
 from saropt.errors import InputError
 from saropt.roots import DataRoot
-from saropt.training import Trainer
+from saropt.training import Loop, TranslatorTask
 from saropt.training.validation import Validation
 
 ENGINE = {"max_steps": 12, "validate_every": 1, "sample_every": 0, "checkpoint_every": 0}
@@ -29,7 +29,7 @@ def test_stops_after_as_many_validations_without_a_new_best(root, new_config, tm
     config = new_config(engine={**ENGINE, "patience": 3, "select": "best"})
     trainer = train(config, root, tmp_path / "run")
     assert trainer.step == 7, "an equal figure is no new best"
-    assert trainer.best[0] == 0.39
+    assert trainer.best.score == 0.39
     assert load_weights(tmp_path / "run" / "translator.safetensors")[0].training.steps == 7
     again = train(config, root, tmp_path / "run", resume=True)
     assert again.step == 7, "a stopped run stays so"
@@ -37,11 +37,15 @@ def test_stops_after_as_many_validations_without_a_new_best(root, new_config, tm
 
 def test_counting_goes_on_after_resume(root, new_config, tmp_path, monkeypatch):
     scored(monkeypatch, [0.5, 0.6, 0.6, 0.6])
-    trainer = Trainer(
-        new_config(engine={**ENGINE, "patience": 3, "checkpoint_every": 2}), root, tmp_path / "run", accelerator="cpu"
+    trainer = Loop(
+        TranslatorTask,
+        new_config(engine={**ENGINE, "patience": 3, "checkpoint_every": 2}),
+        root,
+        tmp_path / "run",
+        accelerator="cpu",
     )
 
-    def kill(step: int, figures: dict) -> None:
+    def kill(step: int, total: int, what: str) -> None:
         if step == 3:
             raise KeyboardInterrupt
 
@@ -52,14 +56,14 @@ def test_counting_goes_on_after_resume(root, new_config, tmp_path, monkeypatch):
     assert train(config, root, tmp_path / "run", resume=True).step == 4
 
 
-def test_patience_needs_figures(root, new_config, tmp_path):
+def test_patience_needs_figures(root, new_config):
     with pytest.raises(InputError, match=r"engine.patience: needs validation: set engine.validate_every"):
-        Trainer(new_config(engine={"validate_every": 0, "patience": 2}), root, tmp_path / "run", accelerator="cpu")
+        TranslatorTask(new_config(engine={"validate_every": 0, "patience": 2}), root)
 
 
-def test_pairs_come_from_one_split(root, new_config, tmp_path):
-    with pytest.raises(InputError, match=r"data.optical_split: must be data.sar_split: regression needs pairs"):
-        Trainer(new_config(data={"optical_split": "test"}), root, tmp_path / "run", accelerator="cpu")
+def test_pairs_come_from_one_split(root, new_config):
+    with pytest.raises(InputError, match=r"data.splits: must be the same for all roles: regression needs pairs"):
+        TranslatorTask(new_config(data={"splits": {"optical": "test"}}), root)
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +75,16 @@ def start(root, new_config, tmp_path_factory):
 
 def test_refines_the_scenes_to_be_translated(root, new_config, start, tmp_path):
     config = new_config(
-        "cran-refine", arguments={"start": str(start)}, data={"sar_split": "test", "sar_gain_db": 0.0, "flips": False}
+        "cran-refine",
+        arguments={"start": str(start)},
+        data={"splits": {"sar": "test"}, "sar_gain_db": 0.0, "flips": False},
     )
-    trainer = Trainer(config, root, tmp_path / "run", accelerator="cpu")
+    trainer = Loop(TranslatorTask, config, root, tmp_path / "run", accelerator="cpu")
     before, weights = load_weights(start)
-    first = {f"sar2opt.{k}": v for k, v in trainer.generators["sar2opt"].state_dict().items()}
+    first = {f"sar2opt.{k}": v for k, v in trainer.task.generators["sar2opt"].state_dict().items()}
     assert all(torch.equal(value, torch.from_numpy(weights[key])) for key, value in first.items())
-    assert [path.stem for path in trainer.sampler.paths("sar")] == ["d"]
-    assert [path.stem for path in trainer.sampler.paths("optical")] == ["a", "b"]
+    assert [path.stem for path in trainer.task.sampler.paths("sar")] == ["d"]
+    assert [path.stem for path in trainer.task.sampler.paths("optical")] == ["a", "b"]
     paths = trainer.run()
     assert sorted(path.name for path in paths) == [
         "translator-opt2sar.onnx",
@@ -94,12 +100,12 @@ def test_refines_the_scenes_to_be_translated(root, new_config, start, tmp_path):
 def test_unpaired_patience_goes_by_round_trips(db_root, root, new_config, start, tmp_path, monkeypatch):
     other = root.with_role_from("optical", DataRoot.open(db_root))
     config = new_config("cran-refine", arguments={"start": str(start)}, engine={**ENGINE, "patience": 2})
-    trainer = Trainer(config, other, tmp_path / "run", accelerator="cpu")
-    source = trainer.validation.batch["sar"]
+    trainer = Loop(TranslatorTask, config, other, tmp_path / "run", accelerator="cpu")
+    source = trainer.task.validation.batch["sar"]
     with torch.no_grad():
-        opt2sar, sar2opt = (trainer.generators[d].eval() for d in ("opt2sar", "sar2opt"))
+        opt2sar, sar2opt = (trainer.task.generators[d].eval() for d in ("opt2sar", "sar2opt"))
         back = opt2sar(sar2opt(source).clamp(-1, 1)).clamp(-1, 1)
-    figures = trainer.validation.cycle_figures(trainer.generators, torch.device("cpu"))
+    figures = trainer.task.validation.cycle_figures(trainer.task.generators, torch.device("cpu"))
     assert figures.keys() == {"sar/mae", "optical/mae"}
     assert figures["sar/mae"] == pytest.approx(((back + 1) / 2 - (source + 1) / 2).abs().mean().item(), rel=1e-5)
     found = iter([0.5, 0.3, 0.31, 0.32])
@@ -112,7 +118,8 @@ def test_unpaired_patience_goes_by_round_trips(db_root, root, new_config, start,
 
 def test_refining_refuses_data_normalised_otherwise(amplitude_root, new_config, start, tmp_path):
     with pytest.raises(InputError, match="between 2 SAR and 3 optical bands, the data have 1 SAR and 3 optical"):
-        Trainer(
+        Loop(
+            TranslatorTask,
             new_config("cran-refine", arguments={"start": str(start)}, data={"sar_gain_db": 0.0}),
             DataRoot.open(amplitude_root),
             tmp_path / "run",

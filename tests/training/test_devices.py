@@ -8,6 +8,7 @@ from torch.optim import SGD, Adam, AdamW
 from training_runs import train
 
 from saropt.errors import InputError
+from saropt.training import Loop, TranslatorTask
 from saropt.training.devices import fuse_steps, launch_fabric
 
 
@@ -65,3 +66,10 @@ def test_devices_that_are_not_there(monkeypatch):
     monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: 1)
     with pytest.raises(InputError, match=r"--device, --devices, --nodes: .*your machine only has: \[0\]"):
         launch_fabric(accelerator="cuda", devices=2)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:0", "CPU", ""])
+def test_other_kinds_of_devices_are_refused(device, root, new_config, tmp_path):
+    with pytest.raises(InputError, match=f"^device='{device}': must be auto, cpu or cuda$"):
+        Loop(TranslatorTask, new_config(), root, tmp_path / "run", accelerator=device)
+    assert not (tmp_path / "run").exists()

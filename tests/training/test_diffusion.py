@@ -13,7 +13,7 @@ from saropt.artifacts import load_weights, read_card
 from saropt.errors import InputError
 from saropt.inference import Translator
 from saropt.scenes import Scene
-from saropt.training import Trainer
+from saropt.training import Loop, TranslatorTask
 
 WEIGHTS = "translator.safetensors"
 QUICK = {"max_steps": 4, "validate_every": 0, "sample_every": 0, "checkpoint_every": 0}
@@ -22,7 +22,7 @@ QUICK = {"max_steps": 4, "validate_every": 0, "sample_every": 0, "checkpoint_eve
 @pytest.fixture(scope="module")
 def regression(root, new_config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("regression") / "run"
-    Trainer(new_config(engine=QUICK), root, folder, accelerator="cpu").run()
+    Loop(TranslatorTask, new_config(engine=QUICK), root, folder, accelerator="cpu").run()
     return folder / WEIGHTS
 
 
@@ -35,7 +35,7 @@ def test_bridge_from_a_regression_run(root, new_config, regression, tmp_path):
     described = card.directions["sar2opt"]
     assert described.sampler.kind == "euler"
     assert (described.sampler.steps, described.sampler.noise_bands) == (2, 3)
-    assert described.receptive_field == trainer.plain.generator.receptive_field
+    assert described.receptive_field == trainer.task.module.generator.receptive_field
     assert card.realism is not None
     start = load_weights(regression)[1]
     for end in ("fidelity", "realism"):
@@ -63,23 +63,23 @@ def test_bridge_resumes_to_the_bit(root, new_config, regression, tmp_path):
     config = new_config("bridge", arguments={"start": str(regression)}, engine=engine)
     straight = train(config, root, tmp_path / "straight")
 
-    def kill(step: int, figures: dict) -> None:
+    def kill(step: int, total: int, what: str) -> None:
         if step == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Trainer(config, root, tmp_path / "killed", accelerator="cpu").run(kill)
+        Loop(TranslatorTask, config, root, tmp_path / "killed", accelerator="cpu").run(kill)
     resumed = train(config, root, tmp_path / "killed", resume=True)
-    for key, value in straight.plain.state_dict().items():
-        assert torch.equal(value, resumed.plain.state_dict()[key]), key
+    for key, value in straight.task.module.state_dict().items():
+        assert torch.equal(value, resumed.task.module.state_dict()[key]), key
 
 
 def test_bridge_refuses_data_normalised_otherwise(root, new_config, regression, tmp_path):
     config = new_config(
-        "bridge", arguments={"start": str(regression)}, data={"sar_recipe": {"kind": "db_clip", "low": -25.0}}
+        "bridge", arguments={"start": str(regression)}, data={"recipes": {"sar": {"kind": "db_clip", "low": -25.0}}}
     )
     with pytest.raises(InputError, match="a frozen network was trained on sar recipe"):
-        Trainer(config, root, tmp_path / "run", accelerator="cpu")
+        Loop(TranslatorTask, config, root, tmp_path / "run", accelerator="cpu")
 
 
 @pytest.mark.parametrize("direction", ["sar2opt", "opt2sar"])
@@ -109,14 +109,14 @@ def test_diffusion_run(root, new_config, tmp_path, direction):
 def test_minutes_end_a_run_and_set_its_phases(root, new_config, regression, tmp_path, monkeypatch):
     """A clock that moves six seconds per step: half a minute is five steps, and phase 2 begins after half of them."""
     now = iter(range(10_000))
-    monkeypatch.setattr("saropt.training.engine.time.perf_counter", lambda: 6.0 * next(now))
+    monkeypatch.setattr("saropt.training.loop.time.perf_counter", lambda: 6.0 * next(now))
     engine = {**QUICK, "max_steps": 1000, "max_minutes": 0.5}
     config = new_config("bridge", arguments={"start": str(regression)}, engine=engine)
     seen = []
-    trainer = Trainer(config, root, tmp_path / "run", accelerator="cpu")
-    updates = trainer.plain.updates
+    trainer = Loop(TranslatorTask, config, root, tmp_path / "run", accelerator="cpu")
+    updates = trainer.task.module.updates
     monkeypatch.setattr(
-        trainer.plain, "updates", lambda batch, progress: seen.append(progress) or updates(batch, progress)
+        trainer.task.module, "updates", lambda batch, progress: seen.append(progress) or updates(batch, progress)
     )
     trainer.run()
     assert seen == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])

@@ -15,8 +15,8 @@ from training_runs import train
 from saropt.artifacts import load_weights
 from saropt.errors import InputError
 from saropt.networks import build_network, list_networks
-from saropt.training import Trainer
-from saropt.training.generators import find_blocks, recompute_blocks
+from saropt.training import Loop, TranslatorTask
+from saropt.training.generators import find_blocks, has_blocks, recompute_blocks
 
 
 def step(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -59,6 +59,7 @@ def test_blocks_hold_most_of_a_network():
     found = [names[id(block)] for block in find_blocks(hat)]
     assert found == ["body.groups.0.blocks.0", "body.groups.0.blocks.1", "body.groups.0.overlap", "tail"]
     assert list(find_blocks(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()))) == []
+    assert not has_blocks(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()))
 
 
 def kept_bytes(network: nn.Module, image: torch.Tensor) -> int:
@@ -133,7 +134,7 @@ def test_compiled_runs_have_plain_files(method, graphs, root, new_config, tmp_pa
 def test_no_compiler_is_told(root, new_config, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(InputError, match=r"engine\.compile: needs a C\+\+ compiler: no-such-compiler is not found"):
-        Trainer(new_config(engine={"compile": True}), root, tmp_path / "run", accelerator="cpu")
+        Loop(TranslatorTask, new_config(engine={"compile": True}), root, tmp_path / "run", accelerator="cpu")
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from saropt.errors import BusyError
-from saropt.training.loop import alone_in, interruptible, prefetched
+from saropt.training.run_folder import lock_folder
+from saropt.training.stepping import prefetch, until_interrupted
 
 
 def test_order_and_reach():
@@ -21,12 +22,12 @@ def test_order_and_reach():
         return step
 
     seen = []
-    for item in prefetched(draw, 3, 40):
+    for item in prefetch(draw, 3, 40):
         seen.append(item)
         assert max(asked) <= item + 5
     assert seen == list(range(3, 40))
     assert sorted(asked) == seen
-    assert list(prefetched(draw, 5, 5)) == []
+    assert list(prefetch(draw, 5, 5)) == []
 
 
 def test_errors_surface_at_their_step_and_threads_end():
@@ -36,11 +37,11 @@ def test_errors_surface_at_their_step_and_threads_end():
         return step
 
     before = threading.active_count()
-    items = prefetched(draw, 0, 100)
+    items = prefetch(draw, 0, 100)
     assert [next(items) for _ in range(6)] == list(range(6))
     with pytest.raises(ValueError, match="step six"):
         next(items)
-    stopped = prefetched(draw, 0, 5)
+    stopped = prefetch(draw, 0, 5)
     next(stopped)
     stopped.close()
     assert threading.active_count() == before
@@ -57,20 +58,20 @@ def test_interrupts_wait_for_the_step_and_save(number):
         done.append(step)
 
     with pytest.raises(KeyboardInterrupt):
-        list(map(take, interruptible(range(5), lambda: saved.append(len(done)))))
+        list(map(take, until_interrupted(range(5), lambda: saved.append(len(done)))))
     assert (done, saved) == ([0, 1, 2], [3])
     assert signal.getsignal(number) is before
 
 
 def test_one_run_in_a_folder(tmp_path):
     folder = tmp_path / "new" / "run"
-    with alone_in(folder, "first"):
-        with pytest.raises(BusyError, match="another run is training in it"), alone_in(folder, "second"):
+    with lock_folder(folder, "first"):
+        with pytest.raises(BusyError, match="another run is training in it"), lock_folder(folder, "second"):
             pass
-        with pytest.raises(BusyError), alone_in(folder, None, lambda here: True):  # another process of the same run
+        with pytest.raises(BusyError), lock_folder(folder, None, lambda here: True):  # another process of the same run
             pass
-        with alone_in(folder, None):
+        with lock_folder(folder, None):
             pass
         assert (folder / "config.yaml").read_text() == "first"
-    with alone_in(folder, "2nd"):
+    with lock_folder(folder, "2nd"):
         assert (folder / "config.yaml").read_text() == "2nd"

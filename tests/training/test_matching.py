@@ -13,7 +13,7 @@ from saropt.artifacts import load_matcher
 from saropt.errors import InputError
 from saropt.matching import find_matcher, match_pair
 from saropt.roots import DataRoot
-from saropt.training import MatcherTrainer, MatchingConfig, read_matching_config
+from saropt.training import Loop, MatcherTask, MatchingConfig, read_matching_config
 from saropt.training.matching import bend_pair
 
 
@@ -33,19 +33,19 @@ def root(db_root: Path) -> DataRoot:
     return DataRoot.open(db_root)
 
 
-def run(config: MatchingConfig, root: DataRoot, folder: Path, **options) -> MatcherTrainer:
-    trainer = MatcherTrainer(config, root, folder, accelerator="cpu", **options)
+def run(config: MatchingConfig, root: DataRoot, folder: Path, **options) -> Loop:
+    trainer = Loop(MatcherTask, config, root, folder, accelerator="cpu", **options)
     trainer.run()
     return trainer
 
 
 @pytest.fixture(scope="module")
-def finished(root: DataRoot, tmp_path_factory: pytest.TempPathFactory) -> tuple[MatcherTrainer, Path]:
+def finished(root: DataRoot, tmp_path_factory: pytest.TempPathFactory) -> tuple[Loop, Path]:
     folder = tmp_path_factory.mktemp("matchers") / "tiny"
     return run(make_config(), root, folder), folder
 
 
-def test_what_a_run_leaves(finished: tuple[MatcherTrainer, Path]) -> None:
+def test_what_a_run_leaves(finished: tuple[Loop, Path]) -> None:
     folder = finished[1]
     card, weights = load_matcher(folder / "matcher.safetensors")
     assert (card.name, card.training.steps, card.training.data) == ("tiny", 4, "toy")
@@ -59,7 +59,7 @@ def test_what_a_run_leaves(finished: tuple[MatcherTrainer, Path]) -> None:
     assert all(parts[0][f"loss/{term}"] > 0 for term in terms)
 
 
-def test_the_file_matches(finished: tuple[MatcherTrainer, Path]) -> None:
+def test_the_file_matches(finished: tuple[Loop, Path]) -> None:
     matcher = find_matcher(finished[1])
     random = np.random.default_rng(0)
     image = random.random((203, 190)).astype(np.float32)
@@ -76,12 +76,12 @@ def test_the_file_matches(finished: tuple[MatcherTrainer, Path]) -> None:
     assert len(same.a) > 0.5 * same.keypoints
 
 
-def test_resume_is_exact(root: DataRoot, finished: tuple[MatcherTrainer, Path], tmp_path: Path) -> None:
+def test_resume_is_exact(root: DataRoot, finished: tuple[Loop, Path], tmp_path: Path) -> None:
     half = run(make_config(max_steps=2), root, tmp_path / "run")
     assert half.step == 2
     rest = run(make_config(), root, tmp_path / "run", resume=True)
-    whole = finished[0].plain.state_dict()
-    for key, value in rest.plain.state_dict().items():
+    whole = finished[0].task.module.state_dict()
+    for key, value in rest.task.module.state_dict().items():
         assert torch.equal(value, whole[key]), key
 
 
@@ -109,12 +109,12 @@ def test_bent_pairs_show_the_same_ground() -> None:
         assert abs(int(pair.keypoints[1].sum()) - int(pair.keypoints[0].sum())) <= 3
 
 
-def test_refusals(root: DataRoot, finished: tuple[MatcherTrainer, Path], tmp_path: Path) -> None:
+def test_refusals(root: DataRoot, finished: tuple[Loop, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds a run already"):
-        MatcherTrainer(make_config(), root, finished[1], accelerator="cpu")
+        Loop(MatcherTask, make_config(), root, finished[1], accelerator="cpu")
     large = MatchingConfig.model_validate({"data": {"crop": 128}})
     with pytest.raises(InputError, match="smaller than the training window"):
-        MatcherTrainer(large, root, tmp_path / "run", accelerator="cpu")
+        Loop(MatcherTask, large, root, tmp_path / "run", accelerator="cpu")
     with pytest.raises(InputError, match=r"data\.crop: Input should be a multiple of 8"):
         read_matching_config(None, ["data.crop=100"])
     with pytest.raises(InputError, match="is a folder without matcher"):

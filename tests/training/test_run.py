@@ -19,7 +19,7 @@ from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.networks import build_network
 from saropt.roots import DataRoot
-from saropt.training import Trainer, read_config
+from saropt.training import Loop, TranslatorTask, read_config
 
 
 def lines(folder) -> list[dict]:
@@ -122,7 +122,7 @@ class TestRunFolder:
     def test_a_run_is_not_overwritten(self, finished, root, new_config):
         before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
         with pytest.raises(InputError, match=r"holds a run already.*--resume"):
-            Trainer(new_config(), root, finished, accelerator="cpu")
+            Loop(TranslatorTask, new_config(), root, finished, accelerator="cpu")
         assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
     def test_resume_of_a_finished_run_changes_nothing(self, finished, root, new_config, tmp_path):
@@ -168,9 +168,9 @@ def test_an_interrupt_saves_the_step_under_way(root, new_config, tmp_path):
     config = new_config("regression")
     train(config, root, tmp_path / "straight" / "run")
     stopped = tmp_path / "stopped" / "run"
-    trainer = Trainer(config, root, stopped, accelerator="cpu")
+    trainer = Loop(TranslatorTask, config, root, stopped, accelerator="cpu")
 
-    def report(step: int, figures: dict[str, float]) -> None:
+    def report(step: int, total: int, what: str) -> None:
         if step == 2:
             signal.raise_signal(signal.SIGINT)
 
@@ -268,17 +268,17 @@ class TestMilestones:
         config = new_config("compact", engine={"select": "best", "validate_every": 1})
         trainer = train(config, root, tmp_path / "run")
         scores = [line["val/sar2opt/mae"] for line in lines(tmp_path / "run") if "val/sar2opt/mae" in line]
-        assert trainer.best[0] == pytest.approx(min(scores[:3]), abs=1e-6)
-        assert_same(dict(trainer.kept["fidelity"]["sar2opt"]), dict(trainer.best[1]["sar2opt"]))
+        assert trainer.best.score == pytest.approx(min(scores[:3]), abs=1e-6)
+        assert_same(dict(trainer.kept["fidelity"]["sar2opt"]), dict(trainer.best.states["sar2opt"]))
 
 
 def test_best_weights_are_shipped(root, new_config, tmp_path):
     config = new_config(engine={"select": "best", "validate_every": 1}, arguments={"learning_rate": 0.3})
     trainer = train(config, root, tmp_path / "run")
     scores = [line["val/sar2opt/mae"] for line in lines(tmp_path / "run") if "val/sar2opt/mae" in line]
-    assert trainer.best[0] == pytest.approx(min(scores), abs=1e-6)
+    assert trainer.best.score == pytest.approx(min(scores), abs=1e-6)
     shipped = load_weights(tmp_path / "run" / "translator.safetensors")[1]
-    for key, value in trainer.best[1]["sar2opt"].items():
+    for key, value in trainer.best.states["sar2opt"].items():
         np.testing.assert_array_equal(shipped[f"sar2opt.{key}"], value)
 
 
@@ -289,7 +289,7 @@ def test_bf16_mixed(method, root, new_config, tmp_path):
     config = new_config(method, engine={"precision": "bf16-mixed", "max_steps": 2, "sample_every": 0})
     trainer = train(config, root, tmp_path / "run")
     assert trainer.step == 2
-    assert all(parameter.dtype == torch.float32 for parameter in trainer.plain.parameters())
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.task.module.parameters())
     assert all(np.isfinite(v) for line in lines(tmp_path / "run") for v in line.values())
 
 
@@ -318,26 +318,31 @@ def test_amplitude_root(amplitude_root, new_config, tmp_path):
 
 
 def test_chosen_bands(root, new_config, tmp_path):
-    config = new_config(data={"sar_bands": ["VH"], "optical_bands": ["B2", "B4"]}, engine={"max_steps": 1})
+    config = new_config(data={"bands": {"sar": ["VH"], "optical": ["B2", "B4"]}}, engine={"max_steps": 1})
     trainer = train(config, root, tmp_path / "run")
-    assert (trainer.sar_card.bands, trainer.optical_card.bands) == (("VH",), ("B2", "B4"))
-    assert trainer.plain.channels(SAR_TO_OPTICAL) == (1, 2)
+    assert tuple(trainer.task.images[role].bands for role in ("sar", "optical")) == (("VH",), ("B2", "B4"))
+    assert trainer.task.module.channels(SAR_TO_OPTICAL) == (1, 2)
 
 
 def test_gradients_are_clipped(root, new_config, tmp_path):
     """With plain SGD steps of norm at most lr * clip; here seen in the gradients left after the step."""
     config = new_config(engine={"clip": 1e-4, "max_steps": 1, "validate_every": 0, "sample_every": 0})
     trainer = train(config, root, tmp_path / "run")
-    norm = torch.stack([p.grad.norm() for p in trainer.plain.parameters()]).norm().item()
+    norm = torch.stack([p.grad.norm() for p in trainer.task.module.parameters()]).norm().item()
     assert norm == pytest.approx(1e-4, rel=1e-2)
 
 
 class TestRefusals:
     @pytest.fixture
-    def refused(self, root, new_config, tmp_path):
+    def refused(self, root, new_config, tmp_path, monkeypatch):
+        """Refusals come before anything is launched or written."""
+
         def check(config=None, data=root, folder=None, **options) -> str:
-            with pytest.raises(InputError) as caught:
-                Trainer(config or new_config(), data, folder or tmp_path / "run", accelerator="cpu", **options)
+            folder = folder or tmp_path / "run"
+            with monkeypatch.context() as patch:
+                patch.setattr("saropt.training.loop.launch_fabric", lambda **_: pytest.fail("was launched"))
+                with pytest.raises(InputError) as caught:
+                    Loop(TranslatorTask, config or new_config(), data, folder, accelerator="cpu", **options)
             assert "\n" not in str(caught.value)
             assert not (tmp_path / "run").exists()
             return str(caught.value)
@@ -352,6 +357,11 @@ class TestRefusals:
         [
             ("regression", {"arguments": {"lambda_magic": 3}}, "lambda_magic: Extra inputs"),
             ("regression", {"arguments": {"network": "vgg"}}, "unknown network 'vgg'"),
+            ("regression", {"arguments": {"direction": "sar+optref2opt"}}, "lacks optical_reference: its rasters"),
+            ("regression", {"arguments": {"direction": "sar2sar"}}, "a direction needs inputs"),
+            ("regression", {"data": {"splits": {"sar": "test"}}}, "must be the same for all roles"),
+            ("regression", {"engine": {"patience": 1, "validate_every": 0}}, "patience: needs validation"),
+            ("unet-dsd", {"data": {"crop": 32}}, "names no classes"),
             ("regression", {"arguments": {"network_arguments": {"depth": 3}}}, "no argument depth"),
             ("regression", {"arguments": {"network_arguments": {"width": "wide"}}}, "arguments of regression"),
             ("regression", {"data": {"crop": 30}}, "multiple of 4"),
@@ -362,9 +372,9 @@ class TestRefusals:
             ("shift-cyclegan", {"arguments": {"network": "unet_256", "network_arguments": {}}}, "no stages"),
             ("pix2pix", {"arguments": {"network": "unet_256", "network_arguments": {}}}, "multiple of 256"),
             ("regression", {"data": {"crop": 128}}, "smaller than the training window"),
-            ("regression", {"data": {"sar_bands": ["HH"]}}, "has no band HH; it has VV, VH"),
-            ("regression", {"data": {"sar_recipe": {"kind": "magic"}}}, "unknown recipe 'magic'"),
-            ("regression", {"data": {"sar_recipe": {"kind": "db_clip", "low": 5, "high": -30}}}, "must be below"),
+            ("regression", {"data": {"bands": {"sar": ["HH"]}}}, "has no band HH; it has VV, VH"),
+            ("regression", {"data": {"recipes": {"sar": {"kind": "magic"}}}}, "unknown recipe 'magic'"),
+            ("regression", {"data": {"recipes": {"sar": {"kind": "db_clip", "low": 5, "high": -30}}}}, "must be below"),
         ],
     )
     def test_unfit_configurations(self, refused, new_config, method, changes, message):
@@ -393,16 +403,16 @@ class TestRefusals:
         else:
             (folder / "checkpoint.pt").write_bytes(content)
         with pytest.raises(InputError, match=r"checkpoint\.pt: is damaged or no checkpoint"):
-            Trainer(new_config(), root, folder, accelerator="cpu", resume=True)
+            Loop(TranslatorTask, new_config(), root, folder, accelerator="cpu", resume=True)
 
     def test_checkpoint_of_another_run(self, root, new_config, tmp_path):
         quiet = {"max_steps": 1, "validate_every": 0, "sample_every": 0}
         train(new_config(engine=quiet), root, tmp_path / "run")
         with pytest.raises(InputError, match="is of a 'regression' run, not of 'compact'"):
-            Trainer(new_config("compact"), root, tmp_path / "run", accelerator="cpu", resume=True)
+            Loop(TranslatorTask, new_config("compact"), root, tmp_path / "run", accelerator="cpu", resume=True)
         wider = new_config(arguments={"network_arguments": {"width": 16, "encoder": [1], "decoder": [1]}})
         with pytest.raises(InputError, match="does not fit the configuration"):
-            Trainer(wider, root, tmp_path / "run", accelerator="cpu", resume=True)
+            Loop(TranslatorTask, wider, root, tmp_path / "run", accelerator="cpu", resume=True)
 
     def test_losses_that_explode_end_the_run(self, root, new_config, tmp_path):
         config = new_config(arguments={"learning_rate": 1e30}, engine={"clip": 0.0, "max_steps": 20})

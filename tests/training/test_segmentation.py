@@ -23,7 +23,7 @@ from saropt.inference import Segmenter
 from saropt.networks import build_segmenter
 from saropt.roots import ConfusionMatrix, DataRoot, classes_of
 from saropt.scenes import Scene
-from saropt.training import SegmentationConfig, SegmenterTrainer, dump_config, read_segmentation_config
+from saropt.training import Loop, SegmentationConfig, SegmenterTask, dump_config, read_segmentation_config
 
 NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
 
@@ -53,8 +53,8 @@ def root(labelled_root) -> DataRoot:
     return DataRoot.open(labelled_root)
 
 
-def train(config, root, folder, **options) -> SegmenterTrainer:
-    return training_runs.train(config, root, folder, trainer=SegmenterTrainer, **options)
+def train(config, root, folder, **options) -> Loop:
+    return training_runs.train(config, root, folder, task=SegmenterTask, **options)
 
 
 def lines(folder) -> list[dict]:
@@ -123,9 +123,9 @@ def test_resume_is_exact_to_the_bit(changes, root, tmp_path):
 def test_an_interrupt_saves_the_step_under_way(root, tmp_path):
     straight, stopped = tmp_path / "straight" / "run", tmp_path / "stopped" / "run"
     train(make_config(), root, straight)
-    trainer = SegmenterTrainer(make_config(), root, stopped, accelerator="cpu")
+    trainer = Loop(SegmenterTask, make_config(), root, stopped, accelerator="cpu")
     with pytest.raises(KeyboardInterrupt):
-        trainer.run(lambda step, figures: signal.raise_signal(signal.SIGINT) if step == 2 else None)
+        trainer.run(lambda step, total, what: signal.raise_signal(signal.SIGINT) if step == 2 else None)
     assert torch.load(stopped / "checkpoint.pt", weights_only=True)["step"] == 2
     train(make_config(), root, stopped, resume=True)
     assert_same_runs(straight, stopped)
@@ -136,28 +136,28 @@ def test_best_or_last_weights_are_shipped(root, tmp_path):
     settings = {"learning_rate": 0.1, "engine": {"validate_every": 1, "max_steps": 12}}
     best = train(make_config(**settings), root, tmp_path / "best")
     scores = [line["val/pixel_accuracy"] for line in lines(tmp_path / "best") if "val/pixel_accuracy" in line]
-    assert best.best["figures"]["val/pixel_accuracy"] == pytest.approx(max(scores), abs=1e-6)
+    assert best.best.figures["val/pixel_accuracy"] == pytest.approx(max(scores), abs=1e-6)
     settings["engine"]["select"] = "last"
     train(make_config(**settings), root, tmp_path / "last")
     last = load_segmenter(tmp_path / "last" / "segmenter.safetensors")
     assert last[0].quality["val"]["pixel_accuracy"] == pytest.approx(scores[-1], abs=1e-6)
     shipped = load_segmenter(tmp_path / "best" / "segmenter.safetensors")[1]
-    for key, value in best.best["state"].items():
+    for key, value in best.best.states["network"].items():
         np.testing.assert_array_equal(shipped[key], value)
     same = all(np.array_equal(shipped[key], last[1][key]) for key in shipped)
     assert same == (scores[-1] == max(scores) and scores.index(max(scores)) == len(scores) - 1)
 
 
 def test_rate_of_sgd_falls_by_the_poly_policy(root, tmp_path):
-    trainer = SegmenterTrainer(make_config(optimizer="sgd", learning_rate=None), root, tmp_path, accelerator="cpu")
+    trainer = Loop(SegmenterTask, make_config(optimizer="sgd", learning_rate=None), root, tmp_path, accelerator="cpu")
     rates = []
-    trainer.run(lambda step, figures: rates.append(trainer.optimizer.param_groups[0]["lr"]))
+    trainer.run(lambda step, total, what: rates.append(trainer.optimizers["network"].param_groups[0]["lr"]))
     assert rates == pytest.approx([0.01 * (1 - step / 6) ** 0.9 for step in range(6)], abs=1e-12)
 
 
 def test_bf16_mixed(root, tmp_path):
     trainer = train(make_config(engine={"precision": "bf16-mixed", "max_steps": 2}), root, tmp_path / "run")
-    assert all(parameter.dtype == torch.float32 for parameter in trainer.plain.parameters())
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.task.module.parameters())
     assert all(np.isfinite(value) for line in lines(tmp_path / "run") for value in line.values())
 
 
@@ -165,17 +165,21 @@ def test_bf16_mixed(root, tmp_path):
 def test_learns(modality, root, tmp_path):
     engine = {"max_steps": 60, "validate_every": 20, "checkpoint_every": 0, "validation_windows": 8}
     trainer = train(make_config(modality=modality, engine=engine, learning_rate=1e-2), root, tmp_path / "run")
-    labels = trainer.validation[1]
+    labels = trainer.task.validation[1]
     majority = max((labels == index).sum() for index in range(3)) / (labels != 255).sum()
-    assert trainer.best["figures"]["val/pixel_accuracy"] > majority + 0.1
+    assert trainer.best.figures["val/pixel_accuracy"] > majority + 0.1
 
 
 class TestRefusals:
     @pytest.fixture
-    def refused(self, root, tmp_path):
+    def refused(self, root, tmp_path, monkeypatch):
+        """Refusals come before anything is launched or written."""
+
         def check(config=None, data=root, **options) -> str:
-            with pytest.raises(InputError) as caught:
-                SegmenterTrainer(config or make_config(), data, tmp_path / "run", accelerator="cpu", **options)
+            with monkeypatch.context() as patch:
+                patch.setattr("saropt.training.loop.launch_fabric", lambda **_: pytest.fail("was launched"))
+                with pytest.raises(InputError) as caught:
+                    Loop(SegmenterTask, config or make_config(), data, tmp_path / "run", accelerator="cpu", **options)
             assert "\n" not in str(caught.value)
             assert not (tmp_path / "run").exists()
             return str(caught.value)
@@ -189,6 +193,8 @@ class TestRefusals:
             ({"arguments": {"depth": 3}}, "no argument depth"),
             ({"network": "unet", "arguments": {"encoder": "lenet"}}, "no encoder 'lenet'"),
             ({"data": {"crop": 30}}, "multiple of 4"),
+            ({"engine": {"patience": 1, "validate_every": 0}}, "patience: needs validation"),
+            ({"modality": "dem"}, "lacks dem"),
             ({"data": {"crop": 128}}, "smaller than the training window"),
             ({"data": {"bands": ["HH"]}}, "has no band HH; it has VV, VH"),
             ({"data": {"recipe": {"kind": "magic"}}}, "unknown recipe 'magic'"),
@@ -209,7 +215,8 @@ class TestRefusals:
         (path / "splits.csv").write_text("name,split\na,train\n")
         assert "has no val split" in refused(data=DataRoot.open(path))
         trainer = train(make_config(engine={"validate_every": 0}), DataRoot.open(path), tmp_path / "plain")
-        assert trainer.card().quality == {}
+        assert load_segmenter(tmp_path / "plain" / "segmenter.safetensors")[0].quality == {}
+        assert trainer.chosen_figures == {}
 
     def test_unknown_label(self, refused, labelled_root, tmp_path):
         path = shutil.copytree(labelled_root, tmp_path / "root")
@@ -221,16 +228,16 @@ class TestRefusals:
     def test_folders(self, refused, finished, root):
         assert "cannot resume" in refused(resume=True)
         with pytest.raises(InputError, match="holds a run already"):
-            SegmenterTrainer(make_config(), root, finished, accelerator="cpu")
+            Loop(SegmenterTask, make_config(), root, finished, accelerator="cpu")
 
     def test_checkpoint_of_another_run(self, finished, root, tmp_path):
         folder = shutil.copytree(finished, tmp_path / "run")
         other = make_config(network="unet", arguments={"encoder": "resnet18"})
         with pytest.raises(InputError, match="is of a 'segmenter compact' run, not of 'segmenter unet'"):
-            SegmenterTrainer(other, root, folder, accelerator="cpu", resume=True)
+            Loop(SegmenterTask, other, root, folder, accelerator="cpu", resume=True)
         wider = make_config(arguments={**NETWORK, "width": 16})
         with pytest.raises(InputError, match="does not fit the configuration"):
-            SegmenterTrainer(wider, root, folder, accelerator="cpu", resume=True)
+            Loop(SegmenterTask, wider, root, folder, accelerator="cpu", resume=True)
 
     def test_loss_that_explodes(self, root, tmp_path):
         with pytest.raises(InputError, match="stopped being finite at step"):
@@ -246,14 +253,14 @@ import sys
 from pathlib import Path
 import torch
 from saropt.roots import DataRoot
-from saropt.training import SegmenterTrainer, read_segmentation_config
+from saropt.training import Loop, SegmenterTask, read_segmentation_config
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 config = read_segmentation_config(None, None, folder / "config.yaml", [])
-trainer = SegmenterTrainer(config, DataRoot.open(sys.argv[2]), folder / "run", devices=2, accelerator="cpu")
+trainer = Loop(SegmenterTask, config, DataRoot.open(sys.argv[2]), folder / "run", devices=2, accelerator="cpu")
 trainer.run()
-torch.save(dict(trainer.plain.named_parameters()), folder / f"rank{trainer.fabric.global_rank}.pt")
+torch.save(dict(trainer.task.module.named_parameters()), folder / f"rank{trainer.fabric.global_rank}.pt")
 """
 
 
@@ -270,7 +277,7 @@ def test_two_processes_train_one_network(labelled_root, root, tmp_path):
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     alone = train(config, root, tmp_path / "alone")
-    assert any(not torch.equal(value, first[key]) for key, value in alone.plain.named_parameters())
+    assert any(not torch.equal(value, first[key]) for key, value in alone.task.module.named_parameters())
     assert load_segmenter(tmp_path / "run" / "segmenter.safetensors")[0].training.steps == 3
 
 

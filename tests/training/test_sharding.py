@@ -14,7 +14,7 @@ from saropt.artifacts import load_weights
 from saropt.errors import InputError
 from saropt.methods import get_method
 from saropt.roots import DataRoot
-from saropt.training import Trainer
+from saropt.training import Loop, TranslatorTask
 
 pytestmark = pytest.mark.slow
 
@@ -98,5 +98,5 @@ def test_an_interrupt_of_one_process_ends_all_after_the_same_step(strategy, new_
 def test_what_shards_cannot_do_is_refused(setting, value, new_config, db_root, tmp_path):
     config = new_config(engine={"strategy": "fsdp", setting: value})
     with pytest.raises(InputError, match=f"engine.{setting}.*fsdp"):
-        Trainer(config, DataRoot.open(db_root), tmp_path / "run", devices=2, accelerator="cpu")
+        Loop(TranslatorTask, config, DataRoot.open(db_root), tmp_path / "run", devices=2, accelerator="cpu")
     assert not (tmp_path / "run").exists()

@@ -14,30 +14,29 @@ from saropt.cli import main
 from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_array
-from saropt.training import Trainer
+from saropt.training import Loop, TranslatorTask
 
 
 @pytest.fixture(scope="module")
 def run(db_root, new_config, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "two-images"
-    Trainer(new_config("tuigan"), DataRoot.open(db_root), folder, accelerator="cpu").run()
+    Loop(TranslatorTask, new_config("tuigan"), DataRoot.open(db_root), folder, accelerator="cpu").run()
     return folder
 
 
-def test_every_step_gets_the_same_windows(db_root, new_config, tmp_path):
+def test_every_step_gets_the_same_windows(db_root, new_config):
     first, other = (
-        Trainer(new_config("tuigan", engine={"seed": seed}), DataRoot.open(db_root), tmp_path / "r", accelerator="cpu")
-        for seed in (0, 1)
+        TranslatorTask(new_config("tuigan", engine={"seed": seed}), DataRoot.open(db_root)) for seed in (0, 1)
     )
-    batches = [batch for (batch,) in (*first._batches(0, 3), *first._batches(5, 6))]
-    assert all(torch.equal(batch.sar, batches[0].sar) for batch in batches)
-    assert all(torch.equal(batch.optical, batches[0].optical) for batch in batches)
-    assert not torch.equal(next(other._batches(0, 1))[0].sar, batches[0].sar)
+    batches = [first.draw(step, 0) for step in (0, 1, 2, 5)]
+    assert all(torch.equal(batch["sar"], batches[0]["sar"]) for batch in batches)
+    assert all(torch.equal(batch["optical"], batches[0]["optical"]) for batch in batches)
+    assert not torch.equal(other.draw(0, 0)["sar"], batches[0]["sar"])
 
 
-def test_one_device_only(db_root, new_config, tmp_path):
+def test_one_device_only(db_root, new_config):
     with pytest.raises(InputError, match="--devices: tuigan learns from one batch"):
-        Trainer(new_config("tuigan"), DataRoot.open(db_root), tmp_path / "run", devices=2, accelerator="cpu")
+        TranslatorTask(new_config("tuigan"), DataRoot.open(db_root), processes=2)
 
 
 def test_translates_a_scene_of_another_size(run, tmp_path):
@@ -67,7 +66,7 @@ def test_both_directions_are_loaded(run):
     assert only.direction == "opt2sar"
     assert Translator.load_all(run)[0].path == run / "translator-sar2opt.onnx"
     assert Translator.load_all(run, backend="torch")[0].path == run / "translator.safetensors"
-    with pytest.raises(InputError, match="translates both ways"):
+    with pytest.raises(InputError, match="translates in several directions"):
         Translator.load(run)
 
 

@@ -17,7 +17,7 @@ from training_runs import flatten, launch
 from saropt.artifacts import load_weights
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_array
-from saropt.training import Trainer, dump_config
+from saropt.training import Loop, TranslatorTask, dump_config
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ def test_equal_parameters_and_exact_resume(new_config, db_root, tmp_path):
         assert unlike(before, after) == []
     assert (killed / "run" / "metrics.jsonl").read_bytes() == (straight / "run" / "metrics.jsonl").read_bytes()
 
-    alone = Trainer(config, DataRoot.open(db_root), tmp_path / "alone", accelerator="cpu")
+    alone = Loop(TranslatorTask, config, DataRoot.open(db_root), tmp_path / "alone", accelerator="cpu")
     alone.run()
     averages = dict(flatten({"average": dict(alone.average.states)}))
     assert all(not torch.equal(value, first[key]) for key, value in averages.items()), "the other batch left no trace"

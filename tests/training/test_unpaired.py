@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from PIL import Image
 
@@ -17,7 +16,7 @@ from saropt.cli import main
 from saropt.errors import InputError
 from saropt.methods import get_method
 from saropt.roots import DataRoot
-from saropt.training import Trainer, dump_config
+from saropt.training import Loop, TranslatorTask, dump_config
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def roots(db_root, tmp_path) -> tuple[Path, Path]:
 @pytest.mark.usefixtures("unpaired")
 def test_two_roots(roots, new_config, tmp_path):
     root = DataRoot.open(roots[0]).with_role_from("optical", DataRoot.open(roots[1]))
-    Trainer(new_config(), root, tmp_path / "run", accelerator="cpu").run()
+    Loop(TranslatorTask, new_config(), root, tmp_path / "run", accelerator="cpu").run()
     card = load_weights(tmp_path / "run" / "translator.safetensors")[0]
     assert card.training.data == "sar (SAR), optical (optical)"
     assert card.training.licence == "CC0-1.0 (SAR); CC0-1.0 (optical)"
@@ -60,7 +59,7 @@ def test_two_roots(roots, new_config, tmp_path):
 
 @pytest.mark.usefixtures("unpaired")
 def test_pairs_are_validated_for_an_unpaired_method_too(db_root, new_config, tmp_path):
-    Trainer(new_config(), DataRoot.open(db_root), tmp_path / "run", accelerator="cpu").run()
+    Loop(TranslatorTask, new_config(), DataRoot.open(db_root), tmp_path / "run", accelerator="cpu").run()
     assert "val/sar2opt/mae" in (tmp_path / "run" / "metrics.jsonl").read_text()
 
 
@@ -68,16 +67,16 @@ def test_pairs_are_validated_for_an_unpaired_method_too(db_root, new_config, tmp
 def test_best_weights_need_pairs(roots, new_config, tmp_path):
     root = DataRoot.open(roots[0]).with_role_from("optical", DataRoot.open(roots[1]))
     with pytest.raises(InputError, match="best needs validation on pairs"):
-        Trainer(new_config(engine={"select": "best"}), root, tmp_path / "run", accelerator="cpu")
+        Loop(TranslatorTask, new_config(engine={"select": "best"}), root, tmp_path / "run", accelerator="cpu")
 
 
 def test_one_sided_roots_are_refused_alone(roots, new_config, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="regression needs pairs"):
-        Trainer(new_config(), DataRoot.open(roots[0]), tmp_path / "run", accelerator="cpu")
+        Loop(TranslatorTask, new_config(), DataRoot.open(roots[0]), tmp_path / "run", accelerator="cpu")
     monkeypatch.setattr(get_method("regression"), "unpaired", True)
     for path, side in zip(roots, ("optical", "sar"), strict=True):
         with pytest.raises(InputError, match=f"dataset.yaml: lacks {side}"):
-            Trainer(new_config(), DataRoot.open(path), tmp_path / "run", accelerator="cpu")
+            Loop(TranslatorTask, new_config(), DataRoot.open(path), tmp_path / "run", accelerator="cpu")
 
 
 def test_paired_methods_refuse_a_second_root(db_root, tmp_path, new_config, capsys):
@@ -85,7 +84,7 @@ def test_paired_methods_refuse_a_second_root(db_root, tmp_path, new_config, caps
     arguments = ["train", "regression", db_root, "--out", tmp_path / "run", "--config", tmp_path / "config.yaml"]
     assert main([str(a) for a in (*arguments, "--device", "cpu", "--optical-root", db_root)]) == 2
     message = capsys.readouterr().err
-    assert "regression needs pairs: both sides from one data root" in message
+    assert "regression needs pairs: all images from one data root" in message
     assert message.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -98,14 +97,7 @@ def test_command_line_with_two_roots(roots, tmp_path, new_config):
     assert (tmp_path / "run" / "translator.onnx").is_file()
 
 
-def test_noise_of_ranks_and_steps_never_repeats(db_root, new_config, tmp_path, monkeypatch):
-    """The seeds that a step gives to torch."""
-    seeds: list[int] = []
-    trainer = Trainer(new_config(engine={"max_steps": 40}), DataRoot.open(db_root), tmp_path / "run", accelerator="cpu")
-    batch = next(trainer._batches(0, 1))
-    monkeypatch.setattr(torch, "manual_seed", seeds.append)
-    for rank in range(3):
-        monkeypatch.setattr(type(trainer.fabric), "global_rank", rank)
-        for trainer.step in range(8):
-            trainer._train_step(batch)
+def test_noise_of_ranks_and_steps_never_repeats(db_root, new_config):
+    task = TranslatorTask(new_config(engine={"max_steps": 40}), DataRoot.open(db_root))
+    seeds = [task.noise_seed(step, rank) for rank in range(3) for step in range(8)]
     assert len(set(seeds)) == 24

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from saropt.training import Trainer, TrainingConfig, dump_config
+from saropt.training import Loop, TrainingConfig, TranslatorTask, dump_config
 
 NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1, "unshuffle": 2}
 CYCLE = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
@@ -45,25 +45,26 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from saropt.roots import DataRoot
-from saropt.training import Trainer, read_config
+from saropt.training import Loop, TranslatorTask, read_config
 
 torch.set_num_threads(1)
 method, root, folder, kill_at, resume, devices, interrupt_at = sys.argv[1:8]
 folder = Path(folder)
-trainer = Trainer(
-    read_config(method, folder / "config.yaml", []), DataRoot.open(root), folder / "run", devices=int(devices),
-    accelerator="cpu", resume=resume == "resume",
+trainer = Loop(
+    TranslatorTask, read_config(method, folder / "config.yaml", []), DataRoot.open(root), folder / "run",
+    devices=int(devices), accelerator="cpu", resume=resume == "resume",
 )
 update = trainer.average.update
-def averaged(modules):
+def averaged():
     if trainer.step == int(interrupt_at) and trainer.fabric.global_rank == 1:
         signal.raise_signal(signal.SIGINT)
-    update(modules)
+    update()
 trainer.average.update = averaged
-trainer.run(lambda step, figures: os._exit(7) if step == int(kill_at) else None)
-state = {"parameters": dict(trainer.plain.state_dict()), "average": dict(trainer.average.states), "kept": trainer.kept}
-if trainer.sharded:
-    parts = [parameter for generator in trainer.generators.values() for parameter in generator.parameters()]
+trainer.run(lambda step, total, what: os._exit(7) if step == int(kill_at) else None)
+state = {"parameters": dict(trainer.task.module.state_dict()), "average": dict(trainer.average.states)}
+state["kept"] = trainer.kept
+if trainer.task.sharded:
+    parts = [parameter for generator in trainer.task.generators.values() for parameter in generator.parameters()]
     shares = sum(part.to_local().numel() for part in parts), sum(part.numel() for part in parts)
     (folder / f"shares{trainer.fabric.global_rank}.json").write_text(json.dumps(shares))
     sys.exit()
@@ -71,11 +72,13 @@ torch.save({"world": trainer.fabric.world_size, **state}, folder / f"rank{traine
 """
 
 
-def train(config: Any, root: Any, folder: Any, stop: int | None = None, trainer: Any = Trainer, **options: Any) -> Any:
+def train(
+    config: Any, root: Any, folder: Any, stop: int | None = None, task: Any = TranslatorTask, **options: Any
+) -> Any:
     """Run on the CPU; `stop` kills the run in the middle of the report of that step."""
-    made = trainer(config, root, folder, accelerator="cpu", **options)
+    made = Loop(task, config, root, folder, accelerator="cpu", **options)
 
-    def report(step: int, figures: dict[str, float]) -> None:
+    def report(step: int, total: int, what: str) -> None:
         if step == stop:
             raise KeyboardInterrupt
 

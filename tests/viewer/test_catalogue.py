@@ -33,11 +33,12 @@ def kinds(catalogue: Catalogue) -> dict[str, list[str]]:
 def test_scenes_and_their_companions(folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
     _, optical = simulated
     names = {"band_names": ["B4", "B3", "B2"], "georeference": PLACE}
-    write_array(folder / "guess.tif", optical, tags=GUESS, **names)  # type: ignore[arg-type]
-    write_array(folder / "guess_std.tif", optical[:1].astype(np.float32), georeference=PLACE)
+    write_array(folder / "guess.tif", optical, tags={**GUESS, "SAROPT_PRODUCT": "image", "SAROPT_RUN": "1"}, **names)  # type: ignore[arg-type]
+    deviation = {**GUESS, "SAROPT_PRODUCT": "deviation", "SAROPT_RUN": "1"}
+    write_array(folder / "any_name.tif", optical[:1].astype(np.float32), georeference=PLACE, tags=deviation)
     catalogue = scanned(folder)
     assert kinds(catalogue) == {
-        "here.tif": ["sar", "optical", "translation", "spread", "error"],
+        "here.tif": ["sar", "optical", "translation", "product", "error"],
         "plain.png": ["sar"],
         "root/sar/a.tif": ["sar", "optical"],
     }
@@ -133,3 +134,25 @@ def test_reports(folder: Path) -> None:
     (folder / "quality" / "report.json").write_text('{"data": {"name": "s1"}, "split": "test", "n": 96}')
     (report,) = scanned(folder).reports.values()
     assert report.name == "quality: s1, test, N = 96"
+
+
+def test_products_belong_to_the_image_of_their_run(folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    """By tags, whatever the files are called: two runs over one source, and a product from before there were names."""
+    _, optical = simulated
+    for run in ("1", "2"):
+        tags = {**GUESS, "SAROPT_RUN": run}
+        write_array(folder / f"z{run}.tif", optical, georeference=PLACE, tags={**tags, "SAROPT_PRODUCT": "image"})
+        write_array(folder / f"a{run}.tif", optical[:1], georeference=PLACE, tags={**tags, "SAROPT_PRODUCT": "origin"})
+    old = {**GUESS, "SAROPT_CONTENT": "standard deviation of 4 samples"}
+    write_array(folder / "old.tif", optical[:1].astype(np.float32), georeference=PLACE, tags=old)
+    catalogue = scanned(folder)
+    layers = {layer.name: layer for layer in catalogue.layers.values()}
+    assert [layers[name].product for name in ("a1.tif", "a2.tif", "old.tif", "z1.tif")] == [
+        "origin",
+        "origin",
+        "deviation",
+        None,
+    ]
+    scene = next(scene for scene in catalogue.scenes.values() if scene.name == "here.tif")
+    assert {layer.name for layer in scene.layers} >= {"z1.tif", "z2.tif", "a1.tif", "a2.tif", "old.tif"}
+    assert layers["a1.tif"].guess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +34,18 @@ from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
 from saropt.simulate import SceneConfig
 from saropt.training import (
-    MatcherTrainer,
+    CHECKPOINT,
+    SEGMENTER,
+    Loop,
+    MatcherTask,
     MatchingConfig,
     SegmentationConfig,
-    SegmenterTrainer,
-    Trainer,
+    SegmenterTask,
+    Task,
     TrainingConfig,
+    TranslatorTask,
 )
 from saropt.training.config import validated
-from saropt.training.loop import CHECKPOINT
-from saropt.training.segmentation import SEGMENTER
 
 RESULTS = "results.json"
 WEIGHTS = "translator.safetensors"
@@ -140,7 +142,7 @@ class _Bench:
         progress: Progress,
     ) -> None:
         if data is None and suite.simulate is None:
-            raise InputError(suite.name, "needs a data root: --data")
+            raise InputError(suite.name, "needs a data root")
         if data is not None and any(run.simulate for run in suite.runs):
             raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
         self.suite, self.folder = suite, folder
@@ -164,23 +166,23 @@ class _Bench:
         judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
         for segmenter in (*judges, *self._segmenters(data, self.suite.segmenters, "guide")):
             with _alone(segmenter.folder):
-                self._train(SegmenterTrainer, segmenter.config, root, segmenter.file, segmenter.folder.name)
+                self._train(SegmenterTask, segmenter.config, root, segmenter.file, segmenter.folder.name)
         matcher = self._matcher(data)
         if matcher:
             with _alone(matcher.folder):
-                self._train(MatcherTrainer, matcher.config, root, matcher.file, "matcher")
+                self._train(MatcherTask, matcher.config, root, matcher.file, "matcher")
         with _alone(part):
-            self._train(Trainer, config, root, part / "run" / WEIGHTS, f"{run.name}, seed {seed}")
+            self._train(TranslatorTask, config, root, part / "run" / WEIGHTS, f"{run.name}, seed {seed}")
             matchers = [find_matcher(name) for name in self.suite.matchers]
             matchers += [find_matcher(matcher.file)] if matcher else []
             self._measure(part, root, judges, matchers, f"{run.name}, seed {seed}")
 
-    def _train(self, trainer: Callable[..., Any], config: Any, root: DataRoot, file: Path, what: str) -> None:
+    def _train(self, task: type[Task], config: Any, root: DataRoot, file: Path, what: str) -> None:
         """Train what `file` comes of, into its folder, unless that is done."""
         if file.is_file():
             return
-        running = trainer(config, root, file.parent, accelerator=self.accelerator, resume=_begun(file.parent))
-        running.run(lambda step, figures: self.progress(step, config.engine.max_steps, what))
+        loop = Loop(task, config, root, file.parent, accelerator=self.accelerator, resume=_begun(file.parent))
+        loop.run(lambda step, total, figures: self.progress(step, total, what))
 
     def _measure(
         self, part: Path, root: DataRoot, judges: Sequence[_Segmenter], matchers: Sequence[Matcher], what: str

@@ -104,18 +104,19 @@ def train(
     require("match train", "train", "torch", "lightning_fabric", "tensorboard")
 
     from saropt.cli.progress import progress_bar
-    from saropt.cli.runs import run_settings, show_steps
+    from saropt.cli.runs import run_settings, show_quality
     from saropt.roots import DataRoot
-    from saropt.training import MatcherTrainer, check_launcher, read_matching_config
+    from saropt.training import Loop, MatcherTask, check_launcher, read_matching_config
 
     chosen = read_matching_config(*run_settings(out, config, settings, max_steps, resume))
     check_launcher(devices, 1)
-    trainer = MatcherTrainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
+    root = DataRoot.open(data)
+    loop = Loop(MatcherTask, chosen, root, out, devices=devices, accelerator=device, resume=resume)
     with progress_bar("matcher") as report:
-        path = trainer.run(show_steps(report, chosen.engine.max_steps))
-    for split, figures in trainer.card().quality.items():
-        typer.echo(f"{split}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-    typer.echo(f"wrote {path}")
+        paths = loop.run(report)
+    show_quality(loop.chosen_figures)
+    for path in paths:
+        typer.echo(f"wrote {path}")
 
 
 def _print(found: SceneMatch) -> None:

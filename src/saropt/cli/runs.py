@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from saropt.cli.progress import Report
+import typer
 
 
 def run_settings(
@@ -20,10 +20,8 @@ def run_settings(
     return config, assignments
 
 
-def show_steps(report: Report, total: int) -> Callable[[int, dict[str, float]], None]:
-    """What a trainer calls after every step: moves the bar and shows the last figures."""
-
-    def show(step: int, figures: dict[str, float]) -> None:
-        report(step, total, "  ".join(f"{name} {value:.3g}" for name, value in figures.items()))
-
-    return show
+def show_quality(figures: Mapping[str, float]) -> None:
+    """Print the validation figures of what a run ships."""
+    if figures:
+        words = ", ".join(f"{name.removeprefix('val/')} {value:.3f}" for name, value in figures.items())
+        typer.echo(f"val: {words}")

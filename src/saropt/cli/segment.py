@@ -35,18 +35,19 @@ def train(
     require("segment train", "train", "torch", "lightning_fabric", "tensorboard", "segmentation_models_pytorch")
 
     from saropt.cli.progress import progress_bar
-    from saropt.cli.runs import run_settings, show_steps
+    from saropt.cli.runs import run_settings, show_quality
     from saropt.roots import DataRoot
-    from saropt.training import SegmenterTrainer, check_launcher, read_segmentation_config
+    from saropt.training import Loop, SegmenterTask, check_launcher, read_segmentation_config
 
     chosen = read_segmentation_config(modality, network, *run_settings(out, config, settings, max_steps, resume))
     check_launcher(devices, 1)
-    trainer = SegmenterTrainer(chosen, DataRoot.open(data), out, devices=devices, accelerator=device, resume=resume)
+    root = DataRoot.open(data)
+    loop = Loop(SegmenterTask, chosen, root, out, devices=devices, accelerator=device, resume=resume)
     with progress_bar(f"{chosen.network}, {chosen.modality}") as report:
-        path = trainer.run(show_steps(report, chosen.engine.max_steps))
-    for split, figures in trainer.card().quality.items():
-        typer.echo(f"{split}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-    typer.echo(f"wrote {path}")
+        paths = loop.run(report)
+    show_quality(loop.chosen_figures)
+    for path in paths:
+        typer.echo(f"wrote {path}")
 
 
 @segment.command("predict")

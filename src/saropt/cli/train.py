@@ -33,17 +33,17 @@ def train(
     require("train", "train", "torch", "lightning_fabric", "tensorboard")
 
     from saropt.cli.progress import progress_bar
-    from saropt.cli.runs import run_settings, show_steps
+    from saropt.cli.runs import run_settings
     from saropt.roots import DataRoot
-    from saropt.training import Trainer, check_launcher, read_config
+    from saropt.training import Loop, TranslatorTask, check_launcher, read_config
 
     check_launcher(devices, nodes)
     chosen = read_config(method, *run_settings(out, config, settings, max_steps, resume))
     root = DataRoot.open(data)
     if optical_root is not None:
         root = root.with_role_from("optical", DataRoot.open(optical_root))
-    trainer = Trainer(chosen, root, out, devices=devices, accelerator=device, resume=resume, nodes=nodes)
+    loop = Loop(TranslatorTask, chosen, root, out, devices=devices, nodes=nodes, accelerator=device, resume=resume)
     with progress_bar(method) as report:
-        paths = trainer.run(show_steps(report, chosen.engine.max_steps))
+        paths = loop.run(report)
     for path in paths:
         typer.echo(f"wrote {path}")

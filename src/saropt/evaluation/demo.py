@@ -93,7 +93,7 @@ def _check(out: Path, overwrite: bool) -> None:
     if not out.parent.is_dir():
         raise InputError(out, f"the folder {out.parent} does not exist")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise InputError(out, "is not empty; use --overwrite to replace an earlier demo in it")
+        raise InputError(out, "is not empty: does it hold an earlier demo?", remedy="overwrite")
 
 
 def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str, Any]:

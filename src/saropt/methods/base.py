@@ -26,11 +26,11 @@ class Batch(Mapping[Role, Tensor]):
     """Windows by role.
 
     Images (N, C, h, w) are normalised to [-1, 1]. The role "label" (N, h, w), dtype long, holds class indices, 255
-    where there is none; only methods that ask for labels get it.
+    where there is none; only methods that ask for labels get it. An image that may be missing has one band more, 1
+    where it is valid and 0 where it is not.
 
     Args:
         tensors: role -> windows.
-        validity: role -> mask (N, 1, h, w), 1 where the image is valid, of the roles that may be missing.
 
     >>> batch = Batch({"sar": torch.zeros(1, 2, 8, 8), "optical": torch.zeros(1, 3, 8, 8)})
     >>> source, target = batch.pair(Direction(["sar"], "optical"))
@@ -38,9 +38,8 @@ class Batch(Mapping[Role, Tensor]):
     (2, 3, True)
     """
 
-    def __init__(self, tensors: Mapping[Role, Tensor], validity: Mapping[Role, Tensor] | None = None) -> None:
+    def __init__(self, tensors: Mapping[Role, Tensor]) -> None:
         self._tensors = dict(tensors)
-        self._validity = dict(validity or {})
 
     def __getitem__(self, role: Role) -> Tensor:
         return self._tensors[role]
@@ -56,14 +55,14 @@ class Batch(Mapping[Role, Tensor]):
         """Class indices (N, h, w), or None."""
         return self._tensors.get("label")
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch({role: tensor.to(device) for role, tensor in self._tensors.items()})
+
     def pair(self, direction: Direction) -> tuple[Tensor, Tensor]:
-        """Input and target of a direction; behind the bands of a role that may be missing stands its validity."""
-        parts = []
-        for role in direction.inputs:
-            parts.append(self[role])
-            if role in self._validity:
-                parts.append(self._validity[role])
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self[direction.output]
+        """Input and target of a direction; several inputs are joined in its order."""
+        inputs = [self[role] for role in direction.inputs]
+        return inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=1), self[direction.output]
 
 
 class MethodConfig(BaseModel):
@@ -77,7 +76,8 @@ class Method(nn.Module, ABC):
 
     Args:
         config: an instance of `config_type`.
-        bands: role -> number of bands, of the role "label" the number of classes; all `roles_of(config)`.
+        bands: role -> number of bands, with the band of validity of an image that may be missing; of the role "label"
+            the number of classes. All `roles_of(config)`.
     """
 
     config_type: ClassVar[type[MethodConfig]]
@@ -85,8 +85,6 @@ class Method(nn.Module, ABC):
     paper: ClassVar[str]
     roles: ClassVar[tuple[Role, ...]] = ("sar", "optical")
     """Roles that its batches hold. With "label" among them, the data root must be paired and name classes."""
-    optional_roles: ClassVar[tuple[Role, ...]] = ()
-    """Roles that may be missing from data or windows: networks take their validity as a further band."""
     unpaired: ClassVar[bool] = False
     """Whether the images of a batch's roles are drawn independently."""
     single_batch: ClassVar[bool] = False
@@ -141,8 +139,7 @@ class Method(nn.Module, ABC):
 
     def channels(self, direction: Direction) -> tuple[int, int]:
         """Bands that the network of a direction takes and gives."""
-        taken = sum(self.bands[role] + (role in self.optional_roles) for role in direction.inputs)
-        return taken, self.bands[direction.output]
+        return sum(self.bands[role] for role in direction.inputs), self.bands[direction.output]
 
 
 class OneDirection(Method):

@@ -90,7 +90,7 @@ def write_simulated_root(
                 scene_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
                 off = misregistration_px if split != "test" else 0.0
                 scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
-                _write_scene(part, name, scene, units, bands, number, looks)
+                _write_array(part, name, scene, units, bands, number, looks)
                 if progress is not None:
                     progress(number + 1, len(names))
             _describe(part, path.absolute().name, names, units, bands, gsd_m)
@@ -137,7 +137,7 @@ def in_units(sigma0: np.ndarray, units: str) -> np.ndarray:
     return sigma0 if units == "sigma0" else 10 * np.log10(sigma0)
 
 
-def _write_scene(
+def _write_array(
     root: Path, name: str, scene: SimulatedScene, units: str, bands: tuple[str, ...], number: int, looks: float
 ) -> None:
     from affine import Affine

@@ -1,20 +1,28 @@
-"""Training: configuration, engine, checkpoints, tracking (needs `saropt[train]`)."""
+"""Training: configuration, the loop and its tasks, checkpoints, tracking (needs `saropt[train]`)."""
 
 from saropt.training.config import TrainingConfig, dump_config, read_config
-from saropt.training.engine import Trainer
 from saropt.training.launchers import check_launcher
-from saropt.training.matching import MatcherTrainer
+from saropt.training.loop import Loop
+from saropt.training.matching import MatcherTask
 from saropt.training.matching_config import MatchingConfig, read_matching_config
-from saropt.training.segmentation import SegmenterTrainer
+from saropt.training.run_folder import CHECKPOINT
+from saropt.training.segmentation import SEGMENTER, SegmenterTask
 from saropt.training.segmentation_config import SegmentationConfig, read_segmentation_config
+from saropt.training.task import Outcome, Task
+from saropt.training.translation import TranslatorTask
 
 __all__ = [
-    "MatcherTrainer",
+    "CHECKPOINT",
+    "SEGMENTER",
+    "Loop",
+    "MatcherTask",
     "MatchingConfig",
+    "Outcome",
     "SegmentationConfig",
-    "SegmenterTrainer",
-    "Trainer",
+    "SegmenterTask",
+    "Task",
     "TrainingConfig",
+    "TranslatorTask",
     "check_launcher",
     "dump_config",
     "read_config",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from saropt.domain import Role, describe_role
 from saropt.errors import InputError, SaroptError
+from saropt.training.config_version_1 import upgrade, upgrade_data
 
 
 class Section(BaseModel):
@@ -18,30 +20,39 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _known(role: Role) -> Role:
+    return describe_role(role).name
+
+
+KnownRole = Annotated[Role, AfterValidator(_known)]
+Split = Literal["train", "val", "test"]
+
+
 class DataConfig(Section):
     """Windows and how they are normalised and varied.
 
     Attributes:
         crop: window side in pixels.
         batch_size: windows per step.
-        sar_split, optical_split: splits that the windows come from; they may differ for methods that need no pairs,
-            which can so train on the very SAR images that they are to translate ("test") and other optical ones.
-        sar_bands, optical_bands: bands to use, in order; all when None.
-        sar_recipe, optical_recipe: `Recipe.to_dict()`; None takes 8-bit for uint8 rasters, q99 for amplitude, dB clip
-            for every other SAR unit and reflectance x10000 for other optical rasters.
+        splits: role -> split that its windows come from, "train" where a role is not named. Splits may differ for
+            methods that need no pairs: these can train on the SAR images that they are to translate ("test") and other
+            optical ones.
+        bands: role -> bands to use, in order; all of a role that is not named.
+        recipes: role -> `Recipe.to_dict()`. By default 8-bit for uint8 rasters, q99 for amplitude, dB clip for every
+            other SAR unit and reflectance x10000 for other optical rasters.
         balance_tag: tag of the SAR rasters, such as REGION, whose values share the windows, and of the optical ones too
             where the data are unpaired; by area alone when None.
         balance: how evenly they share them, from 0 (by area) to 1 (equally).
+        sar_gain_db: largest random gain of SAR images, in dB.
+        speckle_probability: how often SAR images get more speckle.
+        optical_gain: largest random gain of optical bands, as a factor.
     """
 
     crop: int = Field(256, ge=8)
     batch_size: int = Field(1, ge=1)
-    sar_split: Literal["train", "val", "test"] = "train"
-    optical_split: Literal["train", "val", "test"] = "train"
-    sar_bands: tuple[str, ...] | None = None
-    optical_bands: tuple[str, ...] | None = None
-    sar_recipe: dict[str, Any] | None = None
-    optical_recipe: dict[str, Any] | None = None
+    splits: dict[KnownRole, Split] = Field(default_factory=dict)
+    bands: dict[KnownRole, tuple[str, ...]] = Field(default_factory=dict)
+    recipes: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
     balance_tag: str | None = None
     balance: float = Field(1.0, ge=0.0, le=1.0)
     flips: bool = True
@@ -49,38 +60,44 @@ class DataConfig(Section):
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     optical_gain: float = Field(1.0, ge=1.0, le=4.0)
 
-    @property
-    def split(self) -> str:
-        """Where the windows come from, in a word for the card."""
-        same = self.sar_split == self.optical_split
-        return self.sar_split if same else f"{self.sar_split} (SAR), {self.optical_split} (optical)"
+    _version_1 = model_validator(mode="before")(upgrade_data)
+
+    def split(self, role: Role) -> Split:
+        """The split of a role.
+
+        >>> DataConfig(splits={"sar": "test"}).split("sar"), DataConfig().split("sar")
+        ('test', 'train')
+        """
+        return self.splits.get(role, "train")
+
+    def describe_splits(self, roles: Sequence[Role]) -> str:
+        """Where the windows of these roles come from, in words for the card.
+
+        >>> DataConfig(splits={"sar": "test"}).describe_splits(["sar", "optical"])
+        'test (SAR), train (optical)'
+        """
+        splits = {role: self.split(role) for role in roles}
+        if len(set(splits.values())) == 1:
+            return next(iter(splits.values()))
+        return ", ".join(f"{split} ({describe_role(role).title})" for role, split in splits.items())
 
 
-class EngineConfig(Section):
-    """Steps, precision, saving.
+class LoopConfig(Section):
+    """What the training loop reads: steps, precision, saving, early stopping.
 
     Attributes:
-        max_minutes: stop after so many minutes of training, without validation and saving; learning rates and phases
+        max_minutes: stop after this many minutes of training, without validation and saving; learning rates and phases
             then go by the time, so that methods can be compared at equal time. Such a run is not repeatable to the bit.
         accumulate: batches whose gradients are averaged before each optimizer step, as if they were one bigger batch of
             accumulate * data.batch_size windows, in the memory of `data.batch_size`. The same to rounding where a
             loss is a mean over images; not where it is a mean over labelled pixels, where random numbers are drawn, or
             where BatchNorm takes statistics from each batch (the discriminator of pix2pix).
-        checkpoint_activations: keep only the inputs of the generators' blocks and compute what is inside again for the
-            backward pass: the same gradients in less memory and more time.
-        strategy: how several devices share the work. "ddp": each holds all networks; "fsdp": each holds a part of the
-            weights, gradients, averages and optimizer state, for networks that do not fit on one. Equal to rounding.
-            One device has nothing to share.
-        compile: compile the generators' forwards (torch.compile), for training only; the first steps take minutes, and
-            results differ by rounding. Needs a C++ compiler. Such a run is not resumed to the bit.
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
-        validate_every, sample_every, checkpoint_every: in steps; 0 for never.
-        validation_windows: fixed windows of the val split; of unpaired data, which have no truth, only samples come.
-        select: "last", or "best" for the averaged weights with the lowest validation MAE (a milestone's weights are
-            then the best up to that milestone); "best" needs paired data.
-        patience: stop after so many validations in a row without a new lowest figure; 0 trains to max_steps. The figure
-            is the MAE that "best" goes by or, on unpaired data, that of the round trips through both directions.
+        validate_every, checkpoint_every: in steps; 0 for never.
+        validation_windows: fixed windows of the val split.
+        select: "last", or "best" for the weights with the best validation figure.
+        patience: stop after this many validations in a row without a better figure; 0 trains to max_steps.
     """
 
     max_steps: int = Field(10_000, ge=1)
@@ -88,34 +105,51 @@ class EngineConfig(Section):
     seed: int = Field(0, ge=0)
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accumulate: int = Field(1, ge=1)
-    checkpoint_activations: bool = False
-    strategy: Literal["ddp", "fsdp"] = "ddp"
-    compile: bool = False
-    ema: float = Field(0.999, ge=0.0, lt=1.0)
-    clip: float = Field(1.0, ge=0.0)
+    ema: float = Field(0.0, ge=0.0, lt=1.0)
+    clip: float = Field(0.0, ge=0.0)
     log_every: int = Field(50, ge=1)
     validate_every: int = Field(500, ge=0)
     validation_windows: int = Field(24, ge=1)
-    sample_every: int = Field(1000, ge=0)
     checkpoint_every: int = Field(1000, ge=0)
     select: Literal["last", "best"] = "last"
     patience: int = Field(0, ge=0)
 
 
-class SupervisedEngineConfig(Section):
-    """Steps, precision, saving of runs of one network; keys shared with `EngineConfig` mean what they mean there.
+class EngineConfig(LoopConfig):
+    """The loop of `saropt train`.
 
     Attributes:
-        validation_windows: fixed windows of the val split.
-        select: "best" for the weights with the highest score on them (pixel accuracy of segmenters, matching score of
-            matchers), or "last".
+        checkpoint_activations: keep only the inputs of the generators' blocks and compute what is inside again for the
+            backward pass: the same gradients in less memory and more time.
+        strategy: how several devices share the work. "ddp": each holds all networks; "fsdp": each holds a part of the
+            weights, gradients, averages and optimizer state, for networks that do not fit on one. Equal to rounding.
+            One device has nothing to share.
+        compile: compile the generators' forwards (torch.compile), for training only; the first steps take minutes, and
+            results differ by rounding. Needs a C++ compiler. Such a run is not resumed to the bit.
+        sample_every: sample pictures, in steps; 0 for never.
+        select: "best" takes the averaged weights with the lowest validation MAE (a milestone's weights are then the
+            best up to that milestone); it needs paired data.
+        patience: goes by the MAE that "best" goes by or, on unpaired data, by that of the round trips through both
+            directions.
+    """
+
+    ema: float = Field(0.999, ge=0.0, lt=1.0)
+    clip: float = Field(1.0, ge=0.0)
+    checkpoint_activations: bool = False
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    compile: bool = False
+    sample_every: int = Field(1000, ge=0)
+
+
+class SupervisedEngineConfig(LoopConfig):
+    """The loop of runs of one network.
+
+    Attributes:
+        select: "best" takes the weights with the highest score (pixel accuracy of segmenters, matching score of
+            matchers).
     """
 
     max_steps: int = Field(5_000, ge=1)
-    seed: int = Field(0, ge=0)
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    clip: float = Field(0.0, ge=0.0)
-    log_every: int = Field(50, ge=1)
     validate_every: int = Field(250, ge=0)
     validation_windows: int = Field(64, ge=1)
     checkpoint_every: int = Field(500, ge=0)
@@ -123,7 +157,7 @@ class SupervisedEngineConfig(Section):
 
 
 class CardConfig(Section):
-    """What the translator file's card says beside what the run knows itself.
+    """What the file's card says beside what the run knows itself.
 
     Attributes:
         retreat: how far the fidelity end goes from the first phase's weights away from the realism end, as a share of
@@ -163,7 +197,7 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
     """
     values: dict[str, Any] = {"method": method}
     if path is not None:
-        values = read_yaml(path)
+        values = upgrade(read_yaml(path))
         if values.setdefault("method", method) != method:
             raise InputError(path, f"is a preset for {values['method']!r}, not for {method!r}")
     apply_settings(values, settings)
@@ -173,7 +207,7 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
 
 
 def validated(model: type[BaseModel], values: dict[str, Any], source: str | Path) -> Any:
-    """`model` from `values`, with pydantic's complaint as one line.
+    """`model` from `values`, with pydantic's error as one line.
 
     Raises:
         InputError: an unknown key or an unfit value.

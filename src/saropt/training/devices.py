@@ -12,10 +12,28 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Adam, Optimizer
 
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.training.launchers import own_processes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # names and numbers of glibc's malloc.h
+
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def check_device(device: str) -> None:
+    """Refuse kinds of devices that nothing is trained on.
+
+    Raises:
+        OptionError: it is not "auto", "cpu" or "cuda".
+
+    >>> check_device("tpu")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: device='tpu': must be auto, cpu or cuda
+    """
+    if device not in DEVICES:
+        raise OptionError("device", device, "must be auto, cpu or cuda")
 
 
 def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:

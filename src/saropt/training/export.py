@@ -1,102 +1,76 @@
-"""From a finished run to translator files."""
+"""From trained weights to translator files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
-from saropt.artifacts import Card, DirectionCard, SamplerCard, TrainingCard, save_weights
+from saropt.artifacts import Card, save_weights
 from saropt.artifacts.export import export_graph, has_static_graph
-from saropt.networks import build_network, has_instance_statistics
+from saropt.domain import Direction
+from saropt.methods import Method
+from saropt.networks import build_network
+from saropt.training.averaging import States
 
-if TYPE_CHECKING:
-    from saropt.training.averaging import States
-    from saropt.training.engine import Trainer
 
-
-def write_translators(trainer: Trainer, states: dict[str, States]) -> list[Path]:
+def write_translators(
+    folder: Path,
+    card: Card,
+    method: Method,
+    states: dict[str, States],
+    calibration: Callable[[Direction], Tensor],
+) -> list[Path]:
     """translator.safetensors and, where a static graph holds the network, one .onnx per direction: into the run.
 
     Args:
-        states: whole weights by end, as `Trainer.final_states` gives them.
+        folder: the run folder.
+        card: the card of the translator.
+        method: says which network each direction has.
+        states: whole weights by end; one end's name is empty.
+        calibration: inputs (N, C, h, w) of a direction to freeze instance statistics on.
     """
-    if trainer.config.card.retreat:
-        retreat(states, trainer.config.card.retreat)
-    images = {image.role: image for image in (trainer.sar_card, trainer.optical_card)}
-    directions = {}
-    for direction, generator in trainer.generators.items():
-        module: Any = generator
-        network, arguments = trainer.plain.network_of(direction)
-        directions[direction] = DirectionCard(
-            inputs=[images[role] for role in direction.inputs],
-            outputs=[images[direction.output]],
-            network=network,
-            arguments=arguments,
-            stride=module.stride,
-            receptive_field=module.receptive_field,
-            statistics="scene" if has_instance_statistics(module) else "none",
-            tile=trainer.config.card.tile or module.tile,
-            sampler=SamplerCard.of(module),
-        )
-    config = trainer.config
-    card = Card(
-        name=config.card.name or trainer.folder.name,
-        method=config.method,
-        directions=directions,
-        gsd_m=trainer.root.gsd_m,
-        training=TrainingCard(
-            data=trainer.root.name,
-            split=config.data.split,
-            steps=trainer.step,
-            seed=config.engine.seed,
-            licence=trainer.root.licence,
-            attribution=config.card.attribution,
-            config=config.model_dump(mode="json"),
-        ),
-        realism=config.card.realism if len(states) > 1 else None,
-        licence=config.card.licence,
-        notes=config.card.notes,
-    )
     weights = {
         f"{end}/{direction}.{key}" if end else f"{direction}.{key}": value.cpu().numpy()
         for end, state in states.items()
         for direction, tensors in state.items()
         for key, value in tensors.items()
     }
-    paths = [trainer.folder / "translator.safetensors"]
+    paths = [folder / "translator.safetensors"]
     save_weights(paths[0], card, weights)
-    for direction, generator in trainer.generators.items():
-        if not has_static_graph(generator):
-            continue
-        suffix = "" if len(directions) == 1 else f"-{direction}"
-        path = trainer.folder / f"translator{suffix}.onnx"
+    for direction, described in card.directions.items():
+        suffix = "" if len(card.directions) == 1 else f"-{direction}"
+        path = folder / f"translator{suffix}.onnx"
+        network, arguments = method.network_of(direction)
         ends = []
         for state in states.values():
-            network, arguments = trainer.plain.network_of(direction)
-            module = build_network(network, *trainer.plain.channels(direction), **arguments)
+            module = build_network(network, *method.channels(direction), **arguments)
             module.load_state_dict(state[direction])
             ends.append(module.eval())
-        windows = trainer.calibration_windows(direction) if directions[direction].statistics == "scene" else None
+        if not has_static_graph(ends[0]):
+            continue
+        windows = calibration(direction) if described.statistics == "scene" else None
         export_graph(path, card, direction, ends, windows)
         paths.append(path)
     return paths
 
 
-def retreat(states: dict[str, States], share: float) -> None:
-    """Move the fidelity end away from the realism end by a share of their difference; nothing where there is one end.
+def move_fidelity_end(states: dict[str, States], share: float) -> dict[str, States]:
+    """Weights by end with the fidelity end moved away from the realism end by a share of their difference; as they are
+    where there is one end.
 
     What the adversarial phase adds to the weights costs fidelity from its first step; the way back gains some.
     """
-    if len(states) < 2:
-        return
-    states["fidelity"] = {
+    if len(states) < 2 or not share:
+        return states
+    realism = states["realism"]
+    moved = {
         direction: {
-            key: torch.lerp(value, states["realism"][direction][key].to(value), -share)
-            if value.is_floating_point()
-            else value
+            key: torch.lerp(value, realism[direction][key].to(value), -share) if value.is_floating_point() else value
             for key, value in tensors.items()
         }
         for direction, tensors in states["fidelity"].items()
     }
+    return {**states, "fidelity": moved}

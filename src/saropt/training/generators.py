@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
-from saropt.errors import InputError
 from saropt.networks import check_compiler
 from saropt.training.config import EngineConfig
 
@@ -21,13 +20,13 @@ def prepare_generators(generators: Iterable[nn.Module], engine: EngineConfig, de
     and buffers stay as they are.
 
     Raises:
-        InputError: one has no blocks, or there is no compiler.
+        InputError: there is no compiler for the device.
     """
     if engine.compile:
         check_compiler(device.type, "engine.compile")
     for generator in set(generators):
-        if engine.checkpoint_activations and not recompute_blocks(generator):
-            raise InputError("engine.checkpoint_activations", "the generator has no blocks")
+        if engine.checkpoint_activations:
+            recompute_blocks(generator)
         if engine.compile:
             generator.compile()
 
@@ -40,6 +39,11 @@ def find_blocks(network: nn.Module) -> Iterator[nn.Module]:
             yield from find_blocks(child)
         elif _layers(child) > 1 and not isinstance(child, nn.ModuleList | nn.ModuleDict):
             yield child
+
+
+def has_blocks(network: nn.Module) -> bool:
+    """Whether `engine.checkpoint_activations` can do anything for a network."""
+    return next(find_blocks(network), None) is not None
 
 
 def recompute_blocks(network: nn.Module) -> int:

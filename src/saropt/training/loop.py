@@ -1,131 +1,314 @@
-"""What every training loop needs: a folder of its own, batches drawn ahead, interrupts that wait for a step."""
+"""The training loop: Fabric owns devices and precision, a task the networks; the loop steps, averages and saves."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from itertools import islice
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, cast
 
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
-from saropt.errors import BusyError, InputError
-
-CHECKPOINT = "checkpoint.pt"
-CONFIG = "config.yaml"
-_AHEAD = 4
-Item = TypeVar("Item")
-
-
-def claim_folder(folder: Path, resume: bool) -> None:
-    """Refuse a folder that holds a run when a new one shall begin, or holds none when one shall go on.
-
-    Raises:
-        InputError: either of these.
-    """
-    if resume and not (folder / CHECKPOINT).is_file():
-        raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
-    if not resume and folder.exists() and any(folder.iterdir()):
-        raise InputError(folder, "holds a run already: choose another folder, or continue it with --resume")
+from saropt.errors import InputError
+from saropt.methods.base import Update
+from saropt.progress import Progress, silent
+from saropt.roots import DataRoot
+from saropt.training.averaging import States, WeightAverage, copy_states
+from saropt.training.config import dump_config
+from saropt.training.devices import check_device, fuse_steps, in_any_process, launch_fabric
+from saropt.training.run_folder import CHECKPOINT, check_folder, lock_folder
+from saropt.training.sharding import gather_shards, shard_like, shard_optimizer_like, sharding_strategy
+from saropt.training.state import Best, RunState, load_modules, read_state, write_values
+from saropt.training.stepping import prefetch, until_interrupted
+from saropt.training.task import Outcome, Task
+from saropt.training.tracking import Tracker
 
 
-@contextmanager
-def alone_in(folder: Path, config: str | None, agreed: Callable[[bool], bool] = bool) -> Iterator[None]:
-    """The folder is this run's until the block ends.
+class Loop:
+    """One training run in one folder.
+
+    All that can be refused without a device is refused before processes are launched; the folder is made by `run`.
 
     Args:
-        folder: of the run; made if it is not there.
-        config: what to write into its config.yaml; None in processes other than the first of the run.
-        agreed: whether something is so in any process of the run.
+        task: what kind of run: `TranslatorTask`, `SegmenterTask` or `MatcherTask`.
+        config: what to train.
+        root: training data; the splits train and, where validation is on, val are used.
+        folder: the run folder.
+        devices: number of devices on each node; one process each.
+        nodes: number of nodes; a launcher such as torchrun or srun starts the processes where there are several.
+        accelerator: "auto", "cpu" or "cuda".
+        resume: continue from the folder's checkpoint.
 
     Raises:
-        BusyError: another run trains there, in all processes of this one.
+        InputError: the folder holds a run and `resume` is off, or holds none and it is on; unfit data, config or
+            device.
     """
-    busy = False
-    with ExitStack() as held:
-        if config is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context((folder / CONFIG).open("a", encoding="utf-8"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                busy = True
-        if agreed(busy):
-            raise BusyError(folder, "another run is training in it")
-        if config is not None:
-            file.truncate(0)
-            file.write(config)
-            file.flush()
-        yield
 
+    def __init__(
+        self,
+        task: type[Task],
+        config: Any,
+        root: DataRoot,
+        folder: Path,
+        *,
+        devices: int = 1,
+        nodes: int = 1,
+        accelerator: str = "auto",
+        resume: bool = False,
+    ) -> None:
+        check_device(accelerator)
+        check_folder(folder, resume)
+        self.folder = folder
+        self.task = task(config, root, devices * nodes)
+        self.engine = self.task.engine
+        sharded = self.task.sharded
+        self.fabric = launch_fabric(
+            accelerator=accelerator,
+            strategy=sharding_strategy(devices * nodes) if sharded else "auto",
+            devices=devices,
+            num_nodes=nodes,
+            precision=self.engine.precision,
+            save_memory=sharded,
+        )
+        # in validating and saving: rank 0 alone, or all ranks where each holds a part of the weights
+        self.takes_part = self.fabric.is_global_zero or sharded
+        self._setup()
+        self.average = WeightAverage(self.task.shipped, self.engine.ema)
+        self.kept: dict[str, States] = {}
+        self.best: Best | None = None
+        self.waited = 0
+        self.step = 0
+        self.seconds = 0.0
+        self.figures: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
+        if resume:
+            self._restore()
+        if self.task.fuses_steps:  # last: a checkpoint may come from another device
+            fuse_steps(self.optimizers.values(), self.fabric.device)
 
-def write_state(path: Path, state: dict[str, Any]) -> None:
-    """torch.save under a temporary name, then rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    def _setup(self) -> None:
+        task = self.task
+        task.place(self.fabric.device)
+        for name, module in list(task.module.named_children()):
+            if any(True for _ in module.parameters()):
+                setattr(task.module, name, self.fabric.setup_module(module))
+        self.optimizers = task.optimizers()
+        self._rates = {
+            name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()
+        }
+        for name, optimizer in self.optimizers.items():
+            self.optimizers[name] = cast("Optimizer", self.fabric.setup_optimizers(optimizer))
 
+    def run(self, progress: Progress = silent) -> list[Path]:
+        """Train to `max_steps`, or for `max_minutes`, and write what the run ships.
 
-def read_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """What `write_state` wrote; tensors and plain values only, no code runs.
+        Args:
+            progress: called after every step on rank 0, with what was last logged in words.
 
-    Raises:
-        InputError: damaged, or no checkpoint.
-    """
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise InputError(path, f"is damaged or no checkpoint ({type(error).__name__})") from error
-    if not isinstance(state, dict) or "method" not in state:
-        raise InputError(path, "is damaged or no checkpoint of saropt")
-    return state
+        Returns:
+            The files; none on other ranks.
 
+        Raises:
+            BusyError: another run trains in the folder.
+            InputError: losses stopped being finite, or data cannot be read.
+        """
+        lead, agreed = self.fabric.is_global_zero, partial(in_any_process, self.fabric)
+        config = dump_config(self.task.config) if lead else None
+        with lock_folder(self.folder, config, agreed):
+            self._train(progress, agreed)
+            if not self.takes_part:
+                return []
+            self._save()
+            states = gather_shards(self._shipped_states(), lead)
+            figures = self.chosen_figures
+            return self.task.export(self.folder, Outcome(self.step, states, figures)) if lead else []
 
-def prefetched(draw: Callable[[int], Item], start: int, stop: int, workers: int = 2) -> Iterator[Item]:
-    """draw(start), ..., draw(stop - 1) in this order, up to four ahead in threads; an error in `draw` surfaces here."""
-    upcoming = iter(range(start, stop))
-    with ThreadPoolExecutor(workers, thread_name_prefix="windows") as pool:
-        ahead = deque(pool.submit(draw, step) for step in islice(upcoming, _AHEAD))
+    def _train(self, progress: Progress, agreed: Callable[[bool], bool]) -> None:
+        tracker = Tracker(self.folder, self.step) if self.fabric.is_global_zero else None
+        self.task.module.train()
+        started = time.perf_counter()
         try:
-            while ahead:
-                item = ahead.popleft().result()
-                ahead.extend(pool.submit(draw, step) for step in islice(upcoming, 1))
-                yield item
+            for batches in until_interrupted(self._batches(), self._save, agreed):
+                share = self._share_done()
+                if share >= 1.0 or self._out_of_patience():
+                    break
+                for name, at in self.task.milestones().items():
+                    if name not in self.kept and share >= at - 1e-9:
+                        self._keep(name)
+                losses = self._train_step(batches, share)
+                self.step += 1
+                if self.engine.max_minutes is not None:
+                    self.seconds += time.perf_counter() - started
+                self.average.update()
+                if self.takes_part:
+                    self._after_step(losses, tracker)
+                if tracker is not None:
+                    words = "  ".join(f"{name} {value:.3g}" for name, value in self._logged.items())
+                    progress(self.step, self.engine.max_steps, words)
+                started = time.perf_counter()
         finally:
-            pool.shutdown(cancel_futures=True)
+            if tracker is not None:
+                tracker.close()
 
+    def _batches(self) -> Iterator[list[Any]]:
+        """This process's batches of the steps to go, on its device. The windows of a step are numbered through all
+        processes and accumulated batches, so that each is a pure function of seed, step and its number."""
+        size, rank, world = self.task.config.data.batch_size, self.fabric.global_rank, self.fabric.world_size
 
-def interruptible(
-    items: Iterable[Item], save: Callable[[], None], agreed: Callable[[bool], bool] = bool
-) -> Iterator[Item]:
-    """The items until an interrupt (Ctrl-C, or SIGTERM as job schedulers send it), which waits for the step under way,
-    saves, and is raised then.
+        def draw(step: int) -> list[Any]:
+            return [self.task.draw(step, (part * world + rank) * size) for part in range(self.engine.accumulate)]
 
-    Args:
-        items: what to step through.
-        save: called once after an interrupt.
-        agreed: whether any process was interrupted, from whether this one was; called after every item.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield from items
-        return
-    asked = threading.Event()
-    before = {
-        number: signal.signal(number, lambda number, frame: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        for item in items:
-            yield item
-            if agreed(asked.is_set()):
-                save()
-                raise KeyboardInterrupt
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for drawn in prefetch(draw, self.step, self.engine.max_steps):
+            yield [self.fabric.to_device(batch) for batch in drawn]
+
+    def _share_done(self) -> float:
+        """Share of the training that is done, by steps or by time, whichever is more; rank 0 keeps the time."""
+        done = self.step / self.engine.max_steps
+        if self.engine.max_minutes is not None:
+            done = max(done, self.fabric.broadcast(self.seconds) / (60.0 * self.engine.max_minutes))
+        return done
+
+    def _out_of_patience(self) -> bool:
+        """Whether early stopping ends the run; only rank 0 validates, and tells the others."""
+        patience = self.engine.patience
+        if not patience or self.step % self.engine.validate_every:
+            return False
+        return bool(self.fabric.broadcast(self.waited >= patience))
+
+    def _train_step(self, batches: Sequence[Any], share: float) -> dict[str, Tensor]:
+        """One round of optimizer steps. The updates of all batches run side by side, so that each optimizer steps on
+        the mean of their gradients, and every loss sees the networks as the step before has left them."""
+        torch.manual_seed(self.task.noise_seed(self.step, self.fabric.global_rank))
+        losses: dict[str, Tensor] = {}
+        running = [self.task.updates(batch, share) for batch in batches]
+        while (name := self._backward(running, losses)) is not None:
+            optimizer, factor = self.optimizers[name], self.task.learning_rate_factor(name, share)
+            for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
+                group["lr"] = rate * factor
+            if self.engine.clip > 0.0:
+                self.fabric.clip_gradients(
+                    self.task.module, optimizer, max_norm=self.engine.clip, error_if_nonfinite=False
+                )
+            optimizer.step()
+        return losses
+
+    def _backward(self, running: Sequence[Iterator[Update]], found: dict[str, Tensor]) -> str | None:
+        """The mean gradient of the next losses of all updates; the optimizer that they are for, None at the end."""
+        named: str | None = None
+        for updates in running:
+            name, losses = next(updates, (None, {}))
+            if name is None:
+                continue
+            if named is None:
+                self.optimizers[name].zero_grad()
+            named = name
+            self.fabric.backward(torch.stack(list(losses.values())).sum() / len(running))
+            for key, value in losses.items():
+                mean = value.detach() / len(running)
+                found[f"{name}/{key}"] = found[f"{name}/{key}"] + mean if updates is not running[0] else mean
+        return named
+
+    def _after_step(self, losses: dict[str, Tensor], tracker: Tracker | None) -> None:
+        engine, task, step = self.engine, self.task, self.step
+        last = step == engine.max_steps
+        if step % engine.log_every == 0 or last:
+            self._logged = task.figures(losses)
+            if not all(math.isfinite(value) for value in self._logged.values()):
+                raise InputError(self.folder, f"losses stopped being finite at step {step}: {self._logged}")
+            if tracker is not None:
+                tracker.log(step, self._logged)
+        if task.validates and (step % engine.validate_every == 0 or (last and task.validates_last)):
+            self._validate()
+            if tracker is not None:
+                tracker.log(step, self.figures)
+        if task.sample_every and step % task.sample_every == 0:
+            with self.average.in_networks():
+                task.sample(tracker, step)
+        if engine.checkpoint_every and step % engine.checkpoint_every == 0:
+            self._save()
+
+    def _validate(self) -> None:
+        with self.average.in_networks():
+            figures = self.task.validate()
+        self.figures = self.fabric.broadcast(figures) if self.task.sharded else figures  # all must choose alike
+        score = self.task.score(self.figures)
+        if not self.kept and (self.best is None or score < self.best.score):
+            self.best = Best(score, copy_states(self.average.states), self.figures)
+            self.waited = 0
+        else:
+            self.waited += not self.kept
+
+    @property
+    def _has_best(self) -> bool:
+        return self.best is not None and self.engine.select == "best"
+
+    @property
+    def chosen_figures(self) -> dict[str, float]:
+        """Validation figures of the weights that the run ships."""
+        return self.best.figures if self.best is not None and self._has_best else self.figures
+
+    def _chosen_states(self) -> States:
+        return self.best.states if self.best is not None and self._has_best else self.average.states
+
+    def _shipped_states(self) -> dict[str, States]:
+        """Weights by end, as `Outcome` has them."""
+        return {**self.kept, "realism": self.average.states} if self.kept else {"": self._chosen_states()}
+
+    def _keep(self, name: str) -> None:
+        """Keep the chosen weights as those of a milestone, and go on from them."""
+        states = copy_states(self._chosen_states())
+        if not self.task.sharded:  # only rank 0 validates: all go on from its best weights
+            states = self.fabric.broadcast(
+                {key: {k: value.cpu() for k, value in state.items()} for key, state in states.items()}
+            )
+        self.kept[name] = states
+        for key, module in self.task.shipped.items():
+            module.load_state_dict(states[str(key)])
+        self.average.restart()
+
+    def _save(self) -> None:
+        if not self.takes_part:
+            return
+        state = RunState(
+            method=self.task.name,
+            step=self.step,
+            seconds=self.seconds,
+            modules=self.task.module.state_dict(),
+            optimizers={name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            average=self.average.states,
+            average_steps=self.average.steps,
+            kept=self.kept,
+            best=self.best,
+            waited=self.waited,
+            figures=self.figures,
+        )
+        lead = self.fabric.is_global_zero
+        values = gather_shards(state.to_values(), lead)
+        if lead:
+            write_values(self.folder / CHECKPOINT, values)
+
+    def _restore(self) -> None:
+        task, path = self.task, self.folder / CHECKPOINT
+        # the weights are whole here: with shards they may not fit on a device
+        device = torch.device("cpu") if task.sharded else self.fabric.device
+        state = read_state(path, task.name, device, task.score)
+
+        def place(states: States) -> States:
+            return {str(key): shard_like(states[key], module.state_dict()) for key, module in task.shipped.items()}
+
+        try:
+            load_modules(task.module, state.modules)
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(shard_optimizer_like(state.optimizers[name], optimizer))
+            self.average.restart(place(state.average), state.average_steps)
+            self.kept = {name: place(states) for name, states in state.kept.items()}
+            if state.best is not None:
+                self.best = Best(state.best.score, place(state.best.states), state.best.figures)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise InputError(path, "does not fit the configuration: resume with the run's own config") from error
+        self.figures, self.waited = state.figures, state.waited
+        self.seconds, self.step = state.seconds, state.step

@@ -1,10 +1,9 @@
-"""Training of matchers on SAR-optical pairs, after XPoint (Yagmur et al., arXiv:2411.07430): one network for both
+"""The training of matchers on SAR-optical pairs, after XPoint (Yagmur et al., arXiv:2411.07430): one network for both
 kinds of images, pseudo-labelled keypoints, pairs bent by random homographies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 
-from saropt.artifacts import MatcherCard, TrainingCard
+from saropt.artifacts import MatcherCard
 from saropt.errors import InputError
 from saropt.losses import descriptor_loss, detector_loss, warp_points
 from saropt.matching.correspondence import mutual_matches
@@ -25,12 +24,13 @@ from saropt.matching.rift import pseudo_labels
 from saropt.networks import KeypointCNN, KeypointTraining
 from saropt.roots import Augmentation, DataRoot, Sample, WindowSampler
 from saropt.training.config import DataConfig
-from saropt.training.loop import claim_folder, prefetched
 from saropt.training.matching_config import MatchingConfig
-from saropt.training.sides import describe_both
-from saropt.training.supervised import SupervisedTrainer, need_val
+from saropt.training.one_network import NETWORK, OneNetworkTask, quality
+from saropt.training.task import Outcome, training_card
+from saropt.training.windows import describe_roles
 
 _LIMIT, _CLOSE = 500, 3.0
+_PAIR = ("sar", "optical")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def bend_pair(sample: Sample, rng: np.random.Generator, warp: float, keypoints: 
     """
     import cv2
 
-    greys: list[Image] = [(side.mean(0) + 1.0) / 2.0 for side in (sample["sar"], sample["optical"])]
+    greys = _greys(sample)
     points = np.unique(np.concatenate([pseudo_labels(grey, keypoints) for grey in greys]), axis=0)
     first, second = greys if rng.integers(2) else greys[::-1]
     side = first.shape[0]
@@ -84,96 +84,52 @@ def bend_pair(sample: Sample, rng: np.random.Generator, warp: float, keypoints: 
     return BentPair(images, masks, np.stack([everywhere, seen]), matrix.astype(np.float32), shifts.ravel())
 
 
-class MatcherTrainer(SupervisedTrainer):
-    """One training run of a matcher in one folder.
+class MatcherTask(OneNetworkTask):
+    """Training of a matcher.
 
     Args:
         config: what to train.
         root: paired data; the splits train and, where validation is on, val are used.
-        folder: the run folder.
-        devices: number of devices; one process each.
-        accelerator: "auto", "cpu" or "cuda".
-        resume: continue from the folder's checkpoint.
+        processes: number of processes that will train together.
 
     Raises:
-        InputError: the folder holds a run and `resume` is off, or holds none and it is on; unfit data or config.
+        InputError: unfit data or configuration.
     """
 
+    name = "matcher"
     file = MATCHER_FILE
-    score = "val/matching_score"
+    score_figure = "val/matching_score"
+    config: MatchingConfig
 
-    def __init__(
-        self,
-        config: MatchingConfig,
-        root: DataRoot,
-        folder: Path,
-        devices: int = 1,
-        accelerator: str = "auto",
-        resume: bool = False,
-    ) -> None:
-        claim_folder(folder, resume)
-        super().__init__(config, config.engine, "matcher", folder, devices=devices, accelerator=accelerator)
-        self.config = config
-        self.root = root
+    def __init__(self, config: MatchingConfig, root: DataRoot, processes: int = 1) -> None:
+        super().__init__(config, root, processes)
         if not root.paired:
             raise InputError(root.path, "is unpaired: a matcher learns from pairs")
         data = config.data
-        bands = {"sar_bands": data.sar_bands, "optical_bands": data.optical_bands}
-        images = describe_both(root, DataConfig(**bands))
+        images = describe_roles(root, DataConfig(bands=data.bands), _PAIR)
         augmentation = Augmentation(flips=data.flips, speckle_probability=data.speckle_probability)
         self.sampler = WindowSampler(root, "train", data.crop, images, augmentation)
         self.validation: list[Sample] = []
-        if config.engine.validate_every:
-            need_val(root)
+        if self.validates:
             sampler = WindowSampler(root, "val", data.crop, images)
-            drawn = range(config.engine.validation_windows)
+            drawn = range(self.engine.validation_windows)
             self.validation = [sampler.draw(np.random.default_rng([0, index])) for index in drawn]
-        self.validates = bool(self.validation)
-        torch.manual_seed(config.engine.seed)
-        network = KeypointTraining(KeypointCNN(config.width), data.crop)
-        self._setup(network, lambda parameters: Adam(parameters, lr=config.learning_rate))
-        if resume:
-            self._load()
+        torch.manual_seed(self.engine.seed)
+        self._setup(KeypointTraining(KeypointCNN(config.width), data.crop))
 
-    def card(self) -> MatcherCard:
-        """The card of the matcher file."""
-        config = self.config
-        return MatcherCard(
-            name=config.card.name or self.folder.name,
-            arguments={"width": config.width},
-            receptive_field=KeypointCNN.receptive_field,
-            gsd_m=self.root.gsd_m,
-            training=TrainingCard(
-                data=self.root.name,
-                split="train",
-                steps=self.step,
-                seed=config.engine.seed,
-                licence=self.root.licence,
-                attribution=config.card.attribution,
-                config=config.model_dump(mode="json"),
-            ),
-            quality=self.quality,
-            licence=config.card.licence,
-            notes=config.card.notes,
-        )
+    def optimizers(self) -> dict[str, Optimizer]:
+        return {NETWORK: Adam(list(self.network.parameters()), lr=self.config.learning_rate)}
 
-    def _shipped(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
-
-    def _draw(self, step: int) -> list[Tensor]:
-        data, seed, rank = self.config.data, self.config.engine.seed, self.fabric.global_rank
+    def draw(self, step: int, first: int) -> tuple[Tensor, ...]:
+        data = self.config.data
         pairs = []
-        for index in range(data.batch_size):
-            rng = np.random.default_rng([seed, step, 0, rank * data.batch_size + index])
+        for index in range(first, first + data.batch_size):
+            rng = np.random.default_rng([self.engine.seed, step, 0, index])
             pairs.append(bend_pair(self.sampler.draw(rng), rng, data.warp, data.keypoints))
-        fields: list[list[Any]] = [[getattr(p, name) for p in pairs] for name in BentPair.__annotations__]
-        return [torch.from_numpy(np.stack(field)) for field in fields]
+        columns: list[list[Any]] = [[getattr(pair, field.name) for pair in pairs] for field in fields(BentPair)]
+        return tuple(torch.from_numpy(np.stack(column)) for column in columns)
 
-    def _batches(self) -> Iterator[tuple[Tensor, ...]]:
-        for drawn in prefetched(self._draw, self.step, self.config.engine.max_steps):
-            yield tuple(self.fabric.to_device(tensor) for tensor in drawn)
-
-    def _losses(self, *batch: Tensor) -> dict[str, Tensor]:
+    def losses(self, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         images, keypoints, valid, matrix, corners = batch
         config = self.config
         logits, descriptors, guessed = self.network(images[:, :1], images[:, 1:])
@@ -195,14 +151,14 @@ class MatcherTrainer(SupervisedTrainer):
             "homography": config.lambda_homography * functional.mse_loss(guessed.float(), corners),
         }
 
-    def _validate(self) -> dict[str, float]:
+    def measure(self, network: nn.Module) -> dict[str, float]:
         """Putative and correct matches of the untouched val windows, SAR with optical."""
-        network: nn.Module = self.plain.network  # type: ignore[assignment]
+        keypoint_network: Any = network.network
         keypoints = putative = correct = 0
         for sample in self.validation:
-            greys = [(side.mean(0) + 1.0) / 2.0 for side in (sample["sar"], sample["optical"])]
+            greys = _greys(sample)
             valid = np.ones(greys[0].shape, bool)
-            one, two = (extract(network, grey, valid, _LIMIT, str(self.fabric.device)) for grey in greys)  # type: ignore[arg-type]
+            one, two = (extract(keypoint_network, grey, valid, _LIMIT, str(self.device)) for grey in greys)
             pairs = mutual_matches(one, two)
             apart = np.linalg.norm(one.points[pairs[:, 0]] - two.points[pairs[:, 1]], axis=1)
             keypoints += min(len(one), len(two))
@@ -213,3 +169,24 @@ class MatcherTrainer(SupervisedTrainer):
             "val/ir_ed": correct / max(putative, 1),
             "val/matching_score": correct / max(keypoints, 1),
         }
+
+    def shipped_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
+
+    def card(self, folder: Path, outcome: Outcome) -> MatcherCard:
+        config = self.config
+        return MatcherCard(
+            name=config.card.name or folder.name,
+            arguments={"width": config.width},
+            receptive_field=KeypointCNN.receptive_field,
+            gsd_m=self.root.gsd_m,
+            training=training_card(config, self.root, "train", outcome.step),
+            quality=quality(outcome.figures),
+            licence=config.card.licence,
+            notes=config.card.notes,
+        )
+
+
+def _greys(sample: Sample) -> list[Image]:
+    """The SAR and the optical image of a window as one band in [0, 1]."""
+    return [(image.mean(0) + 1.0) / 2.0 for image in (sample["sar"], sample["optical"])]

@@ -6,27 +6,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from saropt.training.config import CardConfig, Section, SupervisedEngineConfig, apply_settings, read_yaml, validated
+from saropt.training.config import (
+    CardConfig,
+    KnownRole,
+    Section,
+    SupervisedEngineConfig,
+    apply_settings,
+    read_yaml,
+    validated,
+)
+from saropt.training.config_version_1 import upgrade, upgrade_data
 
 
 class MatchingDataConfig(Section):
     """Pairs of windows; keys shared with `DataConfig` mean what they mean there.
 
     Attributes:
-        keypoints: at most so many pseudo-labels per window and modality.
+        keypoints: largest number of pseudo-labels per window and image.
         warp: largest shift of a corner of the second window along an axis, as a share of `crop`.
     """
 
     crop: int = Field(256, ge=32, multiple_of=8)
     batch_size: int = Field(16, ge=1)
-    sar_bands: tuple[str, ...] | None = None
-    optical_bands: tuple[str, ...] | None = None
+    bands: dict[KnownRole, tuple[str, ...]] = Field(default_factory=dict)
     flips: bool = True
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     keypoints: int = Field(300, ge=1)
     warp: float = Field(0.12, ge=0.0, le=0.3)
+
+    _version_1 = model_validator(mode="before")(upgrade_data)
 
 
 class MatchingConfig(Section):
@@ -59,6 +69,6 @@ def read_matching_config(path: Path | None, settings: Sequence[str]) -> Matching
     Raises:
         InputError: unreadable file, unknown key or unfit value; one line.
     """
-    values: dict[str, Any] = {} if path is None else read_yaml(path)
+    values: dict[str, Any] = {} if path is None else upgrade(read_yaml(path))
     apply_settings(values, settings)
     return validated(MatchingConfig, values, path or "configuration")

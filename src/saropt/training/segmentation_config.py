@@ -8,13 +8,19 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from saropt.training.config import CardConfig, Section, SupervisedEngineConfig, apply_settings, read_yaml, validated
-
-Modality = Literal["sar", "optical"]
+from saropt.training.config import (
+    CardConfig,
+    KnownRole,
+    Section,
+    SupervisedEngineConfig,
+    apply_settings,
+    read_yaml,
+    validated,
+)
 
 
 class SegmentationDataConfig(Section):
-    """Windows of one modality; the keys mean what they mean in `DataConfig`."""
+    """Windows of one role; the keys mean what they mean in `DataConfig`."""
 
     crop: int = Field(256, ge=8)
     batch_size: int = Field(8, ge=1)
@@ -30,6 +36,7 @@ class SegmentationConfig(Section):
     """A whole run.
 
     Attributes:
+        modality: role of the images that are segmented.
         network, arguments: a segmenter (`saropt.networks.list_segmenters`) and its arguments, such as `encoder`.
         optimizer: "adam" at a constant rate, or "sgd" with momentum 0.9 and the rate falling as (1 - progress)^0.9
             (the "poly" policy of DeepLab, Chen et al., arXiv:1606.00915, sec. 4.1).
@@ -37,7 +44,7 @@ class SegmentationConfig(Section):
         class_weights: "none", "inverse" frequency or "median" frequency balancing (`saropt.roots.class_weights`).
     """
 
-    modality: Modality
+    modality: KnownRole
     network: str = "deeplabv3"
     arguments: dict[str, Any] = Field(default_factory=dict)
     optimizer: Literal["adam", "sgd"] = "adam"

@@ -27,49 +27,49 @@ def sharding_strategy(processes: int) -> ModelParallelStrategy:
 
 def _shard(network: nn.Module, mesh: DeviceMesh) -> nn.Module:
     group = mesh["data_parallel"]
-    network.to(memory_format=torch.contiguous_format)  # weights with channels last are not cut up
+    network.to(memory_format=torch.contiguous_format)  # weights with channels last cannot be sharded
     for block in find_blocks(network):
         fully_shard(block, mesh=group)
     fully_shard(network, mesh=group)
     return network
 
 
-def whole(state: Any, wanted: bool) -> Any:
-    """Nested mappings and sequences with the tensors in shards put together, one after the other. All processes must
-    call it together.
+def gather_shards(state: Any, here: bool) -> Any:
+    """Nested mappings and sequences in which whole tensors replace shards, gathered one after the other. All
+    processes must call it together.
 
     Args:
-        state: what to put together.
-        wanted: whether this process is to have the tensors, on the CPU; there is None in their places otherwise.
+        state: what to gather; tensors that are no shards stay as they are.
+        here: whether this process gets the tensors, on the CPU; it gets None in their places otherwise.
     """
     if isinstance(state, DTensor):
         tensor = state.full_tensor()
-        return tensor.cpu() if wanted else None
+        return tensor.cpu() if here else None
     if isinstance(state, dict):
-        return {key: whole(value, wanted) for key, value in state.items()}
+        return {key: gather_shards(value, here) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(whole(value, wanted) for value in state)
+        return type(state)(gather_shards(value, here) for value in state)
     return state
 
 
-def placed(state: dict[str, Any], like: dict[str, Tensor]) -> dict[str, Any]:
-    """Whole tensors cut up as the tensors of the same name are, and on their device; whole where these are whole."""
-    return {key: _cut(value, like[key]) if key in like else value for key, value in state.items()}
+def shard_like(state: dict[str, Any], like: dict[str, Tensor]) -> dict[str, Any]:
+    """Whole tensors, sharded as the tensors of the same name in `like` are, and on their device."""
+    return {key: _sharded_like(value, like[key]) if key in like else value for key, value in state.items()}
 
 
-def placed_optimizer_state(state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
-    """A whole `Optimizer.state_dict()`, cut up as the parameters of an optimizer are."""
+def shard_optimizer_like(state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """A whole `Optimizer.state_dict()`, sharded as the parameters of an optimizer are."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return {
         **state,
         "state": {
-            number: {key: _cut(value, parameters[number]) for key, value in values.items()}
+            number: {key: _sharded_like(value, parameters[number]) for key, value in values.items()}
             for number, values in state["state"].items()
         },
     }
 
 
-def _cut(value: Any, like: Tensor) -> Any:
+def _sharded_like(value: Any, like: Tensor) -> Any:
     if not torch.is_tensor(value) or value.shape != like.shape:
         return value
     value = value.to(like.device)

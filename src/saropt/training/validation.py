@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
-from saropt.methods import Batch
-from saropt.roots import WindowSampler, draw_batch
+from saropt.domain import Direction
+from saropt.roots import WindowSampler
+from saropt.training.windows import draw_windows
 
 _CHUNK = 8
 
@@ -24,8 +24,7 @@ class Validation:
 
     def __init__(self, sampler: WindowSampler, count: int) -> None:
         self.has_truth = not sampler.unpaired
-        drawn = draw_batch(sampler, count, [0])
-        self.batch = Batch({role: torch.from_numpy(images) for role, images in drawn.items()})
+        self.batch = draw_windows(sampler, count, [0])
 
     @torch.no_grad()
     def figures(self, generator: nn.Module, direction: Direction, device: torch.device) -> dict[str, float]:
@@ -40,14 +39,17 @@ class Validation:
         }
 
     def cycle_figures(self, generators: Mapping[Direction, nn.Module], device: torch.device) -> dict[str, float]:
-        """MAE in [0, 1] of both sides' round trips through both generators, side by side; needs no truth."""
+        """MAE in [0, 1] of the round trip of each role that goes in one direction and comes back by another, by
+        ROLE/mae; needs no truth."""
         figures = {}
-        both = (("sar", SAR_TO_OPTICAL, OPTICAL_TO_SAR), ("optical", OPTICAL_TO_SAR, SAR_TO_OPTICAL))
-        for side, first, second in both:
-            source = self.batch[side]
-            there = self.translate(generators[first], source, device)
-            back = self.translate(generators[second], there, device)
-            figures[f"{side}/mae"] = float((back - source).abs().mean()) / 2.0
+        for there, generator in generators.items():
+            back = next((d for d in generators if (d.inputs, (d.output,)) == ((there.output,), there.inputs)), None)
+            if back is None:
+                continue
+            source = self.batch.pair(there)[0]
+            middle = self.translate(generator, source, device)
+            returned = self.translate(generators[back], middle, device)
+            figures[f"{back.output}/mae"] = float((returned - source).abs().mean()) / 2.0
         return figures
 
     @torch.no_grad()

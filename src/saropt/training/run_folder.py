@@ -1,0 +1,55 @@
+"""The folder of a run: one run at a time trains in it, and a new run never begins in one that holds another."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from saropt.errors import BusyError, InputError
+
+CHECKPOINT = "checkpoint.pt"
+CONFIG = "config.yaml"
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """Refuse to begin a run in a folder that holds one, and to resume in a folder that holds none.
+
+    Raises:
+        InputError: one of these.
+    """
+    if resume and not (folder / CHECKPOINT).is_file():
+        raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
+    if not resume and folder.exists() and any(folder.iterdir()):
+        raise InputError(folder, "holds a run already: choose another folder, or continue it with --resume")
+
+
+@contextmanager
+def lock_folder(folder: Path, config: str | None, agreed: Callable[[bool], bool] = bool) -> Iterator[None]:
+    """A context manager that holds the lock of a run folder.
+
+    Args:
+        folder: the run folder; made if it does not exist.
+        config: content of config.yaml; None on other ranks than 0, which only wait for the outcome.
+        agreed: tells from what holds in this process whether it holds in any process of the run.
+
+    Raises:
+        BusyError: another run trains there, in all processes of this one.
+    """
+    busy = False
+    with ExitStack() as held:
+        if config is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context((folder / CONFIG).open("a", encoding="utf-8"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                busy = True
+        if agreed(busy):
+            raise BusyError(folder, "another run is training in it")
+        if config is not None:
+            file.truncate(0)
+            file.write(config)
+            file.flush()
+        yield

@@ -1,0 +1,133 @@
+"""What a checkpoint holds: all that a run needs to go on exactly where it stopped; tensors and plain values only."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from saropt.errors import InputError
+from saropt.training.averaging import States
+from saropt.training.checkpoint_version_1 import upgrade
+from saropt.training.sharding import shard_like
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best weights up to now.
+
+    Attributes:
+        score: their validation figure; lower is better.
+        states: the weights of each network that is shipped.
+        figures: all their validation figures.
+    """
+
+    score: float
+    states: States
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """The state of a run between two steps.
+
+    Attributes:
+        method: what is trained: a method's name, "segmenter NETWORK" or "matcher".
+        step: steps done.
+        seconds: of training, where the run is limited by time.
+        modules: state of the task's module.
+        optimizers: state of each optimizer.
+        average, average_steps: averaged weights of each network that is shipped, and over how many steps.
+        kept: the weights kept at each milestone.
+        best: the best weights, None before the first validation.
+        waited: validations since then.
+        figures: the last validation figures.
+    """
+
+    method: str
+    step: int
+    seconds: float
+    modules: dict[str, Tensor]
+    optimizers: dict[str, Any]
+    average: States
+    average_steps: int
+    kept: dict[str, States]
+    best: Best | None
+    waited: int
+    figures: dict[str, float]
+
+    def to_values(self) -> dict[str, Any]:
+        """Tensors and plain values, for `write_values`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        best = self.best
+        return values | {"best": best and {field.name: getattr(best, field.name) for field in fields(best)}}
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """The state that `to_values` gave.
+
+        Raises:
+            KeyError: a value is missing.
+        """
+        best = values["best"]
+        found = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**found | {"best": best and Best(**best)})
+
+
+def write_values(path: Path, values: dict[str, Any]) -> None:
+    """torch.save under a temporary name, then rename."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    torch.save(values, temporary)
+    os.replace(temporary, path)
+
+
+def read_state(
+    path: Path, method: str, device: torch.device, score: Callable[[Mapping[str, float]], float]
+) -> RunState:
+    """The state in a checkpoint; no code runs.
+
+    Args:
+        path: the checkpoint.
+        method: what the run trains.
+        device: where the tensors go.
+        score: of validation figures, for checkpoints of version 1, which hold none.
+
+    Raises:
+        InputError: damaged, no checkpoint, or of a run that trains something else.
+    """
+    try:
+        values = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise InputError(path, f"is damaged or no checkpoint ({type(error).__name__})") from error
+    if not isinstance(values, dict) or "method" not in values:
+        raise InputError(path, "is damaged or no checkpoint of saropt")
+    if values["method"] != method:
+        raise InputError(path, f"is of a {values['method']!r} run, not of {method!r}")
+    try:
+        return RunState.from_values(upgrade(values, score))
+    except (KeyError, TypeError) as error:
+        raise InputError(path, f"is damaged or no checkpoint of saropt ({error})") from error
+
+
+def load_modules(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put a saved state into a module, child by child: Fabric's wrappers load, but do not list, the keys of what they
+    wrap.
+
+    Raises:
+        RuntimeError, KeyError: the state is of another module.
+    """
+    for name, child in module.named_children():
+        prefix, like = f"{name}.", child.state_dict()
+        own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        versioned = OrderedDict(shard_like(own, like))
+        # without the versions of its layers, BatchNorm takes a state for one of an old torch and adds buffers to it
+        versioned._metadata = getattr(like, "_metadata", {})  # type: ignore[attr-defined]
+        child.load_state_dict(versioned)
+    for name, buffer in module.named_buffers(recurse=False):
+        buffer.copy_(state[name])

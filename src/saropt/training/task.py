@@ -1,0 +1,154 @@
+"""What the training loop trains: a `Task` has networks, losses, validation figures, and files to write at the end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from saropt.artifacts import TrainingCard
+from saropt.errors import InputError
+from saropt.methods.base import Update
+from saropt.roots import DataRoot
+from saropt.training.averaging import States
+from saropt.training.config import LoopConfig, Section
+from saropt.training.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run ships.
+
+    Attributes:
+        step: steps done.
+        states: whole weights by end: {"": weights} alone, or a milestone's name beside "realism".
+        figures: validation figures of the weights.
+    """
+
+    step: int
+    states: dict[str, States]
+    figures: dict[str, float]
+
+
+class Task(ABC):
+    """A validated plan of a run. Making one opens the data, builds the networks on the CPU and refuses all that needs
+    no device to be refused; nothing is launched and nothing is written.
+
+    Args:
+        config: what to train; it has the sections data, engine and card.
+        root: training data.
+        processes: number of processes that will train together.
+
+    Raises:
+        InputError: unfit data or configuration.
+
+    Attributes:
+        name: what the checkpoint is of, such as "segmenter unet".
+        module: holds all networks, each as a child; buffers of its own are saved with them.
+        shipped: networks by name whose weights are averaged, chosen and shipped.
+        validates: whether there are validation figures.
+        sample_every: steps between sample pictures; 0 for none.
+        sharded: whether each process holds a part of the networks.
+    """
+
+    name: str
+    module: nn.Module
+    shipped: Mapping[str, nn.Module]
+    validates = False
+    sample_every = 0
+    sharded = False
+    validates_last: ClassVar[bool] = False
+    """Whether the last step is validated whatever `engine.validate_every` says."""
+    fuses_steps: ClassVar[bool] = False
+    """Whether Adam updates each weight in one pass on a CPU."""
+
+    def __init__(self, config: Any, root: DataRoot, processes: int = 1) -> None:
+        self.config = config
+        self.root = root
+        self.engine: LoopConfig = config.engine
+        self.device = torch.device("cpu")
+
+    def place(self, device: torch.device) -> None:
+        """Move to the device that this process trains on.
+
+        Raises:
+            InputError: the device cannot do what the configuration asks for.
+        """
+        self.device = device
+        self.module.to(device)
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Named optimizers over the parameters of `module`."""
+
+    def learning_rate_factor(self, optimizer: str, progress: float) -> float:
+        """Factor on the optimizer's initial learning rate at a share of the training."""
+        return 1.0
+
+    def milestones(self) -> Mapping[str, float]:
+        """Name -> progress at which the averaged weights are kept and training goes on from them."""
+        return {}
+
+    @abstractmethod
+    def draw(self, step: int, first: int) -> Any:
+        """A batch of `config.data.batch_size` windows on the CPU, a pure function of the step and of `first`, the
+        number of its first window. Called in threads."""
+
+    @abstractmethod
+    def updates(self, batch: Any, progress: float) -> Iterator[Update]:
+        """Yield (optimizer name, losses) once per optimizer step; see `saropt.methods.Method`."""
+
+    @abstractmethod
+    def noise_seed(self, step: int, rank: int) -> int:
+        """Seed of torch's random numbers in a step of a process."""
+
+    @abstractmethod
+    def figures(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """What is logged of a step's losses, which are named OPTIMIZER/LOSS."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Figures named val/... of the networks as they are; leaves them in training mode."""
+
+    @abstractmethod
+    def score(self, figures: Mapping[str, float]) -> float:
+        """The validation figure that weights are chosen by; lower is better."""
+
+    def sample(self, tracker: Tracker | None, step: int) -> None:  # noqa: B027
+        """Compute sample pictures, and write them where there is a tracker."""
+
+    @abstractmethod
+    def export(self, folder: Path, outcome: Outcome) -> list[Path]:
+        """Write the files that a finished run ships."""
+
+
+def training_card(config: Any, root: DataRoot, split: str, step: int) -> TrainingCard:
+    """Where the weights of a run come from."""
+    section: Section = config
+    return TrainingCard(
+        data=root.name,
+        split=split,
+        steps=step,
+        seed=config.engine.seed,
+        licence=root.licence,
+        attribution=config.card.attribution,
+        config=section.model_dump(mode="json"),
+    )
+
+
+def check_stride(networks: Mapping[str, nn.Module], crop: int) -> None:
+    """Refuse windows that a network cannot take.
+
+    Raises:
+        InputError: the side of the windows is no multiple of a network's stride.
+    """
+    for network in networks.values():
+        stride: Any = network.stride
+        if crop % stride:
+            raise InputError("data.crop", f"must be a multiple of {stride}, not {crop}")

@@ -1,0 +1,254 @@
+"""The training of translators by a method (`saropt.methods`)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from saropt.artifacts import Card, DirectionCard, SamplerCard
+from saropt.domain import Direction, Role
+from saropt.errors import InputError
+from saropt.methods import Batch, Method, get_method
+from saropt.methods.base import Update
+from saropt.networks import check_compiler, has_instance_statistics
+from saropt.roots import Augmentation, DataRoot, WindowSampler, classes_of
+from saropt.training.config import EngineConfig, TrainingConfig, validated
+from saropt.training.export import move_fidelity_end, write_translators
+from saropt.training.generators import has_blocks, prepare_generators
+from saropt.training.task import Outcome, Task, check_stride, training_card
+from saropt.training.tracking import Tracker
+from saropt.training.validation import Validation
+from saropt.training.windows import describe_roles, draw_windows
+
+_SAMPLE_IMAGES = 4
+_CALIBRATION_WINDOWS = 16
+
+
+class TranslatorTask(Task):
+    """Training by a method.
+
+    Args:
+        config: what to train.
+        root: data; the splits that the config names and, for validation, val are used.
+        processes: number of processes that will train together.
+
+    Raises:
+        InputError: unfit data or configuration.
+
+    Attributes:
+        images: role -> card of its images.
+        generators: the translating network of each direction.
+        validation: None where nothing is validated or sampled.
+    """
+
+    fuses_steps = True
+    config: TrainingConfig
+    module: Method
+
+    def __init__(self, config: TrainingConfig, root: DataRoot, processes: int = 1) -> None:
+        super().__init__(config, root, processes)
+        self.engine: EngineConfig = config.engine
+        self.name = config.method
+        try:
+            self.method_class = get_method(config.method)
+        except ValueError as error:
+            raise InputError(config.method, str(error)) from error
+        self.sharded = self.engine.strategy == "fsdp" and processes > 1
+        self._check_engine(processes)
+        cls = self.method_class
+        arguments = validated(cls.config_type, config.arguments, f"arguments of {cls.name}")
+        self.roles = cls.roles_of(arguments)
+        self._check_pairs()
+        self._open_data()
+        self._build(arguments)
+        self.sample_every = self.engine.sample_every
+        has_truth = self.validation is not None and self.validation.has_truth
+        self.validates = bool(self.engine.validate_every and (has_truth or self.engine.patience))
+        if self.engine.patience and not root.paired and len(self.generators) < 2:
+            raise InputError("engine.patience", "needs pairs, or a method of both directions, to validate")
+
+    def _check_engine(self, processes: int) -> None:
+        engine, method = self.engine, self.config.method
+        if processes > 1 and self.method_class.single_batch:
+            raise InputError("--devices", f"{method} learns from one batch: it trains on one device")
+        if self.sharded and engine.precision == "16-mixed":
+            raise InputError("engine.precision", "16-mixed does not go with engine.strategy=fsdp: take bf16-mixed")
+        if self.sharded and engine.compile:
+            raise InputError("engine.compile", "does not go with engine.strategy=fsdp")
+        if engine.compile:
+            check_compiler("cpu", "engine.compile")
+        if engine.patience and not engine.validate_every:
+            raise InputError("engine.patience", "needs validation: set engine.validate_every")
+
+    def _check_pairs(self) -> None:
+        root, data, method = self.root, self.config.data, self.config.method
+        if not self.method_class.unpaired:
+            if root.borrowed:
+                place = root.home_of(next(iter(root.borrowed)))
+                raise InputError(place, f"{method} needs pairs: all images from one data root")
+            if not root.paired:
+                raise InputError(root.path, f"is unpaired (dataset.yaml), but {method} needs pairs")
+            if len({data.split(role) for role in self.image_roles}) > 1:
+                raise InputError("data.splits", f"must be the same for all roles: {method} needs pairs")
+        if not root.paired and self.engine.select == "best":
+            raise InputError("engine.select", "best needs validation on pairs, and the data are unpaired: use last")
+
+    @property
+    def image_roles(self) -> tuple[Role, ...]:
+        """The roles without labels."""
+        return tuple(role for role in self.roles if role != "label")
+
+    def _check_outputs(self) -> None:
+        for direction in self.generators:
+            if self.images[direction.output].optional:
+                reason = f"{direction.output} is optional there: nothing can be trained to make it"
+                raise InputError(self.root.path / "dataset.yaml", reason)
+
+    def _open_data(self) -> None:
+        root, data, labels = self.root, self.config.data, "label" in self.roles
+        if labels:
+            classes_of(root)
+        self.images = describe_roles(root, data, self.image_roles)
+        augmentation = Augmentation(
+            flips=data.flips,
+            sar_gain_db=data.sar_gain_db,
+            speckle_probability=data.speckle_probability,
+            optical_gain=data.optical_gain,
+        )
+        splits = {role: data.split(role) for role in self.image_roles}
+        self.sampler = WindowSampler(
+            root,
+            splits,
+            data.crop,
+            self.images,
+            augmentation,
+            unpaired=self.method_class.unpaired,
+            balance_tag=data.balance_tag,
+            balance=data.balance,
+            labels=labels,
+        )
+        self.validation: Validation | None = None
+        if self.engine.validate_every or self.engine.sample_every:
+            sampler = WindowSampler(root, "val", data.crop, self.images)
+            self.validation = Validation(sampler, self.engine.validation_windows)
+
+    def _build(self, arguments: Any) -> None:
+        cls = self.method_class
+        bands = {role: len(card.bands) + card.optional for role, card in self.images.items()}
+        if "label" in self.roles:
+            bands["label"] = len(classes_of(self.root).names)
+        torch.manual_seed(self.engine.seed)
+        try:
+            self.module = cast("Callable[..., Method]", cls)(arguments, bands)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
+        self._check_trained_inputs()
+        self.generators = self.module.generators()
+        self._check_outputs()
+        self.shipped = {str(direction): generator for direction, generator in self.generators.items()}
+        check_stride(self.shipped, self.config.data.crop)
+        if self.engine.checkpoint_activations and not all(map(has_blocks, self.generators.values())):
+            raise InputError("engine.checkpoint_activations", "the generator has no blocks")
+
+    def _check_trained_inputs(self) -> None:
+        for role, trained in self.module.trained_inputs().items():
+            for what in ("bands", "units", "recipe"):
+                here, there = getattr(self.images[role], what), getattr(trained, what)
+                if here != there:
+                    reason = f"a frozen network was trained on {role} {what} {there}, the data have {here}"
+                    raise InputError(f"arguments of {self.config.method}", reason)
+
+    def place(self, device: torch.device) -> None:
+        super().place(device)
+        prepare_generators(self.generators.values(), self.engine, device)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        return self.module.optimizers()
+
+    def learning_rate_factor(self, optimizer: str, progress: float) -> float:
+        return self.module.learning_rate_factor(optimizer, progress)
+
+    def milestones(self) -> Mapping[str, float]:
+        return self.module.milestones()
+
+    def draw(self, step: int, first: int) -> Batch:
+        seed = [self.engine.seed, 0 if self.method_class.single_batch else step, 0]
+        return draw_windows(self.sampler, self.config.data.batch_size, seed, first)
+
+    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+        return self.module.updates(batch, progress)
+
+    def noise_seed(self, step: int, rank: int) -> int:
+        return int(np.random.SeedSequence([self.engine.seed, step, rank]).generate_state(1, np.uint64)[0])
+
+    def figures(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        return {name: float(value) for name, value in losses.items()}
+
+    def validate(self) -> dict[str, float]:
+        assert self.validation is not None
+        if not self.validation.has_truth:
+            figures = self.validation.cycle_figures(self.generators, self.device)
+            return {f"val/cycle_{key}": value for key, value in figures.items()}
+        return {
+            f"val/{direction}/{key}": value
+            for direction, generator in self.generators.items()
+            for key, value in self.validation.figures(generator, direction, self.device).items()
+        }
+
+    def score(self, figures: Mapping[str, float]) -> float:
+        return sum(value for key, value in figures.items() if key.endswith("/mae"))
+
+    def sample(self, tracker: Tracker | None, step: int) -> None:
+        assert self.validation is not None
+        for direction, generator in self.generators.items():
+            source, target = (images[:_SAMPLE_IMAGES] for images in self.validation.batch.pair(direction))
+            output = self.validation.translate(generator, source, self.device)
+            columns = [source, output, target] if self.validation.has_truth else [source, output]
+            if tracker is not None:
+                tracker.sample(step, direction, [column.numpy() for column in columns])
+
+    def export(self, folder: Path, outcome: Outcome) -> list[Path]:
+        states = move_fidelity_end(outcome.states, self.config.card.retreat)
+        card = self._card(folder, outcome.step, len(states) > 1)
+        return write_translators(folder, card, self.module, states, self.calibration_windows)
+
+    def _card(self, folder: Path, step: int, two_ends: bool) -> Card:
+        config, root = self.config, self.root
+        return Card(
+            name=config.card.name or folder.name,
+            method=config.method,
+            directions={direction: self._describe(direction) for direction in self.generators},
+            gsd_m=root.gsd_m,
+            training=training_card(config, root, config.data.describe_splits(self.image_roles), step),
+            realism=config.card.realism if two_ends else None,
+            licence=config.card.licence,
+            notes=config.card.notes,
+        )
+
+    def _describe(self, direction: Direction) -> DirectionCard:
+        module: Any = self.generators[direction]
+        network, arguments = self.module.network_of(direction)
+        return DirectionCard(
+            inputs=tuple(self.images[role] for role in direction.inputs),
+            outputs=(self.images[direction.output],),
+            network=network,
+            arguments=arguments,
+            stride=module.stride,
+            receptive_field=module.receptive_field,
+            statistics="scene" if has_instance_statistics(module) else "none",
+            tile=self.config.card.tile or module.tile,
+            sampler=SamplerCard.of(module),
+        )
+
+    def calibration_windows(self, direction: Direction) -> Tensor:
+        """Undisturbed training inputs (N, C, crop, crop) to freeze instance statistics on."""
+        sampler = copy.copy(self.sampler)
+        sampler.augmentation = Augmentation(flips=False)
+        return draw_windows(sampler, _CALIBRATION_WINDOWS, [self.engine.seed]).pair(direction)[0]
