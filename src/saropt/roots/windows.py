@@ -49,6 +49,16 @@ class WindowSampler:
         InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
             contradict their units; with `labels`, no classes or no pairs.
         ValueError: no input, or only optional ones.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from saropt.roots.recipes import describe_images
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> with TemporaryDirectory() as folder:
+    ...     root = DataRoot.open(write_simulated_root(f"{folder}/root", scenes=(1, 0, 0), size=64))
+    ...     inputs = {role: describe_images(root, role) for role in ("sar", "optical")}
+    ...     batch = draw_batch(WindowSampler(root, "train", 32, inputs), size=4, seed=[0])
+    >>> {role: images.shape for role, images in batch.items()}
+    {'sar': (4, 2, 32, 32), 'optical': (4, 3, 32, 32)}
     """
 
     def __init__(
