@@ -44,6 +44,7 @@ class WindowSampler:
             are drawn from an unpaired root; by area alone when None.
         balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
         labels: draw the labels of the windows as well; pairs only.
+        cache_bytes: memory for decoded pixels.
 
     Raises:
         InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
@@ -73,6 +74,7 @@ class WindowSampler:
         balance_tag: str | None = None,
         balance: float = 1.0,
         labels: bool = False,
+        cache_bytes: int = 1 << 30,
     ) -> None:
         self.crop = crop
         self.augmentation = augmentation or Augmentation(flips=False)
@@ -82,7 +84,7 @@ class WindowSampler:
         split_of = dict.fromkeys(inputs, splits) if isinstance(splits, str) else dict(splits)
         pairs = root.paired and len(set(split_of.values())) == 1
         self.unpaired = unpaired or not pairs
-        self._rasters = Rasters()
+        self._rasters = Rasters(cache_bytes)
         self._label_paths: list[Path] = []
         if labels:
             if self.unpaired:
