@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -26,6 +25,7 @@ from saropt.benchmark.suite import (
 from saropt.benchmark.table import Table, build_table, write_table
 from saropt.errors import InputError
 from saropt.evaluation import EvaluationSpec, evaluate
+from saropt.files import Lock
 from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
 from saropt.matching.learned import MATCHER_FILE
@@ -288,8 +288,7 @@ class _Bench:
 def _alone(place: Path) -> Iterator[None]:
     """Other calls that want to make the same part wait, and then find it made."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f".{place.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with Lock(place.with_name(f".{place.name}.lock"), place, "is being made by another call").acquire(wait=True):
         yield
 
 
