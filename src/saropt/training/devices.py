@@ -46,7 +46,7 @@ def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
         fabric = Fabric(plugins=own_processes(), **settings)
         fabric.launch()
     except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise InputError("--device, --devices, --nodes", " ".join(str(error).split())) from error
+        raise InputError("device, devices, nodes", " ".join(str(error).split())) from error
     if fabric.device.type == "cpu":
         if save_memory:
             return_freed_memory()
