@@ -47,7 +47,7 @@ def extended(source: Path, folder: Path, tiles: int) -> Path:
         copy, name = divmod(len(splits) - 2, len(names))
         new = f"{names[name]}-{copy}"
         _link(root, names[name], folder, new)
-        with Scene.open(root.sar_path(names[name])) as scene:
+        with Scene.open(root.raster("sar", names[name])) as scene:
             made += len(tile_windows(scene.height, scene.width))
         splits.append(f"{new},test")
     (folder / "splits.csv").write_text("name,split\n" + "\n".join(splits) + "\n", encoding="utf-8")
@@ -55,7 +55,7 @@ def extended(source: Path, folder: Path, tiles: int) -> Path:
 
 
 def _link(root: Any, name: str, folder: Path, new: str) -> None:
-    for side, path in (("sar", root.sar_path(name)), ("optical", root.optical_path(name))):
+    for side, path in (("sar", root.raster("sar", name)), ("optical", root.raster("optical", name))):
         (folder / side / f"{new}{path.suffix}").symlink_to(path.resolve())
 
 

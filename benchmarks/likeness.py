@@ -61,7 +61,7 @@ def main() -> None:
     root = DataRoot.open(options.losangeles)
     real = []
     for name in list(root.splits)[::4]:
-        with Scene.open(root.sar_path(name)) as scene:
+        with Scene.open(root.raster("sar", name)) as scene:
             real.append(scene.read()[0][0])
     print(line("Los Angeles, VH amplitude, 8 bits", real, [image.astype(np.float64) ** 2 for image in real]))
     eight = [amplitude_q99(scene.sigma0[1]).astype(np.float64) for scene in scenes]
@@ -70,7 +70,7 @@ def main() -> None:
     for band, polarisation in enumerate(("VV", "VH")):
         decibels = []
         for name in places.splits:
-            with Scene.open(places.sar_path(name)) as scene:
+            with Scene.open(places.raster("sar", name)) as scene:
                 decibels.append(scene.read()[0][band])
         powers = [from_db(image, "gamma0") for image in decibels]
         print(line(f"TerraMesh, {polarisation}, dB", decibels, powers))

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from saropt.roots.rasters import Rasters
-from saropt.scenes import Window, write_scene
+from saropt.scenes import Window, write_array
 from saropt.simulate import amplitude_q99, simulate_scene
 
 CROP = 256
@@ -35,8 +35,8 @@ def make(folder: Path, side: int) -> list[str]:
     repeats = -(-side // scene.label.shape[0])
     sar = np.tile(amplitude_q99(scene.sigma0[1]), (repeats, repeats))[None, :side, :side]
     optical = np.tile(np.rint(scene.optical * 255).astype(np.uint8), (1, repeats, repeats))[:, :side, :side]
-    write_scene(folder / "sar.tif", sar, band_names=["VH"])
-    write_scene(folder / "optical.tif", optical, band_names=["B4", "B3", "B2"])
+    write_array(folder / "sar.tif", sar, band_names=["VH"])
+    write_array(folder / "optical.tif", optical, band_names=["B4", "B3", "B2"])
     names = []
     for kind, image in (("sar", sar[0]), ("optical", optical.transpose(1, 2, 0))):
         (folder / kind).mkdir()

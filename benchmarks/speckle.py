@@ -54,8 +54,8 @@ def main() -> None:
     if options.real:
         root = DataRoot.open(options.real)
         name = next(iter(root.splits))
-        with Scene.open(root.sar_path(name)) as raster:
-            power = from_db(to_db(raster.read()[0][0], root.sar.units), "sigma0").astype(np.float64)
+        with Scene.open(root.raster("sar", name)) as raster:
+            power = from_db(to_db(raster.read()[0][0], root.images["sar"].units), "sigma0").astype(np.float64)
         places = smoothest(power)
         looks = float(np.median([equivalent_looks(power[place]) for place in places]))
         print(f"\n{root.name}/{name}, smoothest windows: ENL {looks:.1f}", end="")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 
 SPLITS = {"a": "train", "b": "train", "c": "val", "d": "test"}
 
@@ -42,8 +42,8 @@ def _toy_root(path: Path, units: str, sar_bands: list[str], size: int = 96) -> P
             amplitude = 40.0 + 160.0 * field + rng.normal(0.0, 10.0, field.shape)
             sar = np.clip(amplitude, 1, 255).astype(np.uint8)[None]
         optical = np.stack([230 - 180 * field, 60 + 120 * field, 40 + 60 * field**2]).round().astype(np.uint8)
-        write_scene(path / "sar" / f"{name}.tif", sar, band_names=sar_bands)
-        write_scene(path / "optical" / f"{name}.tif", optical, band_names=["B4", "B3", "B2"])
+        write_array(path / "sar" / f"{name}.tif", sar, band_names=sar_bands)
+        write_array(path / "optical" / f"{name}.tif", optical, band_names=["B4", "B3", "B2"])
     description = {
         "name": "toy",
         "gsd_m": 10,
@@ -79,7 +79,7 @@ def labelled_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             red = scene.read()[0][0]
         label = np.select([red < 110, red < 170], [10, 20], 40).astype(np.uint8)
         label[:, :8] = 0
-        write_scene(path / "label" / f"{name}.tif", label[None], overview_resampling="mode")
+        write_array(path / "label" / f"{name}.tif", label[None], overview_resampling="mode")
     description = yaml.safe_load((path / "dataset.yaml").read_text(encoding="utf-8"))
     description |= {"classes": {40: "dark", 10: "bright", 20: "between"}, "ignore_index": 0}
     (path / "dataset.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")

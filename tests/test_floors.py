@@ -32,7 +32,7 @@ LIGHT_ROOMS = (
     "viewer",
     "cli",
 )
-HEAVY = {"torch", "torchvision", "lightning", "lightning_fabric", "onnxscript"}
+HEAVY = {"torch", "torchvision", "lightning", "lightning_fabric"}
 LIGHT_FILES = sorted(path for room in LIGHT_ROOMS for path in (SOURCE / room).rglob("*.py"))
 
 
@@ -102,6 +102,14 @@ def test_importing_a_light_room_loads_no_torch(room):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_a_translator_is_imported_without_slow_libraries():
+    """They take longer than everything else that the import needs together."""
+    slow = {"torch", "scipy", "cv2", "onnx", "onnxruntime", "openvino"}
+    code = f"import sys; from saropt import Translator; print(*sorted({slow!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
 def test_rooms_that_need_torch_are_the_only_ones():

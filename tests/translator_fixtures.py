@@ -15,7 +15,7 @@ from saropt.artifacts import ImageCard, TrainingCard, save_weights
 from saropt.artifacts.export import export_graph
 from saropt.networks import build_network, has_instance_statistics
 from saropt.radiometry import DbClip
-from saropt.scenes import Georeference, write_scene
+from saropt.scenes import Georeference, write_array
 from translator_files import make_translator_card
 
 NETWORKS = {
@@ -90,7 +90,7 @@ def make_scene(tmp_path: Path) -> Callable[..., Path]:
         if nodata_columns:
             values[..., :nodata_columns] = -9999.0
         path = tmp_path / name
-        write_scene(
+        write_array(
             path,
             values,
             band_names=["VH"],

@@ -21,7 +21,7 @@ import yaml
 from saropt.networks import PseudoClasses
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 
 CROP, STEPS, BATCH = 256, 300, 4
 
@@ -41,11 +41,11 @@ def main() -> None:
     root = DataRoot.open(arguments.data)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    classes = PseudoClasses(len(root.optical.bands), "optical", arguments.classes)
+    classes = PseudoClasses(len(root.images["optical"].bands), "optical", arguments.classes)
     names = root.names("train")
     for _ in range(STEPS // 10):
-        with Scene.open(root.optical_path(rng.choice(names))) as scene:
-            image, _ = network_values(scene, root.optical.units)
+        with Scene.open(root.raster("optical", rng.choice(names))) as scene:
+            image, _ = network_values(scene, root.images["optical"].units)
         for _ in range(10):
             rows, cols = (rng.integers(0, max(1, side - CROP + 1), BATCH) for side in image.shape[2:])
             crops = [image[0, :, r : r + CROP, c : c + CROP] for r, c in zip(rows, cols, strict=True)]
@@ -59,12 +59,12 @@ def main() -> None:
     (arguments.out / "dataset.yaml").write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
     shares = np.zeros(arguments.classes + 1)
     for name in (name for split in ("train", "val", "test") for name in root.names(split)):
-        with Scene.open(root.optical_path(name)) as scene:
-            image, valid = network_values(scene, root.optical.units)
+        with Scene.open(root.raster("optical", name)) as scene:
+            image, valid = network_values(scene, root.images["optical"].units)
             with torch.no_grad():
                 label = classes(image).argmax(1)[0].numpy().astype(np.uint8) + 1
             label[~valid] = 0
-            write_scene(arguments.out / "label" / f"{name}.tif", label[None], georeference=scene.georeference)
+            write_array(arguments.out / "label" / f"{name}.tif", label[None], georeference=scene.georeference)
         shares += np.bincount(label.ravel(), minlength=len(shares))
     print("share of each class:", " ".join(f"{share:.3f}" for share in (shares / shares.sum())[1:]))
 

@@ -22,7 +22,7 @@ from saropt.batch.jobs import Job, Outcome, Work
 from saropt.errors import InputError, MissingExtraError, SaroptError
 from saropt.inference import TranslateOptions
 from saropt.progress import silent
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 
 Factory = Callable[..., Path]
 JOBS = [Job(f"{name}.tif", Path(f"out/{name}.tif")) for name in "abcd"]
@@ -263,7 +263,7 @@ def test_interrupt_leaves_nothing_half_written(make_translator: Factory, tmp_pat
     values = np.random.default_rng(0).normal(-12, 3, (1, 900, 700)).astype(np.float32)
     (tmp_path / "scenes").mkdir()
     for name in ("a", "b", "c", "d"):
-        write_scene(tmp_path / "scenes" / f"{name}.tif", values, band_names=["VH"])
+        write_array(tmp_path / "scenes" / f"{name}.tif", values, band_names=["VH"])
     model, code = str(make_translator()), "import sys; from saropt.cli import main; sys.exit(main())"
 
     def command(out: str, *options: str) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from saropt.cli import main
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 
 Refused = Callable[..., str]
 
@@ -38,7 +38,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
 
 def whole(path: Path) -> None:
     values = np.random.default_rng(0).normal(-12, 3, (1, 200, 200)).astype(np.float32)
-    write_scene(path, values, band_names=["VH"])
+    write_array(path, values, band_names=["VH"])
 
 
 def truncated(path: Path) -> None:
@@ -58,14 +58,14 @@ SCENES: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("not a raster"), "not a raster"),
     "truncated": (truncated, "in.tif"),
     "zero size": (zero_size, "in.tif"),
-    "all nodata": (lambda path: write_scene(path, np.full((1, 64, 64), -99, np.float32), nodata=-99), "no valid pixel"),
-    "all NaN": (lambda path: write_scene(path, np.full((1, 64, 64), np.nan, np.float32)), "no valid pixel"),
-    "three bands": (lambda path: write_scene(path, np.full((3, 64, 64), -9, np.float32)), "has 3 bands"),
+    "all nodata": (lambda path: write_array(path, np.full((1, 64, 64), -99, np.float32), nodata=-99), "no valid pixel"),
+    "all NaN": (lambda path: write_array(path, np.full((1, 64, 64), np.nan, np.float32)), "no valid pixel"),
+    "three bands": (lambda path: write_array(path, np.full((3, 64, 64), -9, np.float32)), "has 3 bands"),
     "other polarisation": (
-        lambda path: write_scene(path, np.full((1, 64, 64), -9, np.float32), band_names=["VV"]),
+        lambda path: write_array(path, np.full((1, 64, 64), -9, np.float32), band_names=["VV"]),
         "holds VV",
     ),
-    "not decibels": (lambda path: write_scene(path, np.full((1, 64, 64), 900, np.float32)), "--units"),
+    "not decibels": (lambda path: write_array(path, np.full((1, 64, 64), 900, np.float32)), "--units"),
     "directory": (lambda path: path.mkdir(), "is a directory"),
     "dangling link": (lambda path: path.symlink_to("nowhere"), "no such file"),
 }

@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from scipy import ndimage
 
 from saropt.cli import main
-from saropt.scenes import Georeference, Scene, write_scene
+from saropt.scenes import Georeference, Scene, write_array
 
 PLACE = Georeference(CRS.from_epsg(32611), Affine(10, 0, 4e5, 0, -10, 3.7e6))
 
@@ -31,8 +31,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     image = np.sign(ndimage.gaussian_filter(random.normal(size=(330, 330)), 5))
     image = ndimage.gaussian_filter(image, 1) + 0.2 * ndimage.gaussian_filter(random.normal(size=image.shape), 1)
     grey = np.rint(np.interp(image, (image.min(), image.max()), (1, 255))).astype(np.uint8)
-    write_scene(folder / "a.tif", (256 - grey[None, 3:303, 5:305].astype(int)).astype(np.uint8), georeference=PLACE)
-    write_scene(folder / "b.tif", grey[None, :300, :300], georeference=PLACE)
+    write_array(folder / "a.tif", (256 - grey[None, 3:303, 5:305].astype(int)).astype(np.uint8), georeference=PLACE)
+    write_array(folder / "b.tif", grey[None, :300, :300], georeference=PLACE)
     return folder / "a.tif", folder / "b.tif"
 
 
@@ -101,7 +101,7 @@ class TestRefusals:
         a, b = pair
         empty = tmp_path / "empty.tif"
         empty.touch()
-        flat = write_scene(tmp_path / "flat.tif", np.full((1, 300, 300), 9, np.uint8), georeference=PLACE)
+        flat = write_array(tmp_path / "flat.tif", np.full((1, 300, 300), 9, np.uint8), georeference=PLACE)
         before = sorted(tmp_path.iterdir())
         out = ("--out", tmp_path / "t.csv", "--register", tmp_path / "r.tif")
         assert "empty" in refused("match", empty, b, *out)
@@ -114,7 +114,7 @@ class TestRefusals:
 
     def test_no_match(self, refused: Callable[..., str], pair: tuple[Path, Path], tmp_path: Path) -> None:
         noise = np.random.default_rng(5).integers(1, 255, (1, 300, 300)).astype(np.uint8)
-        other = write_scene(tmp_path / "noise.tif", noise, georeference=PLACE)
+        other = write_array(tmp_path / "noise.tif", noise, georeference=PLACE)
         assert "no more than chance would give" in refused("match", pair[0], other, "--method", "sift")
 
     def test_existing_outputs(self, refused: Callable[..., str], pair: tuple[Path, Path], tmp_path: Path) -> None:

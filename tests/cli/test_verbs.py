@@ -25,11 +25,11 @@ def test_simulated_root_is_described(data_root: Path, capsys: pytest.CaptureFixt
 
 
 def test_raster_is_described(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from saropt.scenes import write_scene
+    from saropt.scenes import write_array
 
     values = np.linspace(-30, 0, 100 * 200, dtype=np.float32).reshape(1, 100, 200)
     values[:, :25] = -99
-    write_scene(tmp_path / "scene.tif", values, band_names=["VV"], nodata=-99)
+    write_array(tmp_path / "scene.tif", values, band_names=["VV"], nodata=-99)
     assert run("data", "inspect", tmp_path / "scene.tif") == 0
     rows = capsys.readouterr().out.splitlines()
     facts = {row[:15].strip(): row[15:].strip() for row in rows}
@@ -42,11 +42,11 @@ def test_raster_is_described(data_root: Path, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_mismatched_pair_is_named(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from saropt.scenes import write_scene
+    from saropt.scenes import write_array
 
     root = tmp_path / "root"
     shutil.copytree(data_root, root)
-    write_scene(root / "optical" / "val_000.tif", np.zeros((3, 128, 100), np.uint8), overwrite=True)
+    write_array(root / "optical" / "val_000.tif", np.zeros((3, 128, 100), np.uint8), overwrite=True)
     assert run("data", "inspect", root) == 2
     assert "val_000.tif: SAR and optical are not on one grid" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ from saropt.curation.registration import measure_offset, offsets_of_pair
 from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.simulate import simulate_scene
 
 
@@ -22,7 +22,7 @@ def change(path, function):
         values, place, names = scene.read_stored()[0], scene.georeference, scene.band_names
         tags = {key: value for key, value in scene.tags.items() if not key.startswith(("AREA", "OVR"))}
     values = function(values.copy())
-    write_scene(path, values, band_names=names, georeference=place, tags=tags, overwrite=True)
+    write_array(path, values, band_names=names, georeference=place, tags=tags, overwrite=True)
 
 
 def fill(row, col, side, value):
@@ -39,10 +39,10 @@ def faulty(tmp_path_factory):
     train_004, test_000 half of it the ground of train_005."""
     path = write_simulated_root(tmp_path_factory.mktemp("faulty") / "root", scenes=(7, 1, 1), size=256, seed=4)
     root = DataRoot.open(path)
-    change(root.optical_path("train_000"), fill(20, 20, 120, 250))
-    change(root.sar_path("train_001"), fill(100, 0, 60, 0))
-    change(root.sar_path("train_002"), lambda values: np.minimum(values, np.quantile(values, 0.9)))
-    change(root.optical_path("train_003"), lambda values: np.roll(values, (3, -4), axis=(1, 2)))
+    change(root.raster("optical", "train_000"), fill(20, 20, 120, 250))
+    change(root.raster("sar", "train_001"), fill(100, 0, 60, 0))
+    change(root.raster("sar", "train_002"), lambda values: np.minimum(values, np.quantile(values, 0.9)))
+    change(root.raster("optical", "train_003"), lambda values: np.roll(values, (3, -4), axis=(1, 2)))
     for side in ("sar", "optical"):
         (path / side / "val_000.tif").write_bytes((path / side / "train_004.tif").read_bytes())
         with Scene.open(path / side / "train_005.tif") as scene:

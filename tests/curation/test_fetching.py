@@ -21,8 +21,9 @@ from saropt.curation import fetching, stac
 from saropt.curation.fetching import Request, fetch
 from saropt.curation.stac import Collection, Service, pair_acquisitions, read_area, read_service
 from saropt.errors import InputError
+from saropt.files import Lock
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, remote, write_scene
+from saropt.scenes import Scene, remote, write_array
 from saropt.scenes.georeference import Georeference
 
 _spec = importlib.util.spec_from_file_location("stac_server", Path(__file__).with_name("stac_server.py"))
@@ -60,7 +61,7 @@ class World:
         entries = {}
         for key, values in assets.items():
             place = Georeference(UTM, Affine(10, 0, west, 0, -10, NORTH))
-            path = write_scene(self.folder / f"{name}-{key}.tif", values[None], georeference=place, nodata=nodata)
+            path = write_array(self.folder / f"{name}-{key}.tif", values[None], georeference=place, nodata=nodata)
             size = path.stat().st_size + size_off
             entries[key] = {"href": f"{self.server.url}/files/{path.name}", "file:size": size}
         degrees = transform_bounds(UTM, "EPSG:4326", *bounds)
@@ -132,8 +133,15 @@ def test_the_clearest_image_and_the_nearest_pass_on_one_grid(tmp_path, world, se
     path = fetch(area, DATES, tmp_path / "root", service, service, progress=lambda *a: calls.append(a))
     root = DataRoot.open(path)
     assert list(root.splits.items()) == [("20230511_test", "test")]
-    assert (root.sar.units, root.optical.units, root.gsd_m) == ("gamma0_db", "reflectance x 10000", 10.0)
-    with Scene.open(root.sar_path("20230511_test")) as sar, Scene.open(root.optical_path("20230511_test")) as optical:
+    assert (root.images["sar"].units, root.images["optical"].units, root.gsd_m) == (
+        "gamma0_db",
+        "reflectance x 10000",
+        10.0,
+    )
+    with (
+        Scene.open(root.raster("sar", "20230511_test")) as sar,
+        Scene.open(root.raster("optical", "20230511_test")) as optical,
+    ):
         assert sar.georeference == optical.georeference
         assert (sar.band_names, optical.band_names) == (["VV", "VH"], ["B4", "B3", "B2"])
         assert sar.acquired == datetime(2023, 5, 12, 10, tzinfo=UTC)
@@ -171,7 +179,7 @@ def test_items_of_one_pass_are_joined_and_polygons_cut(tmp_path, world, service)
     file.write_text(json.dumps({"type": "FeatureCollection", "features": [shape]}))
     area = read_area(str(file))
     root = DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
-    with Scene.open(root.sar_path("20230511_test")) as scene:
+    with Scene.open(root.raster("sar", "20230511_test")) as scene:
         valid = scene.read()[1]
     assert 0.35 < valid.mean() < 0.65
     assert not valid[0, 0]
@@ -192,7 +200,7 @@ def test_slow_and_failing_servers_are_borne(tmp_path, world, service, area):
     world.server.faults["s2-11-400000-B03.tif"] = stac_server.slow(0.2)
     world.server.faults["s2-11-400000-SCL.tif"] = stac_server.fails(1, 429)
     root = DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
-    with Scene.open(root.sar_path("20230511_test")) as scene:
+    with Scene.open(root.raster("sar", "20230511_test")) as scene:
         assert scene.read()[1].all()
 
 
@@ -218,6 +226,14 @@ def test_servers_that_lie_or_stay_broken_are_named_and_work_goes_on(
     world.server.faults.clear()
     world.server.items.clear()  # the plan is remembered: no second search
     DataRoot.open(fetch(area, DATES, tmp_path / "root", service, service))
+
+
+def test_two_at_once(tmp_path, world, service, area):
+    with (
+        Lock(tmp_path / ".root.fetching.lock", "root", "is busy"),
+        pytest.raises(InputError, match="root: is being fetched by another process"),
+    ):
+        fetch(area, DATES, tmp_path / "root", service, service)
 
 
 def test_catalogues_that_lie_about_sizes(tmp_path, world, service, area):

@@ -9,7 +9,7 @@ from saropt.curation.filtering import filter_root, filter_scene, write_pauli
 from saropt.errors import InputError
 from saropt.radiometry import equivalent_looks, from_db, pauli_power
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def scene(tmp_path):
     power = 0.05 * np.random.default_rng(0).standard_gamma(4.0, (2, 90, 100)) / 4
     values = (10 * np.log10(power)).astype(np.float32)
     values[:, 10:20, 10:20] = -99
-    return write_scene(tmp_path / "in.tif", values, band_names=["VV", "VH"], nodata=-99)
+    return write_array(tmp_path / "in.tif", values, band_names=["VV", "VH"], nodata=-99)
 
 
 @pytest.mark.parametrize("name", ["lee", "refined-lee", "ppb"])
@@ -37,7 +37,7 @@ def test_tiles_do_not_show(tmp_path, scene, name):
 
 def test_eight_bit_amplitude_stays_so_and_other_units_are_refused(tmp_path):
     values = np.random.default_rng(0).integers(20, 90, (1, 40, 40)).astype(np.uint8)
-    path = write_scene(tmp_path / "a.tif", values)
+    path = write_array(tmp_path / "a.tif", values)
     with Scene.open(filter_scene(path, tmp_path / "b.tif", "lee", 4.0, "amplitude")) as scene:
         assert scene.dtype == "uint8"
         assert scene.read()[0].std() < values.std()
@@ -54,9 +54,9 @@ def test_a_root(tmp_path, labelled_root):
     before = DataRoot.open(labelled_root)
     assert root.splits == before.splits
     name = next(iter(root.splits))
-    with Scene.open(root.sar_path(name)) as new, Scene.open(before.sar_path(name)) as old:
+    with Scene.open(root.raster("sar", name)) as new, Scene.open(before.raster("sar", name)) as old:
         assert not np.array_equal(new.read()[0], old.read()[0])
-    assert root.label_path(name).read_bytes() == before.label_path(name).read_bytes()
+    assert root.raster("label", name).read_bytes() == before.raster("label", name).read_bytes()
     with pytest.raises(InputError, match="exists already"):
         filter_root(labelled_root, tmp_path / "out", "lee", 4.4)
 
@@ -64,7 +64,7 @@ def test_a_root(tmp_path, labelled_root):
 def test_pauli_from_one_file_and_from_a_polsarpro_folder(tmp_path):
     rng = np.random.default_rng(1)
     matrix = (rng.normal(size=(3, 20, 30)) + 1j * rng.normal(size=(3, 20, 30))).astype(np.complex64)
-    quad = write_scene(tmp_path / "quad.tif", matrix, band_names=["HH", "HV", "VV"])
+    quad = write_array(tmp_path / "quad.tif", matrix, band_names=["HH", "HV", "VV"])
     expected = pauli_power(dict(zip(("HH", "HV", "VV"), matrix, strict=True)))
     hh, hv, vv = matrix
     parts = {"C11": abs(hh) ** 2, "C22": 2 * abs(hv) ** 2, "C33": abs(vv) ** 2}
@@ -72,7 +72,7 @@ def test_pauli_from_one_file_and_from_a_polsarpro_folder(tmp_path):
     parts |= {"C13_real": cross.real, "C13_imag": cross.imag}
     folder = tmp_path / "C3"
     folder.mkdir()
-    files = [write_scene(folder / f"{k}.tif", v[None].astype(np.float32)) for k, v in parts.items()]
+    files = [write_array(folder / f"{k}.tif", v[None].astype(np.float32)) for k, v in parts.items()]
     for number, sources in enumerate(([quad], files)):
         with Scene.open(write_pauli(sources, tmp_path / f"p{number}.tif")) as scene:
             assert scene.band_names == ["HH-VV", "HV", "HH+VV"]

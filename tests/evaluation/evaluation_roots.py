@@ -12,7 +12,7 @@ from saropt.artifacts import Card, ImageCard, TrainingCard
 from saropt.domain import Direction
 from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.inference import Translator
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 from translator_files import make_translator_card
 
 
@@ -31,8 +31,8 @@ def make_root(
         sar[:, :invalid_rows] = 0
         (root / "sar").mkdir(parents=True, exist_ok=True)
         (root / "optical").mkdir(exist_ok=True)
-        write_scene(root / "sar" / f"{name}.tif", sar, nodata=0 if invalid_rows else None, overwrite=True)
-        write_scene(root / "optical" / f"{name}.tif", optical, overwrite=True)
+        write_array(root / "sar" / f"{name}.tif", sar, nodata=0 if invalid_rows else None, overwrite=True)
+        write_array(root / "optical" / f"{name}.tif", optical, overwrite=True)
     (root / "splits.csv").write_text("name,split\n" + "".join(f"{n},{s}\n" for n, s in splits.items()))
     (root / "dataset.yaml").write_text(
         "name: toy\ngsd_m: 10\nsar: {bands: [VH], units: amplitude}\noptical: {bands: [R, G, B], units: uint8}\n"

@@ -9,8 +9,9 @@ from evaluation_roots import make_model, make_root, run
 from saropt.artifacts import SamplerCard
 from saropt.errors import InputError
 from saropt.evaluation.deviation import DeviationQuality
-from saropt.inference import Translator
+from saropt.inference import Block, Translator
 from saropt.roots import DataRoot
+from saropt.scenes import Window
 
 
 def test_correlations_by_numpy():
@@ -56,9 +57,12 @@ class Sampler(Translator):
         self.sampler = SamplerCard(kind="euler", steps=1, noise_bands=1)
         self.asked = []
 
-    def sample_array(self, values, *, samples, seed, units, valid=None):
+    def stream(self, sources, write, *, units, samples, seed):
         self.asked.append((samples, seed))
-        return np.repeat(values, 3, 0), self.deviate(values)
+        (source,) = sources.values()
+        values, valid = source.read()
+        products = {"image": np.repeat(values, 3, 0), "deviation": self.deviate(values)}
+        write(Block(Window(0, 0, *valid.shape), products, valid, 0))
 
 
 def sampler(name: str, deviate) -> Sampler:
@@ -92,9 +96,9 @@ def test_evaluate_asks_samplers_for_samples(tmp_path):
     assert knows["mean_deviation"] == pytest.approx(knows["mean_error"], rel=0.02)
     html = (tmp_path / "out" / "report.html").read_text()
     assert "6 samples" in html
-    with pytest.raises(InputError, match="--samples 2: plain has one output only: it draws no samples"):
+    with pytest.raises(InputError, match="samples=2: plain has one output only: it draws no samples"):
         run([models[2]], path, tmp_path / "other", samples=2)
-    with pytest.raises(InputError, match="--samples 1: a deviation needs at least 2"):
+    with pytest.raises(InputError, match="samples=1: a deviation needs at least 2"):
         run([models[0]], path, tmp_path / "other", samples=1)
 
 
@@ -116,7 +120,7 @@ def read(path, name):
 
     root = DataRoot.open(path)
     pictures = []
-    for file in (root.sar_path(name), root.optical_path(name)):
+    for file in (root.raster("sar", name), root.raster("optical", name)):
         with Scene.open(file) as scene:
             pictures.append(scene.read()[0])
     return np.stack([np.repeat(pictures[0], 3, 0), pictures[1]])

@@ -16,7 +16,7 @@ from saropt.evaluation.speckle import neighbour_correlation
 from saropt.matching import RiftLike, Sift
 from saropt.matching.rates import PairMatches
 from saropt.radiometry import speckle_gain_db
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 
 SPLITS = {"a": "train", "b": "test"}
 
@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def rewrite(root: Path, side: str, values: np.ndarray) -> None:
-    write_scene(root / side / "b.tif", values.astype(np.uint8), overwrite=True)
+    write_array(root / side / "b.tif", values.astype(np.uint8), overwrite=True)
 
 
 def blobs(seed: int, bands: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from evaluation_roots import FunctionBackend, make_model, make_root, run
 from saropt.artifacts import ImageCard, SegmenterCard, TrainingCard
 from saropt.errors import InputError
 from saropt.inference import Segmenter
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 
 CLASSES = {5: "dark", 9: "middle", 255: "light"}
 EXTRA = "classes: {5: dark, 9: middle, 255: light}\nignore_index: 7\n"
@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
             red = scene.read()[0][0]
         label = np.where(red < 60, 5, 255).astype(np.uint8)
         label[:, :10] = 7
-        write_scene(path / "label" / f"{name}.tif", label[None])
+        write_array(path / "label" / f"{name}.tif", label[None])
     return path
 
 
@@ -124,7 +124,7 @@ def test_invalid_pixels_are_left_out(tmp_path: Path, root: Path) -> None:
     with Scene.open(root / "sar" / "b.tif") as scene:
         values = scene.read()[0].astype(np.uint8)
     values[:, :20] = 0
-    write_scene(root / "sar" / "b.tif", values, nodata=0, overwrite=True)
+    write_array(root / "sar" / "b.tif", values, nodata=0, overwrite=True)
     model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
     report = run([model], root, tmp_path / "out", tile=64, segmenters=[make_segmenter()], html=False)
     for scores in (report["segmentation"]["sar2opt"]["real"], report["segmentation"]["sar2opt"]["models"]["grey"]):
@@ -157,7 +157,7 @@ def test_refusals(judges, words: str, root: Path, tmp_path: Path) -> None:
 
 def test_labels_that_cannot_be_used(root: Path, tmp_path: Path) -> None:
     model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
-    write_scene(root / "label" / "b.tif", np.full((1, 64, 64), 5, np.uint8), overwrite=True)
+    write_array(root / "label" / "b.tif", np.full((1, 64, 64), 5, np.uint8), overwrite=True)
     with pytest.raises(InputError, match=r"label/b\.tif: is \(64, 64\), the images are \(70, 64\) pixels"):
         run([model], root, tmp_path / "out", tile=32, segmenters=[make_segmenter()])
     (root / "label" / "b.tif").unlink()

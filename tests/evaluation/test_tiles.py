@@ -9,7 +9,7 @@ from saropt.evaluation import stream_tiles, tile_windows
 from saropt.evaluation.tiles import Pixels, open_rasters
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
-from saropt.scenes import write_scene
+from saropt.scenes import Window, write_array
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_stream_tiles_is_the_raster_cut(tmp_path) -> None:
     assert [t.name for t in tiles] == ["a"] * 4 + ["b"] * 4
     with open_rasters(root, "b", ("sar", "optical")) as rasters:
         assert rasters.shape == (70, 64)
-        whole = rasters.read().images
+        whole = rasters.read(Window(0, 0, 70, 64)).images
     assert whole["sar"].values.shape == (1, 70, 64)
     for role in ("sar", "optical"):
         assert (tiles[7].images[role].values == whole[role].values[:, 32:64, 32:64]).all()
@@ -79,9 +79,9 @@ def test_an_error_of_units_names_its_source() -> None:
 def test_rasters_that_do_not_fit_are_refused(tmp_path) -> None:
     path = make_root(tmp_path, {"a": "test"}, (40, 40))
     root = DataRoot.open(path)
-    write_scene(path / "sar" / "a.tif", np.zeros((1, 40, 41), np.uint8), overwrite=True)
+    write_array(path / "sar" / "a.tif", np.zeros((1, 40, 41), np.uint8), overwrite=True)
     with pytest.raises(InputError, match=r"a\.tif: SAR and optical are not on one grid: 41x40 and 40x40"):
         next(stream_tiles(root, ["a"]))
-    write_scene(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
+    write_array(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
     with pytest.raises(InputError, match="has 2 bands, the data root says VH"):
         next(stream_tiles(root, ["a"]))

@@ -23,7 +23,7 @@ from saropt.artifacts import ImageCard, TrainingCard
 from saropt.domain import Direction
 from saropt.errors import InputError
 from saropt.inference import NOTICE, ScratchRaster, TranslateOptions, Translator
-from saropt.scenes import Georeference, Scene, write_scene
+from saropt.scenes import Georeference, Scene, write_array
 from translator_files import make_translator_card
 
 Factory = Callable[..., Path]
@@ -230,7 +230,7 @@ def test_wrong_use_is_one_clear_line(
 def test_another_polarisation_is_refused_unless_asked_for(make_translator: Factory, tmp_path: Path) -> None:
     translator = Translator.load(make_translator())
     values = np.random.default_rng(0).uniform(-25, 0, (1, 64, 64)).astype(np.float32)
-    write_scene(tmp_path / "vv.tif", values, band_names=["VV"])
+    write_array(tmp_path / "vv.tif", values, band_names=["VV"])
     with pytest.raises(InputError, match="holds VV, not VH; the translator takes VH"):
         translator.translate(tmp_path / "vv.tif", tmp_path / "out.tif")
     translator.translate(tmp_path / "vv.tif", tmp_path / "out.tif", bands=[1])
@@ -241,8 +241,8 @@ def test_the_right_band_is_found_by_name(make_translator: Factory, tmp_path: Pat
     translator = Translator.load(make_translator())
     rng = np.random.default_rng(0)
     values = rng.uniform(-25, 0, (2, 64, 64)).astype(np.float32)
-    write_scene(tmp_path / "dual.tif", values, band_names=["VV", "VH"])
-    write_scene(tmp_path / "single.tif", values[1:], band_names=["VH"])
+    write_array(tmp_path / "dual.tif", values, band_names=["VV", "VH"])
+    write_array(tmp_path / "single.tif", values[1:], band_names=["VH"])
     translator.translate(tmp_path / "dual.tif", tmp_path / "a.tif")
     translator.translate(tmp_path / "single.tif", tmp_path / "b.tif")
     assert np.array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
@@ -250,7 +250,7 @@ def test_the_right_band_is_found_by_name(make_translator: Factory, tmp_path: Pat
 
 @pytest.mark.parametrize("values", [np.full((1, 64, 64), np.nan, np.float32), np.full((1, 64, 64), -9999, np.float32)])
 def test_scenes_without_data_are_refused(values: np.ndarray, make_translator: Factory, tmp_path: Path) -> None:
-    write_scene(tmp_path / "empty.tif", values, nodata=-9999.0, band_names=["VH"])
+    write_array(tmp_path / "empty.tif", values, nodata=-9999.0, band_names=["VH"])
     with pytest.raises(InputError, match="no valid pixel"):
         Translator.load(make_translator()).translate(tmp_path / "empty.tif", tmp_path / "out.tif")
     assert not (tmp_path / "out.tif").exists()
@@ -359,8 +359,8 @@ def test_optional_inputs_are_stacked_with_their_validity(tmp_path: Path) -> None
     sar, old = rng.integers(1, 256, (1, 40, 50)).astype(np.uint8), rng.integers(1, 256, (3, 40, 50)).astype(np.uint8)
     old[:, :, :7] = 0
     place = Georeference(CRS.from_epsg(32611), from_origin(400_000, 3_800_000, 10, 10))
-    write_scene(tmp_path / "sar.tif", sar, band_names=["VV"], georeference=place)
-    write_scene(tmp_path / "old.tif", old, band_names=["R", "G", "B"], georeference=place, nodata=0)
+    write_array(tmp_path / "sar.tif", sar, band_names=["VV"], georeference=place)
+    write_array(tmp_path / "old.tif", old, band_names=["R", "G", "B"], georeference=place, nodata=0)
     options = TranslateOptions(inputs={"optical_reference": tmp_path / "old.tif"})
     made = read(Path(translator.run(tmp_path / "sar.tif", tmp_path / "out.tif", options).path))
     np.testing.assert_array_equal(seen[-1][0, :40, :50], sar[0] / np.float32(127.5) - 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from plugin_files import run_with_plugin, write_plugin
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 
 MATCHER = """
 from saropt.matching import MATCHERS, Sift
@@ -35,13 +35,13 @@ Suite(name="s", title="t", runs=[{"name": "a", "method": "cut"}], matchers=["hal
 
 def test_a_new_matcher_is_one_module(texture: np.ndarray, tmp_path: Path) -> None:
     image = np.rint(1 + 254 * (texture - texture.min()) / np.ptp(texture)).astype(np.uint8)[None]
-    scene = write_scene(tmp_path / "scene.tif", image)
-    moved = write_scene(tmp_path / "moved.tif", image[:, 5:, 9:])
+    scene = write_array(tmp_path / "scene.tif", image)
+    moved = write_array(tmp_path / "moved.tif", image[:, 5:, 9:])
     root = tmp_path / "root"
     (root / "sar").mkdir(parents=True)
     (root / "optical").mkdir()
-    write_scene(root / "sar" / "a.tif", image)
-    write_scene(root / "optical" / "a.tif", np.repeat(image, 3, 0))
+    write_array(root / "sar" / "a.tif", image)
+    write_array(root / "optical" / "a.tif", np.repeat(image, 3, 0))
     (root / "splits.csv").write_text("name,split\na,test\n")
     (root / "dataset.yaml").write_text(
         "name: toy\ngsd_m: 10\nsar: {bands: [VH], units: amplitude}\noptical: {bands: [R, G, B], units: uint8}\n"

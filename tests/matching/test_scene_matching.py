@@ -15,7 +15,7 @@ from saropt.errors import InputError
 from saropt.matching import RiftLike, Sift, match_scenes, register, write_tie_points
 from saropt.matching import scene_matching as module
 from saropt.matching.geometry import transformed
-from saropt.scenes import Georeference, Scene, write_scene
+from saropt.scenes import Georeference, Scene, write_array
 
 from .conftest import UTM, at, make_texture
 
@@ -31,7 +31,7 @@ def warped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def save(path: Path, image: np.ndarray, place: Georeference | None = None) -> Path:
-    return write_scene(path, np.rint(1 + 254 * np.clip(image, 0, 1)).astype(np.uint8)[None], georeference=place)
+    return write_array(path, np.rint(1 + 254 * np.clip(image, 0, 1)).astype(np.uint8)[None], georeference=place)
 
 
 def corner_error(matrix: np.ndarray, known: np.ndarray, size: int) -> float:
@@ -164,7 +164,7 @@ def bad(folder: Path, kind: str) -> tuple[Path, Path]:
     good = save(folder / "good.tif", texture, at(5e5, 4e6))
     made = {
         "flat": lambda: save(folder / "bad.tif", np.full((200, 200), 0.5), at(5e5, 4e6)),
-        "nothing": lambda: write_scene(
+        "nothing": lambda: write_array(
             folder / "bad.tif", np.zeros((1, 200, 200), np.uint8), nodata=0, georeference=at(5e5, 4e6)
         ),
         "elsewhere": lambda: save(folder / "bad.tif", texture, at(7e5, 4e6)),

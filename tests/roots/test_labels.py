@@ -24,7 +24,7 @@ from saropt.roots import (
     count_labels,
     draw_labelled_batch,
 )
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 
 SAR = card("sar", ("VV", "VH"), "sigma0_db", DbClip())
 OPTICAL = card("optical", ("B4", "B3", "B2"), "uint8", EightBit())
@@ -87,7 +87,7 @@ class TestClasses:
         assert self.classes.read(path).tolist() == [[IGNORED, 0], [1, 2]]
 
     def test_labels_with_several_bands(self, tmp_path):
-        write_scene(tmp_path / "l.tif", np.full((2, 8, 8), 10, np.uint8))
+        write_array(tmp_path / "l.tif", np.full((2, 8, 8), 10, np.uint8))
         with pytest.raises(InputError, match=r"l\.tif: has 2 bands; labels have one"):
             self.classes.read(tmp_path / "l.tif")
 
@@ -200,7 +200,7 @@ class TestWindows:
             with Scene.open(root / "sar" / f"{name}.tif") as scene:
                 values = scene.read()[0]
             values[:, :32] = np.nan
-            write_scene(root / "sar" / f"{name}.tif", values, overwrite=True)
+            write_array(root / "sar" / f"{name}.tif", values, overwrite=True)
         sampler = LabelledSampler(DataRoot.open(root), "train", 64, SAR)
         image, labels = sampler.draw(np.random.default_rng(0))
         assert np.isfinite(image).all()
@@ -210,20 +210,20 @@ class TestWindows:
         assert image[0, 0, 0] == pytest.approx(np.median(image[0, 32:]), abs=1e-6)
 
     def test_unknown_label_in_a_window(self, root):
-        write_scene(root / "label" / "a.tif", np.full((1, 64, 64), 30, np.uint8), overwrite=True)
+        write_array(root / "label" / "a.tif", np.full((1, 64, 64), 30, np.uint8), overwrite=True)
         sampler = LabelledSampler(DataRoot.open(root), "train", 64, SAR)
         with pytest.raises(InputError, match=r"label/a\.tif: holds the label 30"):
             draw_labelled_batch(sampler, 8, [0])
 
     def test_nothing_labelled(self, root):
         for name in ("a", "b"):
-            write_scene(root / "label" / f"{name}.tif", np.zeros((1, 64, 64), np.uint8), overwrite=True)
+            write_array(root / "label" / f"{name}.tif", np.zeros((1, 64, 64), np.uint8), overwrite=True)
         sampler = LabelledSampler(DataRoot.open(root), "train", 16, SAR)
         with pytest.raises(InputError, match="no labelled window of 16 px"):
             sampler.draw(np.random.default_rng(0))
 
     def test_other_grid(self, root):
-        write_scene(root / "label" / "b.tif", np.full((1, 64, 32), 10, np.uint8), overwrite=True)
+        write_array(root / "label" / "b.tif", np.full((1, 64, 32), 10, np.uint8), overwrite=True)
         with pytest.raises(InputError, match=r"label/b\.tif: is 64x32 but its image 64x64 px"):
             LabelledSampler(DataRoot.open(root), "train", 16, SAR)
 

@@ -10,7 +10,7 @@ from roots.cards import both, card
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Reflectance
 from saropt.roots import IGNORED, Augmentation, DataRoot, ImageSpec, WindowSampler, describe_images, draw_batch
-from saropt.scenes import Scene, Window, write_scene
+from saropt.scenes import Scene, Window, write_array
 
 NAMES = ("a", "b", "c")
 SIDE = 48
@@ -36,7 +36,7 @@ def write_root(path, **changes):
             (path / role).mkdir(parents=True, exist_ok=True)
             if (role, name) != ("optical_reference", "b"):
                 nodata = 0 if (role, name) == ("optical_reference", "c") else None
-                write_scene(path / role / f"{name}.tif", values, nodata=nodata)
+                write_array(path / role / f"{name}.tif", values, nodata=nodata)
     description = {
         "name": "roles",
         "gsd_m": 10,
@@ -183,7 +183,7 @@ class TestWindows:
 
     def test_unlike_grids(self, tmp_path):
         path = write_root(tmp_path / "root")
-        write_scene(path / "dem" / "c.tif", np.zeros((1, SIDE, 50), np.float32), overwrite=True)
+        write_array(path / "dem" / "c.tif", np.zeros((1, SIDE, 50), np.float32), overwrite=True)
         with pytest.raises(InputError, match=r"dem/c\.tif: is \(48, 50\) but the SAR raster is \(48, 48\)"):
             WindowSampler(DataRoot.open(path), "train", 16, INPUTS)
 

@@ -31,9 +31,9 @@ def test_a_root_that_opens(tmp_path):
     assert [len(root.names(split)) for split in ("train", "val", "test")] == [2, 1, 1]
     west = set()
     for name in root.splits:
-        sar, profile, descriptions = _read(root.sar_path(name))
-        optical, _, _ = _read(root.optical_path(name))
-        label, label_profile, _ = _read(root.label_path(name))
+        sar, profile, descriptions = _read(root.raster("sar", name))
+        optical, _, _ = _read(root.raster("optical", name))
+        label, label_profile, _ = _read(root.raster("label", name))
         assert sar.shape == (2, 64, 80)
         assert sar.dtype == np.float32
         assert descriptions == ("VV", "VH")
@@ -54,7 +54,7 @@ def test_units_and_bands_agree(tmp_path):
             write_simulated_root(tmp_path / units, scenes=(1, 0, 0), size=64, units=units, bands=("VH",))
         )
         assert root.images["sar"].units == units
-        arrays[units] = _read(root.sar_path("train_000"))[0]
+        arrays[units] = _read(root.raster("sar", "train_000"))[0]
         assert arrays[units].shape == (1, 64, 64)
     np.testing.assert_allclose(arrays["amplitude"] ** 2, arrays["sigma0"], rtol=1e-5)
     np.testing.assert_allclose(10 ** (arrays["sigma0_db"] / 10), arrays["sigma0"], rtol=1e-4)

@@ -13,7 +13,7 @@ from saropt.curation.inspection import inspect_root
 from saropt.errors import InputError
 from saropt.radiometry import EightBit, Reflectance
 from saropt.roots import Augmentation, DataRoot, WindowSampler, draw_batch
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 
 BOTH = both(card("sar", ("VV",), "sigma0", Reflectance(1.0, 256.0)), card("optical", ("R", "G"), "uint8", EightBit()))
 NAMES = {"sar": ("s1", "s2", "s3"), "optical": ("o1", "o2", "o3", "o4")}
@@ -25,7 +25,7 @@ def make_root(path, sar=NAMES["sar"], optical=NAMES["optical"], splits=None, **d
         (path / side).mkdir(parents=True)
         for number, name in enumerate(names):
             values = np.full((bands, size, size), number + 1, np.float32 if side == "sar" else np.uint8)
-            write_scene(path / side / f"{name}.tif", values)
+            write_array(path / side / f"{name}.tif", values)
     values = {
         "name": path.name,
         "gsd_m": 10,
@@ -97,10 +97,10 @@ class TestOneRoot:
             for name, path in root.rasters(side, "train").items():
                 values = np.full((1 if side == "sar" else 2, 40, 40), int(name[1]), np.float32)
                 tags = {"REGION": "a" if name.endswith("1") else "b"}
-                write_scene(path, values if side == "sar" else values.astype(np.uint8), tags=tags, overwrite=True)
+                write_array(path, values if side == "sar" else values.astype(np.uint8), tags=tags, overwrite=True)
         found = numbers(WindowSampler(root, "train", 16, BOTH, balance_tag="REGION"), range(400))
         assert (found == 0).mean(0) == pytest.approx([0.5, 0.5], abs=0.08)
-        write_scene(root.raster("optical", "o2"), np.ones((2, 40, 40), np.uint8), overwrite=True)
+        write_array(root.raster("optical", "o2"), np.ones((2, 40, 40), np.uint8), overwrite=True)
         with pytest.raises(InputError, match=r"o2\.tif: has no tag REGION"):
             WindowSampler(root, "train", 16, BOTH, balance_tag="REGION")
 

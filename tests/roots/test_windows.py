@@ -13,7 +13,7 @@ from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Reflectance, convert
 from saropt.roots import Augmentation, DataRoot, WindowSampler, draw_batch
 from saropt.roots.rasters import Rasters
-from saropt.scenes import Scene, Window, write_scene
+from saropt.scenes import Scene, Window, write_array
 
 SIDE = 64
 PIXEL = ("row", "column", "number")
@@ -30,8 +30,8 @@ def make_root(path, names=("a", "b"), shape=(SIDE, SIDE), sar=None, optical=None
     for number, name in enumerate(names):
         rows, columns = np.mgrid[: shape[0], : shape[1]]
         pixels = np.stack([rows, columns, np.full_like(rows, number)])
-        write_scene(path / "sar" / f"{name}.tif", sar[number] if sar else pixels.astype(np.float32), nodata=sar_nodata)
-        write_scene(path / "optical" / f"{name}.tif", optical[number] if optical else pixels.astype(np.uint8))
+        write_array(path / "sar" / f"{name}.tif", sar[number] if sar else pixels.astype(np.float32), nodata=sar_nodata)
+        write_array(path / "optical" / f"{name}.tif", optical[number] if optical else pixels.astype(np.uint8))
     values = {
         "name": "grid",
         "gsd_m": 10,
@@ -268,7 +268,7 @@ def test_windows_are_shared_equally_between_the_values_of_a_tag(tmp_path):
         path = root.raster("sar", name)
         with Scene.open(path) as scene:
             values = scene.read()[0]
-        write_scene(path, values, tags={"REGION": region}, overwrite=True)
+        write_array(path, values, tags={"REGION": region}, overwrite=True)
     sampler = WindowSampler(root, "train", 8, BOTH, RAW, balance_tag="REGION")
     east = sum(places(sample)[1][2, 0, 0] == 0 for sample in draws(sampler, 400))
     assert 160 < east < 240
@@ -310,7 +310,7 @@ class TestLabels:
         with pytest.raises(InputError, match="labels are drawn with pairs only"):
             WindowSampler(root, "train", 32, SMALL, unpaired=True, labels=True)
         copy = shutil.copytree(labelled_root, tmp_path / "copy")
-        write_scene(copy / "label" / "a.tif", np.full((1, 60, 64), 10, np.uint8), overwrite=True)
+        write_array(copy / "label" / "a.tif", np.full((1, 60, 64), 10, np.uint8), overwrite=True)
         with pytest.raises(InputError, match=r"a.tif: is \(60, 64\) but the SAR raster is \(64, 64\) pixels"):
             WindowSampler(DataRoot.open(copy), "train", 32, SMALL, labels=True)
 

@@ -9,7 +9,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from saropt.errors import InputError
-from saropt.scenes import Georeference, Grid, Scene, grid_over, overlap_grid, utm_of, write_scene
+from saropt.scenes import Georeference, Grid, Scene, grid_over, overlap_grid, utm_of, write_array
 
 UTM = CRS.from_epsg(32654)
 
@@ -28,7 +28,7 @@ def test_whole_pixel_shifts_keep_values_and_mark_what_is_missing(tmp_path):
     values = np.arange(80, dtype=np.float32).reshape(1, 8, 10)
     values[0, 2, 3] = -1
     place = Georeference(UTM, Affine(10, 0, 400_000, 0, -10, 3_900_000))
-    path = write_scene(tmp_path / "a.tif", values, nodata=-1, georeference=place)
+    path = write_array(tmp_path / "a.tif", values, nodata=-1, georeference=place)
     grid = Grid(UTM, Affine(10, 0, 400_020, 0, -10, 3_899_990), 9, 10)
     with Scene.open(path, grid=grid, resampling="nearest") as scene:
         read, valid = scene.read()
@@ -43,7 +43,7 @@ def test_whole_pixel_shifts_keep_values_and_mark_what_is_missing(tmp_path):
 def test_control_points_place_a_raster(tmp_path):
     values = np.tile(np.arange(20, dtype=np.float32), (1, 30, 1))
     corners = [GroundControlPoint(r, c, 139.0 + c * 1e-3, 35.0 - r * 1e-3) for r in (0, 15, 30) for c in (0, 10, 20)]
-    path = write_scene(
+    path = write_array(
         tmp_path / "gcps.tif", values, georeference=Georeference(gcps=tuple(corners), gcp_crs=CRS.from_epsg(4326))
     )
     grid = Grid(CRS.from_epsg(4326), Affine(1e-3, 0, 139.0, 0, -1e-3, 35.0), 30, 20)

@@ -8,7 +8,7 @@ import rasterio
 from rio_cogeo.cogeo import cog_validate
 
 from saropt.errors import InputError
-from saropt.scenes import Georeference, Scene, Window, mosaic, write_scene
+from saropt.scenes import Georeference, Scene, Window, mosaic, write_array
 
 CRS = rasterio.CRS.from_epsg(32631)
 TRANSFORM = rasterio.Affine(10, 0, 5e5, 0, -10, 4e6)
@@ -20,7 +20,7 @@ def fragment(folder, row, col, height, width, *, shift=0.0, name=None, **extra):
     transform = TRANSFORM @ rasterio.Affine.translation(col + shift, row)
     array = WHOLE[:, row : row + height, col : col + width]
     form = {"georeference": Georeference(CRS, transform), "band_names": ["VV", "VH"]} | extra
-    return write_scene(folder / (name or f"{row}_{col}.tif"), form.pop("array", array), **form)
+    return write_array(folder / (name or f"{row}_{col}.tif"), form.pop("array", array), **form)
 
 
 def parts(folder, **extra):

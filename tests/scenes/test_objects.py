@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from saropt.errors import InputError
-from saropt.scenes import open_scene, remote, write_scene
+from saropt.scenes import open_scene, remote, write_array
 from saropt.scenes.objects import check_object, is_object, object_exists, staging_file, upload
 
 TIF = (".tif", ".tiff")
@@ -26,7 +26,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def scene(tmp_path: Path) -> Path:
     values = np.random.default_rng(0).normal(-12, 3, (2, 1300, 1100)).astype(np.float32)
     values[:, :9] = np.nan
-    write_scene(tmp_path / "scene.tif", values, band_names=["VV", "VH"], nodata=np.nan)
+    write_array(tmp_path / "scene.tif", values, band_names=["VV", "VH"], nodata=np.nan)
     return tmp_path / "scene.tif"
 
 
@@ -110,7 +110,7 @@ def test_a_store_that_lies_is_found_out(replace: bool, object_store: Any, scene:
     object_store.refuse = lambda method, key, query: 200 if method == "PUT" else None
     if replace:
         values = np.zeros((2, 1300, 1100), np.float32)
-        write_scene(tmp_path / "other.tif", values, band_names=["VV", "VH"], nodata=np.nan)
+        write_array(tmp_path / "other.tif", values, band_names=["VV", "VH"], nodata=np.nan)
         object_store.objects["bucket/a.tif"] = (tmp_path / "other.tif").read_bytes()
     with pytest.raises(InputError, match="cannot be uploaded"):
         upload(scene, "s3://bucket/a.tif", replace=replace)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from saropt.errors import InputError
-from saropt.scenes import Scene, SceneWriter, Window, is_remote, open_scene, remote, scene_name, write_scene
+from saropt.scenes import Scene, SceneWriter, Window, is_remote, open_scene, remote, scene_name, write_array
 
 
 def load_server() -> ModuleType:
@@ -35,7 +35,7 @@ faults = load_server()
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(remote, "FIRST_DELAY_S", 0.01)
     values = np.random.default_rng(0).normal(-12, 3, (2, 1500, 1100)).astype(np.float32)
-    write_scene(tmp_path / "scene.tif", values, band_names=["VV", "VH"])
+    write_array(tmp_path / "scene.tif", values, band_names=["VV", "VH"])
     server = faults.StacServer(tmp_path)
     yield server
     server.close()

@@ -11,7 +11,7 @@ from rasterio.control import GroundControlPoint
 from rio_cogeo.cogeo import cog_validate
 
 from saropt.errors import InputError
-from saropt.scenes import Georeference, Scene, SceneWriter, write_scene
+from saropt.scenes import Georeference, Scene, SceneWriter, write_array
 
 PLACE = Georeference(rasterio.CRS.from_epsg(32631), rasterio.Affine(10, 0, 5e5, 0, -10, 4e6))
 NOISE = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def leftovers(folder):
 )
 def test_pixels_and_cog_validity(tmp_path, dtype):
     array = smooth(dtype)
-    path = write_scene(tmp_path / "a.tif", array, georeference=PLACE)
+    path = write_array(tmp_path / "a.tif", array, georeference=PLACE)
     read = read_all(path)
     assert read.dtype == array.dtype
     np.testing.assert_array_equal(read, array)
@@ -54,7 +54,7 @@ def test_pixels_and_cog_validity(tmp_path, dtype):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 700), (2, 513, 3), (5, 511, 513)])
 def test_odd_sizes(tmp_path, shape):
     array = NOISE.integers(0, 255, shape, dtype=np.uint8)
-    path = write_scene(tmp_path / "a.tif", array)
+    path = write_array(tmp_path / "a.tif", array)
     np.testing.assert_array_equal(read_all(path), array)
     assert cog_validate(path)[0]
 
@@ -63,7 +63,7 @@ def test_round_trip_of_everything(tmp_path):
     array = smooth("int16")
     array[0, :100] = -32768
     tags = {"ACQUISITION_DATE": "2020-11-07T13:52:41", "TIFFTAG_SOFTWARE": "x", "NOTE": "a < b & 'c'", "LEER": "é"}
-    write_scene(tmp_path / "a.tif", array, band_names=["VV <σ0>", "VH"], nodata=-32768, georeference=PLACE, tags=tags)
+    write_array(tmp_path / "a.tif", array, band_names=["VV <σ0>", "VH"], nodata=-32768, georeference=PLACE, tags=tags)
     with Scene.open(tmp_path / "a.tif") as scene:
         assert scene.band_names == ["VV <σ0>", "VH"]
         assert scene.nodata == -32768
@@ -79,7 +79,7 @@ def test_round_trip_of_everything(tmp_path):
 def test_float_nodata_and_overviews_leave_it_out(tmp_path, nodata):
     array = np.full((1, 1024, 1024), 5, np.float32)
     array[:, ::2] = nodata
-    path = write_scene(tmp_path / "a.tif", array, nodata=nodata, georeference=PLACE)
+    path = write_array(tmp_path / "a.tif", array, nodata=nodata, georeference=PLACE)
     with Scene.open(path) as scene:
         np.testing.assert_array_equal(scene.read()[1], np.arange(1024)[:, None].repeat(1024, 1) % 2 == 1)
     with rasterio.open(path, overview_level=0) as overview:
@@ -89,20 +89,20 @@ def test_float_nodata_and_overviews_leave_it_out(tmp_path, nodata):
 def test_class_maps_can_have_nearest_overviews(tmp_path):
     array = np.zeros((1, 1024, 1024), np.uint8)
     array[:, ::2, 1::2] = 9
-    path = write_scene(tmp_path / "a.tif", array, overview_resampling="nearest")
+    path = write_array(tmp_path / "a.tif", array, overview_resampling="nearest")
     with rasterio.open(path, overview_level=0) as overview:
         assert set(np.unique(overview.read())) <= {0, 9}
 
 
 def test_rotated_and_gcps_round_trip(tmp_path):
     rotated = rasterio.Affine.translation(5e5, 4e6) @ rasterio.Affine.rotation(20) @ rasterio.Affine.scale(10, -10)
-    write_scene(tmp_path / "r.tif", smooth("uint8"), georeference=Georeference(PLACE.crs, rotated))
+    write_array(tmp_path / "r.tif", smooth("uint8"), georeference=Georeference(PLACE.crs, rotated))
     with Scene.open(tmp_path / "r.tif") as scene:
         assert scene.georeference.transform.almost_equals(rotated)
     gcps = tuple(
         GroundControlPoint(r + 0.5, c, 3 + c / 7, 50 - r / 9, 2.5, id=f"{r}-{c}") for r in (0, 699) for c in (0, 1000)
     )
-    write_scene(
+    write_array(
         tmp_path / "g.tif",
         smooth("uint8"),
         georeference=Georeference(None, None, gcps, rasterio.CRS({"init": "epsg:4326"})),
@@ -115,13 +115,13 @@ def test_rotated_and_gcps_round_trip(tmp_path):
 
 
 def test_no_georeference_stays_none(tmp_path):
-    write_scene(tmp_path / "a.tif", smooth("uint8"))
+    write_array(tmp_path / "a.tif", smooth("uint8"))
     with Scene.open(tmp_path / "a.tif") as scene:
         assert scene.georeference == Georeference()
 
 
 def test_photometric_rgb(tmp_path):
-    write_scene(tmp_path / "a.tif", smooth("uint8", 3), band_names=["B4", "B3", "B2"], photometric="rgb")
+    write_array(tmp_path / "a.tif", smooth("uint8", 3), band_names=["B4", "B3", "B2"], photometric="rgb")
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert [colour.name for colour in dataset.colorinterp] == ["red", "green", "blue"]
         assert dataset.descriptions == ("B4", "B3", "B2")
@@ -130,17 +130,17 @@ def test_photometric_rgb(tmp_path):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_png(tmp_path, dtype):
     array = smooth(dtype, 3)
-    write_scene(tmp_path / "a.png", array)
+    write_array(tmp_path / "a.png", array)
     np.testing.assert_array_equal(read_all(tmp_path / "a.png"), array)
     assert leftovers(tmp_path) == ["a.png"]
     with pytest.raises(InputError, match="exists already"):
-        write_scene(tmp_path / "a.png", array)
-    write_scene(tmp_path / "a.png", array[:1], overwrite=True)
+        write_array(tmp_path / "a.png", array)
+    write_array(tmp_path / "a.png", array[:1], overwrite=True)
     assert read_all(tmp_path / "a.png").shape[0] == 1
     with pytest.raises(InputError, match="no georeference"):
-        write_scene(tmp_path / "b.png", array, georeference=PLACE)
+        write_array(tmp_path / "b.png", array, georeference=PLACE)
     with pytest.raises(ValueError, match="PNG holds"):
-        write_scene(tmp_path / "b.png", array.astype(np.float32))
+        write_array(tmp_path / "b.png", array.astype(np.float32))
 
 
 def test_blocks_in_any_order_and_overlapping(tmp_path):
@@ -239,7 +239,7 @@ def test_too_small_a_disk_is_told_at_once(tmp_path):
 
 def test_tags_that_no_file_can_hold(tmp_path):
     with pytest.raises(UnicodeEncodeError):
-        write_scene(tmp_path / "a.tif", smooth("uint8"), tags={"A": "\ud800"})
+        write_array(tmp_path / "a.tif", smooth("uint8"), tags={"A": "\ud800"})
     assert leftovers(tmp_path) == []
 
 

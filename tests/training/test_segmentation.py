@@ -326,10 +326,10 @@ def test_floods_are_found(shared_data, tmp_path):
     classes = classes_of(root)
     matrix = ConfusionMatrix(classes.titles)
     for name in root.names("test"):
-        with Scene.open(root.sar_path(name)) as scene:
+        with Scene.open(root.raster("sar", name)) as scene:
             values, valid = scene.read()
         found = segmenter.classify(values, dtype="uint8", valid=valid)
-        matrix.add(classes.read(root.label_path(name)), np.searchsorted(classes.values, found))
+        matrix.add(classes.read(root.raster("label", name)), np.searchsorted(classes.values, found))
     assert matrix.pixels == 30 * 256 * 256
     assert matrix.pixel_accuracy > matrix.majority + 0.02
     assert matrix.summary()["class_iou"]["flooded"] > 0.3

@@ -13,7 +13,7 @@ from saropt import Translator
 from saropt.cli import main
 from saropt.errors import InputError
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.training import Loop, TranslatorTask
 
 
@@ -42,7 +42,7 @@ def test_one_device_only(db_root, new_config):
 def test_translates_a_scene_of_another_size(run, tmp_path):
     """Odd sides, both directions; any tiling gives the same pixels, in torch and in the static graph."""
     fields = np.random.default_rng(3).normal(-12.0, 3.0, (2, 301, 187)).astype(np.float32)
-    write_scene(tmp_path / "scene.tif", fields, band_names=["VV", "VH"])
+    write_array(tmp_path / "scene.tif", fields, band_names=["VV", "VH"])
     found = []
     for backend in ("onnx", "torch"):
         translator = Translator.load(run, direction="sar2opt", backend=backend)

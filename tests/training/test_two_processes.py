@@ -16,7 +16,7 @@ from training_runs import flatten, launch
 
 from saropt.artifacts import load_weights
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.training import Loop, TranslatorTask, dump_config
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_networks_with_buffers_do_not_hang_in_validation(new_config, db_root, tm
     for path in root.glob("*/*.tif"):
         with Scene.open(path) as scene:
             values = np.tile(scene.read_stored()[0], (1, 3, 3))
-        write_scene(path, values, overwrite=True)
+        write_array(path, values, overwrite=True)
     config = new_config(
         "pix2pix",
         arguments={"network": "unet_256", "network_arguments": {"width": 2}},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 from saropt.simulate import amplitude_q99, simulate_scene
 from saropt.viewer.app import create_app
 from saropt.viewer.rasters import Limits
@@ -34,14 +34,14 @@ def folder(tmp_path: Path, simulated: tuple[np.ndarray, np.ndarray]) -> Path:
     path = tmp_path / "scenes"
     for side in ("sar", "optical"):
         (path / "root" / side).mkdir(parents=True)
-    write_scene(path / "plain.png", sar)
-    write_scene(path / "here.tif", sar, band_names=["VH"], georeference=PLACE)
+    write_array(path / "plain.png", sar)
+    write_array(path / "here.tif", sar, band_names=["VH"], georeference=PLACE)
     optical_bands = {"band_names": ["B4", "B3", "B2"], "georeference": PLACE, "photometric": "rgb"}
-    write_scene(path / "here_optical.tif", optical, **optical_bands)  # type: ignore[arg-type]
+    write_array(path / "here_optical.tif", optical, **optical_bands)  # type: ignore[arg-type]
     decibels = (20 * np.log10(np.maximum(sar, 1) / 255) - 5).astype(np.float32)
     decibels[..., :8] = np.nan
-    write_scene(path / "root" / "sar" / "a.tif", decibels, band_names=["VH"], georeference=PLACE, nodata=float("nan"))
-    write_scene(path / "root" / "optical" / "a.tif", optical, **optical_bands)  # type: ignore[arg-type]
+    write_array(path / "root" / "sar" / "a.tif", decibels, band_names=["VH"], georeference=PLACE, nodata=float("nan"))
+    write_array(path / "root" / "optical" / "a.tif", optical, **optical_bands)  # type: ignore[arg-type]
     (path / "root" / "dataset.yaml").write_text(
         "name: r\ngsd_m: 10\nsar: {bands: [VH], units: sigma0_db}\noptical: {bands: [B4, B3, B2], units: uint8}\n"
     )

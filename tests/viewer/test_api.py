@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from saropt.inference import NOTICE, card_of, find_translator
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.viewer.rasters import Limits
 
 
@@ -104,9 +104,9 @@ def test_uploads_are_checked(client: Client, folder: Path, tmp_path: Path) -> No
     viewer = client(limits=Limits(upload_bytes=80_000, quota_bytes=200_000, pixels=40_000, block_bytes=1 << 20))
     good = (folder / "here.tif").read_bytes()
     assert len(good) < 80_000
-    write_scene(tmp_path / "bomb.tif", np.zeros((1, 2000, 2000), np.uint8))
-    write_scene(tmp_path / "bomb.png", np.zeros((1, 2000, 2000), np.uint8))
-    write_scene(tmp_path / "empty.tif", np.full((1, 64, 64), np.nan, np.float32))
+    write_array(tmp_path / "bomb.tif", np.zeros((1, 2000, 2000), np.uint8))
+    write_array(tmp_path / "bomb.png", np.zeros((1, 2000, 2000), np.uint8))
+    write_array(tmp_path / "empty.tif", np.full((1, 64, 64), np.nan, np.float32))
     bombs = [(tmp_path / name).read_bytes() for name in ("bomb.tif", "bomb.png")]
     assert max(map(len, bombs)) < 80_000
     zipped = b"PK\x03\x04" + bytes(100)
@@ -134,7 +134,7 @@ def test_uploads_are_checked(client: Client, folder: Path, tmp_path: Path) -> No
 
 
 def test_scan_finds_new_files(viewer: TestClient, folder: Path) -> None:
-    write_scene(folder / "later.tif", np.full((1, 40, 40), 9, np.uint8))
+    write_array(folder / "later.tif", np.full((1, 40, 40), 9, np.uint8))
     names = {scene["name"] for scene in viewer.post("/api/catalogue/scan", headers=ORDER).json()["scenes"]}
     assert "later.tif" in names
 
@@ -151,7 +151,7 @@ def test_a_file_that_breaks_while_it_is_shown(viewer: TestClient, folder: Path) 
 
 def test_guesses_say_so(viewer: TestClient, folder: Path) -> None:
     tags = {"SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt", "SAROPT_SOURCE": "plain.png"}
-    write_scene(folder / "guess.tif", np.full((3, 160, 224), 99, np.uint8), tags=tags)
+    write_array(folder / "guess.tif", np.full((3, 160, 224), 99, np.uint8), tags=tags)
     viewer.post("/api/catalogue/scan", headers=ORDER)
     layers = {layer["kind"]: layer for layer in scene_named(viewer, "plain.png")["layers"]}
     assert layers["translation"]["notice"] == NOTICE

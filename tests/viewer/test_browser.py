@@ -18,7 +18,7 @@ from test_serve import serving
 
 from saropt import Translator
 from saropt.inference import NOTICE
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.simulate import amplitude_q99, simulate_scene
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'saropt[test]'")
@@ -101,7 +101,7 @@ def drag_divider(page: Any, to: float) -> None:
 
 def test_upload_translate_swipe_read_download(visit: Any, tmp_path: Path) -> None:
     sar = amplitude_q99(simulate_scene((192, 240), 9, looks=8).sigma0[1])[None]
-    mine = write_scene(tmp_path / "mine.tif", sar, band_names=["VH"], georeference=PLACE)
+    mine = write_array(tmp_path / "mine.tif", sar, band_names=["VH"], georeference=PLACE)
     page = visit()
     page.set_input_files("input[type=file]", mine)
     page.wait_for_selector('.scene[title="mine.tif"][aria-current]')
@@ -148,7 +148,7 @@ def test_upload_translate_swipe_read_download(visit: Any, tmp_path: Path) -> Non
 
 def test_reload_during_a_job_and_two_users(visit: Any, folder: Path) -> None:
     sar = amplitude_q99(simulate_scene(640, 2, looks=8).sigma0[1])[None]
-    write_scene(folder / "large.tif", sar, band_names=["VH"], georeference=PLACE)
+    write_array(folder / "large.tif", sar, band_names=["VH"], georeference=PLACE)
     first, second = visit(), visit()
     for page in (first, second):
         page.click('[data-key="scan"]')
@@ -174,7 +174,7 @@ def test_reload_during_a_job_and_two_users(visit: Any, folder: Path) -> None:
 
 
 def test_cancel_from_the_page(visit: Any, folder: Path) -> None:
-    write_scene(folder / "huge.tif", np.full((1, 3000, 3000), 99, np.uint8), band_names=["VH"])
+    write_array(folder / "huge.tif", np.full((1, 3000, 3000), 99, np.uint8), band_names=["VH"])
     page = visit()
     page.click('[data-key="scan"]')
     page.wait_for_selector('.scene[title="huge.tif"]')

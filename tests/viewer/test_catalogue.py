@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 
-from saropt.scenes import Georeference, write_scene
+from saropt.scenes import Georeference, write_array
 from saropt.viewer.catalogue import Catalogue
 from saropt.viewer.rasters import Limits
 
@@ -33,11 +33,12 @@ def kinds(catalogue: Catalogue) -> dict[str, list[str]]:
 def test_scenes_and_their_companions(folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
     _, optical = simulated
     names = {"band_names": ["B4", "B3", "B2"], "georeference": PLACE}
-    write_scene(folder / "guess.tif", optical, tags=GUESS, **names)  # type: ignore[arg-type]
-    write_scene(folder / "guess_std.tif", optical[:1].astype(np.float32), georeference=PLACE)
+    write_array(folder / "guess.tif", optical, tags={**GUESS, "SAROPT_PRODUCT": "image", "SAROPT_RUN": "1"}, **names)  # type: ignore[arg-type]
+    deviation = {**GUESS, "SAROPT_PRODUCT": "deviation", "SAROPT_RUN": "1"}
+    write_array(folder / "any_name.tif", optical[:1].astype(np.float32), georeference=PLACE, tags=deviation)
     catalogue = scanned(folder)
     assert kinds(catalogue) == {
-        "here.tif": ["sar", "optical", "translation", "spread", "error"],
+        "here.tif": ["sar", "optical", "translation", "product", "error"],
         "plain.png": ["sar"],
         "root/sar/a.tif": ["sar", "optical"],
     }
@@ -51,24 +52,24 @@ def test_scenes_and_their_companions(folder: Path, simulated: tuple[np.ndarray, 
 def test_another_grid_is_another_scene(folder: Path) -> None:
     moved = Georeference(CRS.from_epsg(32611), from_origin(380_005, 3_780_000, 10, 10))
     (folder / "here_optical.tif").unlink()
-    write_scene(folder / "here_optical.tif", np.zeros((3, 160, 224), np.uint8), georeference=moved)
+    write_array(folder / "here_optical.tif", np.zeros((3, 160, 224), np.uint8), georeference=moved)
     assert kinds(scanned(folder))["here.tif"] == ["sar"]
     assert kinds(scanned(folder))["here_optical.tif"] == ["optical"]
 
 
 def test_what_is_left_out(folder: Path, tmp_path: Path) -> None:
-    write_scene(tmp_path / "secret.tif", GREY)
+    write_array(tmp_path / "secret.tif", GREY)
     (folder / "link.tif").symlink_to(tmp_path / "secret.tif")
     (folder / ".hidden").mkdir()
-    write_scene(folder / ".hidden" / "a.tif", GREY)
+    write_array(folder / ".hidden" / "a.tif", GREY)
     (folder / "text.tif").write_text("not a raster")
     (folder / "points.tif").write_text(
         f'<VRTDataset rasterXSize="48" rasterYSize="32"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
         f"<SourceFilename>{tmp_path / 'secret.tif'}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
     )
     (folder / "cut.tif").write_bytes((folder / "here.tif").read_bytes()[:60])
-    write_scene(folder / "wide.tif", np.zeros((1, 300, 300), np.uint8))
-    write_scene(folder / "many.tif", np.zeros((5, 8, 8), np.uint8))
+    write_array(folder / "wide.tif", np.zeros((1, 300, 300), np.uint8))
+    write_array(folder / "many.tif", np.zeros((5, 8, 8), np.uint8))
     catalogue = scanned(folder, Limits(pixels=60_000, bands=4))
     assert set(kinds(catalogue)) == {"here.tif", "plain.png", "root/sar/a.tif"}
     reasons = {refused.name: refused.reason for refused in catalogue.refused}
@@ -107,16 +108,16 @@ def test_overviews_and_masks_that_unpack_into_much_memory(tmp_path: Path) -> Non
 
 
 def test_place_on_the_map(tmp_path: Path) -> None:
-    write_scene(tmp_path / "utm.tif", GREY, georeference=PLACE)
+    write_array(tmp_path / "utm.tif", GREY, georeference=PLACE)
     corners = [(0.0, 0.0, 10.0, 46.0), (0.0, 48.0, 10.4, 46.1), (32.0, 0.0, 10.1, 45.8), (32.0, 48.0, 10.5, 45.9)]
     gcps = tuple(GroundControlPoint(row, col, x, y) for row, col, x, y in corners)
-    write_scene(tmp_path / "radar.tif", GREY, georeference=Georeference(gcps=gcps, gcp_crs=CRS.from_epsg(4326)))
-    write_scene(
+    write_array(tmp_path / "radar.tif", GREY, georeference=Georeference(gcps=gcps, gcp_crs=CRS.from_epsg(4326)))
+    write_array(
         tmp_path / "world.tif",
         np.zeros((1, 90, 180), np.uint8),
         georeference=Georeference(CRS.from_epsg(4326), from_origin(-180, 90, 2, 2)),
     )
-    write_scene(tmp_path / "none.tif", GREY)
+    write_array(tmp_path / "none.tif", GREY)
     infos = {layer.name: layer.info for layer in scanned(tmp_path).layers.values()}
     expected = transform_bounds("EPSG:32611", "EPSG:4326", 380_000, 3_780_000 - 320, 380_480, 3_780_000)
     assert np.allclose(infos["utm.tif"].bounds, expected, atol=1e-6)
@@ -133,3 +134,25 @@ def test_reports(folder: Path) -> None:
     (folder / "quality" / "report.json").write_text('{"data": {"name": "s1"}, "split": "test", "n": 96}')
     (report,) = scanned(folder).reports.values()
     assert report.name == "quality: s1, test, N = 96"
+
+
+def test_products_belong_to_the_image_of_their_run(folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    """By tags, whatever the files are called: two runs over one source, and a product from before there were names."""
+    _, optical = simulated
+    for run in ("1", "2"):
+        tags = {**GUESS, "SAROPT_RUN": run}
+        write_array(folder / f"z{run}.tif", optical, georeference=PLACE, tags={**tags, "SAROPT_PRODUCT": "image"})
+        write_array(folder / f"a{run}.tif", optical[:1], georeference=PLACE, tags={**tags, "SAROPT_PRODUCT": "origin"})
+    old = {**GUESS, "SAROPT_CONTENT": "standard deviation of 4 samples"}
+    write_array(folder / "old.tif", optical[:1].astype(np.float32), georeference=PLACE, tags=old)
+    catalogue = scanned(folder)
+    layers = {layer.name: layer for layer in catalogue.layers.values()}
+    assert [layers[name].product for name in ("a1.tif", "a2.tif", "old.tif", "z1.tif")] == [
+        "origin",
+        "origin",
+        "deviation",
+        None,
+    ]
+    scene = next(scene for scene in catalogue.scenes.values() if scene.name == "here.tif")
+    assert {layer.name for layer in scene.layers} >= {"z1.tif", "z2.tif", "a1.tif", "a2.tif", "old.tif"}
+    assert layers["a1.tif"].guess

@@ -17,7 +17,7 @@ from asking import ORDER, Client, layer_of, order_job, scene_named, wait_for
 from fastapi.testclient import TestClient
 
 from saropt import Translator
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.simulate import amplitude_q99, simulate_scene
 from saropt.viewer.jobs import MOST_ATTEMPTS
 from saropt.viewer.rasters import Limits
@@ -28,7 +28,7 @@ SMALL_TILE = 48
 @pytest.fixture
 def slow_layer(folder: Path) -> Callable[[TestClient], str]:
     """Layer of a scene that takes seconds with tiles of SMALL_TILE."""
-    write_scene(folder / "slow.tif", amplitude_q99(simulate_scene(384, 1, looks=8).sigma0[1])[None], band_names=["VH"])
+    write_array(folder / "slow.tif", amplitude_q99(simulate_scene(384, 1, looks=8).sigma0[1])[None], band_names=["VH"])
 
     def layer(viewer: TestClient) -> str:
         viewer.post("/api/catalogue/scan", headers=ORDER)

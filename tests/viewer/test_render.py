@@ -13,7 +13,7 @@ from PIL import Image
 from rasterio.warp import transform
 
 from saropt.inference import NOTICE
-from saropt.scenes import Scene, write_scene
+from saropt.scenes import Scene, write_array
 from saropt.viewer import render
 from saropt.viewer.catalogue import Catalogue, Layer
 from saropt.viewer.rasters import Limits, inspect
@@ -29,7 +29,7 @@ def layers(folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> dict[str, 
     optical = simulated[1][::-1].astype(np.int64)
     optical[2] += 51
     guess = np.clip(optical, 1, 255).astype(np.uint8)
-    write_scene(folder / "guess.tif", guess, band_names=["B2", "B3", "B4"], georeference=PLACE, tags=GUESS)
+    write_array(folder / "guess.tif", guess, band_names=["B2", "B3", "B4"], georeference=PLACE, tags=GUESS)
     catalogue = Catalogue(folder, Limits())
     catalogue.scan({}, [])
     return {layer.name: layer for layer in catalogue.layers.values()}
@@ -123,7 +123,7 @@ def test_decibels(tmp_path: Path) -> None:
     amplitude = np.linspace(0.05, 1.0, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
     (tmp_path / "sar").mkdir()
     (tmp_path / "optical").mkdir()
-    write_scene(tmp_path / "sar" / "a.tif", amplitude, band_names=["VV"])
+    write_array(tmp_path / "sar" / "a.tif", amplitude, band_names=["VV"])
     (tmp_path / "dataset.yaml").write_text("sar: {units: amplitude}\n")
     catalogue = Catalogue(tmp_path, Limits())
     catalogue.scan({}, [])

@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 from saropt.viewer.app import create_app
 from saropt.viewer.rasters import Limits
 from saropt.viewer.state import Viewer
@@ -25,7 +25,7 @@ LOCAL = {"Host": "localhost"}
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder: Path = tmp_path_factory.mktemp("api")
-    write_scene(folder / "a.tif", np.random.default_rng(0).integers(1, 255, (1, 40, 50), dtype=np.uint8))
+    write_array(folder / "a.tif", np.random.default_rng(0).integers(1, 255, (1, 40, 50), dtype=np.uint8))
     app = create_app(Viewer(folder, limits=Limits(jobs=4)))
 
     async def without_start(scope: Any, receive: Any, send: Any) -> None:

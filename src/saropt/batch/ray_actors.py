@@ -15,6 +15,7 @@ from typing import Any
 from saropt.batch.executors import Event, Outcomes, dispatch
 from saropt.batch.jobs import Job, Work, attempt
 from saropt.errors import MissingExtraError, SaroptError
+from saropt.processors import usable_cpus
 from saropt.progress import Progress, silent
 
 
@@ -85,7 +86,7 @@ def connect(address: str | None, workers: int | None) -> bool:
         return False
     options: dict[str, Any] = {"address": address}
     if address is None:
-        cpus = max(workers or 1, len(os.sched_getaffinity(0)))
+        cpus = max(workers or 1, usable_cpus())
         options = {"address": "local", "include_dashboard": False, "num_cpus": cpus}
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)

@@ -142,7 +142,7 @@ class _Bench:
         progress: Progress,
     ) -> None:
         if data is None and suite.simulate is None:
-            raise InputError(suite.name, "needs a data root: --data")
+            raise InputError(suite.name, "needs a data root")
         if data is not None and any(run.simulate for run in suite.runs):
             raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
         self.suite, self.folder = suite, folder

@@ -24,16 +24,16 @@ def prepare_data(
     """Turn a known public set into a data root. After an interrupt the same command goes on."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
-    from saropt.curation.sets import CATALOGUE, prepare
+    from saropt.curation.sets import SETS, prepare
     from saropt.errors import InputError
 
     if name is None:
-        print_table(["set", "what it is"], [[known.name, known.title] for known in CATALOGUE.values()])
+        print_table(["set", "what it is"], [[known.name, known.title] for _, known in SETS.items()])
         return
-    if name not in CATALOGUE:
-        raise InputError(name, f"unknown set; known: {', '.join(CATALOGUE)}")
+    if name not in SETS:
+        raise InputError(name, f"unknown set; known: {', '.join(SETS)}")
     if source is None or out is None:
-        known = CATALOGUE[name]
+        known = SETS[name]
         print_facts({"set": known.title, "SRC": known.layout})
         rows = [
             [key, "needed" if field.is_required() else str(field.get_default()), field.description or ""]

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from saropt.curation.near_duplicates import Signature, alike_pairs, equal_pairs, overlapping_pairs, signature
 from saropt.curation.registration import offsets_of_pair
 from saropt.errors import InputError
+from saropt.files import write_text
 from saropt.progress import Progress
 from saropt.roots.root import SPLITS, DataRoot
 from saropt.scenes import Scene, Window
-from saropt.scenes.writing import write_text
 
 KINDS = ("cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date", "leak")
 DROPPED = ("cloud", "nodata", "duplicate")
@@ -308,22 +310,19 @@ def _summary(measures: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _groups(report: Report, names: set[str]) -> list[set[str]]:
-    """Connected components of names that show the same ground."""
-    leader = {name: name for name in names}
-
-    def find(name: str) -> str:
-        while leader[name] != name:
-            leader[name] = leader[leader[name]]
-            name = leader[name]
-        return name
-
-    for finding in report.findings:
-        if (
-            finding.kind in ("duplicate", "near-duplicate", "overlap", "leak")
-            and {finding.name, finding.other} <= names
-        ):
-            leader[find(finding.name)] = find(finding.other)
-    groups: dict[str, set[str]] = {}
-    for name in names:
-        groups.setdefault(find(name), set()).add(name)
-    return [group for group in groups.values() if len(group) > 1]
+    """Groups of two names or more that show the same ground: connected components of the findings."""
+    order = sorted(names)
+    place = {name: number for number, name in enumerate(order)}
+    shared = ("duplicate", "near-duplicate", "overlap", "leak")
+    pairs = [
+        (place[finding.name], place[finding.other])
+        for finding in report.findings
+        if finding.kind in shared and {finding.name, finding.other} <= names
+    ]
+    ones, others = zip(*pairs, strict=True) if pairs else ((), ())
+    graph = coo_array((np.ones(len(pairs)), (ones, others)), shape=(len(order), len(order)))
+    count, group_of = connected_components(graph, directed=False)
+    groups: list[set[str]] = [set() for _ in range(count)]
+    for name, group in zip(order, group_of, strict=True):
+        groups[group].add(name)
+    return [group for group in groups if len(group) > 1]

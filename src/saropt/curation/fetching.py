@@ -6,9 +6,8 @@ import contextlib
 import csv
 import hashlib
 import json
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +22,9 @@ from rasterio.warp import transform_bounds
 
 from saropt.curation.sets.base import strips
 from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
-from saropt.errors import InputError, SaroptError
+from saropt.errors import BusyError, InputError, SaroptError
+from saropt.files import Lock, write_text
+from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.root import SPLITS
 from saropt.scenes import Georeference, Grid, SceneWriter, Window, grid_over, utm_of
@@ -32,7 +33,6 @@ from saropt.scenes.remote import FIRST_DELAY_S, TRIES, http_json, remote_scene, 
 TILE = 1024
 CLOUDY = (0, 1, 3, 8, 9, 10)
 """Classes of Sentinel-2's scene classification that are masked: no data, defective, cloud shadow, clouds, cirrus."""
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ def fetch(
     if request.split not in (*SPLITS, "strips"):
         raise InputError("--split", f"{request.split!r} is not one of {', '.join(SPLITS)}, strips")
     part = out.with_name(f".{out.name}.fetching")
+    lock = Lock(part.with_name(f"{part.name}.lock"), out, "is being fetched by another process")
     try:
+        lock.acquire()
         part.mkdir(exist_ok=True)
         pairs = _plan(part, area, request, sar_service, optical_service)
         grid = _grid(area, request.pixel_m)
@@ -108,10 +110,14 @@ def fetch(
         part.rename(out)
     except OSError as error:
         raise InputError(out, f"cannot be written: {error.strerror or error}") from error
+    except BusyError:
+        raise
     except SaroptError:
         with contextlib.suppress(OSError):
             part.rmdir()
         raise
+    finally:
+        lock.release()
     return out
 
 
@@ -161,9 +167,7 @@ def _plan(
         )
         raise InputError("--area", reason)
     content = {"wanted": wanted, "pairs": [[_written(one) for one in pair] for pair in pairs]}
-    hidden = note.with_name(".plan.part")
-    hidden.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(hidden, note)
+    write_text(note, json.dumps(content))
     return pairs
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from saropt.domain import is_sar
 from saropt.errors import InputError
+from saropt.files import atomic_folder
 from saropt.progress import Progress
 from saropt.radiometry import FILTERS, PAULI_BANDS, check_units, convert, from_db, pauli_needs, pauli_power, to_db
 from saropt.roots.root import DataRoot
@@ -107,22 +107,16 @@ def filter_root(
         raise InputError(out, "exists already")
     roles = [role for role in root.images if is_sar(role)]
     rasters = [(role, name, path) for role in roles for name, path in root.rasters(role).items()]
-    part = out.absolute().with_name(f".{out.name}.{os.getpid()}.part")
-    try:
+    with atomic_folder(out) as part:
         for role in roles:
-            (part / role).mkdir(parents=True)
+            (part / role).mkdir()
         for number, (role, raster, path) in enumerate(rasters, start=1):
             filter_scene(path, part / role / f"{raster}.tif", name, looks, root.images[role].units)
             if progress is not None:
                 progress(number, len(rasters), raster)
         for entry in root.path.iterdir():
-            if entry.name not in roles:
+            if entry.name not in roles and not entry.name.startswith("."):
                 (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, part / entry.name)
-        part.rename(out)
-    except OSError as error:
-        raise InputError(out, f"cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return out
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from saropt.curation.distribution import Distribution, Histogram, Picture, class_colours
 from saropt.curation.inspection import Facts
-from saropt.scenes.writing import write_text
+from saropt.files import write_text
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 340, 150, 8, 22
 _SPLIT_COLOURS = {"train": "#1667b7", "val": "#c2410c", "test": "#15803d"}

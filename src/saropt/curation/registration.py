@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from saropt.radiometry import to_db
 
@@ -62,8 +63,9 @@ def measure_offset(sar: NDArray, optical: NDArray, search: int = SEARCH) -> Offs
         ndimage.gaussian_gradient_magnitude(np.asarray(image, np.float32), SIGMA, mode="nearest")
         for image in (sar, optical)
     )
-    one, other = (np.minimum(image, np.quantile(image, 0.98)) for image in (one, other))
-    surface = _correlation(one[search:-search, search:-search], other)
+    one, other = (np.minimum(image, np.quantile(image, 0.98)).astype(np.float32) for image in (one, other))
+    middle = np.ascontiguousarray(one[search:-search, search:-search])
+    surface = cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED).astype(np.float64)
     row, col = np.unravel_index(int(surface.argmax()), surface.shape)
     peak = float(surface[row, col])
     y, x = np.ogrid[: surface.shape[0], : surface.shape[1]]
@@ -99,25 +101,6 @@ def offsets_of_pair(
             if valid[part].all() and side > 4 * SEARCH and level[part].std() > 0 and brightness[part].std() > 0:
                 found.append(measure_offset(level[part], brightness[part]))
     return found
-
-
-def _correlation(template: NDArray, image: NDArray) -> NDArray[np.float64]:
-    """Pearson correlation of a template with every window of its size in an image, by FFT."""
-    shape = [fft.next_fast_len(n, real=True) for n in image.shape]
-    size = template.size
-    centred = (template - template.mean()).astype(np.float64)
-    image = image.astype(np.float64) - image.mean()
-    product = fft.irfft2(fft.rfft2(image, shape) * np.conj(fft.rfft2(centred, shape)), shape)
-    rows, columns = (n - m + 1 for n, m in zip(image.shape, template.shape, strict=True))
-    sums = [_box(power, template.shape) for power in (image, image**2)]
-    variance = np.maximum(sums[1] - sums[0] ** 2 / size, 1e-12)
-    return product[:rows, :columns] / np.sqrt(variance * max(float((centred**2).sum()), 1e-12))
-
-
-def _box(image: NDArray, shape: tuple[int, ...]) -> NDArray:
-    total = np.pad(image.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    h, w = shape
-    return total[h:, w:] - total[:-h, w:] - total[h:, :-w] + total[:-h, :-w]
 
 
 def _parabola(values: NDArray, place: int) -> float:

@@ -18,14 +18,14 @@ class Labels:
     """Class indices of the rasters of a data root, window by window; those of the last window are kept."""
 
     def __init__(self, root: DataRoot) -> None:
-        self._locate = root.label_path
+        self._root = root
         self.classes = Classes(dict(root.classes), root.ignore_index)
         self._last: tuple[Place, NDArray[np.uint8]] | None = None
 
     def has(self, name: str) -> bool:
         """Whether the rasters of a name have labels."""
         try:
-            self._locate(name)
+            self._root.raster("label", name)
         except InputError:
             return False
         return True
@@ -36,7 +36,7 @@ class Labels:
         Raises:
             InputError: it is missing or of another size.
         """
-        path = self._locate(rasters.name)
+        path = self._root.raster("label", rasters.name)
         with Scene.open(path, palette="index") as scene:
             if (scene.height, scene.width) != rasters.shape:
                 found = (scene.height, scene.width)
@@ -49,7 +49,7 @@ class Labels:
             InputError: the label raster is missing, or holds other values than those of the classes.
         """
         if self._last is None or self._last[0] is not place:
-            labels = self.classes.read(self._locate(place.name), place.window)
+            labels = self.classes.read(self._root.raster("label", place.name), place.window)
             self._last = place, np.where(place.valid, labels, IGNORED).astype(np.uint8)
         return self._last[1]
 

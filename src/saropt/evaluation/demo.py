@@ -28,7 +28,7 @@ from saropt.evaluation.metrics import grey
 from saropt.evaluation.tiles import TILE, tile_windows
 from saropt.inference import NOTICE, Translator
 from saropt.progress import Progress, silent
-from saropt.scenes import Georeference, Scene, write_scene
+from saropt.scenes import Georeference, Scene, write_array
 from saropt.simulate import OPTICAL_BANDS, amplitude_q99, simulate_scene
 
 MODEL = "s1-losangeles"
@@ -93,7 +93,7 @@ def _check(out: Path, overwrite: bool) -> None:
     if not out.parent.is_dir():
         raise InputError(out, f"the folder {out.parent} does not exist")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise InputError(out, "is not empty; use --overwrite to replace an earlier demo in it")
+        raise InputError(out, "is not empty: does it hold an earlier demo?", remedy="overwrite")
 
 
 def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str,
     sar = amplitude_q99(scene.sigma0)[None]
     truth = np.rint(scene.optical * 255).astype(np.uint8)
     tags = {"SIMULATED": "saropt", "SIMULATION_SEED": str(SEED)}
-    write_scene(folder / "sar.tif", sar, band_names=("VH",), georeference=PLACE, tags=tags)
-    write_scene(
+    write_array(folder / "sar.tif", sar, band_names=("VH",), georeference=PLACE, tags=tags)
+    write_array(
         folder / "reference.tif", truth, band_names=OPTICAL_BANDS, georeference=PLACE, tags=tags, photometric="rgb"
     )
     progress(1, 4, "translating")

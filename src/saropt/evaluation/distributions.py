@@ -175,7 +175,8 @@ class Weights:
         published = [extractor for extractor in self.extractors if isinstance(extractor, Inception)]
         if bands not in (1, 3) and published:
             name = published[0].name
-            raise InputError("--weights", f"{name} takes one or three bands; the images of {direction} have {bands}")
+            reason = f"{name} takes one or three bands; the images of {direction} have {bands}"
+            raise InputError("weights", reason)
 
 
 def known_weights(folder: str | Path | None) -> Weights:

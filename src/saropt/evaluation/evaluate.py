@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from saropt.domain import Direction, Role, is_sar, list_roles
-from saropt.errors import InputError, MissingExtraError
+from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction, Role, is_sar, list_roles
+from saropt.errors import InputError, MissingExtraError, OptionError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import BASELINES, fit_all
 from saropt.evaluation.by_class import ClassErrors
@@ -33,10 +34,10 @@ from saropt.evaluation.segmentation import make_judges
 from saropt.evaluation.spec import EvaluationResult, EvaluationSpec
 from saropt.evaluation.speckle import SpeckleStatistics
 from saropt.evaluation.tiles import MIN_VALID, open_rasters, stream_tiles, tile_windows
+from saropt.files import write_text
 from saropt.inference import Translator
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
-from saropt.scenes.writing import write_text
 
 
 def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = silent) -> EvaluationResult:
@@ -109,7 +110,7 @@ def _check_writable(out: Path, targets: Iterable[Path], overwrite: bool) -> None
         raise InputError(out, "is a file; a report is a folder")
     for target in targets:
         if target.exists() and not overwrite:
-            raise InputError(target, "exists already; use --overwrite to replace it")
+            raise InputError(target, "exists already", remedy="overwrite")
     nearest = next(p for p in (out, *out.absolute().parents) if p.exists())
     if not os.access(nearest, os.W_OK):
         raise InputError(out, "cannot be written: no permission")
@@ -137,11 +138,11 @@ def _check_models(models: Sequence[Translator]) -> None:
         seen.add((card.name, model.direction))
 
 
-def _directions(models: Sequence[Translator], roles: Sequence[Role]) -> list[Direction]:
-    """The directions of the models, in the order of the roles; without models, from each image of the data to each."""
+def _directions(models: Sequence[Translator], roles: Collection[Role]) -> list[Direction]:
+    """The directions of the models, in the order of their roles; without models, SAR to optical and back."""
     order = list_roles()
     found = {model.direction for model in models}
-    found = found or {Direction([source], target) for source in roles for target in roles if source != target}
+    found = found or {d for d in (SAR_TO_OPTICAL, OPTICAL_TO_SAR) if {*d.inputs, d.output} <= set(roles)}
     return sorted(found, key=lambda d: ([order.index(role) for role in d.inputs], order.index(d.output)))
 
 
@@ -151,7 +152,7 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
     Raises:
         InputError: models, segmenters, weights or samples that do not fit the data or each other.
     """
-    directions = _directions(spec.models, list(root.images))
+    directions = _directions(spec.models, root.images)
     weights = known_weights(spec.weights)
     judges = make_judges(spec.segmenters, root, directions)
     drawing = _drawing(spec)
@@ -162,13 +163,16 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
     prepared = []
     for direction in directions:
         here = [row for row in models if row.model.direction == direction]
-        outputs = _common_outputs(here) if here else list(range(len(root.images[direction.output].bands)))
-        bands = [root.images[direction.output].bands[i] for i in outputs]
+        all_bands = root.images[direction.output].bands
+        outputs = _common_outputs(here) if here else list(range(len(all_bands)))
+        bands = [all_bands[i] for i in outputs]
         weights.check(len(bands), direction)
         kinds = [kind for kind in BASELINES if spec.baselines and (trained or not kind.fitted)]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]
         sections = _make_sections(spec, root, direction)
-        prepared.append(DirectionRows(direction, outputs, here, baselines, sections, judges.get(direction)))
+        inputs = [role for role in direction.inputs if not root.images[role].optional]
+        judge = judges.get(direction)
+        prepared.append(DirectionRows(direction, all_bands, outputs, inputs, here, baselines, sections, judge))
     return prepared
 
 
@@ -177,11 +181,11 @@ def _drawing(spec: EvaluationSpec) -> list[Translator]:
     if spec.samples is None:
         return []
     if spec.samples < 2:
-        raise InputError(f"--samples {spec.samples}", "a deviation needs at least 2")
+        raise OptionError("samples", spec.samples, "a deviation needs at least 2")
     drawing = [model for model in spec.models if model.sampler is not None]
     if not drawing:
         names = ", ".join(sorted({model.card.name for model in spec.models})) or "a baseline"
-        raise InputError(f"--samples {spec.samples}", f"{names} has one output only: it draws no samples")
+        raise OptionError("samples", spec.samples, f"{names} has one output only: it draws no samples")
     return drawing
 
 
@@ -227,7 +231,7 @@ def _fit(rows: Sequence[DirectionRows], root: DataRoot, names: Sequence[str], ti
                 for role, image in place.images.items()
             }
             for d in rows:
-                source = np.concatenate([pixels[role] for role in d.direction.inputs])
+                source = np.concatenate([pixels[role] for role in d.baseline_inputs])
                 for row in d.baselines:
                     row.baseline.update(source, pixels[d.direction.output][d.outputs])
         steps.step(f"baselines {name}")
@@ -243,7 +247,7 @@ def _measure_split(
     """Measure every tile of the split; the numbers of tiles that were measured and that were skipped."""
     counted = skipped = 0
     for name in names:
-        with open_rasters(root, name, _roles(rows)) as rasters:
+        with open_rasters(root, name, _roles(rows)) as rasters, ExitStack() as stack:
             outputs = None
             for window in tile_windows(*rasters.shape, spec.tile):
                 place = rasters.read(window)
@@ -251,7 +255,7 @@ def _measure_split(
                     skipped += 1
                     continue
                 counted += 1
-                outputs = outputs or RasterOutputs(rasters, rows)
+                outputs = outputs or RasterOutputs(rasters, rows, stack)
                 for d in rows:
                     measure_place(d, rasters, place, outputs)
         steps.step(f"{spec.split} {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,12 +17,12 @@ from saropt.evaluation.baselines import Baseline
 from saropt.evaluation.distributions import Weights
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, heat
 from saropt.evaluation.metric import METRICS, Subject, Tile
-from saropt.evaluation.outputs import Layer, ModelOutput, segment_layer, translate_rasters
+from saropt.evaluation.outputs import ChosenBands, ModelOutput, segment_raster, translate_rasters
 from saropt.evaluation.section import Section, TileView
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tile_image import TileImage
 from saropt.evaluation.tiles import Pixels, Place, Rasters
-from saropt.inference import Translator
+from saropt.inference import ScratchRaster, Translator
 from saropt.roots import DataRoot
 
 
@@ -125,11 +126,15 @@ class DirectionRows:
     """All that is measured in one direction; its models give the same bands.
 
     Attributes:
-        outputs: positions of these bands in the data's image of the output role.
+        all_bands: the bands of the data's image of the output role.
+        outputs: positions of those that the models give.
+        baseline_inputs: the roles that the baselines look at: all inputs that no raster lacks.
     """
 
     direction: Direction
+    all_bands: Sequence[str]
     outputs: list[int]
+    baseline_inputs: Sequence[Role]
     models: Sequence[ModelRow]
     baselines: Sequence[BaselineRow]
     sections: Sequence[Section]
@@ -137,33 +142,31 @@ class DirectionRows:
 
 
 class RasterOutputs:
-    """What models and segmenters make of the rasters of one name, read back tile by tile."""
+    """What models and segmenters make of the rasters of one name, in temporary files that are read tile by tile.
 
-    def __init__(self, rasters: Rasters, directions: Iterable[DirectionRows]) -> None:
+    Args:
+        stack: closes the files.
+
+    Raises:
+        InputError: a model or a segmenter refuses the rasters, or labels are missing that a judge needs.
+    """
+
+    def __init__(self, rasters: Rasters, directions: Iterable[DirectionRows], stack: ExitStack) -> None:
         self._models: dict[int, ModelOutput] = {}
-        self._labels: dict[int | Direction, Layer] = {}
+        self._labels: dict[int | Direction, ScratchRaster] = {}
         for rows in directions:
-            judge = rows.judge
+            judge, role = rows.judge, rows.direction.output
             if judge is not None:
                 judge.check(rasters)
-                whole = rasters.read()
-                true = whole.images[rows.direction.output]
-                self._labels[rows.direction] = self._segment(judge, true, whole.valid)
+                true = rasters.source(role, judge.bands(rows.all_bands), stack)
+                self._labels[rows.direction] = segment_raster(judge.segmenter, true, rasters.units(role), stack)
             for row in rows.models:
-                made = translate_rasters(row.model, row.subject, rasters, row.inputs[row.model.direction.inputs[0]])
-                self._models[id(row)] = made
+                output = translate_rasters(row.model, row.subject, rasters, row.inputs, stack)
+                self._models[id(row)] = output
                 if judge is not None:
-                    target = row.model.target
-                    whole = rasters.read()
-                    pixels = Pixels(
-                        made.image.values, whole.valid, target.units, tuple(row.subject.bands), np.dtype(target.dtype)
-                    )
-                    self._labels[id(row)] = self._segment(judge, pixels, whole.valid)
-
-    @staticmethod
-    def _segment(judge: Judge, pixels: Pixels, valid: NDArray[np.bool_]) -> Layer:
-        values = pixels.values[judge.bands(pixels.bands)]
-        return segment_layer(judge.segmenter, values, pixels.units, pixels.dtype.name, pixels.valid & valid)
+                    source = ChosenBands(output.image, judge.bands(row.subject.bands))
+                    units = row.model.target.units
+                    self._labels[id(row)] = segment_raster(judge.segmenter, source, units, stack)
 
     def of(self, row: ModelRow, place: Place) -> tuple[Pixels, NDArray[np.float32] | None]:
         """The output of a model at a place, in its own units, and the deviation of its samples.
@@ -172,16 +175,16 @@ class RasterOutputs:
             InputError: it is not finite at valid pixels.
         """
         made, target, valid = self._models[id(row)], row.model.target, place.valid
-        values = made.image.read(place.window)
+        values, _ = made.image.read(place.window)
         if values.dtype.kind == "f" and not np.isfinite(values[:, valid]).all():
             raise InputError(row.name, f"gives values that are not finite at valid pixels of {place.name}")
-        deviation = None if made.deviation is None else made.deviation.read(place.window)
-        return Pixels(values, valid, target.units, tuple(target.bands), np.dtype(target.dtype)), deviation
+        deviation = None if made.deviation is None else made.deviation.read(place.window)[0]
+        return Pixels(values, valid, target.units, target.bands, np.dtype(target.dtype)), deviation
 
     def labels(self, of: ModelRow | Direction, place: Place) -> NDArray[np.uint8]:
         """The label values (h, w) that the judge gives the output of a model, or the true image of a direction."""
         key = of if isinstance(of, Direction) else id(of)
-        labels: NDArray[np.uint8] = self._labels[key].read(place.window)[0]
+        labels: NDArray[np.uint8] = self._labels[key].read(place.window)[0][0]
         return labels
 
 
@@ -194,7 +197,8 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         InputError: an output is not finite at valid pixels, or units have no fixed range.
     """
     direction = rows.direction
-    inputs = {role: place.images[role].in_unit_range(place.name) for role in direction.inputs}
+    present = [role for role in direction.inputs if role in place.images]
+    inputs = {role: place.images[role].in_unit_range(place.name) for role in present}
     true = place.images[direction.output]
     truth = TileImage(true.in_unit_range(place.name)[rows.outputs], place.valid)
     if rows.judge is not None:
@@ -209,7 +213,7 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         if rows.judge is not None:
             rows.judge.see(row.name, place, outputs.labels(row, place))
     for baseline in rows.baselines:
-        measure_baseline(baseline, list(inputs.values()), truth)
+        measure_baseline(baseline, [inputs[role] for role in rows.baseline_inputs], truth)
 
 
 def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -> None:
@@ -221,7 +225,7 @@ def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -
 
 
 def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage) -> None:
-    """Measure one tile of a baseline, which looks at all bands of all inputs (C, h, w) in [0, 1]."""
+    """Measure one tile of a baseline, which looks at all bands of its inputs (C, h, w) in [0, 1]."""
     source = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
     row.quality.add(Tile.of(row.baseline.predict(source, truth.values, truth.mask), inputs[0], truth))
 

@@ -1,69 +1,116 @@
-"""Whole rasters through translators and segmenters, read back tile by tile."""
+"""Rasters streamed through translators and segmenters into scratch rasters, which are read back tile by tile."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation.metric import Subject
 from saropt.evaluation.tiles import Rasters
-from saropt.inference import Segmenter, Translator
+from saropt.inference import Block, ScratchRaster, Segmenter, Source, Translator
 from saropt.scenes import Window
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A raster (C, H, W) that is read by windows."""
+class ModelOutput:
+    """What a model makes of a raster, in its own units, and the deviation of its samples where it is measured."""
 
-    values: NDArray
-
-    def read(self, window: Window) -> NDArray:
-        """(C, h, w)."""
-        rows, columns = slice(window.row, window.row + window.height), slice(window.col, window.col + window.width)
-        return self.values[:, rows, columns]
+    image: ScratchRaster
+    deviation: ScratchRaster | None = None
 
 
 @dataclass(frozen=True)
-class ModelOutput:
-    """What a translator makes of a raster, in its own units, and the deviation of its samples where it is measured."""
+class ChosenBands:
+    """Some bands of a source, which is read like any other.
 
-    image: Layer
-    deviation: Layer | None = None
+    >>> from saropt.inference import ArraySource
+    >>> source = ChosenBands(ArraySource(np.arange(3.0)[:, None, None]), [2, 0])
+    >>> source.sample().ravel().tolist()
+    [2.0, 0.0]
+    """
+
+    whole: Source
+    bands: Sequence[int]
+
+    @property
+    def width(self) -> int:
+        return self.whole.width
+
+    @property
+    def height(self) -> int:
+        return self.whole.height
+
+    @property
+    def dtype(self) -> str:
+        return self.whole.dtype
+
+    @property
+    def source(self) -> str:
+        return self.whole.source
+
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+        """See `saropt.inference.Source`."""
+        values, valid = self.whole.read_padded(window)
+        return values[list(self.bands)], valid
+
+    def sample(self, max_pixels: int = 1 << 20) -> NDArray:
+        """See `saropt.inference.Source`."""
+        return self.whole.sample(max_pixels)[list(self.bands)]
 
 
-def translate_rasters(model: Translator, subject: Subject, rasters: Rasters, bands: list[int]) -> ModelOutput:
-    """The output of a model for the rasters of one name; the subject counts its time.
+def translate_rasters(
+    model: Translator, subject: Subject, rasters: Rasters, bands: Mapping[Role, Sequence[int]], stack: ExitStack
+) -> ModelOutput:
+    """The output of a model for the rasters of one name: the pixels that `Translator.translate` writes.
 
     Args:
-        bands: positions of the model's input bands in the raster.
+        subject: counts the time.
+        bands: positions of the model's input bands, by role; an optional input may have no raster.
+        stack: holds the temporary files.
 
     Raises:
-        InputError: the model refuses the input, or gives other bands than its card says.
+        InputError: the model refuses an input, or gives other bands than its card says.
     """
-    (role,) = model.direction.inputs
-    pixels = rasters.read(roles=[role]).images[role]
-    values = pixels.values if bands == list(range(len(pixels.bands))) else pixels.values[bands]
-    started = time.perf_counter()
+    sources = {role: rasters.source(role, chosen, stack) for role, chosen in bands.items() if role in rasters.scenes}
+    count, name = len(model.target.bands), f"{model.card.name} of {rasters.name}"
+    image = stack.enter_context(ScratchRaster(count, *rasters.shape, model.target.dtype, name=name))
     deviation = None
-    if subject.samples is None:
-        output = np.asarray(model.translate_array(values, units=pixels.units, valid=pixels.valid))
-    else:
-        output, deviation = model.sample_array(
-            values, samples=subject.samples, seed=subject.seed, units=pixels.units, valid=pixels.valid
-        )
+    if subject.samples is not None:
+        deviation = stack.enter_context(ScratchRaster(count, *rasters.shape, "float32", name=name))
+
+    def write(block: Block) -> None:
+        for product, scratch in (("image", image), ("deviation", deviation)):
+            if scratch is not None:
+                pixels, window = block.products[product], block.window
+                if len(pixels) != count:
+                    raise InputError(model.card.name, f"gives {len(pixels)} bands for {rasters.name}, not {count}")
+                scratch.write(window.row, window.col, pixels, block.valid)
+
+    seed = None if subject.samples is None else subject.seed
+    started = time.perf_counter()
+    model.stream(sources, write, units=rasters.units(model.source.role), samples=subject.samples, seed=seed)
     subject.seconds += time.perf_counter() - started
     subject.pixels += rasters.height * rasters.width
-    expected = (len(model.target.bands), *rasters.shape)
-    if output.shape != expected:
-        found = f"{output.shape} for {rasters.name}, not {expected}"
-        raise InputError(model.card.name, f"gives {found} (bands, rows, columns)")
-    return ModelOutput(Layer(output), None if deviation is None else Layer(deviation))
+    return ModelOutput(image, deviation)
 
 
-def segment_layer(segmenter: Segmenter, values: NDArray, units: str, dtype: str, valid: NDArray[np.bool_]) -> Layer:
-    """The label values of an image (C, H, W)."""
-    return Layer(segmenter.classify(values, units=units, dtype=dtype, valid=valid)[None])
+def segment_raster(segmenter: Segmenter, source: Source, units: str, stack: ExitStack) -> ScratchRaster:
+    """The label values of a raster: the pixels that `Segmenter.predict` writes.
+
+    Raises:
+        InputError: the segmenter refuses the raster.
+    """
+    labels = stack.enter_context(ScratchRaster(1, source.height, source.width, "uint8"))
+
+    def write(block: Block) -> None:
+        labels.write(block.window.row, block.window.col, block.products["class"], block.valid)
+
+    segmenter.stream(source, write, units=units)
+    return labels

@@ -69,9 +69,7 @@ def build_report(
         "data": {
             "name": root.name,
             "gsd_m": root.gsd_m,
-            "images": {
-                role: {"bands": list(image.bands), "units": image.units} for role, image in root.images.items()
-            },
+            "images": {role: {"bands": list(image.bands), "units": image.units} for role, image in root.images.items()},
             "licence": root.licence,
             "rasters": counts["rasters"],
         },

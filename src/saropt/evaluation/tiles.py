@@ -48,25 +48,30 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Place:
-    """The pixels of one window of the rasters of one name, by role."""
+    """The pixels of one window of the rasters of one name.
+
+    Attributes:
+        images: role -> pixels; an optional input may be missing.
+        valid: (h, w), True where the pixels of all roles are valid that are not optional.
+    """
 
     name: str
     window: Window
     images: Mapping[Role, Pixels]
-
-    @property
-    def valid(self) -> NDArray[np.bool_]:
-        """(h, w), True where the pixels of all roles are valid."""
-        return np.logical_and.reduce([image.valid for image in self.images.values()])
+    valid: NDArray[np.bool_]
 
 
 class Rasters:
-    """The rasters of one name in a data root, one for each role, opened and on one grid. Use `open_rasters`."""
+    """The rasters of one name in a data root, one for each role, opened and on one grid. Use `open_rasters`.
+
+    Attributes:
+        scenes: role -> raster; an optional input may be missing.
+    """
 
     def __init__(self, root: DataRoot, name: str, scenes: Mapping[Role, Scene]) -> None:
         self.name = name
         self.scenes = dict(scenes)
-        self._root = root.images
+        self._root = root
         first = next(iter(self.scenes.values()))
         self.height, self.width = first.height, first.width
 
@@ -75,31 +80,47 @@ class Rasters:
         """Height and width in pixels."""
         return self.height, self.width
 
-    def read(self, window: Window | None = None, roles: Iterable[Role] | None = None) -> Place:
-        """The pixels of a window, or of the whole rasters; of all opened roles, or of some."""
-        images = {}
-        for role in self.scenes if roles is None else roles:
-            scene, described = self.scenes[role], self._root[role]
+    def units(self, role: Role) -> str:
+        """The units of a role."""
+        return self._root.images[role].units
+
+    def source(self, role: Role, bands: Sequence[int], stack: ExitStack) -> Scene:
+        """The raster of a role with some bands, by position; the stack closes what is opened for it."""
+        scene = self.scenes[role]
+        if list(bands) == list(range(scene.count)):
+            return scene
+        return stack.enter_context(Scene.open(scene.path, bands=[band + 1 for band in bands]))
+
+    def read(self, window: Window) -> Place:
+        """The pixels of a window."""
+        images, needed = {}, []
+        for role, scene in self.scenes.items():
+            described = self._root.images[role]
             dtype = np.dtype(_NUMPY_TYPES.get(scene.dtype, scene.dtype))
-            images[role] = Pixels(*scene.read(window), described.units, tuple(described.bands), dtype)
-        return Place(self.name, window or Window(0, 0, self.height, self.width), images)
+            images[role] = Pixels(*scene.read(window), described.units, described.bands, dtype)
+            if not described.optional:
+                needed.append(images[role].valid)
+        return Place(self.name, window, images, np.logical_and.reduce(needed))
 
 
 @contextmanager
 def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[Rasters]:
-    """Open the rasters of one name, one for each role.
+    """Open the rasters of one name, one for each role; an optional role may have none.
 
     Raises:
-        InputError: a raster cannot be read, its bands are not those of the root, or the rasters are not on one grid.
+        InputError: a raster is missing or cannot be read, its bands are not those of the root, or the rasters are not
+            on one grid.
     """
-    described = root.images
     with ExitStack() as stack:
         scenes: dict[Role, Scene] = {}
         for role in roles:
-            path = raster_path(root, role, name)
+            described = root.images[role]
+            if described.optional and root.path_of(role, name) is None:
+                continue
+            path = root.raster(role, name)
             scene = stack.enter_context(Scene.open(path))
-            if scene.count != len(described[role].bands):
-                bands = ", ".join(described[role].bands)
+            if scene.count != len(described.bands):
+                bands = ", ".join(described.bands)
                 raise InputError(path, f"has {scene.count} bands, the data root says {bands}")
             if scenes:
                 first_role, first = next(iter(scenes.items()))
@@ -109,11 +130,6 @@ def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[R
                     raise InputError(path, f"{titles} are not on one grid: {shapes}")
             scenes[role] = scene
         yield Rasters(root, name, scenes)
-
-
-def raster_path(root: DataRoot, role: Role, name: str) -> Any:
-    """The raster of a role."""
-    return {"sar": root.sar_path, "optical": root.optical_path}[role](name)
 
 
 def tile_windows(height: int, width: int, size: int = TILE) -> list[Window]:

@@ -7,6 +7,7 @@ import os
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,11 @@ from saropt.inference.bundled import card_of, find_translator
 from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import chosen_direction, torch_device
 from saropt.inference.sources import open_input
-from saropt.roots import DataRoot
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
+
+if TYPE_CHECKING:
+    from saropt.roots import DataRoot
 
 _WINDOWS, _SIDE, _TRIES = 32, 256, 8
 
@@ -72,6 +75,8 @@ def export_translator(
         if data is None:
             what = "the ranges of int8" if int8 else "its instance statistics"
             raise InputError(path, f"needs a data root: {what} are taken from its train split")
+        from saropt.roots import DataRoot
+
         windows = _draw_windows(card, direction, DataRoot.open(data))
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         made = Path(folder) / out.name
@@ -89,7 +94,7 @@ def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[n
     role = images[0].role
     size = math.ceil(_SIDE / stride) * stride
     paths = list(root.rasters(role, "train").values())  # type: ignore[arg-type]
-    units = (root.sar if role == "sar" else root.optical).units
+    units = root.image(role).units
     rng = np.random.default_rng(0)
     windows = []
     for path, group in groupby(paths[number * len(paths) // _WINDOWS] for number in range(_WINDOWS)):

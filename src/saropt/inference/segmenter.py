@@ -18,7 +18,6 @@ from saropt.inference.runtimes import Backend, TorchBackend, check_torch_precisi
 from saropt.inference.scene_model import SceneModel, Write
 from saropt.inference.sources import ArraySource, Source
 from saropt.progress import Progress, silent
-from saropt.roots import Classes
 
 SEGMENTER_FILE = "segmenter.safetensors"
 
@@ -35,6 +34,8 @@ class Segmenter(SceneModel):
 
     def __init__(self, path: Path, card: SegmenterCard, backend: Backend) -> None:
         super().__init__(path, "segmenter", (card.input,), card, backend)
+        from saropt.roots import Classes
+
         self.card = card
         self.classes = Classes(card.classes, card.ignore_index)
 

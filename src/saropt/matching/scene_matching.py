@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.matching.correspondence import mutual_matches
 from saropt.matching.features import Features, Matcher, Points, join
 from saropt.matching.frame import Frame, open_frame
@@ -101,7 +101,7 @@ def match_scenes(
         InputError: a scene cannot be used or has no keypoints, or no transform has more inliers than chance would give.
     """
     if search < 1:
-        raise InputError(f"--search {search}", "must be positive")
+        raise OptionError("search", search, "must be positive")
     with open_frame(a, b) as frame:
         steps = _Steps(progress)
         if frame.grid is not None:

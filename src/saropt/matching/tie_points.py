@@ -13,8 +13,9 @@ from rasterio.warp import transform
 
 import saropt
 from saropt.errors import InputError
+from saropt.files import write_text
 from saropt.matching.scene_matching import SceneMatch
-from saropt.scenes.writing import check_writable, write_text
+from saropt.scenes.writing import check_writable
 
 SUFFIXES = (".csv", ".geojson", ".json")
 COLUMNS = ("a_column", "a_row", "b_column", "b_row", "residual")

@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Array = NDArray[np.float64]
 _TINY: Final = 1e-30
@@ -45,6 +44,8 @@ def refined_lee(power: NDArray, looks: float) -> Array:
     Means of the nine 3x3 boxes in the window give the gradient in four directions; of the two half windows along the
     strongest edge the one whose outer box is closer to the centre box gives mean and variance.
     """
+    from scipy import ndimage
+
     power = np.asarray(power, np.float64)
     boxes = ndimage.uniform_filter(power, 3, mode=_MODE)
     at = {(i, j): _shifted(boxes, 2 * i, 2 * j) for i in (-1, 0, 1) for j in (-1, 0, 1)}
@@ -95,6 +96,8 @@ def frost(power: NDArray, looks: float, window: int = 7, damping: float = 2.0) -
 
     C^2 is the squared variation coefficient of the window. `looks` is not used. Arguments as for `lee`.
     """
+    from scipy import ndimage
+
     power = np.asarray(power, np.float64)
     mean, variance = _moments(power, window)
     decay = damping * variance / np.maximum(mean * mean, _TINY)
@@ -124,6 +127,8 @@ def ppb(power: NDArray, looks: float, search: int = 21, patch: int = 7, alpha: f
         search, patch: odd sides in pixels.
         alpha: quantile in (0, 1); higher smooths more.
     """
+    from scipy import ndimage
+
     if looks <= 0.5:
         raise ValueError(f"the patch similarity needs more than half a look, not {looks}")
     power = np.asarray(power, np.float64)
@@ -182,6 +187,8 @@ def edge_preservation(filtered: NDArray, clean: NDArray) -> float:
 
     Sattar, Floreby, Salomonsson & Lovstrom, IEEE TIP 6(6), 1997, eq. 17; 1 keeps every edge.
     """
+    from scipy import ndimage
+
     one, other = (ndimage.laplace(np.asarray(image, np.float64), mode=_MODE) for image in (filtered, clean))
     one, other = one - one.mean(), other - other.mean()
     return float((one * other).sum() / max(float(np.sqrt((one * one).sum() * (other * other).sum())), _TINY))
@@ -198,6 +205,8 @@ def _similarity_scale(looks: float, patch: int, alpha: float) -> float:
 
 
 def _moments(power: Array, window: int) -> tuple[Array, Array]:
+    from scipy import ndimage
+
     if window < 3 or window % 2 == 0:
         raise ValueError(f"the window must be odd and at least 3 pixels, not {window}")
     mean = ndimage.uniform_filter(power, window, mode=_MODE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 
 def position_noise(
@@ -27,6 +26,8 @@ def position_noise(
     state = _mixed(state + np.arange(first_band, first_band + bands).astype(np.uint64))
     state = _mixed(state[:, None] + np.arange(row, row + height).astype(np.uint64))
     state = _mixed(state[:, :, None] + np.arange(col, col + width).astype(np.uint64))
+    from scipy.special import ndtri
+
     return ndtri(((state >> np.uint64(32)) + 0.5) / 2**32).astype(np.float32)
 
 

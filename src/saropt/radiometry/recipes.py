@@ -32,6 +32,11 @@ class Recipe(ABC):
     def __init_subclass__(cls) -> None:
         Recipe._kinds[cls.kind] = cls
 
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether the recipe takes statistics from a scene; otherwise it is the same function for all scenes."""
+        return type(self).statistics is not Recipe.statistics
+
     def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
         """Per-band scene statistics from a sample (C, n) of valid pixels; empty when the recipe needs none."""
         return ()

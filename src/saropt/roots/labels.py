@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.errors import InputError
+from saropt.roots.index import Indexed
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, Window
 
@@ -94,6 +95,16 @@ class Classes:
                 raise InputError(path, f"has {scene.count} bands; labels have one")
             stored, valid = scene.read_stored(window)
         return self.indices(stored[0], valid, path)
+
+
+def check_label(path: Path, facts: Indexed) -> None:
+    """Refuse a label raster of several bands.
+
+    Raises:
+        InputError: it has more than one band.
+    """
+    if facts.bands != 1:
+        raise InputError(path, f"has {facts.bands} bands; labels have one")
 
 
 def classes_of(root: DataRoot) -> Classes:

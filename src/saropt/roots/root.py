@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -133,7 +134,7 @@ class DataRoot:
 
     def home_of(self, role: Role) -> Path:
         """The folder of the root that the rasters of a role come from: this one, or another (`with_role_from`)."""
-        return self.borrowed[role].path if role in self.borrowed else self.path
+        return self.borrowed[role].home_of(role) if role in self.borrowed else self.path
 
     def with_role_from(self, role: Role, other: DataRoot) -> DataRoot:
         """An unpaired root: `other` gives the images of one role, this root all others; each has its own splits.
@@ -223,24 +224,6 @@ class DataRoot:
             raise self._missing(role, name)
         return path
 
-    # The names from before there were roles, as long as other rooms use them.
-    @property
-    def sar(self) -> ImageSpec:
-        return self.images.get("sar", ImageSpec((), ""))
-
-    @property
-    def optical(self) -> ImageSpec:
-        return self.images.get("optical", ImageSpec((), ""))
-
-    def sar_path(self, name: str) -> Path:
-        return self.raster("sar", name)
-
-    def optical_path(self, name: str) -> Path:
-        return self.raster("optical", name)
-
-    def label_path(self, name: str) -> Path:
-        return self.raster("label", name)
-
     def _missing(self, role: Role, name: str) -> InputError:
         return InputError(self.path / role, f"no raster named {name} (tried {', '.join(_SUFFIXES)})")
 
@@ -249,7 +232,14 @@ class DataRoot:
         return next((candidate for candidate in candidates if candidate.is_file()), None)
 
     def _find_all(self, role: Role, split: str | None) -> dict[str, Path | None]:
-        return {name: self._find(role, name) for name in self.names(split)}
+        """As `_find` for each name, with one look at the folder."""
+        folder, names = self.path / role, self.names(split)
+        present = {entry.name for entry in os.scandir(folder) if entry.is_file()} if folder.is_dir() else set()
+        found: dict[str, Path | None] = {}
+        for name in names:
+            file = next((file for suffix in _SUFFIXES if (file := name + suffix) in present), None)
+            found[name] = folder / file if file is not None else self._find(role, name) if "/" in name else None
+        return found
 
 
 def _read_description(path: Path) -> dict[str, Any]:

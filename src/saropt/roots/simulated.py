@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import yaml
 
 from saropt.errors import InputError
+from saropt.files import atomic_folder
 from saropt.radiometry import PAULI_BANDS, pauli_power
 from saropt.roots.root import SPLITS
 from saropt.simulate import (
@@ -80,32 +79,23 @@ def write_simulated_root(
         raise InputError("scenes", f"needs a count for each of {', '.join(SPLITS)}, not all zero; got {scenes}")
     if not 0.0 <= misregistration_px <= MAX_MISREGISTRATION_PX:
         raise InputError("misregistration_px", f"must lie in 0..{MAX_MISREGISTRATION_PX}, not {misregistration_px}")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(path, "exists and is not an empty folder")
     if not path.parent.is_dir():
         raise InputError(path, f"the folder {path.parent} does not exist")
     names = [(f"{split}_{i:03d}", split) for split, count in zip(SPLITS, scenes, strict=True) for i in range(count)]
-    part = path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}.part")
     try:
-        for side in ("sar", "optical", "label"):
-            (part / side).mkdir(parents=True)
-        for number, (name, split) in enumerate(names):
-            scene_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
-            off = misregistration_px if split != "test" else 0.0
-            scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
-            _write_scene(part, name, scene, units, bands, number, looks)
-            if progress is not None:
-                progress(number + 1, len(names))
-        _describe(part, path.absolute().name, names, units, bands, gsd_m)
-        if path.exists():
-            path.rmdir()
-        part.rename(path)
-    except OSError as error:
-        raise InputError(path, f"cannot be written: {error.strerror or error}") from error
+        with atomic_folder(path) as part:
+            for role in ("sar", "optical", "label"):
+                (part / role).mkdir()
+            for number, (name, split) in enumerate(names):
+                scene_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+                off = misregistration_px if split != "test" else 0.0
+                scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
+                _write_array(part, name, scene, units, bands, number, looks)
+                if progress is not None:
+                    progress(number + 1, len(names))
+            _describe(part, path.absolute().name, names, units, bands, gsd_m)
     except ValueError as error:
         raise InputError(path, str(error)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return path
 
 
@@ -147,13 +137,13 @@ def in_units(sigma0: np.ndarray, units: str) -> np.ndarray:
     return sigma0 if units == "sigma0" else 10 * np.log10(sigma0)
 
 
-def _write_scene(
+def _write_array(
     root: Path, name: str, scene: SimulatedScene, units: str, bands: tuple[str, ...], number: int, looks: float
 ) -> None:
     from affine import Affine
     from rasterio.crs import CRS
 
-    from saropt.scenes import Georeference, write_scene
+    from saropt.scenes import Georeference, write_array
 
     step = scene.gsd_m
     west = WEST_M + number * (scene.label.shape[1] + 100) * step
@@ -165,8 +155,8 @@ def _write_scene(
         power, order = pauli_power(quad_pol_covariance(scene, max(1, round(looks)))), PAULI_BANDS
     sar = in_units(power[[order.index(band) for band in bands]], units)
     optical = np.rint(scene.optical * 255).astype(np.uint8)
-    write_scene(root / "sar" / f"{name}.tif", sar, band_names=bands, georeference=place, tags=tags)
-    write_scene(
+    write_array(root / "sar" / f"{name}.tif", sar, band_names=bands, georeference=place, tags=tags)
+    write_array(
         root / "optical" / f"{name}.tif",
         optical,
         band_names=OPTICAL_BANDS,
@@ -174,7 +164,7 @@ def _write_scene(
         tags=tags,
         photometric="rgb",
     )
-    write_scene(
+    write_array(
         root / "label" / f"{name}.tif",
         scene.label[None],
         band_names=("class",),

@@ -3,89 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import Role, describe_role, is_sar, list_roles
+from saropt.domain import Role, describe_role, list_roles
 from saropt.errors import InputError
-from saropt.radiometry import Normaliser, check_units
 from saropt.roots.augmentation import Augmentation
-from saropt.roots.labels import classes_of
+from saropt.roots.index import Indexed, index_rasters
+from saropt.roots.labels import check_label, classes_of
+from saropt.roots.pool import Check, Pool
 from saropt.roots.rasters import Rasters
-from saropt.roots.recipes import band_indices
 from saropt.roots.root import DataRoot
-from saropt.scenes import Scene, Window
+from saropt.roots.weighted_choice import WeightedChoice, balanced_areas
+from saropt.scenes import Window
 
 _TRIES = 64
 Sample = dict[Role, NDArray]
 """Role -> array. Images (C, h, w) are float32 in [-1, 1]; class indices (h, w) are int64 under "label"."""
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """The rasters of one role, and how often each is drawn."""
-
-    card: ImageCard
-    bands: tuple[int, ...]
-    paths: Sequence[Path | None]
-    shapes: Sequence[tuple[int, int] | None]
-    normalisers: Sequence[Normaliser | None]
-    weights: NDArray[np.float64]
-
-    @classmethod
-    def open(
-        cls,
-        root: DataRoot,
-        card: ImageCard,
-        paths: Sequence[Path | None],
-        crop: int,
-        balance_tag: str | None,
-        balance: float,
-    ) -> _Pool:
-        bands = band_indices(root, card.role, card.bands)
-        shapes: list[tuple[int, int] | None] = []
-        normalisers: list[Normaliser | None] = []
-        groups: list[str] = []
-        recipe = card.make_recipe()
-        for path in paths:
-            if path is None:
-                shapes.append(None)
-                normalisers.append(None)
-                groups.append("")
-                continue
-            with Scene.open(path, bands=bands) as scene:
-                sample = scene.sample(1 << 18)
-                try:
-                    if is_sar(card.role):
-                        check_units(sample, card.units, scene.dtype)
-                    normalisers.append(recipe.fit(sample, card.units, scene.dtype))
-                except ValueError as error:
-                    raise InputError(path, str(error)) from error
-                shape, tags = (scene.height, scene.width), scene.tags
-            if balance_tag is not None and balance_tag not in tags:
-                raise InputError(path, f"has no tag {balance_tag} to balance the windows by")
-            if min(shape) < crop:
-                raise InputError(path, f"is {shape[0]}x{shape[1]}: smaller than the training window of {crop}")
-            shapes.append(shape)
-            groups.append("" if balance_tag is None else tags[balance_tag])
-        areas = np.array([shape[0] * shape[1] if shape else 0 for shape in shapes], np.float64)
-        totals = {group: sum(a for a, g in zip(areas, groups, strict=True) if g == group) for group in set(groups)}
-        shares = areas / np.array([totals[group] ** balance for group in groups])
-        return cls(card, bands, list(paths), shapes, normalisers, shares / shares.sum())
-
-    def network_values(self, index: int, values: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Normalised values; behind those of an optional image a band that is 1 where it is valid and 0 where not."""
-        normaliser = self.normalisers[index]
-        if normaliser is None:
-            return np.zeros((len(self.bands) + 1, *valid.shape), np.float32)
-        network = normaliser.forward(values)
-        if self.card.optional:
-            network = np.concatenate([np.where(valid, network, 0.0), valid[None]]).astype(np.float32)
-        return np.ascontiguousarray(network)
 
 
 class WindowSampler:
@@ -137,35 +74,41 @@ class WindowSampler:
         self.unpaired = unpaired or not pairs
         self._rasters = Rasters()
         self._label_paths: list[Path] = []
-        self._pools: list[_Pool] = []
-        for card in cards:
-            split, tag = split_of[card.role], balance_tag if not (pairs and self._pools) else None
-            found = root.aligned_rasters(card.role, split) if pairs else root.rasters(card.role, split)
-            self._pools.append(_Pool.open(root, card, list(found.values()), crop, tag, balance))
         if labels:
             if self.unpaired:
                 raise InputError(root.path, "labels are drawn with pairs only")
             self.classes = classes_of(root)
             self._labels = Rasters(palette="index")
+        self._pools: list[Pool] = []
+        self._choices: list[WeightedChoice] = []
+        for card in cards:
+            split, tag = split_of[card.role], balance_tag if not (pairs and self._pools) else None
+            found = root.aligned_rasters(card.role, split) if pairs else root.rasters(card.role, split)
+            pool = Pool.open(root, card, list(found.values()), crop, check=_tagged(tag))
+            if pairs and self._pools:
+                self._check_grids(pool.paths, [None if own is None else (own.height, own.width) for own in pool.facts])
+            elif not pairs:
+                pool = pool.only_present()
+            if self.unpaired or not self._pools:
+                if not any(pool.areas):
+                    raise InputError(root.home_of(card.role) / card.role, f"holds no raster of split {split!r}")
+                self._choices.append(WeightedChoice(balanced_areas(pool.areas, pool.groups(tag), balance)))
+            self._pools.append(pool)
+        if labels:
             self._label_paths = list(root.rasters("label", split_of[cards[0].role]).values())
-        if pairs:
-            for number, pool in enumerate(self._pools[1:], start=1):
-                self._check_grids(pool.paths, pool.shapes)
-                self._pools[number] = replace(pool, weights=self._pools[0].weights)
-            self._check_grids(self._label_paths, [_label_shape(path) for path in self._label_paths])
+            known = index_rasters(root, "label", self._label_paths, check=check_label)
+            self._check_grids(self._label_paths, [(facts.height, facts.width) for facts in known])
 
     def paths(self, role: Role) -> list[Path]:
         """The rasters that the windows of a role are drawn from."""
         return [path for pool in self._pools if pool.card.role == role for path in pool.paths if path is not None]
 
     def _check_grids(self, paths: Sequence[Path | None], shapes: Sequence[tuple[int, int] | None]) -> None:
-        if not paths:
-            return
         first = self._pools[0]
         title = describe_role(first.card.role).title
-        for path, shape, expected in zip(paths, shapes, first.shapes, strict=True):
-            if path is not None and shape != expected:
-                raise InputError(path, f"is {shape} but the {title} raster is {expected} pixels")
+        for index, (path, shape) in enumerate(zip(paths, shapes, strict=True)):
+            if path is not None and shape != first.shape(index):
+                raise InputError(path, f"is {shape} but the {title} raster is {first.shape(index)} pixels")
 
     def draw(self, rng: np.random.Generator) -> Sample:
         """One random window, valid in all images that are not optional.
@@ -176,14 +119,14 @@ class WindowSampler:
             (crop, crop), int64 class indices, `IGNORED` where there is none.
         """
         if not self.unpaired:
-            return self._draw_together(rng, self._pools)
+            return self._draw_together(rng, self._choices[0], self._pools)
         drawn: Sample = {}
-        for stream, pool in zip(rng.spawn(len(self._pools)), self._pools, strict=True):
-            drawn |= self._draw_together(stream, [pool])
+        for stream, choice, pool in zip(rng.spawn(len(self._pools)), self._choices, self._pools, strict=True):
+            drawn |= self._draw_together(stream, choice, [pool])
         return drawn
 
-    def _draw_together(self, rng: np.random.Generator, pools: Sequence[_Pool]) -> Sample:
-        index, window, images = self._find_window(rng, pools)
+    def _draw_together(self, rng: np.random.Generator, choice: WeightedChoice, pools: Sequence[Pool]) -> Sample:
+        index, window, images = self._find_window(rng, choice, pools)
         label = [self._label(index, window)] if self._label_paths else []
         arrays = self.augmentation.symmetry(rng, *(array for image in images for array in image), *label)
         sample: Sample = {"label": np.ascontiguousarray(arrays.pop())} if label else {}
@@ -191,7 +134,7 @@ class WindowSampler:
             values, valid = arrays[2 * number : 2 * number + 2]
             if pool.paths[index] is not None:
                 values = self.augmentation.disturb(rng, pool.card.role, values, pool.card.units)
-            sample[pool.card.role] = pool.network_values(index, values, valid)
+            sample[pool.card.role] = _network_values(pool, index, values, valid)
         return sample
 
     def _label(self, index: int, window: Window) -> NDArray[np.int64]:
@@ -200,13 +143,13 @@ class WindowSampler:
         return self.classes.indices(stored[0], labelled, path).astype(np.int64)
 
     def _find_window(
-        self, rng: np.random.Generator, pools: Sequence[_Pool]
+        self, rng: np.random.Generator, choice: WeightedChoice, pools: Sequence[Pool]
     ) -> tuple[int, Window, list[tuple[NDArray, NDArray[np.bool_]]]]:
         """Raster number and place of a window, and values and validity in each pool."""
         first = pools[0]
         for _ in range(_TRIES):
-            index = int(rng.choice(len(first.weights), p=first.weights))
-            height, width = first.shapes[index] or (0, 0)
+            index = choice.draw(rng)
+            height, width = first.shape(index)
             row, col = int(rng.integers(height - self.crop + 1)), int(rng.integers(width - self.crop + 1))
             window = Window(row, col, self.crop, self.crop)
             images = []
@@ -220,7 +163,7 @@ class WindowSampler:
         place = next(path for path in first.paths if path is not None).parent
         raise InputError(place, f"no wholly valid window of {self.crop} px in {_TRIES} tries")
 
-    def _read(self, pool: _Pool, index: int, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+    def _read(self, pool: Pool, index: int, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
         path = pool.paths[index]
         if path is None:
             empty = np.zeros((len(pool.bands), window.height, window.width), np.float32)
@@ -228,11 +171,25 @@ class WindowSampler:
         return self._rasters.read(path, pool.bands, window)
 
 
-def _label_shape(path: Path) -> tuple[int, int]:
-    with Scene.open(path, palette="index") as scene:
-        if scene.count != 1:
-            raise InputError(path, f"has {scene.count} bands; labels have one")
-        return scene.height, scene.width
+def _network_values(pool: Pool, index: int, values: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Normalised values; behind those of an optional image a band that is 1 where it is valid and 0 where not."""
+    if pool.paths[index] is None:
+        return np.zeros((len(pool.bands) + 1, *valid.shape), np.float32)
+    network = pool.normaliser(index).forward(values)
+    if pool.card.optional:
+        network = np.concatenate([np.where(valid, network, 0.0), valid[None]]).astype(np.float32)
+    return np.ascontiguousarray(network)
+
+
+def _tagged(tag: str | None) -> Check | None:
+    if tag is None:
+        return None
+
+    def check(path: Path, facts: Indexed) -> None:
+        if tag not in facts.tags:
+            raise InputError(path, f"has no tag {tag} to balance the windows by")
+
+    return check
 
 
 def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int], first: int = 0) -> Sample:

@@ -1,6 +1,6 @@
 """Georeferenced rasters in and out (no torch)."""
 
-from saropt.scenes.arrays import write_scene
+from saropt.scenes.arrays import write_array
 from saropt.scenes.georeference import Georeference, Window, reflect_indices
 from saropt.scenes.grid import Grid, grid_over, overlap_grid, utm_of
 from saropt.scenes.mosaic import mosaic
@@ -24,5 +24,5 @@ __all__ = [
     "sample_pixels",
     "scene_name",
     "utm_of",
-    "write_scene",
+    "write_array",
 ]

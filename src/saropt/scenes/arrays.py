@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +11,13 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 from saropt.errors import InputError
+from saropt.files import atomic_file
 from saropt.scenes.cog import GDAL_ERRORS
 from saropt.scenes.georeference import Georeference
 from saropt.scenes.writing import SceneWriter, check_writable
 
 
-def write_scene(
+def write_array(
     path: str | Path,
     array: np.ndarray,
     *,
@@ -73,18 +73,17 @@ def _write_png(path: Path, array: np.ndarray, overwrite: bool) -> Path:
     if array.dtype not in (np.uint8, np.uint16) or not 1 <= count <= 4:
         raise ValueError(f"PNG holds 1 to 4 bands of uint8 or uint16, not {count} of {array.dtype}")
     check_writable(path, suffixes=(".png",), overwrite=overwrite)
-    part = path.with_name(f".{path.name}.part.png")
+    form = {"driver": "PNG", "width": width, "height": height, "count": count, "dtype": array.dtype}
     try:
-        with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-            form = {"driver": "PNG", "width": width, "height": height, "count": count, "dtype": array.dtype}
+        with (
+            atomic_file(path, suffix=".png") as part,
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+        ):
             with rasterio.open(part, "w", **form) as dataset:
                 dataset.write(array)
             with rasterio.open(part) as written:
                 if not np.array_equal(written.read(), array):
-                    raise OSError("the written file does not hold the pixels (is the disk full?)")
-        os.replace(part, path)
+                    raise InputError(path, "cannot be written: it does not hold the pixels (is the disk full?)")
     except GDAL_ERRORS as error:
         raise InputError(path, f"cannot be written: {' '.join(str(error).split())}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return path

@@ -1,4 +1,4 @@
-"""Which parts of an unfinished file are already on the disk."""
+"""The parts of an unfinished file that are on the disk already."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Journal:
         self._pending: list[int] = []
 
     @classmethod
-    def start(cls, path: Path, header: dict[str, Any]) -> Journal:
-        """Begin anew, over whatever stood there."""
+    def create(cls, path: Path, header: dict[str, Any]) -> Journal:
+        """A new journal in place of any older one."""
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         _write_all(file, f"{json.dumps(header)}\n".encode())
         os.fsync(file)
         return cls(path, header, file, set())
 
     @classmethod
-    def read(cls, path: Path) -> Journal | None:
-        """Take up an existing journal; None when there is none that says what was being made."""
+    def load(cls, path: Path) -> Journal | None:
+        """An existing journal; None when there is none, or none that says what was being made."""
         try:
             content = path.read_bytes()
         except FileNotFoundError:

@@ -77,6 +77,7 @@ class Scene:
         is_remote: whether it was opened by an address (`saropt.scenes.open_scene`).
         width, height: frame in pixels.
         count: number of chosen bands.
+        file_bands: number of bands that the file has, without alpha.
         dtype: stored type of the first chosen band as a name ("uint8", "float32", "complex_int16", ...).
         band_names: names of the chosen bands.
         is_rgb: whether the first three chosen bands are marked as red, green, blue.
@@ -114,6 +115,7 @@ class Scene:
         else:
             names = band_names(dataset, indexes)
         chosen = list(range(len(names))) if bands is None else select_bands(path, names, bands)
+        self.file_bands = len(names)
         self._channels = chosen
         self._indexes = indexes if self._palette is not None else [indexes[position] for position in chosen]
         self.count = len(chosen)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -15,7 +14,8 @@ from typing import Self
 
 import numpy as np
 
-from saropt.errors import BusyError, InputError
+from saropt.errors import InputError
+from saropt.files import Lock, sync_folder
 from saropt.scenes.cog import GDAL_ERRORS, Layout, describe_raw, raw_to_cog
 from saropt.scenes.georeference import Georeference
 from saropt.scenes.journal import Journal
@@ -53,21 +53,6 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
         raise InputError(path, f"cannot be written: {error.strerror}") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, all or nothing.
-
-    Raises:
-        InputError: it cannot be written; nothing is left, and an older file stays as it was.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(path, f"cannot be written: {error.strerror}") from error
-
-
 class SceneWriter:
     """Writes a scene of any size in bounded memory; the output appears under its name only when whole.
 
@@ -96,7 +81,7 @@ class SceneWriter:
 
     Raises:
         InputError: output refused, disk too small, folder not writable, other unfinished work in the way.
-        BusyError: another process writes it.
+        BusyError: another process writes it (a lock file beside the output says so).
         ValueError: for a layout that GeoTIFF cannot hold.
     """
 
@@ -138,14 +123,10 @@ class SceneWriter:
         self._raw = self.path.with_name(f".{self.path.name}.part")
         self._journal: Journal | None = None
         self._file: int | None = None
+        self._lock = Lock(self._finishing("lock"), self.path, "is being written by another process")
         try:
-            while self._file is None or not _is_at(self._file, self._raw):  # not: whoever held it has just removed it
-                self._close()
-                self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT, 0o666)
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._close()
-            raise BusyError(self.path, "is being written by another process") from None
+            self._lock.acquire()
+            self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             self._close()
             raise InputError(self.path, f"cannot be written: {error.strerror}") from error
@@ -164,7 +145,7 @@ class SceneWriter:
             "bands": list(layout.band_names),
         }
         state = os.fstat(self._file)
-        earlier = Journal.read(self._journal_path) if resume else None
+        earlier = Journal.load(self._journal_path) if resume else None
         if earlier is not None and state.st_size == layout.raw_bytes and earlier.header == header:
             self._journal = earlier
         elif earlier is not None and earlier.header != header:
@@ -188,7 +169,7 @@ class SceneWriter:
         if self._journal is None:
             self._journal_path.unlink(missing_ok=True)
             if resume_key is not None:
-                self._journal = Journal.start(self._journal_path, header)
+                self._journal = Journal.create(self._journal_path, header)
 
     @property
     def completed(self) -> set[int]:
@@ -250,7 +231,7 @@ class SceneWriter:
         with self._guarded():
             raw_to_cog(self._raw, self._finishing("vrt"), self._finishing("tif"), self.layout)
             os.replace(self._finishing("tif"), self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
 
     def suspend(self) -> None:
         """Stop and keep what is done for a later `resume`; without a `resume_key`, as `abandon`."""
@@ -316,25 +297,10 @@ class SceneWriter:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+        self._lock.release()
 
 
 def _put(file: int, content: memoryview, offset: int) -> None:
     while content:
         done = os.pwrite(file, content, offset)
         content, offset = content[done:], offset + done
-
-
-def _is_at(file: int, path: Path) -> bool:
-    """Whether an open file is the one at the path now."""
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,6 @@ and orthorectification are not done; use RTC products where there is relief.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -27,6 +26,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from saropt.errors import InputError
+from saropt.progress import Progress
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import overlap_grid
 from saropt.scenes.reading import Scene
@@ -38,7 +38,6 @@ FLOOR: Final = 1e-5
 BORDER_PIXELS: Final = 500
 BORDER_DN: Final = 0.5
 _STRIP_PIXELS: Final = 1 << 22
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from typing import Literal
 
 import yaml
 
+from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
 from saropt.errors import InputError
 from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
 
-Kind = Literal["sar", "optical", "translation", "spread", "error"]
+Kind = Literal["sar", "optical", "translation", "product", "error"]
 Origin = Literal["folder", "upload", "job"]
 MOST_RASTERS, DEEPEST = 2000, 6
-_POLARISATION = re.compile(r"(?<![A-Za-z])(VV|VH|HH|HV)(?![A-Za-z])", re.IGNORECASE)
 _COMPANION = re.compile(r"^(?P<scene>.+)_(?P<what>optical|reference)$", re.IGNORECASE)
 
 
@@ -35,6 +35,7 @@ class Layer:
         units: of the pixels, where the folder or the translator's card says them.
         translator: name of the translator that made it.
         direction: of the translator that made it.
+        product: what a run made beside its image ("deviation", "class"); None of all others.
     """
 
     id: str
@@ -46,13 +47,21 @@ class Layer:
     units: str | None = None
     translator: str | None = None
     direction: str | None = None
+    product: str | None = None
     pair: tuple[Layer, Layer] | None = None
     display: Path | None = None
 
     @property
     def guess(self) -> bool:
         """Whether what it shows is a model's guess."""
-        return self.kind in ("translation", "spread", "error")
+        return self.kind in ("translation", "product", "error")
+
+    @property
+    def role(self) -> Role | None:
+        """The role of what it shows: a translation's output role; None of products and errors."""
+        if self.kind == "translation":
+            return _output_role(self.direction)
+        return self.kind if self.kind in ("sar", "optical") else None
 
 
 @dataclass(frozen=True)
@@ -170,7 +179,7 @@ class Catalogue:
         return rasters[:MOST_RASTERS], reports
 
     def _group(self, rasters: list[Path], refused: list[Refused]) -> Iterator[SceneEntry]:
-        """Scenes: each raster with its companions (another side of a data root, reference, spread, translations)."""
+        """Scenes: each raster with what lies on it, such as another role of a data root or a translation."""
         layers: dict[Path, Layer] = {}
         for path in rasters:
             name = path.relative_to(self.folder).as_posix()
@@ -181,14 +190,14 @@ class Catalogue:
         companions: dict[Path, list[Layer]] = {}
         for path in layers:
             top = path
-            for _ in range(3):  # spread -> translation -> scene
+            for _ in range(3):  # product -> translation -> scene
                 top = hosts.get(top, top)
             if top != path and layers[path].info.same_grid(layers[top].info):
                 companions.setdefault(top, []).append(layers[path])
         taken = {layer.path for held in companions.values() for layer in held}
         for path, layer in layers.items():
             if path not in taken:
-                order = {"optical": 0, "sar": 0, "translation": 1, "spread": 2, "error": 3}
+                order = {"optical": 0, "sar": 0, "translation": 1, "product": 2, "error": 3}
                 held = sorted(companions.get(path, []), key=lambda one: order[one.kind])
                 yield SceneEntry(layer.id, layer.name, "folder", (layer, *held))
 
@@ -210,12 +219,15 @@ class Catalogue:
             return None
         tags = info.tags
         translator, direction = tags.get("SAROPT_TRANSLATOR"), tags.get("SAROPT_DIRECTION")
-        if kind in (None, "sar", "optical") and translator is not None:
+        product = _product_of(tags)
+        if product is not None:
+            kind = "product"
+        elif kind in (None, "sar", "optical") and translator is not None:
             kind = "translation"
-        if kind == "translation" and direction == "sar2opt" and info.dtype == "uint8":
+        if kind == "translation" and _output_role(direction) == "optical" and info.dtype == "uint8":
             units = "uint8"
         display, kind = self.display(key, info), kind or _guess_kind(info)
-        return Layer(key, kind, name, path, info, origin, units, translator, direction, display=display)
+        return Layer(key, kind, name, path, info, origin, units, translator, direction, product, display=display)
 
     def _id(self, path: Path) -> str:
         relative = path.relative_to(self.folder).as_posix()
@@ -227,9 +239,8 @@ def with_errors(scene: SceneEntry) -> SceneEntry:
     truths = [layer for layer in scene.layers if layer.kind in ("sar", "optical")]
     errors = []
     for guess in scene.layers:
-        wanted = {"sar2opt": "optical", "opt2sar": "sar"}.get(guess.direction or "")
         for truth in truths:
-            alike = guess.kind == "translation" and truth.kind == wanted and guess.info.same_grid(truth.info)
+            alike = guess.kind == "translation" and truth.role == guess.role and guess.info.same_grid(truth.info)
             types = {guess.info.dtype, truth.info.dtype}
             if alike and types == {"uint8"} and len(guess.info.bands) == len(truth.info.bands):
                 name = f"|{guess.path.name} - {truth.path.name}|"
@@ -242,8 +253,6 @@ def with_errors(scene: SceneEntry) -> SceneEntry:
 
 def _role(path: Path) -> tuple[Kind | None, str | None]:
     """Kind and units that the place of a file tells."""
-    if path.stem.lower().endswith("_std"):
-        return "spread", None
     side = path.parent.name
     if side in ("sar", "optical"):
         return side, _stated_units(path.parent.parent, side)  # type: ignore[return-value]
@@ -253,13 +262,13 @@ def _role(path: Path) -> tuple[Kind | None, str | None]:
 
 
 def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
-    """The raster that this one belongs to: SAR to its optical side, a translation to its source, a spread to both."""
+    """The raster that this one belongs to: of an optical raster the SAR raster of its name, of a translation its
+    source, of a product the image of its run, or else its source."""
     layer, stem = layers[path], path.stem
-    if layer.kind == "spread":
-        found = _beside(path, stem[: -len("_std")])
-    elif layer.kind == "translation":
+    if layer.kind in ("translation", "product"):
+        image = _image_of_run(path, layers) if layer.kind == "product" else None
         source = path.with_name(Path(layer.info.tags.get("SAROPT_SOURCE", "")).name or path.name)
-        found = source if source != path else None
+        found = image or (source if source != path else None)
     elif path.parent.name == "optical":
         found = _beside(path.parent.parent / "sar" / path.name, stem)
     elif (match := _COMPANION.match(stem)) is not None:
@@ -271,12 +280,35 @@ def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
     return found if found in layers and found != path else None
 
 
+def _image_of_run(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
+    """The translation in the same folder that one run made together with this product."""
+    run = layers[path].info.tags.get("SAROPT_RUN")
+    mates = (other for other, layer in layers.items() if other.parent == path.parent and layer.kind == "translation")
+    return next((mate for mate in mates if run is not None and layers[mate].info.tags.get("SAROPT_RUN") == run), None)
+
+
+def _product_of(tags: Mapping[str, str]) -> str | None:
+    """Which product the tags name beside the image of a run. Files from before products had names say "standard
+    deviation" in SAROPT_CONTENT."""
+    name = tags.get("SAROPT_PRODUCT")
+    if name is None and tags.get("SAROPT_CONTENT", "").startswith("standard deviation"):
+        return "deviation"
+    return name if name != "image" else None
+
+
+def _output_role(direction: str | None) -> Role | None:
+    try:
+        return None if direction is None else Direction.parse(direction).output
+    except ValueError:
+        return None
+
+
 def _beside(path: Path, stem: str) -> Path | None:
     return next((other for s in SUFFIXES if (other := path.with_name(stem + s)).is_file()), None)
 
 
 def _guess_kind(info: RasterInfo) -> Kind:
-    if any(_POLARISATION.search(name.replace("_", " ")) for name in info.bands):
+    if any(canonical_band(name) in (*POLARISATIONS, *PAULI_COMPONENTS) for name in info.bands):
         return "sar"
     return "sar" if len(info.bands) <= 2 else "optical"
 

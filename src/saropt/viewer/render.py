@@ -21,7 +21,7 @@ from rio_tiler.errors import PointOutsideBounds, TileOutsideBounds
 from rio_tiler.io import ImageReader, Reader
 from rio_tiler.models import ImageData, PointData
 
-from saropt.domain import canonical_band
+from saropt.domain import canonical_band, describe_units, rgb_bands
 from saropt.errors import InputError
 from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.inference import NOTICE
@@ -37,7 +37,6 @@ _SAMPLE_PIXELS = 1 << 18
 _ERROR_SIDE = 1024
 _NARROWEST = 360
 _KEPT = 512
-_POWER_UNITS = ("sigma0", "gamma0")
 _EMPTY = Image.new("LA", (TILE, TILE), 0)
 Floats = NDArray[np.float32]
 
@@ -88,12 +87,12 @@ def default_style(layer: Layer, percentiles: NDArray[np.float64]) -> Style:
     bands = _default_bands(layer)
     if layer.kind == "error":
         return Style(bands, (0.0,), (ERROR_TOP,))
-    if layer.info.dtype == "uint8" and (layer.direction or layer.kind) in ("optical", "sar2opt"):
+    if layer.info.dtype == "uint8" and layer.role == "optical":
         return Style(bands, (0.0,), (255.0,))
-    decibels = decibels_of(layer) if layer.kind != "spread" else None
+    decibels = decibels_of(layer) if layer.kind != "product" else None
     chosen = percentiles[[band - 1 for band in bands]]
     low, high = chosen[:, PERCENTILES.index(2.0)], chosen[:, PERCENTILES.index(98.0)]
-    if layer.kind == "spread":
+    if layer.kind == "product":
         low = np.zeros_like(low)
     if decibels is not None:
         floor = chosen[:, PERCENTILES.index(5.0)]
@@ -111,9 +110,11 @@ def in_db(values: NDArray, decibels: Decibels) -> Floats:
 
 def decibels_of(layer: Layer) -> Decibels | None:
     """Whether the pixels are amplitude or power, from which decibels follow."""
-    if layer.units == "amplitude":
-        return "amplitude"
-    return "power" if layer.units in _POWER_UNITS else None
+    try:
+        scale = None if layer.units is None else describe_units(layer.units).scale
+    except ValueError:
+        return None
+    return "amplitude" if scale == "amplitude" else "power" if scale == "power" else None
 
 
 def tile_png(layer: Layer, z: int, x: int, y: int, style: Style) -> bytes:
@@ -218,12 +219,11 @@ def read_point(layer: Layer, x: float, y: float) -> Reading | None:
 
 
 def _default_bands(layer: Layer) -> tuple[int, ...]:
-    names = [canonical_band(name) for name in layer.info.bands]
-    if layer.kind in ("spread", "error") or len(names) < 3 or (layer.direction or layer.kind) in ("sar", "opt2sar"):
+    names = layer.info.bands
+    if layer.kind in ("product", "error") or len(names) < 3 or layer.role == "sar":
         return (1,)
-    if {"B4", "B3", "B2"} <= set(names):
-        return tuple(names.index(name) + 1 for name in ("B4", "B3", "B2"))
-    return (1, 2, 3)
+    found = rgb_bands(names)
+    return tuple(place + 1 for place in found) if found != (0, 0, 0) else (1, 2, 3)
 
 
 def _percentiles(layer: Layer) -> NDArray[np.float64]:
@@ -303,7 +303,7 @@ def _coloured(layer: Layer, values: Floats, valid: NDArray[np.bool_], style: Sty
     high = np.array(style.high, np.float32).reshape(-1, 1, 1)
     unit = np.clip((values - low) / np.maximum(high - low, np.float32(1e-12)), 0, 1)
     alpha = np.where(valid, 255, 0).astype(np.uint8)
-    if layer.kind in ("spread", "error"):
+    if layer.kind in ("product", "error"):
         return Image.fromarray(np.dstack([heat(unit[0] * ERROR_TOP), alpha]), "RGBA")
     shown = np.rint(unit * 255).astype(np.uint8)
     return Image.fromarray(np.dstack([*shown, alpha]), "LA" if len(shown) == 1 else "RGBA")

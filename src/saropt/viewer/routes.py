@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from saropt.domain import Direction
 from saropt.viewer import render
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.render import Decibels, Style
@@ -312,7 +313,7 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
         raise HTTPException(422, f"{order.translator} does not translate {direction}")
     if viewer.jobs.waiting() >= viewer.limits.jobs:
         raise HTTPException(429, "too many jobs wait")
-    target = translator.card.target(direction)
+    target = translator.card.target(Direction.parse(direction))
     size = layer.info.width * layer.info.height * len(target.bands) * np.dtype(target.dtype).itemsize
     if viewer.used_bytes() + size > viewer.limits.quota_bytes:
         raise HTTPException(413, "the viewer's quota is used up: delete something")

@@ -6,18 +6,23 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from saropt.artifacts import Card
-from saropt.domain import Direction
+from saropt.domain import SAR_UNITS, Direction
 from saropt.inference import NOTICE
 from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import PERCENTILES, Decibels, Reading, Style, decibels_of
 
-Units = Literal["sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude", "uint8", "complex"]
 Band = Annotated[str, Field(min_length=1, max_length=64)]
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}(-error)?$")]
+
+
+def _known_units(value: str) -> str:
+    if value not in SAR_UNITS:
+        raise ValueError(f"known units: {', '.join(SAR_UNITS)}")
+    return value
 
 
 class Detail(BaseModel):
@@ -32,6 +37,7 @@ class Info(BaseModel):
     version: str
     folder: str
     notice: str = NOTICE
+    units: tuple[str, ...] = SAR_UNITS
     upload_bytes: int
     quota_bytes: int
     used_bytes: int
@@ -76,6 +82,8 @@ class LayerOut(BaseModel):
     version: str
     translator: str | None
     direction: str | None
+    role: str | None
+    product: str | None
     guess: bool
     notice: str | None
 
@@ -89,6 +97,8 @@ class LayerOut(BaseModel):
             bands=list(info.bands),
             decibels=decibels_of(layer),
             direction=layer.direction,
+            role=layer.role,
+            product=layer.product,
             notice=NOTICE if layer.guess else None,
         )
 
@@ -189,9 +199,11 @@ class JobIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     layer: Id
     translator: Annotated[str, Field(min_length=1, max_length=200)]
-    direction: Direction | None = None
+    direction: Annotated[str, Field(max_length=100)] | None = None
     bands: Annotated[list[Band], Field(min_length=1, max_length=8)] | None = None
-    units: Units | None = None
+    units: Annotated[str, Field(json_schema_extra={"enum": list(SAR_UNITS)}), AfterValidator(_known_units)] | None = (
+        None
+    )
     tile: Annotated[int, Field(ge=16, le=8192)] | None = None
     realism: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
 

@@ -10,7 +10,7 @@ from saropt.curation.sets import builder as module
 from saropt.curation.sets import prepare
 from saropt.errors import InputError
 from saropt.roots import DataRoot
-from saropt.scenes import write_scene
+from saropt.scenes import write_array
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def source(tmp_path):
         (tmp_path / "src" / side).mkdir(parents=True)
         for number in range(6):
             values = np.random.default_rng(number).integers(0, 255, (bands, 24, 24)).astype(np.uint8)
-            write_scene(tmp_path / "src" / side / f"{number}.png", values)
+            write_array(tmp_path / "src" / side / f"{number}.png", values)
     return tmp_path / "src"
 
 

@@ -1,6 +1,10 @@
-"""Every set of the catalogue, from small files of its published form."""
+"""Every known set, from small files of its published form."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,13 +13,13 @@ import yaml
 from affine import Affine
 from rasterio.crs import CRS
 
-from saropt.curation.sets import CATALOGUE, prepare
+from saropt.curation.sets import SETS, prepare
 from saropt.curation.sets.base import split_groups, strips
 from saropt.curation.sets.whu_opt_sar import WhuOptions
 from saropt.errors import InputError
 from saropt.radiometry import pauli_power
 from saropt.roots import DataRoot
-from saropt.scenes import Georeference, Scene, write_scene
+from saropt.scenes import Georeference, Scene, write_array
 
 UTM = CRS.from_epsg(32654)
 
@@ -32,7 +36,7 @@ def read(path):
 def pictures(folder, names, count, size=32, seed=0):
     folder.mkdir(parents=True)
     for number, name in enumerate(names):
-        write_scene(folder / f"{name}.png", pixels(count, size, size, seed + number))
+        write_array(folder / f"{name}.png", pixels(count, size, size, seed + number))
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def whu(tmp_path):
             values = pixels(count, 70, 100, number)
             if folder == "lbl":
                 values = values // 40 * 10
-            write_scene(source / folder / f"NH49E00{number}.tif", values)
+            write_array(source / folder / f"NH49E00{number}.tif", values)
     return source
 
 
@@ -61,8 +65,8 @@ def test_whu_tiles_are_cut_from_whole_images_of_one_split(tmp_path, whu):
     for number in range(4):
         assert len({root.splits[f"NH49E00{number}_{tile:03d}"] for tile in range(6)}) == 1
     whole = read(whu / "optical" / "NH49E001.tif")
-    np.testing.assert_array_equal(read(root.optical_path("NH49E001_004")), whole[:, 32:64, 32:64])
-    labels = read(root.label_path("NH49E001_004"))
+    np.testing.assert_array_equal(read(root.raster("optical", "NH49E001_004")), whole[:, 32:64, 32:64])
+    labels = read(root.raster("label", "NH49E001_004"))
     assert set(np.unique(labels)) <= {0, *root.classes}
     assert "5 things" not in (tmp_path / "out" / "missing.txt").read_text()
 
@@ -74,11 +78,11 @@ def test_whu_gives_294_tiles_an_image_and_the_papers_split(tmp_path):
         for number in range(10):
             with rasterio.open(tmp_path / folder / f"N{number}.tif", "w", **form):
                 pass
-    plan = CATALOGUE["whu-opt-sar"].plan(tmp_path, WhuOptions())
+    plan = SETS["whu-opt-sar"].plan(tmp_path, WhuOptions())
     counts = {split: sum(entry.split == split for entry in plan.entries) for split in ("train", "val", "test")}
     assert counts == {"train": 7 * 294, "val": 2 * 294, "test": 294}
     assert plan.missing == ["100 complete pairs were published, 10 are here"]
-    fewer = CATALOGUE["whu-opt-sar"].plan(tmp_path, WhuOptions(train_tiles=20))
+    fewer = SETS["whu-opt-sar"].plan(tmp_path, WhuOptions(train_tiles=20))
     assert sum(entry.split == "train" for entry in fewer.entries) == 20
 
 
@@ -103,7 +107,7 @@ def test_ddhr(tmp_path, region):
     pictures(source / "Optical", names, 3)
     (source / "label").mkdir()
     for name in names:
-        write_scene(source / "label" / f"{name}.png", pixels(1, 32, 32) // 80)
+        write_array(source / "label" / f"{name}.png", pixels(1, 32, 32) // 80)
     path = prepare("ddhr", tmp_path / "ddhr", tmp_path / "out", [f"region={region}"], partial=True)
     root = DataRoot.open(path)
     assert root.name == f"ddhr-{region}"
@@ -127,7 +131,7 @@ def test_sen12_scenes_stay_whole(tmp_path):
         assert root.splits[f"ROIs1158_spring_{scene}_p30"] == root.splits[f"ROIs1158_spring_{scene}_p31"]
     assert set(root.splits.values()) == {"train", "val", "test"}
     original = tmp_path / "sen12/ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.png"
-    assert root.sar_path("ROIs1158_spring_1_p30").read_bytes() == original.read_bytes()
+    assert root.raster("sar", "ROIs1158_spring_1_p30").read_bytes() == original.read_bytes()
 
 
 def sen12ms(folder, scenes=(1, 2, 3), place=None, size=32):
@@ -141,7 +145,7 @@ def sen12ms(folder, scenes=(1, 2, 3), place=None, size=32):
             if kind == "lc":
                 values = np.stack([np.full((size, size), v, np.uint16) for v in (12, 36, 35, 30)])
             where = place(scene) if place else None
-            write_scene(base / f"{kind}_{scene}" / f"ROIs2017_winter_{kind}_{scene}_p7.tif", values, georeference=where)
+            write_array(base / f"{kind}_{scene}" / f"ROIs2017_winter_{kind}_{scene}_p7.tif", values, georeference=where)
 
 
 def test_sen12ms_schemes(tmp_path):
@@ -149,11 +153,11 @@ def test_sen12ms_schemes(tmp_path):
     for scheme, value, name in (("igbp", 12, "cropland"), ("lccs_lu", 35, "natural herbaceous and cropland mosaic")):
         out = prepare("sen12ms", tmp_path / "src", tmp_path / scheme, [f"scheme={scheme}"], partial=True)
         root = DataRoot.open(out)
-        label = read(root.label_path("ROIs2017_winter_1_p7"))
+        label = read(root.raster("label", "ROIs2017_winter_1_p7"))
         np.testing.assert_array_equal(label, value)
         assert root.classes[value] == name
-        assert len(root.optical.bands) == 13
-        assert root.sar.units == "sigma0_db"
+        assert len(root.images["optical"].bands) == 13
+        assert root.images["sar"].units == "sigma0_db"
     season = tmp_path / "src" / "ROIs2017_winter"
     for kind in ("s1", "s2", "lc"):  # as the archives unpack: one folder a season and kind
         (tmp_path / "flat" / f"ROIs2017_winter_{kind}").mkdir(parents=True)
@@ -204,14 +208,14 @@ def test_a_folder_of_pairs_with_groups_and_given_splits(tmp_path):
 
 def test_a_pair_of_scenes_lands_on_one_grid(tmp_path):
     sar = -pixels(1, 120, 100, dtype=np.float32) / 10
-    write_scene(tmp_path / "sar.tif", sar, georeference=Georeference(UTM, Affine(10, 0, 4e5, 0, -10, 39e5)))
+    write_array(tmp_path / "sar.tif", sar, georeference=Georeference(UTM, Affine(10, 0, 4e5, 0, -10, 39e5)))
     optical = np.repeat(np.repeat(pixels(3, 60, 50), 4, axis=1), 4, axis=2)
     place = Georeference(UTM, Affine(5, 0, 400_020, 0, -5, 3_899_980))
-    write_scene(tmp_path / "opt.tif", optical, georeference=place)
+    write_array(tmp_path / "opt.tif", optical, georeference=place)
     options = [f"optical={tmp_path / 'opt.tif'}", "gap=4", "train=0.5", "val=0.25"]
     root = DataRoot.open(prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options))
     assert list(root.splits) == ["sar_train", "sar_val", "sar_test"]
-    with Scene.open(root.sar_path("sar_train")) as one, Scene.open(root.optical_path("sar_train")) as other:
+    with Scene.open(root.raster("sar", "sar_train")) as one, Scene.open(root.raster("optical", "sar_train")) as other:
         assert one.georeference == other.georeference
         values, valid = one.read()
         assert one.dtype == "float32"
@@ -254,7 +258,7 @@ def test_uavsar_ground_projected(tmp_path, gsd):
     root = DataRoot.open(path)
     assert not root.paired
     assert root.gsd_m == gsd
-    with Scene.open(root.sar_path("line_train")) as scene:
+    with Scene.open(root.raster("sar", "line_train")) as scene:
         values, valid = scene.read()
         assert scene.band_names == ["HH-VV", "HV", "HH+VV"]
         assert scene.georeference.crs == UTM
@@ -269,7 +273,7 @@ def test_uavsar_ground_projected(tmp_path, gsd):
 def test_uavsar_multilooked(tmp_path):
     annotation, files = write_uavsar(tmp_path, product="mlc")
     path = prepare("uavsar", annotation, tmp_path / "out", ["product=mlc", "gsd_m=10", "train=1.0", "val=0", "gap=0"])
-    values = read(DataRoot.open(path).sar_path("line_train"))
+    values = read(DataRoot.open(path).raster("sar", "line_train"))
     power = pauli_power(files)
     power[:, :, :5] = np.nan
     expected = power.reshape(3, 60, 25, 2).mean(axis=3)  # 10 m over 7.2 m and 5 m: one row, two columns
@@ -281,23 +285,23 @@ def test_gaofen3_calibrates_by_its_annotation(tmp_path):
     folder.mkdir()
     numbers = pixels(1, 60, 40, dtype=np.uint16)
     place = Georeference(UTM, Affine(5, 0, 4e5, 0, -5, 39e5))
-    write_scene(folder / "GF3_X_HH_L2.tiff", numbers, georeference=place)
+    write_array(folder / "GF3_X_HH_L2.tiff", numbers, georeference=place)
     (folder / "GF3_X.meta.xml").write_text(
         "<product><imageinfo><QualifyValue><HH>1200.5</HH><VV>NULL</VV></QualifyValue></imageinfo>"
         "<processinfo><CalibrationConst><HH>31.5</HH></CalibrationConst></processinfo></product>"
     )
     root = DataRoot.open(prepare("gaofen3", folder, tmp_path / "out", ["train=1.0", "val=0.0"]))
     expected = 20 * np.log10(numbers[0] * 1200.5 / 65535) - 31.5
-    np.testing.assert_allclose(read(root.sar_path("GF3_X_HH_L2_train"))[0], expected, atol=1e-4)
-    assert (root.gsd_m, root.sar.bands, root.sar.units) == (5.0, ("HH",), "sigma0_db")
+    np.testing.assert_allclose(read(root.raster("sar", "GF3_X_HH_L2_train"))[0], expected, atol=1e-4)
+    assert (root.gsd_m, root.images["sar"].bands, root.images["sar"].units) == (5.0, ("HH",), "sigma0_db")
     complex_folder = tmp_path / "GF3_X_L1A"
     complex_folder.mkdir()
     iq = np.random.default_rng(0).integers(-500, 500, (2, 30, 20)).astype(np.int16)
     iq[:, 0, 0] = 0
-    write_scene(complex_folder / "GF3_X_HH_L1A.tiff", iq)
+    write_array(complex_folder / "GF3_X_HH_L1A.tiff", iq)
     (complex_folder / "a.meta.xml").write_text((folder / "GF3_X.meta.xml").read_text())
     out = prepare("gaofen3", complex_folder, tmp_path / "slc", ["train=1.0", "val=0.0", "gsd_m=1"])
-    with Scene.open(DataRoot.open(out).sar_path("GF3_X_HH_L1A_train")) as scene:
+    with Scene.open(DataRoot.open(out).raster("sar", "GF3_X_HH_L1A_train")) as scene:
         values, valid = scene.read()
     power = (iq.astype(float) ** 2).sum(axis=0) * (1200.5 / 32767) ** 2
     assert not valid[0, 0]
@@ -309,7 +313,7 @@ def test_terrasar_x_uses_the_incidence_of_its_corners(tmp_path):
     (folder / "IMAGEDATA").mkdir(parents=True)
     numbers = pixels(1, 40, 60, dtype=np.uint16)
     place = Georeference(UTM, Affine(2, 0, 4e5, 0, -2, 39e5))
-    write_scene(folder / "IMAGEDATA" / "IMAGE_HH_SRA_spot.tif", numbers, georeference=place)
+    write_array(folder / "IMAGEDATA" / "IMAGE_HH_SRA_spot.tif", numbers, georeference=place)
     corners = "".join(
         f"<sceneCornerCoord><refRow>{r}</refRow><refColumn>{c}</refColumn>"
         f"<incidenceAngle>{30 + c / 60}</incidenceAngle></sceneCornerCoord>"
@@ -324,7 +328,7 @@ def test_terrasar_x_uses_the_incidence_of_its_corners(tmp_path):
     root = DataRoot.open(prepare("terrasar-x", folder, tmp_path / "out", ["train=1.0", "val=0.0"]))
     theta = np.deg2rad(30 + (np.arange(60) + 0.5) / 60)
     expected = 10 * np.log10(1.5e-5 * numbers[0].astype(float) ** 2 * np.sin(theta))
-    np.testing.assert_allclose(read(root.sar_path("IMAGE_HH_SRA_spot_train"))[0], expected, atol=1e-4)
+    np.testing.assert_allclose(read(root.raster("sar", "IMAGE_HH_SRA_spot_train"))[0], expected, atol=1e-4)
 
 
 def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_path):
@@ -342,7 +346,7 @@ def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_pat
     east = rasterio.warp.transform(UTM, "EPSG:4326", [408_150], [3_900_000])[0][0]
     land[:, :, int((east - west[0]) / step) :] = 0
     corner = Georeference(CRS.from_epsg(4326), Affine(step, 0, west[0], 0, -step, north[0]))
-    write_scene(tiles / f"LC_N{int(north[0])}E{int(west[0])}.tif", land, georeference=corner)
+    write_array(tiles / f"LC_N{int(north[0])}E{int(west[0])}.tif", land, georeference=corner)
     options = [f"hrlulc={tiles}", "window=32"]
     root = DataRoot.open(prepare("sen12jhl", tmp_path / "src", tmp_path / "out", options))
     assert set(root.splits) == {f"ROIs2017_winter_{scene}_p7" for scene in (1, 2, 3)}
@@ -353,7 +357,7 @@ def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_pat
         3: "cropland and grassland",
         4: "forest",
     }
-    values = [set(np.unique(read(root.label_path(f"ROIs2017_winter_{n}_p7")))) for n in (1, 2, 3)]
+    values = [set(np.unique(read(root.raster("label", f"ROIs2017_winter_{n}_p7")))) for n in (1, 2, 3)]
     assert values[0] == {3}
     assert values[2] == {4}
     merge = tmp_path / "merge.yaml"
@@ -365,14 +369,45 @@ def test_sen12jhl_merges_classes_on_each_patch_and_drops_incomplete_ones(tmp_pat
 
 
 def test_every_set_says_what_it_is():
-    assert set(CATALOGUE) == {
+    assert set(SETS) == {
         *("whu-opt-sar", "ddhr", "sen12", "sen12ms", "sar2opt", "qxs-saropt", "uavsar", "gaofen3", "terrasar-x"),
         *("folder", "pair", "sen12jhl"),
     }
-    for entry in CATALOGUE.values():
+    for _, entry in SETS.items():
         assert entry.title
         assert entry.layout
         assert all(field.description for field in entry.options.model_fields.values())
+
+
+MODULE = """
+from saropt.curation.sets import Entry, Options, Plan, Source, register_set
+
+@register_set("my-set", title="one picture", layout="a.png", options=Options)
+def plan(source, options):
+    description = {"name": "mine", "gsd_m": 10, "paired": False, "sar": {"bands": ["VH"], "units": "uint8"}}
+    return Plan(description, [Entry("a", "train", {"sar": Source((source / "a.png",))})])
+"""
+
+
+def test_a_new_set_is_one_file(tmp_path):
+    """A module that an entry point names; nothing else of saropt changes."""
+    package = tmp_path / "package"
+    (package / "my_set-1.0.dist-info").mkdir(parents=True)
+    (package / "my_set-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: my-set\nVersion: 1.0\n")
+    (package / "my_set-1.0.dist-info" / "entry_points.txt").write_text("[saropt.sets]\nmine = my_set_module\n")
+    (package / "my_set_module.py").write_text(MODULE)
+    (tmp_path / "src").mkdir()
+    write_array(tmp_path / "src" / "a.png", np.ones((1, 8, 8), np.uint8))
+    script = "import sys; from saropt.cli import main; sys.exit(main(sys.argv[1:]))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+
+    def run(*arguments):
+        command = [sys.executable, "-c", script, "data", "prepare", *map(str, arguments)]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    assert "one picture" in run()
+    run("my-set", tmp_path / "src", tmp_path / "out")
+    assert list(DataRoot.open(tmp_path / "out").rasters("sar")) == ["a"]
 
 
 def test_descriptions_are_plain_yaml(tmp_path, whu):
@@ -390,11 +425,11 @@ def test_real_pictures_and_a_real_pair(tmp_path, shared_data):
     assert len(root.splits) == 60
     assert len({split for name, split in root.splits.items() if name.startswith("fall2_")}) == 1
     losangeles = DataRoot.open(shared_data / "s1s2-losangeles")
-    options = [f"optical={losangeles.optical_path('048')}", "units=amplitude", "gsd_m=20"]
-    root = DataRoot.open(prepare("pair", losangeles.sar_path("048"), tmp_path / "b", options))
-    with Scene.open(root.sar_path("048_train")) as one, Scene.open(root.optical_path("048_train")) as other:
+    options = [f"optical={losangeles.raster('optical', '048')}", "units=amplitude", "gsd_m=20"]
+    root = DataRoot.open(prepare("pair", losangeles.raster("sar", "048"), tmp_path / "b", options))
+    with Scene.open(root.raster("sar", "048_train")) as one, Scene.open(root.raster("optical", "048_train")) as other:
         assert (one.height, one.width) == (other.height, other.width)
         assert one.read()[1].all()
-        with Scene.open(losangeles.sar_path("048")) as source:
+        with Scene.open(losangeles.raster("sar", "048")) as source:
             halved = source.read()[0][0].reshape(512, 2, 512, 2).mean(axis=(1, 3))
         assert abs(one.read()[0].mean() - halved[: one.height, : one.width].mean()) < 0.1

@@ -1,4 +1,4 @@
-export type Kind = "sar" | "optical" | "translation" | "spread" | "error";
+export type Kind = "sar" | "optical" | "translation" | "product" | "error";
 export type Decibels = "amplitude" | "power";
 
 export interface Style {
@@ -29,6 +29,8 @@ export interface Layer {
   version: string;
   translator: string | null;
   direction: string | null;
+  role: string | null;
+  product: string | null;
   guess: boolean;
 }
 
@@ -51,17 +53,18 @@ export interface Catalogue {
   refused: { name: string; reason: string }[];
 }
 
-export interface Side {
+/** An input or output of a translator. */
+export interface Image {
+  role: string;
   bands: string[];
   units: string;
+  optional: boolean;
 }
 
 export interface Card {
   name: string;
   method: string;
-  directions: Record<string, unknown>;
-  sar: Side;
-  optical: Side;
+  directions: Record<string, { inputs: Image[]; outputs: Image[] }>;
   gsd_m: number;
   training: { data: string; split: string; steps: number; licence: string; attribution: string };
   realism: number | null;
@@ -73,7 +76,7 @@ export interface Card {
 export interface Translator {
   name: string;
   bundled: boolean;
-  directions: ("sar2opt" | "opt2sar")[];
+  directions: string[];
   card: Card;
 }
 
@@ -116,6 +119,7 @@ export interface Point {
 
 export interface Info {
   version: string;
+  units: string[];
   folder: string;
   upload_bytes: number;
   quota_bytes: number;

@@ -14,10 +14,12 @@ const ENGLISH = {
   kind_sar: "SAR",
   kind_optical: "Optical",
   kind_translation: "Translation",
-  kind_spread: "Spread",
+  kind_product: "Product",
+  product_deviation: "Deviation",
+  product_class: "Classes",
   kind_error: "Error",
   help_optical: "Optical reference on the same grid",
-  help_spread: "Standard deviation over samples of the model",
+  help_deviation: "Standard deviation over samples of the model",
   help_error: "Mean absolute difference of translation and reference, 0 to 0.5 of full scale",
   left: "Left",
   right: "Right",
@@ -121,10 +123,12 @@ const CHINESE: Record<Key, string> = {
   kind_sar: "SAR",
   kind_optical: "光学",
   kind_translation: "转换结果",
-  kind_spread: "离散度",
+  kind_product: "产品",
+  product_deviation: "离散度",
+  product_class: "类别",
   kind_error: "误差",
   help_optical: "同一网格上的光学参考影像",
-  help_spread: "模型多次采样的标准差",
+  help_deviation: "模型多次采样的标准差",
   help_error: "转换结果与参考影像的平均绝对差，0 至满量程的 0.5",
   left: "左",
   right: "右",
@@ -233,4 +237,9 @@ export function setLanguage(chosen: Language): void {
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   const text = (current === "zh" ? CHINESE : ENGLISH)[key];
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+}
+
+/** The text of a key, or another one where there is no such key: names of directions, roles and products are open sets. */
+export function named(key: string, otherwise: string): string {
+  return key in ENGLISH ? t(key as Key) : otherwise;
 }

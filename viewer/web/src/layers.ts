@@ -1,6 +1,7 @@
+import { layerTitle } from "./titles";
 import { type Layer, type LayerDetail, type Style, filePath, picturePath } from "./api";
 import { h, refill, select } from "./dom";
-import { type Key, t } from "./i18n";
+import { t, named } from "./i18n";
 import type { Store } from "./store";
 
 const SPANS: [number, number][] = [
@@ -42,14 +43,14 @@ export class LayersPanel {
         t(which),
       );
     const style = this.store.styles.get(layer.id);
-    const help = ({ optical: "help_optical", spread: "help_spread", error: "help_error" } as Partial<Record<string, Key>>)[layer.kind];
+    const help = named(`help_${layer.product ?? layer.kind}`, "");
     return h(
       "section",
       { class: `layer ${layer.kind}` },
-      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, t(`kind_${layer.kind}`)), side("left"), side("right")),
+      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), side("left"), side("right")),
       h("p", { class: "name" }, layer.name.split("/").pop() ?? layer.name),
       layer.guess && h("p", { class: "notice" }, t("notice")),
-      help !== undefined && h("p", { class: "soft" }, t(help)),
+      help !== "" && h("p", { class: "soft" }, help),
       style !== undefined && legend(layer, style),
       style !== undefined && detail !== undefined && this.controls(layer, detail, style),
       h(
@@ -197,7 +198,7 @@ function legend(layer: Layer, style: Style): HTMLElement | false {
     return h("p", { class: "soft" }, (["red", "green", "blue"] as const).map((colour, index) => `${t(colour)} ${names[index]}`).join(" · "));
   }
   const unit = style.decibels !== null ? " dB" : layer.units !== null && layer.units !== "uint8" ? ` ${layer.units}` : "";
-  const heat = layer.kind === "error" || layer.kind === "spread";
+  const heat = layer.kind === "error" || layer.kind === "product";
   const text = (value: number | undefined) => `${Number((value ?? 0).toPrecision(3))}${unit}`;
   return h(
     "div",

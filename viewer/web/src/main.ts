@@ -1,3 +1,4 @@
+import { layerTitle } from "./titles";
 import { api, type Layer, type Point, Refusal, reportPath } from "./api";
 import { h, refill } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
@@ -104,14 +105,14 @@ function renderReading(): void {
     renderReading();
   };
   const row = (layer: Layer, point: Point | null) => {
-    if (point === null) return [h("tr", {}, h("th", { scope: "row" }, t(`kind_${layer.kind}`)), h("td", { colspan: 2 }, t("outside")))];
+    if (point === null) return [h("tr", {}, h("th", { scope: "row" }, layerTitle(layer)), h("td", { colspan: 2 }, t("outside")))];
     return point.bands.map((band, index) => {
       const value = point.values[index] ?? null;
       const decibels = point.decibels?.[index] ?? null;
       return h(
         "tr",
         {},
-        h("th", { scope: "row" }, `${t(`kind_${layer.kind}`)} ${band}`),
+        h("th", { scope: "row" }, `${layerTitle(layer)} ${band}`),
         h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${point.units !== null && point.units !== "uint8" ? ` ${point.units}` : ""}`),
         h("td", {}, decibels === null ? "" : `${decibels.toFixed(2)} dB`),
       );
@@ -143,7 +144,7 @@ function renderLabels(): void {
     return h(
       "div",
       { class: `side ${which}` },
-      h("span", { class: `chip ${layer.kind}` }, t(`kind_${layer.kind}`)),
+      h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)),
       h("span", { class: "what" }, layer.translator ?? layer.name.split("/").pop() ?? ""),
       layer.guess && h("strong", { class: "notice" }, t("notice")),
     );

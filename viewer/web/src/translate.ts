@@ -1,9 +1,9 @@
-import { api, type Card, type Layer, type Side, type Translator } from "./api";
+import { api, type Card, type Image, type Layer, type Translator } from "./api";
 import { h, refill, select } from "./dom";
-import { t } from "./i18n";
+import { named, t } from "./i18n";
+import { layerTitle } from "./titles";
 import type { Store } from "./store";
 
-const UNITS = ["sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude", "uint8"];
 const METRICS = ["psnr", "ssim", "mae", "collapse_ratio"];
 const UNLIKE = 1.5;
 
@@ -24,7 +24,7 @@ export class TranslatePanel {
   ) {}
 
   render(): void {
-    const layers = this.store.scene?.layers.filter((one) => one.kind !== "error" && one.kind !== "spread") ?? [];
+    const layers = this.store.scene?.layers.filter((one) => one.kind !== "error" && one.kind !== "product") ?? [];
     const layer = layers.find((one) => one.id === this.layer) ?? layers[0];
     if (layer === undefined) {
       refill(this.element, h("p", { class: "soft" }, t("noScene")));
@@ -35,9 +35,9 @@ export class TranslatePanel {
       this.suit(layer);
     }
     const known = this.store.translators.find((one) => one.name === this.translator);
-    const inputs = layers.map((one): [string, string] => [one.id, `${t(`kind_${one.kind}`)}: ${one.name.split("/").pop()}`]);
+    const inputs = layers.map((one): [string, string] => [one.id, `${layerTitle(one)}: ${one.name.split("/").pop()}`]);
     const translators = this.store.translators.flatMap((one) =>
-      one.directions.map((way): [string, string] => [`${way} ${one.name}`, `${one.name} (${t(way)})`]),
+      one.directions.map((way): [string, string] => [`${way} ${one.name}`, `${one.name} (${named(way, way)})`]),
     );
     refill(
       this.element,
@@ -58,26 +58,24 @@ export class TranslatePanel {
 
   private form(layer: Layer, known: Translator): HTMLElement {
     const { card } = known;
-    const source = this.direction === "opt2sar" ? card.optical : card.sar;
-    const target = this.direction === "opt2sar" ? card.sar : card.optical;
-    const taken = this.direction === "opt2sar" ? "optical" : "sar";
-    const given = layer.direction === "sar2opt" ? "optical" : layer.direction === "opt2sar" ? "sar" : layer.kind;
+    const [source, target] = ends(card, this.direction);
+    const units = this.store.info?.units ?? [];
     const ratio = layer.pixel_m === null ? 1 : Math.max(layer.pixel_m / card.gsd_m, card.gsd_m / layer.pixel_m);
     const names: [string, string][] = [["", t("byName")], ...layer.bands.map((band): [string, string] => [band, band])];
     return h(
       "div",
       {},
-      given !== taken && h("p", { class: "warning" }, t("otherKind", { kind: t(`kind_${taken}`) })),
+      layer.role !== source.role && h("p", { class: "warning" }, t("otherKind", { kind: named(`kind_${source.role}`, source.role) })),
       ratio > UNLIKE && h("p", { class: "warning" }, t("otherSize", { scene: Number((layer.pixel_m ?? 0).toPrecision(3)), card: card.gsd_m })),
       ...source.bands.map((band, index) =>
         select(t("bandFor", { name: band }), names, this.bands[index] ?? "", (value) => {
           this.bands[index] = value;
         }),
       ),
-      this.direction !== "opt2sar" &&
+      source.role !== "optical" &&
         select(
           t("units"),
-          [["", t("asCard", { units: source.units })], ...UNITS.map((unit): [string, string] => [unit, unit])],
+          [["", t("asCard", { units: source.units })], ...units.map((unit): [string, string] => [unit, unit])],
           this.units,
           (value) => {
             this.units = value;
@@ -109,15 +107,14 @@ export class TranslatePanel {
 
   /** The first translator for this kind of layer whose bands it has, and the units that its folder states. */
   private suit(layer: Layer): void {
-    const optical = layer.kind === "optical" || layer.direction === "sar2opt";
-    const way = optical ? "opt2sar" : "sar2opt";
     const names = layer.bands.map((band) => band.toLowerCase());
-    const able = this.store.translators.filter((one) => (one.directions as string[]).includes(way));
-    const side = (one: Translator) => (optical ? one.card.optical : one.card.sar);
-    const fits = able.find((one) => side(one).bands.every((band) => names.includes(band.toLowerCase())));
-    const found = fits ?? able[0] ?? this.store.translators[0];
-    this.units = !optical && layer.units !== null && UNITS.includes(layer.units) ? layer.units : "";
-    this.pick(found?.name ?? "", able.length > 0 ? way : (found?.directions[0] ?? way));
+    const ways = this.store.translators.flatMap((one) => one.directions.map((way) => ({ one, way, source: ends(one.card, way)[0] })));
+    const able = ways.filter(({ source }) => source.role === (layer.role ?? "sar"));
+    const fits = able.find(({ source }) => source.bands.every((band) => names.includes(band.toLowerCase())));
+    const found = fits ?? able[0] ?? ways[0];
+    const known = layer.units !== null && (this.store.info?.units ?? []).includes(layer.units);
+    this.units = layer.role !== "optical" && known ? (layer.units ?? "") : "";
+    this.pick(found?.one.name ?? "", found?.way ?? "");
   }
 
   private pick(name: string, direction: string): void {
@@ -127,7 +124,7 @@ export class TranslatePanel {
     this.realism = null;
   }
 
-  private submit(source: Side): void {
+  private submit(source: Image): void {
     if (this.layer === null || this.translator === null) return;
     const chosen = source.bands.map((_, index) => this.bands[index] ?? "");
     api
@@ -144,8 +141,17 @@ export class TranslatePanel {
   }
 }
 
-function cardFacts(card: Card, source: Side, target: Side): HTMLElement {
-  const side = (one: Side) => `${one.bands.join(", ")} (${one.units})`;
+/** The first input and the output of a direction. */
+function ends(card: Card, direction: string): [Image, Image] {
+  const described = card.directions[direction];
+  const [source] = described?.inputs ?? [];
+  const [target] = described?.outputs ?? [];
+  if (source === undefined || target === undefined) throw new Error(`${card.name}: ${direction}`);
+  return [source, target];
+}
+
+function cardFacts(card: Card, source: Image, target: Image): HTMLElement {
+  const side = (one: Image) => `${one.bands.join(", ")} (${one.units})`;
   const facts: [string, string][] = [
     [t("whereFails"), card.notes],
     [t("trainedOn"), `${card.training.data}, ${card.training.split}; ${card.training.steps} steps`],

@@ -1,23 +1,12 @@
-"""Known public sets, one planner each, and the builder that turns a plan into a data root."""
+"""Known public sets, one module each, and the builder that turns a plan into a data root."""
 
-from saropt.curation.sets import pictures, products, sen12jhl, sen12ms, uavsar, whu_opt_sar
-from saropt.curation.sets.base import CATALOGUE, Entry, Known, Options, Plan, Source, known
+from importlib import import_module
+from pkgutil import iter_modules
+
+from saropt.curation.sets.base import SETS, DataSet, Entry, Options, Plan, Source, register_set
 from saropt.curation.sets.builder import build, prepare
 
-__all__ = [
-    "CATALOGUE",
-    "Entry",
-    "Known",
-    "Options",
-    "Plan",
-    "Source",
-    "build",
-    "known",
-    "pictures",
-    "prepare",
-    "products",
-    "sen12jhl",
-    "sen12ms",
-    "uavsar",
-    "whu_opt_sar",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["SETS", "DataSet", "Entry", "Options", "Plan", "Source", "build", "prepare", "register_set"]

@@ -1,4 +1,4 @@
-"""What all catalogue entries share: plans of a data root, their splits, and how options are read."""
+"""What all known data sets share: plans of a data root, their splits, and how options are read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from saropt.errors import InputError
+from saropt.registry import Registry
 from saropt.roots.root import SPLITS
 from saropt.scenes import Grid, Window
 
@@ -103,7 +104,7 @@ class SplitOptions(Options):
 
 
 @dataclass(frozen=True)
-class Known:
+class DataSet:
     """A set that `saropt data prepare` knows: its planner, options, what it is and how its files lie."""
 
     name: str
@@ -113,21 +114,32 @@ class Known:
     options: type[Options]
 
 
-CATALOGUE: dict[str, Known] = {}
+SETS: Registry[DataSet] = Registry("data set", "saropt.sets")
+"""All sets by name. A module in this folder is imported by itself; other packages use the entry point group."""
 Planner = TypeVar("Planner", bound=Callable[[Path, Any], Plan])
 
 
-def known(name: str, *, title: str, layout: str, options: type[Options]) -> Callable[[Planner], Planner]:
-    """Register a planner: (source, options) -> Plan."""
+def register_set(name: str, *, title: str, layout: str, options: type[Options]) -> Callable[[Planner], Planner]:
+    """Register a planner: (source, options) -> Plan.
+
+    Args:
+        name: what `saropt data prepare` calls the set.
+        title: what it is, in one line.
+        layout: how its published files lie.
+        options: model of the set's options.
+
+    Raises:
+        ValueError: the name is taken.
+    """
 
     def register(planner: Planner) -> Planner:
-        CATALOGUE[name] = Known(name, title, layout, planner, options)
+        SETS.add(name, DataSet(name, title, layout, planner, options))
         return planner
 
     return register
 
 
-def read_options(entry: Known, pairs: Sequence[str]) -> Options:
+def read_options(entry: DataSet, pairs: Sequence[str]) -> Options:
     """The options of a set from `key=value` texts; values are YAML.
 
     Raises:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
-import os
 import shutil
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +16,12 @@ import yaml
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
-from saropt.curation.sets.base import CATALOGUE, Entry, Known, Plan, Source, read_options
+from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, read_options
 from saropt.errors import InputError
+from saropt.files import Lock, atomic_file, write_text
+from saropt.progress import Progress
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 
-Progress = Callable[[int, int, str], None]
 _STRIP_PIXELS = 1 << 21
 _SMALL_PIXELS = 1 << 20
 _OPEN_SCENES = 6
@@ -43,7 +41,7 @@ def prepare(
     Rasters are written one by one into a hidden folder beside `out`; when that is interrupted, the same call goes on.
 
     Args:
-        name: one of `CATALOGUE`.
+        name: one of `SETS`.
         source: the set as published, unpacked.
         out: folder to make.
         options: `key=value` texts of the set.
@@ -53,8 +51,8 @@ def prepare(
         InputError: unknown set, source without the published layout, something missing (listed in OUT.missing.txt),
             or an output that cannot be made.
     """
-    if name not in CATALOGUE:
-        raise InputError(name, f"unknown set; known: {', '.join(CATALOGUE)}")
+    if name not in SETS:
+        raise InputError(name, f"unknown set; known: {', '.join(SETS)}")
     source, out = Path(source), Path(out).absolute()
     if out.exists():
         raise InputError(out, "exists already")
@@ -62,7 +60,7 @@ def prepare(
         raise InputError(out, f"the folder {out.parent} does not exist")
     if not source.exists():
         raise InputError(source, "no such file or folder")
-    entry: Known = CATALOGUE[name]
+    entry: DataSet = SETS[name]
     chosen = read_options(entry, options)
     plan = entry.plan(source, chosen)
     if not plan.entries:
@@ -88,15 +86,13 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     digest = hashlib.sha256(key.encode()).hexdigest()
     readers = Readers()
     try:
-        part.mkdir(exist_ok=True)
-        with (part / ".lock").open("a+") as lock:
-            _lock(lock.fileno(), out)
-            lock.seek(0)
-            if (earlier := lock.read()) and earlier != digest:
+        with Lock(part.with_name(f"{part.name}.lock"), out, "is being prepared by another process"):
+            part.mkdir(exist_ok=True)
+            settings = part / ".settings"
+            if not settings.exists() and not any(part.iterdir()):
+                write_text(settings, digest)
+            if not settings.exists() or settings.read_text(encoding="utf-8") != digest:
                 raise InputError(out, f"unfinished work with other settings is in the way: remove {part}")
-            if not earlier:
-                lock.write(digest)
-                lock.flush()
             for number, entry in enumerate(plan.entries, start=1):
                 for side, source in entry.sides.items():
                     (part / side).mkdir(exist_ok=True)
@@ -108,20 +104,13 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
                 if progress is not None:
                     progress(number, len(plan.entries), entry.name)
             _describe(part, plan)
-            (part / ".lock").unlink()
+            settings.unlink()
             part.rename(out)
     except OSError as error:
         raise InputError(out, f"cannot be written: {error.strerror or error}") from error
     finally:
         readers.close()
     return out
-
-
-def _lock(file: int, out: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(out, "is being prepared by another process") from None
 
 
 class Readers:
@@ -156,9 +145,8 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
         target = stem.with_name(stem.name + source.paths[0].suffix.lower())
         if not target.exists():
             readers.open(source, source.paths[0])  # a file that is no raster is told here
-            hidden = target.with_name(f".{target.name}.part")
-            shutil.copyfile(source.paths[0], hidden)
-            os.replace(hidden, target)
+            with atomic_file(target) as part:
+                shutil.copyfile(source.paths[0], part)
         return target
     target = stem.with_name(f"{stem.name}.tif")
     if target.exists():
@@ -219,7 +207,6 @@ def _moved(place: Georeference, window: Window) -> Georeference:
 def _write_small(
     target: Path, values: NDArray, names: Sequence[str], nodata: float | None, place: Georeference, categorical: bool
 ) -> None:
-    hidden = target.with_name(f".{target.name}.part")
     count, height, width = values.shape
     form = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": values.dtype}
     form |= {"photometric": "minisblack", "alpha": "no"}  # four bands are no picture with transparency
@@ -228,17 +215,15 @@ def _write_small(
     predictor = 1 if values.dtype.kind == "c" or categorical else 3 if values.dtype.kind == "f" else 2
     try:
         with (
+            atomic_file(target) as part,
             warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-            rasterio.open(hidden, "w", **form, nodata=nodata, compress="deflate", predictor=predictor) as dataset,
+            rasterio.open(part, "w", **form, nodata=nodata, compress="deflate", predictor=predictor) as dataset,
         ):
             dataset.write(values)
             for index, name in enumerate(names, start=1):
                 dataset.set_band_description(index, name)
     except rasterio.errors.RasterioError as error:
-        with suppress(FileNotFoundError):
-            hidden.unlink()
         raise InputError(target, f"cannot be written: {' '.join(str(error).split())}") from error
-    os.replace(hidden, target)
 
 
 def _describe(part: Path, plan: Plan) -> None:

@@ -19,8 +19,8 @@ from saropt.curation.sets.base import (
     count_line,
     first_folder,
     images,
-    known,
     pair_up,
+    register_set,
     split_groups,
 )
 from saropt.errors import InputError
@@ -55,7 +55,7 @@ class Sen12Options(SplitOptions):
     """Split by scene (season and number)."""
 
 
-@known(
+@register_set(
     "sen12",
     title="SEN1-2: 282,384 Sentinel-1 VV / Sentinel-2 RGB patches, 8 bits, 10 m",
     layout="ROIs1158_spring/{s1_1,s2_1}/ROIs1158_spring_s1_1_p30.png and so on",
@@ -86,7 +86,7 @@ class Sar2OptOptions(Options):
     val: float = Field(0.1, ge=0, lt=1, description="share of the published training pairs that become val")
 
 
-@known(
+@register_set(
     "sar2opt",
     title="SAR2Opt: 2,077 TerraSAR-X / Google Earth pairs, 600x600, 1 m",
     layout="trainA/, trainB/, testA/, testB/ with files of one name; A is SAR",
@@ -123,7 +123,7 @@ class QxsOptions(SplitOptions):
     """Split by blocks of consecutive numbers."""
 
 
-@known(
+@register_set(
     "qxs-saropt",
     title="QXS-SAROPT: 20,000 GF-3 / Google Earth pairs of three ports, 256x256, 1 m",
     layout="sar_256_oc_0.2/N.png and opt_256_oc_0.2/N.png",
@@ -157,7 +157,7 @@ class DdhrOptions(SplitOptions):
     classes: dict[int, str] | None = Field(None, description="label value: name; values are numbered when null")
 
 
-@known(
+@register_set(
     "ddhr",
     title="DDHR: GF-2 / GF-3 pairs of Shandong, Xi'an and Korea, 1 m, labelled",
     layout="REGION/{optical,sar,label}/ with files of one name; REGION is shandong, xian or korea",
@@ -209,7 +209,7 @@ class FolderOptions(SplitOptions):
     licence: str = Field("not stated", description="licence of the images")
 
 
-@known(
+@register_set(
     "folder",
     title="a plain folder of pairs: one folder of SAR, one of optical images, files of one name",
     layout="{sar,optical}/NAME.{tif,png,jpg}",

@@ -6,23 +6,19 @@ Each becomes one raster a split: the scene is cut across its longer side into tr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, known, strips
+from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
 from saropt.errors import InputError
 from saropt.radiometry import SAR_UNITS
-from saropt.scenes import Grid, Scene, Window, overlap_grid
-
-_POLARISATION = re.compile(r"(?<![A-Za-z])(HH|HV|VH|VV)(?![A-Za-z])")
+from saropt.scenes import Grid, Scene, overlap_grid
+from saropt.sensors.product_folders import ProductFolder, read_gaofen3, read_terrasar_x
 
 
 class SceneOptions(SplitOptions):
@@ -81,7 +77,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     return Plan(description, entries)
 
 
-@known(
+@register_set(
     "pair",
     title="two scenes of one place: SRC is the SAR raster, --set optical=FILE the optical one",
     layout="a raster with a place on the ground",
@@ -102,118 +98,36 @@ def pair(source: Path, options: PairOptions) -> Plan:
     return scene_plan(sar, names, options.units, source.stem, options)
 
 
-@known(
+@register_set(
     "gaofen3",
     title="a Gaofen-3 L1A, L1B or L2 product: SRC is its folder, calibrated to sigma0 in dB",
     layout="NAME.meta.xml and NAME_..._HH_....tiff per polarisation",
     options=SceneOptions,
 )
 def gaofen3(source: Path, options: SceneOptions) -> Plan:
-    """sigma0 = DN^2 (Q / M)^2 / 10^(K/10), Q = QualifyValue and K = CalibrationConst of the polarisation; M = 32767 for
-    complex L1A (DN^2 = I^2 + Q^2, two int16 bands), else 65535 (Gaofen-3 user manual; the same numbers stand in SNAP's
-    reader). Element names are those of products described there; no product was at hand to check them."""
-    meta = _one(source, "*.meta.xml")
-    tree = _xml(meta)
-    rasters = {}
-    for path in sorted([*source.glob("*.tiff"), *source.glob("*.tif")]):
-        match = _POLARISATION.search(path.stem)
-        if match is not None:
-            rasters[match.group(1)] = path
-    if not rasters:
-        raise InputError(source, "holds no .tiff whose name has a polarisation (HH, HV, VH or VV)")
-    factors = []
-    for polarisation in rasters:
-        quality = _number(tree, f".//QualifyValue/{polarisation}", meta)
-        constant = _number(tree, f".//CalibrationConst/{polarisation}", meta)
-        factors.append(quality / np.sqrt(10.0 ** (constant / 10.0)))
-    first = next(iter(rasters.values()))
-    with Scene.open(first) as scene:
-        is_complex = scene.count == 2 or scene.dtype.startswith("complex")
-    scale = np.array(factors) / (32767.0 if is_complex else 65535.0)
-
-    def calibrate(values: NDArray, valid: NDArray[np.bool_], window: Window) -> NDArray:
-        power = _power(values, len(scale)) * (scale**2)[:, None, None]
-        return _decibels(power, valid)
-
-    if is_complex and options.optical:
+    """Calibrated by `saropt.sensors.product_folders.read_gaofen3`."""
+    product = read_gaofen3(source)
+    if product.is_complex and options.optical:
         raise InputError(source, "is in radar geometry (L1A): give an L2 product to pair it with an optical raster")
-    sar = Source(tuple(rasters.values()), convert=calibrate, dtype="float32", nodata=float("nan"))
-    return scene_plan(sar, list(rasters), "sigma0_db", source.absolute().name, options)
+    return _calibrated_plan(product, source, options)
 
 
-@known(
+@register_set(
     "terrasar-x",
     title="a TerraSAR-X or TanDEM-X product: SRC is its folder, calibrated to sigma0 in dB",
     layout="TSX1_SAR_....xml and IMAGEDATA/IMAGE_HH_*.{tif,cos} per polarisation",
     options=SceneOptions,
 )
 def terrasar_x(source: Path, options: SceneOptions) -> Plan:
-    """sigma0 = k_s DN^2 sin(theta), k_s the calFactor of the polarisation and theta the incidence angle between those
-    of the scene's corners (Infoterra, "Radiometric Calibration of TerraSAR-X Data", 2008, eq. 1, without its noise
-    term NEBN). On a grid of its own the scene centre's angle is used throughout."""
-    meta = next((path for path in sorted(source.glob("T[SD]X*.xml"))), None)
-    if meta is None:
-        raise InputError(source, "holds no annotation named TSX1_SAR_....xml or TDX1_SAR_....xml")
-    tree = _xml(meta)
-    rasters, factors = {}, []
-    for path in sorted((source / "IMAGEDATA").glob("IMAGE_*")):
-        match = _POLARISATION.search(path.stem.replace("_", " "))
-        if match is None or path.suffix.lower() not in (".tif", ".cos"):
-            continue
-        rasters[match.group(1)] = path
-        constants = [
-            element
-            for element in tree.findall(".//calibration/calibrationConstant")
-            if element.findtext("polLayer", match.group(1)).strip() == match.group(1)
-        ]
-        if not constants:
-            raise InputError(meta, f"has no calibrationConstant of {match.group(1)}")
-        factors.append(_number(constants[0], "calFactor", meta))
-    if not rasters:
-        raise InputError(source / "IMAGEDATA", "holds no IMAGE_*.tif or IMAGE_*.cos with a polarisation in its name")
-    first = next(iter(rasters.values()))
-    with Scene.open(first) as scene:
-        height, width = scene.height, scene.width
-    centre = np.deg2rad(_number(tree, ".//sceneCenterCoord/incidenceAngle", meta))
-    plane = _incidence_plane(tree, meta, centre)
-    resampled = options.optical or options.gsd_m is not None
-
-    def calibrate(values: NDArray, valid: NDArray[np.bool_], window: Window) -> NDArray:
-        rows = (np.arange(window.row, window.row + window.height) + 0.5) / height
-        columns = (np.arange(window.col, window.col + window.width) + 0.5) / width
-        theta = centre if resampled else plane[0] + plane[1] * rows[:, None] + plane[2] * columns[None]
-        power = _power(values, len(factors)) * np.array(factors)[:, None, None] * np.sin(theta)
-        return _decibels(power, valid)
-
-    sar = Source(tuple(rasters.values()), convert=calibrate, dtype="float32", nodata=float("nan"))
-    return scene_plan(sar, list(rasters), "sigma0_db", source.absolute().name, options)
+    """Calibrated by `saropt.sensors.product_folders.read_terrasar_x`, on another grid with one angle."""
+    product = read_terrasar_x(source, resampled=bool(options.optical) or options.gsd_m is not None)
+    return _calibrated_plan(product, source, options)
 
 
-def _incidence_plane(tree: ElementTree.Element, meta: Path, centre: float) -> NDArray[np.float64]:
-    """Angle in radians = p0 + p1 row + p2 column, row and column from 0 to 1, by least squares over the corners."""
-    corners = tree.findall(".//sceneCornerCoord")
-    if len(corners) < 3:
-        return np.array([centre, 0.0, 0.0])
-    rows, columns, angles = (
-        np.array([_number(corner, key, meta) for corner in corners])
-        for key in ("refRow", "refColumn", "incidenceAngle")
-    )
-    design = np.stack([np.ones(len(rows)), rows / rows.max(), columns / columns.max()], axis=1)
-    return np.linalg.lstsq(design, np.deg2rad(angles), rcond=None)[0]
-
-
-def _power(values: NDArray, count: int) -> NDArray[np.float64]:
-    """DN^2 (count, h, w) of real, complex, or I and Q bands (2 count, h, w)."""
-    if np.iscomplexobj(values):
-        return np.square(values.real.astype(np.float64)) + np.square(values.imag.astype(np.float64))
-    squared = np.square(values.astype(np.float64))
-    return squared.reshape(count, -1, *values.shape[1:]).sum(axis=1)
-
-
-def _decibels(power: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray:
-    """Decibels; pixels without power in some band become invalid."""
-    valid &= (power > 0).all(axis=0)
-    return 10.0 * np.log10(np.maximum(power, 1e-10))
+def _calibrated_plan(product: ProductFolder, source: Path, options: SceneOptions) -> Plan:
+    paths = tuple(product.rasters.values())
+    sar = Source(paths, convert=product.calibrate, dtype="float32", nodata=float("nan"))
+    return scene_plan(sar, list(product.rasters), "sigma0_db", source.absolute().name, options)
 
 
 def _pixel_m(scene: Scene) -> float | None:
@@ -221,25 +135,3 @@ def _pixel_m(scene: Scene) -> float | None:
     if place.transform is None or place.crs is None or not place.crs.is_projected:
         return None
     return float(np.hypot(place.transform.a, place.transform.d))
-
-
-def _one(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
-    if len(found) != 1:
-        raise InputError(folder, f"holds {len(found)} files {pattern}; one is needed")
-    return found[0]
-
-
-def _xml(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        raise InputError(path, f"is not readable XML: {error}") from error
-
-
-def _number(tree: ElementTree.Element, name: str, source: Path) -> float:
-    text = tree.findtext(name)
-    try:
-        return float(text) if text is not None else float("none")
-    except ValueError:
-        raise InputError(source, f"has no number {name.removeprefix('.//')}") from None

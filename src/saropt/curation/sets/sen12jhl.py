@@ -31,8 +31,8 @@ from saropt.curation.sets.base import (
     Plan,
     Source,
     SplitOptions,
-    known,
     pair_up,
+    register_set,
     split_groups,
 )
 from saropt.curation.sets.sen12ms import patches
@@ -51,7 +51,7 @@ class JhlOptions(SplitOptions):
     unlabelled: float = Field(0.0, ge=0, lt=1, description="largest share of a window without label or pixels")
 
 
-@known(
+@register_set(
     "sen12jhl",
     title="SEN12JHL: SEN12MS over Japan with JAXA HRLULC merged to 4 classes (--set hrlulc=FOLDER)",
     layout="SEN12MS patches; --set hrlulc=FOLDER with LC_N34E138.tif and so on",

@@ -22,8 +22,8 @@ from saropt.curation.sets.base import (
     Source,
     SplitOptions,
     count_line,
-    known,
     pair_up,
+    register_set,
     split_groups,
 )
 from saropt.errors import InputError
@@ -77,7 +77,7 @@ class Sen12msOptions(SplitOptions):
     scheme: Literal["igbp", "lccs_lc", "lccs_lu", "lccs_sh"] = Field("igbp", description="land cover scheme")
 
 
-@known(
+@register_set(
     "sen12ms",
     title="SEN12MS: 180,662 Sentinel-1 / Sentinel-2 / MODIS land cover triplets, 10 m",
     layout="ROIs1158_spring/{s1_1,s2_1,lc_1}/ROIs1158_spring_s1_1_p30.tif and so on",

@@ -24,8 +24,8 @@ from saropt.curation.sets.base import (
     count_line,
     first_folder,
     images,
-    known,
     pair_up,
+    register_set,
     split_groups,
 )
 from saropt.errors import InputError
@@ -43,7 +43,7 @@ class WhuOptions(SplitOptions):
     train_tiles: int | None = Field(None, ge=1, description="so many tiles of train, drawn at random; all when null")
 
 
-@known(
+@register_set(
     "whu-opt-sar",
     title="WHU-OPT-SAR: 100 GF-1/GF-3 pairs over Hubei, 5 m, 7 classes",
     layout="optical/, sar/, lbl/ with NAME.tif",

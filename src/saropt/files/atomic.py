@@ -1,0 +1,113 @@
+"""Files and folders that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from saropt.errors import InputError
+
+
+@contextmanager
+def atomic_file(path: str | Path, *, suffix: str = "", unique: bool = False, sync: bool = False) -> Iterator[Path]:
+    """A hidden file beside `path` to write to; at the end of the block it is renamed to `path`.
+
+    When the block raises, the hidden file is removed, and an older file under `path` stays as it was.
+
+    Args:
+        path: the file to make or to replace.
+        suffix: what the hidden name ends with, for writers that go by it, such as ".png".
+        unique: a hidden name of its own, for a file that several processes may write at once. Otherwise the next
+            writer of `path` replaces what a killed one has left.
+        sync: bring the content to the disk before the rename, and the folder after it, against power cuts.
+
+    Raises:
+        InputError: the block or the rename raised an `OSError`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with atomic_file(Path(folder) / "numbers.txt") as part:
+    ...         _ = part.write_text("1 2 3")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['numbers.txt']
+    """
+    path = Path(path)
+    own = f".{uuid.uuid4().hex[:12]}" if unique else ""
+    part = path.with_name(f".{path.name}{own}.part{suffix}")
+    try:
+        yield part
+        if sync:
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+        if sync:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(path, f"cannot be written: {_reason(error)}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """An empty hidden folder beside `path` to fill; at the end of the block it is renamed to `path`.
+
+    When the block raises, the hidden folder is removed. `path` may be an empty folder.
+
+    Raises:
+        InputError: `path` holds something, or the block or the rename raised an `OSError`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with atomic_folder(Path(folder) / "run") as part:
+    ...         _ = (part / "numbers.txt").write_text("1 2 3")
+    ...     [file.name for file in Path(folder).glob("*/*")]
+    ['numbers.txt']
+    """
+    path = Path(path).absolute()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(path, "exists and is not an empty folder")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.mkdir()
+        yield part
+        if path.exists():
+            path.rmdir()
+        part.rename(path)
+    except OSError as error:
+        raise InputError(path, f"cannot be written: {_reason(error)}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, all or nothing.
+
+    Raises:
+        InputError: it cannot be written; nothing is left, and an older file stays as it was.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_text(Path(folder) / "note.txt", "whole")
+    ...     (Path(folder) / "note.txt").read_text()
+    'whole'
+    """
+    with atomic_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or " ".join(str(error).split())
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, so that a rename outlasts a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
