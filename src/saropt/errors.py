@@ -14,8 +14,13 @@ REMEDIES: Final = {
     "resume": ("resume=True", "goes on with it"),
     "bands": ("bands=[...]", "chooses bands"),
     "units": ("units=...", "states its units"),
+    "partial": ("partial=True", "takes what is there"),
+    "staging": ("staging=...", "names another folder"),
+    "state": ("state=...", "names a folder for uploads and translations"),
 }
 """Argument that helps -> how Python spells it, and what it does."""
+_OPTIONS: Final = {"options": "set", "settings": "set", "target": "to"}
+"""Arguments whose option has another name."""
 
 
 class SaroptError(Exception):
@@ -69,7 +74,7 @@ class OptionError(InputError):
 
     Args:
         name: the argument, as Python spells it.
-        value: what was given.
+        value: what was given; None where the reason says it.
         reason: what is wrong, and what would do.
 
     >>> error = OptionError("precision", "fp8", "must be fp32 or bf16")
@@ -81,11 +86,12 @@ class OptionError(InputError):
 
     def __init__(self, name: str, value: object, reason: str) -> None:
         self.name, self.value = name, value
-        super().__init__(f"{name}={value!r}", reason)
+        super().__init__(name if value is None else f"{name}={value!r}", reason)
 
     def command_line_text(self) -> str:
-        value = "" if self.value is True else f" {self.value}"
-        return f"--{self.name.replace('_', '-')}{value}: {self.reason}"
+        option = _OPTIONS.get(self.name, self.name.replace("_", "-"))
+        value = "" if self.value in (None, True) else f" {self.value}"
+        return f"--{option}{value}: {self.reason}"
 
     def __reduce__(self) -> tuple[type, tuple[str, object, str]]:  # type: ignore[override]
         return type(self), (self.name, self.value, self.reason)

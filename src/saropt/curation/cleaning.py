@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from saropt.curation.near_duplicates import Signature, equal_pairs, overlapping_pairs, signature, similar_pairs
 from saropt.curation.registration import offsets_of_pair
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.progress import Progress
 from saropt.roots.root import SPLITS, DataRoot
@@ -136,9 +136,9 @@ def write_splits(
     """
     path, source = Path(path), Path(report.root) / "splits.csv"
     if unknown := set(drop) - set(KINDS):
-        raise InputError("--drop", f"{', '.join(sorted(unknown))}: known kinds are {', '.join(KINDS)}")
+        raise OptionError("drop", None, f"{', '.join(sorted(unknown))}: known kinds are {', '.join(KINDS)}")
     if path.exists() and not overwrite:
-        raise InputError(path, "exists already: choose another name, or replace it with --overwrite")
+        raise InputError(path, "exists already", remedy="overwrite")
     with source.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
         columns, rows = list(reader.fieldnames or ()), list(reader)

@@ -22,7 +22,7 @@ from rasterio.warp import transform_bounds
 
 from saropt.curation.sets.base import strips
 from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
-from saropt.errors import BusyError, InputError, SaroptError
+from saropt.errors import BusyError, InputError, OptionError, SaroptError
 from saropt.files import Lock, write_text
 from saropt.progress import Progress
 from saropt.radiometry import to_db
@@ -88,7 +88,7 @@ def fetch(
     if sar_service.sar is None:
         raise InputError(sar_service.url, "offers no calibrated Sentinel-1: take another service for SAR")
     if request.split not in (*SPLITS, "strips"):
-        raise InputError("--split", f"{request.split!r} is not one of {', '.join(SPLITS)}, strips")
+        raise OptionError("split", request.split, f"is not one of {', '.join(SPLITS)}, strips")
     part = out.with_name(f".{out.name}.fetching")
     lock = Lock(part.with_name(f"{part.name}.lock"), out, "is being fetched by another process")
     try:
@@ -166,7 +166,7 @@ def _plan(
         reason = (
             f"no pair: found {counts}, none within {request.max_days:g} days over {request.min_cover:.0%} of the area"
         )
-        raise InputError("--area", reason)
+        raise OptionError("area", None, reason)
     content = {"wanted": wanted, "pairs": [[_written(one) for one in pair] for pair in pairs]}
     write_text(note, json.dumps(content))
     return pairs
@@ -237,8 +237,8 @@ def _check_sizes(jobs: Sequence[_Job], grid: Grid, area: Area, request: Request,
                 own = (area.bounds[2] - area.bounds[0]) * (area.bounds[3] - area.bounds[1])
                 needed += size * min(1.0, own / whole)
     if needed > request.max_gigabytes * 1e9:
-        raise InputError(
-            "--max-gigabytes", f"about {needed / 1e9:.1f} GB are needed, {request.max_gigabytes:g} allowed"
+        raise OptionError(
+            "max_gigabytes", None, f"about {needed / 1e9:.1f} GB are needed, {request.max_gigabytes:g} allowed"
         )
 
 

@@ -14,7 +14,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid
 from saropt.scenes.remote import http_json
@@ -168,11 +168,12 @@ def read_area(text: str) -> Area:
         except ValueError:
             numbers = []
         if len(numbers) != 4:
-            raise InputError("--area", f"{text!r} is neither west,south,east,north nor a GeoJSON file")
+            raise OptionError("area", None, f"{text!r} is neither west,south,east,north nor a GeoJSON file")
         area = Area((numbers[0], numbers[1], numbers[2], numbers[3]))
     west, south, east, north = area.bounds
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-        raise InputError("--area", f"{west:g},{south:g},{east:g},{north:g} is no box west,south,east,north in degrees")
+        found = f"{west:g},{south:g},{east:g},{north:g}"
+        raise OptionError("area", None, f"{found} is no box west,south,east,north in degrees")
     return area
 
 

@@ -47,7 +47,7 @@ def check_object(address: str, *, suffixes: Sequence[str], overwrite: bool) -> b
         raise InputError(address, f"cannot write this kind of file; use {' or '.join(suffixes)}")
     exists = object_exists(address)
     if exists and not overwrite:
-        raise InputError(address, "exists already: choose another name, or replace it with --overwrite")
+        raise InputError(address, "exists already", remedy="overwrite")
     return exists
 
 
@@ -83,7 +83,7 @@ def staging_file(address: str, staging: str | Path | None) -> Path:
         try:
             staging.mkdir(mode=0o700, exist_ok=True)
             if staging.is_symlink() or staging.stat().st_uid != os.getuid():
-                raise InputError(staging, "is not this user's own folder: name another one with --staging")
+                raise InputError(staging, "is not this user's own folder", remedy="staging")
         except OSError as error:
             raise InputError(staging, f"cannot be used for staging: {error.strerror}") from error
     number = hashlib.sha256(object_path(address).encode()).hexdigest()[:12]

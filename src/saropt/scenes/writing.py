@@ -48,7 +48,7 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
         if path.is_dir():
             raise InputError(path, "is a directory")
         if path.exists() and not overwrite:
-            raise InputError(path, "exists already: choose another name, or replace it with --overwrite")
+            raise InputError(path, "exists already", remedy="overwrite")
     except OSError as error:
         raise InputError(path, f"cannot be written: {error.strerror}") from error
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.progress import Progress
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import overlap_grid
@@ -245,7 +245,7 @@ def calibrate(
         InputError: no GRD product, an unknown target, or an output that cannot be written.
     """
     if target not in TARGETS:
-        raise InputError("--to", f"{target!r} is not one of {', '.join(TARGETS)}")
+        raise OptionError("target", target, f"is not one of {', '.join(TARGETS)}")
     out = Path(out)
     with GrdProduct(source) as product:
         radar = out if pixel_m is None else out.with_name(f".{out.name}.radar.tif")

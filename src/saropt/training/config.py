@@ -10,7 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from saropt.domain import Role, describe_role
-from saropt.errors import InputError, SaroptError
+from saropt.errors import InputError, OptionError
 from saropt.training.config_version_1 import upgrade, upgrade_data
 
 
@@ -202,7 +202,7 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
             raise InputError(path, f"is a preset for {values['method']!r}, not for {method!r}")
     apply_settings(values, settings)
     if values["method"] != method:
-        raise InputError("--set method", f"the method is {method!r} already: name another one in its place")
+        raise OptionError("settings", "method", f"the method is {method!r} already: name another one in its place")
     return validated(TrainingConfig, values, path or "configuration")
 
 
@@ -250,16 +250,16 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator or not key:
-            raise InputError(f"--set {setting}", "must read key=value, for example engine.seed=3")
+            raise OptionError("settings", setting, "must read key=value, for example engine.seed=3")
         try:
             _assign(values, key.split("."), yaml.safe_load(value))
         except (yaml.YAMLError, TypeError) as error:
-            raise InputError(f"--set {setting}", "cannot be set there") from error
+            raise OptionError("settings", setting, "cannot be set there") from error
 
 
 def _assign(values: dict[str, Any], keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
         values = values.setdefault(key, {})
         if not isinstance(values, dict):
-            raise SaroptError(f"--set: {key} is not a section")
+            raise OptionError("settings", None, f"{key} is not a section")
     values[keys[-1]] = value

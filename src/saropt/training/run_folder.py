@@ -22,7 +22,7 @@ def check_folder(folder: Path, resume: bool) -> None:
     if resume and not (folder / CHECKPOINT).is_file():
         raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
     if not resume and folder.exists() and any(folder.iterdir()):
-        raise InputError(folder, "holds a run already: choose another folder, or continue it with --resume")
+        raise InputError(folder, "holds a run already", remedy="resume")
 
 
 @contextmanager

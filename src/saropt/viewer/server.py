@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
-from saropt.errors import InputError
+from saropt.errors import OptionError
 from saropt.viewer.app import create_app
 from saropt.viewer.rasters import Limits
 from saropt.viewer.security import is_loopback
@@ -74,7 +74,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
-        raise InputError(f"--host {host}", "is not an address of this machine") from error
+        raise OptionError("host", host, "is not an address of this machine") from error
     listening = socket.socket(family, kind, protocol)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -82,6 +82,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listening.listen(128)
     except OSError as error:
         listening.close()
-        at_fault = f"--port {port}" if error.errno in (98, 48, 13) else f"--host {host}"
-        raise InputError(at_fault, f"cannot be used: {error.strerror.lower() if error.strerror else error}") from error
+        name, value = ("port", port) if error.errno in (98, 48, 13) else ("host", host)
+        words = error.strerror.lower() if error.strerror else str(error)
+        raise OptionError(name, value, f"cannot be used: {words}") from error
     return listening

@@ -122,6 +122,4 @@ class Viewer:
             state.mkdir(parents=True, exist_ok=True)
             return lock.acquire()
         except OSError as error:
-            raise InputError(
-                state, f"cannot be written ({error.strerror}); --state names a folder for uploads and translations"
-            ) from error
+            raise InputError(state, f"cannot be written ({error.strerror})", remedy="state") from error

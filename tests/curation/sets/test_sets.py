@@ -53,7 +53,7 @@ def whu(tmp_path):
 
 
 def test_whu_tiles_are_cut_from_whole_images_of_one_split(tmp_path, whu):
-    with pytest.raises(InputError, match=r"lacks 5 things.*--partial"):
+    with pytest.raises(InputError, match=r"lacks 5 things.*partial=True takes what is there"):
         prepare("whu-opt-sar", whu, tmp_path / "out", ["tile=32"])
     listed = (tmp_path / "out.missing.txt").read_text()
     assert "100 complete pairs were published, 4 are here" in listed

@@ -13,7 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.registry import Registry
 from saropt.roots.root import SPLITS
 from saropt.scenes import Grid, Window
@@ -149,18 +149,18 @@ def read_options(entry: DataSet, pairs: Sequence[str]) -> Options:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
-            raise InputError("--set", f"{pair!r} is not key=value")
+            raise OptionError("options", None, f"{pair!r} is not key=value")
         try:
             values[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise InputError("--set", f"{pair!r} is not YAML: {str(error).splitlines()[0]}") from error
+            raise OptionError("options", None, f"{pair!r} is not YAML: {str(error).splitlines()[0]}") from error
     try:
         return entry.options.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or entry.name
         reason = f"{where}: {first['msg']}; {entry.name} takes {', '.join(entry.options.model_fields)}"
-        raise InputError("--set", reason) from error
+        raise OptionError("options", None, reason) from error
 
 
 def split_groups(groups: Sequence[str], train: float, val: float, seed: int) -> dict[str, str]:

@@ -69,8 +69,8 @@ def prepare(
         report = out.with_name(f"{out.name}.missing.txt")
         report.write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")
         first = "; ".join(plan.missing[:3]) + (", ..." if len(plan.missing) > 3 else "")
-        reason = f"lacks {len(plan.missing)} things ({first}), all listed in {report}; --partial takes what is there"
-        raise InputError(source, reason)
+        reason = f"lacks {len(plan.missing)} things ({first}), all listed in {report}"
+        raise InputError(source, reason, remedy="partial")
     plan.description["prepared"] = {"set": name, "options": chosen.model_dump(mode="json")}
     key = f"{name} {source.absolute()} {chosen.model_dump_json()} {len(plan.entries)}"
     return build(plan, out, key, progress)

@@ -23,7 +23,7 @@ from saropt.curation.sets.base import (
     register_set,
     split_groups,
 )
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.root import SPLITS
 from saropt.scenes import Scene
@@ -220,7 +220,7 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     import re
 
     if options.units not in SAR_UNITS:
-        raise InputError("--set", f"units: {options.units!r} is not one of {', '.join(SAR_UNITS)}")
+        raise OptionError("options", None, f"units: {options.units!r} is not one of {', '.join(SAR_UNITS)}")
     sides = {
         "sar": images(first_folder(source, [options.sar] if options.sar else SAR_FOLDERS)),
         "optical": images(first_folder(source, [options.optical] if options.optical else OPTICAL_FOLDERS)),

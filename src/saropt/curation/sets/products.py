@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid, Scene, overlap_grid
 from saropt.sensors.product_folders import ProductFolder, read_gaofen3, read_terrasar_x
@@ -68,7 +68,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
         sides["sar"] = replace(sides["sar"], grid=grid, resampling="average" if coarser else "bilinear")
         height, width = grid.height, grid.width
     if description["gsd_m"] is None:
-        raise InputError("--set", f"gsd_m: {sar.paths[0].name} does not say the size of its pixels in metres")
+        raise OptionError("options", None, f"gsd_m: {sar.paths[0].name} does not say the size of its pixels in metres")
     description["licence"] = options.licence
     entries = [
         Entry(f"{sar.paths[0].stem}_{split}", split, {side: replace(s, window=window) for side, s in sides.items()})
@@ -86,11 +86,10 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
 def pair(source: Path, options: PairOptions) -> Plan:
     """Warps both to their common ground: bilinear for SAR (average where pixels grow), cubic for optical."""
     if not options.optical:
-        raise InputError("--set", "optical: a pair needs an optical raster (optical=FILE)")
+        raise OptionError("options", None, "optical: a pair needs an optical raster (optical=FILE)")
     if options.units not in SAR_UNITS or options.units == "complex":
-        raise InputError(
-            "--set", f"units: {options.units!r} cannot be resampled; use one of {', '.join(SAR_UNITS[:-1])}"
-        )
+        able = ", ".join(SAR_UNITS[:-1])
+        raise OptionError("options", None, f"units: {options.units!r} cannot be resampled; use one of {able}")
     with Scene.open(source, bands=options.sar_bands) as scene:
         names = scene.band_names
     bands = tuple(options.sar_bands) if options.sar_bands else None

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from saropt.curation.sets.base import Entry, Plan, Source, Write, register_set, strips
 from saropt.curation.sets.products import SceneOptions
-from saropt.errors import InputError
+from saropt.errors import OptionError
 from saropt.scenes import Georeference, Grid, Scene, SceneWriter, Window, overlap_grid
 from saropt.sensors.uavsar import FlightLine
 
@@ -43,7 +43,7 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
     }
     if options.product == "mlc":
         if options.optical:
-            raise InputError("--set", "optical: .mlc is in radar geometry; use product=grd")
+            raise OptionError("options", None, "optical: .mlc is in radar geometry; use product=grd")
         looks = tuple(max(1, round((options.gsd_m or 0) / size)) for size in line.spacing)
         parts = strips(line.height // looks[0], line.width // looks[1], options.train, options.val, options.gap)
         entries = [
