@@ -70,12 +70,19 @@ def make_card(
     optical_units: str = "uint8",
     dtype: str = "uint8",
     training: str = "toy data",
+    optional: bool = True,
 ) -> Card:
-    """The card of a toy translator; `dtype` is that of its output."""
+    """The card of a toy translator; `dtype` is that of its output, `optional` says whether an
+    earlier optical image may be missing."""
     eight_bit = {"kind": "eight_bit"}
     images = {
         "optical_reference": ImageCard(
-            role="optical_reference", bands=optical_bands, units="uint8", dtype="uint8", recipe=eight_bit
+            role="optical_reference",
+            bands=optical_bands,
+            units="uint8",
+            dtype="uint8",
+            recipe=eight_bit,
+            optional=optional and direction != "optref2opt",
         ),
         "sar": ImageCard(role="sar", bands=sar_bands, units="amplitude", dtype=dtype, recipe=eight_bit),
         "optical": ImageCard(role="optical", bands=optical_bands, units=optical_units, dtype=dtype, recipe=eight_bit),

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -19,6 +19,7 @@ from saropt.batch.jobs import Job, Outcome, Work, attempt
 from saropt.errors import InputError, OptionError, SaroptError
 from saropt.processors import usable_cpus
 from saropt.progress import Progress, silent
+from saropt.registry import Registry
 
 Event = tuple[Literal["ready", "refused", "tiles", "outcome", "died"], Any]
 """What a worker tells: nothing, a `SaroptError`, (done, total, "tiles"), an `Outcome`, how it died."""
@@ -260,24 +261,46 @@ class _Board:
         return outcome
 
 
-def open_executor(
-    kind: Literal["local", "ray"], work: Work, workers: int | None = None, address: str | None = None
-) -> Executor:
-    """The executor of a name.
+OpenExecutor = Callable[[Work, int | None, str | None], Executor]
+"""(work, workers, address) -> executor."""
+EXECUTORS = Registry[OpenExecutor]("executor", "saropt.executors")
+
+
+def _open_local(work: Work, workers: int | None, address: str | None) -> Executor:
+    if address is not None:
+        raise OptionError("address", address, "goes with executor ray")
+    return InProcess(work) if (workers or 1) == 1 else Processes(work, workers or 1)
+
+
+def _open_ray(work: Work, workers: int | None, address: str | None) -> Executor:
+    from saropt.batch.ray_actors import RayActors
+
+    return RayActors(work, workers, address)
+
+
+EXECUTORS.add("local", _open_local)
+EXECUTORS.add("ray", _open_ray)
+
+
+def open_executor(kind: str, work: Work, workers: int | None = None, address: str | None = None) -> Executor:
+    """The executor of a name. Other packages add one through the entry point group `saropt.executors`.
 
     Args:
+        kind: "local", "ray" or another registered name.
+        work: what is done with every scene.
         workers: scenes at a time; when None one locally, in a cluster one for each node, or for each GPU if the
             network runs on GPUs.
         address: of a running Ray cluster; one is started on this machine when None.
 
     Raises:
-        OptionError: an address without "ray".
+        OptionError: an unknown executor, or an address without "ray".
         MissingExtraError: Ray is not installed.
-    """
-    if kind == "ray":
-        from saropt.batch.ray_actors import RayActors
 
-        return RayActors(work, workers, address)
-    if address is not None:
-        raise OptionError("address", address, "goes with executor ray")
-    return InProcess(work) if (workers or 1) == 1 else Processes(work, workers or 1)
+    >>> open_executor("slurm", Work("s1-losangeles"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: executor='slurm': must be local, ray
+    """
+    if kind not in EXECUTORS:
+        raise OptionError("executor", kind, f"must be {', '.join(EXECUTORS)}")
+    return EXECUTORS[kind](work, workers, address)

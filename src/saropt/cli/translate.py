@@ -49,7 +49,7 @@ def translate(
         typer.Option(help="Units of SCENE: amplitude, sigma0_db, gamma0_db, sigma0, gamma0, uint8, complex."),
     ] = None,
     backend: Annotated[
-        Literal["auto", "onnx", "openvino", "torch"], typer.Option(help="What runs the network.")
+        str, typer.Option(metavar="auto|onnx|openvino|torch", help="Runtime of the network; auto goes by the file.")
     ] = "auto",
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
     compile_network: Annotated[
@@ -72,7 +72,7 @@ def translate(
         int | None, typer.Option(min=1, help="Scenes at a time, of many; 1, or one for each node of a Ray cluster.")
     ] = None,
     executor: Annotated[
-        Literal["local", "ray"], typer.Option(help="Who translates many scenes: this machine, or a Ray cluster.")
+        str, typer.Option(metavar="local|ray", help="What translates several scenes: this machine, or a Ray cluster.")
     ] = "local",
     address: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Running Ray cluster; one on this machine if not given.")
@@ -117,7 +117,7 @@ def translate(
     if scenes is not None:
         _translate_many(scenes, out, work, executor, workers, address)
         return
-    if executor == "ray" or (workers or 1) > 1:
+    if executor != "local" or (workers or 1) > 1:
         raise InputError(scene, "is one scene; --workers and --executor apply to several scenes")
     _translate_one(scene, out, work)
 
@@ -140,7 +140,7 @@ def _translate_many(
     scenes: list[str],
     folder: str,
     work: Work,
-    executor: Literal["local", "ray"],
+    executor: str,
     workers: int | None,
     address: str | None,
 ) -> None:

@@ -1,6 +1,6 @@
 """Simulated against real Sentinel-1: amplitude distribution, equivalent number of looks, autocorrelation.
 
-    python benchmarks/likeness.py LOSANGELES_ROOT TERRAMESH_ROOT
+    python benchmarks/simulated_statistics.py LOSANGELES_ROOT TERRAMESH_ROOT
 
 Los Angeles: 8-bit VH amplitude over its 99 % quantile, against eight simulated scenes of 1024 pixels in the same form.
 TerraMesh: gamma0 VV and VH in dB of five places against the same simulated scenes, as power. The equivalent number of
