@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -38,27 +39,22 @@ def root(labelled_root, tmp_path):
     return DataRoot.open(path)
 
 
-@pytest.fixture
-def unreadable(monkeypatch):
-    """After a call of it no raster can be opened."""
-
-    def close():
-        monkeypatch.setattr(Scene, "open", lambda path, **options: pytest.fail(f"{path} was opened"))
-
-    return close
+@contextmanager
+def unreadable():
+    """In the block no raster can be opened."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scene, "open", lambda path, **options: pytest.fail(f"{path} was opened"))
+        yield
 
 
 class TestStarts:
-    def test_the_second_opens_no_raster(self, root, unreadable):
+    def test_the_second_opens_no_raster(self, root):
         inputs = DB | {"sar": Q99}
-        first = WindowSampler(root, "train", 32, inputs, labels=True)
-        expected = draw_batch(first, 4, [1])
-        labelled = LabelledSampler(root, "train", 32, Q99)
-        found = draw_labelled_batch(labelled, 4, [1])
-        unreadable()
-        second, again = WindowSampler(root, "train", 32, inputs, labels=True), LabelledSampler(root, "train", 32, Q99)
-        second._rasters, second._labels = first._rasters, first._labels
-        again._images, again._labels = labelled._images, labelled._labels
+        expected = draw_batch(WindowSampler(root, "train", 32, inputs, labels=True), 4, [1])
+        found = draw_labelled_batch(LabelledSampler(root, "train", 32, Q99), 4, [1])
+        with unreadable():
+            second = WindowSampler(root, "train", 32, inputs, labels=True)
+            again = LabelledSampler(root, "train", 32, Q99)
         for role, images in draw_batch(second, 4, [1]).items():
             np.testing.assert_array_equal(images, expected[role], strict=True)
         for one, other in zip(draw_labelled_batch(again, 4, [1]), found, strict=True):
@@ -126,7 +122,7 @@ class TestFile:
         WindowSampler(root, "train", 32, DB)
         assert set(json.loads(place.read_text())["rasters"]) == {"a.tif", "b.tif"}
 
-    def test_a_root_that_cannot_be_written(self, root, tmp_path, monkeypatch, unreadable):
+    def test_a_root_that_cannot_be_written(self, root, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         (tmp_path / "cache").mkdir()
         (tmp_path / "cache").chmod(0o777)
@@ -142,13 +138,13 @@ class TestFile:
             places = index_places(root.path, "sar")
             assert [place.exists() for place in places] == [False, True]
             assert places[1].is_relative_to(tmp_path / "cache")
-            unreadable()
-            WindowSampler(root, "train", 32, DB)
+            with unreadable():
+                WindowSampler(root, "train", 32, DB)
         finally:
             os.seteuid(user)
             root.path.chmod(0o755)
 
-    def test_several_processes_at_once(self, root, unreadable):
+    def test_several_processes_at_once(self, root):
         script = (
             "import sys; from roots.cards import *; from roots.test_index import DB;"
             "from saropt.roots import DataRoot, WindowSampler;"
@@ -158,15 +154,15 @@ class TestFile:
         runs = [subprocess.Popen([sys.executable, "-c", script, str(root.path)], env=environment) for _ in range(3)]
         assert [run.wait(60) for run in runs] == [0, 0, 0]
         assert not list(root.path.glob(".index*.part"))
-        unreadable()
-        WindowSampler(root, "train", 32, DB)
+        with unreadable():
+            WindowSampler(root, "train", 32, DB)
 
-    def test_two_splits_share_it(self, root, unreadable):
+    def test_two_splits_share_it(self, root):
         for split in ("train", "val", "test"):
             WindowSampler(root, split, 32, DB)
-        unreadable()
-        for split in ("train", "val", "test"):
-            WindowSampler(root, split, 32, DB)
+        with unreadable():
+            for split in ("train", "val", "test"):
+                WindowSampler(root, split, 32, DB)
 
 
 class TestWeightedChoice:

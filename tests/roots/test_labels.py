@@ -11,7 +11,7 @@ import yaml
 
 from roots.cards import card
 from saropt.errors import InputError
-from saropt.radiometry import DbClip, EightBit
+from saropt.radiometry import DbClip, EightBit, Q99Amplitude
 from saropt.roots import (
     IGNORED,
     Augmentation,
@@ -185,6 +185,16 @@ class TestWindows:
         else:
             vh = [images[:, 1][labels == index].mean() for index in range(3)]
             assert vh[0] > vh[1] > vh[2]
+
+    def test_statistics_are_those_of_the_raster(self, labelled_root):
+        """Whole rasters as windows: the recipe with statistics of all pixels."""
+        root, image = DataRoot.open(labelled_root), card("sar", ("VH",), "sigma0_db", Q99Amplitude())
+        sampler = LabelledSampler(root, "test", 64, image)
+        drawn, _ = sampler.draw(np.random.default_rng(0))
+        with Scene.open(root.raster("sar", "d"), bands=["VH"]) as scene:
+            values = scene.read()[0]
+        expected = Q99Amplitude().fit(values.reshape(1, -1), "sigma0_db", "float32").forward(values)
+        np.testing.assert_allclose(drawn, expected, atol=1e-6)
 
     def test_the_seed_alone_decides(self, labelled_root):
         root = DataRoot.open(labelled_root)

@@ -156,11 +156,10 @@ def test_a_longer_batch_begins_with_the_shorter(grid):
     np.testing.assert_array_equal(draw_batch(sampler, 5, [7])["sar"][:2], draw_batch(sampler, 2, [7])["sar"])
 
 
-def test_small_cache_gives_the_same_windows(grid, monkeypatch):
+def test_small_cache_gives_the_same_windows(grid):
     expected = draw_batch(WindowSampler(grid, "train", 16, BOTH), 6, [0])
     for budget in (1, 4 * 3 * SIDE * SIDE * 4, 5 * 3 * SIDE * SIDE * 4):
-        sampler = WindowSampler(grid, "train", 16, BOTH)
-        sampler._rasters = Rasters(budget)
+        sampler = WindowSampler(grid, "train", 16, BOTH, cache_bytes=budget)
         for role, images in draw_batch(sampler, 6, [0]).items():
             np.testing.assert_array_equal(images, expected[role])
 

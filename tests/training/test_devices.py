@@ -59,12 +59,12 @@ def test_checkpoints_do_not_say_how_to_step(new_config, root, tmp_path):
 
 def test_devices_that_are_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(InputError, match=r"--device, --devices, --nodes: .*can not run on your system"):
+    with pytest.raises(InputError, match=r"device, devices, nodes: .*can not run on your system"):
         launch_fabric(accelerator="cuda", devices=1)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: 1)
-    with pytest.raises(InputError, match=r"--device, --devices, --nodes: .*your machine only has: \[0\]"):
+    with pytest.raises(InputError, match=r"device, devices, nodes: .*your machine only has: \[0\]"):
         launch_fabric(accelerator="cuda", devices=2)
 
 

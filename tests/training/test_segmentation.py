@@ -106,6 +106,7 @@ def test_card(finished, root):
         {},
         {"optimizer": "sgd", "class_weights": "median", "modality": "optical"},
         {"network": "unet", "arguments": {"encoder": "resnet18"}},
+        {"network": "unet", "arguments": {"encoder": "resnet18"}, "engine": {"ema": 0.9, "accumulate": 2}},
     ],
 )
 def test_resume_is_exact_to_the_bit(changes, root, tmp_path):
@@ -129,6 +130,14 @@ def test_an_interrupt_saves_the_step_under_way(root, tmp_path):
     assert torch.load(stopped / "checkpoint.pt", weights_only=True)["step"] == 2
     train(make_config(), root, stopped, resume=True)
     assert_same_runs(straight, stopped)
+
+
+def test_patience_ends_a_run(root, tmp_path):
+    """A rate that changes nothing gives equal figures, which are no better ones."""
+    engine = {"validate_every": 1, "patience": 2, "max_steps": 20}
+    loop = train(make_config(learning_rate=1e-30, engine=engine), root, tmp_path / "run")
+    assert loop.step == 3
+    assert load_segmenter(tmp_path / "run" / "segmenter.safetensors")[0].training.steps == 3
 
 
 def test_best_or_last_weights_are_shipped(root, tmp_path):

@@ -35,7 +35,7 @@ def test_every_step_gets_the_same_windows(db_root, new_config):
 
 
 def test_one_device_only(db_root, new_config):
-    with pytest.raises(InputError, match="--devices: tuigan learns from one batch"):
+    with pytest.raises(InputError, match="devices=2: tuigan learns from one batch"):
         TranslatorTask(new_config("tuigan"), DataRoot.open(db_root), processes=2)
 
 

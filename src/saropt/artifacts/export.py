@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from saropt.artifacts.card import Card, Direction
 from saropt.artifacts.graph import add_realism_end, store_card
 from saropt.errors import InputError
+from saropt.files import atomic_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -56,9 +56,8 @@ def export_graph(
         add_realism_end(*models)
     store_card(models[0], card.model_copy(update={"directions": {direction: described}}))
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(models[0].SerializeToString())
-    os.replace(temporary, path)
+    with atomic_file(path) as part:
+        part.write_bytes(models[0].SerializeToString())
 
 
 def has_static_graph(network: nn.Module) -> bool:

@@ -6,7 +6,6 @@ Keys are `DIRECTION.KEY` in translators (and `fidelity/`, `realism/` ends), the 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +22,7 @@ from saropt.artifacts.card import (
     parse_segmenter_card,
 )
 from saropt.errors import InputError
+from saropt.files import atomic_file
 
 Weights = dict[str, NDArray]
 AnyCard = TypeVar("AnyCard", Card, SegmenterCard, MatcherCard)
@@ -31,18 +31,17 @@ _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 
 
 def save_weights(path: str | Path, card: Card | SegmenterCard | MatcherCard, weights: Mapping[str, NDArray]) -> None:
-    """Write weights and card under a temporary name, then rename.
+    """Write weights and card, all or nothing.
 
     With both ends kept (`card.realism` is set) `weights` holds every key twice, prefixed `fidelity/` and `realism/`.
     """
     from safetensors.numpy import save_file
 
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
     arrays = {key: np.ascontiguousarray(value) for key, value in weights.items()}
-    save_file(arrays, temporary, metadata={_CARD_KEY: card.model_dump_json()})
-    temporary.chmod(0o644)
-    os.replace(temporary, path)
+    with atomic_file(path) as part:
+        save_file(arrays, part, metadata={_CARD_KEY: card.model_dump_json()})
+        part.chmod(0o644)
 
 
 def load_weights(path: str | Path) -> tuple[Card, Weights]:

@@ -26,7 +26,7 @@ from saropt.benchmark.table import Table, build_table, write_table
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import EvaluationSpec, evaluate
-from saropt.files.lock import Lock
+from saropt.files import Lock
 from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
 from saropt.matching.learned import MATCHER_FILE
@@ -291,8 +291,7 @@ class _Bench:
 def _alone(place: Path) -> Iterator[None]:
     """While this call makes a part, other calls that need it wait, and then find it made."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    lock = Lock(place.with_name(f".{place.name}.lock"), place, "is being made by another process")
-    with lock.acquire(wait=True):
+    with Lock(place.with_name(f".{place.name}.lock"), place, "is being made by another call").acquire(wait=True):
         yield
 
 

@@ -23,7 +23,7 @@ def train(
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
     optical_root: Annotated[
         Path | None,
-        typer.Option(metavar="ROOT", help="Take the optical side from this root, DATA gives the SAR side only."),
+        typer.Option(metavar="ROOT", help="Take the optical images from this root; DATA gives only the SAR images."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, with RUN's config.")] = False,
 ) -> None:

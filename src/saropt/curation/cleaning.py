@@ -1,4 +1,4 @@
-"""What is wrong with the rasters of a data root: found and reported, never changed."""
+"""Faults of the rasters of a data root. They are reported; the root is only read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from saropt.curation.near_duplicates import Signature, alike_pairs, equal_pairs, overlapping_pairs, signature
+from saropt.curation.near_duplicates import Signature, equal_pairs, overlapping_pairs, signature, similar_pairs
 from saropt.curation.registration import offsets_of_pair
 from saropt.errors import InputError
 from saropt.files import write_text
@@ -35,11 +35,11 @@ _SQUARE = np.ones((5, 5), bool)
 
 @dataclass(frozen=True)
 class Limits:
-    """Above what something is reported.
+    """Limits above which a measured value is a finding.
 
     Attributes:
         cloud: share of white pixels (`white_share`); snow, sand and bright roofs are white as well.
-        nodata: share of invalid pixels and of areas of zeros on either side.
+        nodata: share of invalid pixels and of areas of zeros, of either raster.
         saturation: share of pixels of a band at the top of its range.
         misregistration_px: length of the median offset of a raster's confident tiles, where 15 % of its tiles are.
         days: between the acquisitions of the two sides.
@@ -54,8 +54,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: `name` of the raster, `kind` out of `KINDS`, the number that was over its limit, and in
-    words."""
+    """One fault: `name` of the raster, `kind` out of `KINDS`, the value above its limit, and a sentence about it.
+
+    `other` is the raster that shows the same ground, of findings about two.
+    """
 
     name: str
     kind: str
@@ -84,10 +86,10 @@ class Report:
 
 
 def clean_root(path: str | Path, limits: Limits | None = None, progress: Progress | None = None) -> Report:
-    """Look through every raster of a paired data root.
+    """Check every raster of a paired data root.
 
-    Clouds are a crude proxy: bright pixels without colour. Rasters of up to 2^26 pixels are read whole, the middle
-    of larger ones.
+    Clouds are found by a crude proxy: bright pixels without colour. Of rasters with more than 2^26 pixels only the
+    middle is read.
 
     Raises:
         InputError: no paired data root, or a raster that cannot be read.
@@ -112,7 +114,7 @@ def clean_root(path: str | Path, limits: Limits | None = None, progress: Progres
 
 
 def write_report(report: Report, path: str | Path) -> Path:
-    """Write a report as JSON, at once."""
+    """Write a report as JSON."""
     path = Path(path)
     write_text(path, json.dumps(report.to_dict(), indent=1) + "\n")
     return path
@@ -272,11 +274,11 @@ def _shared_ground(root: DataRoot, names: Sequence[str], signatures: dict[str, l
         words = f"{' and '.join(sides)}: the same pixels as {names[one]}"
         found.append(_pair("duplicate", names, one, other, 1.0, words))
         shared[one, other] = "the same pixels"
-    for one, other, likeness in alike_pairs(signatures["sar"]):
+    for one, other, correlation in similar_pairs(signatures["sar"]):
         if (one, other) not in equal:
-            words = f"sar: a block like one of {names[one]} (correlation {likeness:.3f})"
-            found.append(_pair("near-duplicate", names, one, other, likeness, words))
-            shared.setdefault((one, other), f"a like block (correlation {likeness:.3f})")
+            words = f"sar: a block like one of {names[one]} (correlation {correlation:.3f})"
+            found.append(_pair("near-duplicate", names, one, other, correlation, words))
+            shared.setdefault((one, other), f"a like block (correlation {correlation:.3f})")
     for one, other, share in overlapping_pairs(signatures["sar"]):
         words = f"footprint shares {share:.1%} with {names[one]}"
         found.append(_pair("overlap", names, one, other, share, words))

@@ -70,14 +70,15 @@ def fetch(
     *,
     progress: Progress | None = None,
 ) -> Path:
-    """Fetch pairs as a data root; it appears under `out` only when whole, and the same call goes on after a break.
+    """Fetch pairs as a data root. It appears under `out` only when it is whole; after a break the same call goes on.
 
     SAR is written as decibels of what the service has (gamma0 for RTC products), optical as reflectance x 10000 without
     the processing baseline's offset, masked where the scene classification sees clouds, cloud shadows or nothing.
 
     Raises:
-        InputError: nothing found, a server that fails again and again or contradicts its catalogue, too much to fetch,
+        InputError: nothing found, a server that fails again and again or contradicts what it lists, too much to fetch,
             or an output that cannot be written.
+        BusyError: another process fetches the same root.
     """
     out = Path(out).absolute()
     if out.exists():
@@ -135,7 +136,7 @@ class _Job:
 def _plan(
     part: Path, area: Area, request: Request, sar_service: Service, optical_service: Service
 ) -> list[tuple[Acquisition, Acquisition]]:
-    """The pairs to fetch, searched for once and then remembered, so that a later call goes on with the same."""
+    """The pairs to fetch. They are searched for once and noted, so that a later call goes on with the same pairs."""
     assert sar_service.sar is not None
     wanted = json.dumps([asdict(area), asdict(request), sar_service.url, optical_service.url], default=str)
     note = part / "plan.json"
@@ -217,7 +218,7 @@ def _hrefs(job: _Job, item: dict[str, Any]) -> dict[str, str]:
 
 
 def _check_sizes(jobs: Sequence[_Job], grid: Grid, area: Area, request: Request, services: dict[str, Service]) -> None:
-    """Every file answers, with the size its catalogue states; the share of all that is needed is not too much."""
+    """Every file answers, with the size that the service states, and the share that is needed is not too much."""
     needed = 0.0
     seen: set[str] = set()
     for job in jobs:

@@ -32,10 +32,10 @@ def filter_scene(
     tile: int = TILE,
     progress: Progress | None = None,
 ) -> Path:
-    """Filter the speckle of a SAR raster; every band on its own, in power, written in the units and type it came in.
+    """Filter the speckle of a SAR raster. Each band is filtered on its own, in power; units and type stay.
 
-    Windows are read with the filter's halo, so that no tile shows. Invalid pixels take their window's mean before the
-    filter and stay invalid. Complex pixels become amplitude.
+    Windows are read with the filter's halo, so that tile edges do not show. Invalid pixels take the mean of their
+    window before the filter and stay invalid. Complex pixels become amplitude.
 
     Args:
         source: raster in `units`.
@@ -97,7 +97,7 @@ def filter_scene(
 def filter_root(
     source: str | Path, out: str | Path, name: str, looks: float, *, progress: Progress | None = None
 ) -> Path:
-    """A copy of a data root whose SAR rasters, of all SAR roles, are filtered; it appears under `out` only when whole.
+    """Copy a data root with the rasters of all SAR roles filtered. The copy appears under `out` only when it is whole.
 
     Raises:
         InputError: as `filter_scene`, or `out` exists.

@@ -1,4 +1,4 @@
-"""What a raster or a data root holds."""
+"""Facts about a raster or a data root."""
 
 from __future__ import annotations
 

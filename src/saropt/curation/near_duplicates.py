@@ -1,4 +1,4 @@
-"""Which rasters of a root show the same ground: equal pixels, like tiles, overlapping footprints."""
+"""Rasters of a root that show the same ground: equal pixels, similar tiles, overlapping footprints."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from saropt.scenes import Scene
 
 BLOCK = 128
 CELLS = 16
-ALIKE = 0.95
+SIMILAR = 0.95
 _CHUNK = 2048
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What of a raster is compared with the others.
+    """What a raster is compared with the others by.
 
     Attributes:
         digest: hash of the stored pixels.
@@ -78,17 +78,17 @@ def equal_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int]]:
     return [(earlier, number) for number, earlier in enumerate(seen) if earlier != number]
 
 
-def alike_pairs(signatures: Sequence[Signature], threshold: float = ALIKE) -> list[tuple[int, int, float]]:
+def similar_pairs(signatures: Sequence[Signature], threshold: float = SIMILAR) -> list[tuple[int, int, float]]:
     """Pairs of rasters with a block in common, and the correlation of the most similar blocks."""
     owner = np.concatenate([np.full(len(own.blocks), number) for number, own in enumerate(signatures)] or [np.zeros(0)])
     blocks = np.concatenate([own.blocks for own in signatures]) if signatures else np.zeros((0, 1), np.float32)
     best: dict[tuple[int, int], float] = {}
     for first, second in _chunks(len(blocks)):
-        likeness = blocks[first] @ blocks[second].T
-        for i, j in np.argwhere(likeness >= threshold):
+        correlation = blocks[first] @ blocks[second].T
+        for i, j in np.argwhere(correlation >= threshold):
             one, other = int(owner[first.start + i]), int(owner[second.start + j])
             if one < other:
-                best[one, other] = max(best.get((one, other), 0.0), float(likeness[i, j]))
+                best[one, other] = max(best.get((one, other), 0.0), float(correlation[i, j]))
     return [(one, other, value) for (one, other), value in sorted(best.items())]
 
 

@@ -1,4 +1,4 @@
-"""How far the optical image of a pair lies off its SAR image, tile by tile, with a confidence."""
+"""The offset of the optical image of a pair from its SAR image, tile by tile, with a confidence."""
 
 from __future__ import annotations
 

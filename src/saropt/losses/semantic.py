@@ -61,8 +61,8 @@ class _SemanticNCE(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, weights: Weights, temperature: float, chunk: int) -> Tensor:
         count = queries.shape[0] * queries.shape[1]
-        wanted = queries.requires_grad
-        gradient = torch.empty_like(queries) if wanted else None
+        needs_gradient = queries.requires_grad
+        gradient = torch.empty_like(queries) if needs_gradient else None
         total = queries.new_zeros(())
         transposed = keys.transpose(1, 2)
         for start in range(0, queries.shape[1], chunk):

@@ -1,4 +1,4 @@
-"""A fixed map between band counts, for losses that feed images of one side to the network of the other."""
+"""A fixed map between band counts, for losses that feed images of one role to a network that takes another."""
 
 from __future__ import annotations
 

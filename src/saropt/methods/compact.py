@@ -35,7 +35,7 @@ class CompactConfig(RegressionConfig):
         lambda_gan: weight of the relativistic loss, reached after `ramp` of phase A.
         lambda_feature: weight of feature matching.
         gamma: weight of the R1 and R2 penalties at the start of phase A; falls to a tenth.
-        penalty_every: the penalties are computed every so many steps, with their weight multiplied accordingly.
+        penalty_every: steps between penalties; their weight is multiplied by it.
     """
 
     adversarial_start: float = Field(0.6, gt=0.0, le=1.0)

@@ -123,7 +123,7 @@ class CRAN(Method):
 
 @register("cran-refine", paper="Fu, Xu & Jin, Science China Information Sciences, 2021, sec. 4.4")
 class CRANRefine(CRAN):
-    """Goes on from a supervised translator with images of both sides that are not paired: GAN and cycle loss."""
+    """Goes on from a supervised translator with unpaired SAR and optical images: GAN and cycle loss."""
 
     config_type = CRANRefineConfig
     config: CRANRefineConfig
@@ -138,9 +138,9 @@ class CRANRefine(CRAN):
             raise InputError(start.path, f"translates {held} only; refinement needs both directions")
         chosen = start.card.directions[SAR_TO_OPTICAL]
         for name, value in (("network", chosen.network), ("network_arguments", chosen.arguments)):
-            wanted = getattr(self.config, name)
-            if name in self.config.model_fields_set and wanted != value:
-                raise InputError(start.path, f"has {name} {value}, the configuration {wanted}: leave it out")
+            configured = getattr(self.config, name)
+            if name in self.config.model_fields_set and configured != value:
+                raise InputError(start.path, f"has {name} {value}, the configuration {configured}: leave it out")
         self._card = start.card
         self.sar2opt, self.opt2sar = start.network(SAR_TO_OPTICAL), start.network(OPTICAL_TO_SAR)
 

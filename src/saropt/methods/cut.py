@@ -38,7 +38,8 @@ class CUTConfig(MethodConfig):
         flip_equivariance: mirror the input in half of the steps, and its features back.
         constant_epochs, decay_epochs: shape of the learning rate schedule, `epoch_decay`.
 
-    Where the sides have different band counts, translations and target images enter the encoder through `adapt_bands`.
+    Where SAR and optical images have different band counts, translations and target images enter the encoder through
+    `adapt_bands`.
     """
 
     direction: Direction = SAR_TO_OPTICAL

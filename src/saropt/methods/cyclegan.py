@@ -32,9 +32,9 @@ class CycleGANConfig(MethodConfig):
 
     Attributes:
         lambda_cycle: weight of both cycle losses.
-        lambda_identity: weight of the identity losses relative to `lambda_cycle`; 0 leaves them out. Where the sides
-            have different band counts, the identity image enters the generator through `adapt_bands`: averaged from
-            many bands to few, repeated from few to many.
+        lambda_identity: weight of the identity losses relative to `lambda_cycle`; 0 leaves them out. Where the
+            two roles have different band counts, the identity image enters the generator through `adapt_bands`:
+            averaged from many bands to few, repeated from few to many.
         pool_size: generated images that each discriminator's history holds.
         constant_epochs, decay_epochs: shape of the learning rate schedule, `epoch_decay`.
     """

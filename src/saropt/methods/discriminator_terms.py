@@ -1,4 +1,4 @@
-"""The discriminator's side of the adversarial methods."""
+"""The losses of a discriminator."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ class DSDConfig(MethodConfig):
     Attributes:
         network, network_arguments: of the translator.
         semantic_network, semantic_arguments: "snunet" or a segmenter of `saropt segment train`.
-        feature: map of the feature loss: "deepest" (SNUNet's x4_0, which sees the target side only) or "fused" (its
-            x3_1, the deepest that sees both sides).
+        feature: map of the feature loss: "deepest" (SNUNet's x4_0, which sees the target only) or "fused" (its
+            x3_1, the deepest that sees both images).
         lambda_gan: weight of the adversarial term; 0 builds no PatchGAN.
     """
 

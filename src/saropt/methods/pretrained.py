@@ -26,9 +26,9 @@ class PretrainedTranslator:
     def __init__(self, path: str, bands: Mapping[Role, int], realism: float | None = None) -> None:
         self.path = path
         self.card, weights = load_weights(path)
-        held = {role: len(image.bands) for role, image in self.card.images.items()}
-        if any(bands.get(role) != count for role, count in held.items()):
-            there, here = (_in_words({role: counts.get(role, 0) for role in held}) for counts in (held, bands))
+        in_file = {role: len(image.bands) for role, image in self.card.images.items()}
+        if any(bands.get(role) != count for role, count in in_file.items()):
+            there, here = (_in_words({role: counts.get(role, 0) for role in in_file}) for counts in (in_file, bands))
             raise InputError(path, f"translates between {there} bands, the data have {here}")
         self._weights = blend(weights, self.card.realism if realism is None else realism)
 

@@ -48,7 +48,7 @@ class SGCLConfig(CycleGANConfig):
         soft_margin, soft_temperature: of "soft".
         nce_taps: layers whose features are contrasted.
         num_queries: positions per tap that are queries.
-        all_keys_up_to: taps of at most so many positions have all of them as keys; larger ones the queries' own.
+        all_keys_up_to: taps of at most this many positions have all of them as keys; larger taps those of the queries.
         patch_size: side in positions of what is contrasted (Table 8); features are averaged over it, classes voted.
     """
 
@@ -90,7 +90,7 @@ class SGCLConfig(CycleGANConfig):
 
 @register("sgcl", paper="Du et al., Journal of Image and Graphics, 2026")
 class SGCL(CycleGAN):
-    """CycleGAN with a frozen segmenter per side, which judges reconstructions and picks the positives of a contrast."""
+    """CycleGAN with a frozen segmenter per role, which judges reconstructions and picks the positives of a contrast."""
 
     config_type = SGCLConfig
     config: SGCLConfig
@@ -221,7 +221,7 @@ class SGCL(CycleGAN):
 
 
 def segmentation_loss(guide: Guide, classes: Tensor, cycled: Tensor) -> Tensor:
-    """Cross entropy of the segmented reconstruction against the real image's classes (N, 1, H, W) (eq. 1, one side)."""
+    """Cross entropy of the segmented reconstruction against the real image's classes (N, 1, H, W) (eq. 1, one role)."""
     return functional.cross_entropy(guide.logits(cycled), classes[:, 0])
 
 

@@ -1,7 +1,7 @@
 """TuiGAN (Lin et al., "TuiGAN: Learning Versatile Image-to-Image Translation with Two Unpaired Images", ECCV 2020).
 
 Two images, a pyramid of each, and per scale, from coarse to fine, a generator for each direction and a critic for each
-side. At every scale, with fakes y = G(x + 0.1 n, enlarged result of the coarser scale):
+role. At every scale, with fakes y = G(x + 0.1 n, enlarged result of the coarser scale):
 loss_D = D(y) - D(real) + 0.1 penalty; loss_G = -D(y) + L1(cycle) + L1(identity) + 0.1 TV(y); three steps of each.
 The scales below are done: they are evaluated as a translator file evaluates them, and only hand their result up.
 """
@@ -56,7 +56,7 @@ class TuiGANConfig(MethodConfig):
 
 @register("tuigan", paper="Lin et al., ECCV 2020")
 class TuiGAN(Method):
-    """Pyramids of generators and critics, learned from one window of each side; both directions."""
+    """Pyramids of generators and critics, learned from one SAR and one optical window; both directions."""
 
     config_type = TuiGANConfig
     unpaired = True

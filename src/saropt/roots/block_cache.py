@@ -1,4 +1,4 @@
-"""Windows of rasters too large to be held decoded: open files and decoded blocks are kept."""
+"""Windows of rasters that are too large to be kept decoded: open files and decoded blocks are kept instead."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Block = tuple[NDArray, NDArray[np.bool_]]
 
 
 class BlockCache:
-    """Decoded blocks up to `cache_bytes`, the longest unused dropped first. Thread-safe: threads decode at once.
+    """Decoded blocks in memory, up to `cache_bytes`; the least recently used are dropped first.
 
-    Blocks are those in which the file is stored; thin strips are joined to about 2^18 pixels.
+    Thread-safe, and threads decode in parallel. Blocks are those in which the file is stored; thin strips are joined
+    to about 2^18 pixels.
     """
 
     def __init__(self, cache_bytes: int, palette: Literal["colours", "index"] = "colours") -> None:

@@ -1,4 +1,4 @@
-"""The confusion matrix of a segmentation, and the scores that are read off it."""
+"""The confusion matrix of a segmentation and its scores."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from saropt.roots.labels import IGNORED
 
 
 class ConfusionMatrix:
-    """Counts of (true class, predicted class) over any number of images, and what is read off them.
+    """Counts of (true class, predicted class) over any number of images, and the scores that follow from them.
 
-    Pixels whose truth is `IGNORED` are left out. A class without true pixels has no accuracy, one that is neither true
-    nor predicted anywhere no IoU: both are None and left out of the means.
+    Pixels whose truth is `IGNORED` do not count. A class without true pixels has no accuracy; a class that is neither
+    true nor predicted anywhere has no IoU. Both are None then, and the means leave them out.
+
+    >>> matrix = ConfusionMatrix(["land", "water"])
+    >>> matrix.add(np.array([0, 0, 1, 255], np.uint8), np.array([0, 1, 1, 0]))
+    >>> matrix.pixels, round(matrix.pixel_accuracy, 3), matrix.class_iou()
+    (3, 0.667, [0.5, 0.5])
     """
 
     def __init__(self, titles: Sequence[str]) -> None:
@@ -24,7 +29,7 @@ class ConfusionMatrix:
         self.counts: NDArray[np.int64] = np.zeros((len(self.titles),) * 2, np.int64)
 
     def add(self, truth: NDArray[np.uint8], predicted: NDArray[np.integer]) -> None:
-        """Take class indices of equal shape.
+        """Count class indices of equal shape.
 
         Raises:
             ValueError: unequal shapes, or an index beyond the classes at a labelled pixel.
@@ -40,7 +45,7 @@ class ConfusionMatrix:
 
     @property
     def pixels(self) -> int:
-        """Labelled pixels taken."""
+        """Labelled pixels counted."""
         return int(self.counts.sum())
 
     @property

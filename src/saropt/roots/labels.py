@@ -30,6 +30,10 @@ class Classes:
 
     Raises:
         ValueError: fewer than two classes, a value outside 0 to 255, or an `ignore_index` that is a class.
+
+    >>> classes = Classes({40: "water", 10: "farmland"}, ignore_index=0)
+    >>> classes.titles, classes.indices(np.array([[10, 40, 0]]), np.ones((1, 3), bool), "a.tif").tolist()
+    (['farmland', 'water'], [[0, 1, 255]])
     """
 
     names: Mapping[int, str]
@@ -144,6 +148,9 @@ def class_weights(counts: NDArray[np.int64], kind: Literal["none", "inverse", "m
     `inverse`: N / (K n_c), all pixels over the classes present times the pixels of the class. `median`: median
     frequency balancing (Eigen & Fergus, ICCV 2015, sec. 6.3.2): median of f over f_c, where f_c is the share of the
     class in the labelled pixels of those rasters in which it occurs.
+
+    >>> class_weights(np.array([[30, 10], [30, 10]]), "inverse").round(2).tolist()
+    [0.67, 2.0]
     """
     totals = counts.sum(axis=0)
     present = totals > 0

@@ -33,6 +33,7 @@ class Pool:
         paths: one for each name; None where an optional image is missing.
         facts: of each raster; None where it is missing.
         recipe: that of the card.
+        has_medians: whether `median` can be asked.
     """
 
     card: ImageCard
@@ -40,6 +41,7 @@ class Pool:
     paths: Sequence[Path | None]
     facts: Sequence[Indexed | None]
     recipe: Recipe
+    has_medians: bool = False
 
     @classmethod
     def open(
@@ -89,7 +91,7 @@ class Pool:
             if facts.values is None and not card.optional:
                 raise InputError(path, "holds no valid pixel (all nodata or NaN)")
         usable = [None if path is None or known[path].values is None else path for path in paths]
-        return cls(card, bands, usable, [None if path is None else known[path] for path in usable], recipe)
+        return cls(card, bands, usable, [None if path is None else known[path] for path in usable], recipe, medians)
 
     def only_present(self) -> Pool:
         """The pool without the names whose raster is missing."""
@@ -113,7 +115,8 @@ class Pool:
     def normaliser(self, index: int) -> Normaliser:
         """The recipe with the statistics of a raster."""
         values = self._facts(index).values or ()
-        return Normaliser(self.recipe, self.card.units, values if self.recipe.needs_statistics else ())
+        statistics = values[: len(values) - len(self.bands)] if self.has_medians else values
+        return Normaliser(self.recipe, self.card.units, statistics)
 
     def median(self, index: int) -> NDArray[np.float32]:
         """(C,), median network value of each band of a raster; for pools opened with `medians`."""

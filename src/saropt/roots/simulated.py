@@ -49,7 +49,7 @@ def write_simulated_root(
     misregistration_px: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write simulated scenes as a paired, labelled data root; it appears under `path` only when whole.
+    """Write simulated scenes as a paired, labelled data root. It appears under `path` only when it is whole.
 
     SAR is float32 in `units`, optical 8-bit B4, B3, B2, labels 8-bit keys of `saropt.simulate.CLASSES`, all GeoTIFF in
     UTM zone 11 north, the scenes side by side without overlap.
@@ -68,6 +68,12 @@ def write_simulated_root(
 
     Raises:
         InputError: the folder holds something or cannot be written, or an argument is out of range.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = write_simulated_root(f"{folder}/root", scenes=(1, 0, 0), size=32)
+    ...     sorted(entry.name for entry in path.iterdir())
+    ['dataset.yaml', 'label', 'optical', 'sar', 'splits.csv']
     """
     path = Path(path)
     if units not in UNITS:
@@ -131,7 +137,7 @@ def _simulated(
 
 
 def in_units(sigma0: np.ndarray, units: str) -> np.ndarray:
-    """Linear sigma0 as float32 "amplitude", "sigma0" or "sigma0_db"."""
+    """Linear sigma0 in the units "amplitude", "sigma0" or "sigma0_db"."""
     if units == "amplitude":
         return np.sqrt(sigma0)
     return sigma0 if units == "sigma0" else 10 * np.log10(sigma0)

@@ -44,11 +44,22 @@ class WindowSampler:
             are drawn from an unpaired root; by area alone when None.
         balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
         labels: draw the labels of the windows as well; pairs only.
+        cache_bytes: memory for decoded pixels.
 
     Raises:
         InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
             contradict their units; with `labels`, no classes or no pairs.
         ValueError: no input, or only optional ones.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from saropt.roots.recipes import describe_images
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> with TemporaryDirectory() as folder:
+    ...     root = DataRoot.open(write_simulated_root(f"{folder}/root", scenes=(1, 0, 0), size=64))
+    ...     inputs = {role: describe_images(root, role) for role in ("sar", "optical")}
+    ...     batch = draw_batch(WindowSampler(root, "train", 32, inputs), size=4, seed=[0])
+    >>> {role: images.shape for role, images in batch.items()}
+    {'sar': (4, 2, 32, 32), 'optical': (4, 3, 32, 32)}
     """
 
     def __init__(
@@ -63,6 +74,7 @@ class WindowSampler:
         balance_tag: str | None = None,
         balance: float = 1.0,
         labels: bool = False,
+        cache_bytes: int = 1 << 30,
     ) -> None:
         self.crop = crop
         self.augmentation = augmentation or Augmentation(flips=False)
@@ -72,7 +84,7 @@ class WindowSampler:
         split_of = dict.fromkeys(inputs, splits) if isinstance(splits, str) else dict(splits)
         pairs = root.paired and len(set(split_of.values())) == 1
         self.unpaired = unpaired or not pairs
-        self._rasters = Rasters()
+        self._rasters = Rasters(cache_bytes)
         self._label_paths: list[Path] = []
         if labels:
             if self.unpaired:

@@ -1,4 +1,4 @@
-"""Whole small scenes and pictures written from an array at once."""
+"""Small rasters written from an array."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ def write_array(
     Raises:
         InputError: when it cannot be written, or when a PNG cannot hold what is asked.
         ValueError: for an array that is not (C, H, W) or of a type that cannot be stored.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from saropt.scenes import Scene
+    >>> with TemporaryDirectory() as folder:
+    ...     path = write_array(f"{folder}/a.tif", np.ones((2, 8, 8), np.float32), band_names=["VV", "VH"])
+    ...     with Scene.open(path) as scene:
+    ...         scene.band_names, scene.height
+    (['VV', 'VH'], 8)
     """
     path = Path(path)
     if array.ndim != 3:

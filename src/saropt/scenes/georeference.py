@@ -19,6 +19,9 @@ class Window:
 
     Raises:
         ValueError: when height or width is below 1.
+
+    >>> Window(0, 0, 64, 64).inside(100, 50)
+    False
     """
 
     row: int
@@ -41,7 +44,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Georeference:
-    """How pixels map to the ground; every part may be missing.
+    """How pixels map to the ground (the geotransform); every part may be missing.
 
     Attributes:
         crs: coordinate system of `transform`.
@@ -64,6 +67,9 @@ def reflect_indices(start: int, length: int, size: int) -> np.ndarray:
 
     Returns:
         (length,) int64 in [0, size).
+
+    >>> reflect_indices(-2, 8, 4).tolist()
+    [2, 1, 0, 1, 2, 3, 2, 1]
     """
     positions = np.arange(start, start + length)
     if size == 1:

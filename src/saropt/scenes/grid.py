@@ -19,7 +19,11 @@ MAX_PIXELS = 1 << 36
 
 @dataclass(frozen=True)
 class Grid:
-    """A frame of `height` x `width` pixels on the ground; `transform` maps (column, row) to (x, y) in `crs`."""
+    """A frame of `height` x `width` pixels on the ground; `transform` maps (column, row) to (x, y) in `crs`.
+
+    >>> grid_over((500_003.0, 0.0, 500_100.0, 95.0), utm_of(9.0, 0.0), 10.0, "area").bounds
+    (500000.0, 0.0, 500100.0, 100.0)
+    """
 
     crs: CRS
     transform: Affine
@@ -44,6 +48,10 @@ def grid_over(bounds: tuple[float, float, float, float], crs: CRS, pixel: float,
 
     Raises:
         InputError: the bounds are empty or would give more than 2^36 pixels; names `source`.
+
+    >>> grid = grid_over((500_003.0, 0.0, 500_100.0, 95.0), utm_of(9.0, 0.0), 10.0, "area")
+    >>> grid.height, grid.width
+    (10, 10)
     """
     from affine import Affine
 
@@ -58,7 +66,11 @@ def grid_over(bounds: tuple[float, float, float, float], crs: CRS, pixel: float,
 
 
 def utm_of(longitude: float, latitude: float) -> CRS:
-    """The WGS 84 UTM zone of a place, in degrees."""
+    """The WGS 84 UTM zone of a place in degrees.
+
+    >>> utm_of(-118.2, 34.0).to_epsg()
+    32611
+    """
     from rasterio.crs import CRS
 
     zone = int((longitude + 180.0) % 360.0 // 6.0) + 1

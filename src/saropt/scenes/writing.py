@@ -54,7 +54,7 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
 
 
 class SceneWriter:
-    """Writes a scene of any size in bounded memory; the output appears under its name only when whole.
+    """Writes a scene of any size in bounded memory. The output appears under its name only when it is whole.
 
     Pixels go into a hidden raw file beside the output; `finish` turns it into a COG (deflate, 512-pixel tiles,
     overviews), sees that every block of it is there and puts it in place at once. With a `resume_key` a journal of
@@ -83,6 +83,14 @@ class SceneWriter:
         InputError: output refused, disk too small, folder not writable, other unfinished work in the way.
         BusyError: another process writes it (a lock file beside the output says so).
         ValueError: for a layout that GeoTIFF cannot hold.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with SceneWriter(f"{folder}/a.tif", width=8, height=8, band_names=["VV"], dtype="uint8") as writer:
+    ...         writer.write(0, 0, np.ones((1, 4, 8), np.uint8))
+    ...         writer.write(4, 0, np.zeros((1, 4, 8), np.uint8))
+    ...         writer.finish().name
+    'a.tif'
     """
 
     def __init__(

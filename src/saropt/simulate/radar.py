@@ -102,6 +102,9 @@ def amplitude_q99(sigma0: np.ndarray) -> np.ndarray:
     Returns:
         (H, W) uint8.
 
+    >>> amplitude_q99(np.array([[0.0, 0.01], [0.04, 0.04]], np.float32)).tolist()
+    [[0, 128], [255, 255]]
+
     Raises:
         ValueError: another shape, negative values, or nothing above zero.
     """

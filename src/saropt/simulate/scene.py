@@ -67,6 +67,10 @@ def simulate_scene(
 
     Raises:
         ValueError: an argument outside its range.
+
+    >>> scene = simulate_scene(64, seed=0)
+    >>> scene.sigma0.shape, scene.optical.shape, scene.label.shape
+    ((2, 64, 64), (3, 64, 64), (64, 64))
     """
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < MIN_SIZE or height * width > MAX_PIXELS:

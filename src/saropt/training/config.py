@@ -157,7 +157,7 @@ class SupervisedEngineConfig(LoopConfig):
 
 
 class CardConfig(Section):
-    """What the file's card says beside what the run knows itself.
+    """What the card of the file says in addition to what the run knows.
 
     Attributes:
         retreat: how far the fidelity end goes from the first phase's weights away from the realism end, as a share of

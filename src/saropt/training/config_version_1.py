@@ -15,10 +15,10 @@ _KEYS = {
 def upgrade_data(values: Any) -> Any:
     """A section `data` with mappings by role (`bands`, `recipes`, `splits`) in place of the keys of version 1.
 
-    A key of version 1 beside a new one for the same role counts: it was given later, by `--set`.
+    Where both a key of version 1 and a new one name a role, the old key wins: it was given later, by `--set`.
 
     >>> upgrade_data({"crop": 64, "sar_bands": ["VV"], "optical_bands": None, "sar_split": "val"})
-    {'crop': 64, 'bands': {'sar': ['VV']}, 'splits': {'sar': 'val'}}
+    {'crop': 64, 'splits': {'sar': 'val'}, 'bands': {'sar': ['VV']}}
     """
     if not isinstance(values, dict) or not _KEYS.keys() & values.keys():
         return values

@@ -40,13 +40,13 @@ def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
     """A launched Fabric of these settings; on a CPU this process keeps freed memory or, to save it, returns it.
 
     Raises:
-        InputError: there are no such devices, or the processes of a launcher do not find together.
+        InputError: there are no such devices, or the processes of a launcher cannot connect.
     """
     try:
         fabric = Fabric(plugins=own_processes(), **settings)
         fabric.launch()
     except (ValueError, RuntimeError, MisconfigurationException) as error:
-        raise InputError("--device, --devices, --nodes", " ".join(str(error).split())) from error
+        raise InputError("device, devices, nodes", " ".join(str(error).split())) from error
     if fabric.device.type == "cpu":
         if save_memory:
             return_freed_memory()

@@ -1,4 +1,4 @@
-"""How generators compute in training: blocks computed again in place of kept activations, compiled forwards."""
+"""How generators compute in training: activation checkpointing and compiled forwards."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Outcome:
 
     Attributes:
         step: steps done.
-        states: whole weights by end: {"": weights} alone, or a milestone's name beside "realism".
+        states: whole weights by end: {"": weights} alone, or the name of a milestone and "realism".
         figures: validation figures of the weights.
     """
 

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from saropt.artifacts import Card, DirectionCard, SamplerCard
 from saropt.domain import Direction, Role
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
 from saropt.networks import check_compiler, has_instance_statistics
@@ -77,7 +77,7 @@ class TranslatorTask(Task):
     def _check_engine(self, processes: int) -> None:
         engine, method = self.engine, self.config.method
         if processes > 1 and self.method_class.single_batch:
-            raise InputError("--devices", f"{method} learns from one batch: it trains on one device")
+            raise OptionError("devices", processes, f"{method} learns from one batch: it trains on one device")
         if self.sharded and engine.precision == "16-mixed":
             raise InputError("engine.precision", "16-mixed does not go with engine.strategy=fsdp: take bf16-mixed")
         if self.sharded and engine.compile:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from rasterio.errors import NotGeoreferencedWarning
 from rio_tiler.errors import NoOverviewWarning
 
 from saropt.artifacts import Card
 from saropt.errors import InputError, SaroptError
+from saropt.files import Lock
 from saropt.inference import card_of, list_translators
 from saropt.viewer.catalogue import Catalogue
 from saropt.viewer.jobs import Jobs
@@ -85,7 +84,7 @@ class Viewer:
         """End the running job, which goes on at the next start, and let go of the state folder."""
         self.jobs.stop()
         self.pyramids.stop()
-        self._lock.close()
+        self._lock.release()
 
     def scan(self) -> None:
         """Look through the folder, the uploads and the finished jobs again."""
@@ -117,17 +116,12 @@ class Viewer:
             return self._cards[key]
 
     @staticmethod
-    def _take(state: Path) -> IO[bytes]:
+    def _take(state: Path) -> Lock:
+        lock = Lock(state / "lock", state, "another saropt serve keeps its uploads and translations there")
         try:
             state.mkdir(parents=True, exist_ok=True)
-            lock = (state / "lock").open("wb")
+            return lock.acquire()
         except OSError as error:
             raise InputError(
                 state, f"cannot be written ({error.strerror}); --state names a folder for uploads and translations"
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise InputError(state, "another saropt serve keeps its uploads and translations there") from None
-        return lock

@@ -167,6 +167,9 @@ def split_groups(groups: Sequence[str], train: float, val: float, seed: int) -> 
     """Group -> split, whole groups at random: floor(train n) and floor(val n) of them, test the rest.
 
     With three groups or more, no split whose share is above 0 stays empty.
+
+    >>> sorted(split_groups(["a", "a", "b", "c"], train=0.6, val=0.2, seed=0).values())
+    ['test', 'train', 'val']
     """
     unique = sorted(set(groups))
     count = len(unique)
@@ -184,7 +187,11 @@ def split_groups(groups: Sequence[str], train: float, val: float, seed: int) -> 
 
 
 def strips(height: int, width: int, train: float, val: float, gap: int = 0) -> dict[str, Window]:
-    """A scene cut across its longer side into train, val and test parts, `gap` pixels apart; empty parts left out."""
+    """A scene cut across its longer side into train, val and test parts, `gap` pixels apart; empty parts are left out.
+
+    >>> {split: (part.row, part.height) for split, part in strips(100, 50, 0.7, 0.15, gap=4).items()}
+    {'train': (0, 70), 'val': (74, 11), 'test': (89, 11)}
+    """
     length = max(height, width)
     edges = [0, round(train * length), round((train + val) * length), length]
     parts = {}

@@ -36,9 +36,9 @@ def prepare(
     partial: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Turn a known public set into a data root; it appears under `out` only when whole.
+    """Turn a known public set into a data root. It appears under `out` only when it is whole.
 
-    Rasters are written one by one into a hidden folder beside `out`; when that is interrupted, the same call goes on.
+    Rasters are written one by one into a hidden folder beside `out`; after an interrupt the same call goes on.
 
     Args:
         name: one of `SETS`.
@@ -77,7 +77,7 @@ def prepare(
 
 
 def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> Path:
-    """Write a plan as a data root. `key` names everything that determines it, for going on after an interrupt.
+    """Write a plan as a data root. `key` names everything that determines it, so that interrupted work can go on.
 
     Raises:
         InputError: a source cannot be read, the output cannot be written, or other unfinished work is in the way.
