@@ -1,4 +1,5 @@
-"""Running a suite: every part is kept under the hash of all it depends on, so that a second call goes on."""
+"""Running a suite. The folder of every part is named by the hash of all that the part depends on, so that a second
+call goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +15,6 @@ from typing import Any, cast
 import saropt
 from saropt.benchmark.suite import (
     TRAINED_MATCHER,
-    Modality,
     RunSpec,
     Simulation,
     Suite,
@@ -23,6 +23,7 @@ from saropt.benchmark.suite import (
     rows_named,
 )
 from saropt.benchmark.table import Table, build_table, write_table
+from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.files import Lock
@@ -63,17 +64,17 @@ def run_suite(
     accelerator: str = "auto",
     progress: Progress = silent,
 ) -> Table:
-    """Train and evaluate every run of the suite with every seed, and write the table.
+    """Train and evaluate every row of a suite with every seed, and write the table.
 
-    Parts that a former call finished are taken as they are, unfinished training goes on from its checkpoint; so several
-    calls with other `seeds` or `only` fill one folder, also at the same time.
+    Parts that an earlier call finished are used as they are, and unfinished training goes on from its checkpoint. So
+    several calls with other `seeds` or `only` can fill one folder, also at the same time.
 
     Args:
         suite: what to run.
         out: folder for data, runs, results.json, table.md, table.tex, table.csv and table.html.
         data: data root; the suite's simulation when None.
         seeds, only: seeds and row names to run now; all when None. The table shows all that is finished.
-        max_steps: overrides the rows' number of steps; segmenters and matcher take no more than so many.
+        max_steps: the number of steps of every row; segmenters and matcher are trained for no more steps than that.
         weights: folder of published weights, for FID, KID and LPIPS; see `saropt.evaluation.evaluate`.
         accelerator: "auto", "cpu" or "cuda".
         progress: called with the parts that are done, the parts in all, and what is being done.
@@ -96,7 +97,7 @@ def run_suite(
 
 @dataclass(frozen=True)
 class _Data:
-    """Where a row's data are or will be, and a hash of what they are."""
+    """The data of a row: their folder, which may not exist yet, and a hash of their content."""
 
     path: Path
     key: str
@@ -105,9 +106,9 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Segmenter:
-    """A segmenter to train, and where."""
+    """A segmenter to train, the role of the images that it segments, and its folder."""
 
-    modality: Modality
+    role: Role
     folder: Path
     config: SegmentationConfig
 
@@ -118,7 +119,7 @@ class _Segmenter:
 
 @dataclass(frozen=True)
 class _Matcher:
-    """A matcher to train, and where."""
+    """A matcher to train, and its folder."""
 
     folder: Path
     config: MatchingConfig
@@ -129,7 +130,7 @@ class _Matcher:
 
 
 class _Bench:
-    """Parts of a suite: `_data`, `_segmenters`, `_matcher` and `_part` say where they are, `run` makes them."""
+    """The parts of a suite: `_data`, `_segmenters`, `_matcher` and `_part` find them, `run` makes them."""
 
     def __init__(
         self,
@@ -148,7 +149,7 @@ class _Bench:
         self.suite, self.folder = suite, folder
         self.max_steps, self.accelerator, self.progress = max_steps, accelerator, progress
         self.weights = weights
-        self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data).path))
+        self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data)))
 
     def run(self, run: RunSpec, seed: int) -> None:
         """Train and evaluate one row with one seed, unless that is done."""
@@ -163,7 +164,7 @@ class _Bench:
                 if not data.path.is_dir():
                     self._simulate(data.path, data.simulation)
         root = DataRoot.open(data.path)
-        judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
+        judges = self._judges(data)
         for segmenter in (*judges, *self._segmenters(data, self.suite.segmenters, "guide")):
             with _alone(segmenter.folder):
                 self._train(SegmenterTask, segmenter.config, root, segmenter.file, segmenter.folder.name)
@@ -178,7 +179,7 @@ class _Bench:
             self._measure(part, root, judges, matchers, f"{run.name}, seed {seed}")
 
     def _train(self, task: type[Task], config: Any, root: DataRoot, file: Path, what: str) -> None:
-        """Train what `file` comes of, into its folder, unless that is done."""
+        """Train into the folder of `file`, unless training is done and the file is there."""
         if file.is_file():
             return
         loop = Loop(task, config, root, file.parent, accelerator=self.accelerator, resume=_begun(file.parent))
@@ -196,7 +197,7 @@ class _Bench:
             root,
             translators,
             self.suite.split,
-            segmenters=[Segmenter.load(judge.file) for judge in judges if judge.modality in roles],
+            segmenters=[Segmenter.load(judge.file) for judge in judges if judge.role in roles],
             matchers=matchers,
             weights=self.weights,
         )
@@ -218,9 +219,11 @@ class _Bench:
         write_table(table, self.folder)
         return table
 
-    @property
-    def _role(self) -> str:
-        return "judge" if self.suite.judges else "guide"
+    def _judges(self, data: _Data) -> list[_Segmenter]:
+        """The segmenters that judge translations: the suite's judges, or else those that guide trainings."""
+        if self.suite.judges:
+            return self._segmenters(data, self.suite.judges, "judge")
+        return self._segmenters(data, self.suite.segmenters, "guide")
 
     def _data(self, run: RunSpec) -> _Data:
         if self._given is not None:
@@ -231,13 +234,13 @@ class _Bench:
         key = _hash(simulation.model_dump(mode="json"), saropt.__version__)
         return _Data(self.folder / "data" / f"{self.suite.name}-{key}", key, simulation)
 
-    def _segmenters(self, data: _Data, specs: dict[Modality, dict[str, Any]], role: str) -> list[_Segmenter]:
+    def _segmenters(self, data: _Data, specs: dict[Role, dict[str, Any]], task: str) -> list[_Segmenter]:
         found = []
-        for modality, values in specs.items():
-            values = merged({"modality": modality, "card": {"name": f"{modality}-{role}"}}, self._shortened(values))
-            config = validated(SegmentationConfig, values, f"{self.suite.name}: segmenter of {modality}")
+        for role, values in specs.items():
+            values = merged({"modality": role, "card": {"name": f"{role}-{task}"}}, self._shortened(values))
+            config = validated(SegmentationConfig, values, f"{self.suite.name}: segmenter of {role}")
             key = _hash(config.model_dump(mode="json"), data.key)
-            found.append(_Segmenter(modality, self.folder / "segmenters" / f"{modality}-{role}-{key}", config))
+            found.append(_Segmenter(role, self.folder / "segmenters" / f"{role}-{task}-{key}", config))
         return found
 
     def _matcher(self, data: _Data) -> _Matcher | None:
@@ -249,24 +252,24 @@ class _Bench:
         return _Matcher(self.folder / "matchers" / key, config)
 
     def _shortened(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Of what is trained before the rows: at most as many steps as theirs."""
+        """The configuration of what is trained before the rows, with at most as many steps as they have."""
         if self.max_steps is None:
             return values
         own = values.get("engine", {}).get("max_steps", self.max_steps)
         return merged(values, {"engine": {"max_steps": min(own, self.max_steps)}})
 
     def _part(self, run: RunSpec, seed: int) -> tuple[TrainingConfig, Path]:
-        """Configuration and folder of one row and seed; the folder's name holds the hash of all it depends on."""
+        """Configuration and folder of one row and seed; the folder is named by the hash of all that it depends on."""
         data = self._data(run)
         values = merged(self.suite.base, run.config)
         values = merged(values, {"method": run.method, "engine": {"seed": seed}, "card": {"name": run.name}})
         if self.max_steps is not None:
             values = merged(values, {"engine": {"max_steps": self.max_steps}})
         guides = self._segmenters(data, self.suite.segmenters, "guide")
-        judges = self._segmenters(data, self.suite.judges or self.suite.segmenters, self._role)
+        judges = self._judges(data)
         source = f"{self.suite.name}: {run.name}"
         starts = {row: self._part(self.suite.row(row), seed)[1] / "run" / WEIGHTS for row in rows_named(values)}
-        filled = placed(values, {guide.modality: guide.file for guide in guides}, starts)
+        filled = placed(values, {guide.role: guide.file for guide in guides}, starts)
         config = cast("TrainingConfig", validated(TrainingConfig, filled, source))
         others = [segmenter.folder.name for segmenter in (*guides, *judges)]
         others += [start.parent.parent.name for start in starts.values()]
@@ -286,24 +289,24 @@ class _Bench:
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """Other calls that want to make the same part wait, and then find it made."""
+    """While this call makes a part, other calls that need it wait, and then find it made."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with Lock(place.with_name(f".{place.name}.lock"), place, "is being made by another call").acquire(wait=True):
         yield
 
 
 def _begun(folder: Path) -> bool:
-    """Whether a run can go on; what a run left before its first checkpoint is removed."""
+    """Whether a run has a checkpoint to go on from; without one, what the run has left is removed."""
     if (folder / CHECKPOINT).is_file():
         return True
     shutil.rmtree(folder, ignore_errors=True)
     return False
 
 
-def _fingerprint(root: Path) -> str:
-    """Of a data root: its description, its splits, and name and size of every raster."""
-    parts: list[Any] = [(root / name).read_text(encoding="utf-8") for name in ("dataset.yaml", "splits.csv")]
-    for path in sorted(path for side in ("sar", "optical", "label") for path in (root / side).glob("*")):
+def _fingerprint(root: DataRoot) -> str:
+    """The hash of a data root's description, its splits, and name and size of every raster."""
+    parts: list[Any] = [(root.path / name).read_text(encoding="utf-8") for name in ("dataset.yaml", "splits.csv")]
+    for path in sorted(path for role in (*root.images, "label") for path in (root.path / role).glob("*")):
         parts.append([path.parent.name, path.name, path.stat().st_size])
     return _hash(*parts)
 

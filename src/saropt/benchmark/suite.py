@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -9,12 +10,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import METRICS
 from saropt.matching import MATCHERS
+from saropt.training.config import KnownRole
 
-Modality = Literal["sar", "optical"]
-SEGMENTER_PLACES: dict[str, Modality] = {"$sar_segmenter": "sar", "$optical_segmenter": "optical"}
+SEGMENTER_PLACE = re.compile(r"\$(\w+)_segmenter")
 RUN_PLACE = "$run:"
 TRAINED_MATCHER = "trained"
 
@@ -58,8 +60,8 @@ class Suite(_Section):
 
     Attributes:
         simulate: simulated data to use when no data root is given.
-        segmenters: per modality the configuration of a segmenter to train first; rows name it as "$sar_segmenter" and
-            "$optical_segmenter".
+        segmenters: role -> configuration of a segmenter of its images, which is trained first; rows name it as
+            "$sar_segmenter", "$optical_segmenter" and so on.
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
         matchers: registered matchers (`saropt.matching.MATCHERS`) that match translations with the truth.
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
@@ -76,8 +78,8 @@ class Suite(_Section):
     simulate: Simulation | None = None
     split: Literal["train", "val", "test"] = "test"
     seeds: tuple[int, ...] = Field((0,), min_length=1)
-    segmenters: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
-    judges: dict[Modality, dict[str, Any]] = Field(default_factory=dict)
+    segmenters: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
+    judges: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
     matchers: tuple[str, ...] = ()
     matcher: dict[str, Any] | None = None
     base: dict[str, Any] = Field(default_factory=dict)
@@ -168,7 +170,7 @@ def rows_named(value: Any) -> list[str]:
     return [value.removeprefix(RUN_PLACE)] if isinstance(value, str) and value.startswith(RUN_PLACE) else []
 
 
-def placed(value: Any, segmenters: dict[Modality, Path], runs: dict[str, Path]) -> Any:
+def placed(value: Any, segmenters: dict[Role, Path], runs: dict[str, Path]) -> Any:
     """`value` with the places of segmenters and of other rows' translators filled in.
 
     Raises:
@@ -176,11 +178,10 @@ def placed(value: Any, segmenters: dict[Modality, Path], runs: dict[str, Path]) 
     """
     if isinstance(value, dict):
         return {key: placed(entry, segmenters, runs) for key, entry in value.items()}
-    if isinstance(value, str) and value in SEGMENTER_PLACES:
-        modality = SEGMENTER_PLACES[value]
-        if modality not in segmenters:
+    if isinstance(value, str) and (found := SEGMENTER_PLACE.fullmatch(value)):
+        if found[1] not in segmenters:
             raise InputError(value, "the suite trains no such segmenter")
-        return str(segmenters[modality])
+        return str(segmenters[found[1]])
     if isinstance(value, str) and value.startswith(RUN_PLACE):
         return str(runs[value.removeprefix(RUN_PLACE)])
     return value
