@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from saropt.errors import BusyError, InputError
+from saropt.files import Lock, write_text
 
 CHECKPOINT = "checkpoint.pt"
 CONFIG = "config.yaml"
+LOCK = ".lock"
+_BUSY = "another run is training in it"
 
 
 def check_folder(folder: Path, resume: bool) -> None:
@@ -41,15 +43,12 @@ def lock_folder(folder: Path, config: str | None, agreed: Callable[[bool], bool]
     with ExitStack() as held:
         if config is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context((folder / CONFIG).open("a", encoding="utf-8"))
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                held.enter_context(Lock(folder / LOCK, folder, _BUSY).acquire())
+            except BusyError:
                 busy = True
         if agreed(busy):
-            raise BusyError(folder, "another run is training in it")
+            raise BusyError(folder, _BUSY)
         if config is not None:
-            file.truncate(0)
-            file.write(config)
-            file.flush()
+            write_text(folder / CONFIG, config)
         yield
