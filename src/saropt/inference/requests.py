@@ -9,6 +9,9 @@ from pathlib import Path
 from saropt.domain import Direction, Role
 from saropt.errors import OptionError
 
+Units = str | Mapping[Role, str] | None
+"""Units of the scene, or role -> units of the inputs; None for those of the card."""
+
 
 @dataclass(frozen=True)
 class LoadOptions:
@@ -57,7 +60,7 @@ class TranslateOptions:
 
     Attributes:
         bands: bands of the scene by name or 1-based number; those that the card names when None.
-        units: units of the scene; those of the card when None.
+        units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
         inputs: role -> path or address of further inputs, which are read on the scene's grid.
         tile: side of the windows in pixels; the card's when None.
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
@@ -75,7 +78,7 @@ class TranslateOptions:
     """
 
     bands: tuple[str | int, ...] | None = None
-    units: str | None = None
+    units: Units = None
     inputs: Mapping[Role, str | Path] = field(default_factory=dict)
     tile: int | None = None
     samples: int | None = None

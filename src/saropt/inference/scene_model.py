@@ -20,7 +20,7 @@ from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
-from saropt.inference.requests import SceneResult, TranslateOptions
+from saropt.inference.requests import SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend
 from saropt.inference.sources import Source, open_input, scene_tags
 from saropt.progress import Progress, silent
@@ -51,19 +51,20 @@ class SceneModel:
         self.exact = network.receptive_field is not None
         self._network, self._backend = network, backend
 
-    def read(self, sources: Source | Mapping[Role, Source], units: str | None = None) -> TileReader:
+    def read(self, sources: Source | Mapping[Role, Source], units: Units = None) -> TileReader:
         """The inputs of a scene, normalised; statistics that a network takes from the scene are frozen.
 
         Args:
             sources: the scene, or role -> source of all inputs.
-            units: units of the scene; those of the card when None.
+            units: units of the scene, or role -> units; those of the card where they are not given.
 
         Raises:
             InputError: an input cannot be used.
         """
         first = self.inputs[0].role
         given = sources if isinstance(sources, Mapping) else {first: sources}
-        reader = TileReader(self.inputs, given, {} if units is None else {first: units})
+        stated = {first: units} if isinstance(units, str) else dict(units or {})
+        reader = TileReader(self.inputs, given, stated)
         if self._backend.needs_samples:
             self._backend.freeze(reader.spread_windows(self._network.stride))
         return reader
@@ -166,7 +167,7 @@ class SceneModel:
         return SceneResult(written, seam)
 
     def array_products(
-        self, source: Source, products: Sequence[Product], run: Run, units: str | None = None
+        self, source: Source, products: Sequence[Product], run: Run, units: Units = None
     ) -> dict[str, NDArray]:
         """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets."""
         made = {p.name: np.full((len(p.bands), source.height, source.width), p.nodata, p.dtype) for p in products}

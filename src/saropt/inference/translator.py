@@ -17,7 +17,7 @@ from saropt.errors import InputError, OptionError
 from saropt.inference.bundled import held_directions, translator_file
 from saropt.inference.engine import Run, plain
 from saropt.inference.products import Product, store
-from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
+from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, mean_and_deviation, single_sample
 from saropt.inference.scene_model import SceneModel, Write, nodata_of
@@ -146,7 +146,7 @@ class Translator(SceneModel):
         sources: Source | Mapping[Role, Source],
         write: Write,
         *,
-        units: str | None = None,
+        units: Units = None,
         samples: int | None = None,
         seed: int | None = None,
         tile: int | None = None,
@@ -157,7 +157,7 @@ class Translator(SceneModel):
         Args:
             sources: the scene, or role -> source of all inputs; rasters, arrays or anything that is read like them.
             write: called in a writer thread with every finished `Block`, in order.
-            units: units of the scene; those of the card when None.
+            units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
             samples, seed, tile: as of `TranslateOptions`.
 
         Returns:
