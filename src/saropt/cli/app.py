@@ -14,6 +14,7 @@ from saropt.cli.benchmark import benchmark
 from saropt.cli.data import data
 from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
+from saropt.cli.examples import epilog
 from saropt.cli.export import export
 from saropt.cli.match import match
 from saropt.cli.methods import methods
@@ -41,10 +42,11 @@ app = typer.Typer(
     name="saropt",
     add_completion=False,
     rich_markup_mode=None,
+    epilog=epilog(""),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (demo, models, methods, translate, train, evaluate, benchmark, export, serve):
-    app.command()(verb)
+    app.command(epilog=epilog(verb.__name__))(verb)
 app.add_typer(data, name="data")
 app.add_typer(segment, name="segment")
 app.add_typer(match, name="match")
@@ -59,10 +61,13 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def saropt(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Translate between SAR and optical remote-sensing images."""
+    """Translate between SAR and optical remote-sensing images.
+
+    A translation is a model's guess, not a measurement.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,19 +10,34 @@ import typer
 
 def benchmark(
     suite: Annotated[
-        str | None, typer.Argument(metavar="SUITE", help="Shipped suite by name, or a YAML file; none lists them.")
+        str | None,
+        typer.Argument(metavar="SUITE", help="Name of a suite, or a YAML file; leave it out to list the suites."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of parts and tables.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", metavar="DATA", help="Data root; else simulated.")] = None,
-    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Run only this seed; may be repeated.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="ROW", help="Run only this row.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps of every training.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for runs and tables; required with SUITE.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DATA", help="Data root (default: the suite's simulated data).")
+    ] = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", metavar="N", help="Run only this seed; may be repeated.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ROW", help="Run only this row of the table; may be repeated.")
+    ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of steps of every training run (default: the suite's)."),
+    ] = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Published weights, for FID, KID and LPIPS.")
+        Path | None, typer.Option(metavar="DIR", help="Folder of pretrained weights, which FID, KID and LPIPS need.")
     ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train and score on.")] = "auto",
 ) -> None:
-    """Train and evaluate several methods over seeds, and make one table; a second call goes on."""
+    """Train and score several methods, and write one table.
+
+    Every method is trained once per seed. To continue an interrupted suite, run the same command again.
+    """
     from saropt.cli.extras import require
 
     require("benchmark", "train", "torch", "lightning_fabric", "tensorboard", "jinja2")

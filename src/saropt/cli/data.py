@@ -12,28 +12,30 @@ from saropt.cli.data_clean import clean
 from saropt.cli.data_fetch import fetch_data
 from saropt.cli.data_filter import filter_data, pauli
 from saropt.cli.data_prepare import prepare_data
+from saropt.cli.examples import epilog
 
 if TYPE_CHECKING:
     from saropt.curation.inspection import Facts
 
-data = typer.Typer(help="Look at data, or make some.", rich_markup_mode=None)
-data.command("fetch")(fetch_data)
-data.command("prepare")(prepare_data)
-data.command("calibrate")(calibrate_data)
-data.command("clean")(clean)
-data.command("filter")(filter_data)
-data.command("pauli")(pauli)
+data = typer.Typer(help="Download, prepare, check or simulate data.", epilog=epilog("data"), rich_markup_mode=None)
+data.command("fetch", epilog=epilog("data fetch"))(fetch_data)
+data.command("prepare", epilog=epilog("data prepare"))(prepare_data)
+data.command("calibrate", epilog=epilog("data calibrate"))(calibrate_data)
+data.command("clean", epilog=epilog("data clean"))(clean)
+data.command("filter", epilog=epilog("data filter"))(filter_data)
+data.command("pauli", epilog=epilog("data pauli"))(pauli)
 
 
-@data.command("inspect")
+@data.command("inspect", epilog=epilog("data inspect"))
 def inspect_data(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A data root or a raster.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Data root or raster file.")],
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with histograms and pictures.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also write an HTML page with histograms and pictures."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing page.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> None:
-    """Show what a data root or a raster holds."""
+    """Show the bands, units and statistics of a data root or raster."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts
     from saropt.curation.inspection import inspect_raster, inspect_root
@@ -66,26 +68,34 @@ def _print_side(side: Facts) -> None:
     print_table(["band", *side.levels], rows)
 
 
-@data.command("simulate")
+@data.command("simulate", epilog=epilog("data simulate"))
 def simulate(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to make.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to create.")],
     scenes: Annotated[
-        str, typer.Option(metavar="N[,N,N]", help="Scenes for train, val and test; one number is train's alone.")
+        str, typer.Option(metavar="N[,N,N]", help="Number of scenes in train, val and test; N alone means N,1,1.")
     ] = "4,1,1",
-    size: Annotated[int, typer.Option(metavar="PIXELS", help="Side of every scene.")] = 512,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other scenes.")] = 0,
-    units: Annotated[str, typer.Option(metavar="amplitude|sigma0|sigma0_db", help="SAR units.")] = "amplitude",
+    size: Annotated[int, typer.Option(metavar="PIXELS", help="Side of every scene in pixels.")] = 512,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random scenes.")] = 0,
+    units: Annotated[
+        str, typer.Option(metavar="amplitude|sigma0|sigma0_db", help="Units of the SAR images.")
+    ] = "amplitude",
     bands: Annotated[
-        str, typer.Option(metavar="BAND[,BAND]", help="VV, VH, or the Pauli components HH-VV, HV, HH+VV.")
+        str, typer.Option(metavar="BAND[,BAND]", help="SAR bands: VV, VH, or the Pauli components HH-VV, HV, HH+VV.")
     ] = "VV,VH",
     misregistration: Annotated[
-        float, typer.Option(metavar="PIXELS", help="Shift of train's and val's optical images.")
+        float, typer.Option(metavar="PIXELS", help="Shift of the optical images in train and val.")
     ] = 0.0,
-    season: Annotated[str, typer.Option(metavar="autumn|winter|spring|summer", help="Look of what grows.")] = "autumn",
-    clouds: Annotated[float, typer.Option(help="Fraction of the optical images under clouds.")] = 0.0,
-    change: Annotated[float, typer.Option(help="Fraction of the fields that changed between the two dates.")] = 0.0,
+    season: Annotated[
+        str, typer.Option(metavar="autumn|winter|spring|summer", help="Season of the vegetation.")
+    ] = "autumn",
+    clouds: Annotated[
+        float, typer.Option(metavar="FRACTION", help="Fraction of the optical images under clouds.")
+    ] = 0.0,
+    change: Annotated[
+        float, typer.Option(metavar="FRACTION", help="Fraction of the fields that change between the two dates.")
+    ] = 0.0,
 ) -> None:
-    """Simulate a paired, labelled data root."""
+    """Simulate a data root of SAR-optical pairs with labels."""
     from saropt.cli.progress import progress_bar
     from saropt.errors import InputError
     from saropt.roots.simulated import write_simulated_root

@@ -11,17 +11,21 @@ import typer
 def calibrate_data(
     source: Annotated[Path, typer.Argument(metavar="SAFE", help="Sentinel-1 GRD product: .SAFE folder or .zip.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write.")],
-    target: Annotated[str, typer.Option("--to", metavar="sigma0_db|sigma0|gamma0_db|gamma0", help="Units.")] = (
-        "sigma0_db"
-    ),
+    target: Annotated[
+        str, typer.Option("--to", metavar="sigma0_db|sigma0|gamma0_db|gamma0", help="Units of the output.")
+    ] = ("sigma0_db"),
     pixel: Annotated[
-        float | None, typer.Option(metavar="METRES", help="Project to UTM with such pixels; radar geometry without.")
+        float | None,
+        typer.Option(metavar="METRES", help="Project to UTM with this pixel size (default: keep radar geometry)."),
     ] = None,
     keep_noise: Annotated[bool, typer.Option("--keep-noise", help="Do not subtract the thermal noise.")] = False,
     keep_border: Annotated[bool, typer.Option("--keep-border", help="Do not mask the border noise.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Calibrate a Sentinel-1 GRD product by its annotation. Terrain is not flattened: for relief take RTC products."""
+    """Calibrate a Sentinel-1 GRD product to sigma0 or gamma0.
+
+    The terrain is not flattened. For hills and mountains, use RTC products instead.
+    """
     from saropt.cli.progress import progress_bar
     from saropt.sensors.sentinel1 import calibrate
 

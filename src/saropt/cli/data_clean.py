@@ -11,25 +11,45 @@ SHOWN = 12
 
 
 def clean(
-    path: Annotated[Path, typer.Argument(metavar="ROOT", help="Paired data root; it is only read.")],
+    path: Annotated[Path, typer.Argument(metavar="ROOT", help="Data root of SAR-optical pairs.")],
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write everything found as JSON.")
+        Path | None, typer.Option("--report", metavar="FILE", help="Write all faults to this JSON file.")
     ] = None,
     splits: Annotated[
         Path | None,
-        typer.Option("--write-splits", metavar="FILE", help="Write splits without what --drop names."),
+        typer.Option(
+            "--write-splits", metavar="FILE", help="Write new splits without the faulty rasters (see --drop)."
+        ),
     ] = None,
     drop: Annotated[
-        str, typer.Option(metavar="KIND[,KIND]", help="Kinds of findings whose rasters the new splits leave out.")
+        str, typer.Option(metavar="KIND[,KIND]", help="Kinds of faults that exclude a raster from the new splits.")
     ] = "cloud,nodata,duplicate",
-    cloud: Annotated[float, typer.Option(min=0, max=1, help="Report more than this share of white areas.")] = 0.05,
-    nodata: Annotated[float, typer.Option(min=0, max=1, help="... of invalid pixels and areas of zeros.")] = 0.01,
-    saturation: Annotated[float, typer.Option(min=0, max=1, help="... of a band at its top.")] = 0.02,
-    misregistration: Annotated[float, typer.Option(min=0, help="... pixels between SAR and optical.")] = 2.0,
-    days: Annotated[float, typer.Option(min=0, help="... days between SAR and optical.")] = 7.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    cloud: Annotated[
+        float, typer.Option(min=0, max=1, metavar="FRACTION", help="Report rasters with more white pixels than this.")
+    ] = 0.05,
+    nodata: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="FRACTION", help="Report rasters with more invalid or zero pixels than this."
+        ),
+    ] = 0.01,
+    saturation: Annotated[
+        float,
+        typer.Option(min=0, max=1, metavar="FRACTION", help="Report bands with more saturated pixels than this."),
+    ] = 0.02,
+    misregistration: Annotated[
+        float, typer.Option(min=0, metavar="PIXELS", help="Report pairs with a larger shift than this.")
+    ] = 2.0,
+    days: Annotated[
+        float, typer.Option(min=0, metavar="DAYS", help="Report pairs with a larger time gap than this.")
+    ] = 7.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
 ) -> None:
-    """Find clouds, nodata, saturation, duplicates, misregistration, date gaps and leaks between splits."""
+    """Find clouds, shifts and other faults in a data root.
+
+    The kinds of faults are cloud, nodata, saturation, duplicate, near-duplicate, overlap, misregistration, date and
+    leak (two splits show the same ground). The data root itself is not changed.
+    """
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
     from saropt.curation.cleaning import Limits, clean_root, write_report, write_splits

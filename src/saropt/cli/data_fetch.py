@@ -10,24 +10,52 @@ import typer
 
 
 def fetch_data(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to make.")],
-    area: Annotated[str, typer.Option(metavar="W,S,E,N|FILE", help="Box in degrees, or a GeoJSON polygon.")],
-    dates: Annotated[str, typer.Option(metavar="FROM/TO", help="Days, such as 2023-05-01/2023-06-30.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to create.")],
+    area: Annotated[
+        str, typer.Option(metavar="W,S,E,N|FILE", help="Bounding box in degrees, or a GeoJSON file with a polygon.")
+    ],
+    dates: Annotated[
+        str, typer.Option(metavar="FROM/TO", help="First and last day, for example 2023-05-01/2023-06-30.")
+    ],
     service: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="planetary-computer, or a YAML of another STAC API.")
+        str, typer.Option(metavar="NAME|FILE", help="Name of a STAC service, or a YAML file that describes one.")
     ] = "planetary-computer",
     optical_service: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Another one for optical, such as earth-search.")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="STAC service of the optical images, for example earth-search (default: --service).",
+        ),
     ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs of dates at most, the clearest first.")] = 1,
-    max_cloud: Annotated[float, typer.Option(min=0, max=100, help="Percent, as the service states it.")] = 10.0,
-    max_days: Annotated[float, typer.Option(min=0, help="Between SAR and optical.")] = 5.0,
-    min_cover: Annotated[float, typer.Option(min=0, max=1, help="Share of the area under an acquisition.")] = 0.95,
-    pixel: Annotated[float, typer.Option(min=1, help="Side of a pixel in metres.")] = 10.0,
-    split: Annotated[str, typer.Option(metavar="strips|train|val|test", help="How the area is split.")] = "strips",
-    max_gigabytes: Annotated[float, typer.Option(min=0, help="Refuse to fetch more than about this.")] = 4.0,
+    pairs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Maximum number of date pairs; the least cloudy come first.")
+    ] = 1,
+    max_cloud: Annotated[
+        float, typer.Option(min=0, max=100, metavar="PERCENT", help="Maximum cloud cover that the service reports.")
+    ] = 10.0,
+    max_days: Annotated[
+        float, typer.Option(min=0, metavar="DAYS", help="Maximum time between the SAR and the optical image.")
+    ] = 5.0,
+    min_cover: Annotated[
+        float,
+        typer.Option(min=0, max=1, metavar="FRACTION", help="Minimum fraction of the area that an image must cover."),
+    ] = 0.95,
+    pixel: Annotated[float, typer.Option(min=1, metavar="METRES", help="Pixel size.")] = 10.0,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="strips|train|val|test",
+            help="Split the area into train, val and test strips, or put all of it in one split.",
+        ),
+    ] = "strips",
+    max_gigabytes: Annotated[
+        float, typer.Option(min=0, metavar="GB", help="Stop before the download if the estimated size is larger.")
+    ] = 4.0,
 ) -> None:
-    """Fetch Sentinel-1 and Sentinel-2 of a place. After a break the same command goes on."""
+    """Download Sentinel-1 and Sentinel-2 images of an area.
+
+    To continue an interrupted download, run the same command again.
+    """
     from saropt.cli.progress import progress_bar
     from saropt.curation.fetching import Request, fetch
     from saropt.curation.stac import read_area, read_service

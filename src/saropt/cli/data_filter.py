@@ -9,18 +9,18 @@ import typer
 
 
 def filter_data(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="SAR raster or data root.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="SAR raster or data root to filter.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF or data root to write.")],
     name: Annotated[
-        str, typer.Option("--filter", metavar="lee|refined-lee|gamma-map|frost|ppb", help="Which filter.")
+        str, typer.Option("--filter", metavar="lee|refined-lee|gamma-map|frost|ppb", help="Speckle filter.")
     ] = "refined-lee",
-    looks: Annotated[float, typer.Option(help="Equivalent number of looks of the input.")] = 4.4,
+    looks: Annotated[float, typer.Option(metavar="N", help="Equivalent number of looks of the input.")] = 4.4,
     units: Annotated[
-        str, typer.Option(metavar="sigma0_db|...", help="SAR units of a raster; a root states its own.")
+        str, typer.Option(metavar="UNITS", help="Units of a single raster; a data root states its own units.")
     ] = "sigma0_db",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing raster.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is an existing raster.")] = False,
 ) -> None:
-    """Filter the speckle of a raster, or of every SAR raster of a data root."""
+    """Reduce the speckle of a SAR raster, or of a whole data root."""
     from saropt.cli.progress import progress_bar
     from saropt.curation.filtering import filter_root, filter_scene
 
@@ -34,12 +34,16 @@ def filter_data(
 
 def pauli(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Rasters with HH, HV, VV, or C3 or T3 elements, on one grid.")
+        list[Path],
+        typer.Argument(metavar="IN", help="Rasters on one grid: HH, HV and VV, or the elements of C3 or T3."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="OUT", help="GeoTIFF to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing raster.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Write the Pauli components of quad-polarised SAR: power of HH-VV, HV, HH+VV."""
+    """Compute the Pauli components of quad-polarised SAR.
+
+    The output has three bands: the power of HH-VV, HV and HH+VV.
+    """
     from saropt.cli.progress import progress_bar
     from saropt.curation.filtering import write_pauli
 

@@ -9,19 +9,26 @@ import typer
 
 
 def prepare_data(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which set; all are listed without.")] = None,
-    source: Annotated[
-        Path | None, typer.Argument(metavar="[SRC]", help="The set as published; its options are shown without.")
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of the data set; leave it out to list all.")
     ] = None,
-    out: Annotated[Path | None, typer.Argument(metavar="[DST]", help="Data root to make.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="SRC", help="Path of the data set as published; leave it out to show the options."),
+    ] = None,
+    out: Annotated[Path | None, typer.Argument(metavar="DST", help="Data root to create.")] = None,
     options: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the set; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set one option of the data set; may be repeated."),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Take an incomplete source; missing.txt says what it lacks.")
+        bool, typer.Option("--partial", help="Accept an incomplete data set; missing.txt then lists the missing files.")
     ] = False,
 ) -> None:
-    """Turn a known public set into a data root. After an interrupt the same command goes on."""
+    """Convert a public data set or your own scenes to a data root.
+
+    To continue an interrupted conversion, run the same command again.
+    """
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
     from saropt.curation.sets import SETS, prepare

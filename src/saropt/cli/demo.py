@@ -9,11 +9,15 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into.")] = Path("saropt-demo"),
-    show: Annotated[bool, typer.Option("--open", help="Open the preview when done.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo in DIR.")] = False,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the output files.")] = Path(
+        "saropt-demo"
+    ),
+    show: Annotated[bool, typer.Option("--open", help="Open the preview picture at the end.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the files of an earlier demo in DIR.")
+    ] = False,
 ) -> None:
-    """Translate a simulated scene and score it."""
+    """Simulate a scene, translate it and score the translation."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts
     from saropt.evaluation.demo import FILES, run_demo

@@ -12,40 +12,48 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Translators by name or file.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Data root.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Translators: names, files or run folders.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Data root with the true images.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for report.json and report.html.")],
-    split: Annotated[str, typer.Option(help="Split of the data root: train, val or test.")] = "test",
+    split: Annotated[str, typer.Option(metavar="train|val|test", help="Split of the data root to score on.")] = "test",
     segmenters: Annotated[
         list[Path] | None,
         typer.Option(
             "--segmenter",
             metavar="FILE",
-            help="Segmenter of the target images, judged by the labels; one per modality.",
+            help="Segmenter that scores the translations against the labels; one per modality.",
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Published weight files, for FID, KID and LPIPS; never downloaded."),
+        typer.Option(
+            metavar="DIR", help="Folder of pretrained weights, which FID, KID and LPIPS need; nothing is downloaded."
+        ),
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option(min=2, metavar="N", help="Measure mean and deviation of N samples (samplers)."),
+        typer.Option(min=2, metavar="N", help="For samplers: score the mean and the standard deviation of N samples."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the samples' noise.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, metavar="K", help="Steps of samplers; the cards' own.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the noise that samples start from.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="Number of sampling steps (default: each model's own).")
+    ] = None,
     match: Annotated[
-        bool, typer.Option("--match", help="Match translations with the truth, by SIFT and RIFT-like.")
+        bool,
+        typer.Option("--match", help="Also match translations with the true images, by SIFT and a RIFT-like method."),
     ] = False,
     matchers: Annotated[
         list[str] | None,
         typer.Option(
-            "--matcher", metavar="NAME|FILE", help="Match by this matcher too, by name or file; implies --match."
+            "--matcher", metavar="NAME|FILE", help="Also match with this matcher, a name or a file; implies --match."
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report in DIR.")] = False,
 ) -> None:
-    """Measure translators beside trivial baselines, in every direction that they translate."""
+    """Score translators and simple baselines on a data root.
+
+    Each translator is scored in every direction that it supports.
+    """
     from saropt.cli.extras import require
     from saropt.cli.progress import progress_bar
 

@@ -11,24 +11,33 @@ from saropt.cli.translate import DIRECTIONS
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Translator by name, file or run folder.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="ONNX translator file to write.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Translator: a name, a file or a run folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="ONNX file to write.")],
     to: Annotated[
-        Literal["optical", "sar"] | None, typer.Option(help="Which direction, where MODEL holds two.")
+        Literal["optical", "sar"] | None,
+        typer.Option(help="Output of the direction to export, if MODEL has two directions."),
     ] = None,
     realism: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Fix this blend of the two ends; both are kept otherwise.")
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="0..1",
+            help="Fix --realism to this value (default: adjustable, except with --int8).",
+        ),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Convolutions in 8 bits, ranges from the train split of DATA.")
+        bool, typer.Option("--int8", help="Quantise convolutions to 8 bits, calibrated on the train split of DATA.")
     ] = False,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DATA", help="Data root, for --int8 and to freeze instance statistics on."),
+        typer.Option(
+            metavar="DATA", help="Data root for --int8, and to freeze the statistics of instance normalisation."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Write a translator as an ONNX file."""
+    """Export a translator to an ONNX file."""
     from saropt.inference import export_translator
 
     written = export_translator(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from saropt.cli.examples import epilog
+
 if TYPE_CHECKING:
     from saropt.matching import SceneMatch
 
@@ -25,38 +27,42 @@ class _PairByDefault(TyperGroup):
 
 match = typer.Typer(
     cls=_PairByDefault,
-    help="Match two scenes (saropt match A B, see saropt match scenes --help), or train a matcher.",
+    help="Find tie points between two scenes, or train a matcher.\n\n"
+    "`saropt match A B` is short for `saropt match scenes A B`.",
+    epilog=epilog("match"),
     rich_markup_mode=None,
 )
 
 
-@match.command(PAIR)
+@match.command(PAIR, epilog=epilog("match scenes"))
 def match_two(
-    a: Annotated[Path, typer.Argument(metavar="A", help="Scene to be matched and registered.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Scene to match with: the reference.")],
-    via: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="Translator that A goes through first.")] = None,
-    method: Annotated[
-        str, typer.Option(metavar="sift|rift|FILE", help="Matcher: by name, or a matcher file.")
-    ] = "rift",
+    a: Annotated[Path, typer.Argument(metavar="A", help="Scene to match and register.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Reference scene.")],
+    via: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Translate A with this translator first.")
+    ] = None,
+    method: Annotated[str, typer.Option(metavar="sift|rift|FILE", help="Matcher: a name or a matcher file.")] = "rift",
     transform: Annotated[
-        Literal["translation", "affine", "homography"], typer.Option(help="Kind of transform.")
+        Literal["translation", "affine", "homography"],
+        typer.Option(help="Geometric transform to fit to the tie points."),
     ] = "affine",
     search: Annotated[
-        int, typer.Option(min=1, metavar="PIXELS", help="How far A may lie off, where both are georeferenced.")
+        int, typer.Option(min=1, metavar="PIXELS", help="Maximum shift between A and B, if both are georeferenced.")
     ] = 32,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Tie points to write: .csv, .geojson or .json.")
+        Path | None, typer.Option(metavar="FILE", help="Write the tie points to this file: .csv, .geojson or .json.")
     ] = None,
     registered: Annotated[
-        Path | None, typer.Option("--register", metavar="OUT", help="GeoTIFF (a COG) of A on B's grid to write.")
+        Path | None,
+        typer.Option("--register", metavar="OUT", help="Write A, registered to the grid of B, to this GeoTIFF."),
     ] = None,
     bands: Annotated[
-        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of A for --via: VH or 2, say.")
+        str | None, typer.Option(metavar="BAND[,BAND]", help="For --via: bands of A, by name or number (VH or 2).")
     ] = None,
-    units: Annotated[str | None, typer.Option(help="Units of A for --via.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    units: Annotated[str | None, typer.Option(metavar="UNITS", help="For --via: units of A.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
 ) -> None:
-    """Match scene A with scene B: tie points, transform, A on B's grid."""
+    """Find tie points between two scenes, and register A to B."""
     from saropt import matching
     from saropt.cli.progress import progress_bar
     from saropt.scenes.writing import check_writable
@@ -85,18 +91,23 @@ def match_two(
             typer.echo(f"wrote {matching.register(found, registered, overwrite, report)}")
 
 
-@match.command("train")
+@match.command("train", epilog=epilog("match train"))
 def train(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Paired data root.")],
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML preset.")] = None,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data root of SAR-optical pairs.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder for the checkpoints and the matcher.")],
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of settings.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting: width=48; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example width=48; may be repeated."),
     ] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="Devices to train on.")] = 1,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, with RUN's config.")] = False,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Number of training steps; overrides the settings.")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, metavar="N", help="Number of devices.")] = 1,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint in RUN, with its settings.")
+    ] = False,
 ) -> None:
     """Train a matcher on SAR-optical pairs."""
     from saropt.cli.extras import require

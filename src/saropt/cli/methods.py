@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 
 def methods(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A method.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Method to show; leave it out to list all.")
+    ] = None,
 ) -> None:
-    """List training methods, or show the defaults of one."""
+    """List the training methods, or show the settings of one."""
     from saropt.cli.extras import require
     from saropt.errors import InputError
 

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A translator's name or file.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name or file of a translator; leave it out to list all.")
+    ] = None,
 ) -> None:
-    """List translators, or show the card of one."""
+    """List the translators, or show the details of one."""
     from saropt.inference import card_of, find_translator, list_translators
 
     if name is None:

@@ -7,27 +7,37 @@ from typing import Annotated, Literal
 
 import typer
 
-segment = typer.Typer(help="Train a segmenter, or segment a scene with one.", rich_markup_mode=None)
+from saropt.cli.examples import epilog
+
+segment = typer.Typer(help="Train a segmenter, or segment a scene.", epilog=epilog("segment"), rich_markup_mode=None)
 
 
-@segment.command("train")
+@segment.command("train", epilog=epilog("segment train"))
 def train(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data root with labels.")],
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
-    modality: Annotated[Literal["sar", "optical"] | None, typer.Option(help="Which images to segment.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder for the checkpoints and the segmenter.")],
+    modality: Annotated[
+        Literal["sar", "optical"] | None, typer.Option(help="Images to segment; required unless FILE sets it.")
+    ] = None,
     network: Annotated[
         Literal["deeplabv3", "deeplabv3plus", "unet", "segformer", "compact"] | None,
-        typer.Option(help="Architecture; deeplabv3 if not given."),
+        typer.Option(help="Network architecture (default deeplabv3)."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML preset.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of settings.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting: class_weights=median; may be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one setting, for example class_weights=median; may be repeated."
+        ),
     ] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="Devices to train on.")] = 1,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, with RUN's config.")] = False,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Number of training steps; overrides the settings.")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, metavar="N", help="Number of devices.")] = 1,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint in RUN, with its settings.")
+    ] = False,
 ) -> None:
     """Train a segmenter on a labelled data root."""
     from saropt.cli.extras import require
@@ -50,21 +60,28 @@ def train(
         typer.echo(f"wrote {path}")
 
 
-@segment.command("predict")
+@segment.command("predict", epilog=epilog("segment predict"))
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Segmenter file or run folder.")],
     scene: Annotated[Path, typer.Argument(metavar="SCENE", help="GeoTIFF, COG or PNG to segment.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF of label values to write (a COG).")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF of class labels to write.")],
     bands: Annotated[
-        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE to use: VH or 2, say.")
+        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE, by name or number (VH or 2).")
     ] = None,
-    units: Annotated[str | None, typer.Option(help="Units of SCENE, where they are not the segmenter's own.")] = None,
-    precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
-    tile: Annotated[int | None, typer.Option(min=1, metavar="PIXELS", help="Tile side.")] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",
+    units: Annotated[
+        str | None,
+        typer.Option(metavar="UNITS", help="Units of SCENE (default: the units that the segmenter expects)."),
+    ] = None,
+    precision: Annotated[
+        Literal["fp32", "bf16"], typer.Option(help="Floating-point precision of the network.")
+    ] = "fp32",
+    tile: Annotated[
+        int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the segmenter's own).")
+    ] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device that the network runs on.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Segment a whole georeferenced scene."""
+    """Segment a georeferenced scene of any size."""
     from saropt.cli.progress import progress_bar
     from saropt.inference import Segmenter
 

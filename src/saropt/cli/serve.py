@@ -12,21 +12,27 @@ if TYPE_CHECKING:
 
 
 def serve(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of scenes.")] = Path("."),
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine, a token is asked for.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of scenes.")] = Path("."),
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; other machines need a token to connect.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 selects a free port.")
+    ] = 8000,
     state: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of uploads, jobs and translations; DIR/.saropt-viewer if not given."),
+        typer.Option(metavar="DIR", help="Folder for uploads, jobs and translations (default DIR/.saropt-viewer)."),
     ] = None,
-    max_upload: Annotated[int, typer.Option(min=1, metavar="MB", help="Largest upload.")] = 4096,
-    quota: Annotated[int, typer.Option(min=1, metavar="MB", help="Uploads and translations together.")] = 40960,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a translation.")] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    max_upload: Annotated[int, typer.Option(min=1, metavar="MB", help="Maximum size of one upload.")] = 4096,
+    quota: Annotated[
+        int, typer.Option(min=1, metavar="MB", help="Maximum size of all uploads and translations.")
+    ] = 40960,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="CPU threads per translation (default: all).")
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the map in the browser at once.")] = False,
 ) -> None:
-    """Show scenes on a map in the browser, translate them, and compare."""
+    """Show scenes on a map in the browser, and translate them."""
     from saropt.cli.extras import require
 
     require("serve", "serve", "fastapi", "uvicorn", "rio_tiler")

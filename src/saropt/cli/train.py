@@ -9,23 +9,33 @@ import typer
 
 
 def train(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method; `saropt methods` lists them.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data root.")],
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML preset.")] = None,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="Training method; `saropt methods` lists them.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data root: a folder of images with a dataset.yaml.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder for the checkpoints and the translator.")],
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of settings.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting: engine.seed=3; may be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one setting, for example engine.seed=3; may be repeated."
+        ),
     ] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="Devices to train on, on each node.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes, under a launcher such as torchrun or srun.")] = 1,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Kind of device.")] = "auto",
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Number of training steps; overrides the settings.")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, metavar="N", help="Number of devices per node.")] = 1,
+    nodes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of nodes; needs a launcher such as torchrun or srun.")
+    ] = 1,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device to train on.")] = "auto",
     optical_root: Annotated[
         Path | None,
-        typer.Option(metavar="ROOT", help="Take the optical images from this root; DATA gives only the SAR images."),
+        typer.Option(
+            metavar="ROOT", help="Read the optical images from this data root, and only the SAR images from DATA."
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's checkpoint, with RUN's config.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint in RUN, with its settings.")
+    ] = False,
 ) -> None:
     """Train a translator on a data root."""
     from saropt.cli.extras import require

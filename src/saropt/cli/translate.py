@@ -22,71 +22,94 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG or PNG by path or address; or many: a quoted glob, a folder, a list (.txt).",
+            help="GeoTIFF, COG or PNG, as a path or URL. For many: a folder, a quoted glob or a list (.txt).",
         ),
     ],
     out: Annotated[
         str,
         typer.Argument(
-            metavar="OUT", help="GeoTIFF to write (a COG), by path or s3://, gs://, az://; a folder for many scenes."
+            metavar="OUT", help="GeoTIFF to write, or a folder for many scenes; may start with s3://, gs:// or az://."
         ),
     ],
     model: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME|FILE", help="Translator; s1-losangeles to optical, losangeles-s1 to SAR if not given."
-        ),
+        typer.Option(metavar="NAME|FILE", help="Translator (default: s1-losangeles to optical, losangeles-s1 to SAR)."),
     ] = None,
     to: Annotated[
         Literal["optical", "sar"] | None,
-        typer.Option(help="What to make; optical if neither this nor --model is given."),
+        typer.Option(help="Type of image to produce (default: optical, or what --model produces)."),
     ] = None,
     bands: Annotated[
-        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE to use: VH or 2, say.")
+        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE, by name or number (VH or 2).")
     ] = None,
     units: Annotated[
         str | None,
-        typer.Option(help="Units of SCENE: amplitude, sigma0_db, gamma0_db, sigma0, gamma0, uint8, complex."),
+        typer.Option(
+            metavar="UNITS",
+            help="Units of SCENE: amplitude, sigma0, sigma0_db, gamma0, gamma0_db, complex or uint8.",
+        ),
     ] = None,
     backend: Annotated[
-        str, typer.Option(metavar="auto|onnx|openvino|torch", help="Runtime of the network; auto goes by the file.")
+        str,
+        typer.Option(metavar="auto|onnx|openvino|torch", help="Runtime of the network; auto selects it by file type."),
     ] = "auto",
-    precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the network.")] = "fp32",
+    precision: Annotated[
+        Literal["fp32", "bf16"], typer.Option(help="Floating-point precision of the network.")
+    ] = "fp32",
     compile_network: Annotated[
-        bool, typer.Option("--compile", help="Compile the network first (backend torch): for large scenes.")
+        bool,
+        typer.Option("--compile", help="Compile the network first, which speeds up large scenes (torch backend only)."),
     ] = False,
-    tile: Annotated[int | None, typer.Option(min=1, metavar="PIXELS", help="Tile side.")] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",
+    tile: Annotated[
+        int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the translator's own).")
+    ] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Device that the network runs on.")] = "auto",
     realism: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="0 is faithful, 1 is realistic; the card's own if not given.")
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="0..1",
+            help="0 is most accurate but smooth, 1 is sharp but partly invented (default: the translator's own).",
+        ),
     ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Samples of a sampler; of more than one OUT is the mean, OUT_std the deviation."
+            min=1,
+            metavar="N",
+            help="For samplers: write the mean of N samples, and their standard deviation to OUT_std.",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the samples' noise; 0 if not given.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, metavar="K", help="Steps of a sampler; the card's own.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Seed of the noise that samples start from (default 0)."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Number of sampling steps (default: the translator's own)."),
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Scenes at a time, of many; 1, or one for each node of a Ray cluster.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Scenes to translate at the same time (default: 1, or 1 per node with Ray)."
+        ),
     ] = None,
     executor: Annotated[
-        str, typer.Option(metavar="local|ray", help="What translates several scenes: this machine, or a Ray cluster.")
+        str, typer.Option(metavar="local|ray", help="Run on this machine or on a Ray cluster.")
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Running Ray cluster; one on this machine if not given.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Address of a running Ray cluster (default: start one on this machine)."),
     ] = None,
     staging: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Where outputs for s3://, gs:// and az:// are made; one in the temporary folder."
-        ),
+        typer.Option(metavar="DIR", help="Local folder for files before their upload (default: a temporary folder)."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Translate a whole georeferenced scene, or many."""
+    """Translate one georeferenced scene of any size, or many scenes."""
     from saropt.batch.jobs import Work, list_scenes
     from saropt.errors import InputError
     from saropt.inference.requests import LoadOptions, TranslateOptions
