@@ -90,7 +90,7 @@ class OptionError(InputError):
 
     def command_line_text(self) -> str:
         option = _OPTIONS.get(self.name, self.name.replace("_", "-"))
-        value = "" if self.value in (None, True) else f" {self.value}"
+        value = "" if self.value is None or self.value is True else f" {self.value}"
         return f"--{option}{value}: {self.reason}"
 
     def __reduce__(self) -> tuple[type, tuple[str, object, str]]:  # type: ignore[override]

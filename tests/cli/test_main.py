@@ -109,3 +109,13 @@ def test_missing_extra(
     assert capsys.readouterr().err == (
         f"saropt: error: saropt {arguments[0]} needs an optional part: pip install 'saropt[train]'\n"
     )
+
+
+def test_errors_speak_of_options_here_and_of_arguments_in_python() -> None:
+    from saropt.errors import InputError, OptionError
+
+    assert OptionError("seed", 1, "no").command_line_text() == "--seed 1: no"
+    assert OptionError("compile", True, "no").command_line_text() == "--compile: no"
+    assert OptionError("settings", "a=1", "no").command_line_text() == "--set a=1: no"
+    assert str(OptionError("max_days", 1.5, "no")) == "max_days=1.5: no"
+    assert InputError("a", "b", remedy="resume").command_line_text() == "a: b (--resume goes on with it)"

@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 from small_methods import SMALL_DIFFUSION, batch, build, translator_file
 
+from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.methods import get_method
 from saropt.methods.pretrained import PretrainedTranslator
@@ -21,7 +22,7 @@ def losses_of(method, progress: float = 0.0, seed: int = 3):
 def test_diffusion_loss_by_definition(prediction):
     method = build("con-diffusion", network_arguments={**SMALL_DIFFUSION, "prediction": prediction})
     found = losses_of(method)["generator"]
-    source, target = batch().pair("sar2opt")
+    source, target = batch().pair(SAR_TO_OPTICAL)
     torch.manual_seed(3)
     time = torch.randint(20, (2,))
     noise = torch.randn_like(target)
@@ -51,7 +52,7 @@ def test_schedule_without_signal_needs_another_prediction():
 def test_bridge_loss_by_definition():
     method = build("bridge")
     found = losses_of(method)["generator"]["velocity"].item()
-    source, target = batch().pair("sar2opt")
+    source, target = batch().pair(SAR_TO_OPTICAL)
     torch.manual_seed(3)
     time = (torch.arange(2) + torch.rand(2)) / 2
     noise = torch.randn_like(target)
@@ -136,8 +137,8 @@ def test_diffusion_learns_a_toy():
     """The target is the source: samples come to lie nearer to it than an untrained network's."""
     torch.manual_seed(0)
     method = build("con-diffusion", 1, 1, network_arguments={**SMALL_DIFFUSION, "steps": 4, "prediction": "x0"})
-    images = batch(1, 1, 16).sar
-    toy = type(batch())(images, images)
+    images = batch(1, 1, 16)["sar"]
+    toy = type(batch())({"sar": images, "optical": images})
     optimizer = torch.optim.Adam(method.parameters(), lr=3e-3)
     with torch.no_grad():
         before = (method.generator(images) - images).abs().mean()

@@ -121,7 +121,7 @@ class TestRunFolder:
 
     def test_a_run_is_not_overwritten(self, finished, root, new_config):
         before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
-        with pytest.raises(InputError, match=r"holds a run already.*--resume"):
+        with pytest.raises(InputError, match=r"holds a run already.*resume=True"):
             Loop(TranslatorTask, new_config(), root, finished, accelerator="cpu")
         assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 

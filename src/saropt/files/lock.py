@@ -52,8 +52,9 @@ class Lock:
                 lock.acquire(timeout=-1 if wait else 0)
                 self._held = lock
             except Timeout:
-                if self.path.exists():  # otherwise its holder has just released it
+                if self.path.exists():
                     raise BusyError(self._source, self._reason) from None
+                self.path.touch()  # its holder has just released it, or the folder takes no files: OSError
         return self
 
     def release(self) -> None:
