@@ -24,7 +24,7 @@ Run = Callable[[NDArray[np.float32], Sequence[Window]], NDArray[np.float32]]
 """Network outputs (N, C', h, w) of a batch (N, C, h, w), whose items lie at these windows of the scene."""
 
 Item = TypeVar("Item")
-_BATCH_PIXELS = 1 << 21
+_BATCH_PIXELS = 1 << 19
 _AHEAD = 2
 _OVERLAP = 4
 
