@@ -1,8 +1,16 @@
-"""How many processors there are to work with."""
+"""How many processors there are to work with, and work done ahead in threads."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def usable_cpus() -> int:
@@ -14,3 +22,28 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int, name: str
+) -> Iterator[Result]:
+    """Yield function(item) in the order of the items; up to `ahead` are worked on ahead in threads, whose errors are
+    raised here.
+
+    Args:
+        workers: number of threads.
+        name: what the threads are called.
+
+    >>> list(map_ahead(str, range(3), workers=2, ahead=4, name="digits"))
+    ['0', '1', '2']
+    """
+    upcoming = iter(items)
+    with ThreadPoolExecutor(workers, thread_name_prefix=name) as pool:
+        try:
+            waiting = deque(pool.submit(function, item) for item in islice(upcoming, ahead))
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(upcoming, 1))
+                yield result
+        finally:
+            pool.shutdown(cancel_futures=True)

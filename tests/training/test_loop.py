@@ -9,8 +9,9 @@ import time
 import pytest
 
 from saropt.errors import BusyError
+from saropt.processors import map_ahead
 from saropt.training.run_folder import lock_folder
-from saropt.training.stepping import prefetch, until_interrupted
+from saropt.training.stepping import until_interrupted
 
 
 def test_order_and_reach():
@@ -22,12 +23,12 @@ def test_order_and_reach():
         return step
 
     seen = []
-    for item in prefetch(draw, 3, 40):
+    for item in map_ahead(draw, range(3, 40), 2, 4, "windows"):
         seen.append(item)
         assert max(asked) <= item + 5
     assert seen == list(range(3, 40))
     assert sorted(asked) == seen
-    assert list(prefetch(draw, 5, 5)) == []
+    assert list(map_ahead(draw, range(5, 5), 2, 4, "windows")) == []
 
 
 def test_errors_surface_at_their_step_and_threads_end():
@@ -37,11 +38,11 @@ def test_errors_surface_at_their_step_and_threads_end():
         return step
 
     before = threading.active_count()
-    items = prefetch(draw, 0, 100)
+    items = map_ahead(draw, range(0, 100), 2, 4, "windows")
     assert [next(items) for _ in range(6)] == list(range(6))
     with pytest.raises(ValueError, match="step six"):
         next(items)
-    stopped = prefetch(draw, 0, 5)
+    stopped = map_ahead(draw, range(0, 5), 2, 4, "windows")
     next(stopped)
     stopped.close()
     assert threading.active_count() == before

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import Backend
 from saropt.inference.tiling import Strip, Tile, halo_of, plan_strips, plan_tiles
+from saropt.processors import map_ahead
 from saropt.progress import Progress
 from saropt.scenes import Window
 
@@ -91,7 +91,7 @@ def run_exact(tiles: list[Tile], read: TileReader, run: Run, put: Put, progress:
         return tile, network, _core(valid, tile)
 
     with _Behind(put) as behind:
-        for group in _grouped(_ahead(todo, load), size):
+        for group in _grouped(map_ahead(load, todo, 1, _AHEAD, "reader"), size):
             busy = [item for item in group if item[2].any()]
             if busy:
                 inputs = [network for _, network, _ in busy]
@@ -132,7 +132,7 @@ def run_blended(
         windows = [Window(strip.row, col, tile, tile) for col in strip.columns]
         pieces = []
         valids = []
-        for window, (network, valid) in zip(windows, _ahead(windows, read), strict=True):
+        for window, (network, valid) in zip(windows, map_ahead(read, windows, 1, _AHEAD, "reader"), strict=True):
             pieces.append(run(network[None], [window])[0] if valid.any() else None)
             valids.append(valid)
         channels = next((piece.shape[0] for piece in pieces if piece is not None), 1)
@@ -202,24 +202,6 @@ class _Mean:
     @property
     def value(self) -> float:
         return self._sum / self._count if self._count else 0.0
-
-
-def _ahead(items: Iterable, load: Callable) -> Iterator:
-    """`load(item)` for each item in order, `_AHEAD` of them computed beforehand in one reader thread."""
-    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
-        pending: queue.SimpleQueue = queue.SimpleQueue()
-        waiting = 0
-        try:
-            for item in items:
-                pending.put(pool.submit(load, item))
-                waiting += 1
-                if waiting > _AHEAD:
-                    yield pending.get().result()
-                    waiting -= 1
-            for _ in range(waiting):
-                yield pending.get().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _grouped(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -7,18 +7,15 @@ import json
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.files import atomic_file
-from saropt.processors import usable_cpus
+from saropt.processors import map_ahead, usable_cpus
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene
 
@@ -108,9 +105,10 @@ def index_rasters(
         def read(item: tuple[Path, tuple[int, int]]) -> tuple[Indexed, Values | None]:
             return _read(item[0], palette, measurement, check)
 
-        saved = time.monotonic()
+        saved, workers = time.monotonic(), min(8, usable_cpus())
+        done = map_ahead(read, stale, workers, ahead=16 * workers, name="index")
         try:
-            for (path, stamp), (facts, values) in zip(stale, _in_threads(read, stale), strict=True):
+            for (path, stamp), (facts, values) in zip(stale, done, strict=True):
                 known[path.name] = (stamp, facts)
                 measured[path.name] = values
                 if time.monotonic() - saved > _SAVE_SECONDS:
@@ -120,11 +118,7 @@ def index_rasters(
             index.save()
     if measurement is None:
         return [known[path.name][1] for path in paths]
-    return [_with_values(known[path.name][1], measured[path.name]) for path in paths]
-
-
-def _with_values(facts: Indexed, values: Values | None) -> Indexed:
-    return Indexed(facts.height, facts.width, facts.bands, facts.dtype, facts.tags, values)
+    return [replace(known[path.name][1], values=measured[path.name]) for path in paths]
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -149,21 +143,6 @@ def _read(
             return facts, measurement.run(scene) if measurement else ()
         except ValueError as error:
             raise InputError(path, str(error)) from error
-
-
-def _in_threads(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """Results in the order of the items, a few ahead of what is taken."""
-    workers = min(8, usable_cpus())
-    upcoming = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="index") as pool:
-        try:
-            ahead = deque(pool.submit(function, item) for item in islice(upcoming, 16 * workers))
-            while ahead:
-                done = ahead.popleft().result()
-                ahead.extend(pool.submit(function, item) for item in islice(upcoming, 1))
-                yield done
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 class _Index:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from saropt.errors import InputError
 from saropt.methods.base import Update
+from saropt.processors import map_ahead
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.training.averaging import States, WeightAverage, copy_states
@@ -23,7 +24,7 @@ from saropt.training.devices import check_device, fuse_steps, in_any_process, la
 from saropt.training.run_folder import CHECKPOINT, check_folder, lock_folder
 from saropt.training.sharding import gather_shards, shard_like, shard_optimizer_like, sharding_strategy
 from saropt.training.state import Best, RunState, load_modules, read_state, write_values
-from saropt.training.stepping import prefetch, until_interrupted
+from saropt.training.stepping import until_interrupted
 from saropt.training.task import Outcome, Task
 from saropt.training.tracking import Tracker
 
@@ -162,7 +163,8 @@ class Loop:
         def draw(step: int) -> list[Any]:
             return [self.task.draw(step, (part * world + rank) * size) for part in range(self.engine.accumulate)]
 
-        for drawn in prefetch(draw, self.step, self.engine.max_steps):
+        steps = range(self.step, self.engine.max_steps)
+        for drawn in map_ahead(draw, steps, workers=2, ahead=4, name="windows"):
             yield [self.fabric.to_device(batch) for batch in drawn]
 
     def _share_done(self) -> float:

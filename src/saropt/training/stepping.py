@@ -1,32 +1,13 @@
-"""Steps of a training: batches drawn ahead, and interrupts that wait for the step under way."""
+"""Steps of a training: interrupts wait for the step under way."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import TypeVar
 
-_AHEAD = 4
 Item = TypeVar("Item")
-
-
-def prefetch(draw: Callable[[int], Item], start: int, stop: int, workers: int = 2) -> Iterator[Item]:
-    """Yield draw(start), ..., draw(stop - 1) in this order; up to four are drawn ahead in threads, whose errors are
-    raised here."""
-    upcoming = iter(range(start, stop))
-    with ThreadPoolExecutor(workers, thread_name_prefix="windows") as pool:
-        ahead = deque(pool.submit(draw, step) for step in islice(upcoming, _AHEAD))
-        try:
-            while ahead:
-                item = ahead.popleft().result()
-                ahead.extend(pool.submit(draw, step) for step in islice(upcoming, 1))
-                yield item
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def until_interrupted(
