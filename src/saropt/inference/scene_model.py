@@ -22,7 +22,7 @@ from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
 from saropt.inference.requests import SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend
-from saropt.inference.sources import Source, open_input, scene_tags
+from saropt.inference.sources import ArraySource, Source, open_input, scene_tags
 from saropt.progress import Progress, silent
 from saropt.scenes import Grid, Scene, SceneWriter, Window
 
@@ -167,9 +167,16 @@ class SceneModel:
         return SceneResult(written, seam)
 
     def array_products(
-        self, source: Source, products: Sequence[Product], run: Run, units: Units = None
+        self, source: ArraySource, products: Sequence[Product], run: Run, units: Units = None
     ) -> dict[str, NDArray]:
-        """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets."""
+        """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets.
+
+        Raises:
+            InputError: wrong band count, no valid pixel, or values that contradict their units.
+        """
+        bands = len(self.inputs[0].bands)
+        if len(source.values) != bands:
+            raise InputError(source.source, f"must be ({bands}, height, width), is {source.values.shape}")
         made = {p.name: np.full((len(p.bands), source.height, source.width), p.nodata, p.dtype) for p in products}
 
         def write(block: Block) -> None:

@@ -165,9 +165,7 @@ class Segmenter(SceneModel):
         valid: NDArray[np.bool_] | None,
         products: Sequence[Product],
     ) -> dict[str, NDArray]:
-        source, bands = ArraySource(values, valid, dtype), len(self.card.input.bands)
-        if len(source.values) != bands:
-            raise InputError("array", f"must be ({bands}, height, width), is {source.values.shape}")
+        source = ArraySource(values, valid, dtype)
         return self.array_products(source, products, plain(self._backend), units)
 
     def _tags(self) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, is_sar, match_bands
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, check_units
-from saropt.scenes import Grid, Scene, Window, open_scene, reflect_indices, sample_pixels
+from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
 
 _SAMPLE = 1 << 18
 
@@ -81,11 +81,7 @@ class ArraySource:
 
     def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
         """As `read`, mirrored at the edges where the window reaches outside the array."""
-        if window.inside(self.height, self.width):
-            return self.read(window)
-        rows = reflect_indices(window.row, window.height, self.height)[:, None]
-        cols = reflect_indices(window.col, window.width, self.width)[None]
-        return self.values[:, rows, cols], self.valid[rows, cols]
+        return read_mirrored(self, window)
 
     def sample(self, max_pixels: int = 1 << 20) -> NDArray:
         """Valid pixels (C, n) from all over the array, as `saropt.scenes.Scene.sample` takes them."""
@@ -166,14 +162,7 @@ class ScratchRaster:
 
     def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
         """As `read`, mirrored at the edges where the window reaches outside the raster."""
-        if window.inside(self.height, self.width):
-            return self.read(window)
-        rows = reflect_indices(window.row, window.height, self.height)
-        cols = reflect_indices(window.col, window.width, self.width)
-        top, left = int(rows.min()), int(cols.min())
-        values, valid = self.read(Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1))
-        place = np.ix_(rows - top, cols - left)
-        return values[:, place[0], place[1]], valid[place]
+        return read_mirrored(self, window)
 
     def sample(self, max_pixels: int = 1 << 20) -> NDArray:
         """Valid pixels (C, n) from all over the raster, as `saropt.scenes.Scene.sample` takes them."""

@@ -225,9 +225,7 @@ class Translator(SceneModel):
         valid: NDArray[np.bool_] | None,
         sampling: Sampling | None,
     ) -> dict[str, NDArray]:
-        source, bands = ArraySource(values, valid, dtype), len(self.source.bands)
-        if len(source.values) != bands:
-            raise InputError("array", f"must be ({bands}, height, width), is {source.values.shape}")
+        source = ArraySource(values, valid, dtype)
         return self.array_products(source, self.products(sampling), self._run(sampling), units)
 
     def __call__(self, values: Any, *, units: str | None = None) -> Any:

@@ -1,8 +1,9 @@
 """Georeferenced rasters in and out (no torch)."""
 
 from saropt.scenes.arrays import write_array
-from saropt.scenes.georeference import Georeference, Window, reflect_indices
+from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid, grid_over, overlap_grid, utm_of
+from saropt.scenes.mirroring import read_mirrored, reflect_indices
 from saropt.scenes.mosaic import mosaic
 from saropt.scenes.pixel_samples import sample_pixels
 from saropt.scenes.reading import Scene
@@ -20,6 +21,7 @@ __all__ = [
     "mosaic",
     "open_scene",
     "overlap_grid",
+    "read_mirrored",
     "reflect_indices",
     "sample_pixels",
     "scene_name",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from affine import Affine
     from rasterio.control import GroundControlPoint
@@ -57,22 +55,3 @@ class Georeference:
     transform: Affine | None = None
     gcps: tuple[GroundControlPoint, ...] = ()
     gcp_crs: CRS | None = None
-
-
-def reflect_indices(start: int, length: int, size: int) -> np.ndarray:
-    """Indices into an axis of `size` pixels for positions start .. start+length-1, mirrored at the edges.
-
-    The edge pixel is not repeated (period 2*(size-1), as numpy's "reflect"), so the index depends on the absolute
-    position alone and any overhang is possible.
-
-    Returns:
-        (length,) int64 in [0, size).
-
-    >>> reflect_indices(-2, 8, 4).tolist()
-    [2, 1, 0, 1, 2, 3, 2, 1]
-    """
-    positions = np.arange(start, start + length)
-    if size == 1:
-        return np.zeros(length, dtype=np.int64)
-    folded = np.mod(positions, 2 * (size - 1))
-    return np.minimum(folded, 2 * (size - 1) - folded)

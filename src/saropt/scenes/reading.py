@@ -19,9 +19,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from saropt.errors import InputError
-from saropt.scenes.georeference import Georeference, Window, reflect_indices
+from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, select_bands
+from saropt.scenes.mirroring import read_mirrored
 from saropt.scenes.pixel_samples import sample_pixels
 
 if TYPE_CHECKING:
@@ -233,15 +234,7 @@ class Scene:
         Outside, values and validity are mirrored at the frame's edges without repeating the edge pixel: what stands
         at a position depends on that position alone, not on the window.
         """
-        if window.inside(self.height, self.width):
-            return self.read(window)
-        rows = reflect_indices(window.row, window.height, self.height)
-        cols = reflect_indices(window.col, window.width, self.width)
-        top, left = int(rows.min()), int(cols.min())
-        covered = Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1)
-        values, valid = self.read(covered)
-        grid = np.ix_(rows - top, cols - left)
-        return values[:, grid[0], grid[1]], valid[grid]
+        return read_mirrored(self, window)
 
     def sample(self, max_pixels: int = 1 << 20) -> np.ndarray:
         """Valid pixels from all over the scene, for statistics (`saropt.scenes.sample_pixels`)."""
