@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from saropt.errors import InputError
+from saropt.files import atomic_file
 from saropt.training.averaging import States
 from saropt.training.checkpoint_version_1 import upgrade
 from saropt.training.sharding import shard_like
@@ -81,10 +81,13 @@ class RunState:
 
 
 def write_values(path: Path, values: dict[str, Any]) -> None:
-    """torch.save under a temporary name, then rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(values, temporary)
-    os.replace(temporary, path)
+    """torch.save, all or nothing.
+
+    Raises:
+        InputError: it cannot be written; an older checkpoint stays as it was.
+    """
+    with atomic_file(path) as part:
+        torch.save(values, part)
 
 
 def read_state(
