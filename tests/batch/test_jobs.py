@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from saropt.batch.jobs import Job, Outcome, Work, attempt, list_scenes, plan_jobs, translate_when_free
+from saropt.batch.jobs import Job, Outcome, Work, attempt, plan_jobs, translate_when_free
+from saropt.batch.scene_lists import list_scenes
 from saropt.errors import BusyError, InputError
 from saropt.inference import LoadOptions, TranslateOptions, Translator
 from saropt.scenes import SceneWriter

@@ -49,6 +49,7 @@ SMALL = {
         "discriminator_width": 4,
         "adversarial_start": 0.5,
     },
+    "reference": {"network_arguments": SMALL_NETWORK, "discriminator_width": 4, "adversarial_start": 0.5},
     "pix2pix": {"network": "naf_unet", "network_arguments": SMALL_NETWORK, "discriminator_width": 4},
     "cyclegan": SMALL_CYCLE,
     "shift-cyclegan": SMALL_CYCLE,
@@ -99,9 +100,11 @@ def translator_file(sar_bands: int, optical_bands: int, direction: str | None = 
 def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes) -> Method:
     torch.manual_seed(0)
     cls = get_method(name)
-    start = {"start": translator_file(sar_bands, optical_bands)} if "start" in cls.config_type.model_fields else {}
+    needs_start = "start" in cls.config_type.model_fields and name != "reference"
+    start = {"start": translator_file(sar_bands, optical_bands)} if needs_start else {}
     config = cls.config_type(**{**SMALL.get(name, {}), **start, **changes})
-    return cls(config, {"sar": sar_bands, "optical": optical_bands, "label": CLASSES}).train()
+    earlier = {"sar_reference": sar_bands + 1, "optical_reference": optical_bands + 1}
+    return cls(config, {"sar": sar_bands, "optical": optical_bands, "label": CLASSES, **earlier}).train()
 
 
 def batch(sar_bands: int = 1, optical_bands: int = 3, size: int = 64) -> Batch:
@@ -109,4 +112,14 @@ def batch(sar_bands: int = 1, optical_bands: int = 3, size: int = 64) -> Batch:
     images = [torch.rand(2, c, size, size, generator=generator) * 2 - 1 for c in (sar_bands, optical_bands)]
     label = torch.randint(CLASSES, (2, size, size), generator=generator)
     label[:, :4] = IGNORED
-    return Batch({"sar": images[0], "optical": images[1], "label": label})
+    valid = (torch.rand(2, 1, size, size, generator=generator) < 0.8).float()
+    earlier = [torch.cat([image.roll(1, 0) * valid, valid], dim=1) for image in images]
+    return Batch(
+        {
+            "sar": images[0],
+            "optical": images[1],
+            "sar_reference": earlier[0],
+            "optical_reference": earlier[1],
+            "label": label,
+        }
+    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,17 +19,21 @@ from saropt.scenes.objects import is_object
 from saropt.scenes.remote import object_path
 from saropt.scenes.writing import check_local
 
-RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
 _PATIENCE_S = 10.0
 _LOOKUPS = 8
 
 
 @dataclass(frozen=True)
 class Job:
-    """One scene and the file or object (by address) of its translation."""
+    """One scene and the file or object (by address) of its translation.
+
+    Attributes:
+        companions: field of `TranslateOptions` and path or address, of each raster that comes with this scene.
+    """
 
     scene: str
     out: Path | str
+    companions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,44 +82,11 @@ class Outcome:
     busy: bool = False
 
 
-def list_scenes(given: str) -> list[str] | None:
-    """The scenes that a folder of rasters, a list (.txt, one path or address a line) or a glob stands for.
-
-    Returns:
-        Their paths in order; None where `given` is one scene.
-
-    Raises:
-        InputError: there is none in it, or the list cannot be read.
-    """
-    if is_remote(given):
-        return None
-    path = Path(given)
-    if path.is_dir():
-        found = sorted(
-            str(p) for p in path.iterdir() if p.suffix.lower() in RASTERS and p.name[0] != "." and p.is_file()
-        )
-        reason = f"is a directory without rasters ({', '.join(RASTERS)})"
-    elif path.suffix.lower() == ".txt" and path.is_file():
-        try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(path, "is no readable list of paths") from error
-        found = [line for line in lines if line and not line.startswith("#")]
-        reason = "lists no scene"
-    elif glob.has_magic(given) and not path.exists():
-        found = sorted(name for name in glob.glob(given, recursive=True) if Path(name).is_file())
-        reason = "matches no file"
-    else:
-        return None
-    if not found:
-        raise InputError(given, reason)
-    return found
-
-
 def plan_jobs(
     scenes: Sequence[str],
     folder: Path | str,
     *,
+    companions: Mapping[str, Mapping[str, str]] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     staging: str | Path | None = None,
@@ -125,6 +95,7 @@ def plan_jobs(
 
     Args:
         folder: a path, or an address in an object store.
+        companions: scene -> the rasters that come with it (`saropt.batch.scene_lists.list_companions`).
         staging: where objects are made.
 
     Returns:
@@ -147,7 +118,7 @@ def plan_jobs(
         if stem in taken:
             raise InputError(scene, f"has the same name as {taken[stem]}: both would be written to {out}")
         taken[stem] = scene
-        jobs.append(Job(scene, out))
+        jobs.append(Job(scene, out, tuple((companions or {}).get(scene, {}).items())))
     if not far and near.exists() and not near.is_dir():
         raise InputError(near, "is a file; translations of several scenes go into a folder")
     if not far and not near.parent.is_dir():
@@ -182,7 +153,7 @@ def attempt(translator: Translator, work: Work, job: Job, again: bool = False, p
         again: whether a worker died over this scene before: then the work goes on from what it left.
     """
     resume = work.translate.resume
-    options = replace(work.translate, resume=again or resume)
+    options = replace(work.translate, resume=again or resume).with_companions(dict(job.companions))
     may_be_there = options.resume and not options.overwrite
     try:
         if may_be_there and output_exists(job.out):

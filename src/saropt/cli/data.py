@@ -9,6 +9,7 @@ import typer
 
 from saropt.cli.data_calibrate import calibrate_data
 from saropt.cli.data_clean import clean
+from saropt.cli.data_combine import harmonise, join
 from saropt.cli.data_fetch import fetch_data
 from saropt.cli.data_filter import filter_data, pauli
 from saropt.cli.data_prepare import prepare_data
@@ -23,6 +24,8 @@ data.command("prepare", epilog=epilog("data prepare"))(prepare_data)
 data.command("calibrate", epilog=epilog("data calibrate"))(calibrate_data)
 data.command("clean", epilog=epilog("data clean"))(clean)
 data.command("filter", epilog=epilog("data filter"))(filter_data)
+data.command("harmonise", epilog=epilog("data harmonise"))(harmonise)
+data.command("join", epilog=epilog("data join"))(join)
 data.command("pauli", epilog=epilog("data pauli"))(pauli)
 
 

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "translate": (
         "saropt translate scene.tif out.tif --bands VH --units amplitude",
         "saropt translate scenes/ translations/ --model s1-losangeles --workers 2",
+        "saropt translate now.tif out.tif --model flood-reference --reference old.tif",
     ),
     "train": (
         "saropt train regression pairs --out run --max-steps 2000",
@@ -37,6 +38,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "data calibrate": ("saropt data calibrate S1A_IW_GRDH.SAFE.zip scene.tif --pixel 10",),
     "data clean": ("saropt data clean pairs --report faults.json --write-splits splits.csv",),
+    "data harmonise": ("saropt data harmonise floods floods-even --changed flooded",),
+    "data join": ("saropt data join all floods-even more-floods",),
     "data filter": ("saropt data filter scene.tif filtered.tif --filter lee --units sigma0_db",),
     "data pauli": ("saropt data pauli hh.tif hv.tif vv.tif --out pauli.tif",),
     "data inspect": ("saropt data inspect scene.tif", "saropt data inspect pairs --html pairs.html"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,7 +23,7 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG or PNG, as a path or URL. For many: a folder, a quoted glob or a list (.txt).",
+            help="GeoTIFF, COG or PNG, as a path or URL. For many: a folder, a quoted glob or a list (.txt, .csv).",
         ),
     ],
     out: Annotated[
@@ -48,6 +49,25 @@ def translate(
             metavar="UNITS",
             help="Units of SCENE: amplitude, sigma0, sigma0_db, gamma0, gamma0_db, complex or uint8.",
         ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|DIR", help="Earlier clear optical image of the place, on any grid."),
+    ] = None,
+    reference_sar: Annotated[
+        str | None, typer.Option(metavar="FILE|DIR", help="Earlier SAR image, best of the reference's date.")
+    ] = None,
+    reference_mask: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|DIR", help="Raster that is not 0 where the reference shows cloud or shadow."),
+    ] = None,
+    keep_clear: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|DIR", help="Optical image of today; its valid pixels are kept exactly."),
+    ] = None,
+    keep_clear_mask: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|DIR", help="Raster that is not 0 where --keep-clear shows cloud or shadow."),
     ] = None,
     backend: Annotated[
         str,
@@ -110,10 +130,24 @@ def translate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Translate one georeferenced scene of any size, or many scenes."""
-    from saropt.batch.jobs import Work, list_scenes
+    from dataclasses import replace
+
+    from saropt.batch.jobs import Work
+    from saropt.batch.scene_lists import list_companions, list_scenes
     from saropt.errors import InputError
     from saropt.inference.requests import LoadOptions, TranslateOptions
 
+    companions = {
+        name: given
+        for name, given in (
+            ("reference", reference),
+            ("reference_sar", reference_sar),
+            ("reference_mask", reference_mask),
+            ("keep_clear", keep_clear),
+            ("keep_clear_mask", keep_clear_mask),
+        )
+        if given is not None
+    }
     work = Work(
         model or DEFAULT_MODELS[to or "optical"],
         LoadOptions(
@@ -138,11 +172,12 @@ def translate(
     )
     scenes = list_scenes(scene)
     if scenes is not None:
-        _translate_many(scenes, out, work, executor, workers, address)
+        own = list_companions(scene, scenes, companions)
+        _translate_many(scenes, out, work, own, executor, workers, address)
         return
     if executor != "local" or (workers or 1) > 1:
         raise InputError(scene, "is one scene; --workers and --executor apply to several scenes")
-    _translate_one(scene, out, work)
+    _translate_one(scene, out, replace(work, translate=work.translate.with_companions(companions)))
 
 
 def _translate_one(scene: str, out: str, work: Work) -> None:
@@ -163,6 +198,7 @@ def _translate_many(
     scenes: list[str],
     folder: str,
     work: Work,
+    companions: Mapping[str, Mapping[str, str]],
     executor: str,
     workers: int | None,
     address: str | None,
@@ -177,7 +213,12 @@ def _translate_many(
     name = card_of(find_translator(work.model, work.load.direction)).name
     options = work.translate
     jobs, finished = plan_jobs(
-        scenes, folder, resume=options.resume, overwrite=options.overwrite, staging=options.staging
+        scenes,
+        folder,
+        companions=companions,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        staging=options.staging,
     )
     with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
         outcomes = list(running)

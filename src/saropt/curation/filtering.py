@@ -73,7 +73,7 @@ def filter_scene(
             tags={**scene.tags, "SPECKLE_FILTER": name, "SPECKLE_FILTER_LOOKS": f"{looks:g}"},
             overwrite=overwrite,
         ) as writer:
-            windows = _windows(scene.height, scene.width, tile)
+            windows = cut_windows(scene.height, scene.width, tile)
             for number, window in enumerate(windows, start=1):
                 halo = chosen.halo
                 padded = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
@@ -84,7 +84,7 @@ def filter_scene(
                 for band, result in zip(power, filtered, strict=True):
                     band[~valid] = band[valid].mean() if valid.any() else 1.0
                     result[:] = chosen.apply(band, looks)[inner]
-                stored = _stored(convert(filtered, "sigma0", target.replace("gamma0", "sigma0")), dtype)
+                stored = to_stored(convert(filtered, "sigma0", target.replace("gamma0", "sigma0")), dtype)
                 here = valid[inner]
                 if not here.all():
                     stored[:, ~here] = scene.nodata if scene.nodata is not None else 0 if dtype.kind in "ui" else np.nan
@@ -172,7 +172,7 @@ def write_pauli(
             tags=first.tags,
             overwrite=overwrite,
         ) as writer:
-            windows = _windows(first.height, first.width, TILE)
+            windows = cut_windows(first.height, first.width, TILE)
             for number, window in enumerate(windows, start=1):
                 parts, valid = {}, np.ones((window.height, window.width), bool)
                 for name in needed:
@@ -189,7 +189,7 @@ def write_pauli(
             return writer.finish()
 
 
-def _windows(height: int, width: int, tile: int) -> list[Window]:
+def cut_windows(height: int, width: int, tile: int) -> list[Window]:
     return [
         Window(row, col, min(tile, height - row), min(tile, width - col))
         for row in range(0, height, tile)
@@ -197,7 +197,7 @@ def _windows(height: int, width: int, tile: int) -> list[Window]:
     ]
 
 
-def _stored(values: NDArray, dtype: np.dtype) -> NDArray:
+def to_stored(values: NDArray, dtype: np.dtype) -> NDArray:
     if dtype.kind not in "ui":
         return values.astype(dtype)
     limits = np.iinfo(dtype)

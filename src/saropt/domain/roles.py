@@ -105,3 +105,4 @@ register_role("optical_reference", "earlier optical", "reflectance", short="optr
 register_role("mask", "mask", "mask")
 register_role("dem", "elevation model", "elevation")
 register_role("label", "class labels", "classes")
+register_role("origin", "map of origin", "mask")

@@ -67,8 +67,8 @@ class Block:
     key: int
 
 
-def store(values: NDArray[np.float32], dtype: str) -> NDArray:
-    """Values in their stored type; unsigned integers keep 0 for nodata.
+def store(values: NDArray[np.float32], dtype: str, nodata: float = 0) -> NDArray:
+    """Values in their stored type; unsigned integers keep 0 for nodata, unless `nodata` is another value.
 
     >>> store(np.array([-3.2, 0.2, 99.6], np.float32), "uint8")
     array([  1,   1, 100], dtype=uint8)
@@ -77,6 +77,6 @@ def store(values: NDArray[np.float32], dtype: str) -> NDArray:
     if kind.kind == "f":
         return values.astype(kind)
     limits = np.iinfo(kind)
-    lowest = 1 if kind.kind == "u" else limits.min
+    lowest = 1 if kind.kind == "u" and nodata == 0 else limits.min
     rounded = np.rint(values)
     return np.clip(rounded, lowest, limits.max, out=rounded).astype(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from saropt.domain import Direction, Role
@@ -61,7 +61,12 @@ class TranslateOptions:
     Attributes:
         bands: bands of the scene by name or 1-based number; those that the card names when None.
         units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
-        inputs: role -> path or address of further inputs, which are read on the scene's grid.
+        reference, reference_sar: path or address of an earlier optical or SAR image of the place, on any grid.
+        reference_mask: raster that is not 0 where the earlier optical image must not be used (cloud, shadow).
+        keep_clear: optical image of today in the bands, units and type of the output; its valid pixels are kept as they
+            are.
+        keep_clear_mask: raster that is not 0 where `keep_clear` must not be used.
+        inputs: role -> path or address of other inputs that the translator takes, on any grid.
         tile: side of the windows in pixels; the card's when None.
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
             a second product holds their standard deviation.
@@ -79,6 +84,11 @@ class TranslateOptions:
 
     bands: tuple[str | int, ...] | None = None
     units: Units = None
+    reference: str | Path | None = None
+    reference_sar: str | Path | None = None
+    reference_mask: str | Path | None = None
+    keep_clear: str | Path | None = None
+    keep_clear_mask: str | Path | None = None
     inputs: Mapping[Role, str | Path] = field(default_factory=dict)
     tile: int | None = None
     samples: int | None = None
@@ -92,6 +102,38 @@ class TranslateOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise OptionError(name, value, "must be positive")
+        for mask in ("reference_mask", "keep_clear_mask"):
+            masked = mask.removesuffix("_mask")
+            if getattr(self, mask) is not None and getattr(self, masked) is None:
+                raise OptionError(mask, getattr(self, mask), f"is a mask of {masked}, which is not given")
+
+    @property
+    def companions(self) -> dict[str, str | Path]:
+        """The rasters that come with the scene, by field.
+
+        >>> TranslateOptions(reference="old.tif").companions
+        {'reference': 'old.tif'}
+        """
+        return {name: getattr(self, name) for name in COMPANIONS if getattr(self, name) is not None}
+
+    @property
+    def all_inputs(self) -> dict[Role, str | Path]:
+        """Role -> path or address of all inputs but the scene."""
+        earlier = {role: getattr(self, name) for name, role in _ROLES.items() if getattr(self, name) is not None}
+        return {**self.inputs, **earlier}
+
+    def with_companions(self, given: Mapping[str, str | Path]) -> TranslateOptions:
+        """The same options with other rasters that come with the scene.
+
+        Args:
+            given: field -> path or address; fields are those of `COMPANIONS`.
+        """
+        return replace(self, **given)  # type: ignore[arg-type]
+
+
+_ROLES = {"reference": "optical_reference", "reference_sar": "sar_reference"}
+COMPANIONS = tuple(one.name for one in fields(TranslateOptions) if one.name.startswith(("reference", "keep_clear")))
+"""Fields of `TranslateOptions` that name rasters of the scene's own place; columns of a list of scenes (.csv)."""
 
 
 @dataclass(frozen=True)

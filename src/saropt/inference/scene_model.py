@@ -16,6 +16,14 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
+from saropt.inference.companions import (
+    dates_of,
+    missing_inputs,
+    open_clear_pixels,
+    open_companions,
+    origin_in_words,
+    with_today,
+)
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
@@ -24,7 +32,7 @@ from saropt.inference.requests import SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source, open_input, scene_tags
 from saropt.progress import Progress, silent
-from saropt.scenes import Grid, Scene, SceneWriter, Window
+from saropt.scenes import Scene, SceneWriter, Window, is_remote
 
 Write = Callable[[Block], None]
 
@@ -43,6 +51,9 @@ class SceneModel:
         exact: whether any tiling gives the result of one pass over the whole scene; False for networks that see their
             whole window, whose windows are blended.
     """
+
+    outputs: tuple[ImageCard, ...] = ()
+    """What the network gives, in the order of its bands; empty where that is no image."""
 
     def __init__(
         self, path: Path, kind: str, inputs: Sequence[ImageCard], network: TiledNetwork, backend: Backend
@@ -125,15 +136,23 @@ class SceneModel:
             places.append(Destination(product_path(out, product.suffix), options.staging, replaces))
         with ExitStack() as stack:
             source = stack.enter_context(open_input(scene, options.bands, self.inputs[0], self.kind))
-            sources: dict[Role, Source] = {self.inputs[0].role: source}
-            for role, path in options.inputs.items():
-                sources[role] = stack.enter_context(self._open_beside(role, path, source))
+            sources = open_companions(stack, options, self.inputs, source, self.kind)
+            clear = None
+            if options.keep_clear is not None:
+                clear = open_clear_pixels(stack, options, self.outputs[0], source)
+                products = with_today(products)
             reader = self.read(sources, options.units)
-            common = scene_tags(source) | {
-                "SAROPT_VERSION": version("saropt"),
-                "SAROPT_SOURCE": source.path.name,
-                "SAROPT_RUN": _digest([source.path.name, self._file_hash, options.units, options.bands, *(key or ())]),
-            }
+            common = (
+                scene_tags(source)
+                | dates_of(sources)
+                | {
+                    "SAROPT_VERSION": version("saropt"),
+                    "SAROPT_SOURCE": source.path.name,
+                    "SAROPT_RUN": _digest(
+                        [source.path.name, self._file_hash, options.units, options.bands, *(key or ())]
+                    ),
+                }
+            )
             resume_key = None if key is None else self._resume_key(source, options, key)
             writers = {
                 product.name: stack.enter_context(
@@ -145,7 +164,9 @@ class SceneModel:
                         dtype=product.dtype,
                         nodata=product.nodata,
                         georeference=source.georeference,
-                        tags=common | {**tags, "SAROPT_PRODUCT": product.name, **product.tags},
+                        tags=common
+                        | {**tags, "SAROPT_PRODUCT": product.name, **product.tags}
+                        | origin_in_words(product, common),
                         overwrite=places[0].overwrite,
                         resume=options.resume,
                         resume_key=resume_key,
@@ -157,6 +178,8 @@ class SceneModel:
             }
 
             def write(block: Block) -> None:
+                if clear is not None:
+                    clear.keep(block)
                 for name, pixels in block.products.items():
                     writers[name].write(block.window.row, block.window.col, pixels, block.key)
 
@@ -164,7 +187,8 @@ class SceneModel:
             seam = self.stream_products(reader, products, run, write, options.tile, progress, completed)
             finish_all(list(writers.values()), places)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        return SceneResult(written, seam)
+        warnings = missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
+        return SceneResult(written, seam, tuple(warnings))
 
     def array_products(
         self, source: ArraySource, products: Sequence[Product], run: Run, units: Units = None
@@ -187,20 +211,9 @@ class SceneModel:
         self.stream_products(self.read(source, units), products, run, write)
         return made
 
-    def _open_beside(self, role: Role, path: str | Path, scene: Scene) -> Scene:
-        image = next((one for one in self.inputs if one.role == role), None)
-        if image is None:
-            taken = ", ".join(one.role for one in self.inputs)
-            raise InputError(path, f"is given as {role}, but the {self.kind} takes {taken}")
-        place = scene.georeference
-        grid = None
-        if place.crs is not None and place.transform is not None:
-            grid = Grid(place.crs, place.transform, scene.height, scene.width)
-        return open_input(path, None, image, self.kind, grid)
-
     def _resume_key(self, scene: Scene, options: TranslateOptions, key: Sequence[object]) -> str:
         parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile]
-        parts += sorted((role, str(path)) for role, path in options.inputs.items())
+        parts += [self._state_of(path) for path in (*options.inputs.values(), *options.companions.values())]
         if scene.is_remote:  # no file system says whether it has changed
             content = hashlib.sha256(scene.sample().tobytes()).hexdigest()
             parts += [scene.source, scene.width, scene.height, content]
@@ -209,6 +222,13 @@ class SceneModel:
             parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
         parts += [self._file_hash, self._backend.name, *key]
         return _digest(parts)
+
+    @staticmethod
+    def _state_of(path: str | Path) -> object:
+        if is_remote(path):
+            return path
+        state = Path(path).stat()
+        return Path(path).resolve(), state.st_size, state.st_mtime_ns
 
     @cached_property
     def _file_hash(self) -> str:
@@ -219,10 +239,13 @@ def _digest(parts: Sequence[object]) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
-def nodata_of(dtype: str) -> float:
-    """The nodata value of an output type: 0 for unsigned integers, NaN for others.
+def nodata_of(dtype: str, units: str = "") -> float:
+    """The nodata value of an output type: 0 for unsigned integers (255 for per cent, where 0 is a value), NaN for
+    others.
 
-    >>> nodata_of("uint8")
-    0
+    >>> nodata_of("uint8"), nodata_of("uint8", "percent")
+    (0, 255)
     """
+    if units == "percent":
+        return 255
     return 0 if np.dtype(dtype).kind == "u" else math.nan

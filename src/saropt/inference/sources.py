@@ -176,7 +176,12 @@ def _write_all(file: int, content: memoryview, offset: int) -> None:
 
 
 def open_input(
-    path: str | Path, bands: Sequence[str | int] | None, image: ImageCard, model: str, grid: Grid | None = None
+    path: str | Path,
+    bands: Sequence[str | int] | None,
+    image: ImageCard,
+    model: str,
+    grid: Grid | None = None,
+    resampling: str = "bilinear",
 ) -> Scene:
     """A scene with the bands of a card's input.
 
@@ -185,25 +190,34 @@ def open_input(
         bands: by name or 1-based number; those that the card names when None.
         image: the input.
         model: "translator" or "segmenter", for errors.
-        grid: read the scene as if warped to this grid.
+        grid, resampling: read the scene as if warped to this grid.
 
     Raises:
         InputError: it cannot be read, or its bands are not those of the card.
     """
-    options = {} if grid is None else {"grid": grid}
     if bands is None:
         with open_scene(path) as scene:
-            names, shown = scene.band_names, scene.source
+            names, shown, is_plain_picture = scene.band_names, scene.source, scene.is_plain_picture
         try:
-            bands = [place + 1 for place in match_bands(image.bands, names)]
+            bands = [place + 1 for place in _positions(image.bands, names, is_plain_picture)]
         except ValueError as error:
             taken = f"the {model} takes {', '.join(image.bands)}"
             raise InputError(shown, f"{error}; {taken}", remedy="bands") from error
-    scene = Scene.open(path, bands, **options) if options else open_scene(path, bands)  # type: ignore[arg-type]
+    scene = open_scene(path, bands, grid=grid, resampling=resampling)
     if scene.count != len(image.bands):
         scene.close()
         raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
     return scene
+
+
+def _positions(wanted: Sequence[str], names: Sequence[str], is_plain_picture: bool) -> list[int]:
+    """As `match_bands`; the colours of a PNG or JPEG say nothing where they do not fit, for it has no other names."""
+    try:
+        return match_bands(wanted, names)
+    except ValueError:
+        if is_plain_picture and len(names) == len(wanted):
+            return list(range(len(names)))
+        raise
 
 
 def fit_input(image: ImageCard, source: Source, units: str | None = None) -> tuple[Normaliser, NDArray[np.float32]]:

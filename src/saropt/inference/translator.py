@@ -307,7 +307,7 @@ def _product(name: str, images: Sequence[ImageCard], start: int, in_units: bool)
         in_units: whether the values are in the output's units already, as the mean of several samples is.
     """
     bands = tuple(band for image in images for band in image.bands)
-    dtype = images[0].dtype
+    dtype, nodata = images[0].dtype, nodata_of(images[0].dtype, images[0].units)
     parts: list[tuple[slice, Callable[[NDArray], NDArray]]] = []
     for image in images:
         place = slice(start, start + len(image.bands))
@@ -316,9 +316,9 @@ def _product(name: str, images: Sequence[ImageCard], start: int, in_units: bool)
 
     def decode(network: NDArray[np.float32]) -> NDArray:
         values = [to_units(network[place]) for place, to_units in parts]
-        return store(values[0] if len(values) == 1 else np.concatenate(values), dtype)
+        return store(values[0] if len(values) == 1 else np.concatenate(values), dtype, nodata)
 
     is_picture = name == "image" and len(bands) == 3 and rgb_bands(bands) != (0, 0, 0) and images[0].role == "optical"
     suffix = "" if name == "image" else f"_{name}"
     photometric = "rgb" if is_picture else None
-    return Product(name, bands, dtype, nodata_of(dtype), decode, suffix, photometric=photometric)
+    return Product(name, bands, dtype, nodata, decode, suffix, photometric=photometric)

@@ -10,6 +10,7 @@ from saropt.methods.cyclegan import CycleGAN
 from saropt.methods.dsd import HATDSD, S2OFormerDSD, UNetDSD
 from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.qs_attn import QSAttn
+from saropt.methods.reference import Reference
 from saropt.methods.registry import get_method, list_methods, register
 from saropt.methods.regression import Regression
 from saropt.methods.sgcl import SGCL
@@ -32,6 +33,7 @@ __all__ = [
     "MethodConfig",
     "Pix2Pix",
     "QSAttn",
+    "Reference",
     "Regression",
     "S2OFormerDSD",
     "ShiftCycleGAN",

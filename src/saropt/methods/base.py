@@ -107,6 +107,10 @@ class Method(nn.Module, ABC):
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         """Registered name and arguments of the generator of a direction."""
 
+    def further_outputs(self, direction: Direction) -> tuple[ImageCard, ...]:
+        """What the network of a direction gives behind its image, each part with a `product` of its own."""
+        return ()
+
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:
         """Named optimizers over the method's parameters."""
@@ -139,7 +143,8 @@ class Method(nn.Module, ABC):
 
     def channels(self, direction: Direction) -> tuple[int, int]:
         """Bands that the network of a direction takes and gives."""
-        return sum(self.bands[role] for role in direction.inputs), self.bands[direction.output]
+        further = sum(len(image.bands) for image in self.further_outputs(direction))
+        return sum(self.bands[role] for role in direction.inputs), self.bands[direction.output] + further
 
 
 class OneDirection(Method):

@@ -15,7 +15,6 @@ from typing import Literal, cast
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from saropt.artifacts import ImageCard
 from saropt.domain import Direction, Role
@@ -23,6 +22,7 @@ from saropt.methods.base import Batch, Update
 from saropt.methods.compact import Compact, CompactConfig
 from saropt.methods.pretrained import PretrainedTranslator
 from saropt.methods.registry import register
+from saropt.methods.regression import Attempt, pixel_losses
 from saropt.networks import Bridge as BridgeNetwork
 
 LARGEST_WEIGHT = 25.0
@@ -81,6 +81,7 @@ class Bridge(Compact):
         error = (estimate - target).square().mean(dim=(1, 2, 3))
         yield "generator", {"velocity": (weight * error).mean()}
 
-    def translated(self, source: Tensor) -> Tensor:
-        noise = torch.randn_like(source[:, :1].expand(-1, self.channels(self.config.direction)[1], -1, -1))
-        return self.generator(torch.cat([source, noise], dim=1))
+    def attempt(self, batch: Batch) -> Attempt:
+        source, target = batch.pair(self.config.direction)
+        output = self.generator(torch.cat([source, torch.randn_like(target)], dim=1))
+        return Attempt(source, target, output, pixel_losses(output, target, self.config.loss))

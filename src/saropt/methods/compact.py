@@ -21,7 +21,7 @@ from saropt.domain import Role
 from saropt.losses import approximate_gradient_penalty, diff_augment, feature_matching, relativistic_loss
 from saropt.methods.base import Batch, Update, frozen
 from saropt.methods.registry import register
-from saropt.methods.regression import Regression, RegressionConfig, cosine, pixel_losses
+from saropt.methods.regression import Regression, RegressionConfig, cosine
 from saropt.networks import MultiScalePatchGAN
 
 Features = list[list[Tensor]]
@@ -60,9 +60,8 @@ class Compact(Regression):
 
     def __init__(self, config: CompactConfig, bands: Mapping[Role, int]) -> None:
         super().__init__(config, bands)
-        self.discriminator = MultiScalePatchGAN(
-            sum(self.channels(config.direction)), config.discriminator_width, scales=config.discriminator_scales
-        )
+        judged = self.channels(config.direction)[0] + self.bands[config.direction.output]
+        self.discriminator = MultiScalePatchGAN(judged, config.discriminator_width, scales=config.discriminator_scales)
         self.register_buffer("adversarial_steps", torch.zeros((), dtype=torch.long))
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -94,8 +93,8 @@ class Compact(Regression):
             yield from super().updates(batch, progress)
             return
         config, phase = self.config, self._phase(progress)
-        source, target = batch.pair(config.direction)
-        fake = self.translated(source)
+        attempt = self.attempt(batch)
+        source, target, fake = attempt.source, attempt.target, attempt.output
 
         real_view, fake_view = self._views(source, target, fake.detach())
         real, judged = self._judge(real_view, fake_view)
@@ -112,15 +111,11 @@ class Compact(Regression):
         with frozen(self.discriminator):
             real_view, fake_view = self._views(source, target, fake)
             real, judged = self._judge(real_view, fake_view)
-            losses = pixel_losses(fake, target, config.loss)
+            losses = dict(attempt.losses)
             weight = config.lambda_gan * min(1.0, phase / config.ramp)
             losses["gan"] = weight * relativistic_loss(_logits(judged), [r.detach() for r in _logits(real)])
             losses["feature"] = config.lambda_feature * feature_matching(judged, real)
             yield "adversarial", losses
-
-    def translated(self, source: Tensor) -> Tensor:
-        """The translation that the discriminator judges."""
-        return self.generator(source)
 
     def _views(self, source: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         real_view = torch.cat([source, target], dim=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from pydantic import Field
 from torch import Tensor
@@ -73,6 +74,22 @@ def pixel_losses(output: Tensor, target: Tensor, config: PixelLossConfig) -> dic
     return losses
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What a generator made of a batch.
+
+    Attributes:
+        source, target: what went in (N, C, h, w), and what should come out (N, C', h, w).
+        output: the image (N, C', h, w) that a discriminator judges against the target.
+        losses: weighted losses by name.
+    """
+
+    source: Tensor
+    target: Tensor
+    output: Tensor
+    losses: dict[str, Tensor]
+
+
 def cosine(progress: float, final: float) -> float:
     """Cosine decay from 1 to `final`."""
     return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
@@ -99,6 +116,11 @@ class Regression(OneDirection):
         config = self.config
         return cosine(progress / config.decay_stretch, config.final_learning_rate / config.learning_rate)
 
-    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+    def attempt(self, batch: Batch) -> Attempt:
+        """The translation of a batch and its losses against the truth."""
         source, target = batch.pair(self.config.direction)
-        yield "generator", pixel_losses(self.generator(source), target, self.config.loss)
+        output = self.generator(source)
+        return Attempt(source, target, output, pixel_losses(output, target, self.config.loss))
+
+    def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
+        yield "generator", self.attempt(batch).losses

@@ -12,6 +12,7 @@ from saropt.networks.nafunet import NAFUNet
 from saropt.networks.patchgan import MultiScalePatchGAN, PatchGAN
 from saropt.networks.projection import PatchProjection, gather_positions, random_positions
 from saropt.networks.pseudo_classes import PixelFeatures, PseudoClasses, local_mean
+from saropt.networks.reference import ReferenceUNet
 from saropt.networks.registry import Generator, build_network, list_networks, network_arguments
 from saropt.networks.resampling import enlarge, pyramid, shrink
 from saropt.networks.resnet import ResNetGenerator
@@ -37,6 +38,7 @@ __all__ = [
     "PatchProjection",
     "PixelFeatures",
     "PseudoClasses",
+    "ReferenceUNet",
     "RefiningScale",
     "ResNetGenerator",
     "S2OFormer",

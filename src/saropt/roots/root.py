@@ -90,11 +90,7 @@ class DataRoot:
                 path=path,
                 name=str(description["name"]),
                 gsd_m=float(description["gsd_m"]),
-                images={
-                    role: _image_spec(description_path, role, description[role])
-                    for role in list_roles()
-                    if role != "label" and role in description
-                },
+                images=_images(description_path, description),
                 splits=_read_splits(path / "splits.csv"),
                 paired=paired,
                 classes={int(key): str(value) for key, value in classes.items()},
@@ -261,6 +257,21 @@ def _read_description(path: Path) -> dict[str, Any]:
     if not isinstance(description.get("classes") or {}, dict):
         raise InputError(path, "classes must map label values to names")
     return description
+
+
+def _images(path: Path, description: Mapping[str, Any]) -> dict[Role, ImageSpec]:
+    """The images that dataset.yaml describes, and earlier images: a folder X_reference that it does not name holds
+    optional images in the bands and units of X."""
+    images = {}
+    for role in list_roles():
+        entry = description.get(role)
+        if role == "label":
+            continue
+        if entry is None and (later := role.removesuffix("_reference")) != role and (path.parent / role).is_dir():
+            entry = description.get(later) and {**description[later], "optional": True}
+        if entry is not None:
+            images[role] = _image_spec(path, role, entry)
+    return images
 
 
 def _image_spec(path: Path, role: Role, entry: Any) -> ImageSpec:

@@ -81,6 +81,7 @@ class Scene:
         file_bands: number of bands that the file has, without alpha.
         dtype: stored type of the first chosen band as a name ("uint8", "float32", "complex_int16", ...).
         band_names: names of the chosen bands.
+        is_plain_picture: whether it is a PNG or JPEG, whose bands are always called red, green and blue.
         is_rgb: whether the first three chosen bands are marked as red, green, blue.
         nodata: the nodata value of the first chosen band, or None.
         georeference: CRS, transform, control points.
@@ -121,6 +122,7 @@ class Scene:
         self._indexes = indexes if self._palette is not None else [indexes[position] for position in chosen]
         self.count = len(chosen)
         self.band_names: list[str] = [names[position] for position in chosen]
+        self.is_plain_picture = dataset.driver in ("PNG", "JPEG")
         self.is_rgb = self.band_names[:3] == ["red", "green", "blue"] or [
             colours[index - 1].name for index in self._indexes[:3]
         ] == ["red", "green", "blue"]

@@ -107,7 +107,13 @@ def scene_name(scene: str | Path) -> str:
     return Path(_address_path(str(scene)) if is_remote(scene) else scene).name
 
 
-def open_scene(scene: str | Path, bands: Sequence[str | int] | None = None) -> Scene:
+def open_scene(
+    scene: str | Path,
+    bands: Sequence[str | int] | None = None,
+    *,
+    grid: Grid | None = None,
+    resampling: str = "bilinear",
+) -> Scene:
     """`Scene.open` for a path, or the raster behind an address (`is_remote`), read by ranges.
 
     GDAL repeats failed requests by itself. Access to object stores is what GDAL finds in the environment and in the
@@ -117,7 +123,7 @@ def open_scene(scene: str | Path, bands: Sequence[str | int] | None = None) -> S
         InputError: it cannot be read, or a band does not exist; the address is told without what may be a secret.
     """
     if not is_remote(scene):
-        return Scene.open(scene, bands)
+        return Scene.open(scene, bands, grid=grid, resampling=resampling)
     address, options = str(scene), network_options()
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
@@ -131,6 +137,8 @@ def open_scene(scene: str | Path, bands: Sequence[str | int] | None = None) -> S
     except RasterioError as error:
         words = "" if shown != address else f": {' '.join(str(error).split())}"
         raise InputError(shown, f"cannot be opened as a raster{words}") from error
+    if grid is not None:
+        dataset = warped(dataset, Path(_address_path(address)), grid, resampling)
     try:
         return Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options)
     except BaseException:

@@ -209,7 +209,7 @@ class TranslatorTask(Task):
         assert self.validation is not None
         for direction, generator in self.generators.items():
             source, target = (images[:_SAMPLE_IMAGES] for images in self.validation.batch.pair(direction))
-            output = self.validation.translate(generator, source, self.device)
+            output = self.validation.translate(generator, source, self.device)[:, : target.shape[1]]
             columns = [source, output, target] if self.validation.has_truth else [source, output]
             if tracker is not None:
                 tracker.sample(step, direction, [column.numpy() for column in columns])
@@ -237,7 +237,7 @@ class TranslatorTask(Task):
         network, arguments = self.module.network_of(direction)
         return DirectionCard(
             inputs=tuple(self.images[role] for role in direction.inputs),
-            outputs=(self.images[direction.output],),
+            outputs=(self.images[direction.output], *self.module.further_outputs(direction)),
             network=network,
             arguments=arguments,
             stride=module.stride,

@@ -30,7 +30,7 @@ class Validation:
     def figures(self, generator: nn.Module, direction: Direction, device: torch.device) -> dict[str, float]:
         """`mae` and `psnr` (mean over windows) of a generator; leaves its training mode as it was."""
         source, target = self.batch.pair(direction)
-        output = self.translate(generator, source, device)
+        output = self.translate(generator, source, device)[:, : target.shape[1]]
         difference = (output - target).numpy().astype(np.float64) / 2.0
         squared = np.square(difference).mean(axis=(1, 2, 3))
         return {

@@ -1,0 +1,39 @@
+"""`saropt data harmonise` and `saropt data join`: data roots made of other data roots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def harmonise(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Data root with earlier optical images.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to write.")],
+    changed: Annotated[
+        str | None, typer.Option(metavar="CLASS[,CLASS]", help="Label classes of changed ground, which is left out.")
+    ] = None,
+) -> None:
+    """Match the colours of optical images to those of earlier images."""
+    from saropt.cli.progress import progress_bar
+    from saropt.curation.harmonising import harmonise_root
+
+    with progress_bar("harmonise") as report:
+        path, dropped = harmonise_root(source, out, changed.split(",") if changed else (), progress=report)
+    typer.echo(f"wrote {path}")
+    if dropped:
+        typer.echo(f"left out {len(dropped)} places with too little unchanged ground: {', '.join(dropped[:10])}")
+
+
+def join(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to write.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="IN...", help="Data roots with the same bands and units.")],
+) -> None:
+    """Copy several data roots into one."""
+    from saropt.cli.progress import progress_bar
+    from saropt.curation.joining import join_roots
+
+    with progress_bar("join") as report:
+        path = join_roots(out, sources, progress=report)
+    typer.echo(f"wrote {path}")

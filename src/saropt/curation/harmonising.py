@@ -1,0 +1,141 @@
+"""Optical images brought to the colours of an earlier image of the place, on ground that has not changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.curation.filtering import TILE, cut_windows, to_stored
+from saropt.errors import InputError
+from saropt.files import atomic_folder
+from saropt.progress import Progress, silent
+from saropt.roots.labels import Classes, classes_of
+from saropt.roots.root import DataRoot
+from saropt.scenes import Scene, SceneWriter, Window
+
+LEAST_UNCHANGED = 0.1
+SMALLEST_DEVIATION = 1e-6
+
+
+def harmonise_root(
+    source: str | Path, out: str | Path, changed: Sequence[str] = (), *, progress: Progress = silent
+) -> tuple[Path, list[str]]:
+    """Copy a data root with each optical image brought to its `optical_reference`.
+
+    Each band gets the gain and offset that give it the mean and the deviation that the earlier image has, over pixels
+    that are valid in both and of no changed class. What season, haze and a publisher's stretch did to the colours goes;
+    what happened on the ground stays.
+
+    Args:
+        source: data root with the roles optical and optical_reference; `label` where `changed` names classes.
+        out: data root to write; it appears when it is whole.
+        changed: names of the classes that mark changed ground.
+
+    Returns:
+        The folder, and the names that were left out: less than a tenth of their pixels is unchanged and valid in both.
+
+    Raises:
+        InputError: no earlier images, an unknown class, nothing left, or `out` exists.
+
+    >>> harmonise_root("roots/unknown", "out")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: roots/unknown: no such folder
+    """
+    root, out = DataRoot.open(source), Path(out)
+    if out.exists():
+        raise InputError(out, "exists already")
+    root.image("optical_reference")
+    classes = classes_of(root) if changed else None
+    unknown = [name for name in changed if classes is None or name not in classes.titles]
+    if unknown:
+        raise InputError(root.path / "dataset.yaml", f"has no class named {', '.join(unknown)}")
+    indices = [classes.titles.index(name) for name in changed] if classes is not None else []
+    names = [name for name in root.splits if root.path_of("optical_reference", name) is not None]
+    dropped = []
+    with atomic_folder(out) as part:
+        (part / "optical").mkdir()
+        for number, name in enumerate(names, start=1):
+            if not _harmonise(root, name, classes, indices, part / "optical" / f"{name}.tif"):
+                dropped.append(name)
+            progress(number, len(names), name)
+        kept = [name for name in names if name not in dropped]
+        if not kept:
+            raise InputError(source, "has no raster with unchanged ground to compare colours on")
+        for entry in root.path.iterdir():
+            if entry.name not in ("optical", "splits.csv") and not entry.name.startswith("."):
+                (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, part / entry.name)
+        lines = (root.path / "splits.csv").read_text(encoding="utf-8-sig").splitlines()
+        rows = [line for line in lines[1:] if line.split(",")[0].strip('"') in kept]
+        (part / "splits.csv").write_text("\n".join([lines[0], *rows]) + "\n", encoding="utf-8")
+    return out, dropped
+
+
+def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path) -> bool:
+    with ExitStack() as stack:
+        image = stack.enter_context(Scene.open(root.raster("optical", name)))
+        reference = stack.enter_context(Scene.open(root.raster("optical_reference", name)))
+        label = None
+        if classes is not None:
+            label = stack.enter_context(Scene.open(root.raster("label", name), palette="index"))
+        for other in (reference, *([label] if label else [])):
+            if (other.height, other.width) != (image.height, image.width):
+                raise InputError(other.path, f"has another size than {image.path.name}")
+        windows = cut_windows(image.height, image.width, TILE)
+        sums = np.zeros((5, image.count))
+        for window in windows:
+            values, valid = image.read(window)
+            earlier, also = reference.read(window)
+            valid = valid & also
+            if label is not None and classes is not None:
+                stored, labelled = label.read_stored(window)
+                valid &= ~np.isin(classes.indices(stored[0], labelled, label.path), changed)
+            pair = values[:, valid].astype(np.float64), earlier[:, valid].astype(np.float64)
+            sums += [np.full(image.count, valid.sum()), *(part.sum(1) for x in pair for part in (x, x * x))]
+        count = sums[0, 0]
+        if count < LEAST_UNCHANGED * image.height * image.width:
+            return False
+        gain, offset = gain_and_offset(sums[1:3] / count, sums[3:5] / count)
+        _write(image, windows, gain, offset, out)
+    return True
+
+
+def gain_and_offset(image: NDArray, reference: NDArray) -> tuple[NDArray, NDArray]:
+    """Gain and offset (C,) that give an image the mean and the deviation of another.
+
+    Args:
+        image, reference: (2, C), mean and mean square of each band.
+
+    >>> gain_and_offset(np.array([[1.0], [2.0]]), np.array([[5.0], [29.0]]))
+    (array([2.]), array([3.]))
+    """
+    deviations = [np.sqrt(np.maximum(square - mean**2, 0.0)) for mean, square in (image, reference)]
+    gain = deviations[1] / np.maximum(deviations[0], SMALLEST_DEVIATION)
+    gain = np.where(deviations[0] > SMALLEST_DEVIATION, gain, 1.0)
+    return gain, reference[0] - gain * image[0]
+
+
+def _write(image: Scene, windows: Sequence[Window], gain: NDArray, offset: NDArray, out: Path) -> None:
+    with SceneWriter(
+        out,
+        width=image.width,
+        height=image.height,
+        band_names=image.band_names,
+        dtype=image.dtype,
+        nodata=image.nodata,
+        georeference=image.georeference,
+        tags={**image.tags, "HARMONISED_TO": "optical_reference"},
+        photometric="rgb" if image.is_rgb and image.count == 3 else None,
+    ) as writer:
+        for window in windows:
+            values, valid = image.read(window)
+            stored = to_stored(values * gain[:, None, None] + offset[:, None, None], np.dtype(image.dtype))
+            if not valid.all():
+                stored[:, ~valid] = image.nodata or 0
+            writer.write(window.row, window.col, stored)
+        writer.finish()

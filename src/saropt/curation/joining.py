@@ -1,0 +1,101 @@
+"""Several data roots as one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from saropt.domain import Role
+from saropt.errors import InputError
+from saropt.files import atomic_folder
+from saropt.progress import Progress, silent
+from saropt.roots.root import DataRoot, ImageSpec
+
+_TOLERANCE = 0.1
+
+
+def join_roots(out: str | Path, sources: Sequence[str | Path], *, progress: Progress = silent) -> Path:
+    """Copy data roots into one. A raster NAME of the root ROOT is called ROOT-NAME there, and keeps its split.
+
+    The roles of the first root are taken. A role that is optional somewhere, or that another root lacks, is optional.
+
+    Args:
+        out: data root to write; it appears when it is whole.
+        sources: at least two roots, with the same bands and units in each role, pixels of one size to a tenth, and the
+            same classes where they have labels.
+
+    Raises:
+        InputError: they do not fit together, two have one name, or `out` exists.
+
+    >>> join_roots("out", ["roots/unknown", "roots/other"])
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: roots/unknown: no such folder
+    """
+    roots, out = [DataRoot.open(source) for source in sources], Path(out)
+    if out.exists():
+        raise InputError(out, "exists already")
+    if len(roots) < 2 or len({root.path.absolute().name for root in roots}) < len(roots):
+        raise InputError(out, "is to join at least two data roots, in folders of different names")
+    images = _common_images(roots)
+    roles: list[Role] = [*images, *(["label"] if all(root.classes for root in roots) else [])]
+    rasters = [
+        (role, root, name, path)
+        for root in roots
+        for role in roles
+        for name in root.splits
+        if (path := root.path_of(role, name)) is not None
+    ]
+    with atomic_folder(out) as part:
+        for role in roles:
+            (part / role).mkdir()
+        for number, (role, root, name, path) in enumerate(rasters, start=1):
+            shutil.copy2(path, part / role / f"{_name(root, name)}{path.suffix}")
+            progress(number, len(rasters), name)
+        _describe(part, out.absolute().name, roots, images, "label" in roles)
+    return out
+
+
+def _name(root: DataRoot, name: str) -> str:
+    return f"{root.path.absolute().name}-{name.replace('/', '-')}"
+
+
+def _common_images(roots: Sequence[DataRoot]) -> dict[Role, ImageSpec]:
+    first, *others = roots
+    images = {}
+    for role, spec in first.images.items():
+        optional = spec.optional
+        for other in others:
+            there = other.images.get(role)
+            if there is not None and (there.bands, there.units) != (spec.bands, spec.units):
+                found = f"{role} has {', '.join(there.bands)} in {there.units}"
+                raise InputError(other.path, f"{found}, {first.path} has {', '.join(spec.bands)} in {spec.units}")
+            optional = optional or there is None or there.optional
+        if optional and role in ("sar", "optical"):
+            raise InputError(first.path, f"{role} is missing in another root: joined roots are pairs")
+        images[role] = ImageSpec(spec.bands, spec.units, optional)
+    for other in others:
+        if not 1.0 - _TOLERANCE < other.gsd_m / first.gsd_m < 1.0 + _TOLERANCE:
+            raise InputError(other.path, f"has pixels of {other.gsd_m:g} m, {first.path} of {first.gsd_m:g} m")
+        if other.classes and first.classes and other.classes != first.classes:
+            raise InputError(other.path, f"has other classes than {first.path}")
+    return images
+
+
+def _describe(part: Path, name: str, roots: Sequence[DataRoot], images: dict[Role, ImageSpec], labelled: bool) -> None:
+    first = roots[0]
+    entries = {
+        role: {"bands": list(spec.bands), "units": spec.units, **({"optional": True} if spec.optional else {})}
+        for role, spec in images.items()
+    }
+    description = {"name": name, "gsd_m": first.gsd_m, "paired": True, **entries}
+    if labelled:
+        description |= {"classes": dict(first.classes), "ignore_index": first.ignore_index}
+    description["licence"] = "; ".join(f"{root.name}: {root.licence}" for root in roots)
+    text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
+    (part / "dataset.yaml").write_text(text, encoding="utf-8")
+    rows = [f"{_name(root, name)},{split}" for root in roots for name, split in root.splits.items()]
+    (part / "splits.csv").write_text("\n".join(["name,split", *rows]) + "\n", encoding="utf-8")

@@ -1,0 +1,216 @@
+"""Rasters that come with a scene: earlier images, masks, and today's clear pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import ImageCard
+from saropt.domain import Role, describe_role
+from saropt.errors import InputError
+from saropt.inference.products import Block, Product
+from saropt.inference.requests import TranslateOptions
+from saropt.inference.sources import Source, open_input
+from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
+
+_ALL_CLEAR = 0.999
+_NO_SHARE = 255
+
+
+class MaskedSource:
+    """A raster without the pixels where a mask is not 0; read like a scene.
+
+    Args:
+        raster: the raster.
+        mask: one band on the same grid. Where the mask itself has no data, nothing is masked.
+    """
+
+    def __init__(self, raster: Scene, mask: Scene) -> None:
+        self.raster, self._mask = raster, mask
+        self.width, self.height = raster.width, raster.height
+        self.dtype, self.source = raster.dtype, raster.source
+        self.block_shape = raster.block_shape
+
+    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Values (C, h, w) and validity (h, w) of a window inside the raster; of all of it when None."""
+        values, valid = self.raster.read(window)
+        valid = valid & (self._mask.read(window)[0][0] == 0)
+        values[:, ~valid] = 0
+        return values, valid
+
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+        """As `read`, mirrored at the edges where the window reaches outside the raster."""
+        return read_mirrored(self, window)
+
+    def sample(self, max_pixels: int = 1 << 20) -> NDArray:
+        """Valid pixels (C, n) from all over the raster."""
+        return sample_pixels(self, max_pixels)
+
+
+class ClearPixels:
+    """Today's own pixels, which are kept as they are.
+
+    Args:
+        scene: optical image of today on the output's grid, in the output's bands.
+        mask: raster on the same grid that is not 0 where the image must not be used; None for none.
+    """
+
+    def __init__(self, scene: Scene, mask: Scene | None) -> None:
+        self._scene, self._mask = scene, mask
+        self._kept = self._seen = 0
+
+    def keep(self, block: Block) -> None:
+        """Put the clear pixels into the image of a finished part, and note them in its map of origin."""
+        stored, clear = self._scene.read_stored(block.window)
+        if self._mask is not None:
+            clear = clear & (self._mask.read(block.window)[0][0] == 0)
+        block.products["image"][:, clear] = stored[:, clear]
+        if "origin" in block.products:
+            origin = block.products["origin"]
+            origin[:, clear & (origin[0] == _NO_SHARE)] = 0
+            origin[0, clear], origin[-1, clear] = 0, 100
+        self._kept += int(clear.sum())
+        self._seen += clear.size
+
+    @property
+    def warnings(self) -> list[str]:
+        """A line where nearly all pixels were kept, as of an image whose clouds nobody has masked."""
+        if self._kept <= _ALL_CLEAR * self._seen:
+            return []
+        return [f"{self._scene.source} has no masked pixel: its clouds, if any, were kept as they are"]
+
+
+def open_companions(
+    stack: ExitStack, options: TranslateOptions, inputs: Sequence[ImageCard], scene: Scene, kind: str
+) -> dict[Role, Source]:
+    """The inputs of a run, by role, all on the scene's grid; they are closed with the stack.
+
+    Args:
+        inputs: what the network takes; the first is the scene's.
+        kind: "translator" or "segmenter", for errors.
+
+    Raises:
+        InputError: one cannot be read, is of a role that the network does not take, or has other bands.
+    """
+    sources: dict[Role, Source] = {inputs[0].role: scene}
+    for role, path in options.all_inputs.items():
+        image = next((one for one in inputs if one.role == role), None)
+        if image is None:
+            taken = ", ".join(one.role for one in inputs)
+            raise InputError(path, f"is given as {role}, but the {kind} takes {taken}")
+        raster = stack.enter_context(open_input(path, None, image, kind, _grid_for(path, scene)))
+        sources[role] = raster
+        if role == "optical_reference" and options.reference_mask is not None:
+            sources[role] = MaskedSource(raster, stack.enter_context(_open_mask(options.reference_mask, scene)))
+    return sources
+
+
+def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageCard, scene: Scene) -> ClearPixels:
+    """Today's clear pixels on the scene's grid.
+
+    Args:
+        image: the output.
+
+    Raises:
+        InputError: they cannot be read, or differ from the output in bands or type.
+    """
+    path = options.keep_clear
+    assert path is not None
+    grid = _grid_for(path, scene)
+    clear = stack.enter_context(open_input(path, None, image, "output", grid, resampling="nearest"))
+    if (clear.height, clear.width) != (scene.height, scene.width):
+        raise InputError(path, f"is {clear.height}x{clear.width} pixels, {scene.source} {scene.height}x{scene.width}")
+    if np.dtype(clear.dtype) != np.dtype(image.dtype):
+        raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
+    mask = None if options.keep_clear_mask is None else stack.enter_context(_open_mask(options.keep_clear_mask, scene))
+    return ClearPixels(clear, mask)
+
+
+def with_today(products: Sequence[Product]) -> list[Product]:
+    """Products of a run that keeps clear pixels: the map of origin gets a band that is 100 where they are."""
+
+    def widened(product: Product) -> Product:
+        def decode(network: NDArray[np.float32]) -> NDArray:
+            shares = product.decode(network)
+            return np.concatenate([shares, np.zeros_like(shares[:1])])
+
+        return replace(product, bands=(*product.bands, "from today"), decode=decode)
+
+    return [widened(product) if product.name == "origin" else product for product in products]
+
+
+def missing_inputs(inputs: Sequence[ImageCard], given: Mapping[Role, object]) -> list[str]:
+    """One line for each optional input that is not given: what the run loses."""
+    return [_LOSSES.get(one.role, _loss(one.role)) for one in inputs if one.optional and one.role not in given]
+
+
+_LOSSES = {
+    "optical_reference": "no earlier optical image was given: the whole image comes from radar, which knows no colours",
+    "sar_reference": "no earlier SAR image was given: change is judged by the new one alone",
+}
+
+
+def _loss(role: Role) -> str:
+    return f"no {describe_role(role).title} was given: the translator goes on without it"
+
+
+def same_grid(one: Scene, other: Scene) -> bool:
+    """Whether two rasters have the same pixels on the ground."""
+    a, b = one.georeference, other.georeference
+    return (one.height, one.width, a.crs, a.transform) == (other.height, other.width, b.crs, b.transform)
+
+
+def _grid_for(path: str | Path, scene: Scene) -> Grid | None:
+    """The scene's grid; None where the scene has none or the raster lies on it already."""
+    place = scene.georeference
+    if place.crs is None or place.transform is None:
+        return None
+    with open_scene(path) as raster:
+        if same_grid(raster, scene):
+            return None
+    return Grid(place.crs, place.transform, scene.height, scene.width)
+
+
+def _open_mask(path: str | Path, scene: Scene) -> Scene:
+    """A raster of one band that is 0 or not, on the scene's grid.
+
+    Raises:
+        InputError: it cannot be read, or has another size.
+    """
+    mask = open_scene(path, grid=_grid_for(path, scene), resampling="nearest")
+    if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
+        found = f"is a mask of {mask.height}x{mask.width} pixels and {mask.count} bands"
+        mask.close()
+        raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
+    return mask
+
+
+def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]:
+    """The tag SAROPT_CONTENT of a map of origin; nothing for other products.
+
+    Args:
+        tags: those of the run, with what `dates_of` says.
+    """
+    if product.name != "origin":
+        return {}
+    earlier = tags.get("SAROPT_OPTICAL_REFERENCE_DATE", "")[:10] or tags.get("SAROPT_OPTICAL_REFERENCE")
+    kept = f"0 is unchanged, from {earlier}; 100 is from radar" if earlier else "all is from radar"
+    return {"SAROPT_CONTENT": f"origin of each pixel in per cent: {kept}"}
+
+
+def dates_of(sources: Mapping[Role, Source]) -> dict[str, str]:
+    """Tags with the file and the date of each input but the scene, where it is known."""
+    tags = {}
+    for role, source in list(sources.items())[1:]:
+        raster = source.raster if isinstance(source, MaskedSource) else source
+        name = role.upper()
+        tags[f"SAROPT_{name}"] = Path(raster.source).name
+        acquired = getattr(raster, "acquired", None)
+        if acquired is not None:
+            tags[f"SAROPT_{name}_DATE"] = acquired.isoformat()
+    return tags

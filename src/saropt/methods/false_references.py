@@ -1,0 +1,101 @@
+"""References that lie: what training does to an earlier image so that the network learns when not to believe it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+CELLS = (8, 16, 32)
+"""Sizes in pixels of the random shapes."""
+OPAQUE, SHADED = 0.15, 0.3
+"""Opacity of a cloud, and darkness of its shadow, from which the ground counts as hidden."""
+
+
+@dataclass(frozen=True)
+class References:
+    """The earlier images of a batch, as a network sees them.
+
+    Attributes:
+        optical: (N, C, h, w), 0 where it is not valid.
+        optical_valid: (N, 1, h, w), 1 or 0.
+        sar: (N, C', h, w), 0 where it is not valid; None where the direction has none.
+        sar_valid: (N, 1, h, w); None likewise.
+        false: (N, 1, h, w) bool, where the optical image shows a cloud, its shadow or another place.
+    """
+
+    optical: Tensor
+    optical_valid: Tensor
+    sar: Tensor | None
+    sar_valid: Tensor | None
+    false: Tensor
+
+
+def random_field(like: Tensor) -> Tensor:
+    """A smooth random field (N, 1, h, w) for images (N, C, h, w), made of cells of one size drawn from `CELLS`."""
+    count, _, height, width = like.shape
+    cell = CELLS[int(torch.randint(len(CELLS), ()))]
+    coarse = torch.randn(count, 1, math.ceil(height / cell) + 1, math.ceil(width / cell) + 1, device=like.device)
+    return functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
+
+
+def random_shapes(like: Tensor, largest: float) -> Tensor:
+    """Random shapes (N, 1, h, w) bool that cover 5 % to `largest` of each image."""
+    field = random_field(like)
+    share = 0.05 + (largest - 0.05) * torch.rand(len(like), 1, device=like.device)
+    flat = field.flatten(1).sort(dim=1).values
+    place = ((1.0 - share) * (flat.shape[1] - 1)).long()
+    return field > flat.gather(1, place)[:, :, None, None]
+
+
+def chosen(like: Tensor, probability: float) -> Tensor:
+    """True (N, 1, 1, 1) for a random share of the images."""
+    return torch.rand(len(like), 1, 1, 1, device=like.device) < probability
+
+
+def replace_places(references: References, probability: float) -> References:
+    """Parts of the references come from the next image of the batch, mirrored: what SAR shows today is not there."""
+    swap = random_shapes(references.optical, 0.5) & chosen(references.optical, probability)
+
+    def mixed(image: Tensor | None) -> Tensor | None:
+        return None if image is None else torch.where(swap, image.roll(1, 0).flip(-1), image)
+
+    optical, valid = mixed(references.optical), mixed(references.optical_valid)
+    assert optical is not None
+    assert valid is not None
+    return References(optical, valid, mixed(references.sar), mixed(references.sar_valid), references.false | swap)
+
+
+def cast_clouds(references: References, probability: float) -> References:
+    """White clouds of any thickness and their shadows, which no mask tells of."""
+    field = random_field(references.optical)
+    on = chosen(field, probability)
+    level = torch.randn(len(field), 1, 1, 1, device=field.device)
+    opacity = ((field - level) / (0.2 + torch.rand_like(level))).clamp(0.0, 1.0) * on
+    down, right = (int(torch.randint(-24, 25, ())) for _ in range(2))
+    shadow = opacity.roll((down, right), (-2, -1)) * (0.3 + 0.4 * torch.rand_like(level))
+    image = (references.optical + 1.0) * (1.0 - shadow) - 1.0
+    image = image + opacity * (1.0 - 0.2 * torch.rand_like(level) - image)
+    image = torch.where(references.optical_valid > 0.5, image, references.optical)
+    hidden = (opacity > OPAQUE) | (shadow > SHADED)
+    return References(image, references.optical_valid, references.sar, references.sar_valid, references.false | hidden)
+
+
+def mask(references: References, holes: float, optical: float, sar: float) -> References:
+    """Parts of the optical image are masked, or all of it, or all of the earlier SAR image.
+
+    Args:
+        holes, optical, sar: the share of images that this happens to.
+    """
+    kept = ~(random_shapes(references.optical, 0.9) & chosen(references.optical, holes))
+    kept = kept & ~chosen(references.optical, optical)
+    sar_image, sar_valid = references.sar, references.sar_valid
+    if sar_image is not None and sar_valid is not None:
+        there = ~chosen(sar_image, sar)
+        sar_image, sar_valid = sar_image * there, sar_valid * there
+    return References(
+        references.optical * kept, references.optical_valid * kept, sar_image, sar_valid, references.false
+    )

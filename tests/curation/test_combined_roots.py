@@ -1,0 +1,109 @@
+"""Data roots made of others: colours brought to an earlier image, several roots as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+
+from saropt.curation.harmonising import harmonise_root
+from saropt.curation.joining import join_roots
+from saropt.errors import InputError
+from saropt.roots import DataRoot
+from saropt.scenes import write_array
+
+
+def make_root(path: Path, names: str = "ab", changed: float = 0.3, **description: object) -> Path:
+    """Places whose optical image is the earlier one with a gain of .5, an offset of 40, and water where it flooded."""
+    rng = np.random.default_rng(len(names))
+    for role in ("sar", "optical", "optical_reference", "label"):
+        (path / role).mkdir(parents=True)
+    for name in names:
+        old = rng.integers(20, 200, (3, 40, 50)).astype(np.float64)
+        label = np.zeros((1, 40, 50), np.uint8)
+        label[:, : int(40 * changed)] = 255
+        now = np.where(label == 255, 10.0, 0.5 * old + 40.0)
+        sar = rng.integers(1, 255, (1, 40, 50)).astype(np.uint8)
+        for role, values in (("sar", sar), ("optical", now), ("optical_reference", old), ("label", label)):
+            write_array(path / role / f"{name}.tif", np.rint(values).astype(np.uint8))
+    base = {
+        "name": path.name,
+        "gsd_m": 10.0,
+        "sar": {"bands": ["VV"], "units": "uint8"},
+        "optical": {"bands": ["B4", "B3", "B2"], "units": "uint8"},
+        "classes": {0: "dry", 255: "flooded"},
+        "licence": "none",
+    }
+    (path / "dataset.yaml").write_text(yaml.safe_dump({**base, **description}))
+    (path / "splits.csv").write_text("name,split,group\n" + "".join(f"{name},train,g\n" for name in names))
+    return path
+
+
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as dataset:
+        return dataset.read().astype(float)
+
+
+def test_folders_of_earlier_images_need_no_entry(tmp_path: Path) -> None:
+    root = DataRoot.open(make_root(tmp_path / "root"))
+    assert root.images["optical_reference"].bands == ("B4", "B3", "B2")
+    assert root.images["optical_reference"].optional
+    assert "sar_reference" not in root.images
+
+
+def test_unchanged_ground_gets_the_colours_of_the_earlier_image(tmp_path: Path) -> None:
+    source = make_root(tmp_path / "root")
+    out, dropped = harmonise_root(source, tmp_path / "even", ["flooded"])
+    assert dropped == []
+    for name in "ab":
+        old, now = read(source / "optical_reference" / f"{name}.tif"), read(out / "optical" / f"{name}.tif")
+        dry = read(source / "label" / f"{name}.tif")[0] == 0
+        assert np.abs(now - old)[:, dry].max() <= 2
+        assert now[:, ~dry].max() <= 0  # 2 * (10 - 40), clipped at black
+    assert (out / "splits.csv").read_text() == (source / "splits.csv").read_text()
+
+
+def test_changed_ground_does_not_count(tmp_path: Path) -> None:
+    source = make_root(tmp_path / "root")
+    out, _ = harmonise_root(source, tmp_path / "even")
+    dry = read(source / "label" / "a.tif")[0] == 0
+    difference = np.abs(read(out / "optical" / "a.tif") - read(source / "optical_reference" / "a.tif"))
+    assert difference[:, dry].mean() > 10
+
+
+def test_places_without_unchanged_ground_are_left_out(tmp_path: Path) -> None:
+    source = make_root(tmp_path / "root", changed=1.0)
+    with pytest.raises(InputError, match="no raster with unchanged ground"):
+        harmonise_root(source, tmp_path / "even", ["flooded"])
+    assert not (tmp_path / "even").exists()
+    with pytest.raises(InputError, match="no class named wet"):
+        harmonise_root(source, tmp_path / "even", ["wet"])
+
+
+def test_joined_roots_keep_names_splits_and_what_is_missing(tmp_path: Path) -> None:
+    first, second = make_root(tmp_path / "one"), make_root(tmp_path / "two", names="c")
+    (second / "optical_reference" / "c.tif").unlink()
+    root = DataRoot.open(join_roots(tmp_path / "all", [first, second]))
+    assert dict(root.splits) == dict.fromkeys(("one-a", "one-b", "two-c"), "train")
+    assert root.images["optical_reference"].optional
+    assert root.path_of("optical_reference", "two-c") is None
+    assert np.array_equal(read(root.raster("optical", "one-b")), read(first / "optical" / "b.tif"))
+    assert root.classes == {0: "dry", 255: "flooded"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sar": {"bands": ["VH"], "units": "uint8"}}, "sar has VH in uint8"),
+        ({"gsd_m": 20.0}, "pixels of 20 m"),
+        ({"classes": {0: "dry", 1: "wet"}}, "other classes"),
+    ],
+)
+def test_roots_that_do_not_fit_are_not_joined(changes: dict, message: str, tmp_path: Path) -> None:
+    first, second = make_root(tmp_path / "one"), make_root(tmp_path / "two", **changes)
+    with pytest.raises(InputError, match=message):
+        join_roots(tmp_path / "all", [first, second])
+    assert not (tmp_path / "all").exists()

@@ -1,0 +1,216 @@
+"""Earlier images, masks and today's clear pixels: on any grid, tile by tile, and said in the tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+from rasterio.warp import transform
+from translator_fixtures import GEOREFERENCE
+
+from saropt.artifacts import Card, DirectionCard, ImageCard, TrainingCard
+from saropt.artifacts.export import export_graph
+from saropt.domain import Direction
+from saropt.errors import InputError
+from saropt.inference import TranslateOptions, Translator
+from saropt.networks import build_network
+from saropt.radiometry import DbClip, EightBit, Reflectance
+from saropt.scenes import Georeference, write_array
+
+Factory = Callable[..., Path]
+DIRECTION = Direction(["sar", "sar_reference", "optical_reference"], "optical")
+BANDS = ("B4", "B3", "B2")
+HEIGHT, WIDTH = 220, 180
+
+
+def read(path: Path | str) -> np.ndarray:
+    with rasterio.open(path) as dataset:
+        return dataset.read()
+
+
+def tags(path: Path | str) -> dict[str, str]:
+    with rasterio.open(path) as dataset:
+        return dataset.tags()
+
+
+def translator_file(folder: Path, fresh: bool) -> Path:
+    """A small `reference_unet`: fresh, so that it copies, or one that decides at random."""
+    torch.manual_seed(0)
+    arguments = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
+    network = build_network("reference_unet", 1 + 2 + 4, 5, **arguments).eval()
+    if not fresh:
+        torch.nn.init.normal_(network.unet.exit.weight, 0.0, 0.3)
+        network.unet.exit.bias.data.zero_()
+    sar = {"bands": ("VH",), "units": "sigma0_db", "dtype": "float32", "recipe": DbClip().to_dict()}
+    optical = {"bands": BANDS, "units": "uint8", "dtype": "uint8", "recipe": EightBit().to_dict()}
+    percent = Reflectance(scale=1.0, high=100.0).to_dict()
+    described = DirectionCard(
+        inputs=(
+            ImageCard(role="sar", **sar),
+            ImageCard(role="sar_reference", optional=True, **sar),
+            ImageCard(role="optical_reference", optional=True, **optical),
+        ),
+        outputs=(
+            ImageCard(role="optical", **optical),
+            ImageCard(
+                role="origin",
+                bands=("from radar", "change likelihood"),
+                units="percent",
+                dtype="uint8",
+                recipe=percent,
+                product="origin",
+            ),
+        ),
+        network="reference_unet",
+        arguments=arguments,
+        stride=network.stride,
+        receptive_field=network.receptive_field,
+        tile=128,
+    )
+    card = Card(
+        name="test",
+        method="reference",
+        directions={DIRECTION: described},
+        gsd_m=10.0,
+        training=TrainingCard(data="none", split="train", steps=0, seed=0, licence="none"),
+    )
+    path = folder / ("fresh.onnx" if fresh else "decided.onnx")
+    export_graph(path, card, DIRECTION, [network])
+    return path
+
+
+def write_optical(path: Path, values: np.ndarray, place: Georeference = GEOREFERENCE, **options) -> Path:
+    return write_array(path, values, band_names=BANDS, georeference=place, **options)
+
+
+@pytest.fixture
+def colours() -> np.ndarray:
+    rng = np.random.default_rng(3)
+    smooth = np.kron(rng.integers(30, 220, (3, HEIGHT // 20, WIDTH // 20)), np.ones((20, 20)))
+    return smooth.astype(np.uint8)
+
+
+@pytest.fixture
+def scene(make_scene: Factory) -> Path:
+    return make_scene(HEIGHT, WIDTH)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Translator:
+    return Translator.load(translator_file(tmp_path, fresh=True))
+
+
+def test_untrained_it_copies_the_reference_and_says_so(fresh, scene, colours, tmp_path):
+    old = write_optical(tmp_path / "old.tif", colours, tags={"ACQUISITION_DATE": "2026-06-12"})
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
+    assert np.array_equal(read(result.path), colours)
+    origin = result.products["origin"]
+    assert (read(origin)[0] == 0).all()
+    assert "0 is unchanged, from 2026-06-12" in tags(origin)["SAROPT_CONTENT"]
+    assert tags(result.path)["SAROPT_OPTICAL_REFERENCE"] == "old.tif"
+    assert tags(result.path)["SAROPT_OPTICAL_REFERENCE_DATE"].startswith("2026-06-12")
+    assert tags(result.path)["ACQUISITION_DATE"].startswith("2020-11-07")
+    assert result.warnings == ("no earlier SAR image was given: change is judged by the new one alone",)
+
+
+def test_without_any_earlier_image_all_is_from_radar(fresh, scene, tmp_path):
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions())
+    assert (read(result.products["origin"])[0] == 100).all()
+    assert len(result.warnings) == 2
+    assert "the whole image comes from radar" in result.warnings[1]
+
+
+def test_any_tile_gives_the_same_products(scene, colours, make_scene, tmp_path):
+    translator = Translator.load(translator_file(tmp_path, fresh=False))
+    old, old_sar = write_optical(tmp_path / "old.tif", colours), make_scene(HEIGHT, WIDTH, 20, "old_sar.tif")
+    results = []
+    for tile in (64, 512):
+        options = TranslateOptions(reference=old, reference_sar=old_sar, tile=tile)
+        result = translator.run(scene, tmp_path / f"{tile}.tif", options)
+        results.append([read(path).astype(int) for path in result.products.values()])
+    assert 5 < results[0][1][0].mean() < 95
+    for small, large in zip(*results, strict=True):
+        assert np.abs(small - large).max() <= 1
+
+
+def test_references_come_from_any_grid_and_projection(fresh, scene, colours, tmp_path):
+    """A reference in degrees, of half the scene: it is copied where it lies, elsewhere all is from radar."""
+    west, north, east, south = 400_000.0, 3_800_000.0, 400_000.0 + 10 * WIDTH, 3_800_000.0 - 10 * HEIGHT
+    longitudes, latitudes = transform("EPSG:32611", "EPSG:4326", [west, east], [north, south])
+    step = (longitudes[1] - longitudes[0]) / WIDTH
+    place = Georeference(CRS.from_epsg(4326), from_origin(longitudes[0], latitudes[0] + step, step, step))
+    flat = np.stack([np.full((HEIGHT, WIDTH // 2), value, np.uint8) for value in (40, 90, 140)])
+    old = write_optical(tmp_path / "degrees.tif", flat, place)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
+    image, radar = read(result.path), read(result.products["origin"])[0]
+    left, right = np.s_[20:-60, 20 : WIDTH // 2 - 20], np.s_[20:-60, WIDTH // 2 + 20 :]
+    assert (radar[left] == 0).all()
+    assert (radar[right] == 100).all()
+    assert [int(band[left].mean().round()) for band in image] == [40, 90, 140]
+    assert image[(slice(None), *left)].std(axis=(1, 2)).max() == 0
+
+
+def test_masked_clouds_of_the_reference_come_from_radar(fresh, scene, colours, tmp_path):
+    old = write_optical(tmp_path / "old.tif", colours)
+    cloud = np.zeros((1, HEIGHT, WIDTH), np.uint8)
+    cloud[0, 40:90, 30:120] = 1
+    mask = write_array(tmp_path / "clouds.tif", cloud, band_names=["cloud"], georeference=GEOREFERENCE)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_mask=mask))
+    radar = read(result.products["origin"])[0]
+    assert np.array_equal(radar, np.where(cloud[0] == 1, 100, 0))
+    assert np.array_equal(read(result.path)[:, cloud[0] == 0], colours[:, cloud[0] == 0])
+
+
+def test_clear_pixels_of_today_are_kept_exactly(fresh, scene, colours, tmp_path):
+    old, today = write_optical(tmp_path / "old.tif", colours), colours[:, ::-1].copy()
+    today[:, :, :50] = 0
+    now = write_optical(tmp_path / "today.tif", today, nodata=0)
+    cloud = np.zeros((1, HEIGHT, WIDTH), np.uint8)
+    cloud[0, :70] = 7
+    mask = write_array(tmp_path / "clouds.tif", cloud, band_names=["cloud"], georeference=GEOREFERENCE)
+    options = TranslateOptions(reference=old, keep_clear=now, keep_clear_mask=mask)
+    result = fresh.run(scene, tmp_path / "out.tif", options)
+    clear = (today != 0).all(axis=0) & (cloud[0] == 0)
+    assert np.array_equal(read(result.path), np.where(clear, today, colours))
+    radar, _, kept = read(result.products["origin"])
+    assert np.array_equal(kept, np.where(clear, 100, 0))
+    assert (radar == 0).all()
+
+
+def test_an_image_of_today_without_any_mask_is_told_of(fresh, scene, colours, tmp_path):
+    now = write_optical(tmp_path / "today.tif", colours)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(keep_clear=now))
+    assert any("has no masked pixel" in warning for warning in result.warnings)
+    assert np.array_equal(read(result.path), colours)
+
+
+def test_another_mask_is_other_work(fresh, scene, colours, tmp_path):
+    """The key of an interrupted run holds what every companion is."""
+    old = write_optical(tmp_path / "old.tif", colours)
+    options = [TranslateOptions(reference=old), TranslateOptions(), TranslateOptions(reference_sar=scene)]
+    from saropt.scenes import Scene
+
+    with Scene.open(scene) as opened:
+        assert len({fresh._resume_key(opened, one, []) for one in options}) == 3
+
+
+def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):
+    nowhere = write_array(tmp_path / "nowhere.tif", colours[:, :50], band_names=BANDS)
+    floats = write_optical(tmp_path / "floats.tif", colours.astype(np.float32))
+    for changes, message in (
+        ({"reference": nowhere}, "nowhere.tif"),
+        ({"keep_clear": floats}, "holds float32, the output is uint8"),
+        ({"reference": scene}, "has 1 bands \\(VH\\), not B4, B3, B2"),
+        ({"inputs": {"dem": scene}}, "is given as dem, but the translator takes sar, sar_reference, optical_reference"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fresh.run(scene, tmp_path / "out.tif", TranslateOptions(**changes))
+        assert not list(tmp_path.glob("out*"))
+    with pytest.raises(Exception, match="is a mask of reference, which is not given"):
+        TranslateOptions(reference_mask=scene)

@@ -1,0 +1,89 @@
+"""The network between an earlier optical image and radar: what it copies, what it makes, tiles, export."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from saropt.networks import build_network
+
+SMALL = {"width": 8, "encoder": [1, 1], "decoder": [1, 1], "middle": 1}
+
+
+def network(alive: bool = True, sar: int = 2, bands: int = 3, **changes):
+    torch.manual_seed(0)
+    built = build_network("reference_unet", sar + bands + 1, bands + 2, **{**SMALL, **changes})
+    if alive:
+        for parameter in built.parameters():
+            if parameter.ndim == 4 and not parameter.flatten(1).any(dim=1).all():
+                torch.nn.init.normal_(parameter, 0.0, 0.3)
+        built.unet.exit.bias.data.zero_()
+    return built.eval()
+
+
+def inputs(sar: int = 2, bands: int = 3, height: int = 32, width: int = 48):
+    torch.manual_seed(1)
+    valid = (torch.rand(2, 1, height, width) < 0.6).float()
+    reference = (torch.rand(2, bands, height, width) * 2 - 1) * valid
+    return torch.cat([torch.rand(2, sar, height, width) * 2 - 1, reference, valid], dim=1)
+
+
+def test_the_untrained_network_copies_the_reference_where_there_is_one():
+    x = inputs()
+    with torch.no_grad():
+        made = network(alive=False)(x)
+    valid = (x[:, -1] > 0.5)[:, None].expand(-1, 3, -1, -1)
+    assert torch.equal(made[:, :3][valid], x[:, 2:5][valid])
+    origin, change = made[:, 3], made[:, 4]
+    assert (origin[x[:, -1] > 0.5] == -1.0).all()
+    assert (origin[x[:, -1] < 0.5] == 1.0).all()
+    assert (change < -0.9).all()
+
+
+def test_it_starts_from_a_translator_of_sar_alone():
+    x = inputs()
+    torch.manual_seed(2)
+    alone = build_network("naf_unet", 2, 3, **SMALL).eval()
+    built = network(alive=False)
+    built.start_from(alone)
+    with torch.no_grad():
+        made, translated = built(x), alone(x[:, :2])
+    missing = (x[:, -1] < 0.5)[:, None].expand(-1, 3, -1, -1)
+    assert torch.allclose(made[:, :3][missing], translated[missing], atol=1e-6)
+    assert torch.equal(made[:, :3][~missing], x[:, 2:5][~missing])
+    with pytest.raises(ValueError, match="naf_unet of the same width"):
+        built.start_from(build_network("naf_unet", 2, 3, **{**SMALL, "width": 4}))
+
+
+def test_the_image_is_the_mixture_that_its_origin_says():
+    x, built = inputs(), network()
+    with torch.no_grad():
+        candidate, logit = built.decide(x)
+        made = built(x)
+    change = 1.0 / (1.0 + torch.exp(-logit.double()))
+    radar = ((change - 0.35) / 0.3).clamp(0.0, 1.0)
+    radar[x[:, -1:] < 0.5] = 1.0
+    expected = radar * candidate + (1.0 - radar) * x[:, 2:5]
+    assert 0.05 < radar.mean() < 0.95
+    assert torch.allclose(made[:, :3].double(), expected, atol=1e-5)
+    assert torch.allclose((made[:, 3:4].double() + 1) / 2, radar, atol=1e-5)
+    assert torch.allclose((made[:, 4:].double() + 1) / 2, change, atol=1e-5)
+
+
+def test_tiles_equal_the_whole():
+    built = network()
+    halo = -(-(built.receptive_field // 2) // built.stride) * built.stride
+    side = 2 * halo + 4 * built.stride
+    x = inputs(height=side, width=side)
+    core = slice(halo, halo + built.stride * 2)
+    with torch.no_grad():
+        whole = built(x)[..., core, core]
+        tile = built(x[..., : 2 * halo + 2 * built.stride, : 2 * halo + 2 * built.stride])[..., core, core]
+    assert torch.allclose(tile, whole, atol=1e-5)
+
+
+def test_bands_and_likelihoods_are_checked():
+    with pytest.raises(ValueError, match="an image, its earlier version, its validity"):
+        build_network("reference_unet", 3, 5)
+    with pytest.raises(ValueError, match="keep and replace"):
+        network(keep=0.7, replace=0.6)
