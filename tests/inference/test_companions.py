@@ -12,7 +12,6 @@ import torch
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform
-from translator_fixtures import GEOREFERENCE
 
 from saropt.artifacts import Card, DirectionCard, ImageCard, TrainingCard
 from saropt.artifacts.export import export_graph
@@ -22,6 +21,7 @@ from saropt.inference import TranslateOptions, Translator
 from saropt.networks import build_network
 from saropt.radiometry import DbClip, EightBit, Reflectance
 from saropt.scenes import Georeference, write_array
+from translator_fixtures import GEOREFERENCE
 
 Factory = Callable[..., Path]
 DIRECTION = Direction(["sar", "sar_reference", "optical_reference"], "optical")
