@@ -8,24 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-import torch
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform
 
-from saropt.artifacts import Card, DirectionCard, ImageCard, TrainingCard
-from saropt.artifacts.export import export_graph
-from saropt.domain import Direction
+from reference_files import BANDS, reference_translator
 from saropt.errors import InputError
 from saropt.inference import TranslateOptions, Translator
-from saropt.networks import build_network
-from saropt.radiometry import DbClip, EightBit, Reflectance
 from saropt.scenes import Georeference, write_array
 from translator_fixtures import GEOREFERENCE
 
 Factory = Callable[..., Path]
-DIRECTION = Direction(["sar", "sar_reference", "optical_reference"], "optical")
-BANDS = ("B4", "B3", "B2")
 HEIGHT, WIDTH = 220, 180
 
 
@@ -37,52 +30,6 @@ def read(path: Path | str) -> np.ndarray:
 def tags(path: Path | str) -> dict[str, str]:
     with rasterio.open(path) as dataset:
         return dataset.tags()
-
-
-def translator_file(folder: Path, fresh: bool) -> Path:
-    """A small `reference_unet`: fresh, so that it copies, or one that decides at random."""
-    torch.manual_seed(0)
-    arguments = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
-    network = build_network("reference_unet", 1 + 2 + 4, 5, **arguments).eval()
-    if not fresh:
-        torch.nn.init.normal_(network.unet.exit.weight, 0.0, 0.3)
-        network.unet.exit.bias.data.zero_()
-    sar = {"bands": ("VH",), "units": "sigma0_db", "dtype": "float32", "recipe": DbClip().to_dict()}
-    optical = {"bands": BANDS, "units": "uint8", "dtype": "uint8", "recipe": EightBit().to_dict()}
-    percent = Reflectance(scale=1.0, high=100.0).to_dict()
-    described = DirectionCard(
-        inputs=(
-            ImageCard(role="sar", **sar),
-            ImageCard(role="sar_reference", optional=True, **sar),
-            ImageCard(role="optical_reference", optional=True, **optical),
-        ),
-        outputs=(
-            ImageCard(role="optical", **optical),
-            ImageCard(
-                role="origin",
-                bands=("from radar", "change likelihood"),
-                units="percent",
-                dtype="uint8",
-                recipe=percent,
-                product="origin",
-            ),
-        ),
-        network="reference_unet",
-        arguments=arguments,
-        stride=network.stride,
-        receptive_field=network.receptive_field,
-        tile=128,
-    )
-    card = Card(
-        name="test",
-        method="reference",
-        directions={DIRECTION: described},
-        gsd_m=10.0,
-        training=TrainingCard(data="none", split="train", steps=0, seed=0, licence="none"),
-    )
-    path = folder / ("fresh.onnx" if fresh else "decided.onnx")
-    export_graph(path, card, DIRECTION, [network])
-    return path
 
 
 def write_optical(path: Path, values: np.ndarray, place: Georeference = GEOREFERENCE, **options) -> Path:
@@ -103,7 +50,7 @@ def scene(make_scene: Factory) -> Path:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Translator:
-    return Translator.load(translator_file(tmp_path, fresh=True))
+    return Translator.load(reference_translator(tmp_path, fresh=True))
 
 
 def test_untrained_it_copies_the_reference_and_says_so(fresh, scene, colours, tmp_path):
@@ -127,7 +74,7 @@ def test_without_any_earlier_image_all_is_from_radar(fresh, scene, tmp_path):
 
 
 def test_any_tile_gives_the_same_products(scene, colours, make_scene, tmp_path):
-    translator = Translator.load(translator_file(tmp_path, fresh=False))
+    translator = Translator.load(reference_translator(tmp_path, fresh=False))
     old, old_sar = write_optical(tmp_path / "old.tif", colours), make_scene(HEIGHT, WIDTH, 20, "old_sar.tif")
     results = []
     for tile in (64, 512):

@@ -24,6 +24,13 @@ def evaluate(
             help="Segmenter that scores the translations against the labels; one per modality.",
         ),
     ] = None,
+    changed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS[,CLASS]",
+            help="Label classes of changed ground, for translators that take an earlier image (default: measured).",
+        ),
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -74,12 +81,15 @@ def evaluate(
         samples=samples,
         seed=seed,
         weights=weights,
+        changed=changed.split(",") if changed else (),
         runs={translators[0].card.name: path for path, translators in loaded if (path / evaluation.LOG_FILE).is_file()},
         overwrite=overwrite,
     )
     with progress_bar("evaluate") as bar:
         result = evaluation.evaluate(spec, out, progress=bar)
     _print_scores(result)
+    for direction, found in result.report.get("ground", {}).items():
+        _print_ground(direction, found)
     for direction, judged in result.report.get("segmentation", {}).items():
         _print_segmentation(direction, judged)
     for direction, found in result.report.get("matching", {}).items():
@@ -107,6 +117,14 @@ def _print_scores(result: EvaluationResult) -> None:
                 )
     for warning in result.warnings:
         typer.echo(warning)
+
+
+def _print_ground(direction: str, found: dict[str, Any]) -> None:
+    from saropt.cli.tables import print_table
+    from saropt.evaluation.ground import HEADINGS, rows_of
+
+    cells = [[name, *texts] for name, texts in rows_of(found)]
+    print_table(["", *HEADINGS], cells, f"{direction} by kind of ground; changed ground is {found['changed']}")
 
 
 def _print_segmentation(direction: str, judged: dict[str, Any]) -> None:

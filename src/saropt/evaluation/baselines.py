@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from saropt.domain import Role
+
 Float = NDArray[np.float64]
 Image = NDArray[np.floating[Any]]
 Pair = tuple[ArrayLike, ArrayLike, ArrayLike | None]
@@ -24,6 +26,10 @@ class Baseline(ABC):
 
     name: ClassVar[str]
     fitted: ClassVar[bool] = True
+    oracle: ClassVar[bool] = False
+    """Whether it looks at the truth."""
+    looks_at: ClassVar[tuple[Role, ...]] = ()
+    """Roles of its input, in order; empty for all inputs of the direction that no raster lacks."""
 
     @abstractmethod
     def update(self, source: Float, target: Float) -> None:
@@ -164,6 +170,7 @@ class ImageMeanOracle(Baseline):
 
     name = "image_mean_oracle"
     fitted = False
+    oracle = True
 
     def update(self, source: Float, target: Float) -> None:
         """Nothing is learned."""

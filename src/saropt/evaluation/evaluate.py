@@ -18,6 +18,7 @@ from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import BASELINES, fit_all
 from saropt.evaluation.by_class import ClassErrors
 from saropt.evaluation.distributions import known_weights
+from saropt.evaluation.ground import GroundErrors
 from saropt.evaluation.matching import MatchingRates
 from saropt.evaluation.measure import (
     BaselineRow,
@@ -28,12 +29,13 @@ from saropt.evaluation.measure import (
     measure_place,
 )
 from saropt.evaluation.metric import Subject
+from saropt.evaluation.reference_baselines import REFERENCE_BASELINES
 from saropt.evaluation.report import build_report
 from saropt.evaluation.section import Section
 from saropt.evaluation.segmentation import make_judges
 from saropt.evaluation.spec import EvaluationResult, EvaluationSpec
 from saropt.evaluation.speckle import SpeckleStatistics
-from saropt.evaluation.tiles import MIN_VALID, open_rasters, stream_tiles, tile_windows
+from saropt.evaluation.tiles import MIN_VALID, Place, open_rasters, stream_tiles, tile_windows
 from saropt.files import write_text
 from saropt.inference import Translator
 from saropt.progress import Progress, silent
@@ -160,6 +162,11 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         make_model_row(model, root, weights, spec.samples if model in drawing else None, spec.seed)
         for model in spec.models
     ]
+    models += [
+        make_model_row(model, root, weights, alone=True)
+        for model in spec.models
+        if any(image.optional for image in model.inputs)
+    ]
     prepared = []
     for direction in directions:
         here = [row for row in models if row.model.direction == direction]
@@ -167,12 +174,16 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         outputs = _common_outputs(here) if here else list(range(len(all_bands)))
         bands = [all_bands[i] for i in outputs]
         weights.check(len(bands), direction)
-        kinds = [kind for kind in BASELINES if spec.baselines and (trained or not kind.fitted)]
+        known = (*BASELINES, *REFERENCE_BASELINES) if spec.baselines else ()
+        kinds = [kind for kind in known if (trained or not kind.fitted) and set(kind.looks_at) <= set(direction.inputs)]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]
         sections = _make_sections(spec, root, direction)
         inputs = [role for role in direction.inputs if not root.images[role].optional]
         judge = judges.get(direction)
-        prepared.append(DirectionRows(direction, all_bands, outputs, inputs, here, baselines, sections, judge))
+        ground = None
+        if f"{direction.output}_reference" in direction.inputs:
+            ground = GroundErrors(root, direction.output, outputs, spec.changed)
+        prepared.append(DirectionRows(direction, all_bands, outputs, inputs, here, baselines, sections, judge, ground))
     return prepared
 
 
@@ -226,19 +237,34 @@ def _fit(rows: Sequence[DirectionRows], root: DataRoot, names: Sequence[str], ti
             valid = place.valid
             if not valid.any():
                 continue
-            pixels = {
-                role: replace(image, values=image.values[:, valid]).in_unit_range(name).astype(np.float64)
-                for role, image in place.images.items()
-            }
             for d in rows:
-                source = np.concatenate([pixels[role] for role in d.baseline_inputs])
                 for row in d.baselines:
-                    row.baseline.update(source, pixels[d.direction.output][d.outputs])
+                    _update(row, d, place)
         steps.step(f"baselines {name}")
     try:
         fit_all([row.baseline for d in rows for row in d.baselines], ())
     except ValueError as error:
         raise InputError(root.name, f"split 'train': {error}") from error
+
+
+def _update(row: BaselineRow, rows: DirectionRows, place: Place) -> None:
+    """Give a baseline the pixels of a place that are valid in all that it looks at."""
+    roles = [*row.looks_at(rows.baseline_inputs), rows.direction.output]
+    if any(role not in place.images for role in roles):
+        return
+    valid = np.logical_and.reduce([place.valid, *(place.images[role].valid for role in roles)])
+    if not valid.any():
+        return
+    pixels = [
+        replace(place.images[role], values=place.images[role].values[:, valid]).in_unit_range(place.name)
+        for role in roles
+    ]
+    reference = f"{rows.direction.output}_reference"
+    seen = [
+        image[rows.outputs] if role == reference else image for role, image in zip(roles[:-1], pixels[:-1], strict=True)
+    ]
+    target = pixels[-1][rows.outputs].astype(np.float64)
+    row.baseline.update(np.concatenate(seen).astype(np.float64), target)
 
 
 def _measure_split(

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import Direction, Role, canonical_band, describe_units, match_bands
+from saropt.domain import Direction, Role, canonical_band, describe_role, describe_units, match_bands
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
 from saropt.evaluation.distributions import Weights
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, heat
+from saropt.evaluation.ground import GroundErrors
 from saropt.evaluation.metric import METRICS, Subject, Tile
 from saropt.evaluation.outputs import ChosenBands, ModelOutput, segment_raster, translate_rasters
 from saropt.evaluation.section import Section, TileView
@@ -33,6 +34,7 @@ class ModelRow:
     Attributes:
         inputs: positions of the bands that it takes in the data's images, by role.
         outputs: positions of the bands that it gives in the data's image of the output role.
+        alone: whether it gets none of its optional inputs.
     """
 
     model: Translator
@@ -40,6 +42,7 @@ class ModelRow:
     inputs: Mapping[Role, list[int]]
     outputs: list[int]
     warnings: list[str]
+    alone: bool = False
     quality: ImageQuality = field(init=False)
     gallery: Gallery = field(default_factory=Gallery)
 
@@ -48,7 +51,8 @@ class ModelRow:
 
     @property
     def name(self) -> str:
-        return self.model.card.name
+        name = self.model.card.name
+        return f"{name}, {describe_role(self.first_input).title} alone" if self.alone else name
 
     @property
     def first_input(self) -> Role:
@@ -65,7 +69,7 @@ class ModelRow:
         better = [
             row.baseline.name
             for row in baselines
-            if row.baseline.fitted and row.quality.figures()["psnr"] > found["psnr"]
+            if not row.baseline.oracle and row.quality.figures()["psnr"] > found["psnr"]
         ]
         if better:
             warnings.append(f"PSNR {found['psnr']:.2f} dB is below the trivial baseline {', '.join(better)}")
@@ -79,11 +83,24 @@ class BaselineRow:
     baseline: Baseline
     quality: ImageQuality
 
+    def looks_at(self, default: Sequence[Role]) -> Sequence[Role]:
+        """The roles of its input."""
+        return self.baseline.looks_at or default
+
 
 def make_model_row(
-    model: Translator, root: DataRoot, weights: Weights, samples: int | None = None, seed: int = 0
+    model: Translator,
+    root: DataRoot,
+    weights: Weights,
+    samples: int | None = None,
+    seed: int = 0,
+    *,
+    alone: bool = False,
 ) -> ModelRow:
     """An empty row of a model, with warnings about bands and units that are not those of the data.
+
+    Args:
+        alone: the model gets none of its optional inputs.
 
     Raises:
         InputError: the data lack an image or a band that the model needs.
@@ -97,6 +114,7 @@ def make_model_row(
     inputs = {
         image.role: _positions(model.card.name, image.bands, images[image.role].bands, warnings)
         for image in network.inputs
+        if not (alone and image.optional)
     }
     given, true = model.target, images[model.direction.output]
     outputs = _positions(model.card.name, given.bands, true.bands, warnings)
@@ -106,7 +124,7 @@ def make_model_row(
             "so the errors hold the difference of the scales as well"
         )
     subject = Subject([true.bands[i] for i in outputs], model, weights, samples, seed)
-    return ModelRow(model, subject, inputs, outputs, warnings)
+    return ModelRow(model, subject, inputs, outputs, warnings, alone)
 
 
 def _positions(model: str, wanted: Sequence[str], data: Sequence[str], warnings: list[str]) -> list[int]:
@@ -139,6 +157,7 @@ class DirectionRows:
     baselines: Sequence[BaselineRow]
     sections: Sequence[Section]
     judge: Judge | None = None
+    ground: GroundErrors | None = None
 
 
 class RasterOutputs:
@@ -181,6 +200,11 @@ class RasterOutputs:
         deviation = None if made.deviation is None else made.deviation.read(place.window)[0]
         return Pixels(values, valid, target.units, target.bands, np.dtype(target.dtype)), deviation
 
+    def change(self, row: ModelRow, place: Place) -> NDArray[np.uint8] | None:
+        """The likelihood of change (h, w) in per cent that a model gives; None where it gives none."""
+        origin = self._models[id(row)].origin
+        return None if origin is None or row.alone else origin.read(place.window)[0][1]
+
     def labels(self, of: ModelRow | Direction, place: Place) -> NDArray[np.uint8]:
         """The label values (h, w) that the judge gives the output of a model, or the true image of a direction."""
         key = of if isinstance(of, Direction) else id(of)
@@ -210,10 +234,23 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         if deviation is not None:
             tile = replace(tile, deviation=_unit_deviation(pixels, deviation, row.name))
         _measure_model(row, TileView(rasters, place, tile, pixels, true_here), rows.sections)
+        if rows.ground is not None:
+            rows.ground.see(row.name, rasters, place, tile, outputs.change(row, place))
         if rows.judge is not None:
             rows.judge.see(row.name, place, outputs.labels(row, place))
+    for role in present:
+        if not place.images[role].valid.all():
+            inputs[role] = _filled(inputs[role], place.images[role].valid)
     for baseline in rows.baselines:
-        measure_baseline(baseline, [inputs[role] for role in rows.baseline_inputs], truth)
+        roles = baseline.looks_at(rows.baseline_inputs)
+        if any(role not in inputs for role in roles):
+            continue
+        seen = [
+            inputs[role][rows.outputs] if role == f"{direction.output}_reference" else inputs[role] for role in roles
+        ]
+        tile = measure_baseline(baseline, seen, truth)
+        if rows.ground is not None:
+            rows.ground.see(baseline.baseline.name, rasters, place, tile, None)
 
 
 def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -> None:
@@ -224,10 +261,18 @@ def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -
         row.gallery.add(_shot(row, view, numbers["psnr"]))
 
 
-def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage) -> None:
+def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage) -> Tile:
     """Measure one tile of a baseline, which looks at all bands of its inputs (C, h, w) in [0, 1]."""
     source = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
-    row.quality.add(Tile.of(row.baseline.predict(source, truth.values, truth.mask), inputs[0], truth))
+    tile = Tile.of(row.baseline.predict(source, truth.values, truth.mask), inputs[0], truth)
+    row.quality.add(tile)
+    return tile
+
+
+def _filled(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values (C, h, w) with the mean of each band where they are not valid; .5 where nothing is."""
+    means = values[:, valid].mean(axis=1) if valid.any() else np.full(len(values), 0.5, np.float32)
+    return np.where(valid, values, means[:, None, None]).astype(np.float32)
 
 
 def _shot(row: ModelRow, view: TileView, psnr: float) -> Shot:

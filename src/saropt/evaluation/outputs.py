@@ -20,10 +20,12 @@ from saropt.scenes import Window
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What a model makes of a raster, in its own units, and the deviation of its samples where it is measured."""
+    """What a model makes of a raster, in its own units; the deviation of its samples where it is measured, and the map
+    of origin of models that give one."""
 
     image: ScratchRaster
     deviation: ScratchRaster | None = None
+    origin: ScratchRaster | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,14 @@ def translate_rasters(
     deviation = None
     if subject.samples is not None:
         deviation = stack.enter_context(ScratchRaster(count, *rasters.shape, "float32", name=name))
+    shares = [len(one.bands) for one in model.outputs if one.product == "origin"]
+    origin = stack.enter_context(ScratchRaster(sum(shares), *rasters.shape, "uint8", name=name)) if shares else None
 
     def write(block: Block) -> None:
-        for product, scratch in (("image", image), ("deviation", deviation)):
+        for product, scratch in (("image", image), ("deviation", deviation), ("origin", origin)):
             if scratch is not None:
                 pixels, window = block.products[product], block.window
-                if len(pixels) != count:
+                if len(pixels) != scratch.bands:
                     raise InputError(model.card.name, f"gives {len(pixels)} bands for {rasters.name}, not {count}")
                 scratch.write(window.row, window.col, pixels, block.valid)
 
@@ -98,7 +102,7 @@ def translate_rasters(
     model.stream(sources, write, units=rasters.units(model.source.role), samples=subject.samples, seed=seed)
     subject.seconds += time.perf_counter() - started
     subject.pixels += rasters.height * rasters.width
-    return ModelOutput(image, deviation)
+    return ModelOutput(image, deviation, origin)
 
 
 def segment_raster(segmenter: Segmenter, source: Source, units: str, stack: ExitStack) -> ScratchRaster:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import saropt
-from saropt.evaluation import segmentation
+from saropt.evaluation import ground, segmentation
 from saropt.evaluation.curves import read_curves
 from saropt.evaluation.measure import DirectionRows
 from saropt.evaluation.metric import METRICS
@@ -62,7 +62,7 @@ def build_report(
     models: dict[str, dict[str, Any]] = {model.card.name: {} for model in spec.models}
     for d in rows:
         for row in d.models:
-            models[row.name][d.direction] = row.figures(d.baselines)
+            models.setdefault(row.name, {})[d.direction] = row.figures(d.baselines)
     report: dict[str, Any] = {
         "saropt": saropt.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -87,6 +87,9 @@ def build_report(
     }
     sections: dict[str, str] = {}
     for d in rows:
+        if d.ground is not None and (by_ground := d.ground.summary()):
+            report.setdefault(ground.KEY, {})[d.direction] = by_ground
+            sections[ground.KEY] = ground.CONVENTION
         if d.judge is not None:
             report.setdefault(segmentation.KEY, {})[d.direction] = d.judge.summary()
             sections[segmentation.KEY] = segmentation.CONVENTION

@@ -12,6 +12,7 @@ from saropt.domain import Direction, describe_role
 from saropt.errors import MissingExtraError
 from saropt.evaluation.curves import curve_charts
 from saropt.evaluation.gallery import Bytes, Shot, jpeg_uri
+from saropt.evaluation.ground import HEADINGS, KEY, rows_of
 from saropt.evaluation.metric import METRICS, Metric, metrics_in
 
 ORACLE = "image_mean_oracle"
@@ -213,6 +214,14 @@ def _segmentation(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sections
 
 
+def _ground(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Per direction: the figures on changed, other and hidden ground, and by days between the dates."""
+    return [
+        {"title": direction.in_words, "found": found, "headings": HEADINGS, "rows": rows_of(found)}
+        for direction, found in _by_direction(report, KEY)
+    ]
+
+
 def _speckle(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Per direction: the statistics of every model and of the true images."""
     sections = []
@@ -248,6 +257,7 @@ def render(report: Mapping[str, Any], shots: Shots, drawings: Drawings) -> str:
         report=report,
         images=[(describe_role(role).title, image) for role, image in report["data"]["images"].items()],
         sections=[_section(report, direction, shots) for direction, _ in _by_direction(report, "directions")],
+        ground=_ground(report),
         segmentation=_segmentation(report),
         matching=_matching(report, drawings),
         classes=_classes(report),

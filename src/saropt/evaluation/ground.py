@@ -1,0 +1,192 @@
+"""Errors on changed, unchanged and hidden ground, where translation starts from an earlier optical image.
+
+Copying the earlier image wins every average, because most ground does not change. So the figures are taken apart, and
+the gain over the copy on changed ground is the headline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from saropt.errors import InputError
+from saropt.evaluation.by_class import Labels
+from saropt.evaluation.metric import Tile
+from saropt.evaluation.reference_baselines import CopyReference
+from saropt.evaluation.running import RunningStatistics
+from saropt.evaluation.tiles import Place, Rasters
+from saropt.roots import IGNORED, DataRoot
+
+KEY = "ground"
+THRESHOLD, SMOOTHING_PX, LEAST_PIXELS = 0.08, 9, 64
+GROUNDS = ("all", "changed", "other", "hidden")
+CONVENTION = (
+    f"PSNR over the pixels of a tile that lie on one kind of ground, then mean over tiles with {LEAST_PIXELS} such "
+    "pixels or more. Changed: labelled so; without such a label, measured change. Measured change: mean absolute "
+    f"difference of truth and earlier image in [0, 1], averaged over {SMOOTHING_PX}x{SMOOTHING_PX} pixels, above "
+    f"{THRESHOLD}. Other: known and unchanged. Hidden: the earlier image is missing or masked. AUC: area under the "
+    "receiver operating curve of the likelihood of change, over pixels with an earlier image"
+)
+_DAYS = (0, 16, 46, 121)
+_LEVELS = 101
+
+
+class GroundErrors:
+    """What is gathered by kind of ground in one direction.
+
+    Args:
+        root: the data.
+        role: role of the output; its earlier images have the role `ROLE_reference`.
+        bands: positions of the bands that the models give.
+        changed: names of the classes that mark changed ground; empty for measured change.
+
+    Raises:
+        InputError: the data have no such class.
+    """
+
+    def __init__(self, root: DataRoot, role: str, bands: Sequence[int], changed: Sequence[str]) -> None:
+        self._role, self._bands = f"{role}_reference", list(bands)
+        self._labels = Labels(root) if changed else None
+        titles = self._labels.classes.titles if self._labels is not None else []
+        unknown = [name for name in changed if name not in titles]
+        if unknown:
+            raise InputError(
+                root.path / "dataset.yaml", f"has no class {', '.join(unknown)}; it has {', '.join(titles)}"
+            )
+        self._indices = [titles.index(name) for name in changed]
+        self._changed = f"labelled {', '.join(changed)}" if changed else "measured"
+        self._last: tuple[Place, dict[str, NDArray[np.bool_]]] | None = None
+        self._psnr: dict[str, dict[str, RunningStatistics]] = {}
+        self._pixels = dict.fromkeys(GROUNDS, 0)
+        self._votes: dict[str, dict[str, NDArray[np.int64]]] = {}
+
+    def see(self, name: str, rasters: Rasters, place: Place, tile: Tile, change: NDArray[np.uint8] | None) -> None:
+        """Take one tile of a model or baseline.
+
+        Args:
+            change: (h, w), likelihood of change in per cent; None where the row gives none.
+        """
+        kinds = self._kinds(place, tile)
+        error = np.square(tile.output.values.astype(np.float64) - tile.truth.values).mean(axis=0)
+        for kind in (*GROUNDS, *_bins(rasters, self._role)):
+            where = kinds["all" if kind not in kinds else kind]
+            if where.sum() >= LEAST_PIXELS:
+                row = self._psnr.setdefault(name, {}).setdefault(kind, RunningStatistics())
+                row.add(float(-10.0 * np.log10(max(error[where].mean(), 1e-12))))
+        if change is None:
+            return
+        known = kinds["all"] & ~kinds["hidden"]
+        for truth in ("labelled", "measured"):
+            if truth in kinds:
+                votes = self._votes.setdefault(name, {}).setdefault(truth, np.zeros((2, _LEVELS), np.int64))
+                for outcome in (0, 1):
+                    chosen = known & (kinds[truth] == bool(outcome)) & kinds["known"]
+                    votes[outcome] += np.bincount(change[chosen].astype(np.int64), minlength=_LEVELS)[:_LEVELS]
+
+    def _kinds(self, place: Place, tile: Tile) -> dict[str, NDArray[np.bool_]]:
+        if self._last is not None and self._last[0] is place:
+            return self._last[1]
+        valid = place.valid
+        earlier = place.images.get(self._role)
+        hidden = valid.copy() if earlier is None else valid & ~earlier.valid
+        kinds = {"all": valid, "hidden": hidden, "measured": np.zeros_like(valid), "known": valid}
+        if earlier is not None:
+            before = earlier.in_unit_range(place.name)[self._bands]
+            difference = np.where(valid & earlier.valid, np.abs(tile.truth.values - before).mean(axis=0), 0.0)
+            kinds["measured"] = ndimage.uniform_filter(difference, SMOOTHING_PX) > THRESHOLD
+        kinds["changed"] = kinds["measured"] & valid
+        if self._labels is not None:
+            labels = self._labels.of(place)
+            kinds["known"] = valid & (labels != IGNORED)
+            kinds["labelled"] = np.isin(labels, self._indices)
+            kinds["changed"] = kinds["labelled"] & valid
+        kinds["other"] = kinds["known"] & ~kinds["changed"] & ~hidden
+        self._last = place, kinds
+        for kind in GROUNDS:
+            self._pixels[kind] += int(kinds[kind].sum())
+        return kinds
+
+    def summary(self) -> dict[str, Any]:
+        """Figures by row; empty where no tile was seen."""
+        if not self._psnr:
+            return {}
+        psnr = {
+            name: {kind: running.mean for kind, running in kinds.items() if kind in GROUNDS}
+            for name, kinds in self._psnr.items()
+        }
+        copied = psnr.get(CopyReference.name, {})
+        days = sorted({kind for kinds in self._psnr.values() for kind in kinds if kind not in GROUNDS})
+        first = next(iter(self._psnr.values()))
+        return {
+            "changed": self._changed,
+            "pixels": self._pixels,
+            "tiles": {kind: first[kind].n for kind in GROUNDS if kind in first},
+            "psnr": psnr,
+            "gain_over_copy": {
+                name: {kind: value - copied[kind] for kind, value in found.items() if kind in copied}
+                for name, found in psnr.items()
+                if name != CopyReference.name
+            },
+            "auc": {
+                name: {truth: area_under(*votes) for truth, votes in by.items()} for name, by in self._votes.items()
+            },
+            "by_days": {
+                kind: {name: kinds[kind].mean for name, kinds in self._psnr.items() if kind in kinds} for kind in days
+            },
+        }
+
+
+def _bins(rasters: Rasters, role: str) -> list[str]:
+    """The bin of the days between the earlier image and the scene, where both dates are known."""
+    now, before = next(iter(rasters.scenes.values())), rasters.scenes.get(role)
+    if before is None or now.acquired is None or before.acquired is None:
+        return []
+    days = abs((now.acquired - before.acquired).days)
+    first = max(edge for edge in _DAYS if edge <= days)
+    later = [edge for edge in _DAYS if edge > days]
+    return [f"{first} to {later[0] - 1} days" if later else f"{first} days and more"]
+
+
+def area_under(negatives: NDArray[np.int64], positives: NDArray[np.int64]) -> float | None:
+    """Area under the receiver operating curve from counts by score; ties count half. None without both outcomes.
+
+    >>> area_under(np.array([3, 1, 0]), np.array([0, 1, 3]))
+    0.96875
+    """
+    if not (negatives.sum() and positives.sum()):
+        return None
+    below = np.cumsum(negatives) - negatives
+    won = (positives * (below + 0.5 * negatives)).sum()
+    return float(won / (float(negatives.sum()) * float(positives.sum())))
+
+
+def rows_of(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """The rows of a table of a summary: name, PSNR by ground, gain over the copy on changed ground, AUC."""
+
+    def text(value: float | None, digits: int = 2) -> str:
+        return "–" if value is None else f"{value:.{digits}f}"
+
+    rows = []
+    for name, psnr in found["psnr"].items():
+        gain = found["gain_over_copy"].get(name, {}).get("changed")
+        areas = found["auc"].get(name, {})
+        cells = [text(psnr.get(kind)) for kind in GROUNDS]
+        cells += [
+            "–" if gain is None else f"{gain:+.2f}",
+            text(areas.get("labelled"), 3),
+            text(areas.get("measured"), 3),
+        ]
+        rows.append((name, cells))
+    return rows
+
+
+HEADINGS = (
+    *(f"PSNR dB, {kind}" for kind in GROUNDS),
+    "gain over copy, changed",
+    "AUC of change, labelled",
+    "AUC of change, measured",
+)

@@ -1,0 +1,148 @@
+"""Figures by kind of ground: against naive loops, and in a whole report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from reference_files import reference_translator
+from saropt.cli import main
+from saropt.errors import InputError
+from saropt.evaluation.ground import area_under
+from saropt.evaluation.reference_baselines import DifferenceRegression
+from saropt.scenes import write_array
+
+Factory = Callable[..., Path]
+SIDE = 64
+
+
+def make_root(folder: Path, *, masked: bool = False) -> Path:
+    """Places whose earlier image differs by noise, and by a flood in the label; `b` has no earlier image."""
+    rng = np.random.default_rng(5)
+    roles = ("sar", "sar_reference", "optical", "optical_reference", "label")
+    for role in roles:
+        (folder / role).mkdir(parents=True)
+    for name, date in (("t", "2026-05-01"), ("a", "2026-05-01"), ("b", "2026-05-01")):
+        old = rng.integers(40, 200, (3, SIDE, SIDE))
+        label = np.zeros((1, SIDE, SIDE), np.uint8)
+        label[:, 10:40, 5:50] = 255
+        now = np.clip(np.where(label == 255, 30, old + rng.integers(-9, 10, old.shape)), 1, 255)
+        sar = rng.uniform(-20, -5, (1, SIDE, SIDE)).astype(np.float32)
+        before = old.copy()
+        if masked:
+            before[:, :, :20] = 0
+        for role, values, when in (
+            ("sar", sar, "2026-06-01"),
+            ("sar_reference", sar - 2, date),
+            ("optical", now.astype(np.uint8), "2026-06-01"),
+            ("optical_reference", before.astype(np.uint8), date),
+            ("label", label, date),
+        ):
+            if (role, name) != ("optical_reference", "b"):
+                nodata = 0 if role == "optical_reference" and masked else None
+                tags = {"ACQUISITION_DATE": when}
+                write_array(folder / role / f"{name}.tif", values, nodata=nodata, tags=tags)
+    description = {
+        "name": "floods",
+        "gsd_m": 10.0,
+        "sar": {"bands": ["VH"], "units": "sigma0_db"},
+        "optical": {"bands": ["B4", "B3", "B2"], "units": "uint8"},
+        "classes": {0: "dry", 255: "flooded"},
+    }
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(description))
+    (folder / "splits.csv").write_text("name,split\nt,train\na,test\nb,test\n")
+    return folder
+
+
+def read(path: Path) -> np.ndarray:
+    import rasterio
+
+    with rasterio.open(path) as dataset:
+        return dataset.read().astype(float)
+
+
+def naive_psnr(root: Path, name: str, where: np.ndarray) -> float:
+    """PSNR of the copy over some pixels, one by one."""
+    truth, copy = read(root / "optical" / f"{name}.tif") / 255, read(root / "optical_reference" / f"{name}.tif") / 255
+    squares = [
+        (truth[c, i, j] - copy[c, i, j]) ** 2 for c in range(3) for i in range(SIDE) for j in range(SIDE) if where[i, j]
+    ]
+    return float(-10 * np.log10(np.mean(squares)))
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> dict:
+    root = make_root(tmp_path / "root", masked=True)
+    model = reference_translator(tmp_path, fresh=True)
+    arguments = [str(model), "--data", str(root), "--out", str(tmp_path / "out"), "--changed", "flooded"]
+    assert main(["evaluate", *arguments]) == 0
+    assert "by kind of ground" in (tmp_path / "out" / "report.html").read_text()
+    found: dict = json.loads((tmp_path / "out" / "report.json").read_text())
+    return found
+
+
+def test_the_copy_has_the_figures_of_naive_loops(report: dict, tmp_path: Path) -> None:
+    found = report["ground"]["sar+sarref+optref2opt"]
+    label = read(tmp_path / "root" / "label" / "a.tif")[0] == 255
+    hidden = np.zeros_like(label)
+    hidden[:, :20] = True
+    copied = found["psnr"]["copy_reference"]
+    assert copied["other"] == pytest.approx(naive_psnr(tmp_path / "root", "a", ~label & ~hidden), abs=1e-4)
+    assert found["changed"] == "labelled flooded"
+    assert found["pixels"]["all"] == 2 * SIDE * SIDE
+    assert found["pixels"]["hidden"] == SIDE * 20 + SIDE * SIDE
+    assert found["tiles"] == {"all": 2, "changed": 2, "other": 1, "hidden": 2}
+
+
+def test_an_untrained_translator_is_the_copy_on_other_ground(report: dict) -> None:
+    found = report["ground"]["sar+sarref+optref2opt"]
+    assert found["psnr"]["test"]["other"] == pytest.approx(found["psnr"]["copy_reference"]["other"], abs=1e-5)
+    assert set(found["auc"]) == {"test"}
+    assert found["auc"]["test"]["labelled"] == 0.5
+    assert found["by_days"]["16 to 45 days"]["copy_reference"] > 5
+
+
+def test_the_same_translator_without_earlier_images_is_a_row(report: dict) -> None:
+    rows = report["ground"]["sar+sarref+optref2opt"]["psnr"]
+    assert list(rows)[:2] == ["test", "test, SAR alone"]
+    assert rows["test, SAR alone"]["other"] < rows["test"]["other"] - 5
+    names = [entry["model"] for entry in report["models"]]
+    assert names == ["test", "test, SAR alone"]
+
+
+def test_regression_of_the_difference_sees_the_difference() -> None:
+    rng = np.random.default_rng(0)
+    old, sar, before = rng.uniform(0, 1, (2, 500)), rng.uniform(0, 1, (1, 500)), rng.uniform(0, 1, (1, 500))
+    target = 0.5 * old + 0.3 * (sar - before) + 0.1
+    baseline = DifferenceRegression()
+    source = np.concatenate([old, sar, before])
+    baseline.fit([(source[:, :, None], target[:, :, None], None)])
+    assert np.allclose(baseline.predict(source[:, :, None], target[:, :, None]), np.clip(target, 0, 1)[:, :, None])
+
+
+def test_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
+    rng = np.random.default_rng(1)
+    scores, truth = rng.integers(0, 8, 300), rng.random(300) < 0.3
+    pairs = [
+        (scores[i] > scores[j]) + 0.5 * (scores[i] == scores[j])
+        for i in np.flatnonzero(truth)
+        for j in np.flatnonzero(~truth)
+    ]
+    counts = [np.bincount(scores[truth == outcome], minlength=8) for outcome in (False, True)]
+    assert area_under(*counts) == pytest.approx(np.mean(pairs))
+    assert area_under(np.zeros(8, int), counts[1]) is None
+
+
+def test_unknown_classes_are_refused(tmp_path: Path) -> None:
+    from saropt.evaluation import EvaluationSpec, evaluate
+    from saropt.inference import Translator
+
+    model = Translator.load(reference_translator(tmp_path, fresh=True))
+    spec = EvaluationSpec(make_root(tmp_path / "root"), [model], changed=["wet"])
+    with pytest.raises(InputError, match="has no class wet; it has dry, flooded"):
+        evaluate(spec, tmp_path / "out")
