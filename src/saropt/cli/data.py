@@ -92,23 +92,59 @@ def simulate(
         str, typer.Option(metavar="autumn|winter|spring|summer", help="Season of the vegetation.")
     ] = "autumn",
     clouds: Annotated[
-        float, typer.Option(metavar="FRACTION", help="Fraction of the optical images under clouds.")
+        float, typer.Option(metavar="FRACTION", help="Fraction of the (earlier) optical images under clouds.")
     ] = 0.0,
     change: Annotated[
         float, typer.Option(metavar="FRACTION", help="Fraction of the fields that change between the two dates.")
+    ] = 0.0,
+    earlier: Annotated[
+        str | None,
+        typer.Option(
+            metavar="autumn|winter|spring|summer",
+            help="Add earlier SAR and optical images of this season; labels then mark what changed.",
+        ),
+    ] = None,
+    flood: Annotated[
+        float, typer.Option(metavar="FRACTION", help="With --earlier: fraction of the plain under water today.")
+    ] = 0.0,
+    built: Annotated[
+        float, typer.Option(metavar="FRACTION", help="With --earlier: fraction of the fields that were built on.")
+    ] = 0.0,
+    gaps: Annotated[
+        float, typer.Option(metavar="FRACTION", help="With --earlier: fraction of the earlier images without data.")
     ] = 0.0,
 ) -> None:
     """Simulate a data root of SAR-optical pairs with labels."""
     from saropt.cli.progress import progress_bar
     from saropt.errors import InputError
     from saropt.roots.simulated import write_simulated_root
-    from saropt.simulate import SceneConfig
+    from saropt.roots.simulated_dates import write_simulated_dates
+    from saropt.simulate import SEASONS, DatesConfig, SceneConfig
 
     try:
-        config = SceneConfig(season=season, clouds=clouds, change=change)
+        config = SceneConfig(season=season) if earlier else SceneConfig(season=season, clouds=clouds, change=change)
+        dates = DatesConfig(earlier or season, change, built, flood, clouds, gaps)
     except ValueError as error:
         raise InputError("simulate", str(error)) from error
+    if earlier is not None and (earlier not in SEASONS or misregistration):
+        raise InputError("simulate", f"--earlier takes {', '.join(SEASONS)}, and no --misregistration")
+    if earlier is None and (flood or built or gaps):
+        raise InputError("simulate", "--flood, --built and --gaps need --earlier")
     with progress_bar("simulate") as report:
+        if earlier is not None:
+            path = write_simulated_dates(
+                out,
+                scenes=_counts(scenes),
+                size=size,
+                seed=seed,
+                units=units,
+                bands=tuple(bands.split(",")),
+                config=config,
+                dates=dates,
+                progress=lambda done, total: report(done, total, "scenes"),
+            )
+            typer.echo(f"wrote {path}")
+            return
         path = write_simulated_root(
             out,
             scenes=_counts(scenes),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from saropt.simulate.covers import COVER_INDEX, SceneConfig
+from saropt.simulate.covers import COVER_INDEX, NEAR_INFRARED, SceneConfig
 from saropt.simulate.layout import Layout, standardised
 from saropt.simulate.seasons import covers_of
 
-HAZE = np.array([0.12, 0.19, 0.28], np.float32)
-TREES = np.array([0.33, 0.43, 0.47], np.float32)
-TILES = np.array([0.62, 0.50, 0.48], np.float32)
+HAZE = np.array([0.12, 0.19, 0.28, 0.06], np.float32)
+TREES = np.array([0.33, 0.43, 0.47, 0.80], np.float32)
+TILES = np.array([0.62, 0.50, 0.48, 0.62], np.float32)
 
 
 def sun_shading(east: np.ndarray, north: np.ndarray, config: SceneConfig) -> np.ndarray:
@@ -23,10 +23,23 @@ def sun_shading(east: np.ndarray, north: np.ndarray, config: SceneConfig) -> np.
     return (0.22 + 0.78 * np.clip(lit, 0.0, 1.6)).astype(np.float32)
 
 
-def paint(rng: np.random.Generator, layout: Layout, config: SceneConfig) -> np.ndarray:
-    """Optical image (3, H, W) float32 in [0, 1], bands B4, B3, B2."""
+def near_infrared_of(season: str) -> list[float]:
+    """Level of each cover in band 8: that of autumn, and more where the season makes it greener than autumn does."""
+    autumn = covers_of("autumn")
+    greener = [
+        (now.colour[1] - now.colour[0]) - (then.colour[1] - then.colour[0])
+        for now, then in zip(covers_of(season), autumn, strict=True)
+    ]
+    levels = [NEAR_INFRARED[cover.name] + 2.0 * more for cover, more in zip(autumn, greener, strict=True)]
+    return [min(max(level, 0.05), 1.0) for level in levels]
+
+
+def paint(rng: np.random.Generator, layout: Layout, config: SceneConfig, near_infrared: bool = False) -> np.ndarray:
+    """Optical image (3, H, W) float32 in [0, 1], bands B4, B3, B2; with `near_infrared` B8 as a fourth."""
     cover, covers = layout.cover, covers_of(config.season)
     colours = np.array([c.colour for c in covers], np.float32)
+    if near_infrared:
+        colours = np.column_stack([colours, np.array(near_infrared_of(config.season), np.float32)])
     between = np.array([c.object_contrast for c in covers], np.float32)[cover]
     within = np.array([c.pixel_contrast for c in covers], np.float32)[cover]
     brightness = 1.0 + between * standardised(layout.object_id, 21)
@@ -41,14 +54,14 @@ def paint(rng: np.random.Generator, layout: Layout, config: SceneConfig) -> np.n
     trees, tiles, pale = houses & (kind < 0.22), houses & (kind > 0.90), houses & (kind > 0.76) & (kind < 0.785)
     tint = standardised(layout.object_id, 22) * between * 0.12
 
-    out = np.empty((3, *cover.shape), np.float32)
-    for band in range(3):
+    out = np.empty((colours.shape[1], *cover.shape), np.float32)
+    for band in range(len(out)):
         base = colours[:, band][cover]
         base[natural] = colours[shrub, band] + (colours[forest, band] - colours[shrub, band]) * layout.canopy[natural]
         base[trees] = TREES[band]
         base[tiles] = TILES[band]
         base[pale] = 0.9
-        value = base * brightness + grain + tint * (1 - band)
+        value = base * brightness + grain + tint * (1 - band if band < 3 else 0)
         value = HAZE[band] + (value - HAZE[band]) * shade
         out[band] = ndimage.gaussian_filter(value, 0.55, mode="nearest", truncate=3.0)
     return np.clip(out, 0.0, 1.0, out=out)

@@ -43,6 +43,24 @@ class SimulatedScene:
     seed: int
 
 
+def check_size(shape: tuple[int, int], seed: int, gsd_m: float, looks: float) -> None:
+    """Refuse sizes, seeds, pixels and looks that cannot be simulated.
+
+    Raises:
+        ValueError: one is outside its range.
+
+    >>> check_size((64, 64), 0, 10.0, 4.4)
+    """
+    if min(shape) < MIN_SIZE or shape[0] * shape[1] > MAX_PIXELS:
+        raise ValueError(f"size must be at least {MIN_SIZE} a side and {MAX_PIXELS} pixels at most, got {shape}")
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    if not 1.0 <= gsd_m <= 100.0:
+        raise ValueError(f"gsd_m must lie in 1..100 m, got {gsd_m}")
+    if not 1.0 <= looks <= 1e6:
+        raise ValueError(f"looks must be at least 1, got {looks}")
+
+
 def simulate_scene(
     size: int | tuple[int, int],
     seed: int,
@@ -73,14 +91,7 @@ def simulate_scene(
     ((2, 64, 64), (3, 64, 64), (64, 64))
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < MIN_SIZE or height * width > MAX_PIXELS:
-        raise ValueError(f"size must be at least {MIN_SIZE} a side and {MAX_PIXELS} pixels at most, got {size}")
-    if seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
-    if not 1.0 <= gsd_m <= 100.0:
-        raise ValueError(f"gsd_m must lie in 1..100 m, got {gsd_m}")
-    if not 1.0 <= looks <= 1e6:
-        raise ValueError(f"looks must be at least 1, got {looks}")
+    check_size((height, width), seed, gsd_m, looks)
     if not abs(sar_gain_db) <= 40.0:
         raise ValueError(f"sar_gain_db must lie in -40..40, got {sar_gain_db}")
     config = config or SceneConfig()

@@ -13,7 +13,7 @@ from saropt.simulate.layout import Layout, uniform
 from saropt.simulate.terrain import spectral_field
 
 Look = tuple[float, float, tuple[float, float, float]]
-CLOUD_COLOUR = np.array([0.97, 0.98, 1.0], np.float32)
+CLOUD_COLOUR = np.array([0.97, 0.98, 1.0, 0.98], np.float32)
 CLOUD_BASE_M = 1500.0
 CLOUD_SIZE_M = 2500.0
 SHADOW = 0.45
@@ -94,10 +94,10 @@ def cast_clouds(
     """Cumulus over `config.clouds` of the scene, and its shadows on the ground, 1500 m below along the sun.
 
     Args:
-        optical: (3, H, W) in [0, 1].
+        optical: (3, H, W) in [0, 1], or (4, H, W) with the near infrared.
 
     Returns:
-        The clouded image (3, H, W) float32, and where a cloud or its shadow hides the ground (H, W) bool.
+        The clouded image, float32, and where a cloud or its shadow hides the ground (H, W) bool.
     """
     shape = (optical.shape[1], optical.shape[2])
     field = spectral_field(rng, shape, max(CLOUD_SIZE_M / gsd_m, 8.0), beta=3.4)
@@ -108,7 +108,7 @@ def cast_clouds(
     down, right = round(length * np.cos(azimuth)), round(-length * np.sin(azimuth))
     shadow = ndimage.gaussian_filter(_moved(opacity, down, right), 1.0, mode="nearest", truncate=3.0)
     lit = optical * (1.0 - np.float32(1.0 - SHADOW) * shadow)
-    clouded = lit * (1.0 - opacity) + CLOUD_COLOUR[:, None, None] * opacity
+    clouded = lit * (1.0 - opacity) + CLOUD_COLOUR[: len(optical), None, None] * opacity
     hidden = (opacity > 0.2) | (shadow > 0.2)
     return clouded.astype(np.float32), hidden
 
