@@ -34,6 +34,8 @@ class ImageCard(_Strict):
         statistics: statistics that the inverse of the recipe uses for outputs; inputs are fitted to each scene.
         optional: of an input, whether it may be missing. A network takes, behind the bands of an optional input, one
             band more that is 1 where the input is valid and 0 where it is not; the input's own bands are 0 there.
+        partial: of an input, whether a scene may lack some of its bands, though not all. A network gets -1, the low end
+            of the recipe, in their place.
         product: of an output, which product of a run its bands are ("image", "origin").
 
     >>> from saropt.radiometry import DbClip
@@ -49,6 +51,7 @@ class ImageCard(_Strict):
     recipe: dict[str, Any]
     statistics: tuple[float, ...] = ()
     optional: bool = False
+    partial: bool = False
     product: str = "image"
 
     @field_validator("role")

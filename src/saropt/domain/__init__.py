@@ -1,6 +1,13 @@
 """The words that all rooms share: roles of images, directions of translation, band names and units (no numpy)."""
 
-from saropt.domain.bands import PAULI_COMPONENTS, POLARISATIONS, canonical_band, match_bands, rgb_bands
+from saropt.domain.bands import (
+    PAULI_COMPONENTS,
+    POLARISATIONS,
+    canonical_band,
+    match_bands,
+    match_some_bands,
+    rgb_bands,
+)
 from saropt.domain.directions import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
 from saropt.domain.roles import Quantity, Role, RoleInfo, describe_role, is_sar, list_roles, register_role
 from saropt.domain.units import SAR_UNITS, Scale, Unit, describe_units
@@ -23,6 +30,7 @@ __all__ = [
     "is_sar",
     "list_roles",
     "match_bands",
+    "match_some_bands",
     "register_role",
     "rgb_bands",
 ]

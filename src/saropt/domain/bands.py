@@ -98,6 +98,20 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     return list(range(len(names)))
 
 
+def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[int, int]]:
+    """Which of the bands asked for are there: positions in `wanted` and in `names`, by name alone.
+
+    >>> match_some_bands(["VV", "VH"], ["Sigma0_VH_db", "angle"])
+    [(1, 0)]
+    """
+    canonical = [canonical_band(name) for name in names]
+    return [
+        (place, canonical.index(canonical_band(band)))
+        for place, band in enumerate(wanted)
+        if canonical.count(canonical_band(band)) == 1
+    ]
+
+
 def rgb_bands(names: Sequence[str]) -> tuple[int, int, int]:
     """Positions of the bands to show as red, green and blue: by name, else the first three of exactly three bands, else
     the first one as grey.

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import Direction, Role, canonical_band, describe_role, describe_units, match_bands
+from saropt.domain import (
+    Direction,
+    Role,
+    canonical_band,
+    describe_role,
+    describe_units,
+    match_bands,
+    match_some_bands,
+)
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
@@ -35,6 +43,7 @@ class ModelRow:
         inputs: positions of the bands that it takes in the data's images, by role.
         outputs: positions of the bands that it gives in the data's image of the output role.
         alone: whether it gets none of its optional inputs.
+        places: role -> positions in the model's bands of those that the data have, where some may be missing.
     """
 
     model: Translator
@@ -43,6 +52,7 @@ class ModelRow:
     outputs: list[int]
     warnings: list[str]
     alone: bool = False
+    places: Mapping[Role, Sequence[int]] = field(default_factory=dict)
     quality: ImageQuality = field(init=False)
     gallery: Gallery = field(default_factory=Gallery)
 
@@ -111,11 +121,19 @@ def make_model_row(
     missing = [role for role in (*model.direction.inputs, model.direction.output) if role not in images]
     if missing:
         raise InputError(model.card.name, f"needs {', '.join(missing)} images; {root.name} has {', '.join(images)}")
+    some = {
+        image.role: match_some_bands(image.bands, images[image.role].bands)
+        for image in network.inputs
+        if image.partial and not (alone and image.optional)
+    }
+    some = {role: found for role, found in some.items() if found}
     inputs = {
         image.role: _positions(model.card.name, image.bands, images[image.role].bands, warnings)
         for image in network.inputs
-        if not (alone and image.optional)
+        if not (alone and image.optional) and image.role not in some
     }
+    inputs |= {role: [there for _, there in found] for role, found in some.items()}
+    places = {role: [wanted for wanted, _ in found] for role, found in some.items()}
     given, true = model.target, images[model.direction.output]
     outputs = _positions(model.card.name, given.bands, true.bands, warnings)
     if given.units != true.units:
@@ -124,7 +142,7 @@ def make_model_row(
             "so the errors hold the difference of the scales as well"
         )
     subject = Subject([true.bands[i] for i in outputs], model, weights, samples, seed)
-    return ModelRow(model, subject, inputs, outputs, warnings, alone)
+    return ModelRow(model, subject, inputs, outputs, warnings, alone, places)
 
 
 def _positions(model: str, wanted: Sequence[str], data: Sequence[str], warnings: list[str]) -> list[int]:
@@ -180,7 +198,7 @@ class RasterOutputs:
                 true = rasters.source(role, judge.bands(rows.all_bands), stack)
                 self._labels[rows.direction] = segment_raster(judge.segmenter, true, rasters.units(role), stack)
             for row in rows.models:
-                output = translate_rasters(row.model, row.subject, rasters, row.inputs, stack)
+                output = translate_rasters(row.model, row.subject, rasters, row.inputs, stack, row.places)
                 self._models[id(row)] = output
                 if judge is not None:
                     source = ChosenBands(output.image, judge.bands(row.subject.bands))

@@ -68,7 +68,12 @@ class ChosenBands:
 
 
 def translate_rasters(
-    model: Translator, subject: Subject, rasters: Rasters, bands: Mapping[Role, Sequence[int]], stack: ExitStack
+    model: Translator,
+    subject: Subject,
+    rasters: Rasters,
+    bands: Mapping[Role, Sequence[int]],
+    stack: ExitStack,
+    places: Mapping[Role, Sequence[int]] | None = None,
 ) -> ModelOutput:
     """The output of a model for the rasters of one name: the pixels that `Translator.translate` writes.
 
@@ -76,6 +81,7 @@ def translate_rasters(
         subject: counts the time.
         bands: positions of the model's input bands, by role; an optional input may have no raster.
         stack: holds the temporary files.
+        places: role -> positions of `bands` in the model's own, where the data lack some.
 
     Raises:
         InputError: the model refuses an input, or gives other bands than its card says.
@@ -99,7 +105,9 @@ def translate_rasters(
 
     seed = None if subject.samples is None else subject.seed
     started = time.perf_counter()
-    model.stream(sources, write, units=rasters.units(model.source.role), samples=subject.samples, seed=seed)
+    given = {role: chosen for role, chosen in (places or {}).items() if role in sources}
+    units = rasters.units(model.source.role)
+    model.stream(sources, write, units=units, places=given, samples=subject.samples, seed=seed)
     subject.seconds += time.perf_counter() - started
     subject.pixels += rasters.height * rasters.width
     return ModelOutput(image, deviation, origin)

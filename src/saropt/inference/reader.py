@@ -12,21 +12,28 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
-from saropt.inference.sources import Source, fit_input
+from saropt.inference.sources import Source, bands_given, fit_input
 from saropt.radiometry import Normaliser
 from saropt.scenes import Window
 
 _WINDOWS, _SIDE = 16, 256
+_MISSING_BAND = -1.0
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a network, bound to a source; `source` is None where an optional input is missing."""
+    """One input of a network, bound to a source; `source` is None where an optional input is missing.
+
+    Attributes:
+        fill: (C,), network values of invalid pixels in the source's bands.
+        places: positions of the source's bands in the input's, where some are missing.
+    """
 
     image: ImageCard
     source: Source | None
     normaliser: Normaliser | None
     fill: NDArray[np.float32]
+    places: Sequence[int] = ()
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network bands (C, h, w), of an optional input with its validity band behind them, and validity (h, w)."""
@@ -37,6 +44,10 @@ class Input:
         network = self.normaliser.forward(values)
         if not valid.all():
             network[:, ~valid] = self.fill[:, None]
+        if self.places:
+            whole = np.full((len(self.image.bands), *valid.shape), _MISSING_BAND, np.float32)
+            whole[list(self.places)] = network
+            network = np.where(valid, whole, np.float32(0.0)) if self.image.optional else whole
         if self.image.optional:
             network = np.concatenate([network, valid[None].astype(np.float32)])
         return network, valid
@@ -50,18 +61,26 @@ class TileReader:
         images: the network's inputs, in the order of its bands.
         sources: role -> source; an optional input may be left out. All have the size of the first input.
         units: role -> units of the source, where they are not those of the card.
+        places: role -> positions of the source's bands in those of the card, where some are missing.
 
     Raises:
         InputError: an input is missing, of another size or band count, without a valid pixel, or contradicts its units.
     """
 
     def __init__(
-        self, images: Sequence[ImageCard], sources: Mapping[Role, Source], units: Mapping[Role, str] | None = None
+        self,
+        images: Sequence[ImageCard],
+        sources: Mapping[Role, Source],
+        units: Mapping[Role, str] | None = None,
+        places: Mapping[Role, Sequence[int]] | None = None,
     ) -> None:
         unknown = [role for role in sources if role not in {image.role for image in images}]
         if unknown:
             raise InputError(", ".join(unknown), f"is no input; inputs are {', '.join(image.role for image in images)}")
-        self.inputs = [_bound(image, sources.get(image.role), (units or {}).get(image.role)) for image in images]
+        units, places = units or {}, places or {}
+        self.inputs = [
+            _bound(image, sources.get(image.role), units.get(image.role), places.get(image.role)) for image in images
+        ]
         first = self.inputs[0].source
         assert first is not None
         self.source = first
@@ -102,10 +121,15 @@ class TileReader:
         return np.stack(windows)
 
 
-def _bound(image: ImageCard, source: Source | None, units: str | None) -> Input:
+def _bound(image: ImageCard, source: Source | None, units: str | None, places: Sequence[int] | None) -> Input:
     if source is None:
         if not image.optional:
             raise InputError(image.role, "is missing: the network needs this input")
         return Input(image, None, None, np.zeros(len(image.bands), np.float32))
     normaliser, median = fit_input(image, source, units)
-    return Input(image, source, normaliser, np.zeros_like(median) if image.optional else median)
+    names = getattr(source, "band_names", None)
+    if places is None and image.partial and names is not None and len(names) < len(image.bands):
+        places = bands_given(image, names)
+    if places is not None and len(places) == len(image.bands):
+        places = None
+    return Input(image, source, normaliser, np.zeros_like(median) if image.optional else median, tuple(places or ()))

@@ -62,12 +62,18 @@ class SceneModel:
         self.exact = network.receptive_field is not None
         self._network, self._backend = network, backend
 
-    def read(self, sources: Source | Mapping[Role, Source], units: Units = None) -> TileReader:
+    def read(
+        self,
+        sources: Source | Mapping[Role, Source],
+        units: Units = None,
+        places: Mapping[Role, Sequence[int]] | None = None,
+    ) -> TileReader:
         """The inputs of a scene, normalised; statistics that a network takes from the scene are frozen.
 
         Args:
             sources: the scene, or role -> source of all inputs.
             units: units of the scene, or role -> units; those of the card where they are not given.
+            places: role -> positions of a source's bands in those of the card, where some are missing.
 
         Raises:
             InputError: an input cannot be used.
@@ -75,7 +81,7 @@ class SceneModel:
         first = self.inputs[0].role
         given = sources if isinstance(sources, Mapping) else {first: sources}
         stated = {first: units} if isinstance(units, str) else dict(units or {})
-        reader = TileReader(self.inputs, given, stated)
+        reader = TileReader(self.inputs, given, stated, places)
         if self._backend.needs_samples:
             self._backend.freeze(reader.spread_windows(self._network.stride))
         return reader

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import SAR_UNITS, is_sar, match_bands
+from saropt.domain import SAR_UNITS, is_sar, match_bands, match_some_bands
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, check_units
 from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
@@ -199,25 +199,41 @@ def open_input(
         with open_scene(path) as scene:
             names, shown, is_plain_picture = scene.band_names, scene.source, scene.is_plain_picture
         try:
-            bands = [place + 1 for place in _positions(image.bands, names, is_plain_picture)]
+            bands = [place + 1 for place in _positions(image, names, is_plain_picture)]
         except ValueError as error:
             taken = f"the {model} takes {', '.join(image.bands)}"
             raise InputError(shown, f"{error}; {taken}", remedy="bands") from error
     scene = open_scene(path, bands, grid=grid, resampling=resampling)
-    if scene.count != len(image.bands):
+    if scene.count != len(image.bands) and not (image.partial and bands_given(image, scene.band_names)):
         scene.close()
         raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
     return scene
 
 
-def _positions(wanted: Sequence[str], names: Sequence[str], is_plain_picture: bool) -> list[int]:
-    """As `match_bands`; the colours of a PNG or JPEG say nothing where they do not fit, for it has no other names."""
+def _positions(image: ImageCard, names: Sequence[str], is_plain_picture: bool) -> list[int]:
+    """As `match_bands`, or the bands that are there where some may be missing. The colours of a PNG or JPEG say nothing
+    where they do not fit, for it has no other names."""
     try:
-        return match_bands(wanted, names)
+        return match_bands(image.bands, names)
     except ValueError:
-        if is_plain_picture and len(names) == len(wanted):
+        if is_plain_picture and len(names) == len(image.bands):
             return list(range(len(names)))
+        if image.partial and (some := match_some_bands(image.bands, names)):
+            return [place for _, place in some]
         raise
+
+
+def bands_given(image: ImageCard, names: Sequence[str]) -> list[int]:
+    """Positions in an input's bands of those that a source with these band names gives, in the source's order; empty
+    where a name is none of them.
+
+    >>> from saropt.radiometry import DbClip
+    >>> card = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> bands_given(card, ["VH"])
+    [1]
+    """
+    found = {place: position for position, place in match_some_bands(image.bands, names)}
+    return [found[place] for place in range(len(names))] if len(found) == len(names) else []
 
 
 def fit_input(image: ImageCard, source: Source, units: str | None = None) -> tuple[Normaliser, NDArray[np.float32]]:

@@ -147,6 +147,7 @@ class Translator(SceneModel):
         write: Write,
         *,
         units: Units = None,
+        places: Mapping[Role, Sequence[int]] | None = None,
         samples: int | None = None,
         seed: int | None = None,
         tile: int | None = None,
@@ -158,6 +159,7 @@ class Translator(SceneModel):
             sources: the scene, or role -> source of all inputs; rasters, arrays or anything that is read like them.
             write: called in a writer thread with every finished `Block`, in order.
             units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
+            places: role -> positions of a source's bands in those of the card, where some are missing.
             samples, seed, tile: as of `TranslateOptions`.
 
         Returns:
@@ -167,7 +169,7 @@ class Translator(SceneModel):
             InputError: an input cannot be used, or samples are asked for and there are none.
         """
         sampling = self._sampling(samples, seed)
-        reader = self.read(sources, units)
+        reader = self.read(sources, units, places)
         return self.stream_products(reader, self.products(sampling), self._run(sampling), write, tile, progress)
 
     def translate_array(

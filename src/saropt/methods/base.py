@@ -107,6 +107,10 @@ class Method(nn.Module, ABC):
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         """Registered name and arguments of the generator of a direction."""
 
+    def describe_input(self, image: ImageCard) -> ImageCard:
+        """The card of an input as files of this method carry it."""
+        return image
+
     def further_outputs(self, direction: Direction) -> tuple[ImageCard, ...]:
         """What the network of a direction gives behind its image, each part with a `product` of its own."""
         return ()

@@ -44,6 +44,7 @@ class DataConfig(Section):
             where the data are unpaired; by area alone when None.
         balance: how evenly they share them, from 0 (by area) to 1 (equally).
         sar_gain_db: largest random gain of SAR images, in dB.
+        sar_contrast: largest random contrast of SAR images that are 8-bit stretches, as a factor.
         speckle_probability: how often SAR images get more speckle.
         optical_gain: largest random gain of optical bands, as a factor.
     """
@@ -57,6 +58,7 @@ class DataConfig(Section):
     balance: float = Field(1.0, ge=0.0, le=1.0)
     flips: bool = True
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
+    sar_contrast: float = Field(1.0, ge=1.0, le=4.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     optical_gain: float = Field(1.0, ge=1.0, le=4.0)
 

@@ -119,6 +119,7 @@ class TranslatorTask(Task):
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,
+            sar_contrast=data.sar_contrast,
             speckle_probability=data.speckle_probability,
             optical_gain=data.optical_gain,
         )
@@ -236,7 +237,7 @@ class TranslatorTask(Task):
         module: Any = self.generators[direction]
         network, arguments = self.module.network_of(direction)
         return DirectionCard(
-            inputs=tuple(self.images[role] for role in direction.inputs),
+            inputs=tuple(self.module.describe_input(self.images[role]) for role in direction.inputs),
             outputs=(self.images[direction.output], *self.module.further_outputs(direction)),
             network=network,
             arguments=arguments,
