@@ -80,7 +80,8 @@ def test_a_missing_band_is_the_low_end(name, place, translator, network, decibel
     with torch.no_grad():
         expected = network(given)[0].clamp(-1, 1).numpy() + 1.0
     with rasterio.open(tmp_path / "out.tif") as written:
-        assert np.abs(written.read() - expected).max() < 1e-4
+        inner = np.s_[:, 32:64, 32:64]  # beyond the edges, where scenes are mirrored and the network pads
+        assert np.abs(written.read() - expected)[inner].max() < 1e-4
 
 
 def test_other_bands_beside_it_do_not_matter(translator, decibels, tmp_path):
