@@ -61,7 +61,7 @@ def test_options_reach_the_translator(viewer: TestClient, folder: Path, tmp_path
     layer = layer_of(viewer, "root/sar/a.tif", "sar")
     options = {"bands": ["VH"], "units": "sigma0_db", "realism": 0.25, "tile": 96}
     job = wait_for(viewer, order_job(viewer, layer["id"], **options)["id"], "done")
-    assert job["request"] == {**options, "direction": "sar2opt"}
+    assert job["request"] == {**options, "direction": "sar2opt", "companions": {}}
     expected = Translator.load("s1-losangeles", realism=0.25).translate(
         folder / "root" / "sar" / "a.tif", tmp_path / "out.tif", units="sigma0_db", tile=96
     )

@@ -197,9 +197,16 @@ class Jobs:
             gone = job.request["source"] if scene is None else job.request["translator"]
             self._end(job.id, "failed", f"{gone} is no longer there")
             return
+        companions = {name: self._source(layer) for name, layer in job.request.get("companions", {}).items()}
+        if None in companions.values():
+            self._end(
+                job.id, "failed", f"the layer for {', '.join(n for n, p in companions.items() if p is None)} is gone"
+            )
+            return
         place = self.folder / job.id
         place.mkdir(exist_ok=True)
         options = {key: job.request[key] for key in ("direction", "bands", "units", "tile", "realism")}
+        options["companions"] = {name: str(path) for name, path in companions.items()}
         files = {"scene": str(scene), "translator": str(translator), "out": str(self.output(job))}
         with (place / "log.txt").open("ab") as log:
             with self._wake:

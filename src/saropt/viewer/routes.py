@@ -305,6 +305,9 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
         raise HTTPException(404, "no such layer to translate")
     if translator is None:
         raise HTTPException(404, "no such translator")
+    missing = [name for name, companion in order.companions.items() if companion not in viewer.catalogue.layers]
+    if missing:
+        raise HTTPException(404, f"no such layer for {', '.join(missing)}")
     directions = translator.card.directions
     if order.direction is None and len(directions) > 1:
         raise HTTPException(422, f"{order.translator} translates both ways: state a direction")

@@ -193,8 +193,12 @@ class TranslatorOut(BaseModel):
     card: Card
 
 
+Companion = Literal["reference", "reference_sar", "reference_mask", "keep_clear", "keep_clear_mask"]
+
+
 class JobIn(BaseModel):
-    """A translation to make: as `saropt translate`, with a catalogue's layer for the scene."""
+    """A translation to make: as `saropt translate`, with a catalogue's layers for the scene and for the rasters that
+    come with it (`saropt.inference.TranslateOptions`)."""
 
     model_config = ConfigDict(extra="forbid")
     layer: Id
@@ -206,6 +210,7 @@ class JobIn(BaseModel):
     )
     tile: Annotated[int, Field(ge=16, le=8192)] | None = None
     realism: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    companions: dict[Companion, Id] = Field(default_factory=dict)
 
 
 class JobOut(BaseModel):
@@ -230,6 +235,7 @@ class JobOut(BaseModel):
     @classmethod
     def of(cls, job: Job) -> JobOut:
         request = {key: job.request[key] for key in ("direction", "bands", "units", "tile", "realism")}
+        request["companions"] = job.request.get("companions", {})
         return cls(
             **{name: getattr(job, name) for name in ("id", "state", "done", "total", "message", "seam", "created")},
             started=job.started,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import os
 import threading
 import warnings
@@ -88,7 +90,12 @@ class Viewer:
 
     def scan(self) -> None:
         """Look through the folder, the uploads and the finished jobs again."""
-        results = [(job.id, str(job.request["scene"]), self.jobs.output(job)) for job in self.jobs.outputs()]
+        results = []
+        for job in self.jobs.outputs():
+            image, scene = self.jobs.output(job), str(job.request["scene"])
+            results.append((job.id, scene, image))
+            beside = sorted(image.parent.glob(f"{glob.escape(image.stem)}_*{image.suffix}"))
+            results += [(product_id(job.id, path), scene, path) for path in beside]
         self.catalogue.scan(self.uploads.files(), results)
 
     def translators(self) -> dict[str, KnownTranslator]:
@@ -123,3 +130,8 @@ class Viewer:
             return lock.acquire()
         except OSError as error:
             raise InputError(state, f"cannot be written ({error.strerror})", remedy="state") from error
+
+
+def product_id(job: str, path: Path) -> str:
+    """The id of a product that a job wrote beside its image."""
+    return hashlib.sha256(f"{job}/{path.name}".encode()).hexdigest()[:16]

@@ -53,7 +53,9 @@ def _translate(request: dict[str, Any], events: TextIO) -> float | None:
             _send(events, "progress", done=done, total=total)
 
     bands = None if request["bands"] is None else tuple(request["bands"])
-    options = TranslateOptions(bands=bands, units=request["units"], tile=request["tile"], resume=True)
+    options = TranslateOptions(
+        bands=bands, units=request["units"], tile=request["tile"], resume=True, **request["companions"]
+    )
     # a worker of a server that was killed lets go of the output as soon as it notices
     return translate_when_free(translator, request["scene"], request["out"], options, progress).seam
 

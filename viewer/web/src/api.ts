@@ -103,7 +103,11 @@ export interface JobOrder {
   bands: string[] | null;
   units: string | null;
   realism: number | null;
+  companions: Partial<Record<Companion, string>>;
 }
+
+/** Rasters that come with a scene. */
+export type Companion = "reference" | "reference_sar" | "reference_mask" | "keep_clear" | "keep_clear_mask";
 
 export interface Point {
   column: number | null;

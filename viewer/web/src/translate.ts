@@ -1,4 +1,4 @@
-import { api, type Card, type Image, type Layer, type Translator } from "./api";
+import { api, type Card, type Companion, type Image, type Layer, type Translator } from "./api";
 import { h, refill, select } from "./dom";
 import { named, t } from "./i18n";
 import { layerTitle } from "./titles";
@@ -16,6 +16,7 @@ export class TranslatePanel {
   private bands: string[] = [];
   private units = "";
   private realism: number | null = null;
+  private companions: Partial<Record<Companion, string>> = {};
 
   constructor(
     private readonly store: Store,
@@ -81,10 +82,34 @@ export class TranslatePanel {
             this.units = value;
           },
         ),
+      ...this.companionFields(card.directions[this.direction]?.inputs ?? [], target),
       card.realism !== null && this.realismField(card.realism),
       h("button", { type: "button", class: "primary wide", "data-key": "start", click: () => this.submit(source) }, t("start")),
       h("p", { class: "notice" }, t("notice")),
       cardFacts(card, source, target),
+    );
+  }
+
+  /** Selects for earlier images, for a mask of each that is chosen, and for today's clear pixels. */
+  private companionFields(inputs: Image[], target: Image): HTMLElement[] {
+    const takes = (role: string) => inputs.some((one) => one.role === role);
+    const asked: Companion[] = [];
+    if (takes("optical_reference")) asked.push("reference");
+    if (takes("optical_reference") && this.companions.reference) asked.push("reference_mask");
+    if (takes("sar_reference")) asked.push("reference_sar");
+    if (target.role === "optical") asked.push("keep_clear");
+    if (this.companions.keep_clear) asked.push("keep_clear_mask");
+    const layers = (this.store.catalogue.scenes ?? []).flatMap((scene) => scene.layers);
+    const all: [string, string][] = [["", t("none")], ...layers.map((one): [string, string] => [one.id, one.name])];
+    return asked.map((name) =>
+      select(t(name), all, this.companions[name] ?? "", (id) => {
+        if (id === "") {
+          delete this.companions[name];
+          if (name === "reference") delete this.companions.reference_mask;
+          if (name === "keep_clear") delete this.companions.keep_clear_mask;
+        } else this.companions[name] = id;
+        this.render();
+      }),
     );
   }
 
@@ -122,6 +147,7 @@ export class TranslatePanel {
     this.direction = direction;
     this.bands = [];
     this.realism = null;
+    this.companions = {};
   }
 
   private submit(source: Image): void {
@@ -135,6 +161,7 @@ export class TranslatePanel {
         bands: chosen.every((band) => band !== "") ? chosen : null,
         units: this.units === "" ? null : this.units,
         realism: this.realism,
+        companions: this.companions,
       })
       .then(this.submitted)
       .catch(this.fail);
