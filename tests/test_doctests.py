@@ -1,4 +1,4 @@
-"""Every example in a docstring runs."""
+"""Every example in a docstring runs, and every public function and class has one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
+    """Each docstring in an empty folder of its own."""
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for number, example in enumerate(doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        runner.run(example)
+    assert runner.summarize(verbose=False).attempted > 0
+    assert runner.summarize(verbose=False).failed == 0

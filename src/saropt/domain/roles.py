@@ -25,6 +25,9 @@ class RoleInfo:
         title: how people call it, for tables and pages.
         quantity: what its pixels measure.
         short: how `Direction` writes it in file names and report keys.
+
+    >>> RoleInfo("thermal", "thermal", "optical", "thermal").title
+    'thermal'
     """
 
     name: Role

@@ -20,6 +20,9 @@ class Unit:
         calibration: of calibrated backscatter, what it is per unit area of: "sigma0" (ground) or "gamma0" (the plane
             across the line of sight). The two differ by the incidence angle and are not converted into each other.
         factor: of reflectance, what it is multiplied by.
+
+    >>> Unit("sigma0_db", "decibels", "sigma0").scale
+    'decibels'
     """
 
     name: str

@@ -105,7 +105,11 @@ def _reason(error: OSError) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, so that a rename outlasts a power cut."""
+    """Bring the names in a folder to the disk, so that a rename outlasts a power cut.
+
+    >>> _ = Path("note.txt").write_text("kept")
+    >>> sync_folder(Path("."))
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

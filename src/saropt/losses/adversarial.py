@@ -14,6 +14,9 @@ def gan_loss(logits: Tensor, real: bool, mode: str) -> Tensor:
 
     Args:
         mode: "lsgan" (squared error to 1 or 0) or "vanilla" (binary cross entropy).
+
+    >>> gan_loss(torch.tensor([[[[1.0, 0.0]]]]), real=True, mode="lsgan").item()
+    0.5
     """
     label = torch.full_like(logits, 1.0 if real else 0.0)
     if mode == "lsgan":
@@ -28,6 +31,9 @@ def relativistic_loss(winner: Sequence[Tensor], loser: Sequence[Tensor]) -> Tens
 
     For paired data each patch logit of the generated image is compared with the logit of its own truth. The
     discriminator is trained with winner = real, the generator with winner = fake.
+
+    >>> round(relativistic_loss([torch.zeros(1, 1, 4, 4)], [torch.zeros(1, 1, 4, 4)]).item(), 4)
+    0.6931
     """
     terms = [functional.softplus(lost - won).mean() for won, lost in zip(winner, loser, strict=True)]
     return torch.stack(terms).mean()
@@ -36,7 +42,12 @@ def relativistic_loss(winner: Sequence[Tensor], loser: Sequence[Tensor]) -> Tens
 def approximate_gradient_penalty(
     logits_of: Callable[[Tensor], Sequence[Tensor]], image: Tensor, logits: Sequence[Tensor], sigma: float = 0.05
 ) -> Tensor:
-    """Finite-difference R1/R2: mean ||D(x) - D(x + sigma n)||^2 / sigma^2 without a double backward (SeedVR2)."""
+    """Finite-difference R1/R2: mean ||D(x) - D(x + sigma n)||^2 / sigma^2 without a double backward (SeedVR2).
+
+    >>> image = torch.zeros(1, 3, 8, 8)
+    >>> approximate_gradient_penalty(lambda x: [0 * x], image, [0 * image]).item()
+    0.0
+    """
     disturbed = logits_of(image + sigma * torch.randn_like(image))
     terms = [functional.mse_loss(a, b) for a, b in zip(disturbed, logits, strict=True)]
     return torch.stack(terms).mean() / sigma**2
@@ -48,6 +59,9 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     The gradient is that of the sum of the critic's map, and its norm is taken over the channels of each pixel, as for
     critics that judge patches (SinGAN, Shaham et al. 2019). Images (N, C, H, W), one blend per image; differentiable
     with respect to the critic's weights.
+
+    >>> gradient_penalty(lambda x: 3 * x, torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)).item()
+    4.0
     """
     share = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
     blend = (share * real + (1.0 - share) * fake).detach().requires_grad_(True)
@@ -59,6 +73,9 @@ def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[T
     """L1 between discriminator features of fake and (detached) real, mean over layers and scales.
 
     The last entry of each scale, the logits, is left out (pix2pixHD, Wang et al., CVPR 2018, eq. 4).
+
+    >>> feature_matching([[torch.ones(1, 4, 8, 8), torch.ones(1)]], [[torch.zeros(1, 4, 8, 8), torch.zeros(1)]]).item()
+    1.0
     """
     terms = [
         functional.l1_loss(f, r.detach())

@@ -14,6 +14,10 @@ def diff_augment(images: Sequence[Tensor], ratio: float = 0.125, cutout: float =
 
     Every image of the call (same N, H, W) is shifted by the same per-sample offset of up to `ratio` of its size
     (zero filled) and loses the same square of `cutout` times its size, so that real and fake stay comparable.
+
+    >>> fake, real = diff_augment([torch.ones(2, 3, 32, 32), torch.ones(2, 3, 32, 32)])
+    >>> fake.shape, torch.equal(fake, real)
+    (torch.Size([2, 3, 32, 32]), True)
     """
     count, _, height, width = images[0].shape
     device = images[0].device

@@ -16,6 +16,10 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
 
     Args:
         queries, keys: unit vectors (N, P, C) at the same positions of translation and source.
+
+    >>> vectors = torch.eye(4)[None]
+    >>> round(patch_nce(vectors, vectors).item(), 4)
+    0.0
     """
     with torch.autocast(queries.device.type, enabled=False):
         similarity = single(queries) @ single(keys.detach()).transpose(1, 2) / temperature

@@ -17,6 +17,10 @@ def detector_loss(logits: Tensor, keypoints: Tensor, valid: Tensor) -> Tensor:
         logits: (N, 65, h, w).
         keypoints: (N, 1, 8h, 8w) bool.
         valid: (N, 1, 8h, 8w) bool; a cell counts where all its pixels are valid.
+
+    >>> truth = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    >>> round(detector_loss(torch.zeros(1, 65, 2, 2), truth, ~truth).item(), 3)
+    4.174
     """
     target = functional.pixel_unshuffle(keypoints.to(logits.dtype), 8)
     count = target.sum(1, keepdim=True)
@@ -45,6 +49,11 @@ def descriptor_loss(
         first, second: (N, D, h, w) descriptors of unit length.
         homography: (N, 3, 3), maps pixels (column, row) of the first image to the second.
         valid: (N, 1, 8h, 8w) bool, of the second image.
+
+    >>> unit = torch.nn.functional.normalize(torch.ones(1, 8, 2, 2), dim=1)
+    >>> valid = torch.ones(1, 1, 16, 16, dtype=torch.bool)
+    >>> round(descriptor_loss(unit, unit, torch.eye(3)[None], valid).item(), 2)
+    0.6
     """
     h, w = first.shape[2:]
     sides = [torch.arange(size, device=first.device, dtype=homography.dtype) * 8.0 + 4.0 for size in (h, w)]
@@ -59,7 +68,12 @@ def descriptor_loss(
 
 
 def warp_points(homography: Tensor, points: Tensor) -> Tensor:
-    """Points (n, 2) or (N, n, 2) after homographies (N, 3, 3), as (N, n, 2)."""
+    """Points (n, 2) or (N, n, 2) after homographies (N, 3, 3), as (N, n, 2).
+
+    >>> shift = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 1.0, 5.0], [0.0, 0.0, 1.0]]])
+    >>> warp_points(shift, torch.tensor([[1.0, 1.0]])).tolist()
+    [[[3.0, 6.0]]]
+    """
     ones = torch.ones_like(points[..., :1])
     moved = torch.cat([points, ones], dim=-1) @ homography.transpose(1, 2)
     return moved[..., :2] / moved[..., 2:]

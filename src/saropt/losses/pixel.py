@@ -8,7 +8,11 @@ from torch.nn import functional
 
 
 def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Elementwise smooth L1, sqrt(d^2 + epsilon^2)."""
+    """Elementwise smooth L1, sqrt(d^2 + epsilon^2).
+
+    >>> charbonnier(torch.tensor([0.0, 3.0]), epsilon=4.0).tolist()
+    [4.0, 5.0]
+    """
     return torch.sqrt(difference * difference + epsilon * epsilon)
 
 
@@ -23,6 +27,11 @@ def block_minimum(
     noise. `epsilon` is the Charbonnier constant: errors far below it count squared, far above it linearly.
 
     Shapes: (N, C, H, W) twice -> scalar. `shift` 0 is the plain mean over the same interior.
+
+    >>> target = torch.rand(1, 3, 64, 64)
+    >>> moved = target.roll(1, dims=3)
+    >>> bool(block_minimum(moved, target) < 0.1 * block_minimum(moved, target, shift=0))
+    True
     """
     height, width = output.shape[-2:]
     inner = output[..., shift : height - shift or None, shift : width - shift or None]
@@ -45,6 +54,10 @@ def match_colour(output: Tensor, target: Tensor, low: float = 0.8, high: float =
 
     Gain and offset are least squares and carry no gradient: what remains is structure.
     Shapes: (N, C, H, W) twice -> (N, C, H, W).
+
+    >>> target = torch.rand(1, 3, 16, 16)
+    >>> torch.allclose(match_colour(0.9 * target + 0.1, target), target, atol=1e-3)
+    True
     """
     with torch.no_grad():
         mean_output = output.mean(dim=(-2, -1), keepdim=True)
@@ -57,5 +70,9 @@ def match_colour(output: Tensor, target: Tensor, low: float = 0.8, high: float =
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of vertical neighbours plus that of horizontal ones; (N, C, H, W)."""
+    """Mean squared difference of vertical neighbours plus that of horizontal ones; (N, C, H, W).
+
+    >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item()
+    1.0
+    """
     return image.diff(dim=-2).square().mean() + image.diff(dim=-1).square().mean()

@@ -19,6 +19,10 @@ def segmentation_cross_entropy(
 
     Returns:
         Scalar; 0 when no pixel has a label of positive weight.
+
+    >>> labels = torch.tensor([[[0, 255]]])
+    >>> round(segmentation_cross_entropy(torch.zeros(1, 2, 1, 2), labels).item(), 4)
+    0.6931
     """
     known = labels != ignored
     targets = labels.long().masked_fill(~known, -1)
@@ -39,6 +43,10 @@ def dice_loss(logits: Tensor, labels: Tensor, ignored: int = 255, eps: float = 1
 
     Returns:
         Scalar in [0, 1]; 0 when no pixel has a label.
+
+    >>> labels = torch.tensor([[[0, 1]]])
+    >>> round(dice_loss(20.0 * torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]]), labels).item(), 4)
+    0.0
     """
     known = (labels != ignored)[:, None]
     shares = torch.softmax(logits, dim=1) * known

@@ -39,6 +39,10 @@ def semantic_nce(
 
     Returns:
         Scalar.
+
+    >>> vectors, classes = torch.eye(4)[None], torch.arange(4)[None]
+    >>> round(semantic_nce(vectors, vectors, class_weights(classes, classes)).item(), 4)
+    0.0
     """
     with torch.autocast(queries.device.type, enabled=False):
         loss: Tensor = _SemanticNCE.apply(single(queries), single(keys.detach()), weights, temperature, chunk)
@@ -46,12 +50,21 @@ def semantic_nce(
 
 
 def class_weights(query_classes: Tensor, key_classes: Tensor) -> Weights:
-    """w_ij = [query_classes_i == key_classes_j]; classes (N, P) and (N, K)."""
+    """w_ij = [query_classes_i == key_classes_j]; classes (N, P) and (N, K).
+
+    >>> class_weights(torch.tensor([[0, 1]]), torch.tensor([[1, 1, 0]]))(slice(0, 2)).int().tolist()
+    [[[0, 0, 1], [1, 1, 0]]]
+    """
     return lambda rows: query_classes[:, rows, None] == key_classes[:, None, :]
 
 
 def similarity_weights(query_features: Tensor, key_features: Tensor, margin: float, temperature: float) -> Weights:
-    """w_ij = sigmoid((cos(f_i, f_j) - margin) / temperature); features (N, P, F) and (N, K, F)."""
+    """w_ij = sigmoid((cos(f_i, f_j) - margin) / temperature); features (N, P, F) and (N, K, F).
+
+    >>> features = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    >>> similarity_weights(features, features, margin=1.0, temperature=0.01)(slice(0, 2)).round(decimals=2).tolist()
+    [[[0.5, 0.0], [0.0, 0.5]]]
+    """
     query_units = torch.nn.functional.normalize(query_features.detach(), dim=2)
     key_units = torch.nn.functional.normalize(key_features.detach(), dim=2)
     return lambda rows: torch.sigmoid((query_units[:, rows] @ key_units.transpose(1, 2) - margin) / temperature)

@@ -66,7 +66,12 @@ class Batch(Mapping[Role, Tensor]):
 
 
 class MethodConfig(BaseModel):
-    """Base of all method configs; unknown keys are refused."""
+    """Base of all method configs; unknown keys are refused.
+
+    >>> from saropt.methods import get_method
+    >>> get_method("pix2pix").config_type().lambda_l1
+    100.0
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,6 +83,11 @@ class Method(nn.Module, ABC):
         config: an instance of `config_type`.
         bands: role -> number of bands, with the band of validity of an image that may be missing; of the role "label"
             the number of classes. All `roles_of(config)`.
+
+    >>> from saropt.methods import get_method
+    >>> method = get_method("regression")(get_method("regression").config_type(), {"sar": 2, "optical": 3})
+    >>> [str(direction) for direction in method.generators()]
+    ['sar2opt']
     """
 
     config_type: ClassVar[type[MethodConfig]]

@@ -45,7 +45,11 @@ class BridgeConfig(CompactConfig):
 
 @register("bridge", paper="ours: posterior-mean rectified flow from a regression, then a GAN through its few steps")
 class Bridge(Compact):
-    """Two-phase training of a sampler that starts from a regression's output."""
+    """Two-phase training of a sampler that starts from a regression's output.
+
+    >>> Bridge.name, Bridge.roles_of(BridgeConfig())
+    ('bridge', ('sar', 'optical'))
+    """
 
     config_type = BridgeConfig
     config: BridgeConfig

@@ -52,7 +52,12 @@ class CompactConfig(RegressionConfig):
 
 @register("compact", paper="ours: regression, then a relativistic GAN with feature matching")
 class Compact(Regression):
-    """Two-phase training of a compact generator."""
+    """Two-phase training of a compact generator.
+
+    >>> method = Compact(CompactConfig(), {"sar": 2, "optical": 3})
+    >>> sorted(method.optimizers())
+    ['adversarial', 'discriminator', 'generator']
+    """
 
     config_type = CompactConfig
     config: CompactConfig

@@ -38,7 +38,13 @@ class ConDiffusionConfig(MethodConfig):
 
 @register("con-diffusion", paper="Bai, Pu & Xu, IEEE Geoscience and Remote Sensing Letters, 2023")
 class ConDiffusion(OneDirection):
-    """A diffusion model of the target, conditioned on the source."""
+    """A diffusion model of the target, conditioned on the source.
+
+    >>> network = {"width": 8, "multipliers": (1, 2), "blocks": 1, "attention": ()}
+    >>> method = ConDiffusion(ConDiffusionConfig(network_arguments=network), {"sar": 1, "optical": 3})
+    >>> list(method.generators())
+    [Direction('sar2opt')]
+    """
 
     config_type = ConDiffusionConfig
 

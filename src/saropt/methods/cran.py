@@ -61,7 +61,12 @@ class CRANRefineConfig(CRANConfig):
 
 @register("cran", paper="Fu, Xu & Jin, Science China Information Sciences, 2021")
 class CRAN(Method):
-    """Both directions at once from pairs: two translators, two discriminators, GAN and L1."""
+    """Both directions at once from pairs: two translators, two discriminators, GAN and L1.
+
+    >>> method = CRAN(CRANConfig(network_arguments={"width": 2}, discriminator_width=2), {"sar": 1, "optical": 3})
+    >>> list(method.generators())
+    [Direction('sar2opt'), Direction('opt2sar')]
+    """
 
     config_type = CRANConfig
     config: CRANConfig
@@ -123,7 +128,11 @@ class CRAN(Method):
 
 @register("cran-refine", paper="Fu, Xu & Jin, Science China Information Sciences, 2021, sec. 4.4")
 class CRANRefine(CRAN):
-    """Goes on from a supervised translator with unpaired SAR and optical images: GAN and cycle loss."""
+    """Goes on from a supervised translator with unpaired SAR and optical images: GAN and cycle loss.
+
+    >>> CRANRefine.unpaired, CRANRefine.paper
+    (True, 'Fu, Xu & Jin, Science China Information Sciences, 2021, sec. 4.4')
+    """
 
     config_type = CRANRefineConfig
     config: CRANRefineConfig

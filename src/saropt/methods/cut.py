@@ -80,7 +80,12 @@ class FastCUTConfig(CUTConfig):
 
 @register("cut", paper="Park et al., ECCV 2020")
 class CUT(OneDirection):
-    """One generator whose encoder is its own judge of content; one direction, no pairs needed."""
+    """One generator whose encoder is its own judge of content; one direction, no pairs needed.
+
+    >>> method = CUT(CUTConfig(network_arguments={"width": 8}, discriminator_width=8), {"sar": 1, "optical": 3})
+    >>> list(method.generators()), sorted(method.optimizers())
+    ([Direction('sar2opt')], ['discriminator', 'generator'])
+    """
 
     config_type = CUTConfig
     generator: Any
@@ -167,6 +172,10 @@ class CUT(OneDirection):
 
 @register("fastcut", paper="Park et al., ECCV 2020")
 class FastCUT(CUT):
-    """CUT's lighter form: no identity images, and mirrored inputs in half of the steps."""
+    """CUT's lighter form: no identity images, and mirrored inputs in half of the steps.
+
+    >>> FastCUT.name, FastCUT.unpaired
+    ('fastcut', True)
+    """
 
     config_type = FastCUTConfig

@@ -79,7 +79,12 @@ class Cycle:
 
 @register("cyclegan", paper="Zhu et al., ICCV 2017")
 class CycleGAN(Method):
-    """Two generators, two discriminators, cycle consistency; both directions, no pairs needed."""
+    """Two generators, two discriminators, cycle consistency; both directions, no pairs needed.
+
+    >>> method = CycleGAN(CycleGANConfig(network_arguments={"width": 8}, discriminator_width=8), {"sar": 1, "optical": 3})
+    >>> sorted(method.optimizers())
+    ['discriminators', 'generators']
+    """
 
     config_type = CycleGANConfig
     config: CycleGANConfig

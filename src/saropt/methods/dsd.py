@@ -143,20 +143,32 @@ class DSD(OneDirection):
 
 @register("unet-dsd", paper="Fu et al., IGARSS 2024 (U-Net under the Deep Semantic Discriminator)")
 class UNetDSD(DSD):
-    """The U-Net of pix2pix under a semantic discriminator."""
+    """The U-Net of pix2pix under a semantic discriminator.
+
+    >>> UNetDSD.name, UNetDSD.roles_of(UNetDSD.config_type())
+    ('unet-dsd', ('sar', 'optical', 'label'))
+    """
 
     config_type = UNetDSDConfig
 
 
 @register("hat-dsd", paper="Fu et al., IGARSS 2024, with HAT of Chen et al., CVPR 2023")
 class HATDSD(DSD):
-    """HAT at full resolution under a semantic discriminator."""
+    """HAT at full resolution under a semantic discriminator.
+
+    >>> HATDSD.name
+    'hat-dsd'
+    """
 
     config_type = HATDSDConfig
 
 
 @register("s2oformer-dsd", paper="Fu et al., slides on S2OFormer, 2024")
 class S2OFormerDSD(DSD):
-    """S2OFormer under a semantic discriminator."""
+    """S2OFormer under a semantic discriminator.
+
+    >>> S2OFormerDSD.name
+    's2oformer-dsd'
+    """
 
     config_type = S2OFormerDSDConfig

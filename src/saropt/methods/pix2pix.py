@@ -40,7 +40,12 @@ class Pix2PixConfig(MethodConfig):
 
 @register("pix2pix", paper="Isola et al., CVPR 2017")
 class Pix2Pix(OneDirection):
-    """Conditional GAN with L1, one direction."""
+    """Conditional GAN with L1, one direction.
+
+    >>> method = Pix2Pix(Pix2PixConfig(network_arguments={"width": 2}), {"sar": 1, "optical": 3})
+    >>> sorted(method.optimizers())
+    ['discriminator', 'generator']
+    """
 
     config_type = Pix2PixConfig
 

@@ -45,7 +45,11 @@ class QSAttnConfig(CUTConfig):
 
 @register("qs-attn", paper="Hu et al., CVPR 2022")
 class QSAttn(CUT):
-    """CUT with queries chosen and routed by attention."""
+    """CUT with queries chosen and routed by attention.
+
+    >>> QSAttn.name, QSAttn.unpaired
+    ('qs-attn', True)
+    """
 
     config_type = QSAttnConfig
     config: QSAttnConfig

@@ -13,7 +13,13 @@ METHODS = Registry[type[Method]]("method", "saropt.methods")
 
 
 def register(name: str, paper: str) -> Callable[[MethodClass], MethodClass]:
-    """Class decorator: make a method available under `name`; `paper` says where it is published."""
+    """Class decorator: make a method available under `name`; `paper` says where it is published.
+
+    >>> register("pix2pix", "a second pix2pix")(METHODS["pix2pix"])
+    Traceback (most recent call last):
+    ...
+    ValueError: method 'pix2pix' is registered twice
+    """
 
     def add(cls: MethodClass) -> MethodClass:
         METHODS.add(name, cls)

@@ -97,7 +97,12 @@ def cosine(progress: float, final: float) -> float:
 
 @register("regression", paper="ours: one generator under pixel losses, the reference for the others")
 class Regression(OneDirection):
-    """A generator trained with pixel losses alone."""
+    """A generator trained with pixel losses alone.
+
+    >>> method = Regression(RegressionConfig(), {"sar": 2, "optical": 3})
+    >>> method.channels(Direction(["sar"], "optical"))
+    (2, 3)
+    """
 
     config_type = RegressionConfig
 

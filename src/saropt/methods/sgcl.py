@@ -90,7 +90,11 @@ class SGCLConfig(CycleGANConfig):
 
 @register("sgcl", paper="Du et al., Journal of Image and Graphics, 2026")
 class SGCL(CycleGAN):
-    """CycleGAN with a frozen segmenter per role, which judges reconstructions and picks the positives of a contrast."""
+    """CycleGAN with a frozen segmenter per role, which judges reconstructions and picks the positives of a contrast.
+
+    >>> SGCL.name, SGCL.unpaired
+    ('sgcl', True)
+    """
 
     config_type = SGCLConfig
     config: SGCLConfig

@@ -36,7 +36,11 @@ class ShiftCycleGANConfig(CycleGANConfig):
 
 @register("shift-cyclegan", paper="Qing et al., GAN-based EO-SAR Domain Transfer")
 class ShiftCycleGAN(CycleGAN):
-    """CycleGAN that also uses pairs, however loosely aligned."""
+    """CycleGAN that also uses pairs, however loosely aligned.
+
+    >>> ShiftCycleGAN.name, ShiftCycleGAN.unpaired
+    ('shift-cyclegan', False)
+    """
 
     config_type = ShiftCycleGANConfig
     config: ShiftCycleGANConfig

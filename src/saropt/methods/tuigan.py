@@ -56,7 +56,11 @@ class TuiGANConfig(MethodConfig):
 
 @register("tuigan", paper="Lin et al., ECCV 2020")
 class TuiGAN(Method):
-    """Pyramids of generators and critics, learned from one SAR and one optical window; both directions."""
+    """Pyramids of generators and critics, learned from one SAR and one optical window; both directions.
+
+    >>> TuiGAN.name, TuiGAN.single_batch
+    ('tuigan', True)
+    """
 
     config_type = TuiGANConfig
     unpaired = True

@@ -33,6 +33,10 @@ class Bridge(SamplingNetwork):
         width, encoder, middle, decoder, unshuffle: of the `NAFUNet`.
         sigma: standard deviation of the noise on mu, which lies in [-1, 1].
         steps: Euler steps.
+
+    >>> network = Bridge(1, 3, regressor_arguments={"width": 4}, width=4)
+    >>> network(torch.zeros(1, 1, 32, 32)).shape
+    torch.Size([1, 3, 32, 32])
     """
 
     has_static_graph: ClassVar[bool] = True

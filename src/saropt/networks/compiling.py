@@ -18,6 +18,8 @@ def check_compiler(device: str, option: str) -> None:
 
     Raises:
         InputError: no C++ compiler or, for GPUs, no Triton.
+
+    >>> check_compiler("cpu", "--compile")
     """
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:

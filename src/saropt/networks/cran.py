@@ -62,6 +62,9 @@ class CRANTranslator(nn.Module):
 
     Raises:
         ValueError: an unknown norm, skip or joins.
+
+    >>> CRANTranslator(1, 3, width=2)(torch.zeros(1, 1, 64, 64)).shape
+    torch.Size([1, 3, 64, 64])
     """
 
     def __init__(

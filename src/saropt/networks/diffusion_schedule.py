@@ -55,12 +55,20 @@ class Schedule:
 
 
 def diffuse(image: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """x_t of images (N, C, H, W); `signal` broadcasts to them."""
+    """x_t of images (N, C, H, W); `signal` broadcasts to them.
+
+    >>> diffuse(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), torch.tensor(0.25)).item()
+    0.5
+    """
     return signal.sqrt() * image + (1.0 - signal).sqrt() * noise
 
 
 def regression_target(prediction: Prediction, image: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """What the network learns to give: eps, x_0, or v = sqrt(a) eps - sqrt(1 - a) x_0 (Salimans & Ho, ICLR 2022)."""
+    """What the network learns to give: eps, x_0, or v = sqrt(a) eps - sqrt(1 - a) x_0 (Salimans & Ho, ICLR 2022).
+
+    >>> regression_target("eps", torch.ones(1), torch.tensor([0.5]), torch.tensor(0.25)).item()
+    0.5
+    """
     if prediction == "eps":
         return noise
     return image if prediction == "x0" else signal.sqrt() * noise - (1.0 - signal).sqrt() * image

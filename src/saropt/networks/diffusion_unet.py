@@ -91,6 +91,10 @@ class DiffusionUNet(SamplingNetwork):
         prediction: what the network gives: "eps", "v" or "x0".
         sampler: "ancestral" (fresh noise at every step) or "ddim" (the first noise decides).
         steps: of the sampler.
+
+    >>> network = DiffusionUNet(1, 3, width=8, multipliers=(1, 2), blocks=1, attention=(), sampler="ddim", steps=2)
+    >>> network.eval()(torch.zeros(1, 1, 16, 16)).shape, network.noise_channels
+    (torch.Size([1, 3, 16, 16]), 3)
     """
 
     has_static_graph: ClassVar[bool] = False

@@ -38,7 +38,11 @@ class FrozenInstanceNorm(nn.Module):
 
 
 def has_instance_statistics(module: nn.Module) -> bool:
-    """Whether the network normalises by statistics of the very input it is given."""
+    """Whether the network normalises by statistics of the very input it is given.
+
+    >>> has_instance_statistics(nn.InstanceNorm2d(3)), has_instance_statistics(nn.BatchNorm2d(3))
+    (True, False)
+    """
     return any(isinstance(layer, nn.InstanceNorm2d) and not layer.track_running_stats for layer in module.modules())
 
 
@@ -48,6 +52,10 @@ def freeze_statistics(module: nn.Module, samples: Tensor) -> nn.Module:
 
     Returns:
         The module, in eval mode.
+
+    >>> network = freeze_statistics(nn.Sequential(nn.InstanceNorm2d(1)), torch.tensor([[[[0.0, 2.0]]]]))
+    >>> network(torch.tensor([[[[1.0]]]])).item()
+    0.0
     """
     replaced = []
     for parent in list(module.modules()):

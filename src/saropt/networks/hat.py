@@ -283,6 +283,10 @@ class HAT(nn.Module):
 
     Raises:
         ValueError: arguments that do not go together.
+
+    >>> network = HAT(1, 3, width=30, depths=(1,), heads=(2,))
+    >>> network(torch.zeros(1, 1, 16, 16)).shape
+    torch.Size([1, 3, 16, 16])
     """
 
     def __init__(

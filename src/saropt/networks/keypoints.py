@@ -53,6 +53,10 @@ class KeypointCNN(nn.Module):
 
     Args:
         width: channels at full size; 1.5, 2 and 3 times as many at 1/2, 1/4 and 1/8.
+
+    >>> features, logits, descriptors = KeypointCNN(width=8)(torch.zeros(1, 1, 32, 32))
+    >>> logits.shape, descriptors.shape
+    (torch.Size([1, 65, 4, 4]), torch.Size([1, 256, 4, 4]))
     """
 
     stride = CELL
@@ -84,7 +88,12 @@ class KeypointCNN(nn.Module):
 
 
 class KeypointTraining(nn.Module):
-    """The network with the homography head that it is trained with, for square windows of `crop` pixels."""
+    """The network with the homography head that it is trained with, for square windows of `crop` pixels.
+
+    >>> training = KeypointTraining(KeypointCNN(width=8), crop=64)
+    >>> training(torch.zeros(2, 1, 64, 64), torch.zeros(2, 1, 64, 64))[2].shape
+    torch.Size([2, 8])
+    """
 
     def __init__(self, network: KeypointCNN, crop: int) -> None:
         super().__init__()
@@ -98,5 +107,9 @@ class KeypointTraining(nn.Module):
 
 
 def heat_map(logits: Tensor) -> Tensor:
-    """(N, 1, H, W) probability of a keypoint at each pixel, from detector logits (N, 65, H/8, W/8)."""
+    """(N, 1, H, W) probability of a keypoint at each pixel, from detector logits (N, 65, H/8, W/8).
+
+    >>> heat_map(torch.zeros(1, 65, 4, 4)).shape
+    torch.Size([1, 1, 32, 32])
+    """
     return functional.pixel_shuffle(torch.softmax(logits, dim=1)[:, :-1], CELL)

@@ -71,6 +71,10 @@ class NAFUNet(nn.Module):
         unshuffle: factor of the pixel-unshuffle at the entrance.
 
     Shapes: (N, in_channels, H, W) -> (N, out_channels, H, W), H and W multiples of `stride`.
+
+    >>> network = NAFUNet(2, 3, width=4)
+    >>> network(torch.zeros(1, 2, 32, 32)).shape, network.stride
+    (torch.Size([1, 3, 32, 32]), 16)
     """
 
     def __init__(

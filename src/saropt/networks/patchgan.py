@@ -24,6 +24,9 @@ class PatchGAN(nn.Module):
         init: "normal", "xavier" or "truncated".
         same: pad the layers of stride 1 by one pixel before and two behind, so that they keep the size: 256x256 ->
             32x32, as TensorFlow's SAME does (CRAN).
+
+    >>> PatchGAN(4, width=8)(torch.zeros(1, 4, 256, 256))[-1].shape
+    torch.Size([1, 1, 30, 30])
     """
 
     def __init__(
@@ -73,7 +76,11 @@ class PatchGAN(nn.Module):
 
 
 class MultiScalePatchGAN(nn.Module):
-    """`scales` PatchGANs on the image and on its 2x average-pooled copies (pix2pixHD, Wang et al., CVPR 2018)."""
+    """`scales` PatchGANs on the image and on its 2x average-pooled copies (pix2pixHD, Wang et al., CVPR 2018).
+
+    >>> [scale[-1].shape[-1] for scale in MultiScalePatchGAN(3, width=4)(torch.zeros(1, 3, 128, 128))]
+    [14, 6]
+    """
 
     def __init__(self, in_channels: int, width: int = 48, layers: int = 3, scales: int = 2, norm: str = "none") -> None:
         super().__init__()

@@ -18,6 +18,9 @@ class PatchProjection(nn.Module):
     Args:
         channels: channels of the taps.
         width: length of the vectors.
+
+    >>> PatchProjection([3], width=16)([torch.ones(2, 5, 3)])[0].shape
+    torch.Size([2, 5, 16])
     """
 
     def __init__(self, channels: Sequence[int], width: int = 256) -> None:
@@ -42,12 +45,20 @@ class PatchProjection(nn.Module):
 
 
 def random_positions(features: Sequence[Tensor], count: int) -> list[Tensor]:
-    """Per map (N, C, H, W), `count` positions (P,) of H x W without repetition, or all when there are fewer."""
+    """Per map (N, C, H, W), `count` positions (P,) of H x W without repetition, or all when there are fewer.
+
+    >>> [len(set(ids.tolist())) for ids in random_positions([torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 2, 2)], 16)]
+    [16, 4]
+    """
     return [torch.randperm(f.shape[-2] * f.shape[-1])[:count].to(f.device) for f in features]
 
 
 def gather_positions(feature: Tensor, ids: Tensor) -> Tensor:
-    """Vectors (N, P, C) of a map (N, C, H, W) at row-major positions `ids`, (P,) for all images or (N, P)."""
+    """Vectors (N, P, C) of a map (N, C, H, W) at row-major positions `ids`, (P,) for all images or (N, P).
+
+    >>> gather_positions(torch.arange(4.0).reshape(1, 1, 2, 2), torch.tensor([3, 0])).flatten().tolist()
+    [3.0, 0.0]
+    """
     flat = feature.flatten(2)
     if ids.dim() == 1:
         return flat.index_select(2, ids).transpose(1, 2)

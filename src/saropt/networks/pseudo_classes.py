@@ -27,6 +27,10 @@ class PixelFeatures(nn.Module):
         modality: "sar" (differences between bands) or "optical" (normalised differences).
 
     Shapes: (N, bands, H, W) in [-1, 1] -> (N, `count`, H, W).
+
+    >>> features = PixelFeatures(2, "sar")
+    >>> features(torch.zeros(1, 2, 16, 16)).shape[1] == features.count
+    True
     """
 
     seen: Tensor
@@ -87,6 +91,11 @@ class PseudoClasses(nn.Module):
 
     `forward` gives logits (N, classes, H, W), -|f - c|^2 / 2 of the scaled features f, so that a gradient reaches the
     image; `update` fits centres to a batch of real images. Has buffers only: nothing for an optimizer.
+
+    >>> segmenter = PseudoClasses(2, "sar", classes=6)
+    >>> segmenter.update(torch.rand(1, 2, 32, 32))
+    >>> segmenter(torch.rand(1, 2, 16, 16)).shape
+    torch.Size([1, 6, 16, 16])
     """
 
     centres: Tensor
@@ -140,7 +149,11 @@ class PseudoClasses(nn.Module):
 
 
 def local_mean(image: Tensor, side: int) -> Tensor:
-    """Mean over the part of a window of `side` (odd) around each position that lies inside the image (N, C, H, W)."""
+    """Mean over the part of a window of `side` (odd) around each position that lies inside the image (N, C, H, W).
+
+    >>> local_mean(torch.tensor([[[[0.0, 3.0, 6.0]]]]), side=3).flatten().tolist()
+    [1.5, 3.0, 4.5]
+    """
     reach = side // 2
     down = functional.avg_pool2d(image, (side, 1), stride=1, padding=(reach, 0), count_include_pad=False)
     return functional.avg_pool2d(down, (1, side), stride=1, padding=(0, reach), count_include_pad=False)

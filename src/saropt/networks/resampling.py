@@ -18,17 +18,29 @@ _PAD = 2
 
 
 def shrink(image: Tensor) -> Tensor:
-    """(N, C, 4h, 4w) -> (N, C, 3h, 3w)."""
+    """(N, C, 4h, 4w) -> (N, C, 3h, 3w).
+
+    >>> shrink(torch.zeros(1, 3, 64, 64)).shape
+    torch.Size([1, 3, 48, 48])
+    """
     return _resample(image, shrinking_kernel(), 4)
 
 
 def enlarge(image: Tensor) -> Tensor:
-    """(N, C, 3h, 3w) -> (N, C, 4h, 4w)."""
+    """(N, C, 3h, 3w) -> (N, C, 4h, 4w).
+
+    >>> enlarge(torch.zeros(1, 3, 48, 48)).shape
+    torch.Size([1, 3, 64, 64])
+    """
     return _resample(image, enlarging_kernel(), 3)
 
 
 def pyramid(image: Tensor, scales: int) -> list[Tensor]:
-    """The image at `scales` sizes, coarsest first, each 3/4 of the next; sides must be multiples of 4^(scales - 1)."""
+    """The image at `scales` sizes, coarsest first, each 3/4 of the next; sides must be multiples of 4^(scales - 1).
+
+    >>> [image.shape[-1] for image in pyramid(torch.zeros(1, 3, 64, 64), scales=3)]
+    [36, 48, 64]
+    """
     images = [image]
     for _ in range(scales - 1):
         images.insert(0, shrink(images[0]))

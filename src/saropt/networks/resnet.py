@@ -47,6 +47,11 @@ class ResNetGenerator(nn.Module):
     The layers' indices are those of the published code, so that taps mean what they mean there: at 256x256, taps
     0, 4, 8, 12, 16 of the antialiased form are (in_channels, 262, 262), (128, 256, 256) and (256, 128, 128) before
     their norms, and the outputs (256, 64, 64) of the first and fifth residual block.
+
+    >>> import torch
+    >>> network = ResNetGenerator(1, 3, width=8, blocks=2)
+    >>> network(torch.zeros(1, 1, 32, 32)).shape, network.tap_channels([0, 4])
+    (torch.Size([1, 3, 32, 32]), [1, 16])
     """
 
     def __init__(

@@ -29,6 +29,10 @@ class S2OFormer(nn.Module):
 
     Raises:
         ValueError: arguments that do not go together.
+
+    >>> network = S2OFormer(1, 3, width=32, depths=(1,), heads=(2,))
+    >>> network(torch.zeros(1, 1, 32, 32)).shape
+    torch.Size([1, 3, 32, 32])
     """
 
     def __init__(

@@ -24,6 +24,11 @@ class SamplingNetwork(nn.Module):
         noise_channels: bands of noise that one sample takes.
         has_static_graph: whether `forward(x)` can be written down as one graph of reasonable size; otherwise
             `evaluate(x, time)` is what it computes again and again.
+
+    >>> from saropt.networks import build_network
+    >>> network = build_network("bridge", 1, 3)
+    >>> isinstance(network, SamplingNetwork), network.noise_channels, network.steps
+    (True, 3, 2)
     """
 
     has_static_graph: ClassVar[bool]

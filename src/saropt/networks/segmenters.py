@@ -99,6 +99,11 @@ _SEGMENTERS: dict[str, type[nn.Module]] = {
 
 
 def list_segmenters() -> list[str]:
+    """Names of all segmenters, sorted.
+
+    >>> list_segmenters()
+    ['compact', 'deeplabv3', 'deeplabv3plus', 'segformer', 'unet']
+    """
     return sorted(_SEGMENTERS)
 
 
@@ -107,6 +112,9 @@ def segmenter_arguments(name: str) -> dict[str, Any]:
 
     Raises:
         ValueError: there is no such segmenter.
+
+    >>> segmenter_arguments("compact")
+    {'width': 16, 'encoder': (1, 1, 2), 'middle': 2, 'decoder': (1, 1, 1), 'unshuffle': 2}
     """
     if name not in _SEGMENTERS:
         raise ValueError(f"unknown segmenter {name!r}; known: {', '.join(list_segmenters())}")
@@ -122,6 +130,10 @@ def build_segmenter(name: str, in_channels: int, classes: int, **arguments: Any)
 
     Raises:
         ValueError: unknown segmenter, argument or encoder.
+
+    >>> import torch
+    >>> build_segmenter("compact", in_channels=2, classes=5)(torch.zeros(1, 2, 32, 32)).shape
+    torch.Size([1, 5, 32, 32])
     """
     known = segmenter_arguments(name)
     unknown = set(arguments) - set(known)

@@ -41,6 +41,11 @@ class JoinedSegmenter(nn.Module):
 
 
 def list_semantic_discriminators() -> list[str]:
+    """Names of all semantic discriminators, sorted.
+
+    >>> "snunet" in list_semantic_discriminators()
+    True
+    """
     return sorted(["snunet", *list_segmenters()])
 
 
@@ -51,6 +56,10 @@ def build_semantic_discriminator(
 
     Raises:
         ValueError: unknown name or argument.
+
+    >>> judge = build_semantic_discriminator("snunet", 1, 3, classes=2, width=4)
+    >>> type(judge).__name__
+    'SNUNet'
     """
     if name not in list_semantic_discriminators():
         known = ", ".join(list_semantic_discriminators())

@@ -58,6 +58,10 @@ class SNUNet(nn.Module):
 
     Raises:
         ValueError: siamese with unequal channels.
+
+    >>> logits, maps = SNUNet(1, 3, classes=2, width=4)(torch.zeros(2, 1, 32, 32), torch.zeros(2, 3, 32, 32))
+    >>> logits.shape
+    torch.Size([2, 2, 32, 32])
     """
 
     stride = 16

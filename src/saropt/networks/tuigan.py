@@ -15,7 +15,11 @@ _SCALES_PER_WIDTH = 4
 
 
 def scale_widths(width: int, scales: int) -> list[int]:
-    """Channels per scale, coarsest first: doubled every four scales, at most 128."""
+    """Channels per scale, coarsest first: doubled every four scales, at most 128.
+
+    >>> scale_widths(32, 9)
+    [32, 32, 32, 32, 64, 64, 64, 64, 128]
+    """
     return [min(width * 2 ** (scale // _SCALES_PER_WIDTH), max(width, _WIDEST)) for scale in range(scales)]
 
 
@@ -31,6 +35,9 @@ class RefiningScale(nn.Module):
     builds that: two convolutions of attention, 33,318 parameters at width 32 and 121,926 at 64, for 3 -> 3 bands.
 
     Shapes: (N, in_channels, H, W) and (N, out_channels, H, W) -> (N, out_channels, H, W).
+
+    >>> RefiningScale(1, 3, width=8)(torch.zeros(2, 1, 16, 16)).shape
+    torch.Size([2, 3, 16, 16])
     """
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 32, literal: bool = False) -> None:
@@ -74,6 +81,9 @@ class TuiGANGenerator(nn.Module):
         active: scales that refine; the finer ones only enlarge. A run raises it as it trains scale after scale.
 
     Shapes: (N, in_channels, H, W) -> (N, out_channels, H, W) in [-1, 1], H and W multiples of 4^(scales - 1).
+
+    >>> TuiGANGenerator(1, 3, scales=2, width=8)(torch.zeros(2, 1, 16, 16)).shape
+    torch.Size([2, 3, 16, 16])
     """
 
     def __init__(
@@ -104,7 +114,11 @@ class TuiGANGenerator(nn.Module):
 
 
 class ScaleCritics(nn.Module):
-    """A critic per scale: five 3x3 convolutions, BatchNorm kept as published; 29,185 parameters (width 32, 3 bands)."""
+    """A critic per scale: five 3x3 convolutions, BatchNorm kept as published; 29,185 parameters (width 32, 3 bands).
+
+    >>> ScaleCritics(3, scales=2, width=8)(torch.zeros(2, 3, 16, 16), scale=1).shape
+    torch.Size([2, 1, 16, 16])
+    """
 
     def __init__(self, in_channels: int, scales: int = 4, width: int = 32) -> None:
         super().__init__()

@@ -17,6 +17,9 @@ class UNet256(nn.Module):
     256x256 windows that are blended. 54,413,955 parameters for 3 -> 3 channels.
 
     Shapes: (N, in_channels, H, W) -> (N, out_channels, H, W) in [-1, 1], H and W multiples of 256.
+
+    >>> UNet256(1, 3, width=2).eval()(torch.zeros(1, 1, 256, 256)).shape
+    torch.Size([1, 3, 256, 256])
     """
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 64, dropout: float = 0.5) -> None:

@@ -21,6 +21,10 @@ def position_noise(
 
     Args:
         first_band: number of the first band.
+
+    >>> whole = position_noise(7, bands=1, row=0, col=0, height=4, width=4)
+    >>> bool((position_noise(7, bands=1, row=2, col=1, height=2, width=3) == whole[:, 2:, 1:]).all())
+    True
     """
     state = _mixed(np.array([seed % 2**64], np.uint64))
     state = _mixed(state + np.arange(first_band, first_band + bands).astype(np.uint64))

@@ -29,6 +29,9 @@ def pauli_needs(available: Mapping[str, object] | set[str]) -> tuple[str, ...]:
 
     Raises:
         ValueError: no complete form is there; the message says what each form lacks.
+
+    >>> pauli_needs({"C11", "C22", "C33", "C13", "C12"})
+    ('C11', 'C22', 'C33', 'C13')
     """
     names = set(available)
     for form, needed in _FORMS.items():
@@ -49,6 +52,10 @@ def pauli_power(components: Mapping[str, NDArray]) -> NDArray[np.float32]:
 
     Raises:
         ValueError: no form is complete, or C13, HHVV or the scattering matrix is not complex.
+
+    >>> odd = {"HH": np.array([1 + 0j]), "HV": np.array([0j]), "VV": np.array([1 + 0j])}
+    >>> pauli_power(odd).ravel().tolist()
+    [0.0, 0.0, 2.0]
     """
     needed = pauli_needs(components)
     part = {name: np.asarray(components[name]) for name in needed}
@@ -76,6 +83,9 @@ def dual_pol_power(co: NDArray, cross: NDArray) -> NDArray[np.float32]:
 
     Returns:
         (3, ...) float32; the ratio is 0 where `cross` is.
+
+    >>> dual_pol_power(np.array([0.25]), np.array([0.0625])).ravel().tolist()
+    [0.25, 0.0625, 4.0]
     """
     co, cross = np.asarray(co, np.float32), np.asarray(cross, np.float32)
     return np.stack([co, cross, np.divide(co, cross, out=np.zeros_like(co), where=cross > 0)])
@@ -86,6 +96,9 @@ def to_colour(power: NDArray, quantiles: NDArray | None = None) -> NDArray[np.ui
 
     Args:
         quantiles: (C,) amplitudes that become 255, for tiles of one picture; from the array itself when None.
+
+    >>> to_colour(np.array([[[1.0, 0.25]]]), quantiles=np.array([1.0]))[:, 0].tolist()
+    [[255, 128], [255, 128], [255, 128]]
     """
     amplitude = np.sqrt(np.maximum(power, 0))
     if len(amplitude) not in (1, 3):

@@ -22,7 +22,11 @@ Statistics = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Recipe(ABC):
-    """Base of all recipes; subclasses are registered under their `kind`."""
+    """Base of all recipes; subclasses are registered under their `kind`.
+
+    >>> DbClip(low=-25.0).to_dict()
+    {'kind': 'db_clip', 'low': -25.0, 'high': 5.0}
+    """
 
     kind: ClassVar[str]
     accepts: ClassVar[tuple[Scale, ...] | None] = None
@@ -74,6 +78,9 @@ def recipe_from_dict(data: dict[str, Any]) -> Recipe:
 
     Raises:
         ValueError: unknown kind or arguments.
+
+    >>> recipe_from_dict({"kind": "db_clip", "low": -25.0, "high": 0.0})
+    DbClip(low=-25.0, high=0.0)
     """
     arguments = dict(data)
     kind = arguments.pop("kind", None)
@@ -87,7 +94,11 @@ def recipe_from_dict(data: dict[str, Any]) -> Recipe:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """A recipe bound to the units and statistics of one scene."""
+    """A recipe bound to the units and statistics of one scene.
+
+    >>> Normaliser(DbClip(-30.0, 0.0), "sigma0_db").forward(np.array([[[-30.0, -15.0, 0.0]]])).ravel().tolist()
+    [-1.0, 0.0, 1.0]
+    """
 
     recipe: Recipe
     units: str
@@ -104,7 +115,11 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class EightBit(Recipe):
-    """y = x / 127.5 - 1 (as the pix2pix and CycleGAN code does)."""
+    """y = x / 127.5 - 1 (as the pix2pix and CycleGAN code does).
+
+    >>> EightBit().forward(np.array([0.0, 127.5, 255.0]), "uint8", ()).tolist()
+    [-1.0, 0.0, 1.0]
+    """
 
     kind: ClassVar[str] = "eight_bit"
 
@@ -117,7 +132,11 @@ class EightBit(Recipe):
 
 @dataclass(frozen=True)
 class Reflectance(Recipe):
-    """Optical reflectance stored as reflectance * `scale`; [0, `high`] becomes [-1, 1]."""
+    """Optical reflectance stored as reflectance * `scale`; [0, `high`] becomes [-1, 1].
+
+    >>> Reflectance().forward(np.array([0.0, 2000.0, 4000.0]), "reflectance_10000", ()).tolist()
+    [-1.0, 0.0, 1.0]
+    """
 
     scale: float = 10000.0
     high: float = 0.4
@@ -139,6 +158,9 @@ class DbClip(Recipe):
     """Decibels clipped to [`low`, `high`] and mapped to [-1, 1]; takes every unit that has decibels.
 
     An 8-bit stretch (`uint8`) is taken to span the recipe's own [`low`, `high`].
+
+    >>> DbClip(-20.0, 0.0).forward(np.array([[[0.01, 0.1, 1.0]]]), "sigma0", ()).ravel().tolist()
+    [-1.0, 0.0, 1.0]
     """
 
     low: float = -30.0
@@ -167,6 +189,10 @@ class Q99Amplitude(Recipe):
 
     An 8-bit amplitude raster is taken to be stretched that way already (255 is the quantile), as in the Los Angeles
     pairs. With `scale="db"` 20 log10 of the ratio, clipped to [`floor_db`, 0], is mapped to [-1, 1].
+
+    >>> recipe = Q99Amplitude(quantile=0.5, scale="linear")
+    >>> recipe.statistics(np.array([[1.0, 2.0, 3.0]]), "amplitude", "float32")
+    (2.0,)
     """
 
     quantile: float = 0.99
@@ -211,6 +237,12 @@ class MultipleOfMean(Recipe):
 
     y = 2 min(x / (factor * mean), 1) - 1. The paper prints factor = 2000, which would map a whole image to -1 and is
     read as a lost decimal point; the default 3 saturates 0.09 % of single-look Rayleigh amplitude.
+
+    >>> recipe = MultipleOfMean()
+    >>> recipe.statistics(np.array([[0.0, 2.0, 4.0]]), "amplitude", "float32")
+    (3.0,)
+    >>> recipe.forward(np.array([[[0.0, 4.5, 9.0]]]), "amplitude", (3.0,)).ravel().tolist()
+    [-1.0, 0.0, 1.0]
     """
 
     factor: float = 3.0

@@ -49,6 +49,11 @@ class Georeference:
         transform: affine map from (column, row) to (x, y); may be rotated. None when the file has none.
         gcps: ground control points (Sentinel-1 GRD in radar geometry has these instead of a transform).
         gcp_crs: coordinate system of the control points.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> Georeference(CRS.from_epsg(32611), Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 3700000.0)).transform @ (0, 0)
+    (500000.0, 3700000.0)
     """
 
     crs: CRS | None = None

@@ -90,6 +90,13 @@ def overlap_grid(
 
     Raises:
         InputError: a raster has no place on the ground, or they do not overlap.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> west, east = (Georeference(CRS.from_epsg(32611), Affine(10, 0, x, 0, -10, 3700000)) for x in (500000, 500400))
+    >>> grid = overlap_grid([(west, 100, 100), (east, 100, 100)], None, "pair")
+    >>> grid.height, grid.width
+    (100, 60)
     """
     from rasterio.warp import transform_bounds
 

@@ -25,6 +25,12 @@ def read_mirrored(raster: Readable, window: Window) -> tuple[NDArray, NDArray[np
 
     Outside, both are mirrored at the edges without repeating the edge pixel: what stands at a position depends on
     that position alone, not on the window.
+
+    >>> from saropt.scenes import Scene, Window, write_array
+    >>> path = write_array("ramp.tif", np.arange(4, dtype=np.float32).reshape(1, 1, 4), band_names=["VV"])
+    >>> with Scene.open(path) as scene:
+    ...     read_mirrored(scene, Window(0, -2, 1, 8))[0].ravel().tolist()
+    [2.0, 1.0, 0.0, 1.0, 2.0, 3.0, 2.0, 1.0]
     """
     if window.inside(raster.height, raster.width):
         return raster.read(window)

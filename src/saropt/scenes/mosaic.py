@@ -50,6 +50,15 @@ def mosaic(
     Raises:
         InputError: naming the fragment that is off the grid, differs or overlaps; or when there are gaps or invalid
             pixels and no nodata value for them.
+
+    >>> from affine import Affine
+    >>> from saropt.scenes import Georeference, Scene, write_array
+    >>> for name, x in (("west", 0), ("east", 80)):
+    ...     place = Georeference(None, Affine(10, 0, x, 0, -10, 0))
+    ...     _ = write_array(f"{name}.tif", np.ones((1, 8, 8), np.uint8), band_names=["VV"], georeference=place)
+    >>> with Scene.open(mosaic(["west.tif", "east.tif"], "both.tif")) as scene:
+    ...     scene.height, scene.width
+    (8, 16)
     """
     if not paths:
         raise InputError(out, "there are no fragments to join")

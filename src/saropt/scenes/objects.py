@@ -30,7 +30,11 @@ _STALLED_S = 60
 
 
 def is_object(place: str | Path) -> bool:
-    """Whether this is an object or folder of a store: s3://, gs://, az://, /vsis3/, /vsigs/ or /vsiaz/."""
+    """Whether this is an object or folder of a store: s3://, gs://, az://, /vsis3/, /vsigs/ or /vsiaz/.
+
+    >>> is_object("s3://bucket/scene.tif"), is_object("scene.tif")
+    (True, False)
+    """
     return _STORE.match(str(place)) is not None
 
 
@@ -40,6 +44,11 @@ def check_object(address: str, *, suffixes: Sequence[str], overwrite: bool) -> b
     Raises:
         InputError: no object of a bucket, wrong suffix, an existing object without `overwrite`, or a store that does
             not tell.
+
+    >>> check_object("s3://bucket/scene.png", suffixes=(".tif",), overwrite=False)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: s3://bucket/scene.png: cannot write this kind of file; use .tif
     """
     if not _OBJECT.fullmatch(address):
         raise InputError(address, "is no object of a bucket: s3://BUCKET/FOLDER/NAME.tif, say")
@@ -77,6 +86,9 @@ def staging_file(address: str, staging: str | Path | None) -> Path:
 
     Raises:
         InputError: the temporary folder holds something else in its place.
+
+    >>> staging_file("s3://bucket/scene.tif", "parts").suffix
+    '.tif'
     """
     if staging is None:
         staging = Path(tempfile.gettempdir()) / f"saropt-{os.getuid()}"

@@ -38,6 +38,11 @@ def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
 
     Raises:
         ValueError: `max_pixels` is not positive.
+
+    >>> from saropt.scenes import Scene, write_array
+    >>> with Scene.open(write_array("scene.tif", np.ones((2, 64, 64), np.float32), band_names=["VV", "VH"])) as scene:
+    ...     sample_pixels(scene, max_pixels=1000).shape
+    (2, 1000)
     """
     if max_pixels < 1:
         raise ValueError(f"max_pixels must be positive, got {max_pixels}")

@@ -87,6 +87,13 @@ class Scene:
         georeference: CRS, transform, control points.
         tags: the file's own metadata.
         acquired: time of acquisition (UTC) where the tags tell it, else None.
+
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("scene.tif", np.ones((2, 8, 8), np.float32), band_names=["VV", "VH"])
+    >>> with Scene.open(path, ["VH"]) as scene:
+    ...     values, valid = scene.read(Window(0, 0, 4, 8))
+    >>> values.shape, bool(valid.all())
+    ((1, 4, 8), True)
     """
 
     def __init__(

@@ -38,6 +38,11 @@ def http_json(url: str, body: dict[str, Any] | None = None, timeout_s: float = T
 
     Raises:
         InputError: no http(s) address, no answer after four tries, an error of the server, or no JSON.
+
+    >>> http_json("ftp://example.com/catalogue.json")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: ftp://example.com/catalogue.json: is no http(s) address
     """
     data = None if body is None else json.dumps(body).encode()
     answer, content = _request(url, {"Content-Type": "application/json"} if data else {}, data, timeout_s)
@@ -54,6 +59,11 @@ def remote_size(url: str, stated: int | None = None, timeout_s: float = TIMEOUT_
 
     Raises:
         InputError: the server gives no ranges, gives no size, or another one than `stated`.
+
+    >>> remote_size("ftp://example.com/scene.tif")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: ftp://example.com/scene.tif: is no http(s) address
     """
     headers, content = _request(url, {"Range": "bytes=0-0"}, None, timeout_s)
     total = headers.get("Content-Range", "").rpartition("/")[2]
@@ -98,12 +108,20 @@ def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: s
 
 
 def is_remote(scene: str | Path) -> bool:
-    """Whether this is an address (https://, s3://, gs://, az://) or a path of a GDAL file system (/vsi...)."""
+    """Whether this is an address (https://, s3://, gs://, az://) or a path of a GDAL file system (/vsi...).
+
+    >>> is_remote("https://example.com/scene.tif"), is_remote("scene.tif")
+    (True, False)
+    """
     return str(scene).startswith(("http://", "https://", "/vsi", *(f"{scheme}://" for scheme in _STORES)))
 
 
 def scene_name(scene: str | Path) -> str:
-    """The name of a scene's file, of an address as well."""
+    """The name of a scene's file, of an address as well.
+
+    >>> scene_name("https://example.com/folder/scene.tif?token=secret")
+    'scene.tif'
+    """
     return Path(_address_path(str(scene)) if is_remote(scene) else scene).name
 
 
@@ -121,6 +139,12 @@ def open_scene(
 
     Raises:
         InputError: it cannot be read, or a band does not exist; the address is told without what may be a secret.
+
+    >>> from saropt.scenes import write_array
+    >>> import numpy as np
+    >>> with open_scene(write_array("scene.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"])) as scene:
+    ...     scene.band_names
+    ['VV']
     """
     if not is_remote(scene):
         return Scene.open(scene, bands, grid=grid, resampling=resampling)
@@ -147,7 +171,11 @@ def open_scene(
 
 
 def object_path(address: str) -> str:
-    """GDAL's path of s3://, gs:// and az:// addresses; others as they are."""
+    """GDAL's path of s3://, gs:// and az:// addresses; others as they are.
+
+    >>> object_path("s3://bucket/scene.tif")
+    '/vsis3/bucket/scene.tif'
+    """
     scheme, separator, rest = address.partition("://")
     return f"{_STORES[scheme]}{rest}" if separator and scheme in _STORES else address
 

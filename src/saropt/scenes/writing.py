@@ -28,6 +28,12 @@ def check_local(path: Path) -> None:
 
     Raises:
         InputError: it begins as an address or a path of a GDAL file system does.
+
+    >>> check_local(Path("s3://bucket/scene.tif"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: s3:/bucket/scene.tif: outputs go to a local folder, where they appear when whole: copy
+    them from there
     """
     if re.match(r"(https?|s3|gs|az):/|/vsi", str(path)):
         raise InputError(path, "outputs go to a local folder, where they appear when whole: copy them from there")
@@ -38,6 +44,12 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
 
     Raises:
         InputError: wrong suffix, no such folder, a directory in its place, or an existing file without `overwrite`.
+
+    >>> check_writable(Path("scene.tif"), suffixes=(".tif",), overwrite=False)
+    >>> check_writable(Path("scene.png"), suffixes=(".tif",), overwrite=False)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: scene.png: cannot write this kind of file; use .tif
     """
     check_local(path)
     if path.suffix.lower() not in suffixes:

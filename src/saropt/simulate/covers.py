@@ -29,6 +29,9 @@ class Cover:
         object_contrast: standard deviation of brightness between objects (fields, roofs) of this cover, relative.
         pixel_contrast: standard deviation of brightness between pixels, absolute.
         object_db: standard deviation of sigma0 between objects, dB.
+
+    >>> [cover.name for cover in COVERS if cover.vv_db > -5]
+    ['roof', 'facade']
     """
 
     name: str
@@ -93,6 +96,9 @@ class SceneConfig:
         season: "autumn", "winter", "spring" or "summer": look of what grows, in both images.
         clouds: fraction of the optical image under clouds; their shadows come on top.
         change: fraction of the fields that were ploughed, sown or harvested between the SAR and the optical date.
+
+    >>> SceneConfig(season="winter", clouds=0.1).incidence_deg
+    38.0
     """
 
     hills: float = 0.28

@@ -57,6 +57,10 @@ def quad_pol_covariance(
 
     Raises:
         ValueError: fewer than one look.
+
+    >>> from saropt.simulate import simulate_scene
+    >>> sorted(quad_pol_covariance(simulate_scene(64, seed=1), looks=4))
+    ['C11', 'C13', 'C22', 'C33']
     """
     if looks < 1 or looks != int(looks):
         raise ValueError(f"looks must be a whole number of at least 1, got {looks}")

@@ -26,6 +26,10 @@ def slope_gain(east: np.ndarray, north: np.ndarray, config: SceneConfig, exponen
 
     Returns:
         (H, W) float32, 1 on flat ground.
+
+    >>> flat, rise = np.zeros((1, 2), np.float32), np.array([[0.0, -0.2]], np.float32)
+    >>> [round(float(gain), 2) for gain in slope_gain(rise, flat, SceneConfig())[0]]
+    [1.0, 0.62]
     """
     look, theta = np.deg2rad(config.look_azimuth_deg), np.deg2rad(config.incidence_deg)
     away = east * np.float32(np.sin(look)) + north * np.float32(np.cos(look))
@@ -66,6 +70,10 @@ def gamma_speckle(rng: np.random.Generator, shape: tuple[int, int], looks: float
 
     Returns:
         (H, W) float32.
+
+    >>> speckle = gamma_speckle(np.random.default_rng(0), (256, 256), looks=4.0, psf_px=0.0)
+    >>> round(float(speckle.mean()), 2), round(float(speckle.var()), 2)
+    (1.0, 0.25)
     """
     field = rng.standard_normal(shape, dtype=np.float32)
     if psf_px > 0:

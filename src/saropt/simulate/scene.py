@@ -29,6 +29,10 @@ class SimulatedScene:
         elevation: (H, W) float32, metres.
         hidden: (H, W) bool, where a cloud or its shadow hides the ground from the optical image.
         changed: (H, W) bool, fields that are another crop in the optical image than in the SAR image and the label.
+
+    >>> scene = simulate_scene(64, seed=1)
+    >>> scene.sigma0.shape, scene.optical.shape, scene.gsd_m
+    ((2, 64, 64), (3, 64, 64), 10.0)
     """
 
     sigma0: np.ndarray

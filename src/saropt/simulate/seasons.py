@@ -61,6 +61,9 @@ def covers_of(season: str) -> tuple[Cover, ...]:
 
     Raises:
         ValueError: unknown season.
+
+    >>> len(covers_of("winter")) == len(COVERS)
+    True
     """
     if season not in SEASONS:
         raise ValueError(f"season {season!r} is not one of {', '.join(SEASONS)}")
