@@ -79,6 +79,9 @@ class SamplerCard(_Strict):
         noise: where its noise comes from: "position-hash" is `saropt.radiometry.position_noise`, a function of seed,
             band and pixel position; the same seed gives the same picture, however a scene is cut.
         noise_bands: bands of unit normal noise that the network takes behind the source's.
+
+    >>> SamplerCard(kind="euler", steps=2, noise_bands=3).noise
+    'position-hash'
     """
 
     kind: Literal["ancestral", "ddim", "euler"]
@@ -106,6 +109,11 @@ class DirectionCard(_Strict):
             before translating; "training" when they were frozen from training windows into the weights.
         tile: side in pixels of the windows a scene is translated in, unless the caller asks for another.
         sampler: of networks that draw their outputs from noise; None for all others.
+
+    >>> from saropt.inference.bundled import card_of, find_translator
+    >>> described = card_of(find_translator("s1-losangeles")).directions[Direction.parse("sar2opt")]
+    >>> described.network, described.channels, described.stride
+    ('naf_unet', (1, 3), 16)
     """
 
     inputs: tuple[ImageCard, ...] = Field(min_length=1)
@@ -131,7 +139,11 @@ class DirectionCard(_Strict):
 
 
 class TrainingCard(_Strict):
-    """Where the weights come from."""
+    """Where the weights come from.
+
+    >>> TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0").steps
+    100
+    """
 
     data: str
     split: str
@@ -149,6 +161,11 @@ class Card(_Strict):
         realism: blend of the shipped weights, from 0 (fidelity end) to 1 (realism end), when the file holds both.
         quality: measured figures, split -> metric -> value.
         notes: where the translator works and where it fails, for a person.
+
+    >>> from saropt.inference.bundled import card_of, find_translator
+    >>> card = card_of(find_translator("s1-losangeles"))
+    >>> card.source(Direction.parse("sar2opt")).bands, card.gsd_m
+    (('VH',), 10.0)
     """
 
     format_version: int = FORMAT_VERSION
@@ -195,6 +212,12 @@ class SegmenterCard(_Strict):
         classes: label value -> class name; logits stand in ascending order of the values.
         ignore_index: label value of pixels without a label in the training data, or None.
         quality: measured figures, split -> metric -> value.
+
+    >>> image = ImageCard(role="sar", bands=("VV",), units="sigma0_db", dtype="float32", recipe={"kind": "db_clip"})
+    >>> training = TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0")
+    >>> fields = {"network": "compact", "stride": 8, "input": image, "gsd_m": 10.0, "training": training}
+    >>> SegmenterCard(name="land", classes={1: "water", 2: "forest"}, **fields).classes[2]
+    'forest'
     """
 
     kind: Literal["segmenter"] = "segmenter"
@@ -221,6 +244,10 @@ class MatcherCard(_Strict):
     Attributes:
         network, arguments, receptive_field: of the keypoint network, which takes grey images of any scale.
         quality: measured figures, split -> metric -> value.
+
+    >>> training = TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0")
+    >>> MatcherCard(name="points", receptive_field=65, gsd_m=10.0, training=training).network
+    'keypoint_cnn'
     """
 
     kind: Literal["matcher"] = "matcher"
@@ -241,6 +268,10 @@ def parse_card(text: str) -> Card:
 
     Raises:
         ValueError: not JSON, of a segmenter, another format version, or a field that does not fit; one line.
+
+    >>> from saropt.inference.bundled import card_of, find_translator
+    >>> parse_card(card_of(find_translator("s1-losangeles")).model_dump_json()).name
+    's1-losangeles'
     """
     return _parsed(Card, text, "translator")
 
@@ -250,6 +281,11 @@ def parse_segmenter_card(text: str) -> SegmenterCard:
 
     Raises:
         ValueError: not JSON, of a translator, another format version, or a field that does not fit; one line.
+
+    >>> parse_segmenter_card("not JSON")
+    Traceback (most recent call last):
+    ...
+    ValueError: card: is no JSON (Expecting value)
     """
     return _parsed(SegmenterCard, text, "segmenter")
 

@@ -39,6 +39,12 @@ def export_graph(
 
     Raises:
         InputError: the network is a sampler whose steps no static graph of reasonable size holds.
+
+    >>> from saropt.artifacts import read_card
+    >>> from saropt.inference.exporting import export_translator
+    >>> direction = read_card(export_translator("s1-losangeles", "fixed.onnx", realism=0.5)).directions
+    >>> list(direction)
+    [Direction('sar2opt')]
     """
     from saropt.networks import freeze_statistics, has_instance_statistics
 
@@ -61,7 +67,13 @@ def export_graph(
 
 
 def has_static_graph(network: nn.Module) -> bool:
-    """Whether a network can be written as ONNX; all can but samplers of many steps."""
+    """Whether a network can be written as ONNX; all can but samplers of many steps.
+
+    >>> from saropt.networks import build_network
+    >>> sampler = build_network("diffusion_unet", 1, 3, width=8)
+    >>> has_static_graph(build_network("bridge", 1, 3)), has_static_graph(sampler)
+    (True, False)
+    """
     return bool(getattr(network, "has_static_graph", True))
 
 

@@ -28,6 +28,10 @@ def read_card(path: str | Path) -> Card:
 
     Raises:
         InputError: as for `load_graph`.
+
+    >>> from saropt.inference.bundled import find_translator
+    >>> read_card(find_translator("s1-losangeles")).name
+    's1-losangeles'
     """
     return _parse(Path(path))[0]
 
@@ -37,6 +41,11 @@ def load_graph(path: str | Path, realism: float | None = None) -> tuple[Card, by
 
     Raises:
         InputError: missing, truncated, a pickle, no translator, of another version, or pointing to outside data.
+
+    >>> from saropt.inference.bundled import find_translator
+    >>> card, model = load_graph(find_translator("s1-losangeles"), realism=0.0)
+    >>> card.name, type(model).__name__
+    ('s1-losangeles', 'bytes')
     """
     path = Path(path)
     card, model = _parse(path)
@@ -45,7 +54,16 @@ def load_graph(path: str | Path, realism: float | None = None) -> tuple[Card, by
 
 
 def store_card(model: ModelProto, card: Card) -> None:
-    """Put the card into the model's metadata, replacing an older one."""
+    """Put the card into the model's metadata, replacing an older one.
+
+    >>> from saropt.inference.bundled import find_translator
+    >>> import onnx
+    >>> card, model = load_graph(find_translator("s1-losangeles"))
+    >>> graph = onnx.load_model_from_string(model)
+    >>> store_card(graph, card)
+    >>> [entry.key for entry in graph.metadata_props]
+    ['saropt']
+    """
     kept = [entry for entry in model.metadata_props if entry.key != CARD_KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)

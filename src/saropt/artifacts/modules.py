@@ -32,6 +32,15 @@ def load_translator_module(
 
     Raises:
         InputError: there is no such network, the weights do not fit it, or it cannot take this number of steps.
+
+    >>> from saropt.domain import Direction
+    >>> from saropt.inference.bundled import card_of, find_translator
+    >>> card = card_of(find_translator("s1-losangeles"))
+    >>> load_translator_module("empty.safetensors", card, Direction.parse("sar2opt"), {})
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: empty.safetensors: its weights do not fit its card: Error(s) in loading state_dict for
+    NAFUNet:
     """
     from saropt.networks import build_network
 
@@ -53,6 +62,16 @@ def load_segmenter_module(path: str | Path, card: SegmenterCard, weights: Weight
 
     Raises:
         InputError: there is no such network, or the weights do not fit it.
+
+    >>> from saropt.artifacts import ImageCard, SegmenterCard, TrainingCard
+    >>> from saropt.networks import build_segmenter
+    >>> image = ImageCard(role="sar", bands=("VV",), units="sigma0_db", dtype="float32", recipe={"kind": "db_clip"})
+    >>> training = TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0")
+    >>> fields = {"network": "compact", "stride": 8, "input": image, "gsd_m": 10.0, "training": training}
+    >>> card = SegmenterCard(name="land", classes={1: "water", 2: "forest"}, **fields)
+    >>> weights = {key: value.numpy() for key, value in build_segmenter("compact", 1, 2).state_dict().items()}
+    >>> type(load_segmenter_module("land.safetensors", card, weights)).__name__
+    'CompactSegmenter'
     """
     from saropt.networks import build_segmenter
 
@@ -65,6 +84,14 @@ def load_matcher_module(path: str | Path, card: MatcherCard, weights: Weights) -
 
     Raises:
         InputError: the card's arguments are no network's, or the weights do not fit it.
+
+    >>> from saropt.artifacts import MatcherCard, TrainingCard
+    >>> from saropt.networks import KeypointCNN
+    >>> training = TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0")
+    >>> card = MatcherCard(name="points", arguments={"width": 8}, receptive_field=65, gsd_m=10.0, training=training)
+    >>> weights = {key: value.numpy() for key, value in KeypointCNN(width=8).state_dict().items()}
+    >>> type(load_matcher_module("points.safetensors", card, weights)).__name__
+    'KeypointCNN'
     """
     from saropt.networks import KeypointCNN
 

@@ -34,6 +34,13 @@ def save_weights(path: str | Path, card: Card | SegmenterCard | MatcherCard, wei
     """Write weights and card, all or nothing.
 
     With both ends kept (`card.realism` is set) `weights` holds every key twice, prefixed `fidelity/` and `realism/`.
+
+    >>> from saropt.artifacts import TrainingCard
+    >>> training = TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0")
+    >>> card = MatcherCard(name="points", receptive_field=65, gsd_m=10.0, training=training)
+    >>> save_weights("points.safetensors", card, {"weight": np.ones(3, np.float32)})
+    >>> load_matcher("points.safetensors")[1]["weight"].tolist()
+    [1.0, 1.0, 1.0]
     """
     from safetensors.numpy import save_file
 
@@ -49,6 +56,11 @@ def load_weights(path: str | Path) -> tuple[Card, Weights]:
 
     Raises:
         InputError: missing, truncated, a pickle, not a translator file, or of another version.
+
+    >>> load_weights("unknown.safetensors")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: unknown.safetensors: no such file
     """
     return _load(Path(path), parse_card)
 
@@ -58,6 +70,11 @@ def load_segmenter(path: str | Path) -> tuple[SegmenterCard, Weights]:
 
     Raises:
         InputError: missing, truncated, a pickle, a translator or another file, or of another version.
+
+    >>> load_segmenter("land.onnx")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: land.onnx: no such file
     """
     return _load(_safetensors(Path(path), "segmenters"), parse_segmenter_card)
 
@@ -67,6 +84,11 @@ def load_matcher(path: str | Path) -> tuple[MatcherCard, Weights]:
 
     Raises:
         InputError: missing, truncated, a pickle, a translator or another file, or of another version.
+
+    >>> load_matcher("points.onnx")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: points.onnx: no such file
     """
     return _load(_safetensors(Path(path), "matchers"), parse_matcher_card)
 
@@ -78,7 +100,13 @@ def _safetensors(path: Path, kind: str) -> Path:
 
 
 def count_parameters(path: str | Path) -> dict[str, int]:
-    """Numbers in the weights of each direction of a `.safetensors` translator file, of one end where it holds two."""
+    """Numbers in the weights of each direction of a `.safetensors` translator file, of one end where it holds two.
+
+    >>> from safetensors.numpy import save_file
+    >>> save_file({"sar2opt.weight": np.ones((3, 2), np.float32)}, "weights.safetensors")
+    >>> count_parameters("weights.safetensors")
+    {'sar2opt': 6}
+    """
     from safetensors import safe_open
 
     counts: dict[str, int] = {}
@@ -131,6 +159,10 @@ def blend(weights: Mapping[str, NDArray], realism: float | None) -> Weights:
     """Weights between the two ends: (1 - realism) * fidelity + realism * realism end.
 
     Files with a single set of weights are returned as they are.
+
+    >>> ends = {"fidelity/weight": np.zeros(2, np.float32), "realism/weight": np.ones(2, np.float32)}
+    >>> blend(ends, realism=0.25)["weight"].tolist()
+    [0.25, 0.25]
     """
     if not any(key.startswith("fidelity/") for key in weights):
         return dict(weights)

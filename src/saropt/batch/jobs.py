@@ -104,6 +104,11 @@ def plan_jobs(
     Raises:
         InputError: two scenes with one stem, a scene in the place of an output, an output that exists (without
             `resume` or `overwrite`), or folders that cannot be.
+
+    >>> Path("scene.tif").touch()
+    >>> jobs, finished = plan_jobs(["scene.tif"], "out")
+    >>> [str(job.out) for job in jobs], finished
+    (['out/scene.tif'], [])
     """
     check_staging(folder, staging)
     far = is_object(folder)
@@ -184,6 +189,13 @@ def translate_when_free(
     Raises:
         BusyError: another process still writes it then.
         InputError: as of `Translator.run`.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("sar.tif", np.full((1, 64, 64), 90, np.uint8), band_names=["VH"])
+    >>> result = translate_when_free(Translator.load("s1-losangeles"), path, "optical.tif", TranslateOptions())
+    >>> list(result.products)
+    ['image']
     """
     deadline = time.monotonic() + patience_s
     while True:

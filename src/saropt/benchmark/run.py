@@ -81,6 +81,12 @@ def run_suite(
 
     Raises:
         InputError: no data, an unknown row, or whatever training and evaluation refuse.
+
+    >>> from saropt.benchmark import load_suite
+    >>> run_suite(load_suite("ci-smoke"), "out", only=["unknown"])
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: ci-smoke: has no row unknown
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)

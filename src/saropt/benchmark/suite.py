@@ -70,6 +70,9 @@ class Suite(_Section):
             "fid_by_n.500" and the like of so many tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
             rift-like, trained).
         published: data set (name in its dataset.yaml) -> row -> direction -> metric -> the paper's figure.
+
+    >>> load_suite("ci-smoke").columns
+    ('psnr', 'ssim', 'mae', 'collapse_ratio', 'pixel_accuracy')
     """
 
     name: str
@@ -130,7 +133,11 @@ def matching_rates() -> list[str]:
 
 
 def list_suites() -> dict[str, Path]:
-    """Name -> file of the suites in the package."""
+    """Name -> file of the suites in the package.
+
+    >>> "ci-smoke" in list_suites()
+    True
+    """
     folder = Path(str(files("saropt.benchmark"))) / "suites"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
@@ -140,6 +147,9 @@ def load_suite(suite: str | Path) -> Suite:
 
     Raises:
         InputError: no such suite, or a file that does not fit; one line.
+
+    >>> load_suite("sgcl-table1").title
+    "SGCL's Table 1: methods on WHU-OPT-SAR"
     """
     shipped = list_suites()
     path = shipped.get(str(suite), Path(suite))

@@ -37,7 +37,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All rows of a suite; `directions` and `columns` in order."""
+    """All rows of a suite; `directions` and `columns` in order.
+
+    >>> from saropt.benchmark import load_suite
+    >>> build_table(load_suite("ci-smoke"), {}).data
+    'no data yet'
+    """
 
     suite: str
     title: str
@@ -141,7 +146,12 @@ class Table:
 
 
 def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> Table:
-    """The table of finished reports, row name -> seed -> what report.json holds; baselines are the first report's."""
+    """The table of finished reports, row name -> seed -> what report.json holds; baselines are the first report's.
+
+    >>> from saropt.benchmark import load_suite
+    >>> build_table(load_suite("ci-smoke"), {}).rows
+    ()
+    """
     order = [run.name for run in suite.runs if run.name in reports]
     found = {name: list(reports[name].values()) for name in order}
     empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0}

@@ -74,6 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0 is success, 2 bad input or usage (one line on stderr), 130 an interrupt, 1 a reader of stdout that went away.
+
+    >>> main(["--version"])
+    saropt 0.1.0
+    0
     """
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:

@@ -43,6 +43,9 @@ class Limits:
         saturation: share of pixels of a band at the top of its range.
         misregistration_px: length of the median offset of a raster's confident tiles, where 15 % of its tiles are.
         days: between the acquisitions of the two sides.
+
+    >>> Limits(cloud=0.2).cloud
+    0.2
     """
 
     cloud: float = 0.05
@@ -93,6 +96,11 @@ def clean_root(path: str | Path, limits: Limits | None = None, progress: Progres
 
     Raises:
         InputError: no paired data root, or a raster that cannot be read.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> report = clean_root(write_simulated_root("root", scenes=(2, 0, 0), size=64))
+    >>> sorted(finding.kind for finding in report.findings)
+    []
     """
     root, limits = DataRoot.open(path), limits or Limits()
     if not root.paired:
@@ -114,7 +122,13 @@ def clean_root(path: str | Path, limits: Limits | None = None, progress: Progres
 
 
 def write_report(report: Report, path: str | Path) -> Path:
-    """Write a report as JSON."""
+    """Write a report as JSON.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> report = clean_root(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> write_report(report, "report.json").name
+    'report.json'
+    """
     path = Path(path)
     write_text(path, json.dumps(report.to_dict(), indent=1) + "\n")
     return path
@@ -133,6 +147,11 @@ def write_splits(
 
     Raises:
         InputError: unknown kind, nothing would remain, or the file exists or cannot be written.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> report = clean_root(write_simulated_root("root", scenes=(1, 1, 0), size=64))
+    >>> write_splits(report, "clean.csv", drop=())
+    {'train_000': 'train', 'val_000': 'val'}
     """
     path, source = Path(path), Path(report.root) / "splits.csv"
     if unknown := set(drop) - set(KINDS):

@@ -64,6 +64,11 @@ def distribution_of(path: Path, progress: Progress | None = None) -> Distributio
 
     Raises:
         InputError: neither a data root nor a raster, or a raster or label that cannot be read.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> found = distribution_of(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> [histogram.band for histogram in found.histograms]
+    ['VV', 'VH', 'B4', 'B3', 'B2']
     """
     if not path.is_dir():
         values, valid, bands = _middle(path)

@@ -48,6 +48,9 @@ class Request:
         pixel_m: side of the pixels.
         split: "train", "val", "test", or "strips": the area cut across its longer side 70/15/15, with a gap of 64 px.
         max_gigabytes: refuse to begin when the parts needed of all files are larger than this, as estimated.
+
+    >>> Request(datetime(2024, 6, 1), datetime(2024, 7, 1), pairs=2).max_days
+    5.0
     """
 
     start: datetime
@@ -79,6 +82,14 @@ def fetch(
         InputError: nothing found, a server that fails again and again or contradicts what it lists, too much to fetch,
             or an output that cannot be written.
         BusyError: another process fetches the same root.
+
+    >>> from saropt.curation.stac import SERVICES, read_area
+    >>> request = Request(datetime(2024, 6, 1), datetime(2024, 7, 1), split="odd")
+    >>> area, service = read_area("-118.5,33.9,-118.2,34.1"), SERVICES["planetary-computer"]
+    >>> fetch(area, request, "root", service, service)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: split='odd': is not one of train, val, test, strips
     """
     out = Path(out).absolute()
     if out.exists():

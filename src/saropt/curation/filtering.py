@@ -47,6 +47,11 @@ def filter_scene(
 
     Raises:
         InputError: unknown filter, units that do not fit or have no decibel scale, or a file that cannot be used.
+
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("noisy.tif", np.ones((1, 64, 64), np.float32), band_names=["VV"])
+    >>> filter_scene(path, "smooth.tif", "lee", 4.0, "sigma0").name
+    'smooth.tif'
     """
     if name not in FILTERS:
         raise InputError("filter", f"{name!r} is not one of {', '.join(FILTERS)}")
@@ -101,6 +106,11 @@ def filter_root(
 
     Raises:
         InputError: as `filter_scene`, or `out` exists.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = write_simulated_root("root", scenes=(1, 0, 0), size=64)
+    >>> sorted(path.name for path in filter_root(root, "smooth", "lee", 4.0).iterdir())
+    ['dataset.yaml', 'label', 'optical', 'sar', 'splits.csv']
     """
     root, out = DataRoot.open(source), Path(out)
     if out.exists():
@@ -133,6 +143,11 @@ def write_pauli(
 
     Raises:
         InputError: no form is complete, the rasters differ in size, or one cannot be used.
+
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("t3.tif", np.ones((3, 32, 32), np.float32), band_names=["T11", "T22", "T33"])
+    >>> write_pauli([path], "pauli.tif").name
+    'pauli.tif'
     """
     with ExitStack() as stack:
         scenes = [stack.enter_context(Scene.open(path)) for path in sources]

@@ -22,7 +22,11 @@ _STRIP_PIXELS = 1 << 22
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about one or more rasters of a kind, and per band the quantiles of a sample at `levels`."""
+    """Facts about one or more rasters of a kind, and per band the quantiles of a sample at `levels`.
+
+    >>> Facts({"bands": "1"}, {"VV": [-20.0, -18.0, -12.0, -5.0, 0.0]}).levels
+    ('min', '1 %', 'median', '99 %', 'max')
+    """
 
     facts: dict[str, str]
     quantiles: dict[str, list[float]]
@@ -36,6 +40,11 @@ def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
 
     Raises:
         InputError: it cannot be read.
+
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("scene.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"])
+    >>> inspect_raster(path).quantiles
+    {'VV': [1.0, 1.0, 1.0, 1.0, 1.0]}
     """
     with Scene.open(path) as scene:
         sample = scene.sample(_SAMPLE)
@@ -58,6 +67,11 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
 
     Raises:
         InputError: it is no data root, a raster is missing, or a pair is not on one grid.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> description, facts = inspect_root(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> len(facts)
+    2
     """
     root = DataRoot.open(path)
     counts = {split: sum(part == split for part in root.splits.values()) for split in SPLITS}

@@ -27,6 +27,13 @@ def write_page(
 
     Raises:
         InputError: it cannot be written.
+
+    >>> from saropt.curation.inspection import inspect_root
+    >>> from saropt.curation.distribution import distribution_of
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = write_simulated_root("root", scenes=(1, 0, 0), size=64)
+    >>> write_page("root.html", "root", *inspect_root(root), distribution_of(root)).name
+    'root.html'
     """
     path = Path(path)
     classes = list(found.class_pixels)

@@ -124,6 +124,9 @@ def read_service(name: str) -> Service:
 
     Raises:
         InputError: neither.
+
+    >>> read_service("planetary-computer").sar.units
+    'gamma0'
     """
     if name in SERVICES:
         return SERVICES[name]
@@ -147,6 +150,9 @@ def read_area(text: str) -> Area:
 
     Raises:
         InputError: neither, or outside the globe.
+
+    >>> read_area("-118.5,33.9,-118.2,34.1").bounds
+    (-118.5, 33.9, -118.2, 34.1)
     """
     path = Path(text)
     if path.is_file():

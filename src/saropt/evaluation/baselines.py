@@ -22,7 +22,12 @@ LEVELS = 16 * 255 + 1  # every 8-bit level lies exactly on one of these
 
 
 class Baseline(ABC):
-    """A trivial translator: `update` with train pairs one by one (or `fit`), `finish`, then `predict`."""
+    """A trivial translator: `update` with train pairs one by one (or `fit`), `finish`, then `predict`.
+
+    >>> source, target = np.ones((1, 8, 8)), np.full((3, 8, 8), 0.25)
+    >>> TrainMean().fit([(source, target, None)]).predict(source, target)[:, 0, 0].tolist()
+    [0.25, 0.25, 0.25]
+    """
 
     name: ClassVar[str]
     fitted: ClassVar[bool] = True
@@ -58,6 +63,11 @@ def fit_all(baselines: Iterable[Baseline], pairs: Iterable[Pair]) -> None:
 
     Raises:
         ValueError: `pairs` holds no valid pixel.
+
+    >>> baselines = [TrainMean(), Linear()]
+    >>> fit_all(baselines, [(np.ones((1, 8, 8)), np.full((3, 8, 8), 0.5), None)])
+    >>> [baseline.predict(np.ones((1, 2, 2)), np.ones((3, 2, 2))).shape for baseline in baselines]
+    [(3, 2, 2), (3, 2, 2)]
     """
     baselines = list(baselines)
     for source, target, valid in pairs:
@@ -71,7 +81,12 @@ def fit_all(baselines: Iterable[Baseline], pairs: Iterable[Pair]) -> None:
 
 
 class TrainMean(Baseline):
-    """The mean colour of the train split, everywhere."""
+    """The mean colour of the train split, everywhere.
+
+    >>> source, target = np.ones((1, 8, 8)), np.full((3, 8, 8), 0.25)
+    >>> TrainMean().fit([(source, target, None)]).predict(source, target)[:, 0, 0].tolist()
+    [0.25, 0.25, 0.25]
+    """
 
     name = "train_mean"
 
@@ -95,7 +110,13 @@ class TrainMean(Baseline):
 
 
 class Linear(Baseline):
-    """Least squares of the target bands on the input bands and a constant, pixel by pixel, clipped to [0, 1]."""
+    """Least squares of the target bands on the input bands and a constant, pixel by pixel, clipped to [0, 1].
+
+    >>> source = np.linspace(0.0, 1.0, 64).reshape(1, 8, 8)
+    >>> predicted = Linear().fit([(source, 0.5 * source, None)]).predict(source, source)
+    >>> round(float(predicted.max()), 3)
+    0.5
+    """
 
     name = "linear"
 
@@ -134,6 +155,11 @@ def _levels(values: Image) -> NDArray[np.intp]:
 class HistogramMatch(Baseline):
     """The monotone map of the input's grey level (mean over bands) that gives each target band its histogram over the
     train split: Gonzalez & Woods' histogram specification, interpolated between levels as scikit-image does.
+
+    >>> source = np.linspace(0.0, 1.0, 64).reshape(1, 8, 8)
+    >>> predicted = HistogramMatch().fit([(source, source**2, None)]).predict(source, source)
+    >>> bool(np.abs(predicted - source**2).max() < 0.05)
+    True
     """
 
     name = "histogram_match"
@@ -166,7 +192,12 @@ class HistogramMatch(Baseline):
 
 
 class ImageMeanOracle(Baseline):
-    """Each tile's own true mean colour: what a translator without any texture could reach at best (in MSE)."""
+    """Each tile's own true mean colour: what a translator without any texture could reach at best (in MSE).
+
+    >>> source, target = np.ones((1, 2, 2)), np.array([[[0.0, 1.0], [0.0, 1.0]]])
+    >>> ImageMeanOracle().predict(source, target).ravel().tolist()
+    [0.5, 0.5, 0.5, 0.5]
+    """
 
     name = "image_mean_oracle"
     fitted = False

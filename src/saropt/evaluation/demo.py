@@ -67,6 +67,10 @@ def run_demo(
 
     Raises:
         InputError: the folder cannot be used, or the translator cannot.
+
+    >>> report = run_demo("demo")
+    >>> sorted(path.suffix for path in Path("demo").iterdir())
+    ['.json', '.png', '.tif', '.tif', '.tif']
     """
     out = Path(out).absolute()
     _check(out, overwrite)

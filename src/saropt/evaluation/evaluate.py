@@ -54,6 +54,12 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
     Raises:
         InputError: unusable data, an existing report without `overwrite`, or a model whose output does not fit.
         MissingExtraError: `html` without jinja2.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = write_simulated_root("root", scenes=(1, 0, 1), size=128)
+    >>> result = evaluate(EvaluationSpec(data=root, tile=128, html=False), "report")
+    >>> sorted(result.baselines["sar2opt"])
+    ['histogram_match', 'image_mean_oracle', 'linear', 'train_mean']
     """
     out = Path(out)
     paths = [out / "report.json", out / "report.html"]

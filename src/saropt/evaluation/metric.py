@@ -80,6 +80,9 @@ class Subject:
         weights: extractors and published weights for the metrics that need them; None for none.
         samples, seed: of a model that draws samples, how many are averaged and their noise; one sample when None.
         seconds, pixels: time that translation has taken, and for how many pixels.
+
+    >>> Subject(bands=("B4", "B3", "B2"), samples=8).samples
+    8
     """
 
     bands: Sequence[str]
@@ -157,6 +160,11 @@ def register_metric(metric: Metric) -> Metric:
 
     Raises:
         ValueError: the key is taken.
+
+    >>> register_metric(METRICS["psnr"])
+    Traceback (most recent call last):
+    ...
+    ValueError: metric 'psnr' is registered twice
     """
     METRICS.add(metric.key, metric)
     return metric

@@ -36,19 +36,31 @@ def _sums(a: Float, b: Float, norm: int) -> Double:
 
 
 def psnr(output: Image, truth: Image, valid: ArrayLike | None = None) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(1 / MSE), one MSE over all bands; infinite for equal images."""
+    """Peak signal-to-noise ratio in dB, 10 log10(1 / MSE), one MSE over all bands; infinite for equal images.
+
+    >>> round(psnr(np.zeros((1, 16, 16)), np.full((1, 16, 16), 0.1)), 2)
+    20.0
+    """
     a, b = as_pair(output, truth, valid)
     return psnr_of(float(_sums(a.values, b.values, cv2.NORM_L2SQR).mean()) / b.pixels)
 
 
 def mae(output: Image, truth: Image, valid: ArrayLike | None = None) -> float:
-    """Mean absolute error over all bands."""
+    """Mean absolute error over all bands.
+
+    >>> round(mae(np.zeros((1, 16, 16)), np.full((1, 16, 16), 0.1)), 3)
+    0.1
+    """
     a, b = as_pair(output, truth, valid)
     return float(_sums(a.values, b.values, cv2.NORM_L1).mean()) / b.pixels
 
 
 def rmse_per_band(output: Image, truth: Image, valid: ArrayLike | None = None) -> Double:
-    """Root mean square error of each band, (C,)."""
+    """Root mean square error of each band, (C,).
+
+    >>> rmse_per_band(np.zeros((2, 8, 8)), np.array([0.25, 0.5])[:, None, None] * np.ones((2, 8, 8))).tolist()
+    [0.25, 0.5]
+    """
     a, b = as_pair(output, truth, valid)
     return np.asarray(np.sqrt(_sums(a.values, b.values, cv2.NORM_L2SQR) / b.pixels))
 
@@ -68,6 +80,10 @@ def ssim(output: Image, truth: Image, valid: ArrayLike | None = None) -> float:
 
     Raises:
         ValueError: also for images smaller than 11 pixels on a side.
+
+    >>> image = np.random.default_rng(0).random((3, 32, 32))
+    >>> round(ssim(image, image), 3)
+    1.0
     """
     a, b = as_pair(output, truth, valid)
     if min(b.mask.shape) < SSIM_WINDOW:
@@ -200,6 +216,10 @@ def collapse_ratio(output: Image, source: ArrayLike, truth: Image, valid: ArrayL
 
     Args:
         source: (C', H, W) the translated image, in [0, 1].
+
+    >>> source = np.full((1, 8, 8), 0.25)
+    >>> collapse_ratio(np.full((3, 8, 8), 0.5), source, np.ones((3, 8, 8)))
+    0.5
     """
     a, b = as_pair(output, truth, valid)
     truth_error, source_error = mae(a, b), source_distance(a, source)
@@ -232,6 +252,10 @@ def shift_tolerant(output: Image, truth: Image, valid: ArrayLike | None = None, 
 
     Raises:
         ValueError: also for images with a side of at most 2 radius, or without a valid interior pixel.
+
+    >>> truth = np.random.default_rng(0).random((3, 64, 64))
+    >>> round(shift_tolerant(np.roll(truth, 1, axis=2), truth).mae, 3)
+    0.0
     """
     a, b = as_pair(output, truth, valid)
     mask = b.mask
@@ -264,6 +288,10 @@ def colour_free(
 ) -> Errors:
     """PSNR and MAE after each band of the output is fitted to the truth by least squares, gain * band + offset with
     the gain kept in `gain_range`: the error that is left when brightness and contrast of a scene are forgiven.
+
+    >>> truth = np.random.default_rng(0).random((3, 32, 32))
+    >>> round(colour_free(0.9 * truth + 0.05, truth).mae, 3)
+    0.0
     """
     a, b = as_pair(output, truth, valid)
     covariance = (a.energy + b.energy - _sums(a.centred, b.centred, cv2.NORM_L2SQR)) / 2

@@ -39,6 +39,9 @@ class EvaluationSpec:
 
     Raises:
         ValueError: neither models nor baselines are asked for.
+
+    >>> EvaluationSpec(data="root", split="val").tile
+    256
     """
 
     data: str | Path | DataRoot
@@ -69,6 +72,9 @@ class EvaluationResult:
     Attributes:
         report: what report.json holds; numbers that are not finite are None.
         paths: the files that were written.
+
+    >>> EvaluationResult({"models": [], "baselines": {}}, ()).models
+    {}
     """
 
     report: Mapping[str, Any]

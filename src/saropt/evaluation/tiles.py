@@ -151,6 +151,11 @@ def stream_tiles(
 
     Raises:
         InputError: as `open_rasters`.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> [place.window for place in stream_tiles(root, root.names("train"), size=32)][-1]
+    Window(row=32, col=32, height=32, width=32)
     """
     for name in names:
         with open_rasters(root, name, roles) as rasters:

@@ -19,7 +19,11 @@ def bundled_folder() -> Path:
 
 
 def list_translators(folder: str | Path | None = None) -> dict[str, Path]:
-    """Name -> file of the bundled translators and, where a folder is given, of the translator files in it."""
+    """Name -> file of the bundled translators and, where a folder is given, of the translator files in it.
+
+    >>> "s1-losangeles" in list_translators()
+    True
+    """
     found = {path.stem: path for path in sorted(bundled_folder().glob("*.onnx"))}
     if folder is not None:
         for path in sorted(Path(folder).iterdir()):
@@ -37,6 +41,9 @@ def find_translator(model: str | Path, direction: Direction | None = None, suffi
 
     Raises:
         InputError: nothing of that name.
+
+    >>> find_translator("s1-losangeles").name
+    's1-losangeles.onnx'
     """
     bundled = list_translators()
     if str(model) in bundled:
@@ -59,12 +66,19 @@ def card_of(path: Path) -> Card:
 
     Raises:
         InputError: it is no translator file, or a damaged one.
+
+    >>> card_of(find_translator("s1-losangeles")).method
+    'compact'
     """
     return load_weights(path)[0] if path.suffix == ".safetensors" else read_card(path)
 
 
 def translator_file(model: str | Path, options: LoadOptions) -> Path:
-    """The file that `Translator.load` takes with these options; errors as of `find_translator`."""
+    """The file that `Translator.load` takes with these options; errors as of `find_translator`.
+
+    >>> translator_file("s1-losangeles", LoadOptions()).name
+    's1-losangeles.onnx'
+    """
     suffix = RUNTIMES[options.backend].suffix if options.backend in RUNTIMES else None
     if (options.steps is not None or options.compile) and options.backend == "auto":
         suffix = ".safetensors"  # of a run folder: a graph holds one number of steps, and is not torch's

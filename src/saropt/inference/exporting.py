@@ -56,6 +56,10 @@ def export_translator(
         InputError: a file that cannot be used or written, nothing to change in an ONNX file, or data needed and not
             given or unfit.
         MissingExtraError: torch weights without torch.
+
+    >>> path = export_translator("s1-losangeles", "fidelity.onnx", realism=0.0)
+    >>> card_of(path).realism is None
+    True
     """
     path, out = find_translator(model, direction, ".safetensors" if Path(model).is_dir() else None), Path(out)
     check_writable(out, suffixes=(".onnx",), overwrite=overwrite)

@@ -62,6 +62,11 @@ def check_staging(out: str | Path, staging: str | Path | None) -> None:
 
     Raises:
         InputError: either of these.
+
+    >>> check_staging("scene.tif", "unknown")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: staging='unknown': is for outputs in object stores (s3://, gs://, az://)
     """
     if staging is not None and not is_object(out):
         raise OptionError("staging", staging, "is for outputs in object stores (s3://, gs://, az://)")
@@ -87,6 +92,9 @@ def output_exists(out: str | Path) -> bool:
 
     Raises:
         InputError: the store does not tell.
+
+    >>> output_exists("scene.tif")
+    False
     """
     return object_exists(str(out)) if is_object(out) else Path(out).exists()
 

@@ -28,6 +28,10 @@ class Product:
         suffix: what the file's stem ends with, beside the stem of the first product: "_std".
         tags: metadata that the product has beyond the run's own.
         photometric, overview_resampling: as of `saropt.scenes.SceneWriter`.
+
+    >>> product = Product("image", ("VV",), "uint8", 0, decode=lambda network: 100 * network)
+    >>> product.pixels(np.ones((1, 1, 2), np.float32), np.array([[True, False]])).tolist()
+    [[[100.0, 0.0]]]
     """
 
     name: str
@@ -59,6 +63,10 @@ class Block:
         products: product name -> pixels (B, h, w).
         valid: (h, w).
         key: number of the part; a part that was written need not be made again.
+
+    >>> block = Block(Window(0, 0, 8, 8), {"image": np.ones((3, 8, 8))}, np.ones((8, 8), bool), key=0)
+    >>> block.products["image"].shape
+    (3, 8, 8)
     """
 
     window: Window

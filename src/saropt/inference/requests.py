@@ -145,6 +145,9 @@ class SceneResult:
         seam: of networks that see their whole window, the mean absolute difference of neighbouring windows where they
             overlap, in network values; None where any tiling gives the same picture.
         warnings: one line each.
+
+    >>> SceneResult({"image": Path("optical.tif")}).path.name
+    'optical.tif'
     """
 
     products: Mapping[str, Path | str]

@@ -30,6 +30,11 @@ class Segmenter(SceneModel):
         classes: label values and names.
         exact: whether any tiling gives the result of one pass over the whole scene; False for networks that see the
             whole window, whose class probabilities are blended where windows overlap.
+
+    >>> Segmenter.load("land.safetensors")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: land.safetensors: no such file
     """
 
     def __init__(self, path: Path, card: SegmenterCard, backend: Backend) -> None:

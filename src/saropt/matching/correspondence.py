@@ -20,6 +20,11 @@ def mutual_matches(
     Args:
         ratio: drop a match whose distance is above `ratio` times that of the second nearest (Lowe 2004).
         radius: compare only features whose points lie at most so many pixels apart; anything when None.
+
+    >>> a = Features(np.zeros((2, 2)), np.array([[1.0, 0.0], [0.0, 1.0]], np.float32))
+    >>> b = Features(np.zeros((2, 2)), np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))
+    >>> mutual_matches(a, b).tolist()
+    [[0, 1], [1, 0]]
     """
     if not len(a) or not len(b):
         return np.zeros((0, 2), np.intp)

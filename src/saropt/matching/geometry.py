@@ -56,6 +56,10 @@ def fit_transform(a: Points, b: Points, kind: Kind, tolerance: float = TOLERANCE
 
     Returns:
         None when there are too few matches, or none of the maps holds.
+
+    >>> a = np.random.default_rng(0).uniform(0, 100, (50, 2))
+    >>> fit_transform(a, a + [3.0, -2.0], "affine").matrix.round(2).tolist()
+    [[1.0, -0.0, 3.0], [0.0, 1.0, -2.0], [0.0, 0.0, 1.0]]
     """
     if len(a) < SAMPLE[kind] or (kind != "translation" and len(a) <= SAMPLE[kind]):
         return None

@@ -60,7 +60,11 @@ class LearnedMatcher:
 
 
 def standardised(image: Image, valid: Mask) -> Image:
-    """An image (h, w) of mean 0 and standard deviation 1 over its valid pixels, 0 elsewhere."""
+    """An image (h, w) of mean 0 and standard deviation 1 over its valid pixels, 0 elsewhere.
+
+    >>> standardised(np.array([[1.0, 3.0, 9.0]], np.float32), np.array([[True, True, False]])).tolist()
+    [[-1.0, 1.0, 0.0]]
+    """
     if not valid.any():
         return np.zeros_like(image)
     values = image[valid]
@@ -73,6 +77,12 @@ def extract(network: KeypointCNN, image: Image, valid: Mask, limit: int, device:
 
     Keypoints whose receptive field is not wholly inside the image and valid are left out: what lies outside would tell
     the network where it looks.
+
+    >>> from saropt.networks import KeypointCNN
+    >>> image = np.random.default_rng(0).random((160, 160)).astype(np.float32)
+    >>> found = extract(KeypointCNN(width=8).eval(), image, np.ones((160, 160), bool), limit=5, device="cpu")
+    >>> len(found)
+    5
     """
     import torch
     from torch.nn import functional

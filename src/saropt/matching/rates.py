@@ -44,6 +44,12 @@ class PairMatches:
         a, b: (n, 2) points of the putative matches, (column, row).
         inliers: (n,) agree with the homography.
         correct: (n,) less than 3 pixels apart.
+
+    >>> from saropt.matching import Sift
+    >>> image = np.random.default_rng(0).random((160, 160)).astype(np.float32)
+    >>> pair = match_pair(Sift(), image, image, np.ones((160, 160), bool))
+    >>> len(pair.a) == len(pair.correct)
+    True
     """
 
     keypoints: int
@@ -54,7 +60,14 @@ class PairMatches:
 
 
 def match_pair(matcher: Matcher, a: Image, b: Image, valid: Mask, limit: int = KEYPOINTS) -> PairMatches:
-    """Match two images (h, w) in [0, 1] of one place."""
+    """Match two images (h, w) in [0, 1] of one place.
+
+    >>> from saropt.matching import Sift
+    >>> image = np.random.default_rng(0).random((160, 160)).astype(np.float32)
+    >>> pair = match_pair(Sift(), image, image, np.ones((160, 160), bool))
+    >>> bool(pair.correct.all())
+    True
+    """
     first, second = matcher.detect(a, valid, limit), matcher.detect(b, valid, limit)
     pairs = mutual_matches(first, second)
     from_a, from_b = first.points[pairs[:, 0]], second.points[pairs[:, 1]]
@@ -66,7 +79,11 @@ def match_pair(matcher: Matcher, a: Image, b: Image, valid: Mask, limit: int = K
 
 @dataclass
 class Rates:
-    """Sums over tiles, and the three rates of them."""
+    """Sums over tiles, and the three rates of them.
+
+    >>> Rates(tiles=1, keypoints=100, putative=40, inliers=30, correct=20).summary()["pmr"]
+    0.4
+    """
 
     tiles: int = 0
     keypoints: int = 0

@@ -30,6 +30,13 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
 
     Raises:
         InputError: A is complex, or the output cannot be written; nothing is left under its name.
+
+    >>> from saropt.matching import Sift, match_scenes
+    >>> from saropt.scenes import write_array
+    >>> image = np.random.default_rng(0).integers(0, 255, (1, 256, 256)).astype(np.uint8)
+    >>> paths = [write_array(f"{name}.tif", image, band_names=["VV"]) for name in "ab"]
+    >>> register(match_scenes(*paths, Sift()), "moved.tif").name
+    'moved.tif'
     """
     with Scene.open(match.b) as target:
         height, width, place = target.height, target.width, target.georeference

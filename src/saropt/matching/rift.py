@@ -26,6 +26,10 @@ class RiftLike:
         patch: side of the described square in pixels, a multiple of 6; 96 in the paper. Keypoints whose square is not
             wholly inside the image and valid are left out.
         bank: the log-Gabor filters.
+
+    >>> image = np.random.default_rng(0).random((192, 192)).astype(np.float32)
+    >>> RiftLike().detect(image, np.ones((192, 192), bool), limit=10).descriptors.shape
+    (10, 216)
     """
 
     name = "rift-like"
@@ -76,7 +80,11 @@ def moment_keypoints(maps: Congruency, kept: Mask, limit: int) -> NDArray[np.int
 
 
 def pseudo_labels(image: Image, limit: int) -> NDArray[np.intp]:
-    """(n, 2) columns and rows of keypoints anywhere in an image (h, w), for detectors to learn from."""
+    """(n, 2) columns and rows of keypoints anywhere in an image (h, w), for detectors to learn from.
+
+    >>> pseudo_labels(np.random.default_rng(0).random((96, 96)).astype(np.float32), limit=20).shape
+    (20, 2)
+    """
     everywhere = np.ones(image.shape, bool)
     return moment_keypoints(phase_congruency(image), everywhere, limit)
 

@@ -45,6 +45,13 @@ class SceneMatch:
         log_false_alarms: see `saropt.matching.geometry.log_false_alarms`.
         a_points, b_points: pixels of the files.
         crs, ground: B's coordinate system and the points (n, 2) in it; None where B has no place on the ground.
+
+    >>> from saropt.matching import Sift
+    >>> from saropt.scenes import write_array
+    >>> image = np.random.default_rng(0).integers(0, 255, (1, 256, 256)).astype(np.uint8)
+    >>> match = match_scenes(*(write_array(f"{name}.tif", image, band_names=["VV"]) for name in "ab"), Sift())
+    >>> match.method, match.rmse < 0.1
+    ('sift', True)
     """
 
     a: Path
@@ -99,6 +106,14 @@ def match_scenes(
 
     Raises:
         InputError: a scene cannot be used or has no keypoints, or no transform has more inliers than chance would give.
+
+    >>> from saropt.matching import Sift
+    >>> from saropt.scenes import write_array
+    >>> image = np.random.default_rng(0).integers(0, 255, (1, 256, 256)).astype(np.uint8)
+    >>> a = write_array("a.tif", image[:, :224], band_names=["VV"])
+    >>> b = write_array("b.tif", image[:, 8:232], band_names=["VV"])
+    >>> match_scenes(a, b, Sift(), kind="translation").matrix[:2, 2].round().tolist()
+    [0.0, -8.0]
     """
     if search < 1:
         raise OptionError("search", search, "must be positive")

@@ -15,6 +15,10 @@ class Sift:
     """Scale-invariant feature transform: the matcher for two images of one kind.
 
     Keypoints of several orientations count once per orientation, as in OpenCV.
+
+    >>> image = np.random.default_rng(0).random((96, 96)).astype(np.float32)
+    >>> Sift().detect(image, np.ones((96, 96), bool), limit=10).descriptors.shape
+    (10, 128)
     """
 
     name = "sift"

@@ -26,6 +26,11 @@ def check_tie_points_path(path: Path, overwrite: bool) -> None:
 
     Raises:
         InputError: wrong suffix, no such folder, or an existing file without `overwrite`.
+
+    >>> check_tie_points_path(Path("points.txt"), overwrite=False)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: points.txt: cannot write this kind of file; use .csv or .geojson or .json
     """
     check_writable(path, suffixes=SUFFIXES, overwrite=overwrite)
 
@@ -37,6 +42,13 @@ def write_tie_points(path: str | Path, match: SceneMatch, overwrite: bool = Fals
 
     Raises:
         InputError: as `check_tie_points_path`, the disk fails, or GeoJSON of scenes without a place on the ground.
+
+    >>> from saropt.matching import Sift, match_scenes
+    >>> from saropt.scenes import write_array
+    >>> image = np.random.default_rng(0).integers(0, 255, (1, 256, 256)).astype(np.uint8)
+    >>> match = match_scenes(*(write_array(f"{name}.tif", image, band_names=["VV"]) for name in "ab"), Sift())
+    >>> write_tie_points("points.csv", match).read_text().splitlines()[0]
+    'a_column,a_row,b_column,b_row,residual'
     """
     path = Path(path)
     check_tie_points_path(path, overwrite)

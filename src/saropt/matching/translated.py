@@ -34,6 +34,16 @@ def match_translated(
 
     Raises:
         InputError: as `Translator.translate` and `match_scenes`.
+
+    >>> import numpy as np
+    >>> from saropt.matching import Sift
+    >>> from saropt.scenes import write_array
+    >>> image = np.random.default_rng(0).integers(1, 255, (1, 256, 256)).astype(np.uint8)
+    >>> sar = write_array("sar.tif", image, band_names=["VH"])
+    >>> translator = Translator.load("s1-losangeles")
+    >>> optical = translator.run(sar, "optical.tif").path
+    >>> match_translated(sar, optical, Sift(), translator).a.name
+    'sar.tif'
     """
     with TemporaryDirectory(prefix="saropt-match-") as folder:
         translation = Path(folder) / f"{Path(a).stem}.tif"

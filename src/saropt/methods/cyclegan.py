@@ -81,7 +81,8 @@ class Cycle:
 class CycleGAN(Method):
     """Two generators, two discriminators, cycle consistency; both directions, no pairs needed.
 
-    >>> method = CycleGAN(CycleGANConfig(network_arguments={"width": 8}, discriminator_width=8), {"sar": 1, "optical": 3})
+    >>> config = CycleGANConfig(network_arguments={"width": 8}, discriminator_width=8)
+    >>> method = CycleGAN(config, {"sar": 1, "optical": 3})
     >>> sorted(method.optimizers())
     ['discriminators', 'generators']
     """

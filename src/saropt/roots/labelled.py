@@ -37,6 +37,14 @@ class LabelledSampler:
     Raises:
         InputError: no classes, a raster or label is missing, smaller than `crop`, the two are on different grids, or
             values contradict their units.
+
+    >>> from saropt.roots import DataRoot, describe_images
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> sampler = LabelledSampler(root, "train", 32, describe_images(root, "sar"))
+    >>> image, classes = sampler.draw(np.random.default_rng(0))
+    >>> image.shape, classes.shape
+    ((2, 32, 32), (32, 32))
     """
 
     def __init__(
@@ -100,6 +108,14 @@ def draw_labelled_batch(
     sampler: LabelledSampler, size: int, seed: Sequence[int], first: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Images (N, C, h, w) and class indices (N, h, w) of `size` windows; a pure function of `seed` and `first`,
-    as `draw_batch`."""
+    as `draw_batch`.
+
+    >>> from saropt.roots import DataRoot, describe_images
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> sampler = LabelledSampler(root, "train", 32, describe_images(root, "optical"))
+    >>> draw_labelled_batch(sampler, size=2, seed=[0])[0].shape
+    (2, 3, 32, 32)
+    """
     drawn = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(first, first + size)]
     return np.stack([image for image, _ in drawn]), np.stack([labels for _, labels in drawn])

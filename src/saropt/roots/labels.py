@@ -116,6 +116,11 @@ def classes_of(root: DataRoot) -> Classes:
 
     Raises:
         InputError: it has none, or none that can be used.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> list(classes_of(root).names)
+    [1, 2, 3, 4, 5, 6]
     """
     if not root.classes:
         raise InputError(root.path / "dataset.yaml", "names no classes: segmentation needs labelled data")
@@ -130,6 +135,11 @@ def count_labels(paths: Sequence[Path], classes: Classes) -> NDArray[np.int64]:
 
     Raises:
         InputError: as `Classes.read`.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> int(count_labels(list(root.rasters("label").values()), classes_of(root)).sum())
+    4096
     """
     counts = np.zeros((len(paths), len(classes.names)), np.int64)
     for row, path in zip(counts, paths, strict=True):

@@ -33,6 +33,11 @@ def describe_images(
 
     Raises:
         InputError: the root lacks the role or a band, has no raster in the split, or the recipe does not fit.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> describe_images(root, "sar", bands=["VH"]).recipe
+    {'kind': 'q99_amplitude', 'quantile': 0.99, 'scale': 'db', 'floor_db': -36.0}
     """
     spec, place = root.image(role), root.home_of(role)
     paths = list(root.rasters(role, split).values())

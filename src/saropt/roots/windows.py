@@ -208,6 +208,13 @@ def draw_batch(sampler: WindowSampler, size: int, seed: Sequence[int], first: in
     """Role -> `size` windows, stacked: images (N, C, h, w), and class indices (N, h, w) where labels are drawn.
 
     A pure function of `seed` and of `first`, the number of the first window: a batch can be drawn in parts.
+
+    >>> from saropt.roots import DataRoot, describe_images
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> sampler = WindowSampler(root, "train", 32, {"sar": describe_images(root, "sar")})
+    >>> draw_batch(sampler, size=2, seed=[0])["sar"].shape
+    (2, 2, 32, 32)
     """
     samples = [sampler.draw(np.random.default_rng([*seed, index])) for index in range(first, first + size)]
     return {role: np.stack([sample[role] for sample in samples]) for role in samples[0]}

@@ -28,6 +28,10 @@ class ProductFolder:
         rasters: polarisation -> file; all on one grid.
         calibrate: from the bands of all files, stacked in that order, to sigma0 in dB.
         is_complex: whether pixels are complex, so that the product is in radar geometry.
+
+    >>> product = ProductFolder({"VV": Path("IMAGE_VV.tif")}, lambda values, valid, window: values, is_complex=False)
+    >>> list(product.rasters)
+    ['VV']
     """
 
     rasters: Mapping[str, Path]
@@ -44,6 +48,12 @@ def read_gaofen3(folder: Path) -> ProductFolder:
 
     Raises:
         InputError: no annotation, a number of it or the rasters are missing.
+
+    >>> Path("product").mkdir()
+    >>> read_gaofen3(Path("product"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: product: holds 0 files *.meta.xml; one is needed
     """
     meta = _one(folder, "*.meta.xml")
     tree = _xml(meta)
@@ -81,6 +91,12 @@ def read_terrasar_x(folder: Path, *, resampled: bool = False) -> ProductFolder:
 
     Raises:
         InputError: no annotation, a number of it or the rasters are missing.
+
+    >>> Path("product").mkdir()
+    >>> read_terrasar_x(Path("product"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: product: holds no annotation named TSX1_SAR_....xml or TDX1_SAR_....xml
     """
     meta = next((path for path in sorted(folder.glob("T[SD]X*.xml"))), None)
     if meta is None:

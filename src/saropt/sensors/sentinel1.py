@@ -243,6 +243,11 @@ def calibrate(
 
     Raises:
         InputError: no GRD product, an unknown target, or an output that cannot be written.
+
+    >>> calibrate("S1A_IW_GRDH.SAFE", "scene.tif", target="beta0")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: target='beta0': is not one of sigma0_db, sigma0, gamma0_db, gamma0
     """
     if target not in TARGETS:
         raise OptionError("target", target, f"is not one of {', '.join(TARGETS)}")

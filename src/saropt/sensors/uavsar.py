@@ -41,6 +41,11 @@ class FlightLine:
 
     Raises:
         InputError: no annotation, a number or file is missing, or a file has not the size that the annotation says.
+
+    >>> FlightLine(Path("line.ann"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: line.ann: is not a file; give the flight line's .ann
     """
 
     def __init__(self, annotation: Path, product: Literal["grd", "mlc"] = "grd", *, pauli: bool = True) -> None:

@@ -177,7 +177,11 @@ class CardConfig(Section):
 
 
 class TrainingConfig(Section):
-    """A whole run; `arguments` are validated by the method's own config class."""
+    """A whole run; `arguments` are validated by the method's own config class.
+
+    >>> TrainingConfig(method="pix2pix").engine.max_steps
+    10000
+    """
 
     method: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -196,6 +200,9 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
 
     Raises:
         InputError: unreadable file, unknown key or unfit value; one line.
+
+    >>> read_config("pix2pix", None, ["engine.seed=3"]).engine.seed
+    3
     """
     values: dict[str, Any] = {"method": method}
     if path is not None:
@@ -213,6 +220,11 @@ def validated(model: type[BaseModel], values: dict[str, Any], source: str | Path
 
     Raises:
         InputError: an unknown key or an unfit value.
+
+    >>> validated(DataConfig, {"crop": -1}, "settings")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: settings: crop: Input should be greater than or equal to 8
     """
     try:
         return model.model_validate(values)
@@ -222,7 +234,11 @@ def validated(model: type[BaseModel], values: dict[str, Any], source: str | Path
 
 
 def dump_config(config: BaseModel) -> str:
-    """YAML that `read_yaml` reads back."""
+    """YAML that `read_yaml` reads back.
+
+    >>> "method: pix2pix" in dump_config(TrainingConfig(method="pix2pix"))
+    True
+    """
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 

@@ -21,6 +21,8 @@ def check_launcher(devices: int, nodes: int) -> None:
 
     Raises:
         InputError: they differ, or there are several nodes and no launcher.
+
+    >>> check_launcher(devices=1, nodes=1)
     """
     asked, total = f"--devices {devices} --nodes {nodes}", devices * nodes
     started = _started()

@@ -47,6 +47,14 @@ class Loop:
     Raises:
         InputError: the folder holds a run and `resume` is off, or holds none and it is on; unfit data, config or
             device.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> from saropt.training import TranslatorTask, read_config
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 1, 0), size=64))
+    >>> settings = ["engine.max_steps=2", "data.crop=32", "data.batch_size=1", "arguments.network_arguments={width: 4}"]
+    >>> loop = Loop(TranslatorTask, read_config("regression", None, settings), root, Path("run"), accelerator="cpu")
+    >>> [path.name for path in loop.run()]
+    ['translator.safetensors', 'translator.onnx']
     """
 
     def __init__(

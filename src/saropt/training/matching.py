@@ -94,6 +94,11 @@ class MatcherTask(OneNetworkTask):
 
     Raises:
         InputError: unfit data or configuration.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 1, 0), size=256))
+    >>> MatcherTask(MatchingConfig(width=8), root).name
+    'matcher'
     """
 
     name = "matcher"

@@ -47,6 +47,9 @@ class MatchingConfig(Section):
         learning_rate: of Adam; 1e-4 as in XPoint.
         lambda_detector, lambda_descriptor, lambda_homography: weights of the three losses.
         positive_margin, negative_margin, positive_weight, near: of the descriptor loss.
+
+    >>> MatchingConfig(width=16).learning_rate
+    0.0001
     """
 
     width: int = Field(32, ge=4)
@@ -68,6 +71,9 @@ def read_matching_config(path: Path | None, settings: Sequence[str]) -> Matching
 
     Raises:
         InputError: unreadable file, unknown key or unfit value; one line.
+
+    >>> read_matching_config(None, ["width=16"]).width
+    16
     """
     values: dict[str, Any] = {} if path is None else upgrade(read_yaml(path))
     apply_settings(values, settings)

@@ -44,6 +44,11 @@ class SegmenterTask(OneNetworkTask):
 
     Raises:
         InputError: unfit data or configuration.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 1, 0), size=256))
+    >>> SegmenterTask(SegmentationConfig(modality="sar", network="compact"), root).name
+    'segmenter compact'
     """
 
     file = SEGMENTER

@@ -42,6 +42,9 @@ class SegmentationConfig(Section):
             (the "poly" policy of DeepLab, Chen et al., arXiv:1606.00915, sec. 4.1).
         learning_rate: 1e-4 for adam and 0.01 for sgd when None.
         class_weights: "none", "inverse" frequency or "median" frequency balancing (`saropt.roots.class_weights`).
+
+    >>> SegmentationConfig(modality="sar", network="unet").optimizer
+    'adam'
     """
 
     modality: KnownRole
@@ -63,6 +66,9 @@ def read_segmentation_config(
 
     Raises:
         InputError: unreadable file, unknown key, unfit value, or no modality anywhere; one line.
+
+    >>> read_segmentation_config("sar", "unet", None, ["engine.max_steps=10"]).engine.max_steps
+    10
     """
     values: dict[str, Any] = {} if path is None else read_yaml(path)
     given = {"modality": modality, "network": network}

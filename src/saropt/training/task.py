@@ -29,6 +29,9 @@ class Outcome:
         step: steps done.
         states: whole weights by end: {"": weights} alone, or the name of a milestone and "realism".
         figures: validation figures of the weights.
+
+    >>> Outcome(step=100, states={"": {}}, figures={"val/psnr": 17.2}).figures
+    {'val/psnr': 17.2}
     """
 
     step: int
@@ -55,6 +58,13 @@ class Task(ABC):
         validates: whether there are validation figures.
         sample_every: steps between sample pictures; 0 for none.
         sharded: whether each process holds a part of the networks.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> from saropt.training import TranslatorTask, read_config
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 1, 0), size=256))
+    >>> task = TranslatorTask(read_config("regression", None, []), root)
+    >>> task.name, isinstance(task, Task)
+    ('regression', True)
     """
 
     name: str

@@ -46,6 +46,12 @@ class TranslatorTask(Task):
         images: role -> card of its images.
         generators: the translating network of each direction.
         validation: None where nothing is validated or sampled.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> from saropt.training import read_config
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 1, 0), size=256))
+    >>> sorted(TranslatorTask(read_config("regression", None, []), root).images)
+    ['optical', 'sar']
     """
 
     fuses_steps = True

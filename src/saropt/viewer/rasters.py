@@ -47,6 +47,9 @@ class Limits:
         block_bytes: the largest block (tile, strip) in memory once it is unpacked.
         bands: the largest number of bands.
         jobs: how many jobs may wait at once.
+
+    >>> Limits(jobs=2).bands
+    32
     """
 
     upload_bytes: int = 4 << 30

@@ -37,6 +37,11 @@ def serve(
 
     Raises:
         InputError: the folder, the address or the port cannot be used.
+
+    >>> serve(Path("unknown"), ready=print)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: unknown: no such folder
     """
     listening = _bind(host, port)
     with listening:

@@ -48,6 +48,13 @@ class Viewer:
 
     Raises:
         InputError: a folder cannot be used, or another viewer keeps its state there.
+
+    >>> Path("scenes").mkdir()
+    >>> viewer = Viewer(Path("scenes"))
+    >>> viewer.start()
+    >>> "s1-losangeles" in viewer.translators()
+    True
+    >>> viewer.close()
     """
 
     def __init__(

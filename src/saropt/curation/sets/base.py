@@ -40,6 +40,9 @@ class Source:
         dtype: of the result; the file's own when None.
         nodata: of the result; the file's own when None.
         palette_index: take paletted pictures as class numbers.
+
+    >>> Source((Path("a.tif"),)).is_copy, Source((Path("a.tif"),), bands=(1,)).is_copy
+    (True, False)
     """
 
     paths: tuple[Path, ...]
@@ -61,7 +64,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """One NAME of the root; `sides` maps sar, optical and label to their sources, or to what writes them."""
+    """One NAME of the root; `sides` maps sar, optical and label to their sources, or to what writes them.
+
+    >>> Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))}).split
+    'train'
+    """
 
     name: str
     split: str
@@ -76,6 +83,9 @@ class Plan:
         description: content of dataset.yaml.
         entries: rasters to write.
         missing: what the published set has and the source has not, by name, one line each.
+
+    >>> Plan({"name": "mine"}, [Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))})]).missing
+    []
     """
 
     description: dict[str, Any]
@@ -84,7 +94,11 @@ class Plan:
 
 
 class Options(BaseModel):
-    """Options of every set."""
+    """Options of every set.
+
+    >>> SplitOptions(seed=1, train=0.7).val
+    0.1
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     seed: int = Field(0, ge=0, description="seed of the split")
@@ -105,7 +119,11 @@ class SplitOptions(Options):
 
 @dataclass(frozen=True)
 class DataSet:
-    """A set that `saropt data prepare` knows: its planner, options, what it is and how its files lie."""
+    """A set that `saropt data prepare` knows: its planner, options, what it is and how its files lie.
+
+    >>> SETS["qxs-saropt"].title
+    'QXS-SAROPT: 20,000 GF-3 / Google Earth pairs of three ports, 256x256, 1 m'
+    """
 
     name: str
     title: str
@@ -130,6 +148,11 @@ def register_set(name: str, *, title: str, layout: str, options: type[Options]) 
 
     Raises:
         ValueError: the name is taken.
+
+    >>> register_set("pair", title="", layout="", options=Options)(lambda source, options: Plan({}, []))
+    Traceback (most recent call last):
+    ...
+    ValueError: data set 'pair' is registered twice
     """
 
     def register(planner: Planner) -> Planner:

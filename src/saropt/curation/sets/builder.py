@@ -50,6 +50,11 @@ def prepare(
     Raises:
         InputError: unknown set, source without the published layout, something missing (listed in OUT.missing.txt),
             or an output that cannot be made.
+
+    >>> prepare("qxs-saropt", "unknown", "root")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: unknown: no such file or folder
     """
     if name not in SETS:
         raise InputError(name, f"unknown set; known: {', '.join(SETS)}")
@@ -81,6 +86,13 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
 
     Raises:
         InputError: a source cannot be read, the output cannot be written, or other unfinished work is in the way.
+
+    >>> from saropt.curation.sets.base import Entry
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("s1.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"])
+    >>> entries = [Entry("tile", "train", {"sar": Source((path,))})]
+    >>> sorted(file.name for file in build(Plan({"name": "mine"}, entries), Path("root"), "mine").iterdir())
+    ['dataset.yaml', 'sar', 'splits.csv']
     """
     part = out.with_name(f".{out.name}.preparing")
     digest = hashlib.sha256(key.encode()).hexdigest()

@@ -46,6 +46,9 @@ class Runtime:
         open: (path, options, threads) -> card, direction and backend.
         compiles: whether it takes `LoadOptions.compile`.
         package: what must be installed, and the extra that brings it.
+
+    >>> RUNTIMES["onnx"].suffix, RUNTIMES["onnx"].precisions
+    ('.onnx', ('fp32',))
     """
 
     suffix: str
@@ -97,6 +100,11 @@ def open_backend(path: Path, options: LoadOptions, threads: int | None) -> tuple
     Raises:
         InputError: the file cannot be used, lacks the direction, or does not go with the options.
         MissingExtraError: a runtime is asked for and not installed.
+
+    >>> from saropt.inference.bundled import find_translator
+    >>> card, direction, backend = open_backend(find_translator("s1-losangeles"), LoadOptions(), threads=1)
+    >>> direction, backend(np.zeros((1, 1, 32, 32), np.float32)).shape
+    (Direction('sar2opt'), (1, 3, 32, 32))
     """
     return RUNTIMES[runtime_of(path, options)].open(path, options, threads)
 
@@ -106,6 +114,11 @@ def chosen_direction(path: Path, card: Card, asked: Direction | None) -> Directi
 
     Raises:
         InputError: the file lacks it, or holds two and none is named.
+
+    >>> from saropt.inference.bundled import card_of, find_translator
+    >>> path = find_translator("s1-losangeles")
+    >>> chosen_direction(path, card_of(path), None)
+    Direction('sar2opt')
     """
     if asked is None:
         if len(card.directions) > 1:

@@ -15,7 +15,14 @@ from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_grap
 
 
 class OnnxBackend:
-    """ONNX Runtime on the CPU (or CUDA, where the GPU build of the runtime is installed)."""
+    """ONNX Runtime on the CPU (or CUDA, where the GPU build of the runtime is installed).
+
+    >>> from saropt.artifacts import load_graph
+    >>> from saropt.inference.bundled import find_translator
+    >>> backend = OnnxBackend(load_graph(find_translator("s1-losangeles"))[1], "cpu", threads=1)
+    >>> backend(np.zeros((1, 1, 32, 32), np.float32)).shape
+    (1, 3, 32, 32)
+    """
 
     name = "onnx fp32"
     needs_samples = False

@@ -35,6 +35,10 @@ class TorchBackend:
 
     Raises:
         InputError: nothing can compile.
+
+    >>> from torch import nn
+    >>> TorchBackend(nn.Conv2d(1, 3, 1), "cpu", "fp32")(np.zeros((1, 1, 8, 8), np.float32)).shape
+    (1, 3, 8, 8)
     """
 
     tile_scale = 1.0
@@ -96,6 +100,9 @@ def torch_device(path: Path, kind: str, device: str, threads: int | None) -> str
     Raises:
         InputError: CUDA is asked for and there is none.
         MissingExtraError: torch is not installed.
+
+    >>> torch_device(Path("network.safetensors"), "translator", "cpu", threads=None)
+    'cpu'
     """
     if find_spec("torch") is None:
         raise MissingExtraError(f"{path}: a .safetensors {kind}", "train")
@@ -115,6 +122,8 @@ def check_torch_precision(precision: str, device: str) -> None:
 
     Raises:
         InputError: the GPU has no bf16.
+
+    >>> check_torch_precision("bf16", "cpu")
     """
     import torch
 
