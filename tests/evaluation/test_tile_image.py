@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saropt.evaluation import ImageQuality, Subject, Tile, metrics
-from saropt.evaluation.distributions import HaarStatistics, Weights, haar
+from saropt.evaluation.extractors import HaarStatistics, Weights, haar
 from saropt.evaluation.tile_image import TileImage
 
 

@@ -96,6 +96,44 @@ class TestFolder:
             pass
         assert names(tmp_path / "out") == ["mine"]
 
+    @pytest.mark.parametrize("there", [False, True])
+    def test_files_of_the_same_names_are_replaced(self, tmp_path, there):
+        path = tmp_path / "out"
+        if there:
+            path.mkdir()
+            (path / "a").write_text("old")
+            (path / "mine").write_text("x")
+        with atomic_folder(path, replace=True) as part:
+            (part / "a").write_text("new")
+            assert not there or (path / "a").read_text() == "old"
+        assert (path / "a").read_text() == "new"
+        assert names(path) == (["a", "mine"] if there else ["a"])
+        assert names(tmp_path) == ["out"]
+
+    def test_nothing_is_replaced_after_an_error(self, tmp_path):
+        path = tmp_path / "out"
+        path.mkdir()
+        (path / "a").write_text("old")
+
+        def fail():
+            with atomic_folder(path, replace=True) as part:
+                (part / "a").write_text("half")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
+        assert (path / "a").read_text() == "old"
+        assert names(tmp_path) == ["out"]
+
+    def test_a_file_is_no_folder(self, tmp_path):
+        (tmp_path / "out").write_text("x")
+        with (
+            pytest.raises(InputError, match="exists and is not an empty folder"),
+            atomic_folder(tmp_path / "out", replace=True),
+        ):
+            pass
+        assert (tmp_path / "out").read_text() == "x"
+
 
 class TestLock:
     def test_one_holder_at_a_time(self, tmp_path):

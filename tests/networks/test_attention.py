@@ -11,6 +11,7 @@ from torch import nn
 from saropt.networks import build_network
 from saropt.networks.hat import RHAG, HybridAttentionBlock, OverlapAttentionBlock, _drop_path
 
+PLAIN = {"mlp_ratio": 2.0, "compress": 2, "squeeze": 2, "drop_path": 0.0}
 SMALL = {"width": 8, "depths": [2, 1], "heads": [2, 2], "window": 4, "squeeze": 4}
 
 
@@ -84,7 +85,7 @@ def randomised(module: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("shifted", [False, True])
 def test_window_attention_equals_loops(shifted, attention):
     side, shift = 4, 2 if shifted else 0
-    block = randomised(HybridAttentionBlock(4, 2, side, shifted, 2.0, 2, 2, 0.0, attention))
+    block = randomised(HybridAttentionBlock(4, 2, side, shifted, **PLAIN, attention=attention))
     x = torch.randn(1, 8, 12, 4, dtype=torch.float64)
 
     def cell(place: int) -> int:
@@ -117,7 +118,7 @@ def test_overlapping_attention_equals_loops():
 
 
 def test_hybrid_block_weighs_the_channel_branch_by_a_hundredth():
-    block = randomised(HybridAttentionBlock(4, 2, 4, False, 2.0, 2, 2, 0.0, "fused"))
+    block = randomised(HybridAttentionBlock(4, 2, 4, False, **PLAIN, attention="fused"))
     x = torch.randn(2, 8, 8, 4, dtype=torch.float64)
     with torch.no_grad():
         normed = block.norm1(x)

@@ -8,60 +8,27 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
 import yaml
 from numpy.typing import NDArray
-from rasterio.warp import transform_bounds
 
-from saropt.curation.sets.base import strips
-from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
+from saropt.curation.fetch_plan import Job, Request, grid_of, hrefs_of, plan_jobs, plan_pairs
+from saropt.curation.stac import Area, Collection, Service
 from saropt.errors import BusyError, InputError, OptionError, SaroptError
-from saropt.files import Lock, write_text
+from saropt.files import Lock
 from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.root import SPLITS
-from saropt.scenes import Georeference, Grid, SceneWriter, Window, grid_over, utm_of
+from saropt.scenes import Georeference, Grid, SceneWriter, Window
 from saropt.scenes.remote import FIRST_DELAY_S, TRIES, http_json, remote_scene, remote_size
 
 TILE = 1024
 CLOUDY = (0, 1, 3, 8, 9, 10)
 """Classes of Sentinel-2's scene classification that are masked: no data, defective, cloud shadow, clouds, cirrus."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to fetch.
-
-    Attributes:
-        start, end: UTC.
-        pairs: how many dates at most.
-        max_cloud: percent, of the items as the service states it.
-        max_days: between SAR and optical.
-        min_cover: share of the area that an acquisition must cover.
-        pixel_m: side of the pixels.
-        split: "train", "val", "test", or "strips": the area cut across its longer side 70/15/15, with a gap of 64 px.
-        max_gigabytes: refuse to begin when the parts needed of all files are larger than this, as estimated.
-
-    >>> Request(datetime(2024, 6, 1), datetime(2024, 7, 1), pairs=2).max_days
-    5.0
-    """
-
-    start: datetime
-    end: datetime
-    pairs: int = 1
-    max_cloud: float = 10.0
-    max_days: float = 5.0
-    min_cover: float = 0.95
-    pixel_m: float = 10.0
-    split: str = "strips"
-    max_gigabytes: float = 4.0
 
 
 def fetch(
@@ -84,6 +51,7 @@ def fetch(
         BusyError: another process fetches the same root.
 
     >>> from saropt.curation.stac import SERVICES, read_area
+    >>> from datetime import datetime
     >>> request = Request(datetime(2024, 6, 1), datetime(2024, 7, 1), split="odd")
     >>> area, service = read_area("-118.5,33.9,-118.2,34.1"), SERVICES["planetary-computer"]
     >>> fetch(area, request, "root", service, service)
@@ -105,9 +73,9 @@ def fetch(
     try:
         lock.acquire()
         part.mkdir(exist_ok=True)
-        pairs = _plan(part, area, request, sar_service, optical_service)
-        grid = _grid(area, request.pixel_m)
-        jobs = _jobs(pairs, grid, request, sar_service.sar, optical_service.optical)
+        pairs = plan_pairs(part, area, request, sar_service, optical_service)
+        grid = grid_of(area, request.pixel_m)
+        jobs = plan_jobs(pairs, grid, request, sar_service.sar, optical_service.optical)
         _check_sizes(jobs, grid, area, request, {"sar": sar_service, "optical": optical_service})
         for number, job in enumerate(jobs, start=1):
             (part / job.side).mkdir(exist_ok=True)
@@ -133,108 +101,13 @@ def fetch(
     return out
 
 
-@dataclass(frozen=True)
-class _Job:
-    name: str
-    split: str
-    side: str
-    window: Window
-    items: tuple[dict[str, Any], ...]
-    when: datetime
-    collection: Collection
-
-
-def _plan(
-    part: Path, area: Area, request: Request, sar_service: Service, optical_service: Service
-) -> list[tuple[Acquisition, Acquisition]]:
-    """The pairs to fetch. They are searched for once and noted, so that a later call goes on with the same pairs."""
-    assert sar_service.sar is not None
-    wanted = json.dumps([asdict(area), asdict(request), sar_service.url, optical_service.url], default=str)
-    note = part / "plan.json"
-    if note.is_file():
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["wanted"] != wanted:
-            raise InputError(part, "is unfinished work with other settings: remove it")
-        return [(_read(pair[0]), _read(pair[1])) for pair in known["pairs"]]
-    found = {
-        side: acquisitions(search(service, collection, area, request.start, request.end), area)
-        for side, service, collection in (
-            ("sar", sar_service, sar_service.sar),
-            ("optical", optical_service, optical_service.optical),
-        )
-    }
-    pairs = pair_acquisitions(
-        found["sar"],
-        found["optical"],
-        pairs=request.pairs,
-        max_cloud=request.max_cloud,
-        max_days=request.max_days,
-        min_cover=request.min_cover,
-    )
-    if not pairs:
-        clear = [one for one in found["optical"] if one.cloud <= request.max_cloud]
-        counts = f"{len(found['sar'])} SAR and {len(found['optical'])} optical dates ({len(clear)} clear enough)"
-        reason = (
-            f"no pair: found {counts}, none within {request.max_days:g} days over {request.min_cover:.0%} of the area"
-        )
-        raise OptionError("area", None, reason)
-    content = {"wanted": wanted, "pairs": [[_written(one) for one in pair] for pair in pairs]}
-    write_text(note, json.dumps(content))
-    return pairs
-
-
-def _written(one: Acquisition) -> dict[str, Any]:
-    return {"when": one.when.isoformat(), "items": list(one.items), "cover": one.cover, "cloud": one.cloud}
-
-
-def _read(content: dict[str, Any]) -> Acquisition:
-    when = datetime.fromisoformat(content["when"])
-    return Acquisition(when, tuple(content["items"]), content["cover"], content["cloud"])
-
-
-def _grid(area: Area, pixel_m: float) -> Grid:
-    west, south, east, north = area.bounds
-    crs = utm_of((west + east) / 2, (south + north) / 2)
-    return grid_over(transform_bounds("EPSG:4326", crs, *area.bounds, densify_pts=21), crs, pixel_m, "--area")
-
-
-def _jobs(
-    pairs: Sequence[tuple[Acquisition, Acquisition]], grid: Grid, request: Request, sar: Collection, optical: Collection
-) -> list[_Job]:
-    if request.split == "strips":
-        parts = strips(grid.height, grid.width, 0.7, 0.15, gap=min(64, max(grid.height, grid.width) // 20))
-    else:
-        parts = {request.split: Window(0, 0, grid.height, grid.width)}
-    return [
-        _Job(f"{image.when:%Y%m%d}_{split}", split, side, window, one.items, one.when, collection)
-        for radar, image in pairs
-        for split, window in parts.items()
-        for side, one, collection in (("sar", radar, sar), ("optical", image, optical))
-    ]
-
-
-def _hrefs(job: _Job, item: dict[str, Any]) -> dict[str, str]:
-    """Band (or "mask") -> address of its file."""
-    keys = dict(job.collection.assets)
-    if job.collection.mask:
-        keys["mask"] = job.collection.mask
-    found = {}
-    for band, key in keys.items():
-        href = str((item.get("assets", {}).get(key) or {}).get("href", ""))
-        if urlsplit(href).scheme not in ("http", "https"):
-            reason = f"asset {key} is at {href[:60]}, not http(s)" if href else f"has no asset {key}"
-            raise InputError(f"item {item['id']}", reason)
-        found[band] = href
-    return found
-
-
-def _check_sizes(jobs: Sequence[_Job], grid: Grid, area: Area, request: Request, services: dict[str, Service]) -> None:
+def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, services: dict[str, Service]) -> None:
     """Every file answers, with the size that the service states, and the share that is needed is not too much."""
     needed = 0.0
     seen: set[str] = set()
     for job in jobs:
         for item in job.items:
-            for band, href in _hrefs(job, item).items():
+            for band, href in hrefs_of(job, item).items():
                 if href in seen:
                     continue
                 seen.add(href)
@@ -256,7 +129,7 @@ def _check_sizes(jobs: Sequence[_Job], grid: Grid, area: Area, request: Request,
 _TOKENS: dict[str, tuple[float, str]] = {}
 
 
-def _signed(href: str, job: _Job, service: Service) -> str:
+def _signed(href: str, job: Job, service: Service) -> str:
     """The address with the service's token for the collection, asked for again after ten minutes."""
     if not service.token:
         return href
@@ -270,7 +143,7 @@ def _signed(href: str, job: _Job, service: Service) -> str:
     return f"{href}{'&' if '?' in href else '?'}{_TOKENS[address][1]}"
 
 
-def _fetch_raster(job: _Job, target: Path, grid: Grid, area: Area, service: Service) -> None:
+def _fetch_raster(job: Job, target: Path, grid: Grid, area: Area, service: Service) -> None:
     bands = list(job.collection.assets)
     is_sar = job.side == "sar"
     key = hashlib.sha256(json.dumps([job.name, [item["id"] for item in job.items], str(grid)]).encode()).hexdigest()
@@ -333,12 +206,12 @@ def sar_units(collection: Collection) -> str:
     )
 
 
-def _mosaic(job: _Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Values (C, h, w) and validity (h, w) of a window: of the first item that has the pixel."""
     total = np.zeros((len(job.collection.assets), grid.height, grid.width), np.float32)
     filled = np.zeros((grid.height, grid.width), bool)
     for item in job.items:
-        hrefs = _hrefs(job, item)
+        hrefs = hrefs_of(job, item)
         valid = np.ones_like(filled)
         layers = []
         for band in job.collection.assets:
@@ -372,7 +245,7 @@ def _offset(item: dict[str, Any]) -> float:
 
 
 def _read_window(
-    href: str, job: _Job, service: Service, grid: Grid, resampling: str
+    href: str, job: Job, service: Service, grid: Grid, resampling: str
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     for attempt in range(TRIES):
         try:
@@ -391,7 +264,7 @@ def _describe(
     area: Area,
     request: Request,
     grid: Grid,
-    jobs: Sequence[_Job],
+    jobs: Sequence[Job],
     sar: Collection,
     optical: Collection,
 ) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,6 +24,7 @@ from saropt.evaluation.baselines import ImageMeanOracle
 from saropt.evaluation.metric import Subject, Tile
 from saropt.evaluation.metrics import grey
 from saropt.evaluation.tiles import TILE, tile_windows
+from saropt.files import atomic_folder
 from saropt.inference import NOTICE, Translator
 from saropt.progress import Progress, silent
 from saropt.scenes import Georeference, Scene, write_array
@@ -75,20 +74,8 @@ def run_demo(
     out = Path(out).absolute()
     _check(out, overwrite)
     translator = Translator.load(model, direction=SAR_TO_OPTICAL)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        part.mkdir()
-        report = _fill(part, translator, progress)
-        if out.is_dir():
-            for name in FILES:
-                os.replace(part / name, out / name)
-        else:
-            part.rename(out)
-    except OSError as error:
-        raise InputError(out, f"cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return report
+    with atomic_folder(out, replace=True) as part:
+        return _fill(part, translator, progress)
 
 
 def _check(out: Path, overwrite: bool) -> None:

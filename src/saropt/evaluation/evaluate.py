@@ -17,7 +17,7 @@ from saropt.errors import InputError, MissingExtraError, OptionError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import BASELINES, fit_all
 from saropt.evaluation.by_class import ClassErrors
-from saropt.evaluation.distributions import known_weights
+from saropt.evaluation.extractors import known_weights
 from saropt.evaluation.ground import GroundErrors
 from saropt.evaluation.matching import MatchingRates
 from saropt.evaluation.measure import (

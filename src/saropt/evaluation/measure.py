@@ -22,7 +22,7 @@ from saropt.domain import (
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
-from saropt.evaluation.distributions import Weights
+from saropt.evaluation.extractors import Weights
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, heat
 from saropt.evaluation.ground import GroundErrors
 from saropt.evaluation.metric import METRICS, Subject, Tile

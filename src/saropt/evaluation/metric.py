@@ -18,7 +18,7 @@ from saropt.evaluation.tile_image import TileImage, as_pair
 from saropt.registry import Registry
 
 if TYPE_CHECKING:
-    from saropt.evaluation.distributions import Weights
+    from saropt.evaluation.extractors import Weights
     from saropt.inference import Translator
 
 Result = TypeVar("Result")

@@ -53,13 +53,19 @@ def atomic_file(path: str | Path, *, suffix: str = "", unique: bool = False, syn
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """An empty hidden folder beside `path` to fill; at the end of the block it is renamed to `path`.
 
     When the block raises, the hidden folder is removed. `path` may be an empty folder.
 
+    Args:
+        path: the folder to make.
+        replace: `path` may hold files; at the end of the block those of the same names are replaced, one by one, and
+            all others stay.
+
     Raises:
-        InputError: `path` holds something, or the block or the rename raised an `OSError`.
+        InputError: `path` is a file or, without `replace`, holds something; or the block or a rename raised an
+            `OSError`.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -69,15 +75,19 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     ['numbers.txt']
     """
     path = Path(path).absolute()
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not (path.is_dir() and (replace or not any(path.iterdir()))):
         raise InputError(path, "exists and is not an empty folder")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.mkdir()
         yield part
-        if path.exists():
-            path.rmdir()
-        part.rename(path)
+        if replace and path.exists():
+            for file in part.iterdir():
+                os.replace(file, path / file.name)
+        else:
+            if path.exists():
+                path.rmdir()
+            part.rename(path)
     except OSError as error:
         raise InputError(path, f"cannot be written: {_reason(error)}") from error
     finally:

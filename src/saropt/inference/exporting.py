@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +15,7 @@ from saropt.artifacts.graph import store_card
 from saropt.artifacts.quantise import quantise
 from saropt.domain import Direction
 from saropt.errors import InputError, OptionError
+from saropt.files import atomic_file
 from saropt.inference.bundled import card_of, find_translator
 from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import chosen_direction, torch_device
@@ -82,13 +81,11 @@ def export_translator(
         from saropt.roots import DataRoot
 
         windows = _draw_windows(card, direction, DataRoot.open(data))
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        made = Path(folder) / out.name
+    with atomic_file(out, suffix=".onnx", unique=True) as made:
         if not has_graph:
             _export_weights(path, made, direction, windows)
         if int8 or realism is not None:
             _rewrite(path if has_graph else made, made, realism, windows if int8 else None)
-        os.replace(made, out)
     return out
 
 

@@ -46,6 +46,7 @@ class Bridge(SamplingNetwork):
         self,
         in_channels: int,
         out_channels: int,
+        *,
         regressor: str = "naf_unet",
         regressor_arguments: Mapping[str, Any] | None = None,
         width: int = 32,

@@ -104,6 +104,7 @@ class DiffusionUNet(SamplingNetwork):
         self,
         in_channels: int,
         out_channels: int,
+        *,
         width: int = 128,
         multipliers: Sequence[int] = (1, 1, 2, 2, 4, 4),
         blocks: int = 3,

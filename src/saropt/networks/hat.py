@@ -4,7 +4,7 @@ CVPR 2023), as a translator, and its residual hybrid attention group (RHAG). Map
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +103,7 @@ class HybridAttentionBlock(nn.Module):
         heads: int,
         window: int,
         shifted: bool,
+        *,
         mlp_ratio: float,
         compress: int,
         squeeze: int,
@@ -196,6 +197,7 @@ class RHAG(nn.Module):
         heads: int,
         window: int,
         drop_path: Sequence[float],
+        *,
         mlp_ratio: float = 2.0,
         compress: int = 3,
         squeeze: int = 30,
@@ -210,7 +212,15 @@ class RHAG(nn.Module):
         self.blocks = nn.Sequential(
             *(
                 HybridAttentionBlock(
-                    channels, heads, window, bool(index % 2), mlp_ratio, compress, squeeze, rate, attention
+                    channels,
+                    heads,
+                    window,
+                    bool(index % 2),
+                    mlp_ratio=mlp_ratio,
+                    compress=compress,
+                    squeeze=squeeze,
+                    drop_path=rate,
+                    attention=attention,
                 )
                 for index, rate in enumerate(drop_path)
             )
@@ -224,7 +234,12 @@ class RHAG(nn.Module):
 
 
 class RHAGBody(nn.Module):
-    """Norm, groups of RHAG, norm and conv3, with a skip around all: the body of HAT on maps (N, C, H, W)."""
+    """Norm, groups of RHAG, norm and conv3, with a skip around all: the body of HAT on maps (N, C, H, W).
+
+    Args:
+        drop_path: stochastic depth of the last block, from 0 at the first.
+        arguments: further ones of `RHAG`.
+    """
 
     def __init__(
         self,
@@ -232,12 +247,9 @@ class RHAGBody(nn.Module):
         depths: Sequence[int],
         heads: Sequence[int],
         window: int,
+        *,
         drop_path: float,
-        mlp_ratio: float,
-        compress: int,
-        squeeze: int,
-        overlap: float,
-        attention: Attention,
+        **arguments: Any,
     ) -> None:
         super().__init__()
         if len(depths) != len(heads):
@@ -246,7 +258,7 @@ class RHAGBody(nn.Module):
         self.entry, self.norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.groups = nn.Sequential(
             *(
-                RHAG(channels, count, window, group.tolist(), mlp_ratio, compress, squeeze, overlap, attention)
+                RHAG(channels, count, window, group.tolist(), **arguments)
                 for count, group in zip(heads, rates, strict=True)
             )
         )
@@ -293,6 +305,7 @@ class HAT(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
+        *,
         width: int = 96,
         depths: Sequence[int] = (4, 4, 4, 4),
         heads: Sequence[int] = (4, 4, 4, 4),
@@ -312,7 +325,18 @@ class HAT(nn.Module):
         self.stride = window
         self.receptive_field = None
         self.entry = nn.Conv2d(in_channels, width, 3, padding=1)
-        self.body = RHAGBody(width, depths, heads, window, drop_path, mlp_ratio, compress, squeeze, overlap, attention)
+        self.body = RHAGBody(
+            width,
+            depths,
+            heads,
+            window,
+            drop_path=drop_path,
+            mlp_ratio=mlp_ratio,
+            compress=compress,
+            squeeze=squeeze,
+            overlap=overlap,
+            attention=attention,
+        )
         tail: list[nn.Module] = [nn.Conv2d(width, 64, 3, padding=1), nn.LeakyReLU()]
         for _ in range(upscale.bit_length() - 1):
             tail += [nn.Conv2d(64, 256, 3, padding=1), nn.PixelShuffle(2)]

@@ -39,6 +39,7 @@ class S2OFormer(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
+        *,
         width: int = 180,
         depths: Sequence[int] = (4, 4, 4, 4),
         heads: Sequence[int] = (4, 4, 4, 4),
@@ -62,7 +63,18 @@ class S2OFormer(nn.Module):
             nn.Sequential(nn.GELU(), nn.Conv2d(before, after, 3, stride=2, padding=1))
             for before, after in ((quarter, half), (half, width))
         )
-        self.body = RHAGBody(width, depths, heads, window, drop_path, mlp_ratio, compress, squeeze, overlap, attention)
+        self.body = RHAGBody(
+            width,
+            depths,
+            heads,
+            window,
+            drop_path=drop_path,
+            mlp_ratio=mlp_ratio,
+            compress=compress,
+            squeeze=squeeze,
+            overlap=overlap,
+            attention=attention,
+        )
         self.up = nn.ModuleList(
             nn.Sequential(nn.Conv2d(before, 4 * after, 3, padding=1), nn.PixelShuffle(2), nn.GELU())
             for before, after in ((width, half), (half, quarter))

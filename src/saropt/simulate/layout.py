@@ -97,6 +97,33 @@ def _districts(rng: np.random.Generator, shape: Shape) -> np.ndarray:
     return kind
 
 
+@dataclass(frozen=True)
+class _Plain:
+    """What the cover of a plain follows from.
+
+    Attributes:
+        inner: (H, W) number of the district of each pixel.
+        seam: (H, W) whether a pixel borders on another district.
+        use: coarse field that says what the land is used for.
+        angles: direction of the street grid of each district, radians.
+        origin: shift of the street grids in metres.
+        salt: of the hashes.
+        side: side of a superblock in metres.
+        farmed: values of `use` below which there are farms, and above which there is commerce.
+    """
+
+    inner: np.ndarray
+    seam: np.ndarray
+    use: np.ndarray
+    angles: np.ndarray
+    origin: np.ndarray
+    salt: int
+    side: np.float32
+    farmed: tuple[float, float]
+    gsd_m: float
+    config: SceneConfig
+
+
 def _town_and_country(
     rng: np.random.Generator, shape: Shape, gsd_m: float, config: SceneConfig, extent_m: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -115,37 +142,26 @@ def _town_and_country(
     seam = np.zeros(shape, bool)
     seam[:, 1:] |= inner[:, 1:] != inner[:, :-1]
     seam[1:] |= inner[1:] != inner[:-1]
+    plain = _Plain(inner, seam, use, angles, origin, salt, side, farmed, gsd_m, config)
     cover, objects = np.empty(shape, np.uint8), np.empty(shape, np.uint32)
 
     def fill(rows: slice) -> None:
-        cover[rows], objects[rows] = _streets(
-            rows, inner[rows], seam[rows], use, angles, origin, salt, side, farmed, gsd_m, config
-        )
+        cover[rows], objects[rows] = _streets(plain, rows)
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(fill, [slice(row, min(row + ROWS, height)) for row in range(0, height, ROWS)]))
     return cover, objects
 
 
-def _streets(
-    rows: slice,
-    inner: np.ndarray,
-    seam: np.ndarray,
-    use: np.ndarray,
-    angles: np.ndarray,
-    origin: np.ndarray,
-    salt: int,
-    side: np.float32,
-    farmed: tuple[float, float],
-    gsd_m: float,
-    config: SceneConfig,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cover and object hash of some rows of the plain; every pixel is worked out on its own."""
+def _streets(plain: _Plain, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Cover and object hash of some rows of the plain; each pixel depends on its position alone."""
+    inner, seam, use, origin = plain.inner[rows], plain.seam[rows], plain.use, plain.origin
+    side, salt, farmed, gsd_m, config = plain.side, plain.salt, plain.farmed, plain.gsd_m, plain.config
     index = COVER_INDEX
     shape = inner.shape
     y = np.arange(rows.start, rows.stop, dtype=np.float32) * np.float32(gsd_m)
     x = np.arange(shape[1], dtype=np.float32) * np.float32(gsd_m)
-    cosine, sine = np.cos(angles)[inner], np.sin(angles)[inner]
+    cosine, sine = np.cos(plain.angles)[inner], np.sin(plain.angles)[inner]
     p = x[None, :] * cosine + y[:, None] * sine + origin[0]
     q = -x[None, :] * sine + y[:, None] * cosine + origin[1]
     (i, u), (j, v) = _split(p, side), _split(q, side)

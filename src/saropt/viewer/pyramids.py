@@ -15,6 +15,8 @@ from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
+from saropt.errors import SaroptError
+from saropt.files import atomic_file
 from saropt.viewer.rasters import RasterInfo, environment, open_raster
 
 if TYPE_CHECKING:
@@ -72,22 +74,21 @@ class Pyramids:
         while (order := self._queue.get()) is not None:
             try:
                 _make(*order)
-            except (RasterioError, CPLE_BaseError, OSError):
+            except (RasterioError, CPLE_BaseError, SaroptError):
                 _LOG.exception("overviews of %s", order[0])
             else:
                 self._ready()
 
 
 def _make(path: Path, made: Path, info: RasterInfo) -> None:
-    part = made.with_suffix(".part.vrt")
     factors = [2**n for n in range(1, 12) if max(info.width, info.height) >> (n - 1) > _COARSEST]
-    with environment(), rasterio.Env(COMPRESS_OVERVIEW="DEFLATE", BIGTIFF_OVERVIEW="IF_SAFER"):
+    compressed = rasterio.Env(COMPRESS_OVERVIEW="DEFLATE", BIGTIFF_OVERVIEW="IF_SAFER")
+    with atomic_file(made, suffix=".vrt") as part, environment(), compressed:
         with open_raster(path) as source:
             rasterio.shutil.copy(source, part, driver="VRT")
         with rasterio.open(part, "r+", driver="VRT") as virtual:
             virtual.build_overviews(factors, Resampling.nearest if info.palette else Resampling.average)
-    part.with_suffix(".vrt.ovr").rename(made.with_suffix(".vrt.ovr"))
-    part.rename(made)
+        part.with_name(f"{part.name}.ovr").rename(made.with_name(f"{made.name}.ovr"))
 
 
 def open_for_display(path: Path, display: Path | None) -> DatasetReader:

@@ -1,0 +1,147 @@
+"""What a fetch asks for, and the rasters that follow from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rasterio.warp import transform_bounds
+
+from saropt.curation.sets.base import strips
+from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
+from saropt.errors import InputError, OptionError
+from saropt.files import write_text
+from saropt.scenes import Grid, Window, grid_over, utm_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to fetch.
+
+    Attributes:
+        start, end: UTC.
+        pairs: how many dates at most.
+        max_cloud: percent, of the items as the service states it.
+        max_days: between SAR and optical.
+        min_cover: share of the area that an acquisition must cover.
+        pixel_m: side of the pixels.
+        split: "train", "val", "test", or "strips": the area cut across its longer side 70/15/15, with a gap of 64 px.
+        max_gigabytes: refuse to begin when the parts needed of all files are larger than this, as estimated.
+
+    >>> Request(datetime(2024, 6, 1), datetime(2024, 7, 1), pairs=2).max_days
+    5.0
+    """
+
+    start: datetime
+    end: datetime
+    pairs: int = 1
+    max_cloud: float = 10.0
+    max_days: float = 5.0
+    min_cover: float = 0.95
+    pixel_m: float = 10.0
+    split: str = "strips"
+    max_gigabytes: float = 4.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One raster to write: a window of the grid, from the items of one acquisition."""
+
+    name: str
+    split: str
+    side: str
+    window: Window
+    items: tuple[dict[str, Any], ...]
+    when: datetime
+    collection: Collection
+
+
+def plan_pairs(
+    part: Path, area: Area, request: Request, sar_service: Service, optical_service: Service
+) -> list[tuple[Acquisition, Acquisition]]:
+    """The pairs to fetch. They are searched for once and noted, so that a later call goes on with the same pairs."""
+    assert sar_service.sar is not None
+    wanted = json.dumps([asdict(area), asdict(request), sar_service.url, optical_service.url], default=str)
+    note = part / "plan.json"
+    if note.is_file():
+        known = json.loads(note.read_text(encoding="utf-8"))
+        if known["wanted"] != wanted:
+            raise InputError(part, "is unfinished work with other settings: remove it")
+        return [(_read(pair[0]), _read(pair[1])) for pair in known["pairs"]]
+    found = {
+        side: acquisitions(search(service, collection, area, request.start, request.end), area)
+        for side, service, collection in (
+            ("sar", sar_service, sar_service.sar),
+            ("optical", optical_service, optical_service.optical),
+        )
+    }
+    pairs = pair_acquisitions(
+        found["sar"],
+        found["optical"],
+        pairs=request.pairs,
+        max_cloud=request.max_cloud,
+        max_days=request.max_days,
+        min_cover=request.min_cover,
+    )
+    if not pairs:
+        clear = [one for one in found["optical"] if one.cloud <= request.max_cloud]
+        counts = f"{len(found['sar'])} SAR and {len(found['optical'])} optical dates ({len(clear)} clear enough)"
+        reason = (
+            f"no pair: found {counts}, none within {request.max_days:g} days over {request.min_cover:.0%} of the area"
+        )
+        raise OptionError("area", None, reason)
+    content = {"wanted": wanted, "pairs": [[_written(one) for one in pair] for pair in pairs]}
+    write_text(note, json.dumps(content))
+    return pairs
+
+
+def _written(one: Acquisition) -> dict[str, Any]:
+    return {"when": one.when.isoformat(), "items": list(one.items), "cover": one.cover, "cloud": one.cloud}
+
+
+def _read(content: dict[str, Any]) -> Acquisition:
+    when = datetime.fromisoformat(content["when"])
+    return Acquisition(when, tuple(content["items"]), content["cover"], content["cloud"])
+
+
+def grid_of(area: Area, pixel_m: float) -> Grid:
+    """The grid of an area in its UTM zone."""
+    west, south, east, north = area.bounds
+    crs = utm_of((west + east) / 2, (south + north) / 2)
+    return grid_over(transform_bounds("EPSG:4326", crs, *area.bounds, densify_pts=21), crs, pixel_m, "--area")
+
+
+def plan_jobs(
+    pairs: Sequence[tuple[Acquisition, Acquisition]], grid: Grid, request: Request, sar: Collection, optical: Collection
+) -> list[Job]:
+    """Two rasters for each pair and split."""
+    if request.split == "strips":
+        parts = strips(grid.height, grid.width, 0.7, 0.15, gap=min(64, max(grid.height, grid.width) // 20))
+    else:
+        parts = {request.split: Window(0, 0, grid.height, grid.width)}
+    return [
+        Job(f"{image.when:%Y%m%d}_{split}", split, side, window, one.items, one.when, collection)
+        for radar, image in pairs
+        for split, window in parts.items()
+        for side, one, collection in (("sar", radar, sar), ("optical", image, optical))
+    ]
+
+
+def hrefs_of(job: Job, item: dict[str, Any]) -> dict[str, str]:
+    """Band (or "mask") -> address of its file."""
+    keys = dict(job.collection.assets)
+    if job.collection.mask:
+        keys["mask"] = job.collection.mask
+    found = {}
+    for band, key in keys.items():
+        href = str((item.get("assets", {}).get(key) or {}).get("href", ""))
+        if urlsplit(href).scheme not in ("http", "https"):
+            reason = f"asset {key} is at {href[:60]}, not http(s)" if href else f"has no asset {key}"
+            raise InputError(f"item {item['id']}", reason)
+        found[band] = href
+    return found
