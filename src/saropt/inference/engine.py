@@ -18,8 +18,9 @@ from saropt.processors import map_ahead
 from saropt.progress import Progress
 from saropt.scenes import Window
 
-Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int], None]
-"""Receives row, col, network values (C, h, w), validity (h, w) and the key of a finished block."""
+Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int | None], None]
+"""Receives row, col, network values (C, h, w) and validity (h, w) of a finished block. The last block of a unit of work
+brings the unit's key, all others None."""
 Run = Callable[[NDArray[np.float32], Sequence[Window]], NDArray[np.float32]]
 """Network outputs (N, C', h, w) of a batch (N, C, h, w), whose items lie at these windows of the scene."""
 
@@ -120,56 +121,66 @@ def run_blended(
 ) -> float:
     """Translate overlapping windows and blend them linearly, for networks that see the whole window.
 
+    Memory holds a few windows, and of two strips the rows in which they overlap.
+
     Returns:
         The seam: mean absolute difference between neighbouring windows where they overlap, in [-1, 1] units.
     """
     width = read.width
-    ramp = _ramp(tile, overlap)
+    ramp, fade = _ramp(tile, overlap), _fade(overlap)[:, None]
     seam = _Mean()
-    above: tuple[int, NDArray[np.float32]] | None = None
+    lowest: dict[int, NDArray[np.float32] | None] = {}
+    """Strip -> its last rows (C, overlap, width), which the next strip is blended with; None without a valid pixel."""
 
-    def translate(strip: Strip) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def translate(strip: Strip) -> Iterator[tuple[int, NDArray[np.float32] | None, NDArray[np.bool_]]]:
+        """The columns of a strip that no further window changes, window by window: first column, values (C, tile, w),
+        and validity (tile, w). The values are None until a window has had a valid pixel."""
         windows = [Window(strip.row, col, tile, tile) for col in strip.columns]
-        pieces = []
-        valids = []
+        total: NDArray[np.float32] | None = None
+        rows: NDArray[np.float32] | None = None
+        weight, seen = np.zeros((1, tile), np.float32), np.zeros((tile, tile), bool)
+        previous = lowest[strip.index] = None
         for window, (network, valid) in zip(windows, map_ahead(read, windows, 1, _AHEAD, "reader"), strict=True):
-            pieces.append(run(network[None], [window])[0] if valid.any() else None)
-            valids.append(valid)
-        channels = next((piece.shape[0] for piece in pieces if piece is not None), 1)
-        total = np.zeros((channels, tile, strip.columns[-1] + tile), np.float32)
-        weight = np.zeros((tile, strip.columns[-1] + tile), np.float32)
-        seen = np.zeros(weight.shape, bool)
-        previous: NDArray[np.float32] | None = None
-        for col, piece, valid in zip(strip.columns, pieces, valids, strict=True):
-            place = slice(col, col + tile)
-            seen[:, place] |= valid
-            if piece is None:
-                previous = None
-                continue
-            if previous is not None:
-                seam.add(np.abs(previous[:, :, tile - overlap :] - piece[:, :, :overlap]))
-            total[:, :, place] += piece * ramp
-            weight[:, place] += ramp
+            piece = run(network[None], [window])[0] if valid.any() else None
+            seen |= valid
+            if piece is not None:
+                if previous is not None:
+                    seam.add(np.abs(previous[:, :, tile - overlap :] - piece[:, :, :overlap]))
+                if total is None:
+                    total = np.zeros(piece.shape, np.float32)
+                    rows = np.zeros((len(piece), overlap, strip.columns[-1] + tile), np.float32)
+                    lowest[strip.index] = rows
+                total += piece * ramp
+                weight += ramp
             previous = piece
-        return (total / np.maximum(weight, np.float32(1e-6))).astype(np.float32), seen
+            final = tile if window is windows[-1] else tile - overlap
+            image = None
+            if total is not None and rows is not None:
+                image = np.divide(total[..., :final], np.maximum(weight[:, :final], 1e-6), dtype=np.float32)
+                rows[..., window.col : window.col + final] = image[:, tile - overlap :]
+                total = _moved(total, final)
+            yield window.col, image, seen[:, :final]
+            weight, seen = _moved(weight, final), _moved(seen, final)
 
     with _Behind(put) as behind:
         for number, strip in enumerate(strips):
             if strip.index in completed:
-                above = None
                 continue
-            if above is None and number > 0:
-                above = (strips[number - 1].row, translate(strips[number - 1])[0])
-            image, valid = translate(strip)
-            blended = image.copy()
-            if above is not None:
-                old = above[1][:, strip.row - above[0] :]
-                if old.shape[0] == image.shape[0]:
-                    seam.add(np.abs(old[:, :overlap] - image[:, :overlap]))
-                    down = _fade(overlap)[:, None]
-                    blended[:, :overlap] = down * image[:, :overlap] + (1.0 - down) * old[:, :overlap]
-            behind(strip.row, 0, blended[:, : strip.height, :width], valid[: strip.height, :width], strip.index)
-            above = (strip.row, image)
+            if number > 0 and number - 1 not in lowest:
+                for _ in translate(strips[number - 1]):
+                    pass
+            above = lowest.get(number - 1)
+            for col, image, valid in translate(strip):
+                part = np.s_[..., : strip.height, : width - col]
+                if image is None:
+                    image = np.zeros((1, *valid.shape), np.float32)
+                elif above is not None:
+                    old, new = above[..., col : col + valid.shape[1]], image[:, :overlap]
+                    seam.add(np.abs(old - new))
+                    image[:, :overlap] = fade * new + (1.0 - fade) * old
+                last = col == strip.columns[-1]
+                behind(strip.row, col, image[part], valid[part], strip.index if last else None)
+            lowest.pop(number - 1, None)
             progress(number + 1, len(strips), "strips")
     return seam.value
 
@@ -181,6 +192,13 @@ def _core(array: NDArray, tile: Tile) -> NDArray:
 
 def _fade(overlap: int) -> NDArray[np.float32]:
     return ((np.arange(overlap, dtype=np.float32) + 0.5) / max(overlap, 1)).astype(np.float32)
+
+
+def _moved(array: NDArray, columns: int) -> NDArray:
+    """The array without its first columns, zeros behind the others."""
+    moved = np.zeros_like(array)
+    moved[..., : array.shape[-1] - columns] = array[..., columns:]
+    return moved
 
 
 def _ramp(tile: int, overlap: int) -> NDArray[np.float32]:

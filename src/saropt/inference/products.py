@@ -62,7 +62,8 @@ class Block:
         window: its place in the scene.
         products: product name -> pixels (B, h, w).
         valid: (h, w).
-        key: number of the part; a part that was written need not be made again.
+        key: number of the unit of work that is finished with this part and need not be done again; None where more
+            parts of it follow.
 
     >>> block = Block(Window(0, 0, 8, 8), {"image": np.ones((3, 8, 8))}, np.ones((8, 8), bool), key=0)
     >>> block.products["image"].shape
@@ -72,7 +73,7 @@ class Block:
     window: Window
     products: Mapping[str, NDArray]
     valid: NDArray[np.bool_]
-    key: int
+    key: int | None
 
 
 def store(values: NDArray[np.float32], dtype: str, nodata: float = 0) -> NDArray:

@@ -109,7 +109,7 @@ class SceneModel:
         if tile is None and self.exact:
             tile = round(self._network.tile * self._backend.tile_scale)
 
-        def put(row: int, col: int, network: NDArray, valid: NDArray, key: int) -> None:
+        def put(row: int, col: int, network: NDArray, valid: NDArray, key: int | None) -> None:
             pixels = {product.name: product.pixels(network, valid) for product in products}
             write(Block(Window(row, col, *valid.shape), pixels, valid, key))
 
