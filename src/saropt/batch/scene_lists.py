@@ -24,6 +24,11 @@ def list_scenes(given: str) -> list[str] | None:
 
     Raises:
         InputError: there is none in it, or the list cannot be read.
+
+    >>> for name in ("b.tif", "a.tif"):
+    ...     Path(name).touch()
+    >>> list_scenes("*.tif")
+    ['a.tif', 'b.tif']
     """
     if is_remote(given):
         return None
