@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from saropt.artifacts.card_version_1 import upgrade
@@ -69,6 +71,25 @@ class ImageCard(_Strict):
     def make_recipe(self) -> Recipe:
         """The normalisation recipe."""
         return recipe_from_dict(self.recipe)
+
+    @property
+    def channels(self) -> int:
+        """Bands that a network takes of the image, with the band of validity of an optional one."""
+        return len(self.bands) + self.optional
+
+    def network_bands(self, values: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What a network takes of the image, (`channels`, h, w).
+
+        Args:
+            values: normalised values (C, h, w); None where an optional image is missing.
+            valid: (h, w). Behind the bands of an optional image stands a band that is 1 where it is valid and 0 where
+                it is not; its own bands are 0 there.
+        """
+        if not self.optional:
+            assert values is not None
+            return values
+        shown = np.zeros((len(self.bands), *valid.shape)) if values is None else np.where(valid, values, 0.0)
+        return np.concatenate([shown, valid[None]]).astype(np.float32)
 
 
 class SamplerCard(_Strict):
@@ -134,7 +155,7 @@ class DirectionCard(_Strict):
     @property
     def channels(self) -> tuple[int, int]:
         """Bands that the network takes (without a sampler's noise) and gives."""
-        taken = sum(len(image.bands) + image.optional for image in self.inputs)
+        taken = sum(image.channels for image in self.inputs)
         return taken, sum(len(image.bands) for image in self.outputs)
 
 

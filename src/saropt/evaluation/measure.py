@@ -69,18 +69,14 @@ class ModelRow:
         """The role of the input that gives the grid."""
         return self.model.direction.inputs[0]
 
-    def figures(self, baselines: Sequence[BaselineRow]) -> dict[str, Any]:
-        """The figures with warnings, which compare them with those of the baselines."""
+    def figures(self, baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """The figures with warnings, which compare them with those of the baselines by name (no oracles)."""
         found = self.quality.figures()
         warnings = list(self.warnings)
         for key, metric in METRICS.items():
             if metric.warning is not None and (text := metric.warning(found[key])):
                 warnings.append(text)
-        better = [
-            row.baseline.name
-            for row in baselines
-            if not row.baseline.oracle and row.quality.figures()["psnr"] > found["psnr"]
-        ]
+        better = [name for name, figures in baselines.items() if figures["psnr"] > found["psnr"]]
         if better:
             warnings.append(f"PSNR {found['psnr']:.2f} dB is below the trivial baseline {', '.join(better)}")
         return found | {"warnings": warnings}

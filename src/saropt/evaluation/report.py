@@ -60,9 +60,13 @@ def build_report(
         notes: sentences for a person.
     """
     models: dict[str, dict[str, Any]] = {model.card.name: {} for model in spec.models}
+    baselines: dict[str, dict[str, Any]] = {}
     for d in rows:
+        baselines[d.direction] = {row.baseline.name: row.quality.figures() for row in d.baselines}
+        rivals = {row.baseline.name for row in d.baselines if not row.baseline.oracle}
+        known = {name: figures for name, figures in baselines[d.direction].items() if name in rivals}
         for row in d.models:
-            models.setdefault(row.name, {})[d.direction] = row.figures(d.baselines)
+            models.setdefault(row.name, {})[d.direction] = row.figures(known)
     report: dict[str, Any] = {
         "saropt": saropt.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -81,9 +85,7 @@ def build_report(
         "notes": [NO_RANKING, *notes],
         "directions": {d.direction: {"inputs": list(d.direction.inputs), "output": d.direction.output} for d in rows},
         "models": [{"model": name, "directions": directions} for name, directions in models.items()],
-        "baselines": {d.direction: {row.baseline.name: row.quality.figures() for row in d.baselines} for d in rows}
-        if spec.baselines
-        else {},
+        "baselines": baselines if spec.baselines else {},
     }
     sections: dict[str, str] = {}
     for d in rows:

@@ -38,19 +38,17 @@ class Input:
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network bands (C, h, w), of an optional input with its validity band behind them, and validity (h, w)."""
         if self.source is None or self.normaliser is None:
-            shape = (window.height, window.width)
-            return np.zeros((len(self.image.bands) + 1, *shape), np.float32), np.zeros(shape, bool)
+            valid = np.zeros((window.height, window.width), bool)
+            return self.image.network_bands(None, valid), valid
         values, valid = self.source.read_padded(window)
         network = self.normaliser.forward(values)
-        if not valid.all():
+        if not (self.image.optional or valid.all()):
             network[:, ~valid] = self.fill[:, None]
         if self.places:
             whole = np.full((len(self.image.bands), *valid.shape), _MISSING_BAND, np.float32)
             whole[list(self.places)] = network
-            network = np.where(valid, whole, np.float32(0.0)) if self.image.optional else whole
-        if self.image.optional:
-            network = np.concatenate([network, valid[None].astype(np.float32)])
-        return network, valid
+            network = whole
+        return self.image.network_bands(network, valid), valid
 
 
 class TileReader:
@@ -132,4 +130,4 @@ def _bound(image: ImageCard, source: Source | None, units: str | None, places: S
         places = bands_given(image, names)
     if places is not None and len(places) == len(image.bands):
         places = None
-    return Input(image, source, normaliser, np.zeros_like(median) if image.optional else median, tuple(places or ()))
+    return Input(image, source, normaliser, median, tuple(places or ()))

@@ -74,7 +74,11 @@ class ReferenceConfig(CompactConfig):
 
 @register("reference", paper="ours: a gate between an earlier optical image and what SAR says of today")
 class Reference(Compact):
-    """A compact generator that keeps what SAR does not contradict."""
+    """A compact generator that keeps what SAR does not contradict.
+
+    >>> Reference.name, Reference.roles_of(ReferenceConfig())
+    ('reference', ('sar', 'optical', 'sar_reference', 'optical_reference'))
+    """
 
     config_type = ReferenceConfig
     config: ReferenceConfig

@@ -45,6 +45,7 @@ class ReferenceUNet(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
+        *,
         keep: float = 0.35,
         replace: float = 0.65,
         width: int = 24,

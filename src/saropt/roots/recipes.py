@@ -29,7 +29,7 @@ def describe_images(
     Args:
         bands: names of the bands to use, in order; all when None.
         recipe: `Recipe.to_dict()` of the normalisation; the usual one for the role, units and data type when None.
-        split: where the statistics are taken from: a sample of at most 16 rasters.
+        split: where the statistics are taken from: a sample of at most 16 rasters, none where the recipe needs none.
 
     Raises:
         InputError: the root lacks the role or a band, has no raster in the split, or the recipe does not fit.
@@ -45,13 +45,15 @@ def describe_images(
         raise InputError(place / role, f"holds no raster of split {split!r}")
     chosen = tuple(bands or spec.bands)
     indices = band_indices(root, role, chosen)
-    samples = []
-    for path in paths[:: max(1, len(paths) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]:
-        with Scene.open(path, bands=indices) as scene:
-            dtype = scene.dtype
-            samples.append(scene.sample(1 << 16))
+    sampled = paths[:: max(1, len(paths) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]
+    with Scene.open(sampled[-1], bands=indices) as scene:
+        dtype = scene.dtype
+    samples = [np.zeros((len(indices), 0), np.float32)]
     try:
         fitted = recipe_from_dict(dict(recipe)) if recipe else default_recipe(role, spec.units, dtype)
+        for path in sampled if fitted.needs_statistics else ():
+            with Scene.open(path, bands=indices) as scene:
+                samples.append(scene.sample(1 << 16))
         statistics = fitted.fit(np.concatenate(samples, axis=1), spec.units, dtype).statistics
     except ValueError as error:
         raise InputError(place, str(error)) from error

@@ -144,9 +144,11 @@ class WindowSampler:
         sample: Sample = {"label": np.ascontiguousarray(arrays.pop())} if label else {}
         for number, pool in enumerate(pools):
             values, valid = arrays[2 * number : 2 * number + 2]
+            network = None
             if pool.paths[index] is not None:
                 values = self.augmentation.disturb(rng, pool.card.role, values, pool.card.units)
-            sample[pool.card.role] = _network_values(pool, index, values, valid)
+                network = pool.normaliser(index).forward(values)
+            sample[pool.card.role] = np.ascontiguousarray(pool.card.network_bands(network, valid))
         return sample
 
     def _label(self, index: int, window: Window) -> NDArray[np.int64]:
@@ -181,16 +183,6 @@ class WindowSampler:
             empty = np.zeros((len(pool.bands), window.height, window.width), np.float32)
             return empty, np.zeros(empty.shape[1:], bool)
         return self._rasters.read(path, pool.bands, window)
-
-
-def _network_values(pool: Pool, index: int, values: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Normalised values; behind those of an optional image a band that is 1 where it is valid and 0 where not."""
-    if pool.paths[index] is None:
-        return np.zeros((len(pool.bands) + 1, *valid.shape), np.float32)
-    network = pool.normaliser(index).forward(values)
-    if pool.card.optional:
-        network = np.concatenate([np.where(valid, network, 0.0), valid[None]]).astype(np.float32)
-    return np.ascontiguousarray(network)
 
 
 def _tagged(tag: str | None) -> Check | None:

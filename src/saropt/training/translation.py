@@ -148,7 +148,7 @@ class TranslatorTask(Task):
 
     def _build(self, arguments: Any) -> None:
         cls = self.method_class
-        bands = {role: len(card.bands) + card.optional for role, card in self.images.items()}
+        bands = {role: card.channels for role, card in self.images.items()}
         if "label" in self.roles:
             bands["label"] = len(classes_of(self.root).names)
         torch.manual_seed(self.engine.seed)
