@@ -143,7 +143,7 @@ class Processes:
 
 
 class ProcessCrew:
-    """A crew of processes, each on so many CPU threads, and on the GPU that fewest others have where there are any."""
+    """A crew of processes. Each has a number of CPU threads and, where there are GPUs, the one that is used least."""
 
     def __init__(self, work: Work, threads: int) -> None:
         self._context = multiprocessing.get_context("spawn")

@@ -62,7 +62,7 @@ class RayActors:
 def share(
     nodes: Sequence[Mapping[str, float]], workers: int | None, jobs: int, on_gpus: bool
 ) -> tuple[int, int, float]:
-    """How many actors work on so many jobs, and the CPUs and GPUs that each asks for.
+    """The number of actors for a number of jobs, and the CPUs and GPUs that each asks for.
 
     Args:
         nodes: resources by Ray's names, "CPU" and "GPU".
@@ -117,7 +117,7 @@ class _Actor:
 
 
 class ActorCrew:
-    """A crew of actors in an initialised Ray, each on so many CPUs and such a share of a GPU."""
+    """A crew of actors in an initialised Ray, each with its number of CPUs and its share of a GPU."""
 
     def __init__(self, work: Work, threads: int, gpus: float = 0.0) -> None:
         import ray

@@ -67,7 +67,7 @@ class Suite(_Section):
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
-            "fid_by_n.500" and the like of so many tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
+            "fid_by_n.500" is of the first 500 tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
             rift-like, trained).
         published: data set (name in its dataset.yaml) -> row -> direction -> metric -> the paper's figure.
 

@@ -1,1 +1,1 @@
-"""Data for training and evaluation: fetched, prepared from public sets, cleaned, filtered, inspected (no torch)."""
+"""Fetches, prepares, cleans, filters and inspects data for training and evaluation (no torch)."""

@@ -1,4 +1,4 @@
-"""Faults of the rasters of a data root. They are reported; the root is only read."""
+"""Finds faults in the rasters of a data root. The report lists them; the root itself is not changed."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ class Limits:
 
     Attributes:
         cloud: share of white pixels (`white_share`); snow, sand and bright roofs are white as well.
-        nodata: share of invalid pixels and of areas of zeros, of either raster.
+        nodata: share of pixels of either raster that are invalid or lie in areas of zeros.
         saturation: share of pixels of a band at the top of its range.
-        misregistration_px: length of the median offset of a raster's confident tiles, where 15 % of its tiles are.
-        days: between the acquisitions of the two sides.
+        misregistration_px: length of the median offset of the confident tiles of a raster; measured where at least 15 %
+            of its tiles are confident.
+        days: time between the SAR and the optical acquisition, in days.
 
     >>> Limits(cloud=0.2).cloud
     0.2
@@ -57,9 +58,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: `name` of the raster, `kind` out of `KINDS`, the value above its limit, and a sentence about it.
+    """One fault: the `name` of the raster, its `kind` (one of `KINDS`), the value that exceeds the limit, and a
+    sentence that explains it.
 
-    `other` is the raster that shows the same ground, of findings about two.
+    Where a finding is about two rasters, `other` is the second one, which shows the same ground.
     """
 
     name: str
@@ -71,7 +73,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Findings of a root; `measures` maps each name to its numbers, `pairs` lists which names show the same ground."""
+    """The findings of a data root. `measures` maps each name to what was measured; `pairs` lists names that show the
+    same ground."""
 
     root: str
     limits: Limits
@@ -91,8 +94,8 @@ class Report:
 def clean_root(path: str | Path, limits: Limits | None = None, progress: Progress | None = None) -> Report:
     """Check every raster of a paired data root.
 
-    Clouds are found by a crude proxy: bright pixels without colour. Of rasters with more than 2^26 pixels only the
-    middle is read.
+    Clouds are detected by a rough proxy: bright pixels without colour. Where a raster has more than 2^26 pixels, only
+    its middle is read.
 
     Raises:
         InputError: no paired data root, or a raster that cannot be read.
@@ -137,10 +140,12 @@ def write_report(report: Report, path: str | Path) -> Path:
 def write_splits(
     report: Report, path: str | Path, drop: Sequence[str] = DROPPED, *, overwrite: bool = False
 ) -> dict[str, str]:
-    """Write a splits.csv without the names that have findings of the kinds `drop`, and without leaks.
+    """Write a splits.csv that leaves out the names with findings of the kinds in `drop`, and in which no ground appears
+    in two splits.
 
-    Names that show the same ground (near-duplicate, overlap, leak) go together to the split that holds most of them,
-    train before val before test where that is even. Further columns are kept. Of a duplicate the first stays.
+    Names that show the same ground (near-duplicate, overlap, leak) all go to the split that holds most of them; where
+    splits hold equally many, train comes before val, and val before test. Further columns of the file are kept. Of two
+    equal rasters the first is kept.
 
     Returns:
         Name -> split, as written.
@@ -181,11 +186,11 @@ def write_splits(
 
 
 def white_share(optical: NDArray, bands: Sequence[str], units: str, valid: NDArray[np.bool_]) -> float:
-    """Share of pixels in bright areas without colour: a crude proxy of clouds.
+    """Share of pixels that lie in bright areas without colour: a rough proxy for clouds.
 
-    Darkest of red, green and blue above 0.8 of the range and at least 0.8 of the brightest, in areas that hold a
-    square of 5 pixels; the range is 255 in 8 bits, 0.4 reflectance where the units say x 10000, else the 99.9 %
-    quantile. Snow, sand and large roofs are white as well.
+    A pixel counts where the darkest of red, green and blue is above 0.8 of the range and at least 0.8 of the brightest,
+    in an area that contains a square of 5x5 pixels. The range is 255 for 8-bit images, reflectance 0.4 where the units
+    are "x 10000", and otherwise the 99.9 % quantile. Snow, sand and large roofs count as well.
     """
     lowered = [band.lower() for band in bands]
     chosen = next((names for names in _COLOURS if set(names) <= set(lowered)), None)
@@ -256,7 +261,7 @@ def _look_at(
 
 
 def _areas(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What of a mask lies in areas that hold a square of 5 pixels."""
+    """The part of a mask that lies in areas which contain a square of 5x5 pixels."""
     return ndimage.binary_opening(mask, _SQUARE) if mask.any() else mask
 
 
@@ -269,7 +274,8 @@ def _middle(scene: Scene) -> Window | None:
 
 
 def _saturation(pixels: NDArray, valid: NDArray[np.bool_], dtype: str) -> float:
-    """Largest share of a band's valid pixels at the top of its type, or, in other types, at its own maximum."""
+    """The largest share, over the bands, of valid pixels at the maximum: that of the integer type, or the band's own
+    for other types."""
     if not valid.any() or np.iscomplexobj(pixels):
         return 0.0
     tops = np.iinfo(dtype).max if dtype in ("uint8", "uint16", "int16") else None
@@ -315,7 +321,7 @@ def _pair(kind: str, names: Sequence[str], one: int, other: int, value: float, d
 
 
 def _summary(measures: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Medians of what was measured, and over all confident tiles the share within 2 px."""
+    """Medians of the measurements, and the share of all confident tiles whose offset is at most 2 pixels."""
     result: dict[str, float] = {"rasters": float(len(measures))}
     for key in ("white", "sar_nodata", "optical_nodata", "sar_saturation", "optical_saturation", "offset", "days"):
         known = [own[key] for own in measures.values() if key in own]

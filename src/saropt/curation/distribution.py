@@ -44,13 +44,13 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Distribution:
-    """What a page shows of a root or raster.
+    """What the inspection page shows of a data root or raster.
 
     Attributes:
-        histograms: one for each role and band; of SAR powers and amplitudes in decibels.
+        histograms: one for each role and band; SAR powers and amplitudes are shown in decibels.
         class_pixels: class name -> split -> labelled pixels, over the sampled rasters.
         pictures: (split, name, {role: (h, w, 3) picture}).
-        sampled: rasters looked at, and how many there are.
+        sampled: number of rasters that were read, and number of rasters that exist.
     """
 
     histograms: list[Histogram]
@@ -60,7 +60,7 @@ class Distribution:
 
 
 def distribution_of(path: Path, progress: Progress | None = None) -> Distribution:
-    """Look at the middle (at most 1024 pixels a side) of up to 48 rasters of each split, or of one raster.
+    """Read the middle (at most 1024x1024 pixels) of up to 48 rasters of each split, or of one raster.
 
     Raises:
         InputError: neither a data root nor a raster, or a raster or label that cannot be read.
@@ -146,7 +146,7 @@ def thumbnail(values: NDArray, bands: Sequence[str], units: str) -> Picture:
 
 
 def class_colours(count: int) -> Picture:
-    """(count, 3) colours, hues apart by the golden angle; black stands for no label."""
+    """(count, 3) colours whose hues differ by the golden angle; black means no label."""
     hue = (np.arange(count) * 0.61803398875) % 1.0
     wave = np.stack([hue, hue + 2 / 3, hue + 1 / 3], axis=1) * 2 * np.pi
     return np.rint(140 + 95 * np.cos(wave)).astype(np.uint8)
@@ -195,7 +195,7 @@ def _label(root: DataRoot, name: str, classes: Classes | None) -> NDArray[np.uin
 
 
 def _spread(names: list[str]) -> list[str]:
-    """At most 48 of the names, evenly."""
+    """At most 48 of the names, evenly spaced."""
     if len(names) <= RASTERS:
         return names
     return [names[int(place)] for place in np.linspace(0, len(names) - 1, RASTERS)]

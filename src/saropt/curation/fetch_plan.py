@@ -21,17 +21,17 @@ from saropt.scenes import Grid, Window, grid_over, utm_of
 
 @dataclass(frozen=True)
 class Request:
-    """What to fetch.
+    """What to fetch, and from when.
 
     Attributes:
-        start, end: UTC.
-        pairs: how many dates at most.
-        max_cloud: percent, of the items as the service states it.
-        max_days: between SAR and optical.
-        min_cover: share of the area that an acquisition must cover.
-        pixel_m: side of the pixels.
+        start, end: first and last time of acquisition, UTC.
+        pairs: the largest number of pairs (dates) to fetch.
+        max_cloud: largest cloud cover in percent, as the service states it for its items.
+        max_days: longest time between the SAR and the optical acquisition, in days.
+        min_cover: smallest share of the area that an acquisition must cover.
+        pixel_m: side of a pixel in metres.
         split: "train", "val", "test", or "strips": the area cut across its longer side 70/15/15, with a gap of 64 px.
-        max_gigabytes: refuse to begin when the parts needed of all files are larger than this, as estimated.
+        max_gigabytes: nothing is fetched when the needed parts of all files are estimated to be larger than this.
 
     >>> Request(datetime(2024, 6, 1), datetime(2024, 7, 1), pairs=2).max_days
     5.0
@@ -64,7 +64,8 @@ class Job:
 def plan_pairs(
     part: Path, area: Area, request: Request, sar_service: Service, optical_service: Service
 ) -> list[tuple[Acquisition, Acquisition]]:
-    """The pairs to fetch. They are searched for once and noted, so that a later call goes on with the same pairs."""
+    """The pairs to fetch. The search runs once and its result is written to a file, so that a later call continues
+    with the same pairs."""
     assert sar_service.sar is not None
     wanted = json.dumps([asdict(area), asdict(request), sar_service.url, optical_service.url], default=str)
     note = part / "plan.json"

@@ -40,15 +40,17 @@ def fetch(
     *,
     progress: Progress | None = None,
 ) -> Path:
-    """Fetch pairs as a data root. It appears under `out` only when it is whole; after a break the same call goes on.
+    """Fetch pairs as a data root. It appears under `out` only when it is complete; after an interruption the same call
+    continues.
 
-    SAR is written as decibels of what the service has (gamma0 for RTC products), optical as reflectance x 10000 without
-    the processing baseline's offset, masked where the scene classification sees clouds, cloud shadows or nothing.
+    SAR is written in decibels of the quantity that the service offers (gamma0 for RTC products). Optical images are
+    written as reflectance x 10000, without the offset of the processing baseline; clouds, cloud shadows and empty
+    pixels of the scene classification are masked.
 
     Raises:
-        InputError: nothing found, a server that fails again and again or contradicts what it lists, too much to fetch,
-            or an output that cannot be written.
-        BusyError: another process fetches the same root.
+        InputError: nothing was found, a server fails repeatedly or contradicts what it lists, there is too much to
+            fetch, or the output cannot be written.
+        BusyError: another process is fetching the same root.
 
     >>> from saropt.curation.stac import SERVICES, read_area
     >>> from datetime import datetime
@@ -102,7 +104,8 @@ def fetch(
 
 
 def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, services: dict[str, Service]) -> None:
-    """Every file answers, with the size that the service states, and the share that is needed is not too much."""
+    """Check that every file is available with the size that the service states, and that the needed parts are not
+    too large."""
     needed = 0.0
     seen: set[str] = set()
     for job in jobs:
@@ -130,7 +133,7 @@ _TOKENS: dict[str, tuple[float, str]] = {}
 
 
 def _signed(href: str, job: Job, service: Service) -> str:
-    """The address with the service's token for the collection, asked for again after ten minutes."""
+    """The address with the token of the service for the collection; a token is renewed after ten minutes."""
     if not service.token:
         return href
     address = service.token.format(collection=job.collection.name)
@@ -200,14 +203,14 @@ def _linear(collection: Collection) -> bool:
 
 
 def sar_units(collection: Collection) -> str:
-    """Units as written: decibels of power; amplitude stays."""
+    """The units that are written: power and amplitude become decibels."""
     return {"gamma0": "gamma0_db", "sigma0": "sigma0_db", "amplitude": "sigma0_db"}.get(
         collection.units, collection.units
     )
 
 
 def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Values (C, h, w) and validity (h, w) of a window: of the first item that has the pixel."""
+    """Values (C, h, w) and validity (h, w) of a window. Each pixel comes from the first item in which it is valid."""
     total = np.zeros((len(job.collection.assets), grid.height, grid.width), np.float32)
     filled = np.zeros((grid.height, grid.width), bool)
     for item in job.items:
@@ -233,8 +236,8 @@ def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32]
 
 
 def _offset(item: dict[str, Any]) -> float:
-    """What Sentinel-2 numbers need to be reflectance x 10000: -1000 from processing baseline 04.00 (2022-01-25) on,
-    unless the service says that it has been applied."""
+    """What must be added to Sentinel-2 values to make them reflectance x 10000: -1000 since processing baseline
+    04.00 (2022-01-25), unless the service states that it has been applied."""
     properties = item["properties"]
     if properties.get("earthsearch:boa_offset_applied"):
         return 0.0

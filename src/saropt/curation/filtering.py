@@ -32,10 +32,11 @@ def filter_scene(
     tile: int = TILE,
     progress: Progress | None = None,
 ) -> Path:
-    """Filter the speckle of a SAR raster. Each band is filtered on its own, in power; units and type stay.
+    """Filter the speckle of a SAR raster. Each band is filtered separately, as power; units and data type are kept.
 
-    Windows are read with the filter's halo, so that tile edges do not show. Invalid pixels take the mean of their
-    window before the filter and stay invalid. Complex pixels become amplitude.
+    Windows are read with a margin as wide as the filter needs, so that no window edges are visible. Before filtering,
+    invalid pixels are replaced by the mean of their window; they stay invalid in the output. Complex pixels become
+    amplitude.
 
     Args:
         source: raster in `units`.
@@ -102,7 +103,7 @@ def filter_scene(
 def filter_root(
     source: str | Path, out: str | Path, name: str, looks: float, *, progress: Progress | None = None
 ) -> Path:
-    """Copy a data root with the rasters of all SAR roles filtered. The copy appears under `out` only when it is whole.
+    """Copy a data root and filter the rasters of all SAR roles. The copy appears under `out` only when it is complete.
 
     Raises:
         InputError: as `filter_scene`, or `out` exists.
@@ -133,16 +134,16 @@ def filter_root(
 def write_pauli(
     sources: Sequence[str | Path], out: str | Path, *, overwrite: bool = False, progress: Progress | None = None
 ) -> Path:
-    """The power of the Pauli components of quad-polarised rasters as three float32 bands, window by window.
+    """Write the power of the Pauli components of quad-polarised rasters as three float32 bands, window by window.
 
     Args:
-        sources: rasters on one grid. A band is known by its name, or, in a raster of one band, by the file's: HH, HV,
-            VH, VV (complex); C11, C22, C33, C13; T11, T22, T33; HHHH, HVHV, VVVV, HHVV. `C13_real` and `C13_imag`, as
-            PolSARpro writes them, are joined.
+        sources: rasters on one grid. The name of a band, or the name of a file with one band, says which component it
+            is: HH, HV, VH, VV (complex); C11, C22, C33, C13; T11, T22, T33; HHHH, HVHV, VVVV, HHVV. `C13_real` and
+            `C13_imag`, as PolSARpro writes them, are combined.
         out: GeoTIFF with the bands HH-VV, HV, HH+VV (red, green, blue).
 
     Raises:
-        InputError: no form is complete, the rasters differ in size, or one cannot be used.
+        InputError: components are missing, the rasters differ in size, or one cannot be used.
 
     >>> from saropt.scenes import write_array
     >>> path = write_array("t3.tif", np.ones((3, 32, 32), np.float32), band_names=["T11", "T22", "T33"])

@@ -22,7 +22,7 @@ _STRIP_PIXELS = 1 << 22
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about one or more rasters of a kind, and per band the quantiles of a sample at `levels`.
+    """Facts about one or more rasters, and for each band the quantiles of a sample of its pixels at `levels`.
 
     >>> Facts({"bands": "1"}, {"VV": [-20.0, -18.0, -12.0, -5.0, 0.0]}).levels
     ('min', '1 %', 'median', '99 %', 'max')
@@ -34,9 +34,9 @@ class Facts:
 
 
 def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
-    """Bands, size, type, place, share of invalid pixels and value quantiles of a raster.
+    """Describe a raster: bands, size, data type, location, share of invalid pixels, and quantiles of the values.
 
-    Quantiles are of at most 2^20 valid pixels; of the modulus, where pixels are complex.
+    The quantiles are computed from at most 2^20 valid pixels, and from the modulus of complex pixels.
 
     Raises:
         InputError: it cannot be read.
@@ -63,7 +63,7 @@ def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
 
 
 def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str, str], list[Facts]]:
-    """Description of a data root, and the facts of its rasters by role.
+    """Describe a data root, and the rasters of each role.
 
     Raises:
         InputError: it is no data root, a raster is missing, or a pair is not on one grid.

@@ -23,7 +23,7 @@ _SPLIT_COLOURS = {"train": "#1667b7", "val": "#c2410c", "test": "#15803d"}
 def write_page(
     path: str | Path, title: str, description: Mapping[str, str], sides: Sequence[Facts], found: Distribution
 ) -> Path:
-    """Write what `inspect_root` or `inspect_raster` and `distribution_of` found as one HTML file without outside parts.
+    """Write the results of `inspect_root` or `inspect_raster` and of `distribution_of` as one self-contained HTML file.
 
     Raises:
         InputError: it cannot be written.

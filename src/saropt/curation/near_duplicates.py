@@ -1,4 +1,4 @@
-"""Rasters of a root that show the same ground: equal pixels, similar tiles, overlapping footprints."""
+"""Finds rasters that show the same ground: equal pixels, similar blocks, overlapping footprints."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _CHUNK = 2048
 
 @dataclass(frozen=True)
 class Signature:
-    """What a raster is compared with the others by.
+    """What is kept of a raster to compare it with others.
 
     Attributes:
-        digest: hash of the stored pixels.
-        blocks: (n, 256) float32, unit vectors: the blocks of 128 pixels, averaged to 16x16, less their mean.
+        digest: hash of the stored pixel values.
+        blocks: (n, 256) float32, unit vectors: blocks of 128x128 pixels, averaged to 16x16, with their mean subtracted.
         bounds: (left, bottom, right, top), where the raster has a transform.
-        crs: of the bounds; empty without.
+        crs: coordinate system of the bounds; empty where there are none.
         pixel: ground size of a pixel in units of the bounds.
     """
 
@@ -37,10 +37,11 @@ class Signature:
 
 
 def signature(scene: Scene, values: NDArray, valid: NDArray[np.bool_]) -> Signature:
-    """The signature of a raster that has been read whole.
+    """The signature of a raster that has been read completely.
 
-    Blocks begin at multiples of 128 pixels, so that patches cut with a stride of half their 256 pixels share blocks.
-    Averaging and the loss of mean and length make a block comparable under linear stretches; speckle makes it unique.
+    Blocks begin at multiples of 128 pixels, so that patches of 256 pixels that were cut at a stride of 128 share
+    blocks. Because mean and length are removed, blocks can be compared after a linear stretch; speckle makes each block
+    unique.
     """
     height, width = valid.shape
     image = np.abs(values).mean(axis=0) if np.iscomplexobj(values) else values.mean(axis=0)
@@ -79,7 +80,7 @@ def equal_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int]]:
 
 
 def similar_pairs(signatures: Sequence[Signature], threshold: float = SIMILAR) -> list[tuple[int, int, float]]:
-    """Pairs of rasters with a block in common, and the correlation of the most similar blocks."""
+    """Pairs of rasters that have a block in common, each with the correlation of the most similar blocks."""
     owner = np.concatenate([np.full(len(own.blocks), number) for number, own in enumerate(signatures)] or [np.zeros(0)])
     blocks = np.concatenate([own.blocks for own in signatures]) if signatures else np.zeros((0, 1), np.float32)
     best: dict[tuple[int, int], float] = {}
@@ -93,7 +94,8 @@ def similar_pairs(signatures: Sequence[Signature], threshold: float = SIMILAR) -
 
 
 def overlapping_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int, float]]:
-    """Pairs whose footprints share more than a pixel each way, and the share of the smaller footprint."""
+    """Pairs whose footprints overlap by more than a pixel in both directions, each with the share of the smaller
+    footprint that overlaps."""
     placed = [(number, own) for number, own in enumerate(signatures) if own.bounds is not None]
     placed.sort(key=lambda item: (item[1].crs, item[1].bounds[0] if item[1].bounds else 0.0))
     found = []

@@ -1,4 +1,4 @@
-"""The offset of the optical image of a pair from its SAR image, tile by tile, with a confidence."""
+"""Measures the offset between the optical and the SAR image of a pair, tile by tile, with a confidence."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CONFIDENT = 5.0
 
 @dataclass(frozen=True)
 class Offset:
-    """Where the correlation of a tile peaks.
+    """The place of the highest correlation of a tile.
 
     Attributes:
-        row, col: pixels by which the optical image lies below and right of the SAR image.
+        row, col: by how many pixels the optical image lies below, and to the right of, the SAR image.
         correlation: of the gradient magnitudes at the peak, in [-1, 1].
-        confidence: height of the peak over the mean of the search area, in its standard deviations; 0 for a peak on the
+        confidence: by how many standard deviations the peak is above the mean of the search area; 0 for a peak on the
             border of the search area.
     """
 
@@ -44,11 +44,11 @@ class Offset:
 
 
 def measure_offset(sar: NDArray, optical: NDArray, search: int = SEARCH) -> Offset:
-    """Offset between two images of one place by correlation of their gradient magnitudes.
+    """Measure the offset between two images of one place by the correlation of their gradient magnitudes.
 
-    Gradients of Gaussian-smoothed images (sigma 2) say where edges are, whatever their sign, which differs between SAR
-    and optical; the normalised correlation of the middle of the SAR tile with every shift of the optical one within
-    `search` pixels is refined by a parabola.
+    The gradient magnitude of the smoothed images (Gaussian, sigma 2) shows edges without their sign, which differs
+    between SAR and optical images. The middle of the SAR tile is compared with the optical tile at every shift of up to
+    `search` pixels by normalised correlation, and a parabola refines the position of the peak.
 
     Args:
         sar: (h, w) in decibels or an 8-bit stretch of them.
@@ -81,14 +81,14 @@ def measure_offset(sar: NDArray, optical: NDArray, search: int = SEARCH) -> Offs
 def offsets_of_pair(
     sar: NDArray, optical: NDArray, valid: NDArray[np.bool_], units: str, tile: int = TILE
 ) -> list[Offset]:
-    """Offsets of the tiles of a pair that are valid throughout and not flat.
+    """Measure the offsets of all tiles of a pair that are fully valid and not of constant value.
 
     Args:
         sar: (C, h, w) in `units`; the first band is used.
         optical: (C, h, w); the mean of the first three bands is used.
         valid: (h, w).
         units: SAR units; `uint8` is taken as a stretch of decibels.
-        tile: side of the tiles; an image smaller than it is one tile.
+        tile: side of the tiles in pixels; a smaller image is one tile.
     """
     brightness = optical[:3].mean(axis=0)
     level = np.asarray(sar[0] if units == "uint8" else to_db(sar[0], units))

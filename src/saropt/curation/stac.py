@@ -1,4 +1,5 @@
-"""Searching a STAC API (item search, version 1.0.0) for Sentinel-1 and Sentinel-2 over one place, paired by date."""
+"""Searches a STAC API (item search, version 1.0.0) for Sentinel-1 and Sentinel-2 images of one place and pairs them
+by date."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Collection(BaseModel):
 
 
 class Service(BaseModel):
-    """A STAC API and what is fetched from it; `token` is an address that gives {"token": ...} for a collection."""
+    """A STAC API and its collections. `token` is an address that returns {"token": ...} for a collection; empty
+    where none is needed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: str
@@ -80,7 +82,8 @@ images."""
 
 @dataclass(frozen=True)
 class Area:
-    """What is fetched: `bounds` (west, south, east, north) in degrees, and its polygon (GeoJSON), if it is no box."""
+    """The area to fetch: `bounds` (west, south, east, north) in degrees, and a polygon (GeoJSON) where the area is
+    not a box."""
 
     bounds: tuple[float, float, float, float]
     polygon: dict[str, Any] | None = None
@@ -92,7 +95,7 @@ class Area:
         return self.polygon or {"type": "Polygon", "coordinates": [ring]}
 
     def mask(self, grid: Grid) -> NDArray[np.bool_]:
-        """Which pixels of a grid lie in the polygon, (h, w); all of them without one."""
+        """Which pixels (h, w) of a grid lie in the polygon; all of them where there is none."""
         from rasterio.features import geometry_mask
         from rasterio.warp import transform_geom
 
@@ -104,12 +107,12 @@ class Area:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """The items of one pass over the place.
+    """The items of one satellite pass over the place.
 
     Attributes:
         when: mean time, UTC.
-        items: STAC items, as the service gave them.
-        cover: share of the area under them.
+        items: STAC items as the service returned them.
+        cover: share of the area that they cover.
         cloud: mean cloud cover in percent, NaN where it is not stated.
     """
 
@@ -120,7 +123,7 @@ class Acquisition:
 
 
 def read_service(name: str) -> Service:
-    """A service by name, or from a YAML file of the form of `Service`.
+    """A service by name, or from a YAML file with the fields of `Service`.
 
     Raises:
         InputError: neither.
@@ -186,7 +189,7 @@ def read_area(text: str) -> Area:
 def search(
     service: Service, collection: Collection, area: Area, start: datetime, end: datetime
 ) -> list[dict[str, Any]]:
-    """All items of a collection over an area between two times; pages are followed up to 2,000 items.
+    """All items of a collection over an area between two times, from all pages of the answer, up to 2,000 items.
 
     Raises:
         InputError: the service cannot be reached, or does not answer as a STAC API.
@@ -223,7 +226,7 @@ def search(
 
 
 def acquisitions(items: Iterable[Mapping[str, Any]], area: Area) -> list[Acquisition]:
-    """Items joined by day and orbit, with the share of the area that they cover."""
+    """Join items by day and orbit into acquisitions, with the share of the area that each covers."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in items:
         properties = item["properties"]
@@ -256,10 +259,11 @@ def pair_acquisitions(
     max_days: float,
     min_cover: float,
 ) -> list[tuple[Acquisition, Acquisition]]:
-    """The optical acquisitions with the least cloud, each with the SAR acquisition nearest in time, as (SAR, optical).
+    """Pair the optical acquisitions with the least cloud with the SAR acquisitions nearest in time. Returns (SAR,
+    optical).
 
-    Only acquisitions that cover `min_cover` of the area, not cloudier than `max_cloud` percent and not further apart
-    than `max_days` are taken; no SAR acquisition twice.
+    An acquisition is used only where it covers at least `min_cover` of the area, has at most `max_cloud` percent of
+    cloud, and is at most `max_days` days from its partner. No SAR acquisition is used twice.
     """
     chosen: list[tuple[Acquisition, Acquisition]] = []
     taken: set[datetime] = set()

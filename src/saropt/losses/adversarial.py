@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 def gan_loss(logits: Tensor, real: bool, mode: str) -> Tensor:
-    """Mean loss of patch logits against the label real or fake.
+    """Mean loss of patch logits, of any shape, against the label real or fake; a scalar.
 
     Args:
         mode: "lsgan" (squared error to 1 or 0) or "vanilla" (binary cross entropy).
@@ -42,7 +42,8 @@ def relativistic_loss(winner: Sequence[Tensor], loser: Sequence[Tensor]) -> Tens
 def approximate_gradient_penalty(
     logits_of: Callable[[Tensor], Sequence[Tensor]], image: Tensor, logits: Sequence[Tensor], sigma: float = 0.05
 ) -> Tensor:
-    """Finite-difference R1/R2: mean ||D(x) - D(x + sigma n)||^2 / sigma^2 without a double backward (SeedVR2).
+    """Gradient penalty R1/R2 by finite differences, mean ||D(x) - D(x + sigma n)||^2 / sigma^2 (SeedVR2). It needs no
+    second backward pass. `image` is (N, C, H, W), `logits` those of the image, one tensor for each scale.
 
     >>> image = torch.zeros(1, 3, 8, 8)
     >>> approximate_gradient_penalty(lambda x: [0 * x], image, [0 * image]).item()
@@ -70,9 +71,11 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 
 
 def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
-    """L1 between discriminator features of fake and (detached) real, mean over layers and scales.
+    """Mean absolute difference of the discriminator features of fake and real images, over layers and scales. No
+    gradient flows to the real features.
 
-    The last entry of each scale, the logits, is left out (pix2pixHD, Wang et al., CVPR 2018, eq. 4).
+    Each scale is a list of features (N, C, h, w), of which the last, the logits, is left out (pix2pixHD, Wang et al.,
+    CVPR 2018, eq. 4).
 
     >>> feature_matching([[torch.ones(1, 4, 8, 8), torch.ones(1)]], [[torch.zeros(1, 4, 8, 8), torch.zeros(1)]]).item()
     1.0

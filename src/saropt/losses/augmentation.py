@@ -12,8 +12,9 @@ from torch.nn import functional
 def diff_augment(images: Sequence[Tensor], ratio: float = 0.125, cutout: float = 0.3) -> list[Tensor]:
     """Differentiable augmentation for a discriminator.
 
-    Every image of the call (same N, H, W) is shifted by the same per-sample offset of up to `ratio` of its size
-    (zero filled) and loses the same square of `cutout` times its size, so that real and fake stay comparable.
+    All images of a call have the same N, H and W. Each sample is shifted by up to `ratio` of its size, filled with
+    zeros, and a square of `cutout` times its size is set to zero. Shift and square are the same for all images of the
+    call, so that real and fake remain comparable.
 
     >>> fake, real = diff_augment([torch.ones(2, 3, 32, 32), torch.ones(2, 3, 32, 32)])
     >>> fake.shape, torch.equal(fake, real)

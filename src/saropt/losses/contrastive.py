@@ -10,9 +10,10 @@ from torch.nn import functional
 def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tensor:
     """PatchNCE (CUT, Park et al., ECCV 2020, eq. 3): mean cross entropy of finding each query's own position.
 
-    The positive of query i is key i of the same image, its negatives are the image's other keys; the keys get no
-    gradient. The published code keeps a further column of similarity -10 per query, which adds exp(-10 / temperature)
-    to the sum: nothing in any floating-point type at 0.07. Inside autocast it is still formed in single precision.
+    The positive of query i is key i of the same image, and its negatives are the other keys of the image. Keys get no
+    gradient. The published code has one more column of similarity -10 for each query; it adds exp(-10 / temperature) to
+    the sum, which is below the precision of every floating-point type at 0.07. The loss is computed in single
+    precision, inside autocast as well.
 
     Args:
         queries, keys: unit vectors (N, P, C) at the same positions of translation and source.
@@ -28,5 +29,5 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
 
 
 def single(values: Tensor) -> Tensor:
-    """Half-precision values as float32; others as they are."""
+    """Half-precision values converted to float32; other values unchanged."""
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

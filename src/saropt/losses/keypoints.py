@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 def detector_loss(logits: Tensor, keypoints: Tensor, valid: Tensor) -> Tensor:
-    """Mean over valid cells of the cross entropy of 65 classes: the 64 pixels of an 8 x 8 cell, and none of them.
+    """Cross entropy of 65 classes, the 64 pixels of an 8x8 cell and "no keypoint", as the mean over valid cells.
 
     The target of a cell is shared equally by its keypoints (XPoint's soft form).
 
@@ -40,7 +40,7 @@ def descriptor_loss(
     weight: float = 250.0,
     near: float = 4.0,
 ) -> Tensor:
-    """Dense hinge over all pairs of cells, mean over pairs whose second cell is valid.
+    """Hinge loss over all pairs of cells, as the mean over pairs whose second cell is valid.
 
     s weight max(0, positive_margin - d.d') + (1 - s) max(0, d.d' - negative_margin), where s is 1 if the centre of the
     first cell, moved by the homography, lies within `near` pixels of the centre of the second.
@@ -68,7 +68,7 @@ def descriptor_loss(
 
 
 def warp_points(homography: Tensor, points: Tensor) -> Tensor:
-    """Points (n, 2) or (N, n, 2) after homographies (N, 3, 3), as (N, n, 2).
+    """Move points (n, 2) or (N, n, 2) by homographies (N, 3, 3); returns (N, n, 2).
 
     >>> shift = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 1.0, 5.0], [0.0, 0.0, 1.0]]])
     >>> warp_points(shift, torch.tensor([[1.0, 1.0]])).tolist()

@@ -1,4 +1,5 @@
-"""Pixel losses, plain and tolerant of what SAR-optical pairs suffer from: small shifts and colour gain."""
+"""Pixel losses, some of which tolerate small shifts and differences of brightness and contrast, as SAR-optical pairs
+have them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ def charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
 def block_minimum(
     output: Tensor, target: Tensor, shift: int = 2, block: int = 64, softness: float = 0.1, epsilon: float = 1e-3
 ) -> Tensor:
-    """Charbonnier loss that forgives one integer shift per block.
+    """Charbonnier loss that tolerates one integer shift for each block.
 
     For every shift |dx|, |dy| <= `shift` of the target the loss map is averaged over channels and over blocks of
     `block` pixels of the interior; each block then takes the soft minimum over the shifts, with temperature
@@ -50,9 +51,9 @@ def block_minimum(
 
 
 def match_colour(output: Tensor, target: Tensor, low: float = 0.8, high: float = 1.25) -> Tensor:
-    """Output after the per-image, per-band gain in [low, high] and offset that fit it best to the target.
+    """The output after a gain in [low, high] and an offset for each image and band, which fit it best to the target.
 
-    Gain and offset are least squares and carry no gradient: what remains is structure.
+    Gain and offset are fitted by least squares and get no gradient, so that only the error of structure is left.
     Shapes: (N, C, H, W) twice -> (N, C, H, W).
 
     >>> target = torch.rand(1, 3, 16, 16)

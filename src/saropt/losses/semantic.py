@@ -24,11 +24,12 @@ Weights = Callable[[slice], Tensor]
 def semantic_nce(
     queries: Tensor, keys: Tensor, weights: Weights, temperature: float = 0.07, chunk: int = 256
 ) -> Tensor:
-    """Mean of l_i over all queries of all images; keys of other images are never seen and get no gradient.
+    """Mean of l_i over all queries of all images. A query is compared with the keys of its own image only. Keys get no
+    gradient.
 
-    The queries are worked off in chunks, and their gradient is formed in the same pass (it is
-    (softmax over all keys - softmax over the positives) k / tau), so that memory grows with N K `chunk`, never with
-    the number of queries times keys. Inside autocast it is still formed in single precision.
+    Queries are processed in chunks, and their gradient is computed in the same pass as (softmax over all keys - softmax
+    over the positives) k / tau. So memory grows with N K `chunk`, not with the number of queries times the number of
+    keys. The loss is computed in single precision, inside autocast as well.
 
     Args:
         queries: (N, P, C), unit vectors.

@@ -1,4 +1,4 @@
-"""Haar wavelet loss: detail without downloaded weights."""
+"""Haar wavelet loss: compares image detail without pretrained weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from torch.nn import functional
 
 
 def haar_bands(image: Tensor) -> tuple[Tensor, Tensor]:
-    """One orthonormal Haar level: approximation (N, C, H/2, W/2) and details (N, 3C, H/2, W/2).
+    """One level of the orthonormal Haar transform of (N, C, H, W): approximation (N, C, H/2, W/2) and details (N, 3C,
+    H/2, W/2).
 
     >>> approximation, details = haar_bands(torch.ones(1, 1, 2, 2))
     >>> approximation.flatten().tolist(), details.flatten().tolist()

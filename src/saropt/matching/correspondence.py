@@ -19,7 +19,7 @@ def mutual_matches(
 
     Args:
         ratio: drop a match whose distance is above `ratio` times that of the second nearest (Lowe 2004).
-        radius: compare only features whose points lie at most so many pixels apart; anything when None.
+        radius: compare only features at most this many pixels apart; all features when None.
 
     >>> a = Features(np.zeros((2, 2)), np.array([[1.0, 0.0], [0.0, 1.0]], np.float32))
     >>> b = Features(np.zeros((2, 2)), np.array([[0.0, 1.0], [1.0, 0.0]], np.float32))

@@ -104,7 +104,7 @@ def _consensus(a: Points, b: Points, kind: Kind, tolerance: float) -> NDArray[np
 
 
 def log_false_alarms(matches: int, inliers: int, sample: int, chance: float) -> float:
-    """Decimal logarithm of how often so many inliers are expected where all matches are random.
+    """Decimal logarithm of the expected number of transforms that have as many inliers by chance alone.
 
     NFA = (n - m) C(n, k) C(k, m) p^(k - m) (Moisan & Stival, IJCV 2004, eq. 8): n matches, k inliers, m matches fix
     the transform, p is the chance that a random match lies within the tolerance. Below 0 a transform is no accident.

@@ -1,4 +1,4 @@
-"""Networks: nn.Module only, one file per architecture."""
+"""Networks (only nn.Module), one file for each architecture."""
 
 from saropt.networks.bridge import Bridge
 from saropt.networks.compiling import check_compiler

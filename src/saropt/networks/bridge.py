@@ -22,8 +22,9 @@ from saropt.networks.sampling import SamplingNetwork
 class Bridge(SamplingNetwork):
     """A frozen regressor, and a NAF U-Net that sees z_t, mu, the source and t as bands and gives mu + residual.
 
-    The regressor's weights are buffers: no optimizer sees them, and files hold them. With a regressor of finite
-    receptive field the whole chain has one, so that scenes are tile-exact: all steps run on the tile's halo.
+    The weights of the regressor are buffers: they are stored in files, but no optimizer changes them. Where the
+    receptive field of the regressor is finite, that of the whole chain is finite too, and translation is tile-exact:
+    all steps run on the tile with its halo.
 
     Shapes: (N, in_channels [+ out_channels of noise], H, W) -> (N, out_channels, H, W); with `time` (N,) given, source,
     noise and truth y in this order -> the estimate of y at z_t. H and W are multiples of the stride.
@@ -72,7 +73,7 @@ class Bridge(SamplingNetwork):
         self.tile = parts[0].tile
 
     def train(self, mode: bool = True) -> Bridge:
-        """The regressor stays in eval mode."""
+        """Set the mode of the U-Net; the regressor stays in eval mode."""
         super().train(mode)
         self.regressor.eval()
         return self

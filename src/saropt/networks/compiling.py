@@ -1,4 +1,4 @@
-"""What torch.compile needs."""
+"""Checks what torch.compile needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from saropt.errors import InputError
 
 
 def check_compiler(device: str, option: str) -> None:
-    """Refuse to compile networks where nothing can.
+    """Check that a compiler for networks is installed.
 
     Args:
         device: kind of device that the code is for, "cpu" or "cuda".
-        option: what asks for it.
+        option: the option that asks for it, for the error message.
 
     Raises:
         InputError: no C++ compiler or, for GPUs, no Triton.

@@ -38,12 +38,12 @@ class _Double(nn.Module):
 
 @network("cran")
 class CRANTranslator(nn.Module):
-    """Encoder and decoder of twelve 3x3 layers over six scales, with the input image joined to every scale.
+    """Encoder and decoder of twelve 3x3 layers over six scales; the input image is concatenated at every scale.
 
-    At each scale the decoder concatenates the encoder's map, deconvolves, concatenates the input image resized to that
-    scale (the cascaded residuals; bilinear with aligned corners), and deconvolves again. LeakyReLU(0.2) stands before
-    every layer but the first, so that the joined image is rectified too; tanh at the end. 53,731,880 parameters for
-    1 -> 3 bands, 53,759,778 for 3 -> 1.
+    At each scale the decoder concatenates the map of the encoder, deconvolves, concatenates the input image resized to
+    that scale (the cascaded residuals; bilinear with aligned corners), and deconvolves again. Every layer but the first
+    is preceded by LeakyReLU(0.2), which rectifies the concatenated image as well; the output is tanh. 53,731,880
+    parameters for 1 -> 3 bands, 53,759,778 for 3 -> 1.
 
     The resized images reach every output pixel, and aligned corners depend on the window: the network is not
     tile-exact, and scenes are translated in blended windows of the training size 256.

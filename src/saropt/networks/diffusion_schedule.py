@@ -55,7 +55,7 @@ class Schedule:
 
 
 def diffuse(image: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """x_t of images (N, C, H, W); `signal` broadcasts to them.
+    """x_t of images (N, C, H, W); `signal` is broadcast to their shape.
 
     >>> diffuse(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), torch.tensor(0.25)).item()
     0.5
@@ -64,7 +64,7 @@ def diffuse(image: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
 
 
 def regression_target(prediction: Prediction, image: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """What the network learns to give: eps, x_0, or v = sqrt(a) eps - sqrt(1 - a) x_0 (Salimans & Ho, ICLR 2022).
+    """The target of the network: eps, x_0, or v = sqrt(a) eps - sqrt(1 - a) x_0 (Salimans & Ho, ICLR 2022).
 
     >>> regression_target("eps", torch.ones(1), torch.tensor([0.5]), torch.tensor(0.25)).item()
     0.5
@@ -75,7 +75,7 @@ def regression_target(prediction: Prediction, image: Tensor, noise: Tensor, sign
 
 
 def image_of(prediction: Prediction, output: Tensor, noisy: Tensor, signal: float) -> Tensor:
-    """x_0 that a network output at x_t stands for."""
+    """The x_0 that follows from a network output at x_t."""
     if prediction == "x0":
         return output
     if prediction == "eps":

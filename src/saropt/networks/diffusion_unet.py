@@ -74,7 +74,7 @@ class DiffusionUNet(SamplingNetwork):
     """A diffusion model of the target given the source, with its schedule and sampler.
 
     164,309,379 parameters for 3 -> 3 bands at the defaults, which are the paper's. Attention sees the whole window, so
-    that scenes are translated in windows that are blended.
+    scenes are translated in blended windows.
 
     Shapes: (N, in_channels [+ noise_channels], H, W) -> (N, out_channels, H, W) in [-1, 1]; with `time` (N,) given, x_t
     and source (N, out_channels + in_channels, H, W) -> prediction (N, out_channels, H, W). H and W are multiples of the
@@ -84,13 +84,14 @@ class DiffusionUNet(SamplingNetwork):
         width: channels of the first level.
         multipliers: channels of each level in multiples of it.
         blocks: residual blocks per level on the way down; one more on the way up.
-        attention: levels, as factors of their reduction, that have attention: 16 and 8 pixels wide at 256.
-        heads: of the attention.
-        times, beta_first, beta_last: length and ends of the linear schedule.
+        attention: levels with attention, given as reduction factors; (16, 32) are maps of 16 and 8 pixels for images of
+            256.
+        heads: number of attention heads.
+        times, beta_first, beta_last: number of times, first and last variance of the linear schedule.
         zero_terminal_snr: see `Schedule.linear`; not with prediction "eps", which says nothing of the image at x_T.
-        prediction: what the network gives: "eps", "v" or "x0".
+        prediction: what the network predicts: "eps", "v" or "x0".
         sampler: "ancestral" (fresh noise at every step) or "ddim" (the first noise decides).
-        steps: of the sampler.
+        steps: number of steps of the sampler.
 
     >>> network = DiffusionUNet(1, 3, width=8, multipliers=(1, 2), blocks=1, attention=(), sampler="ddim", steps=2)
     >>> network.eval()(torch.zeros(1, 1, 16, 16)).shape, network.noise_channels

@@ -1,4 +1,4 @@
-"""Instance statistics frozen from samples, so that a network gives a scene's tiles what it gives the scene.
+"""Freezes instance statistics, so that a network gives the same output for the tiles of a scene as for the scene.
 
 InstanceNorm takes mean and variance from the very tile it sees: two overlapping tiles then differ everywhere
 (by 16 % of the output's standard deviation for a ResNet generator). Here one forward pass over sampled tiles of the
@@ -38,7 +38,7 @@ class FrozenInstanceNorm(nn.Module):
 
 
 def has_instance_statistics(module: nn.Module) -> bool:
-    """Whether the network normalises by statistics of the very input it is given.
+    """Whether the network normalises by statistics of its own input (InstanceNorm).
 
     >>> has_instance_statistics(nn.InstanceNorm2d(3)), has_instance_statistics(nn.BatchNorm2d(3))
     (True, False)

@@ -12,7 +12,7 @@ Initialisation = Literal["normal", "xavier", "truncated"]
 def initialise(module: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
     """Convolutions and linear layers N(0, gain) or Xavier normal, batch-norm weights N(1, gain), biases 0; in place.
 
-    "truncated" is the normal one without what lies beyond two standard deviations.
+    "truncated" is a normal distribution cut at two standard deviations.
 
     Raises:
         ValueError: an unknown `kind`.

@@ -24,10 +24,11 @@ class _Head(nn.Sequential):
 
 
 class HomographyHead(nn.Module):
-    """Guesses how two images lie to one another from the correlation of their encodings: XPoint's RegNet, for training.
+    """Estimates the homography between two images from the correlation of their encodings (RegNet of XPoint), for
+    training.
 
     Args:
-        side: of the encodings, in cells; the correlation volume has side^2 channels.
+        side: height and width of the encodings in cells; the correlation volume has side^2 channels.
     """
 
     def __init__(self, side: int) -> None:

@@ -1,8 +1,8 @@
 """A compact, tile-exact U-Net of NAF blocks.
 
 Blocks follow NAFNet (Chen et al., "Simple Baselines for Image Restoration", ECCV 2022): per-pixel channel norm, 1x1,
-depthwise 3x3, simple gate, 1x1. Its global channel attention is left out: a network without any pooling over the
-tile has a finite receptive field, so that a scene cut into tiles with a halo comes out as the whole scene would.
+depthwise 3x3, simple gate, 1x1. Its global channel attention is left out: a network without pooling over the tile has a
+finite receptive field, so tiles with a halo give the same output as the whole scene.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from saropt.networks.initialisation import Initialisation, initialise
 
 
 class PatchGAN(nn.Module):
-    """Logits per patch; 70x70 receptive field with three layers, 256x256 -> 30x30.
+    """Discriminator that gives a logit for each patch: (N, in_channels, 256, 256) -> (N, 1, 30, 30). With three layers
+    a patch is 70x70 pixels.
 
     2,764,737 parameters with 3 channels and InstanceNorm, 2,768,705 with 6 channels and BatchNorm.
 

@@ -11,7 +11,8 @@ from saropt.networks.initialisation import initialise
 
 
 class PatchProjection(nn.Module):
-    """One head per tap, Linear-ReLU-Linear, then unit length; built at once, not at the first forward.
+    """One head for each tap: Linear-ReLU-Linear, then normalised to unit length. Heads are built in the constructor,
+    not at the first forward pass.
 
     560,384 parameters for the published taps of 3, 128, 256, 256 and 256 channels.
 
@@ -45,7 +46,8 @@ class PatchProjection(nn.Module):
 
 
 def random_positions(features: Sequence[Tensor], count: int) -> list[Tensor]:
-    """Per map (N, C, H, W), `count` positions (P,) of H x W without repetition, or all when there are fewer.
+    """For each map (N, C, H, W), `count` random positions (P,) of its H x W without repetition, or all of them where
+    there are fewer.
 
     >>> [len(set(ids.tolist())) for ids in random_positions([torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 2, 2)], 16)]
     [16, 4]

@@ -77,7 +77,7 @@ class PixelFeatures(nn.Module):
 
     @torch.no_grad()
     def update(self, raw: Tensor) -> None:
-        """Take the raw features of a batch of real images into the running statistics."""
+        """Update the running statistics with the raw features of a batch of real images."""
         sums = torch.stack([raw.mean(dim=(0, 2, 3)), raw.square().mean(dim=(0, 2, 3))])
         _sum_over_ranks(sums)
         sums = sums / _ranks()
@@ -90,7 +90,7 @@ class PseudoClasses(nn.Module):
     """A segmenter that learns its `classes` from unlabelled images.
 
     `forward` gives logits (N, classes, H, W), -|f - c|^2 / 2 of the scaled features f, so that a gradient reaches the
-    image; `update` fits centres to a batch of real images. Has buffers only: nothing for an optimizer.
+    image; `update` fits the centres to a batch of real images. It has buffers only, and no parameters for an optimizer.
 
     >>> segmenter = PseudoClasses(2, "sar", classes=6)
     >>> segmenter.update(torch.rand(1, 2, 32, 32))

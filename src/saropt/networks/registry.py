@@ -1,4 +1,4 @@
-"""Networks by name; other packages add theirs through the entry point group `saropt.networks`."""
+"""Networks by name. Other packages add theirs by the entry point group `saropt.networks`."""
 
 from __future__ import annotations
 

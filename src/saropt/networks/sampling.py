@@ -1,4 +1,4 @@
-"""What networks that draw their outputs from noise have in common."""
+"""The base class of networks that draw their outputs from noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SamplerKind = Literal["ancestral", "ddim", "euler"]
 
 
 class SamplingNetwork(nn.Module):
-    """Base of generators that turn the source and unit normal noise into one sample of what it may show.
+    """Base of generators that turn the source and unit normal noise into one sample of the possible target images.
 
     `forward(x)` takes the source's bands with `noise_channels` bands of noise behind them; without those it takes the
     noise of seed 0 at the origin, so that the same source gives the same output. `forward(x, time)` is one evaluation
@@ -22,8 +22,8 @@ class SamplingNetwork(nn.Module):
     Attributes:
         sampler, steps: how samples are drawn, and in how many steps.
         noise_channels: bands of noise that one sample takes.
-        has_static_graph: whether `forward(x)` can be written down as one graph of reasonable size; otherwise
-            `evaluate(x, time)` is what it computes again and again.
+        has_static_graph: whether `forward(x)` can be exported as one graph of reasonable size; otherwise it calls
+            `evaluate(x, time)` repeatedly.
 
     >>> from saropt.networks import build_network
     >>> network = build_network("bridge", 1, 3)

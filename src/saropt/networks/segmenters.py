@@ -1,4 +1,5 @@
-"""Networks that give every pixel a class. They stand apart from the generators: `list_networks` does not know them.
+"""Networks that classify every pixel. They are registered apart from the generators: `list_networks` does not list
+them.
 
 `compact` is this package's tile-exact U-Net with class logits as its output; the others are the architectures of
 segmentation_models_pytorch (DeepLabV3: Chen et al., arXiv:1706.05587; DeepLabV3+: Chen et al., ECCV 2018; U-Net:
@@ -35,7 +36,7 @@ class CompactSegmenter(NAFUNet):
 
 
 class _LibrarySegmenter(nn.Module):
-    """An architecture of segmentation_models_pytorch; it is taken to see its whole window.
+    """An architecture of segmentation_models_pytorch; its receptive field is taken to be the whole window.
 
     `smallest_batch` is 2 where batch norm follows a pooling over the whole window: one value per channel has no
     variance to train by.

@@ -44,7 +44,7 @@ class ChannelAttention(nn.Module):
 class SNUNet(nn.Module):
     """Nested U-Net over the encoder maps of two images, with the ensemble channel attention module (ECAM) at its end.
 
-    Node x{i}_{j} stands at scale 1/2^i; x{i}_0 are encoder maps of both images (x4_0 of the second alone), and x{i}_{j}
+    Node x{i}_{j} is at scale 1/2^i; x{i}_0 are encoder maps of both images (x4_0 of the second alone), and x{i}_{j}
     joins both x{i}_0, all x{i}_1..j-1 and the doubled x{i+1}_{j-1}. 12,034,978 parameters with one encoder for two
     images of three channels and two classes, 12,032,442 without attention.
 

@@ -1,4 +1,4 @@
-"""Georeferenced rasters in and out (no torch)."""
+"""Reading and writing of georeferenced rasters (no torch)."""
 
 from saropt.scenes.arrays import write_array
 from saropt.scenes.georeference import Georeference, Window

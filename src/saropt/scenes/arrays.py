@@ -1,4 +1,4 @@
-"""Small rasters written from an array."""
+"""Writes small rasters from an array."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def write_array(
         nodata, georeference, tags, overwrite, photometric, overview_resampling: as for `SceneWriter`.
 
     Raises:
-        InputError: when it cannot be written, or when a PNG cannot hold what is asked.
-        ValueError: for an array that is not (C, H, W) or of a type that cannot be stored.
+        InputError: the file cannot be written, or a PNG cannot hold these bands or this data type.
+        ValueError: the array is not (C, H, W), or its data type cannot be stored.
 
     >>> from tempfile import TemporaryDirectory
     >>> from saropt.scenes import Scene

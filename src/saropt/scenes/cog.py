@@ -1,4 +1,4 @@
-"""From a raw file of pixels to a cloud-optimised GeoTIFF, in bounded memory, checked before it is trusted."""
+"""Converts a raw file of pixels to a cloud-optimised GeoTIFF in bounded memory, and checks the result."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _OVERVIEW_RESAMPLING = ("nearest", "average", "bilinear", "cubic", "cubicspline"
 
 @dataclass(frozen=True)
 class Layout:
-    """What a written scene is, apart from its pixels.
+    """Everything about a scene to be written, except its pixels.
 
     Attributes:
-        width, height: frame in pixels.
+        width, height: size in pixels.
         band_names: one name per band.
         dtype: type of every band.
         nodata: value of pixels without data, or None.
@@ -52,7 +52,7 @@ class Layout:
         overview_resampling: GDAL's name: "average" for measurements, "nearest" or "mode" for classes.
 
     Raises:
-        ValueError: for what no such file can hold.
+        ValueError: a GeoTIFF cannot hold this.
     """
 
     width: int
@@ -88,7 +88,8 @@ class Layout:
         return self.width * self.height * self.pixel_bytes
 
     def raw_vrt(self, raw: Path) -> str:
-        """A GDAL virtual raster, to stand beside `raw`, that describes its pixel-interleaved bytes."""
+        """The text of a GDAL virtual raster that describes the pixel-interleaved bytes of `raw`, for a file in the
+        same folder."""
         root = ElementTree.Element("VRTDataset", rasterXSize=str(self.width), rasterYSize=str(self.height))
         place = self.georeference
         if place.crs is not None:
@@ -131,10 +132,10 @@ class Layout:
 
 
 def describe_raw(raw: Path, vrt: Path, layout: Layout) -> None:
-    """Write the description `vrt` beside `raw`, and make sure that GDAL understands it.
+    """Write the virtual raster `vrt` beside `raw`, and check that GDAL can read it.
 
     Raises:
-        RasterioError, OSError: when it cannot be written or read.
+        RasterioError, OSError: the file cannot be written or read.
     """
     vrt.write_text(layout.raw_vrt(raw), encoding="utf-8")
     with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), rasterio.open(vrt):
@@ -142,13 +143,13 @@ def describe_raw(raw: Path, vrt: Path, layout: Layout) -> None:
 
 
 def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
-    """Write `target`, a COG of the pixels in `raw`, bring it to the disk, and see that every block of it is there.
+    """Write `target`, a COG of the pixels in `raw`, flush it to the disk, and check that every block of it is there.
 
-    `vrt` is a temporary file in the folder of `raw`. GDAL reports some failed writes (a full disk, when the last
-    bytes are flushed) as success, hence the look at every block.
+    `vrt` is a temporary file in the folder of `raw`. Every block is checked because GDAL reports some failed writes as
+    success, for example when the disk is full as the last bytes are flushed.
 
     Raises:
-        RasterioError, CPLE_BaseError, OSError (together `GDAL_ERRORS`): when it cannot be written.
+        RasterioError, CPLE_BaseError, OSError (together `GDAL_ERRORS`): the file cannot be written.
     """
     describe_raw(raw, vrt, layout)
     with (
@@ -173,7 +174,8 @@ def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
 
 
 def _check_blocks(file: BinaryIO, path: Path) -> None:
-    """Every block of every level stands whole in the file: GDAL's COG repeats its size before and its end behind it.
+    """Check that every block of every level is complete: a COG of GDAL stores the size of a block before it and repeats
+    its last bytes after it.
 
     Raises:
         OSError: one does not.

@@ -1,4 +1,4 @@
-"""Where a raster lies: windows in pixel coordinates, and the link from pixels to the ground."""
+"""Windows in pixel coordinates, and the relation of pixels to the ground."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of pixels. `row` and `col` may be negative for windows that reach outside the frame.
+    """A rectangle of pixels. `row` and `col` may be negative: a window may reach outside the raster.
 
     Raises:
         ValueError: when height or width is below 1.
@@ -42,11 +42,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Georeference:
-    """How pixels map to the ground (the geotransform); every part may be missing.
+    """How pixels map to the ground. Every part may be missing.
 
     Attributes:
         crs: coordinate system of `transform`.
-        transform: affine map from (column, row) to (x, y); may be rotated. None when the file has none.
+        transform: geotransform, the affine map from (column, row) to (x, y); may be rotated. None where the file has
+            none.
         gcps: ground control points (Sentinel-1 GRD in radar geometry has these instead of a transform).
         gcp_crs: coordinate system of the control points.
 

@@ -1,4 +1,4 @@
-"""Pixel grids that rasters are brought to."""
+"""Pixel grids that rasters are warped to."""
 
 from __future__ import annotations
 
@@ -80,16 +80,17 @@ def utm_of(longitude: float, latitude: float) -> CRS:
 def overlap_grid(
     places: list[tuple[Georeference, int, int]], pixel_m: float | None, source: str | Path, crs: CRS | None = None
 ) -> Grid:
-    """The common ground of several rasters as one grid.
+    """One grid over the ground that several rasters have in common.
 
     Args:
-        places: georeference, height, width of each; a transform or control points.
-        pixel_m: side of a pixel in metres; None takes the coarsest of the rasters.
-        source: named in errors.
-        crs: that of the first raster when None, or the UTM zone of its middle where that is not in metres.
+        places: georeference (with a transform or control points), height and width of each raster.
+        pixel_m: side of a pixel in metres; that of the coarsest raster when None.
+        source: name for error messages.
+        crs: coordinate system of the grid. When None, that of the first raster, or the UTM zone of its centre where
+            that one is not in metres.
 
     Raises:
-        InputError: a raster has no place on the ground, or they do not overlap.
+        InputError: a raster is not georeferenced, or the rasters do not overlap.
 
     >>> from affine import Affine
     >>> from rasterio.crs import CRS

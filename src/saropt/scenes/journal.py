@@ -1,4 +1,4 @@
-"""The parts of an unfinished file that are on the disk already."""
+"""Records which parts of an unfinished file are on the disk already."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class Journal:
     """A text file: one line of JSON that says what is being made, then one line per completed key.
 
-    A key is recorded only after `sync` has brought its pixels to the disk, so after a crash or a power cut every
-    recorded key has its pixels. A last line without its line break is half-written and does not count.
+    A key is recorded only after `sync` has flushed its pixels to the disk. So after a crash or a power cut the pixels
+    of every recorded key are there. A last line without a line break was not completed and is ignored.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], file: int, completed: set[int]) -> None:
@@ -24,7 +24,7 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, header: dict[str, Any]) -> Journal:
-        """A new journal in place of any older one."""
+        """Start a new journal, and replace an older one."""
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         _write_all(file, f"{json.dumps(header)}\n".encode())
         os.fsync(file)
@@ -32,7 +32,7 @@ class Journal:
 
     @classmethod
     def load(cls, path: Path) -> Journal | None:
-        """An existing journal; None when there is none, or none that says what was being made."""
+        """Open an existing journal; None where there is none, or where its first line is not complete."""
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -54,7 +54,7 @@ class Journal:
         self._pending.append(key)
 
     def sync(self, pixels: int) -> None:
-        """Bring the file `pixels` (a descriptor) to the disk, then record the keys noted since the last time."""
+        """Flush the file `pixels` (a descriptor) to the disk, then record the keys noted since the last call."""
         if self._pending:
             os.fsync(pixels)
             _write_all(self._file, "".join(f"{key}\n" for key in self._pending).encode())

@@ -1,4 +1,4 @@
-"""What a raster's tags say: band names, band selection and the acquisition time."""
+"""Reads the metadata of a raster: band names, band selection and the time of acquisition."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY_FIRST = re.compile(r"(?<!\d)(\d\d)[./-](\d\d)[./-](\d{4})(?!\d)")
 
 
 def parse_date(text: str) -> datetime | None:
-    """The first date in a text, as UTC; midnight where no time of day stands with it.
+    """The first date in a text, as UTC; at midnight where no time of day is given.
 
     Understands ISO 8601 (also compact, as in product names), TIFF's "2020:11:07 13:52:41" and "07.11.2020" (day
     first). Times are taken as UTC, as satellite products state them.
@@ -42,10 +42,10 @@ def parse_date(text: str) -> datetime | None:
 
 
 def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> datetime | None:
-    """When the scene was taken, from well-known tags; None when none of them holds a date.
+    """When the scene was acquired, according to common tags; None where no tag holds a date.
 
-    Files of a SAR-optical pair often carry both dates: bands named by a polarisation take the SAR one, others the
-    optical one. TIFFTAG_DATETIME comes last because many programs write the file's own date there.
+    Files of a SAR-optical pair often have both dates: the SAR date is used where a band is named by a polarisation,
+    otherwise the optical date. TIFFTAG_DATETIME is used last, because many programs store the date of the file there.
     """
     is_sar = any(_POLARISATION.search(name) for name in band_names)
     pair = [*_SAR_DATE_TAGS, *_OPTICAL_DATE_TAGS] if is_sar else [*_OPTICAL_DATE_TAGS, *_SAR_DATE_TAGS]
@@ -59,7 +59,7 @@ def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> date
 def band_names(dataset: DatasetReader, indexes: Sequence[int]) -> list[str]:
     """Names of the given 1-based bands: descriptions, else band tags, else colours, else band_1, band_2, ...
 
-    A source of names is taken only where it tells all bands apart.
+    A source of names is used only where all its names differ.
     """
     tags = [{key.upper(): value for key, value in dataset.tags(index).items()} for index in indexes]
     sources: list[list[str | None]] = [[dataset.descriptions[index - 1] for index in indexes]]
@@ -80,13 +80,13 @@ def _partial(names: Sequence[str | None]) -> list[str | None]:
 
 
 def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) -> list[int]:
-    """Positions (from 0) of the wanted bands.
+    """Positions (from 0) of the bands asked for.
 
     A band is given by its 1-based number, by its name (any case), or by one word of its name ("VH" for
     "VH amplitude") where only one band has that word.
 
     Raises:
-        InputError: for a band that does not exist or a word that several bands share; names the available ones.
+        InputError: a band does not exist, or several bands share the word; the message lists the available bands.
     """
     available = ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
     positions = []

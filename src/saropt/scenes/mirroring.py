@@ -1,4 +1,4 @@
-"""Windows that reach outside a raster are mirrored at its edges."""
+"""Reads windows that reach outside a raster, mirrored at its edges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from saropt.scenes.georeference import Window
 
 
 class Readable(Protocol):
-    """A raster that is read by windows inside it."""
+    """A raster that can read windows inside it."""
 
     @property
     def width(self) -> int: ...
@@ -23,8 +23,8 @@ class Readable(Protocol):
 def read_mirrored(raster: Readable, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
     """Values (C, h, w) and validity (h, w) of a window that may reach outside a raster by any amount.
 
-    Outside, both are mirrored at the edges without repeating the edge pixel: what stands at a position depends on
-    that position alone, not on the window.
+    Outside the raster both are mirrored at the edges, without repeating the edge pixel. So the value at a position
+    depends on the position alone, not on the window.
 
     >>> from saropt.scenes import Scene, Window, write_array
     >>> path = write_array("ramp.tif", np.arange(4, dtype=np.float32).reshape(1, 1, 4), band_names=["VV"])

@@ -1,4 +1,4 @@
-"""Fragments of one grid joined into a scene."""
+"""Joins fragments of one grid into a scene."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def mosaic(
         The path of the output.
 
     Raises:
-        InputError: naming the fragment that is off the grid, differs or overlaps; or when there are gaps or invalid
-            pixels and no nodata value for them.
+        InputError: a fragment (named in the message) is off the grid, differs from the first or overlaps another; or
+            there are gaps or invalid pixels but no nodata value for them.
 
     >>> from affine import Affine
     >>> from saropt.scenes import Georeference, Scene, write_array
@@ -105,7 +105,8 @@ def mosaic(
 
 
 def _fragment(path: Path, first: _Fragment | None) -> _Fragment:
-    """Where a fragment lies, in pixels from the first one's origin; refuses one that does not fit to the first."""
+    """The position of a fragment in pixels from the origin of the first one. Raises InputError where it does not fit
+    the first one."""
     with Scene.open(path) as scene:
         place = scene.georeference
         if place.transform is None:

@@ -1,4 +1,4 @@
-"""Objects of stores (S3, Google Cloud Storage, Azure) as outputs: looked for, uploaded whole from a file, checked."""
+"""Outputs in object stores (S3, Google Cloud Storage, Azure): finds objects, uploads files, and checks the result."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def is_object(place: str | Path) -> bool:
 
 
 def check_object(address: str, *, suffixes: Sequence[str], overwrite: bool) -> bool:
-    """Refuse an output that could not be put into a store at the end; whether it replaces an object.
+    """Check early that an output can be uploaded to a store. Returns whether it replaces an object.
 
     Raises:
-        InputError: no object of a bucket, wrong suffix, an existing object without `overwrite`, or a store that does
-            not tell.
+        InputError: the address is not an object in a bucket, the suffix is wrong, the object exists and `overwrite` is
+            False, or the store does not answer.
 
     >>> check_object("s3://bucket/scene.png", suffixes=(".tif",), overwrite=False)
     Traceback (most recent call last):
@@ -61,10 +61,10 @@ def check_object(address: str, *, suffixes: Sequence[str], overwrite: bool) -> b
 
 
 def object_exists(address: str) -> bool:
-    """Whether a store holds an object.
+    """Whether an object exists in a store.
 
     Raises:
-        InputError: it does not tell: out of reach, or without permission.
+        InputError: the store cannot be reached or denies access.
     """
     try:
         with _store(address), rasterio.open(object_path(address)):
@@ -79,13 +79,13 @@ def object_exists(address: str) -> bool:
 
 
 def staging_file(address: str, staging: str | Path | None) -> Path:
-    """The local file that an object is made in, the same for the same object.
+    """The local file in which an object is prepared; always the same for the same object.
 
     Args:
-        staging: its folder; one of this user's own in the temporary folder when None.
+        staging: folder of the file; when None, a folder of this user in the system's temporary folder.
 
     Raises:
-        InputError: the temporary folder holds something else in its place.
+        InputError: something else is in the place of that folder.
 
     >>> staging_file("s3://bucket/scene.tif", "parts").suffix
     '.tif'
@@ -103,16 +103,16 @@ def staging_file(address: str, staging: str | Path | None) -> Path:
 
 
 def upload(path: Path, address: str, *, replace: bool) -> None:
-    """Put a finished GeoTIFF into a store: the object appears when it is whole.
+    """Upload a finished GeoTIFF to a store. The object appears when it is complete.
 
-    Where there is an object already, the new one is first uploaded beside it, as .NAME.part, and copied within the
-    store: GDAL deletes its target when an upload fails.
+    An existing object is replaced in two steps, because GDAL deletes its target when an upload fails: the new object is
+    uploaded as .NAME.part and then copied within the store.
 
     Args:
-        replace: there is an object.
+        replace: whether an object exists at the address.
 
     Raises:
-        InputError: it could not be uploaded, or the store does not give back what was sent.
+        InputError: the upload failed, or the store does not return what was sent.
     """
     final = object_path(address)
     folder, _, name = final.rpartition("/")
@@ -136,7 +136,8 @@ def upload(path: Path, address: str, *, replace: bool) -> None:
 
 
 def _compare(path: Path, uploaded: str) -> None:
-    """GDAL can report a failed upload as success: look at both ends of the file, and at the scene in small."""
+    """Compare both ends of the file and a reduced image of the scene, because GDAL can report a failed upload as
+    success."""
     with rasterio.open(path) as here, rasterio.open(uploaded) as there:
         same = here.shape == there.shape and here.dtypes == there.dtypes and here.tags() == there.tags()
         end = Window(here.width - 1, here.height - 1, 1, 1)

@@ -1,4 +1,4 @@
-"""Pixels from all over a raster, for statistics."""
+"""Samples pixels from all parts of a raster, for statistics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = (512, 4096)
 
 
 class Blocks(Protocol):
-    """A raster that is read by windows, fastest along its blocks."""
+    """A raster that reads windows, fastest along its blocks."""
 
     @property
     def width(self) -> int: ...
@@ -27,11 +27,11 @@ class Blocks(Protocol):
 
 
 def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
-    """Valid pixels from all over a raster.
+    """Sample valid pixels from all parts of a raster.
 
-    Windows spread evenly over the frame each give a share of their valid pixels, drawn with a fixed seed: the same
-    raster always gives the same sample. A raster of at most `max_pixels` pixels is taken whole. Memory is bounded by
-    `max_pixels` and the size of a block.
+    Pixels are drawn with a fixed seed from windows that are spread evenly over the raster, so the same raster always
+    gives the same sample. A raster of at most `max_pixels` pixels is read completely. Memory is bounded by `max_pixels`
+    and the size of a block.
 
     Returns:
         (C, n), n <= max_pixels, as `read` gives them; n is 0 when the raster has no valid pixel.

@@ -1,4 +1,4 @@
-"""Scenes in: any raster GDAL reads, with one definition of validity, read window by window."""
+"""Reads any raster that GDAL can read, window by window, with one definition of validity."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ CACHE_BYTES = 32 << 20
 
 
 def environment(**options: str) -> rasterio.Env:
-    """GDAL settings under which a truncated PNG or JPEG is an error and not grey pixels, and further ones."""
+    """GDAL settings, with further ones as `options`. A truncated PNG or JPEG is an error under them, not grey
+    pixels."""
     return rasterio.Env(
         GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PNG_WHOLE_IMAGE_OPTIM="NO", **options
     )
 
 
 def check_readable(path: Path) -> None:
-    """Refuse what is no readable, non-empty regular file.
+    """Check that a path is a readable, non-empty, regular file.
 
     Raises:
         InputError: missing, a directory, a device, without permission, or empty.
@@ -69,14 +70,14 @@ class Scene:
     infinite. Alpha is part of validity, never a band. Pixel values are the stored numbers: band scale and offset
     are not applied.
 
-    Not thread-safe, because GDAL data sets are not: hand the scene to a reader thread if you like, but let one
-    thread at a time use it.
+    Not thread-safe, because GDAL data sets are not: a scene may move to another thread, but only one thread may use it
+    at a time.
 
     Attributes:
-        path: the file; of a remote one, the path in its address.
-        source: what errors call it: the path, or the address without what may be a secret in it.
-        is_remote: whether it was opened by an address (`saropt.scenes.open_scene`).
-        width, height: frame in pixels.
+        path: the file, or the path part of the address of a remote file.
+        source: name for error messages: the path, or the address without its query, which may hold a secret.
+        is_remote: whether it was opened by its address (`saropt.scenes.open_scene`).
+        width, height: size in pixels.
         count: number of chosen bands.
         file_bands: number of bands that the file has, without alpha.
         dtype: stored type of the first chosen band as a name ("uint8", "float32", "complex_int16", ...).
@@ -86,7 +87,7 @@ class Scene:
         nodata: the nodata value of the first chosen band, or None.
         georeference: CRS, transform, control points.
         tags: the file's own metadata.
-        acquired: time of acquisition (UTC) where the tags tell it, else None.
+        acquired: time of acquisition (UTC) according to the tags, or None.
 
     >>> from saropt.scenes import write_array
     >>> path = write_array("scene.tif", np.ones((2, 8, 8), np.float32), band_names=["VV", "VH"])
@@ -161,7 +162,8 @@ class Scene:
             resampling: GDAL's name, for `grid`: "nearest" for classes, "average" for power when pixels grow.
 
         Raises:
-            InputError: when the file cannot be used, a band does not exist, or it has no place on the ground to warp.
+            InputError: the file cannot be used, a band does not exist, or a grid is given and the file is not
+                georeferenced.
         """
         path = Path(path)
         check_readable(path)
@@ -192,7 +194,7 @@ class Scene:
 
     @property
     def block_shape(self) -> tuple[int, int]:
-        """(height, width) of the blocks in which the file is stored; windows along them read fastest."""
+        """(height, width) of the blocks in which the file is stored. Windows that follow them are read fastest."""
         return self._dataset.block_shapes[self._indexes[0] - 1]
 
     def read(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -266,7 +268,7 @@ class Scene:
 
 
 def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> DatasetReader:
-    """A virtual raster on `grid`; an alpha band says where the source has valid pixels."""
+    """A virtual raster on `grid`, with an alpha band that marks where the source has valid pixels."""
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
@@ -288,8 +290,8 @@ def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> D
 
 
 def _on_grid(description: str, name: str, grid: Grid) -> str:
-    """GDAL's description of a virtual raster warped by control points, on `grid` instead of the one GDAL chose:
-    GDAL takes no grid of ours together with control points."""
+    """The text of a virtual raster that is warped by control points, changed to lie on `grid`. GDAL does not accept
+    a grid together with control points, and chooses its own."""
     root = ElementTree.fromstring(description)
     root.set("rasterXSize", str(grid.width))
     root.set("rasterYSize", str(grid.height))
@@ -320,6 +322,6 @@ def _palette_table(dataset: DatasetReader, index: int) -> np.ndarray:
 
 
 def _short(error: Exception, path: Path) -> str:
-    """GDAL's own words on one line, without the path that the message already begins with."""
+    """The message of GDAL on one line, without the path with which our own message begins."""
     cause = error.__cause__ if error.__cause__ is not None else error
     return " ".join(str(cause).replace(str(path), path.name).split())

@@ -1,4 +1,4 @@
-"""Rasters behind HTTP and in object stores: what a server says of a file, and windows of it by range requests."""
+"""Reads rasters over HTTP and from object stores, in parts by range requests."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ _FAILURES: Counter[str] = Counter()
 
 
 def http_json(url: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> Any:
-    """JSON of a GET, or of a POST of `body`; tried again with growing delays, or after what Retry-After says.
+    """The JSON answer to a GET request, or to a POST request with `body`. Failed requests are repeated with growing
+    delays, or after the time in Retry-After.
 
     Raises:
-        InputError: no http(s) address, no answer after four tries, an error of the server, or no JSON.
+        InputError: the address is not http(s), there is no answer after four tries, the server reports an error, or the
+            answer is not JSON.
 
     >>> http_json("ftp://example.com/catalogue.json")
     Traceback (most recent call last):
@@ -55,10 +57,10 @@ def http_json(url: str, body: dict[str, Any] | None = None, timeout_s: float = T
 
 
 def remote_size(url: str, stated: int | None = None, timeout_s: float = TIMEOUT_S) -> int:
-    """Size of a file in bytes, by asking for its first byte.
+    """The size of a remote file in bytes, found by requesting its first byte.
 
     Raises:
-        InputError: the server gives no ranges, gives no size, or another one than `stated`.
+        InputError: the server does not support ranges, does not report a size, or reports another size than `stated`.
 
     >>> remote_size("ftp://example.com/scene.tif")
     Traceback (most recent call last):
@@ -76,11 +78,11 @@ def remote_size(url: str, stated: int | None = None, timeout_s: float = TIMEOUT_
 
 @contextmanager
 def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: str = "bilinear") -> Iterator[Scene]:
-    """A scene behind HTTP, read by ranges; GDAL repeats failed requests by itself.
+    """Open a scene over HTTP, which is read by range requests. GDAL repeats failed requests.
 
     Args:
-        url: of a GeoTIFF, best a cloud-optimised one.
-        attempt: from 0; later attempts wait longer.
+        url: address of a GeoTIFF, preferably a cloud-optimised one.
+        attempt: number of the attempt, from 0; later attempts wait longer between requests.
 
     Raises:
         InputError: it cannot be read.
@@ -108,7 +110,7 @@ def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: s
 
 
 def is_remote(scene: str | Path) -> bool:
-    """Whether this is an address (https://, s3://, gs://, az://) or a path of a GDAL file system (/vsi...).
+    """Whether a scene is given by an address (https://, s3://, gs://, az://) or a path of a GDAL file system (/vsi...).
 
     >>> is_remote("https://example.com/scene.tif"), is_remote("scene.tif")
     (True, False)
@@ -117,7 +119,7 @@ def is_remote(scene: str | Path) -> bool:
 
 
 def scene_name(scene: str | Path) -> str:
-    """The name of a scene's file, of an address as well.
+    """The file name of a scene that is given by a path or an address.
 
     >>> scene_name("https://example.com/folder/scene.tif?token=secret")
     'scene.tif'
@@ -132,13 +134,15 @@ def open_scene(
     grid: Grid | None = None,
     resampling: str = "bilinear",
 ) -> Scene:
-    """`Scene.open` for a path, or the raster behind an address (`is_remote`), read by ranges.
+    """Open a scene by its path (`Scene.open`) or by its address (`is_remote`). A remote scene is read by range
+    requests.
 
-    GDAL repeats failed requests by itself. Access to object stores is what GDAL finds in the environment and in the
-    usual files (AWS_ACCESS_KEY_ID, AWS_NO_SIGN_REQUEST, ~/.aws and so on).
+    GDAL repeats failed requests. It takes the credentials for object stores from the environment and the usual files
+    (AWS_ACCESS_KEY_ID, AWS_NO_SIGN_REQUEST, ~/.aws and so on).
 
     Raises:
-        InputError: it cannot be read, or a band does not exist; the address is told without what may be a secret.
+        InputError: the scene cannot be read, or a band does not exist. The message shows the address without its query,
+            which may hold a secret.
 
     >>> from saropt.scenes import write_array
     >>> import numpy as np
@@ -171,7 +175,7 @@ def open_scene(
 
 
 def object_path(address: str) -> str:
-    """GDAL's path of s3://, gs:// and az:// addresses; others as they are.
+    """The GDAL path for an address that begins with s3://, gs:// or az://; any other text unchanged.
 
     >>> object_path("s3://bucket/scene.tif")
     '/vsis3/bucket/scene.tif'
@@ -185,7 +189,8 @@ def _address_path(address: str) -> str:
 
 
 def network_options() -> dict[str, str]:
-    """GDAL settings of requests: tried again, with a limit on their time, and nothing asked for beside the file."""
+    """GDAL settings for requests: failed ones are repeated, their time is limited, and no files beside the scene are
+    requested."""
     return {
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "GDAL_HTTP_TIMEOUT": str(TIMEOUT_S),
@@ -203,7 +208,7 @@ def _through_curl(url: str, delay_s: float) -> str:
 
 
 def without_query(url: str) -> str:
-    """An address without what may be a secret in it."""
+    """An address without user name, password and query, which may hold secrets."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 

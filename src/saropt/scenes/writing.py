@@ -1,4 +1,4 @@
-"""Scenes out: cloud-optimised GeoTIFF, block by block, all or nothing, resumable after an interrupt."""
+"""Writes cloud-optimised GeoTIFFs block by block, completely or not at all, and resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _RESUME_HINT = "start over without resume, or repeat the earlier settings"
 
 
 def check_local(path: Path) -> None:
-    """Refuse an output behind an address: nothing there could be renamed when whole, nor gone on with.
+    """Check that an output is local. Files behind an address can neither be renamed when they are complete nor resumed.
 
     Raises:
-        InputError: it begins as an address or a path of a GDAL file system does.
+        InputError: it is an address or a path of a GDAL file system.
 
     >>> check_local(Path("s3://bucket/scene.tif"))
     Traceback (most recent call last):
@@ -40,10 +40,11 @@ def check_local(path: Path) -> None:
 
 
 def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> None:
-    """Refuse an output that could not be put in place at the end.
+    """Check early that an output file can be written.
 
     Raises:
-        InputError: wrong suffix, no such folder, a directory in its place, or an existing file without `overwrite`.
+        InputError: the suffix is wrong, the folder does not exist, the path is a folder, or the file exists and
+            `overwrite` is False.
 
     >>> check_writable(Path("scene.tif"), suffixes=(".tif",), overwrite=False)
     >>> check_writable(Path("scene.png"), suffixes=(".tif",), overwrite=False)
@@ -66,35 +67,35 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
 
 
 class SceneWriter:
-    """Writes a scene of any size in bounded memory. The output appears under its name only when it is whole.
+    """Writes a scene of any size in bounded memory. The output appears under its name only when it is complete.
 
-    Pixels go into a hidden raw file beside the output; `finish` turns it into a COG (deflate, 512-pixel tiles,
-    overviews), sees that every block of it is there and puts it in place at once. With a `resume_key` a journal of
-    completed writes lies beside it, and after a killed process or an interrupt a new writer with `resume=True` goes on
-    where it stopped.
+    Pixels are written to a hidden raw file beside the output. `finish` converts it to a COG (deflate, 512-pixel tiles,
+    overviews), checks every block, and renames it. With a `resume_key` a journal records the completed writes; after an
+    interruption or the death of the process a new writer with `resume=True` continues from there.
 
     Use as a context manager and call `finish` at the end of its body. Leaving the body without it removes everything
     temporary, except on KeyboardInterrupt with a `resume_key`. Pixels never written are 0. Not thread-safe.
 
     Args:
         path: output, .tif or .tiff.
-        width, height: frame in pixels.
+        width, height: size in pixels.
         band_names: one per band; they become the band descriptions.
         dtype: type of the pixels.
         nodata: value that marks pixels without data.
         georeference: place on the ground.
         tags: metadata of the file ("ACQUISITION_DATE" is read back as `Scene.acquired`).
         overwrite: replace an existing output, which stays untouched until `finish`.
-        resume: take up unfinished work of the same `resume_key`, if there is any; otherwise it is discarded.
-        resume_key: names everything that determines the pixels, for example a hash of input, model and settings.
+        resume: continue unfinished work of the same `resume_key` where there is any; otherwise it is discarded.
+        resume_key: identifies everything that determines the pixels, for example a hash of input, model and settings.
         photometric: "rgb" marks the first three bands as colours.
         overview_resampling: "average" for measurements, "nearest" or "mode" for classes.
-        sync_seconds: at most this much work is lost when the process is killed.
+        sync_seconds: longest time in seconds whose work is lost when the process is killed.
 
     Raises:
-        InputError: output refused, disk too small, folder not writable, other unfinished work in the way.
+        InputError: the output is refused, the disk is too small, the folder is not writable, or unfinished work with
+            another key exists.
         BusyError: another process writes it (a lock file beside the output says so).
-        ValueError: for a layout that GeoTIFF cannot hold.
+        ValueError: a GeoTIFF cannot hold this.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -193,7 +194,7 @@ class SceneWriter:
 
     @property
     def completed(self) -> set[int]:
-        """Keys of the writes that need not be repeated."""
+        """Keys of the completed writes, which need not be repeated."""
         return set() if self._journal is None else set(self._journal.completed)
 
     def write(self, row: int, col: int, array: np.ndarray, key: int | None = None) -> None:
@@ -245,7 +246,8 @@ class SceneWriter:
         return self.path
 
     def put_in_place(self) -> None:
-        """As `finish`, but what is needed to resume stays until `finish`, `suspend` or `abandon`."""
+        """Like `finish`, but keeps the files that are needed to resume until `finish`, `suspend` or `abandon` is
+        called."""
         if self._file is None:
             raise ValueError(f"the writer of {self.path} is closed")
         with self._guarded():
@@ -254,7 +256,7 @@ class SceneWriter:
             sync_folder(self.path.parent)
 
     def suspend(self) -> None:
-        """Stop and keep what is done for a later `resume`; without a `resume_key`, as `abandon`."""
+        """Stop and keep the work done for a later `resume`. Without a `resume_key` this is `abandon`."""
         if self._file is not None and self._journal is not None:
             with self._guarded():
                 self._journal.sync(self._file)

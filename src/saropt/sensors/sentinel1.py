@@ -239,7 +239,8 @@ def calibrate(
         source: .SAFE folder or .zip.
         out: GeoTIFF; in radar geometry with the product's control points.
         target: "sigma0_db", "sigma0", "gamma0_db" or "gamma0"; power below -50 dB becomes -50 dB.
-        pixel_m: also project to UTM with square pixels of so many metres, by the control points (no terrain model).
+        pixel_m: side in metres of the square UTM pixels that the image is projected to by its control points, without
+            a terrain model; None for radar geometry.
 
     Raises:
         InputError: no GRD product, an unknown target, or an output that cannot be written.

@@ -1,4 +1,4 @@
-"""Known public sets, one module each, and the builder that turns a plan into a data root."""
+"""Public data sets, one module each, and the builder that turns a plan into a data root."""
 
 from importlib import import_module
 from pkgutil import iter_modules

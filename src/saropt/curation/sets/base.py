@@ -1,4 +1,4 @@
-"""What all known data sets share: plans of a data root, their splits, and how options are read."""
+"""What all data sets have in common: the plan of a data root, its splits, and the reading of options."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the pixels of one raster of the root come from.
+    """Where the pixels of one raster of a data root come from.
 
     Attributes:
-        paths: files of one size whose bands are stacked; with nothing else set, a single one is copied as it is.
-        bands: bands to take of each file.
-        window: part of the file.
-        grid: read as if warped to this grid.
-        resampling: for `grid`.
+        paths: files of equal size whose bands are stacked. A single file is copied as it is where nothing else is set.
+        bands: bands to take from each file.
+        window: the part of the file to take; all of it when None.
+        grid: grid that the file is warped to; its own when None.
+        resampling: how pixels are resampled to `grid`.
         convert: (stored values (C, h, w), valid (h, w), window of the file or grid) -> values to write (C', h, w).
-        band_names: of the result; needed with `convert`.
-        dtype: of the result; the file's own when None.
-        nodata: of the result; the file's own when None.
-        palette_index: take paletted pictures as class numbers.
+        band_names: names of the bands of the result; needed with `convert`.
+        dtype: data type of the result; that of the file when None.
+        nodata: nodata value of the result; that of the file when None.
+        palette_index: read the indices of a paletted image, as for class numbers, instead of its colours.
 
     >>> Source((Path("a.tif"),)).is_copy, Source((Path("a.tif"),), bands=(1,)).is_copy
     (True, False)
@@ -64,7 +64,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """One NAME of the root; `sides` maps sar, optical and label to their sources, or to what writes them.
+    """One name of the data root. `sides` maps each role to the source of its raster, or to a function that writes it.
 
     >>> Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))}).split
     'train'
@@ -82,7 +82,7 @@ class Plan:
     Attributes:
         description: content of dataset.yaml.
         entries: rasters to write.
-        missing: what the published set has and the source has not, by name, one line each.
+        missing: one line for each part of the published set that the source lacks.
 
     >>> Plan({"name": "mine"}, [Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))})]).missing
     []
@@ -94,7 +94,7 @@ class Plan:
 
 
 class Options(BaseModel):
-    """Options of every set.
+    """Options that every set has.
 
     >>> SplitOptions(seed=1, train=0.7).val
     0.1
@@ -105,7 +105,7 @@ class Options(BaseModel):
 
 
 class SplitOptions(Options):
-    """Options of sets that are split by groups."""
+    """Options of sets whose images are split in groups."""
 
     train: float = Field(0.8, ge=0, le=1, description="share of train")
     val: float = Field(0.1, ge=0, le=1, description="share of val; test has the rest")
@@ -119,7 +119,7 @@ class SplitOptions(Options):
 
 @dataclass(frozen=True)
 class DataSet:
-    """A set that `saropt data prepare` knows: its planner, options, what it is and how its files lie.
+    """A data set that `saropt data prepare` can read: its planner, its options, its title and the layout of its files.
 
     >>> SETS["qxs-saropt"].title
     'QXS-SAROPT: 20,000 GF-3 / Google Earth pairs of three ports, 256x256, 1 m'
@@ -141,10 +141,10 @@ def register_set(name: str, *, title: str, layout: str, options: type[Options]) 
     """Register a planner: (source, options) -> Plan.
 
     Args:
-        name: what `saropt data prepare` calls the set.
-        title: what it is, in one line.
-        layout: how its published files lie.
-        options: model of the set's options.
+        name: name of the set in `saropt data prepare`.
+        title: one line that says what it is.
+        layout: how its published files are arranged.
+        options: pydantic model of the options of the set.
 
     Raises:
         ValueError: the name is taken.
@@ -163,7 +163,7 @@ def register_set(name: str, *, title: str, layout: str, options: type[Options]) 
 
 
 def read_options(entry: DataSet, pairs: Sequence[str]) -> Options:
-    """The options of a set from `key=value` texts; values are YAML.
+    """Read the options of a set from texts `key=value`; values are YAML.
 
     Raises:
         InputError: an unknown key or an unfit value.
@@ -187,9 +187,10 @@ def read_options(entry: DataSet, pairs: Sequence[str]) -> Options:
 
 
 def split_groups(groups: Sequence[str], train: float, val: float, seed: int) -> dict[str, str]:
-    """Group -> split, whole groups at random: floor(train n) and floor(val n) of them, test the rest.
+    """Assign whole groups to splits at random: floor(train n) of n groups to train, floor(val n) to val, the rest to
+    test.
 
-    With three groups or more, no split whose share is above 0 stays empty.
+    With at least three groups, every split whose share is above 0 gets a group.
 
     >>> sorted(split_groups(["a", "a", "b", "c"], train=0.6, val=0.2, seed=0).values())
     ['test', 'train', 'val']
@@ -210,7 +211,8 @@ def split_groups(groups: Sequence[str], train: float, val: float, seed: int) -> 
 
 
 def strips(height: int, width: int, train: float, val: float, gap: int = 0) -> dict[str, Window]:
-    """A scene cut across its longer side into train, val and test parts, `gap` pixels apart; empty parts are left out.
+    """Cut a scene across its longer side into parts for train, val and test, `gap` pixels apart. Empty parts are left
+    out.
 
     >>> {split: (part.row, part.height) for split, part in strips(100, 50, 0.7, 0.15, gap=4).items()}
     {'train': (0, 70), 'val': (74, 11), 'test': (89, 11)}
@@ -227,7 +229,7 @@ def strips(height: int, width: int, train: float, val: float, gap: int = 0) -> d
 
 
 def images(folder: Path, pattern: str = r"(.+)") -> dict[str, Path]:
-    """Key -> image file of a folder, sorted; the key is the first group of `pattern` in the file's stem.
+    """The image files of a folder by key, sorted. The key is the first group of `pattern` in the stem of the file name.
 
     Raises:
         InputError: no such folder.
@@ -243,7 +245,7 @@ def images(folder: Path, pattern: str = r"(.+)") -> dict[str, Path]:
 
 
 def first_folder(source: Path, names: Sequence[str]) -> Path:
-    """The first of several folder names (any case) that the source has.
+    """The first of several folder names (upper or lower case) that exists in the source.
 
     Raises:
         InputError: it has none of them.
@@ -258,7 +260,7 @@ def first_folder(source: Path, names: Sequence[str]) -> Path:
 
 
 def pair_up(sides: Mapping[str, Mapping[str, Path]]) -> tuple[list[str], list[str]]:
-    """Keys that every side has, sorted, and a line for each that some side lacks."""
+    """The sorted keys that every role has, and a line for each key that a role lacks."""
     everything = sorted(set().union(*sides.values()))
     complete = [key for key in everything if all(key in files for files in sides.values())]
     lines = [f"{key}: no {side} image" for key in everything for side, files in sides.items() if key not in files]
@@ -266,5 +268,5 @@ def pair_up(sides: Mapping[str, Mapping[str, Path]]) -> tuple[list[str], list[st
 
 
 def count_line(found: int, published: int, what: str) -> list[str]:
-    """A line for `Plan.missing` when the count is not the published one."""
+    """A line for `Plan.missing` where the count differs from the published one."""
     return [] if found == published else [f"{published} {what} were published, {found} are here"]

@@ -1,4 +1,4 @@
-"""Data roots from plans: streamed, resumable, all or nothing."""
+"""Builds data roots from plans: raster by raster, resumable, complete or not at all."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def prepare(
     partial: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Turn a known public set into a data root. It appears under `out` only when it is whole.
+    """Turn a public data set into a data root. It appears under `out` only when it is complete.
 
-    Rasters are written one by one into a hidden folder beside `out`; after an interrupt the same call goes on.
+    Rasters are written one by one into a hidden folder beside `out`; after an interruption the same call continues.
 
     Args:
         name: one of `SETS`.
-        source: the set as published, unpacked.
+        source: folder of the unpacked published set.
         out: folder to make.
-        options: `key=value` texts of the set.
-        partial: accept a source that lacks part of the set; what is missing is then listed in OUT/missing.txt.
+        options: options of the set as texts `key=value`.
+        partial: accept a source that lacks part of the set. OUT/missing.txt then lists what is missing.
 
     Raises:
-        InputError: unknown set, source without the published layout, something missing (listed in OUT.missing.txt),
-            or an output that cannot be made.
+        InputError: the set is unknown, the source does not have the published layout, parts are missing (listed in
+            OUT.missing.txt), or the output cannot be made.
 
     >>> prepare("qxs-saropt", "unknown", "root")
     Traceback (most recent call last):
@@ -82,7 +82,8 @@ def prepare(
 
 
 def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> Path:
-    """Write a plan as a data root. `key` names everything that determines it, so that interrupted work can go on.
+    """Write a plan as a data root. `key` identifies everything that determines the result, so that interrupted work can
+    be continued.
 
     Raises:
         InputError: a source cannot be read, the output cannot be written, or other unfinished work is in the way.
@@ -126,7 +127,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
 
 
 class Readers:
-    """The last few scenes kept open, so that many windows of one file open it once."""
+    """Keeps the last few scenes open, so that a file is opened once for many windows."""
 
     def __init__(self) -> None:
         self._scenes: OrderedDict[tuple[object, ...], Scene] = OrderedDict()
@@ -152,7 +153,7 @@ class Readers:
 
 
 def write_source(source: Source, stem: Path, readers: Readers, *, categorical: bool = False) -> Path:
-    """Write one raster as `stem` plus suffix, unless it is there already; returns its path."""
+    """Write one raster as `stem` plus suffix, unless it exists already. Returns its path."""
     if source.is_copy:
         target = stem.with_name(stem.name + source.paths[0].suffix.lower())
         if not target.exists():

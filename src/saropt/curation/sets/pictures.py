@@ -1,4 +1,4 @@
-"""Sets of small ready-made pictures: SEN1-2, SAR2Opt, QXS-SAROPT, DDHR, and one's own folder of pairs."""
+"""Data sets of small image files: SEN1-2, SAR2Opt, QXS-SAROPT, DDHR, and a folder of your own pairs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LABEL_FOLDERS = ("label", "labels", "lbl", "gt", "mask", "masks")
 
 
 def entries_of(sides: dict[str, dict[str, Path]], names: Sequence[str], splits: dict[str, str]) -> list[Entry]:
-    """Entries of files that are copied as they are."""
+    """Entries for files that are copied unchanged."""
     return [
         Entry(
             name,
@@ -46,13 +46,13 @@ def entries_of(sides: dict[str, dict[str, Path]], names: Sequence[str], splits: 
 
 
 def modality(path: Path, units: str) -> dict[str, Any]:
-    """`bands` and `units` for dataset.yaml from one file."""
+    """The fields `bands` and `units` of dataset.yaml, derived from one file."""
     with Scene.open(path) as scene:
         return {"bands": scene.band_names, "units": units}
 
 
 class Sen12Options(SplitOptions):
-    """Split by scene (season and number)."""
+    """Options of a set that is split by scene (season and number)."""
 
 
 @register_set(
@@ -62,9 +62,9 @@ class Sen12Options(SplitOptions):
     options=Sen12Options,
 )
 def sen12(source: Path, options: Sen12Options) -> Plan:
-    """SEN1-2 (Schmitt, Hughes & Zhu, ISPRS Annals IV-1, 2018), CC BY 4.0 as published. Patches of one scene overlap by
-    half, so that a scene goes whole to one split. Patches are known by their names, in whatever folder; the names are
-    those of the released files."""
+    """SEN1-2 (Schmitt, Hughes & Zhu, ISPRS Annals IV-1, 2018), published under CC BY 4.0. Patches of one scene
+    overlap by half, so all patches of a scene go to one split. Patches are recognised by the names of the released
+    files, in any folder."""
     from saropt.curation.sets.sen12ms import patches
 
     files = patches(source, ("s1", "s2"), ".png")
@@ -120,7 +120,7 @@ def sar2opt(source: Path, options: Sar2OptOptions) -> Plan:
 
 
 class QxsOptions(SplitOptions):
-    """Split by blocks of consecutive numbers."""
+    """Options of a set that is split into blocks of consecutive numbers."""
 
 
 @register_set(
@@ -216,7 +216,8 @@ class FolderOptions(SplitOptions):
     options=FolderOptions,
 )
 def folder(source: Path, options: FolderOptions) -> Plan:
-    """One's own pairs. `group` keeps neighbours together: with group="(.+)_\\d+" all tiles of a scene share a split."""
+    """A folder of your own pairs. `group` keeps neighbours in one split: with group="(.+)_\\d+" all tiles of a scene
+    share a split."""
     import re
 
     if options.units not in SAR_UNITS:

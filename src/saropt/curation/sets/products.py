@@ -1,7 +1,8 @@
-"""Scenes as the satellites' ground segments deliver them, and a pair of scenes of one's own.
+"""Scenes as satellite ground segments deliver them, and a pair of your own scenes.
 
-Each becomes one raster a split: the scene is cut across its longer side into train, val and test parts with a gap. With
-`optical` the two are brought to one grid; without, the root holds the SAR side alone (`paired: false`).
+Each scene becomes one raster for each split: it is cut across its longer side into parts for train, val and test with a
+gap between them. With `optical` both scenes are warped to one grid; without it the root holds SAR alone (`paired:
+false`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class PairOptions(SceneOptions):
 
 
 def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options: SceneOptions) -> Plan:
-    """A plan of one SAR scene with or without an optical one on the ground they share."""
+    """Plan a data root from a SAR scene, with or without an optical scene, on the ground that both cover."""
     with Scene.open(sar.paths[0], bands=sar.bands) as scene:
         place, height, width = scene.georeference, scene.height, scene.width
         step = _pixel_m(scene)
@@ -84,7 +85,8 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     options=PairOptions,
 )
 def pair(source: Path, options: PairOptions) -> Plan:
-    """Warps both to their common ground: bilinear for SAR (average where pixels grow), cubic for optical."""
+    """Warp both scenes to the ground that they share: SAR bilinearly (by averages where pixels become larger),
+    optical cubically."""
     if not options.optical:
         raise OptionError("options", None, "optical: a pair needs an optical raster (optical=FILE)")
     if options.units not in SAR_UNITS or options.units == "complex":
@@ -104,7 +106,7 @@ def pair(source: Path, options: PairOptions) -> Plan:
     options=SceneOptions,
 )
 def gaofen3(source: Path, options: SceneOptions) -> Plan:
-    """Calibrated by `saropt.sensors.product_folders.read_gaofen3`."""
+    """A Gaofen-3 product, calibrated by `saropt.sensors.product_folders.read_gaofen3`."""
     product = read_gaofen3(source)
     if product.is_complex and options.optical:
         raise InputError(source, "is in radar geometry (L1A): give an L2 product to pair it with an optical raster")
@@ -118,7 +120,8 @@ def gaofen3(source: Path, options: SceneOptions) -> Plan:
     options=SceneOptions,
 )
 def terrasar_x(source: Path, options: SceneOptions) -> Plan:
-    """Calibrated by `saropt.sensors.product_folders.read_terrasar_x`, on another grid with one angle."""
+    """A TerraSAR-X product, calibrated by `saropt.sensors.product_folders.read_terrasar_x`; with one incidence angle
+    where it is warped to another grid."""
     product = read_terrasar_x(source, resampled=bool(options.optical) or options.gsd_m is not None)
     return _calibrated_plan(product, source, options)
 

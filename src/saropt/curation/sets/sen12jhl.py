@@ -58,7 +58,8 @@ class JhlOptions(SplitOptions):
     options=JhlOptions,
 )
 def sen12jhl(source: Path, options: JhlOptions) -> Plan:
-    """Patches that no tile covers are left out, incomplete windows dropped; SEN12MS scenes go whole to one split."""
+    """Plan SEN12JHL. Patches that no tile covers and incomplete windows are left out; all patches of a SEN12MS scene
+    go to one split."""
     tiles = read_tiles(Path(options.hrlulc))
     names, table = read_merging(Path(options.merge) if options.merge else None)
     files = patches(source, ("s1", "s2"), ".tif")
@@ -120,10 +121,10 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
 
 
 def read_tiles(folder: Path) -> dict[str, Path]:
-    """Tile name such as N34E138 -> file.
+    """The tile files by name, such as N34E138.
 
     Raises:
-        InputError: no folder, or none in it.
+        InputError: the folder does not exist or holds no tile.
     """
     if not folder.is_dir():
         raise InputError(folder, "no such folder of HRLULC tiles")
@@ -134,7 +135,7 @@ def read_tiles(folder: Path) -> dict[str, Path]:
 
 
 def read_merging(path: Path | None) -> tuple[dict[int, str], NDArray[np.uint8]]:
-    """Class names, and a table (256,) from HRLULC values to classes, 255 where there is none.
+    """The class names, and a table (256,) that maps HRLULC values to classes, 255 for values without a class.
 
     Raises:
         InputError: the file cannot be read, or maps a value twice.
@@ -168,7 +169,7 @@ def _tile_names(grid: Grid) -> list[str]:
 
 
 def _labels(tiles: list[Path], grid: Grid, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Merged classes (h, w) of the tiles on the patch's grid, nearest neighbour."""
+    """Merged classes (h, w) of the tiles on the grid of the patch, by nearest neighbour."""
     label = np.full((grid.height, grid.width), IGNORED, np.uint8)
     for path in tiles:
         with Scene.open(path, grid=grid, resampling="nearest", palette="index") as scene:

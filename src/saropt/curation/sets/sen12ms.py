@@ -58,10 +58,10 @@ _PATCH = re.compile(r"(ROIs\d+_[a-z]+)_(s1|s2|lc)_(\d+)_p(\d+)")
 
 
 def patches(source: Path, kinds: Sequence[str], suffix: str) -> dict[str, dict[str, Path]]:
-    """Kind -> key such as `ROIs1158_spring_1_p30` -> file, sorted by key, wherever below the folder it lies.
+    """Files by kind and key (such as `ROIs1158_spring_1_p30`), sorted by key, from all levels of the folder.
 
     Raises:
-        InputError: the folder holds none.
+        InputError: the folder holds no patch.
     """
     found: dict[str, dict[str, Path]] = {kind: {} for kind in kinds}
     for path in sorted(source.rglob(f"ROIs*_p*{suffix}")):
@@ -84,7 +84,7 @@ class Sen12msOptions(SplitOptions):
     options=Sen12msOptions,
 )
 def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
-    """Whole scenes go to one split; `scheme` chooses the band of the land cover."""
+    """Plan SEN12MS. All patches of a scene go to one split; `scheme` selects the land cover band."""
     files = patches(source, ("s1", "s2", "lc"), ".tif")
     names, missing = pair_up(files)
     missing += count_line(len(names), TRIPLETS, "triplets")

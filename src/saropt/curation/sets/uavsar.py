@@ -32,8 +32,8 @@ class UavsarOptions(SceneOptions):
     options=UavsarOptions,
 )
 def uavsar(source: Path, options: UavsarOptions) -> Plan:
-    """Linear power as delivered (called sigma0; UAVSAR normalises by area). .grd is warped to UTM, .mlc multilooked by
-    whole numbers of pixels, its slant range taken as it is."""
+    """Plan UAVSAR flight lines: linear power as delivered (called sigma0, because UAVSAR normalises by area). A .grd
+    file is warped to UTM. A .mlc file is averaged over whole numbers of pixels and stays in slant range."""
     line = FlightLine(source, options.product, pauli=options.bands == "pauli")
     description = {
         "name": options.name or source.stem,

@@ -40,7 +40,7 @@ class WhuOptions(SplitOptions):
     train: float = Field(0.7, ge=0, le=1, description="share of the images")
     val: float = Field(0.2, ge=0, le=1, description="share of the images; test has the rest")
     tile: int = Field(256, ge=0, description="side of the tiles; 0 keeps whole images")
-    train_tiles: int | None = Field(None, ge=1, description="so many tiles of train, drawn at random; all when null")
+    train_tiles: int | None = Field(None, ge=1, description="number of training tiles, drawn at random; all when null")
 
 
 @register_set(
