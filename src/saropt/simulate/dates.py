@@ -36,6 +36,9 @@ class DatesConfig:
 
     Raises:
         ValueError: a share outside [0, 1].
+
+    >>> DatesConfig(flooded=0.2).before
+    'summer'
     """
 
     before: str = "summer"
@@ -63,6 +66,10 @@ class SimulatedDates:
         missing: (H, W) bool, where `optical_before` has no data.
         change: (H, W) uint8, keys of `CHANGES`.
         label: (H, W) uint8, keys of `CLASSES` at the later date.
+
+    >>> two = simulate_dates(32, seed=0, dates=DatesConfig(gaps=0.0))
+    >>> bool(two.missing.any())
+    False
     """
 
     sigma0: np.ndarray
