@@ -193,6 +193,21 @@ def test_strips_and_several_pairs(tmp_path, world, service, area):
     assert sorted(root.splits) == [f"202305{day}_{split}" for day in ("11", "25") for split in ("test", "train", "val")]
 
 
+def test_earlier_pairs_become_references(tmp_path, world, service, area):
+    two_dates(world)
+    request = Request(DATES.start, DATES.end, pairs=3, max_cloud=50.0, max_days=14.0, split="test", references=2)
+    root = DataRoot.open(fetch(area, request, tmp_path / "root", service, service))
+    assert sorted(root.splits) == ["20230511_test", "20230525_test"]
+    assert root.images["optical_reference"].optional
+    for role in ("sar", "optical"):
+        assert root.path_of(f"{role}_reference", "20230511_test") is None
+        with Scene.open(root.raster(f"{role}_reference", "20230525_test")) as earlier:
+            with Scene.open(root.raster(role, "20230511_test")) as first:
+                assert np.array_equal(earlier.read_stored()[0], first.read_stored()[0], equal_nan=True)
+            assert earlier.acquired.month == 5
+            assert earlier.acquired.day <= 14
+
+
 def test_slow_and_failing_servers_are_borne(tmp_path, world, service, area):
     two_dates(world)
     world.server.search_failures = 2

@@ -48,6 +48,10 @@ def fetch_data(
             help="Split the area into train, val and test strips, or put all of it in one split.",
         ),
     ] = "strips",
+    references: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Give each pair the N pairs of earlier dates as earlier images."),
+    ] = 0,
     max_gigabytes: Annotated[
         float, typer.Option(min=0, metavar="GB", help="Stop before the download if the estimated size is larger.")
     ] = 4.0,
@@ -61,7 +65,7 @@ def fetch_data(
     from saropt.curation.stac import read_area, read_service
 
     start, end = _days(dates)
-    request = Request(start, end, pairs, max_cloud, max_days, min_cover, pixel, split, max_gigabytes)
+    request = Request(start, end, pairs, max_cloud, max_days, min_cover, pixel, split, max_gigabytes, references)
     radar = read_service(service)
     optical = radar if optical_service is None else read_service(optical_service)
     with progress_bar("fetch") as report:

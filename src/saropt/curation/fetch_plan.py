@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ class Request:
         min_cover: smallest share of the area that an acquisition must cover.
         pixel_m: side of a pixel in metres.
         split: "train", "val", "test", or "strips": the area cut across its longer side 70/15/15, with a gap of 64 px.
+        references: how many earlier pairs of the same place each pair gets as earlier images; see `add_references`.
         max_gigabytes: nothing is fetched when the needed parts of all files are estimated to be larger than this.
 
     >>> Request(datetime(2024, 6, 1), datetime(2024, 7, 1), pairs=2).max_days
@@ -46,6 +48,7 @@ class Request:
     pixel_m: float = 10.0
     split: str = "strips"
     max_gigabytes: float = 4.0
+    references: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,48 @@ def plan_jobs(
         for split, window in parts.items()
         for side, one, collection in (("sar", radar, sar), ("optical", image, optical))
     ]
+
+
+def add_references(root: Path, jobs: Sequence[Job], count: int) -> list[tuple[str, str]]:
+    """Give each fetched pair the pairs of earlier dates as `sar_reference` and `optical_reference`.
+
+    The nearest earlier pair goes with NAME, the next one with NAME_2, which has the same images of today. The
+    files are links or copies of those that were fetched; a first date has no earlier images.
+
+    Args:
+        root: folder with the fetched rasters.
+        jobs: what was fetched.
+        count: how many earlier pairs at most; 0 for none.
+
+    Returns:
+        (name, split) of all rasters of the root.
+
+    >>> add_references(Path("root"), [], 1)
+    []
+    """
+    whens = {(job.name, job.split): job.when for job in jobs if job.side == "optical"}
+    rows = list(whens)
+    for name, split in list(whens):
+        earlier = [one for (one, its), when in whens.items() if count and its == split and when < whens[(name, split)]]
+        nearest = sorted(earlier, key=lambda one: whens[(one, split)], reverse=True)[:count]
+        for number, before in enumerate(nearest, start=1):
+            called = name if number == 1 else f"{name}_{number}"
+            if number > 1:
+                rows.append((called, split))
+            for role in ("sar", "optical"):
+                if number > 1:
+                    _link(root / role / f"{name}.tif", root / role / f"{called}.tif")
+                _link(root / role / f"{before}.tif", root / f"{role}_reference" / f"{called}.tif")
+    return rows
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def hrefs_of(job: Job, item: dict[str, Any]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import rasterio
 import yaml
 from numpy.typing import NDArray
 
-from saropt.curation.fetch_plan import Job, Request, grid_of, hrefs_of, plan_jobs, plan_pairs
+from saropt.curation.fetch_plan import Job, Request, add_references, grid_of, hrefs_of, plan_jobs, plan_pairs
 from saropt.curation.stac import Area, Collection, Service
 from saropt.errors import BusyError, InputError, OptionError, SaroptError
 from saropt.files import Lock
@@ -87,7 +87,8 @@ def fetch(
                 _fetch_raster(job, target, grid, area, service)
             if progress is not None:
                 progress(number, len(jobs), f"{job.side} {job.name}")
-        _describe(part, out.name, area, request, grid, jobs, sar_service.sar, optical_service.optical)
+        rows = add_references(part, jobs, request.references)
+        _describe(part, out.name, area, rows, grid, jobs, sar_service.sar, optical_service.optical)
         (part / "plan.json").unlink()
         part.rename(out)
     except OSError as error:
@@ -265,7 +266,7 @@ def _describe(
     part: Path,
     name: str,
     area: Area,
-    request: Request,
+    rows: Sequence[tuple[str, str]],
     grid: Grid,
     jobs: Sequence[Job],
     sar: Collection,
@@ -288,4 +289,4 @@ def _describe(
     with (part / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("name", "split"))
-        writer.writerows(dict.fromkeys((job.name, job.split) for job in jobs))
+        writer.writerows(rows)
