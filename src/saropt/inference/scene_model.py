@@ -18,6 +18,7 @@ from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.inference.companions import (
     dates_of,
+    match_reference,
     missing_inputs,
     open_clear_pixels,
     open_companions,
@@ -143,14 +144,16 @@ class SceneModel:
         with ExitStack() as stack:
             source = stack.enter_context(open_input(scene, options.bands, self.inputs[0], self.kind))
             sources = open_companions(stack, options, self.inputs, source, self.kind)
-            clear = None
+            clear, matched = None, {}
             if options.keep_clear is not None:
                 clear = open_clear_pixels(stack, options, self.outputs[0], source)
                 products = with_today(products)
+                matched = match_reference(sources, clear)
             reader = self.read(sources, options.units)
             common = (
                 scene_tags(source)
                 | dates_of(sources)
+                | matched
                 | {
                     "SAROPT_VERSION": version("saropt"),
                     "SAROPT_SOURCE": source.path.name,

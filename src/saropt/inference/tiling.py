@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from saropt.scenes import Window
 
+_WINDOWS, _SIDE = 16, 256
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -84,3 +86,22 @@ def plan_strips(height: int, width: int, tile: int, overlap: int) -> list[Strip]
     rows = list(range(0, max(height - overlap, 1), step))
     last = len(rows) - 1
     return [Strip(i, row, height - row if i == last else step, columns) for i, row in enumerate(rows)]
+
+
+def spread_windows(height: int, width: int, stride: int = 1) -> list[Window]:
+    """At most 16 square windows of at most 256 pixels a side, spread evenly over a frame.
+
+    Args:
+        stride: the side is a multiple of it.
+
+    >>> len(spread_windows(5000, 7000)), spread_windows(100, 60)
+    (16, [Window(row=20, col=0, height=60, width=60)])
+    """
+    side = max(stride, min(_SIDE, height, width) // stride * stride)
+    across = max(1, min(math.isqrt(_WINDOWS), width // side))
+    down = max(1, min(_WINDOWS // across, height // side))
+    return [
+        Window((height - side) * (2 * i + 1) // (2 * down), (width - side) * (2 * j + 1) // (2 * across), side, side)
+        for i in range(down)
+        for j in range(across)
+    ]
