@@ -70,7 +70,7 @@ class Outcome:
 
     Attributes:
         error: why it failed, or None.
-        seam: as of `saropt.inference.SceneResult`.
+        seam, warnings: as of `saropt.inference.SceneResult`.
         found: it was finished already.
         busy: another process writes it, as several that resume one folder may.
     """
@@ -78,6 +78,7 @@ class Outcome:
     job: Job
     error: SaroptError | None = None
     seam: float | None = None
+    warnings: tuple[str, ...] = ()
     found: bool = False
     busy: bool = False
 
@@ -173,7 +174,7 @@ def attempt(translator: Translator, work: Work, job: Job, again: bool = False, p
         if resume and isinstance(error, BusyError):
             return Outcome(job, busy=True)
         return Outcome(job, error if isinstance(error, SaroptError) else SaroptError(" ".join(str(error).split())))
-    return Outcome(job, seam=result.seam)
+    return Outcome(job, seam=result.seam, warnings=result.warnings)
 
 
 def translate_when_free(
