@@ -8,14 +8,13 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from saropt.files import read_yaml, validated
 from saropt.training.config import (
     CardConfig,
     KnownRole,
     Section,
     SupervisedEngineConfig,
     apply_settings,
-    read_yaml,
-    validated,
 )
 from saropt.training.config_version_1 import upgrade, upgrade_data
 

@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from saropt.files import read_yaml, validated
 from saropt.training.config import (
     CardConfig,
     KnownRole,
     Section,
     SupervisedEngineConfig,
     apply_settings,
-    read_yaml,
-    validated,
 )
 
 
