@@ -14,7 +14,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
-from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, read_options
+from saropt.curation.sets.base import SETS, DataSet, Plan, Source, read_options
 from saropt.errors import InputError
 from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
@@ -239,10 +239,6 @@ def _write_small(
 
 
 def _describe(part: Path, plan: Plan) -> None:
-    write_description(part, plan.description, _rows(plan.entries))
+    write_description(part, plan.description, ((entry.name, entry.split) for entry in plan.entries))
     if plan.missing:
         (part / "missing.txt").write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")
-
-
-def _rows(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    return [(entry.name, entry.split) for entry in entries]
