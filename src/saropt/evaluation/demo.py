@@ -1,4 +1,4 @@
-"""The demonstration: a simulated scene, a bundled translator, the truth beside its guess."""
+"""The demonstration: a bundled translator translates a simulated scene, beside the truth."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run_demo(
 ) -> dict[str, Any]:
     """Simulate a scene of 1024x1024 pixels, and one at two dates, translate both, and write `FILES` into a folder.
 
-    Everything is made in a hidden folder beside `out` and moved into place when it is whole.
+    Everything is written to a hidden folder beside `out` and moved to `out` when it is complete.
 
     Args:
         out: a new or empty folder, or with `overwrite` one whose files of these names are replaced.

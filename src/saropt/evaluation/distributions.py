@@ -90,8 +90,8 @@ def _cubic_kernel(x: Features, y: Features) -> Features:
 
 
 class Distribution:
-    """Distance of a translator's tiles from the true tiles, with the floor that two halves of the true tiles have and
-    the curve over the number of tiles."""
+    """The distance between translated and true tiles, with its floor (the distance between two halves of the true
+    tiles) and its curve over the number of tiles."""
 
     def __init__(self, extractor: Extractor) -> None:
         self.extractor = extractor
@@ -132,7 +132,7 @@ class Distribution:
 
 
 class Distances:
-    """Distances on every extractor that a subject has; tiles that are not wholly valid, or too small, are left out."""
+    """Distances on every extractor that a subject has. Tiles that are too small or not fully valid are left out."""
 
     def __init__(self, extractors: Sequence[Extractor]) -> None:
         self.distributions = [Distribution(extractor) for extractor in extractors]

@@ -20,7 +20,7 @@ LPIPS_FILE = "alexnet-owt-7be5be79.pth"
 
 
 class Extractor(Protocol):
-    """Images -> features. `title` names the distances made on it."""
+    """Computes features of images. `name` is reported with the distances that are computed on them."""
 
     name: str
 
@@ -30,10 +30,11 @@ class Extractor(Protocol):
 
 
 class HaarStatistics:
-    """Colour and texture without learned weights: per band mean, standard deviation and, at four levels of a Haar
-    pyramid, the mean magnitude of horizontal, vertical and diagonal detail (as log10); correlations between bands.
+    """Features of colour and texture without learned weights: for each band the mean, the standard deviation and, at
+    four levels of a Haar pyramid, the mean magnitude of horizontal, vertical and diagonal detail (as log10); and the
+    correlations between bands.
 
-    It sees colour, sharpness and grain, not meaning.
+    They describe colour, sharpness and grain, not content.
     """
 
     name = "haar-statistics-1"
@@ -151,7 +152,7 @@ class Lpips:
 
 @dataclass(frozen=True)
 class Weights:
-    """What the metrics on features use: extractors, and LPIPS where its weights are at hand."""
+    """The extractors for metrics on features, and LPIPS where its weights are available."""
 
     extractors: tuple[Extractor, ...]
     lpips: Lpips | None = None
@@ -170,7 +171,7 @@ class Weights:
 
 
 def known_weights(folder: str | Path | None) -> Weights:
-    """`HaarStatistics`, and what the published weight files in a folder make possible.
+    """`HaarStatistics`, and the extractors whose published weight files are in a folder.
 
     Args:
         folder: where the files lie; None for no files.

@@ -1,4 +1,4 @@
-"""What translators and segmenters share: one engine for scenes, arrays and evaluation."""
+"""The base of translators and segmenters: one engine for scenes, arrays and evaluation."""
 
 from __future__ import annotations
 

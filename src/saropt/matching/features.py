@@ -47,7 +47,7 @@ class Matcher(Protocol):
 
     Attributes:
         name: the name in reports and tables.
-        margin: how many pixels around a keypoint its detection and description look at.
+        margin: number of pixels around a keypoint that its detection and description use.
         ratio: a match of scenes is dropped where the nearest distance is above this share of the second nearest (Lowe
             2004); None for no test.
     """

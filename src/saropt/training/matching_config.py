@@ -66,7 +66,7 @@ class MatchingConfig(Section):
 
 
 def read_matching_config(path: Path | None, settings: Sequence[str]) -> MatchingConfig:
-    """The configuration of `saropt match train`: the file, over it what the command line says.
+    """The configuration of `saropt match train`: the file, with the settings of the command line on top.
 
     Raises:
         InputError: unreadable file, unknown key or unfit value; one line.
