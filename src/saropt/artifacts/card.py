@@ -317,6 +317,11 @@ def parse_matcher_card(text: str) -> MatcherCard:
 
     Raises:
         ValueError: not JSON, of something else, another format version, or a field that does not fit; one line.
+
+    >>> parse_matcher_card("not JSON")
+    Traceback (most recent call last):
+    ...
+    ValueError: card: is no JSON (Expecting value)
     """
     return _parsed(MatcherCard, text, "matcher")
 

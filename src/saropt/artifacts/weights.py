@@ -140,6 +140,11 @@ def check_translator_path(path: Path) -> None:
 
     Raises:
         InputError: missing, a directory, empty, or a pickle (a pickle can run code when it is loaded).
+
+    >>> check_translator_path(Path("unknown.onnx"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: unknown.onnx: no such file
     """
     if not path.exists():
         raise InputError(path, "no such file")

@@ -29,6 +29,9 @@ class Job:
 
     Attributes:
         companions: field of `TranslateOptions` and path or address, of each raster that comes with this scene.
+
+    >>> Job("scene.tif", Path("out/scene.tif")).out.name
+    'scene.tif'
     """
 
     scene: str
@@ -73,6 +76,9 @@ class Outcome:
         seam, warnings: as of `saropt.inference.SceneResult`.
         found: it was finished already.
         busy: another process writes it, as several that resume one folder may.
+
+    >>> Outcome(Job("scene.tif", Path("out/scene.tif")), found=True).error is None
+    True
     """
 
     job: Job

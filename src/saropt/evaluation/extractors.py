@@ -35,6 +35,9 @@ class HaarStatistics:
     correlations between bands.
 
     They describe colour, sharpness and grain, not content.
+
+    >>> HaarStatistics()(np.random.default_rng(0).random((3, 64, 64))).shape
+    (45,)
     """
 
     name = "haar-statistics-1"
@@ -68,7 +71,12 @@ def _covariance(image: NDArray[Any]) -> Features:
 
 def haar(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     """One step of the Haar transform of (C, H, W): mean of the 2x2 pixels, and left - right, upper - lower and the
-    difference of the diagonals, of which the sums are given. An odd last row or column is left out."""
+    difference of the diagonals, of which the sums are given. An odd last row or column is left out.
+
+    >>> mean, horizontal, vertical, diagonal = haar(np.array([[[1.0, 0.0], [1.0, 0.0]]]))
+    >>> float(mean[0, 0, 0]), float(horizontal[0, 0, 0]), float(vertical[0, 0, 0])
+    (0.5, 2.0, 0.0)
+    """
     bands, height, width = len(image), image.shape[1] // 2, image.shape[2] // 2
     pairs = np.ascontiguousarray(image[:, : 2 * height, : 2 * width]).reshape(-1, width, 2)
     left, right = cv2.split(pairs)

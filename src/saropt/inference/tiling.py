@@ -19,6 +19,9 @@ class Tile:
         index: number of the tile; the key under which its completion is recorded.
         core: the pixels it contributes to the output, inside the frame.
         read: the pixels the network sees; it may reach outside the frame, where the scene is mirrored.
+
+    >>> plan_tiles(100, 100, 64, 16, 16)[0].core
+    Window(row=0, col=0, height=64, width=64)
     """
 
     index: int
@@ -27,7 +30,11 @@ class Tile:
 
 
 def halo_of(receptive_field: int, stride: int) -> int:
-    """Smallest multiple of the stride that covers half of the receptive field."""
+    """Smallest multiple of the stride that covers half of the receptive field.
+
+    >>> halo_of(receptive_field=70, stride=16)
+    48
+    """
     return math.ceil((receptive_field // 2) / stride) * stride
 
 
@@ -44,6 +51,9 @@ def plan_tiles(height: int, width: int, tile: int, halo: int, stride: int) -> li
 
     Raises:
         ValueError: halo not a multiple of the stride, or a tile below 1.
+
+    >>> [tile.core.col for tile in plan_tiles(64, 160, 64, 16, 16)]
+    [0, 64, 128]
     """
     if tile < 1 or halo % stride:
         raise ValueError(f"tile {tile} must be positive and halo {halo} a multiple of the stride {stride}")
@@ -71,6 +81,9 @@ class Strip:
         row: first row of its windows.
         height: rows of the frame that are final once this strip and the one above are blended.
         columns: first columns of its windows.
+
+    >>> [strip.height for strip in plan_strips(500, 256, 256, 64)]
+    [192, 192, 116]
     """
 
     index: int
@@ -80,7 +93,11 @@ class Strip:
 
 
 def plan_strips(height: int, width: int, tile: int, overlap: int) -> list[Strip]:
-    """Rows of windows of side `tile` that overlap by `overlap` pixels; the last ones may reach outside the frame."""
+    """Rows of windows of side `tile` that overlap by `overlap` pixels; the last ones may reach outside the frame.
+
+    >>> plan_strips(256, 500, 256, 64)[0].columns
+    [0, 192, 384]
+    """
     step = tile - overlap
     columns = list(range(0, max(width - overlap, 1), step))
     rows = list(range(0, max(height - overlap, 1), step))

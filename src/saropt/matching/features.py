@@ -78,5 +78,10 @@ def surrounded(valid: Mask, half: int) -> Mask:
 
 
 def join(parts: list[Features]) -> Features:
-    """The features of several tiles (at least one) together."""
+    """The features of several tiles (at least one) together.
+
+    >>> part = Features(np.zeros((2, 2)), np.zeros((2, 4), np.float32))
+    >>> len(join([part, part]))
+    4
+    """
     return Features(np.concatenate([p.points for p in parts]), np.concatenate([p.descriptors for p in parts]))

@@ -208,7 +208,11 @@ def _through_curl(url: str, delay_s: float) -> str:
 
 
 def without_query(url: str) -> str:
-    """An address without user name, password and query, which may hold secrets."""
+    """An address without user name, password and query, which may hold secrets.
+
+    >>> without_query("https://user:word@example.com/scene.tif?token=secret")
+    'https://example.com/scene.tif'
+    """
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
