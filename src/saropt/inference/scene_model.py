@@ -136,11 +136,7 @@ class SceneModel:
         Raises:
             InputError: the scene or an output cannot be used; nothing is left under the outputs' names.
         """
-        _, *beside = products
-        places = [Destination(out, options.staging, options.overwrite)]
-        for product in beside:  # of an upload that stopped between two products, the later ones are there already
-            replaces = options.overwrite or options.resume
-            places.append(Destination(product_path(out, product.suffix), options.staging, replaces))
+        places = _destinations(out, products, options)
         with ExitStack() as stack:
             source = stack.enter_context(open_input(scene, options.bands, self.inputs[0], self.kind))
             sources = open_companions(stack, options, self.inputs, source, self.kind)
@@ -242,6 +238,13 @@ class SceneModel:
     @cached_property
     def _file_hash(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def _destinations(out: str | Path, products: Sequence[Product], options: TranslateOptions) -> list[Destination]:
+    """Where each product goes. After an upload that stopped between two products, the later ones exist already."""
+    replaces = options.overwrite or options.resume
+    beside = [Destination(product_path(out, one.suffix), options.staging, replaces) for one in products[1:]]
+    return [Destination(out, options.staging, options.overwrite), *beside]
 
 
 def _digest(parts: Sequence[object]) -> str:
