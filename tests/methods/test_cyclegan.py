@@ -72,15 +72,15 @@ class TestCycleGAN:
     def test_loss_weights_on_constant_images(self, weights):
         (first, g), (second, d) = affine_method(**weights).updates(flat(0.4, -0.6), 0.0)
         assert (first, second) == ("generators", "discriminators")
-        cycle, identity = weights.get("lambda_cycle", 10.0), weights.get("lambda_identity", 0.5)
+        cycle, identity = weights.get("lambda_cycle", 10.0), weights.get("lambda_identity", 5.0)
         fake_optical, fake_sar = 0.5 * 0.4 + 0.1, 0.25 * -0.6 - 0.2
         expected = {
             "gan_optical": (fake_optical - 1) ** 2,
             "gan_sar": (fake_sar - 1) ** 2,
             "cycle_sar": cycle * abs(0.25 * fake_optical - 0.2 - 0.4),
             "cycle_optical": cycle * abs(0.5 * fake_sar + 0.1 + 0.6),
-            "identity_optical": cycle * identity * abs(0.5 * -0.6 + 0.1 + 0.6),
-            "identity_sar": cycle * identity * abs(0.25 * 0.4 - 0.2 - 0.4),
+            "identity_optical": identity * abs(0.5 * -0.6 + 0.1 + 0.6),
+            "identity_sar": identity * abs(0.25 * 0.4 - 0.2 - 0.4),
         }
         assert {k: v.item() for k, v in g.items()} == pytest.approx(expected)
         expected = {
@@ -124,7 +124,7 @@ class TestCycleGAN:
     def test_published_defaults(self):
         config = get_method("cyclegan").config_type()
         assert (config.network, config.network_arguments, config.gan_mode) == ("resnet", {}, "lsgan")
-        assert (config.lambda_cycle, config.lambda_identity, config.pool_size) == (10.0, 0.5, 50)
+        assert (config.lambda_cycle, config.lambda_identity, config.pool_size) == (10.0, 5.0, 50)
         method = build("cyclegan")
         for optimizer in method.optimizers().values():
             assert (optimizer.defaults["lr"], optimizer.defaults["betas"]) == (2e-4, (0.5, 0.999))

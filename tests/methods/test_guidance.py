@@ -125,13 +125,13 @@ def test_kmeans_step_against_a_loop():
 
 def test_pseudo_logits_are_distances_and_reach_the_image():
     torch.manual_seed(0)
-    classes = PseudoClasses(2, "optical", 3).double()
+    classes = PseudoClasses(2, "optical", 3, temperature=3.0).double()
     image = torch.rand(1, 2, 8, 8, dtype=torch.float64)
     classes.update(image)
     features = classes.features
     scale = (features.square - features.mean.square()).clamp_min(1e-6).sqrt()
     difference = (features.raw(image)[:, None] - classes.centres[None, :, :, None, None]) / scale.view(1, 1, -1, 1, 1)
-    assert torch.allclose(classes(image), -0.5 * difference.square().sum(dim=2))
+    assert torch.allclose(classes(image), -0.5 * difference.square().mean(dim=2) / 3.0)
     image.requires_grad_()
     classes(image).sum().backward()
     assert torch.isfinite(image.grad).all()

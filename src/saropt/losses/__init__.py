@@ -12,10 +12,11 @@ from saropt.losses.contrastive import patch_nce
 from saropt.losses.keypoints import descriptor_loss, detector_loss, warp_points
 from saropt.losses.pixel import block_minimum, charbonnier, match_colour, total_variation
 from saropt.losses.segmentation import dice_loss, segmentation_cross_entropy
-from saropt.losses.semantic import Weights, class_weights, semantic_nce, similarity_weights
+from saropt.losses.semantic import SMALLEST_TEMPERATURE, Weights, class_weights, semantic_nce, similarity_weights
 from saropt.losses.wavelet import haar_bands, haar_l1
 
 __all__ = [
+    "SMALLEST_TEMPERATURE",
     "Weights",
     "approximate_gradient_penalty",
     "block_minimum",

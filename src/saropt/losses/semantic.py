@@ -17,6 +17,8 @@ from torch import Tensor
 
 from saropt.losses.contrastive import single
 
+SMALLEST_TEMPERATURE = 0.025
+"""exp((s - 1) / tau) of similarities s in [-1, 1] stays a normal number in single precision."""
 Weights = Callable[[slice], Tensor]
 """Rows of the weight matrix: a slice of the queries -> (N, p, K) in [0, 1]."""
 
@@ -35,16 +37,21 @@ def semantic_nce(
         queries: (N, P, C), unit vectors.
         keys: (N, K, C), unit vectors.
         weights: rows of w; every query needs a key of positive weight.
-        temperature: tau.
+        temperature: tau, at least 0.025.
         chunk: queries per image at a time.
 
     Returns:
         Scalar.
 
+    Raises:
+        ValueError: a smaller temperature; its terms vanish in single precision.
+
     >>> vectors, classes = torch.eye(4)[None], torch.arange(4)[None]
     >>> round(semantic_nce(vectors, vectors, class_weights(classes, classes)).item(), 4)
     0.0
     """
+    if temperature < SMALLEST_TEMPERATURE:
+        raise ValueError(f"temperature must be at least {SMALLEST_TEMPERATURE}, not {temperature}")
     with torch.autocast(queries.device.type, enabled=False):
         loss: Tensor = _SemanticNCE.apply(single(queries), single(keys.detach()), weights, temperature, chunk)
         return loss

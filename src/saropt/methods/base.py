@@ -145,6 +145,10 @@ class Method(nn.Module, ABC):
         """Factor on the optimizer's initial learning rate at `progress`."""
         return 1.0
 
+    def figures(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """Figures to log beside a step's losses, which are named OPTIMIZER/LOSS: such as a paper's own sums."""
+        return {}
+
     def milestones(self) -> Mapping[str, float]:
         """Name -> progress at which the averaged generator weights are kept under that name and training goes on
         from them."""

@@ -22,6 +22,7 @@ from saropt.methods.base import Batch, MethodConfig, OneDirection, Update, froze
 from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.learning_rates import epoch_decay
 from saropt.methods.registry import register
+from saropt.methods.taps import ascending_taps
 from saropt.networks import PatchGAN, PatchProjection, build_network, gather_positions, random_positions
 
 RESNET_ARGUMENTS = {"antialias": True, "init": "xavier"}
@@ -60,12 +61,7 @@ class CUTConfig(MethodConfig):
     constant_epochs: int = Field(200, ge=0)
     decay_epochs: int = Field(200, ge=0)
 
-    @field_validator("nce_taps")
-    @classmethod
-    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if list(value) != sorted(set(value)):
-            raise ValueError("must be ascending layer indices")
-        return value
+    _taps_ascend = field_validator("nce_taps")(ascending_taps)
 
 
 class FastCUTConfig(CUTConfig):

@@ -31,10 +31,10 @@ class CycleGANConfig(MethodConfig):
     """Config of `cyclegan`; defaults are the paper's.
 
     Attributes:
-        lambda_cycle: weight of both cycle losses.
-        lambda_identity: weight of the identity losses relative to `lambda_cycle`; 0 leaves them out. Where the
-            two roles have different band counts, the identity image enters the generator through `adapt_bands`:
-            averaged from many bands to few, repeated from few to many.
+        lambda_cycle: weight of both cycle losses; 0 leaves them out.
+        lambda_identity: weight of both identity losses; 0 leaves them out. The published code states 0.5 relative to
+            lambda_cycle, which is 5.0 here. Where the two roles have different band counts, the identity image enters
+            the generator through `adapt_bands`: averaged from many bands to few, repeated from few to many.
         pool_size: generated images that each discriminator's history holds.
         constant_epochs, decay_epochs: shape of the learning rate schedule, `epoch_decay`.
     """
@@ -45,7 +45,7 @@ class CycleGANConfig(MethodConfig):
     discriminator_norm: Literal["batch", "instance", "none"] = "instance"
     gan_mode: Literal["lsgan", "vanilla"] = "lsgan"
     lambda_cycle: float = Field(10.0, ge=0.0)
-    lambda_identity: float = Field(0.5, ge=0.0)
+    lambda_identity: float = Field(5.0, ge=0.0)
     pool_size: int = Field(50, ge=0)
     learning_rate: float = Field(2e-4, gt=0.0)
     beta1: float = Field(0.5, ge=0.0, lt=1.0)
@@ -54,27 +54,56 @@ class CycleGANConfig(MethodConfig):
 
 
 @dataclass(frozen=True)
-class Cycle:
-    """What one step translates, and the features that the passes left at the method's taps.
+class Side:
+    """What one step makes of the images of one role, all (N, bands, H, W), and the features that the passes left at the
+    method's taps.
 
     Attributes:
-        sar_features, optical_features: of the real images, in the generators that translate them.
-        fake_sar_features, fake_optical_features: of the fakes, in the generators that take them back.
-        identity_sar_features, identity_optical_features: of the real images, in the generators that keep them.
+        real: the images of the batch.
+        fake: translations of the other role's images into this role.
+        reconstructed: the real images, translated to the other role and back.
+        identity: the real images, given to the generator that makes images of this role; None where no loss needs it.
+        features: of `real`, in the generator that translates it.
+        fake_features: of `fake`, in the generator that takes it back.
+        identity_features: of `real`, in the generator that makes images of this role.
+        discriminator: judges images of this role.
     """
 
-    fake_optical: Tensor
-    fake_sar: Tensor
-    cycled_sar: Tensor
-    cycled_optical: Tensor
-    identity_optical: Tensor | None
-    identity_sar: Tensor | None
-    sar_features: list[Tensor]
-    optical_features: list[Tensor]
-    fake_sar_features: list[Tensor]
-    fake_optical_features: list[Tensor]
-    identity_sar_features: list[Tensor]
-    identity_optical_features: list[Tensor]
+    real: Tensor
+    fake: Tensor
+    reconstructed: Tensor
+    identity: Tensor | None
+    features: list[Tensor]
+    fake_features: list[Tensor]
+    identity_features: list[Tensor]
+    discriminator: nn.Module
+
+
+Sides = Mapping[Role, Side]
+
+
+def l_gan(sides: Sides, mode: str) -> dict[str, Tensor]:
+    """The generators' part of L_gan, without a weight: D(fake) against the label "real", by role."""
+    return {f"gan_{role}": gan_loss(side.discriminator(side.fake)[-1], True, mode) for role, side in sides.items()}
+
+
+def l_cyc(sides: Sides) -> dict[str, Tensor]:
+    """The parts of L_cyc, without weights: mean |reconstructed - real| and mean |identity - real|, by role."""
+    terms = {f"cycle_{role}": functional.l1_loss(side.reconstructed, side.real) for role, side in sides.items()}
+    for role, side in sides.items():
+        if side.identity is not None:
+            terms[f"identity_{role}"] = functional.l1_loss(side.identity, side.real)
+    return terms
+
+
+def weighted(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> dict[str, Tensor]:
+    """Terms named KIND_... times the weight of their kind; those of weight 0 are left out.
+
+    >>> weighted({"gan_sar": torch.tensor(3.0), "cycle_sar": torch.tensor(1.0)}, {"gan": 2.0, "cycle": 0.0})
+    {'gan_sar': tensor(6.)}
+    """
+    kinds = {name: name.partition("_")[0] for name in terms}
+    return {name: weights[kinds[name]] * term for name, term in terms.items() if weights[kinds[name]] > 0.0}
 
 
 @register("cyclegan", paper="Zhu et al., ICCV 2017")
@@ -132,38 +161,47 @@ class CycleGAN(Method):
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
         config = self.config
-        cycle = self.translate(batch)
+        sides = self.translate(batch)
         with frozen(self.optical_discriminator, self.sar_discriminator):
-            yield "generators", self.generator_losses(batch, cycle)
-        pooled_optical, pooled_sar = self.optical_pool(cycle.fake_optical), self.sar_pool(cycle.fake_sar)
-        names = ("real_optical", "fake_optical", "real_sar", "fake_sar")
-        terms = (
-            *discriminator_losses(self.optical_discriminator, batch["optical"], pooled_optical, config.gan_mode),
-            *discriminator_losses(self.sar_discriminator, batch["sar"], pooled_sar, config.gan_mode),
-        )
-        yield "discriminators", dict(zip(names, terms, strict=True))
+            yield "generators", self.generator_losses(sides)
+        terms = {}
+        for role, pool in (("optical", self.optical_pool), ("sar", self.sar_pool)):
+            side = sides[role]
+            pooled = pool(side.fake)
+            terms[f"real_{role}"], terms[f"fake_{role}"] = discriminator_losses(
+                side.discriminator, side.real, pooled, config.gan_mode
+            )
+        yield "discriminators", terms
 
-    def translate(self, batch: Batch) -> Cycle:
+    def translate(self, batch: Batch) -> dict[Role, Side]:
         """All translations of a step; an identity image shares the forward pass of the image it comes with."""
-        count = len(batch["sar"])
-        fake_optical, identity_optical, features = self._with_identity(self.sar2opt, batch["sar"], batch["optical"])
-        fake_sar, identity_sar, back_features = self._with_identity(self.opt2sar, batch["optical"], batch["sar"])
+        sar, optical = batch["sar"], batch["optical"]
+        fake_optical, identity_optical, sar_features, kept_optical = self._with_identity(self.sar2opt, sar, optical)
+        fake_sar, identity_sar, optical_features, kept_sar = self._with_identity(self.opt2sar, optical, sar)
         cycled_sar, fake_optical_features = self._run(self.opt2sar, fake_optical)
         cycled_optical, fake_sar_features = self._run(self.sar2opt, fake_sar)
-        return Cycle(
-            fake_optical,
-            fake_sar,
-            cycled_sar,
-            cycled_optical,
-            identity_optical,
-            identity_sar,
-            [feature[:count] for feature in features],
-            [feature[:count] for feature in back_features],
-            fake_sar_features,
-            fake_optical_features,
-            [feature[count:] for feature in back_features],
-            [feature[count:] for feature in features],
-        )
+        return {
+            "optical": Side(
+                real=optical,
+                fake=fake_optical,
+                reconstructed=cycled_optical,
+                identity=identity_optical,
+                features=optical_features,
+                fake_features=fake_optical_features,
+                identity_features=kept_optical,
+                discriminator=self.optical_discriminator,
+            ),
+            "sar": Side(
+                real=sar,
+                fake=fake_sar,
+                reconstructed=cycled_sar,
+                identity=identity_sar,
+                features=sar_features,
+                fake_features=fake_sar_features,
+                identity_features=kept_sar,
+                discriminator=self.sar_discriminator,
+            ),
+        }
 
     def needs_identity(self) -> bool:
         """Whether images of a generator's own target role are translated too."""
@@ -174,25 +212,19 @@ class CycleGAN(Method):
 
     def _with_identity(
         self, generator: nn.Module, source: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+    ) -> tuple[Tensor, Tensor | None, list[Tensor], list[Tensor]]:
+        """Translation of `source`, identity image of `target`, and the features of both."""
         if not self.needs_identity():
             fake, features = self._run(generator, source)
-            return fake, None, features
+            return fake, None, features, []
         count = len(source)
         outputs, features = self._run(generator, torch.cat([source, adapt_bands(target, source.shape[1])]))
-        return outputs[:count], outputs[count:], features
+        return outputs[:count], outputs[count:], [f[:count] for f in features], [f[count:] for f in features]
 
-    def generator_losses(self, batch: Batch, cycle: Cycle) -> dict[str, Tensor]:
+    def weights(self) -> dict[str, float]:
+        """The weight of each kind of term."""
+        return {"gan": 1.0, "cycle": self.config.lambda_cycle, "identity": self.config.lambda_identity}
+
+    def generator_losses(self, sides: Sides) -> dict[str, Tensor]:
         """Weighted losses of both generators by name."""
-        config = self.config
-        losses = {
-            "gan_optical": gan_loss(self.optical_discriminator(cycle.fake_optical)[-1], True, config.gan_mode),
-            "gan_sar": gan_loss(self.sar_discriminator(cycle.fake_sar)[-1], True, config.gan_mode),
-            "cycle_sar": config.lambda_cycle * functional.l1_loss(cycle.cycled_sar, batch["sar"]),
-            "cycle_optical": config.lambda_cycle * functional.l1_loss(cycle.cycled_optical, batch["optical"]),
-        }
-        if cycle.identity_optical is not None and cycle.identity_sar is not None:
-            weight = config.lambda_cycle * config.lambda_identity
-            losses["identity_optical"] = weight * functional.l1_loss(cycle.identity_optical, batch["optical"])
-            losses["identity_sar"] = weight * functional.l1_loss(cycle.identity_sar, batch["sar"])
-        return losses
+        return weighted(l_gan(sides, self.config.gan_mode) | l_cyc(sides), self.weights())

@@ -98,8 +98,7 @@ class ClassGuide(Guide):
         if self.control == "one_class":
             return torch.zeros_like(classes)
         if self.control == "permuted":
-            order = torch.stack([torch.randperm(height * width) for _ in classes]).to(classes.device)
-            return classes.flatten(2).gather(2, order[:, None]).view_as(classes)
+            return _shuffled(classes)
         return classes
 
     @torch.no_grad()
@@ -113,10 +112,15 @@ class ClassGuide(Guide):
 
 
 class SoftGuide(Guide):
-    """w_ij = sigmoid((cos(f_i, f_j) - margin) / temperature) on standardised pixel features; no labels, no classes."""
+    """w_ij = sigmoid((cos(f_i, f_j) - margin) / temperature) on standardised pixel features; no labels, no classes.
 
-    def __init__(self, bands: int, role: Role, margin: float, temperature: float) -> None:
+    Args:
+        permuted: shuffle the positions of the features in each image before they guide, as a control.
+    """
+
+    def __init__(self, bands: int, role: Role, margin: float, temperature: float, permuted: bool = False) -> None:
         super().__init__()
+        self.permuted = permuted
         self.features = PixelFeatures(bands, role)
         self.margin = margin
         self.temperature = temperature
@@ -130,7 +134,8 @@ class SoftGuide(Guide):
 
     @torch.no_grad()
     def at(self, description: Tensor, height: int, width: int) -> Tensor:
-        return _resampled(description, height, width, "area")
+        features = _resampled(description, height, width, "area")
+        return _shuffled(features) if self.permuted else features
 
     @torch.no_grad()
     def pool(self, description: Tensor, side: int) -> Tensor:
@@ -140,9 +145,11 @@ class SoftGuide(Guide):
         return similarity_weights(queries, keys, self.margin, self.temperature)
 
 
-def kmeans_guide(bands: int, role: Role, classes: int, control: Control = "none") -> ClassGuide:
-    """Guide by pseudo-classes, majority-filtered over 5x5 pixels."""
-    return ClassGuide(PseudoClasses(bands, role, classes), control, _SMOOTHING)
+def kmeans_guide(
+    bands: int, role: Role, classes: int, control: Control = "none", temperature: float = 1.0
+) -> ClassGuide:
+    """Guide by pseudo-classes, majority-filtered over 5x5 pixels; see `PseudoClasses`."""
+    return ClassGuide(PseudoClasses(bands, role, classes, temperature), control, _SMOOTHING)
 
 
 def label_guide(path: str | Path, control: Control = "none") -> tuple[ClassGuide, SegmenterCard]:
@@ -173,6 +180,12 @@ def majority(classes: Tensor, count: int, side: int) -> Tensor:
         return classes
     shares = functional.one_hot(classes[:, 0], count).movedim(-1, 1).float()
     return functional.avg_pool2d(shares, side, 1, side // 2).argmax(dim=1, keepdim=True)
+
+
+def _shuffled(description: Tensor) -> Tensor:
+    """(N, D, h, w) with the positions of each image in an order of its own."""
+    order = torch.stack([torch.randperm(description.shape[2:].numel()) for _ in description]).to(description.device)
+    return description.flatten(2).gather(2, order[:, None].expand(-1, description.shape[1], -1)).view_as(description)
 
 
 def _positions(like: Tensor, height: int, width: int) -> Tensor:

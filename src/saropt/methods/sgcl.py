@@ -3,32 +3,36 @@
 L_all = L_cyc + lambda_3 L_gan + lambda_4 L_seg + lambda_5 L_sc (eq. 6) on a CycleGAN of two generators, with
 
     L_cyc = lambda_1 (|sar - rec_sar| + |opt - rec_opt|) + lambda_2 (|sar - idt_sar| + |opt - idt_opt|)        (eq. 5)
+    L_gan = the generators' and discriminators' game on both roles                                         (eq. 4)
     L_seg = CE(SARSeg(rec_sar), argmax SARSeg(sar)) + CE(OPTSeg(rec_opt), argmax OPTSeg(opt))                  (eq. 1)
     L_sc  = sums of l over (fake_opt, sar), (fake_sar, opt), (idt_sar, sar), (idt_opt, opt)               (eq. 2 and 3)
 
 where l contrasts a position of the generated image with all positions of the real one, those of the same class being
-positives. Encoder and heads are those of CUT. Choices where the paper is silent: docs/methods/sgcl.md.
+positives. `l_gan`, `l_cyc`, `l_seg` and `l_sc` give the terms without weights; `SGCL.generator_losses` weighs them.
+Encoder and heads are those of CUT. Choices where the paper is silent: docs/methods/sgcl.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from saropt.artifacts import ImageCard, SegmenterCard
 from saropt.domain import Direction, Role
-from saropt.losses import gan_loss, semantic_nce
+from saropt.losses import SMALLEST_TEMPERATURE, semantic_nce
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Update
-from saropt.methods.cyclegan import Cycle, CycleGAN, CycleGANConfig
+from saropt.methods.cyclegan import CycleGAN, CycleGANConfig, Sides, l_cyc, l_gan, weighted
 from saropt.methods.guidance import Control, Guide, SoftGuide, kmeans_guide, label_guide
 from saropt.methods.registry import register
+from saropt.methods.taps import ascending_taps
 from saropt.networks import PatchProjection, gather_positions, local_mean, random_positions
 
 
@@ -38,15 +42,16 @@ class SGCLConfig(CycleGANConfig):
     Attributes:
         network_arguments: of the generators; for "resnet", antialias is set unless given.
         lambda_cycle, lambda_identity, lambda_gan, lambda_seg, lambda_sc: lambda_1 to lambda_5. At 0 a term is left out.
-        identity_relative: multiply lambda_identity by lambda_cycle, as CycleGAN does.
         guidance: "labels" (segmenter files), "kmeans" (pseudo-classes, no labels), "soft" (similarity of pixel
             features), "none" (every position its own class: PatchNCE). The last two have no classes: their
             lambda_seg must be 0.
         sar_segmenter, optical_segmenter: segmenter files for "labels".
         control: what a sceptic does to the class maps of L_sc: "permuted", "one_class" or "distinct".
         classes: pseudo-classes of "kmeans".
+        class_temperature: of "kmeans", what its logits are divided by in L_seg.
         soft_margin, soft_temperature: of "soft".
-        nce_taps: layers whose features are contrasted.
+        nce_taps: ascending indices of the layers whose features are contrasted.
+        temperature: tau of eq. 2.
         num_queries: positions per tap that are queries.
         all_keys_up_to: taps of at most this many positions have all of them as keys; larger taps those of the queries.
         patch_size: side in positions of what is contrasted (Table 8); features are averaged over it, classes voted.
@@ -56,22 +61,24 @@ class SGCLConfig(CycleGANConfig):
     lambda_gan: float = Field(1.0, ge=0.0)
     lambda_seg: float = Field(1.0, ge=0.0)
     lambda_sc: float = Field(1.0, ge=0.0)
-    identity_relative: bool = False
     guidance: Literal["labels", "kmeans", "soft", "none"] = "labels"
     sar_segmenter: str | None = None
     optical_segmenter: str | None = None
     control: Control = "none"
     classes: int = Field(8, ge=2)
+    class_temperature: float = Field(1.0, gt=0.0)
     soft_margin: float = 0.5
     soft_temperature: float = Field(0.1, gt=0.0)
     nce_taps: tuple[int, ...] = Field((0, 4, 8, 12, 16), min_length=1)
     projection_width: int = Field(256, ge=1)
-    temperature: float = Field(0.07, gt=0.0)
+    temperature: float = Field(0.07, ge=SMALLEST_TEMPERATURE)
     num_queries: int = Field(256, ge=2)
     all_keys_up_to: int = Field(64 * 64, ge=0)
     patch_size: Literal[1, 3, 5] = 1
     constant_epochs: int = Field(50, ge=0)
     decay_epochs: int = Field(50, ge=0)
+
+    _taps_ascend = field_validator("nce_taps")(ascending_taps)
 
     @model_validator(mode="after")
     def _guided(self) -> SGCLConfig:
@@ -84,8 +91,28 @@ class SGCLConfig(CycleGANConfig):
         if self.guidance in ("soft", "none") and self.lambda_seg > 0.0:
             raise ValueError(f"guidance {self.guidance!r} has no classes: set lambda_seg to 0")
         if self.control != "none" and self.guidance not in ("labels", "kmeans"):
-            raise ValueError(f"control {self.control!r} needs classes: guidance 'labels' or 'kmeans'")
+            if (self.guidance, self.control) != ("soft", "permuted"):
+                raise ValueError(f"control {self.control!r} needs classes: guidance 'labels' or 'kmeans'")
         return self
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One of the four sums of eq. 3: a generated image against the real one of some role, in one encoder.
+
+    Attributes:
+        head: the MLP of the encoder.
+        queries: features of the generated image by tap, (N, C, h, w).
+        keys: features of the real image by tap.
+        guide: of the real image's role.
+        seen: what the guide sees in the real image, (N, D, H, W).
+    """
+
+    head: nn.Module
+    queries: list[Tensor]
+    keys: list[Tensor]
+    guide: Guide
+    seen: Tensor
 
 
 @register("sgcl", paper="Du et al., Journal of Image and Graphics, 2026")
@@ -118,9 +145,10 @@ class SGCL(CycleGAN):
         if config.lambda_seg == config.lambda_sc == 0.0 or config.guidance == "none":
             return Guide()
         if config.guidance == "soft":
-            return SoftGuide(bands, role, config.soft_margin, config.soft_temperature)
+            permuted = config.control == "permuted"
+            return SoftGuide(bands, role, config.soft_margin, config.soft_temperature, permuted)
         if config.guidance == "kmeans":
-            return kmeans_guide(bands, role, config.classes, config.control)
+            return kmeans_guide(bands, role, config.classes, config.control, config.class_temperature)
         path = config.sar_segmenter if role == "sar" else config.optical_segmenter
         guide, card = label_guide(str(path), config.control)
         if card.input.role != role:
@@ -146,87 +174,112 @@ class SGCL(CycleGAN):
         return self.config.lambda_identity > 0.0 or self.config.lambda_sc > 0.0
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
-        self.sar_guide.update(batch["sar"])
-        self.optical_guide.update(batch["optical"])
+        for role, guide in self.guides.items():
+            guide.update(batch[role])
         yield from super().updates(batch, progress)
 
-    def generator_losses(self, batch: Batch, cycle: Cycle) -> dict[str, Tensor]:
-        config = self.config
-        images = {
-            "optical": (batch["optical"], cycle.fake_optical, cycle.cycled_optical, cycle.identity_optical),
-            "sar": (batch["sar"], cycle.fake_sar, cycle.cycled_sar, cycle.identity_sar),
+    @property
+    def guides(self) -> dict[Role, Guide]:
+        """Role -> the guide that looks at real images of it."""
+        return {"optical": self.optical_guide, "sar": self.sar_guide}
+
+    def weights(self) -> dict[str, float]:
+        return super().weights() | {
+            "gan": self.config.lambda_gan,
+            "seg": self.config.lambda_seg,
+            "sc": self.config.lambda_sc,
         }
-        discriminators = {"optical": self.optical_discriminator, "sar": self.sar_discriminator}
-        guides = {"optical": self.optical_guide, "sar": self.sar_guide}
-        described = {
-            "optical": self.optical_guide.describe(batch["optical"]),
-            "sar": self.sar_guide.describe(batch["sar"]),
-        }
-        lambda_identity = config.lambda_identity * (config.lambda_cycle if config.identity_relative else 1.0)
-        losses: dict[str, Tensor] = {}
-        for role, (real, fake, cycled, identity) in images.items():
-            logits = discriminators[role](fake)[-1]
-            losses[f"gan_{role}"] = config.lambda_gan * gan_loss(logits, True, config.gan_mode)
-            if config.lambda_cycle > 0.0:
-                losses[f"cycle_{role}"] = config.lambda_cycle * functional.l1_loss(cycled, real)
-            if identity is not None and lambda_identity > 0.0:
-                losses[f"identity_{role}"] = lambda_identity * functional.l1_loss(identity, real)
+
+    def generator_losses(self, sides: Sides) -> dict[str, Tensor]:
+        """Eq. 6: the only place where lambda_1 to lambda_5 are applied."""
+        config, guides = self.config, self.guides
+        terms = l_gan(sides, config.gan_mode) | l_cyc(sides)
+        if config.lambda_seg > 0.0 or config.lambda_sc > 0.0:
+            seen = {role: guides[role].describe(side.real) for role, side in sides.items()}
             if config.lambda_seg > 0.0:
-                losses[f"seg_{role}"] = config.lambda_seg * segmentation_loss(guides[role], described[role], cycled)
-        if config.lambda_sc > 0.0:
-            losses |= self._semantic_losses(batch, cycle, described)
-        return losses
+                terms |= l_seg(sides, guides, seen)
+            if config.lambda_sc > 0.0:
+                terms |= l_sc(self._contrasts(sides, seen), config)
+        return weighted(terms, self.weights())
 
-    def _semantic_losses(self, batch: Batch, cycle: Cycle, described: dict[str, Tensor]) -> dict[str, Tensor]:
-        sar, optical = (self.sar_guide, described["sar"]), (self.optical_guide, described["optical"])
-        forth = self._generated_vectors(self.sar2opt, batch["sar"], cycle.fake_optical, cycle.identity_optical)
-        back = self._generated_vectors(self.opt2sar, batch["optical"], cycle.fake_sar, cycle.identity_sar)
-        terms = {
-            "fake_optical": (self.sar2opt_projection, forth[0], cycle.sar_features, *sar),
-            "identity_optical": (self.sar2opt_projection, forth[1], cycle.identity_optical_features, *optical),
-            "fake_sar": (self.opt2sar_projection, back[0], cycle.optical_features, *optical),
-            "identity_sar": (self.opt2sar_projection, back[1], cycle.identity_sar_features, *sar),
+    def figures(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """L_gan (the generators' part), L_cyc, L_seg and L_sc as eq. 6 adds them up: before lambda_3 to lambda_5."""
+        weights = self.weights() | {"cycle": 1.0, "identity": 1.0}
+        symbols = {"gan": "L_gan", "cycle": "L_cyc", "identity": "L_cyc", "seg": "L_seg", "sc": "L_sc"}
+        sums: dict[str, float] = {}
+        for name, value in losses.items():
+            optimizer, _, term = name.partition("/")
+            kind = term.partition("_")[0]
+            if optimizer == "generators":
+                sums[symbols[kind]] = sums.get(symbols[kind], 0.0) + float(value) / weights[kind]
+        return sums
+
+    def _contrasts(self, sides: Sides, seen: Mapping[Role, Tensor]) -> dict[str, Contrast]:
+        """The sums of eq. 3 by the generated image that they are of."""
+        sar, optical = sides["sar"], sides["optical"]
+        forth = self._encoded(self.sar2opt, sar.real.shape[1], optical.fake, optical.identity)
+        back = self._encoded(self.opt2sar, optical.real.shape[1], sar.fake, sar.identity)
+        to_optical, to_sar = self.sar2opt_projection, self.opt2sar_projection
+        of_sar = {"guide": self.sar_guide, "seen": seen["sar"]}
+        of_optical = {"guide": self.optical_guide, "seen": seen["optical"]}
+        return {
+            "fake_optical": Contrast(head=to_optical, queries=forth[0], keys=sar.features, **of_sar),
+            "fake_sar": Contrast(head=to_sar, queries=back[0], keys=optical.features, **of_optical),
+            "identity_sar": Contrast(head=to_sar, queries=back[1], keys=sar.identity_features, **of_sar),
+            "identity_optical": Contrast(
+                head=to_optical, queries=forth[1], keys=optical.identity_features, **of_optical
+            ),
         }
-        return {f"sc_{name}": self.config.lambda_sc * self._contrast(*term) for name, term in terms.items()}
 
-    def _generated_vectors(
-        self, generator: nn.Module, source: Tensor, fake: Tensor, identity: Tensor | None
+    def _encoded(
+        self, generator: nn.Module, bands: int, fake: Tensor, identity: Tensor | None
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Features of a generator's outputs in its own encoder, of the fakes and of the identity images."""
         assert identity is not None
-        images = adapt_bands(torch.cat([fake, identity]), source.shape[1])
-        features = generator(images, taps=self.taps, stop=True)
-        count = len(source)
+        features = generator(adapt_bands(torch.cat([fake, identity]), bands), taps=self.taps, stop=True)
+        count = len(fake)
         return [feature[:count] for feature in features], [feature[count:] for feature in features]
 
-    def _contrast(
-        self, head: nn.Module, queries: list[Tensor], keys: list[Tensor], guide: Guide, description: Tensor
-    ) -> Tensor:
-        """Mean over taps and queries of l; keys get no gradient."""
-        config = self.config
-        if config.patch_size > 1:
-            queries, keys = ([local_mean(f, config.patch_size) for f in maps] for maps in (queries, keys))
-        query_places = random_positions(keys, config.num_queries)
-        key_places = [
-            torch.arange(_size(k), device=k.device) if _size(k) <= config.all_keys_up_to else places
-            for k, places in zip(keys, query_places, strict=True)
-        ]
-        query_vectors = head(queries, query_places)
-        with torch.no_grad():
-            key_vectors = head(keys, key_places)
-        terms = []
-        for tap, key_map in enumerate(keys):
-            at_tap = guide.pool(guide.at(description, *key_map.shape[-2:]), config.patch_size)
-            weights = guide.weights(
-                gather_positions(at_tap, query_places[tap]), gather_positions(at_tap, key_places[tap])
-            )
-            terms.append(semantic_nce(query_vectors[tap], key_vectors[tap], weights, config.temperature))
-        return torch.stack(terms).mean()
+
+def l_seg(sides: Sides, guides: Mapping[Role, Guide], seen: Mapping[Role, Tensor]) -> dict[str, Tensor]:
+    """Eq. 1 by role, without lambda_4: cross entropy of the segmented reconstruction against the real image's classes.
+
+    Args:
+        guides: role -> guide with classes.
+        seen: role -> classes (N, 1, H, W) of the real images, as the guide describes them.
+    """
+    return {
+        f"seg_{role}": functional.cross_entropy(guides[role].logits(side.reconstructed), seen[role][:, 0])
+        for role, side in sides.items()
+    }
 
 
-def segmentation_loss(guide: Guide, classes: Tensor, cycled: Tensor) -> Tensor:
-    """Cross entropy of the segmented reconstruction against the real image's classes (N, 1, H, W) (eq. 1, one role)."""
-    return functional.cross_entropy(guide.logits(cycled), classes[:, 0])
+def l_sc(contrasts: Mapping[str, Contrast], config: SGCLConfig) -> dict[str, Tensor]:
+    """Eq. 3 by generated image, without lambda_5: each a mean over taps and queries of eq. 2."""
+    return {f"sc_{name}": _contrasted(contrast, config) for name, contrast in contrasts.items()}
+
+
+def _contrasted(contrast: Contrast, config: SGCLConfig) -> Tensor:
+    """Mean of eq. 2 over taps and random queries; keys get no gradient."""
+    queries, keys, side = contrast.queries, contrast.keys, config.patch_size
+    if side > 1:
+        queries, keys = ([local_mean(feature, side) for feature in maps] for maps in (queries, keys))
+    query_places = random_positions(keys, config.num_queries)
+    key_places = [
+        torch.arange(_size(k), device=k.device) if _size(k) <= config.all_keys_up_to else places
+        for k, places in zip(keys, query_places, strict=True)
+    ]
+    query_vectors = contrast.head(queries, query_places)
+    with torch.no_grad():
+        key_vectors = contrast.head(keys, key_places)
+    terms = []
+    for tap, key_map in enumerate(keys):
+        at_tap = contrast.guide.pool(contrast.guide.at(contrast.seen, *key_map.shape[-2:]), side)
+        weights = contrast.guide.weights(
+            gather_positions(at_tap, query_places[tap]), gather_positions(at_tap, key_places[tap])
+        )
+        terms.append(semantic_nce(query_vectors[tap], key_vectors[tap], weights, config.temperature))
+    return torch.stack(terms).mean()
 
 
 def _size(feature: Tensor) -> int:

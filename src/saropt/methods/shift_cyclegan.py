@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saropt.domain import Role
-from saropt.methods.base import Batch, frozen
-from saropt.methods.cyclegan import Cycle, CycleGAN, CycleGANConfig
+from saropt.methods.base import frozen
+from saropt.methods.cyclegan import CycleGAN, CycleGANConfig, Sides, weighted
 from saropt.methods.registry import register
 
 
@@ -53,20 +53,25 @@ class ShiftCycleGAN(CycleGAN):
             raise ValueError(f"network {config.network!r} has no stages for the pair loss; resnet has")
         self.taps = (stage_taps[config.stages - 1],)
 
-    def generator_losses(self, batch: Batch, cycle: Cycle) -> dict[str, Tensor]:
-        seen_sar, seen_optical = cycle.fake_sar_features, cycle.fake_optical_features
+    def weights(self) -> dict[str, float]:
+        return super().weights() | {"pair": self.config.lambda_pair}
+
+    def generator_losses(self, sides: Sides) -> dict[str, Tensor]:
+        sar, optical = sides["sar"], sides["optical"]
+        seen_sar, seen_optical = sar.fake_features, optical.fake_features
         if self.config.extractor == "frozen":
             with frozen(self.sar2opt, self.opt2sar):
-                seen_sar = self._encode(self.sar2opt, cycle.fake_sar)
-                seen_optical = self._encode(self.opt2sar, cycle.fake_optical)
-        return super().generator_losses(batch, cycle) | {
-            "pair_sar": self._pair_loss(seen_sar, cycle.sar_features),
-            "pair_optical": self._pair_loss(seen_optical, cycle.optical_features),
+                seen_sar = self._encode(self.sar2opt, sar.fake)
+                seen_optical = self._encode(self.opt2sar, optical.fake)
+        pairs = {
+            "pair_sar": self._pair_loss(seen_sar, sar.features),
+            "pair_optical": self._pair_loss(seen_optical, optical.features),
         }
+        return super().generator_losses(sides) | weighted(pairs, self.weights())
 
     def _encode(self, generator: nn.Module, image: Tensor) -> list[Tensor]:
         return generator(image, taps=self.taps, stop=True)
 
     def _pair_loss(self, fake: list[Tensor], real: list[Tensor]) -> Tensor:
         truth = real[0].detach() if self.config.extractor == "frozen" else real[0]
-        return self.config.lambda_pair * functional.l1_loss(fake[0], truth)
+        return functional.l1_loss(fake[0], truth)

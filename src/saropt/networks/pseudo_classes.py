@@ -89,8 +89,9 @@ class PixelFeatures(nn.Module):
 class PseudoClasses(nn.Module):
     """A segmenter that learns its `classes` from unlabelled images.
 
-    `forward` gives logits (N, classes, H, W), -|f - c|^2 / 2 of the scaled features f, so that a gradient reaches the
-    image; `update` fits the centres to a batch of real images. It has buffers only, and no parameters for an optimizer.
+    `forward` gives logits (N, classes, H, W), -mean (f - c)^2 / (2 `temperature`) over the scaled features f, so that a
+    gradient reaches the image; the mean keeps their size whatever the number of bands. `update` fits centres to a batch
+    of real images. It has buffers only, and no parameters for an optimizer.
 
     >>> segmenter = PseudoClasses(2, "sar", classes=6)
     >>> segmenter.update(torch.rand(1, 2, 32, 32))
@@ -101,8 +102,9 @@ class PseudoClasses(nn.Module):
     centres: Tensor
     counts: Tensor
 
-    def __init__(self, bands: int, modality: str, classes: int) -> None:
+    def __init__(self, bands: int, modality: str, classes: int, temperature: float = 1.0) -> None:
         super().__init__()
+        self.temperature = temperature
         self.features = PixelFeatures(bands, modality)
         self.register_buffer("centres", torch.zeros(classes, self.features.count))
         self.register_buffer("counts", torch.zeros(classes))
@@ -114,7 +116,8 @@ class PseudoClasses(nn.Module):
         centres = (self.centres - self.features.mean) * self.features.scale
         cross = torch.einsum("nfhw,kf->nkhw", features, centres)
         squared = features.square().sum(dim=1, keepdim=True)
-        return cross - 0.5 * (squared + centres.square().sum(dim=1).view(1, -1, 1, 1))
+        distances = cross - 0.5 * (squared + centres.square().sum(dim=1).view(1, -1, 1, 1))
+        return distances / (self.features.count * self.temperature)
 
     @torch.no_grad()
     def update(self, image: Tensor) -> None:

@@ -197,7 +197,7 @@ class TranslatorTask(Task):
         return int(np.random.SeedSequence([self.engine.seed, step, rank]).generate_state(1, np.uint64)[0])
 
     def figures(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        return {name: float(value) for name, value in losses.items()}
+        return {name: float(value) for name, value in losses.items()} | self.module.figures(losses)
 
     def validate(self) -> dict[str, float]:
         assert self.validation is not None
