@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from saropt.domain import Role, describe_role, is_sar, list_roles
 from saropt.errors import InputError
 from saropt.files import read_yaml
@@ -116,6 +118,24 @@ class DataRoot:
         if not names:
             raise InputError(self.path / "splits.csv", f"split {split!r} is empty")
         return names
+
+    def with_fewer(self, split: str, count: int, seed: int = 0) -> DataRoot:
+        """This root with at most `count` names of a split, drawn at random: the same ones for the same names and seed.
+
+        Every root that images are borrowed from keeps as many.
+
+        >>> root = DataRoot(Path(), "r", 1.0, {}, {f"tile_{number}": "train" for number in range(9)} | {"a": "test"})
+        >>> list(root.with_fewer("train", 3).splits), len(root.with_fewer("train", 20).splits)
+        (['tile_0', 'tile_2', 'tile_6', 'a'], 10)
+        """
+        names = sorted(name for name, part in self.splits.items() if part == split)
+        order = np.random.default_rng([seed, len(names)]).permutation(len(names))
+        dropped = {names[place] for place in order[count:]}
+        return replace(
+            self,
+            splits={name: part for name, part in self.splits.items() if name not in dropped},
+            borrowed={role: root.with_fewer(split, count, seed) for role, root in self.borrowed.items()},
+        )
 
     def image(self, role: Role) -> ImageSpec:
         """Bands and units of a role.

@@ -114,7 +114,10 @@ class Scene:
         self.width: int = dataset.width
         self.height: int = dataset.height
         colours = dataset.colorinterp
-        self._alpha = [i for i in dataset.indexes if colours[i - 1] == ColorInterp.alpha]
+        # GDAL marks the fourth band of 8-bit files as alpha unless told otherwise: a band with a name is a band
+        real = {i for i in dataset.indexes if (dataset.descriptions[i - 1] or "alpha").lower() != "alpha"}
+        real |= {band for band in bands or () if isinstance(band, int)}
+        self._alpha = [i for i in dataset.indexes if colours[i - 1] == ColorInterp.alpha and i not in real]
         indexes = [i for i in dataset.indexes if i not in self._alpha]
         if not indexes or self.width < 1 or self.height < 1:
             raise InputError(self.source, "holds no raster bands")
@@ -156,7 +159,8 @@ class Scene:
 
         Args:
             path: GeoTIFF, COG, PNG, JPEG or anything else GDAL reads.
-            bands: 1-based numbers or names (any case); all bands when None.
+            bands: 1-based numbers or names (any case); all bands when None. A band that the file marks as alpha counts
+                as one where it has another name or is asked for by its number.
             palette: a paletted picture as its three colours, or as stored indices (label maps).
             grid: read as if warped to this grid, block by block; invalid where the file has no pixels.
             resampling: GDAL's name, for `grid`: "nearest" for classes, "average" for power when pixels grow.
@@ -256,6 +260,8 @@ class Scene:
         for position, index in enumerate(self._indexes):
             flags = self._dataset.mask_flag_enums[index - 1]
             if MaskFlags.all_valid in flags or (MaskFlags.per_dataset in flags and position > 0):
+                continue
+            if MaskFlags.alpha in flags and not self._alpha:
                 continue
             nodata = self._dataset.nodatavals[index - 1]
             if np.iscomplexobj(stored) and MaskFlags.nodata in flags and nodata is not None:

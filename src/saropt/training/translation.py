@@ -73,6 +73,8 @@ class TranslatorTask(Task):
         arguments = validated(cls.config_type, config.arguments, f"arguments of {cls.name}")
         self.roles = cls.roles_of(arguments)
         self._check_pairs()
+        if config.data.max_rasters is not None:
+            self.root = root.with_fewer("train", config.data.max_rasters, config.data.rasters_seed)
         self._open_data()
         self._build(arguments)
         self.sample_every = self.engine.sample_every
@@ -234,11 +236,19 @@ class TranslatorTask(Task):
             method=config.method,
             directions={direction: self._describe(direction) for direction in self.generators},
             gsd_m=root.gsd_m,
-            training=training_card(config, root, config.data.describe_splits(self.image_roles), step),
+            training=training_card(config, root, self._describe_splits(), step),
             realism=config.card.realism if two_ends else None,
             licence=config.card.licence,
             notes=config.card.notes,
         )
+
+    def _describe_splits(self) -> str:
+        """Where the windows come from, in words for the card."""
+        words = self.config.data.describe_splits(self.image_roles)
+        if self.config.data.max_rasters is None:
+            return words
+        count = len(self.root.names("train"))
+        return f"{words}: {count} random rasters, seed {self.config.data.rasters_seed}"
 
     def _describe(self, direction: Direction) -> DirectionCard:
         module: Any = self.generators[direction]

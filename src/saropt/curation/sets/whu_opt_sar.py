@@ -33,6 +33,7 @@ from saropt.scenes import Scene, Window
 
 PAIRS = 100
 SIZE = (3704, 5556)
+COLOURS = ("red", "green", "blue", "nir")
 CLASSES = {10: "farmland", 20: "city", 30: "village", 40: "water", 50: "forest", 60: "road", 70: "others"}
 
 
@@ -56,10 +57,10 @@ def plan(source: Path, options: WhuOptions) -> Plan:
     missing += count_line(len(names), PAIRS, "complete pairs")
     splits = split_groups(names, options.train, options.val, options.seed)
     entries = []
-    colours: tuple[str, ...] = ("red", "green", "blue", "nir")
-    if names:
-        with Scene.open(sides["optical"][names[0]]) as scene:
-            colours = colours[: scene.count]
+    colours = COLOURS
+    if names and not _has_bands(sides["optical"][names[0]], len(COLOURS)):
+        colours = COLOURS[:3]
+    numbers = tuple(range(1, len(colours) + 1))
     for name in names:
         files = {side: sides[side][name] for side in sides}
         with Scene.open(files["sar"]) as scene:
@@ -83,7 +84,9 @@ def plan(source: Path, options: WhuOptions) -> Plan:
                     splits[name],
                     {
                         "sar": Source((files["sar"],), window=window, band_names=("SAR",)),
-                        "optical": Source((files["optical"],), window=window, band_names=colours),
+                        "optical": Source(
+                            (files["optical"],), bands=numbers, window=window, band_names=colours
+                        ),
                         "label": Source((files["label"],), window=window, band_names=("class",), palette_index=True),
                     },
                 )
@@ -100,6 +103,15 @@ def plan(source: Path, options: WhuOptions) -> Plan:
         "licence": "not stated by the publishers; research use; cite Li et al. 2022",
     }
     return Plan(description, entries, missing)
+
+
+def _has_bands(path: Path, count: int) -> bool:
+    """Whether a raster has so many bands, whatever the last one is marked as."""
+    try:
+        with Scene.open(path, bands=range(1, count + 1)):
+            return True
+    except InputError:
+        return False
 
 
 def _fewer(entries: list[Entry], count: int, seed: int, source: Path) -> list[Entry]:
