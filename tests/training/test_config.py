@@ -10,8 +10,9 @@ from saropt.errors import InputError, SaroptError
 from saropt.methods import get_method
 from saropt.radiometry import recipe_from_dict
 from saropt.training import TrainingConfig, dump_config, read_config
+from saropt.training.presets import list_presets
 
-PRESETS = sorted((Path(__file__).resolve().parents[2] / "configs").rglob("*.yaml"))
+PRESETS = [*list_presets().values(), *(Path(__file__).resolve().parents[2] / "configs").rglob("*.yaml")]
 
 
 @pytest.fixture

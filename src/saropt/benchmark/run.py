@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import saropt
+from saropt.benchmark.figures import spaced_names, write_figures
 from saropt.benchmark.suite import (
     TRAINED_MATCHER,
     RunSpec,
@@ -20,6 +21,7 @@ from saropt.benchmark.suite import (
     Suite,
     merged,
     placed,
+    row_values,
     rows_named,
 )
 from saropt.benchmark.table import Table, build_table, write_table
@@ -30,6 +32,7 @@ from saropt.files import Lock, validated
 from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
 from saropt.matching.learned import MATCHER_FILE
+from saropt.methods import get_method
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
@@ -46,8 +49,10 @@ from saropt.training import (
     TrainingConfig,
     TranslatorTask,
 )
+from saropt.training.pace import read_pace
 
 RESULTS = "results.json"
+REPORT = "report.json"
 WEIGHTS = "translator.safetensors"
 
 
@@ -61,6 +66,7 @@ def run_suite(
     max_steps: int | None = None,
     weights: str | Path | None = None,
     accelerator: str = "auto",
+    tiles: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Table:
     """Train and evaluate every row of a suite with every seed, and write the table.
@@ -70,12 +76,15 @@ def run_suite(
 
     Args:
         suite: what to run.
-        out: folder for data, runs, results.json, table.md, table.tex, table.csv and table.html.
+        out: folder of what suites share (data, segmenters, matchers, trainings, reports) and, in a folder with the
+            suite's name, results.json, table.md, table.tex, table.csv, table.html and the figures. Suites that have a
+            training in common find it there and train it once.
         data: data root; the suite's simulation when None.
         seeds, only: seeds and row names to run now; all when None. The table shows all that is finished.
         max_steps: the number of steps of every row; segmenters and matcher are trained for no more steps than that.
         weights: folder of published weights, for FID, KID and LPIPS; see `saropt.evaluation.evaluate`.
         accelerator: "auto", "cpu" or "cuda".
+        tiles: names of rasters to show in the figures; four of the split, evenly spaced, when empty.
         progress: called with the parts that are done, the parts in all, and what is being done.
 
     Raises:
@@ -92,7 +101,7 @@ def run_suite(
     unknown = set(only or ()) - {run.name for run in suite.runs}
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
-    bench = _Bench(suite, folder, data, max_steps, weights, accelerator, progress)
+    bench = _Bench(suite, folder, data, _Options(max_steps, weights, accelerator, tuple(tiles), progress))
     for run in suite.runs:
         for seed in suite.seeds if seeds is None else seeds:
             if only is None or run.name in only:
@@ -134,33 +143,42 @@ class _Matcher:
         return self.folder / MATCHER_FILE
 
 
+@dataclass(frozen=True)
+class _Options:
+    """How a suite is run; see `run_suite`."""
+
+    max_steps: int | None
+    weights: str | Path | None
+    accelerator: str
+    tiles: tuple[str, ...]
+    progress: Progress
+
+
 class _Bench:
-    """The parts of a suite: `_data`, `_segmenters`, `_matcher` and `_part` find them, `run` makes them."""
+    """The parts of a suite: `_data`, `_segmenters`, `_matcher`, `_training` and `_report` find them, `run` makes them."""
 
     def __init__(
         self,
         suite: Suite,
         folder: Path,
         data: str | Path | None,
-        max_steps: int | None,
-        weights: str | Path | None,
-        accelerator: str,
-        progress: Progress,
+        options: _Options,
     ) -> None:
         if data is None and suite.simulate is None:
             raise InputError(suite.name, "needs a data root")
         if data is not None and any(run.simulate for run in suite.runs):
             raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
         self.suite, self.folder = suite, folder
-        self.max_steps, self.accelerator, self.progress = max_steps, accelerator, progress
-        self.weights = weights
+        self.max_steps, self.accelerator, self.progress = options.max_steps, options.accelerator, options.progress
+        self.weights, self.tiles = options.weights, options.tiles
         self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data)))
 
     def run(self, run: RunSpec, seed: int) -> None:
         """Train and evaluate one row with one seed, unless that is done."""
         data = self._data(run)
-        config, part = self._part(run, seed)
-        if (part / "report" / "report.json").is_file():
+        config, training = self._training(run, seed)
+        report = self._report(run, seed)
+        if (report / REPORT).is_file():
             return
         for needed in rows_named(run.config):
             self.run(self.suite.row(needed), seed)
@@ -169,19 +187,22 @@ class _Bench:
                 if not data.path.is_dir():
                     self._simulate(data.path, data.simulation)
         root = DataRoot.open(data.path)
-        judges = self._judges(data)
-        for segmenter in (*judges, *self._segmenters(data, self.suite.segmenters, "guide")):
+        judges = self._judges(data, run)
+        for segmenter in (*judges, *self._guides(data, run)):
             with _alone(segmenter.folder):
                 self._train(SegmenterTask, segmenter.config, root, segmenter.file, segmenter.folder.name)
         matcher = self._matcher(data)
         if matcher:
             with _alone(matcher.folder):
                 self._train(MatcherTask, matcher.config, root, matcher.file, "matcher")
-        with _alone(part):
-            self._train(TranslatorTask, config, root, part / "run" / WEIGHTS, f"{run.name}, seed {seed}")
+        what = f"{run.name}, seed {seed}"
+        with _alone(training):
+            self._train(TranslatorTask, config, root, training / WEIGHTS, what)
+        with _alone(report):
             matchers = [find_matcher(name) for name in self.suite.matchers]
             matchers += [find_matcher(matcher.file)] if matcher else []
-            self._measure(part, root, judges, matchers, f"{run.name}, seed {seed}")
+            if not (report / REPORT).is_file():
+                self._measure(report, training / WEIGHTS, root, judges, matchers, what)
 
     def _train(self, task: type[Task], config: Any, root: DataRoot, file: Path, what: str) -> None:
         """Train into the folder of `file`, unless training is done and the file is there."""
@@ -191,12 +212,16 @@ class _Bench:
         loop.run(lambda step, total, figures: self.progress(step, total, what))
 
     def _measure(
-        self, part: Path, root: DataRoot, judges: Sequence[_Segmenter], matchers: Sequence[Matcher], what: str
+        self,
+        report: Path,
+        weights: Path,
+        root: DataRoot,
+        judges: Sequence[_Segmenter],
+        matchers: Sequence[Matcher],
+        what: str,
     ) -> None:
-        if (part / "report" / "report.json").is_file():
-            return
         # torch weights take instance statistics from each scene, as the papers do; ONNX graphs hold frozen ones
-        translators = Translator.load_all(part / "run" / WEIGHTS)
+        translators = Translator.load_all(weights)
         roles = {translator.direction.output for translator in translators}
         spec = EvaluationSpec(
             root,
@@ -205,30 +230,35 @@ class _Bench:
             segmenters=[Segmenter.load(judge.file) for judge in judges if judge.role in roles],
             matchers=matchers,
             weights=self.weights,
+            tiles=self.tiles or spaced_names(root, self.suite.split),
         )
-        evaluate(
-            spec, part / "report", progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}")
-        )
+        evaluate(spec, report, progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}"))
 
     def table(self, seeds: Sequence[int]) -> Table:
-        """The table of all finished parts, also written beside results.json."""
+        """The table and the figures of all finished parts, also written into the suite's folder."""
         reports: dict[str, dict[int, dict[str, Any]]] = {}
+        shown: dict[str, tuple[Path, Path]] = {}
         for run in self.suite.runs:
             for seed in seeds:
-                part = self._part(run, seed)[1]
-                if (part / "report" / "report.json").is_file():
-                    text = (part / "report" / "report.json").read_text(encoding="utf-8")
-                    reports.setdefault(run.name, {})[seed] = json.loads(text)
+                training, report = self._training(run, seed)[1], self._report(run, seed)
+                if (report / REPORT).is_file():
+                    held = json.loads((report / REPORT).read_text(encoding="utf-8"))
+                    reports.setdefault(run.name, {})[seed] = held | {"training": read_pace(training)}
+                    shown.setdefault(run.name, (training, report))
         table = build_table(self.suite, reports)
-        (self.folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
-        write_table(table, self.folder)
+        folder = self.folder / self.suite.name
+        folder.mkdir(exist_ok=True)
+        (folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
+        write_table(table, folder)
+        write_figures(shown, folder)
         return table
 
-    def _judges(self, data: _Data) -> list[_Segmenter]:
-        """The segmenters that judge translations: the suite's judges, or else those that guide trainings."""
-        if self.suite.judges:
-            return self._segmenters(data, self.suite.judges, "judge")
-        return self._segmenters(data, self.suite.segmenters, "guide")
+    def _judges(self, data: _Data, run: RunSpec) -> list[_Segmenter]:
+        """The segmenters that judge a row's translations: the suite's judges, or else those that guide its training."""
+        return self._segmenters(data, self.suite.judges, "judge") if self.suite.judges else self._guides(data, run)
+
+    def _guides(self, data: _Data, run: RunSpec) -> list[_Segmenter]:
+        return self._segmenters(data, merged(self.suite.segmenters, run.segmenters), "guide")
 
     def _data(self, run: RunSpec) -> _Data:
         if self._given is not None:
@@ -263,25 +293,44 @@ class _Bench:
         own = values.get("engine", {}).get("max_steps", self.max_steps)
         return merged(values, {"engine": {"max_steps": min(own, self.max_steps)}})
 
-    def _part(self, run: RunSpec, seed: int) -> tuple[TrainingConfig, Path]:
-        """Configuration and folder of one row and seed; the folder is named by the hash of all that it depends on."""
+    def _training(self, run: RunSpec, seed: int) -> tuple[TrainingConfig, Path]:
+        """Configuration and folder of the training of one row and seed. The folder is named by the hash of all that
+        the training depends on, defaults included, and of nothing else: whatever rows and suites call it, it is one."""
         data = self._data(run)
-        values = merged(self.suite.base, run.config)
-        values = merged(values, {"method": run.method, "engine": {"seed": seed}, "card": {"name": run.name}})
+        values = merged(row_values(self.suite, run), {"engine": {"seed": seed}, "card": {"name": run.method}})
         if self.max_steps is not None:
-            values = merged(values, {"engine": {"max_steps": self.max_steps}})
-        guides = self._segmenters(data, self.suite.segmenters, "guide")
-        judges = self._judges(data)
+            log_every = max(1, self.max_steps // 100)  # so that short runs have curves too
+            values = merged(values, {"engine": {"max_steps": self.max_steps, "log_every": log_every}})
+        guides = {guide.role: guide for guide in self._guides(data, run)}
+        starts = {row: self._training(self.suite.row(row), seed)[1] for row in rows_named(values)}
         source = f"{self.suite.name}: {run.name}"
-        starts = {row: self._part(self.suite.row(row), seed)[1] / "run" / WEIGHTS for row in rows_named(values)}
-        filled = placed(values, {guide.role: guide.file for guide in guides}, starts)
+        # in the hash, files are named by the folders that hold them, wherever `out` is
+        named = placed(
+            values,
+            {role: Path(guide.folder.name) for role, guide in guides.items()},
+            {row: Path(start.name) for row, start in starts.items()},
+        )
+        method = get_method(run.method)
+        arguments = validated(method.config_type, named.get("arguments", {}), source).model_dump(mode="json")
+        whole = validated(TrainingConfig, named | {"arguments": arguments}, source).model_dump(mode="json")
+        key = _hash(whole, data.key, saropt.__version__)
+        filled = placed(
+            values,
+            {role: guide.file for role, guide in guides.items()},
+            {row: start / WEIGHTS for row, start in starts.items()},
+        )
         config = cast("TrainingConfig", validated(TrainingConfig, filled, source))
-        others = [segmenter.folder.name for segmenter in (*guides, *judges)]
-        others += [start.parent.parent.name for start in starts.values()]
+        return config, self.folder / "trainings" / f"{_slug(run.method)}-{seed}-{key}"
+
+    def _report(self, run: RunSpec, seed: int) -> Path:
+        """The folder of the evaluation of one row and seed, named by the training and by all that judges it."""
+        data = self._data(run)
+        judges = [judge.folder.name for judge in self._judges(data, run)]
         matcher = self._matcher(data)
-        others += [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
-        key = _hash(values, data.key, others, self.suite.split, saropt.__version__)
-        return config, self.folder / "parts" / f"{_slug(run.name)}-{seed}-{key}"
+        matchers = [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
+        weights = None if self.weights is None else str(self.weights)
+        key = _hash(judges, matchers, self.suite.split, weights, self.tiles)
+        return self.folder / "reports" / f"{self._training(run, seed)[1].name}-{key}"
 
     def _simulate(self, path: Path, simulation: Simulation) -> None:
         write_simulated_root(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from saropt.errors import InputError
 from saropt.evaluation import METRICS
 from saropt.files import read_yaml, validated
 from saropt.matching import MATCHERS
-from saropt.training.config import KnownRole
+from saropt.training.config import KnownRole, apply_settings, read_config
 
 SEGMENTER_PLACE = re.compile(r"\$(\w+)_segmenter")
 RUN_PLACE = "$run:"
@@ -44,15 +45,19 @@ class RunSpec(_Section):
     Attributes:
         name: the row's name.
         method: a registered method.
+        preset: a preset of the method that lies below the suite's `base`.
         config: over the suite's `base`, sections as in a training preset. "$run:ROW" stands for the translator of an
             earlier row with the same seed.
         simulate: over the suite's simulation, where the rows differ in their data.
+        segmenters: over the suite's segmenters, where the rows differ in what guides and judges them.
     """
 
     name: str
     method: str
+    preset: str | None = None
     config: dict[str, Any] = Field(default_factory=dict)
     simulate: dict[str, Any] = Field(default_factory=dict)
+    segmenters: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
 
 
 class Suite(_Section):
@@ -68,7 +73,8 @@ class Suite(_Section):
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
             "fid_by_n.500" is of the first 500 tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
-            rift-like, trained).
+            rift-like, trained, or one of published figures only), "pixel_accuracy_real" of the true images as the
+            row's segmenters see them.
         published: data set (name in its dataset.yaml) -> row -> direction -> metric -> the paper's figure.
 
     >>> load_suite("ci-smoke").columns
@@ -115,6 +121,8 @@ class Suite(_Section):
     def _columns_have_their_matcher(self) -> Suite:
         names = {MATCHERS[matcher]().name for matcher in self.matchers}
         names |= set() if self.matcher is None else {TRAINED_MATCHER}
+        cells = [c for rows in self.published.values() for by in rows.values() for found in by.values() for c in found]
+        names |= {column.partition(".")[2] for column in cells}
         rates = matching_rates()
         for column in self.columns:
             rate, _, name = column.partition(".")
@@ -142,8 +150,14 @@ def list_suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load_suite(suite: str | Path) -> Suite:
+def load_suite(suite: str | Path, settings: Sequence[str] = ()) -> Suite:
     """A shipped suite by name, or one from a file.
+
+    A suite may `include: NAME` the keys of a file in suites/shared, or of one beside it; its own keys lie over them.
+
+    Args:
+        settings: dotted assignments over the suite, such as "base.engine.max_steps=10" or
+            "segmenters.sar.network=unet".
 
     Raises:
         InputError: no such suite, or a file that does not fit; one line.
@@ -155,7 +169,13 @@ def load_suite(suite: str | Path) -> Suite:
     path = shipped.get(str(suite), Path(suite))
     if not path.is_file():
         raise InputError(suite, f"is neither a file nor a shipped suite ({', '.join(shipped)})")
-    return validated(Suite, read_yaml(path), path)
+    values = read_yaml(path)
+    if "include" in values:
+        included = path.parent / "shared" / f"{values['include']}.yaml"
+        below = included if included.is_file() else path.parent / str(values["include"])
+        values = merged(read_yaml(below), {key: value for key, value in values.items() if key != "include"})
+    apply_settings(values, settings)
+    return validated(Suite, values, path)
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +185,19 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         below = result.get(key)
         result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
+
+
+def row_values(suite: Suite, run: RunSpec) -> dict[str, Any]:
+    """The configuration of a row before places are filled: its preset, the suite's base, and its own settings.
+
+    Raises:
+        InputError: there is no such preset, or it is of another method.
+    """
+    values = suite.base
+    if run.preset is not None:
+        preset = read_config(run.method, Path(run.preset), []).model_dump(mode="json", exclude_unset=True)
+        values = merged(preset, values)
+    return merged(values, run.config | {"method": run.method})
 
 
 def rows_named(value: Any) -> list[str]:

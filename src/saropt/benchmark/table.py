@@ -16,6 +16,10 @@ from saropt.domain import Direction, describe_role, list_roles
 from saropt.evaluation.metric import column_title, metric_of
 
 
+COSTS = ("parameters_m", "gmac", "images_per_s")
+"""Columns that every table ends with: what a translation and the training cost."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """A figure: mean and standard deviation (n - 1) over seeds; `rank` 1 or 2 where it is best or second."""
@@ -158,8 +162,11 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     first = found[order[0]][0] if order else empty
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
     directions = tuple(sorted(held, key=_place))
-    means = {name: _cells(parts, directions, suite.columns) for name, parts in found.items()}
-    ranks = _ranks(means, directions, suite.columns)
+    columns = tuple(dict.fromkeys((*suite.columns, *COSTS)))
+    means = {name: _cells(parts, directions, columns) for name, parts in found.items()}
+    held_columns = {c for by in means.values() for cells in by.values() for c in cells}
+    columns = tuple(c for c in columns if c in suite.columns or c in held_columns)
+    ranks = _ranks(means, directions, columns)
     rows = [
         Row(
             name,
@@ -175,12 +182,12 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
     judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
     raw = {d: part["raw"] for parts in found.values() for d, part in parts[0].get("matching", {}).items()}
-    rows += _references(baselines, judges, raw, directions, suite.columns)
+    rows += _references(baselines, judges, raw, directions, columns)
     for name, figures in suite.published.get(first["data"]["name"], {}).items():
         cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
         rows.append(Row(name, "published", 0, cells))
     return Table(
-        suite.name, suite.title, first["data"]["name"], first["n"], suite.split, directions, suite.columns, tuple(rows)
+        suite.name, suite.title, first["data"]["name"], first["n"], suite.split, directions, columns, tuple(rows)
     )
 
 
@@ -196,13 +203,19 @@ def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
     """All figures of the one model of a report in one direction."""
     (model,) = report["models"]
     figures = _flat(model["directions"].get(direction, {}))
+    if figures and (pace := report.get("training", {}).get("images_per_s")) is not None:
+        figures["images_per_s"] = pace
     for distribution in figures.get("distributions", ()):
         figures |= _flat(distribution)
     matched = report.get("matching", {}).get(direction)
     if matched and figures:
         figures |= _rates(matched["models"][model["model"]])
     judged = report.get("segmentation", {}).get(direction)
-    return figures | (_flat(judged["models"][model["model"]]) if judged and figures else {})
+    if judged and figures:
+        figures |= _flat(judged["models"][model["model"]]) | {
+            "pixel_accuracy_real": judged["real"].get("pixel_accuracy")
+        }
+    return figures
 
 
 def _rates(by_matcher: dict[str, dict[str, Any]]) -> dict[str, Any]:

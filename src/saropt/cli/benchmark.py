@@ -9,12 +9,17 @@ import typer
 
 
 def benchmark(
-    suite: Annotated[
-        str | None,
-        typer.Argument(metavar="SUITE", help="Name of a suite, or a YAML file; leave it out to list the suites."),
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SUITE", help="Names of suites, or YAML files; leave it out to list the suites."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder for runs and tables; required with SUITE.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for runs, and for a folder of tables and figures per suite; required with SUITE.",
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DATA", help="Data root (default: the suite's simulated data).")
@@ -29,6 +34,18 @@ def benchmark(
         int | None,
         typer.Option(min=1, metavar="N", help="Number of steps of every training run (default: the suite's)."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one setting of the suite, for example base.data.batch_size=1; may be repeated.",
+        ),
+    ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[,NAME]", help="Rasters to show in the figures (default: four of the split)."),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of pretrained weights, which FID, KID and LPIPS need.")
     ] = None,
@@ -36,34 +53,37 @@ def benchmark(
 ) -> None:
     """Train and score several methods, and write one table.
 
-    Every method is trained once per seed. To continue an interrupted suite, run the same command again.
+    Every method is trained once per seed. To continue an interrupted suite, run the same command again. Suites in one
+    folder share what they have in common: a training that is in several tables is made once.
     """
     from saropt.cli.extras import require
 
-    require("benchmark", "train", "torch", "lightning_fabric", "tensorboard", "jinja2")
+    require("benchmark", "train", "torch", "lightning_fabric", "tensorboard", "jinja2", "matplotlib")
 
     from saropt import benchmark as room
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_table
 
-    if suite is None:
+    if not suites:
         shipped = [[name, room.load_suite(name).title] for name in room.list_suites()]
         print_table(["suite", "what"], shipped, "shipped suites")
         return
-    chosen = room.load_suite(suite)
+    loaded = [room.load_suite(suite, settings or ()) for suite in suites]
     if out is None:
         raise typer.BadParameter("the tables need a folder: --out DIR")
-    with progress_bar(chosen.name) as bar:
-        table = room.run_suite(
-            chosen,
-            out,
-            data,
-            seeds=seeds,
-            only=only,
-            max_steps=max_steps,
-            weights=weights,
-            accelerator=device,
-            progress=bar,
-        )
-    typer.echo(table.markdown())
-    typer.echo(f"wrote {out / 'table.md'}, .tex, .csv, .html and {out / 'results.json'}")
+    for chosen in loaded:
+        with progress_bar(chosen.name) as bar:
+            table = room.run_suite(
+                chosen,
+                out,
+                data,
+                seeds=seeds,
+                only=only,
+                max_steps=max_steps,
+                weights=weights,
+                accelerator=device,
+                tiles=tiles.split(",") if tiles else (),
+                progress=bar,
+            )
+        typer.echo(table.markdown())
+        typer.echo(f"wrote table.md, .tex, .csv, .html, results.json and the figures to {out / chosen.name}")

@@ -55,6 +55,13 @@ def evaluate(
             "--matcher", metavar="NAME|FILE", help="Also match with this matcher, a name or a file; implies --match."
         ),
     ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="Rasters to show side by side for all translators, as PNG and SVG figures in the report's folder.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report in DIR.")] = False,
 ) -> None:
     """Score translators and simple baselines on a data root.
@@ -65,6 +72,9 @@ def evaluate(
     from saropt.cli.progress import progress_bar
 
     require("evaluate", "train", "jinja2")
+
+    if tiles:
+        require("evaluate --tiles", "train", "matplotlib")
 
     from saropt import evaluation
     from saropt.inference import Segmenter, Translator
@@ -83,6 +93,7 @@ def evaluate(
         weights=weights,
         changed=changed.split(",") if changed else (),
         runs={translators[0].card.name: path for path, translators in loaded if (path / evaluation.LOG_FILE).is_file()},
+        tiles=tiles.split(",") if tiles else (),
         overwrite=overwrite,
     )
     with progress_bar("evaluate") as bar:

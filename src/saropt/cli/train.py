@@ -12,7 +12,10 @@ def train(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="Training method; `saropt methods` lists them.")],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data root: a folder of images with a dataset.yaml.")],
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder for the checkpoints and the translator.")],
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of settings.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE|NAME", help="YAML file of settings, or the name of a preset such as sgcl."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from saropt.artifacts import count_parameters
+from saropt.artifacts import DirectionCard, count_parameters
 from saropt.evaluation.metric import Metric, Subject, Tile, register_metric
 
 
@@ -50,6 +50,51 @@ class Parameters:
         return {"parameters_m": self._count / 1e6}
 
 
+class Macs:
+    """Billions of multiply-accumulates of one forward pass over a tile of 256x256, by the shapes of its layers."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    @classmethod
+    def of(cls, subject: Subject) -> Macs | None:
+        """None for baselines, samplers, files that are no `.safetensors` and networks that cannot be counted."""
+        model = subject.model
+        if model is None or model.sampler is not None or model.path.suffix != ".safetensors":
+            return None
+        count = count_macs(model.card.directions[model.direction])
+        return None if count is None else cls(count)
+
+    def add(self, tile: Tile) -> None:
+        """Tiles tell nothing."""
+
+    def figures(self) -> dict[str, Any]:
+        """See `Accumulator`."""
+        return {"gmac": self._count / 1e9}
+
+
+def count_macs(direction: DirectionCard, side: int = 256) -> int | None:
+    """Multiply-accumulates of convolutions and matrix products over one window; None where they cannot be counted.
+
+    Nothing is computed: the network is built without weights.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from saropt.networks import build_network
+
+    bands = [
+        sum(len(image.bands) + image.optional for image in images) for images in (direction.inputs, direction.outputs)
+    ]
+    try:
+        with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+            network = build_network(direction.network, *bands, **direction.arguments).eval()
+            network(torch.empty(1, bands[0], side, side))
+    except (RuntimeError, TypeError, ValueError, NotImplementedError):
+        return None
+    return counter.get_total_flops() // 2
+
+
 register_metric(
     Metric(
         "seconds_per_megapixel",
@@ -67,5 +112,26 @@ register_metric(
         needs=("weights in .safetensors",),
         shown=False,
         split=Parameters.of,
+    )
+)
+register_metric(
+    Metric(
+        "gmac",
+        "GMAC",
+        "billions of multiply-accumulates of one forward pass over 256x256 pixels",
+        digits=1,
+        needs=("weights in .safetensors",),
+        shown=False,
+        split=Macs.of,
+    )
+)
+register_metric(
+    Metric(
+        "images_per_s",
+        "images/s in training",
+        "windows of one role that the training took in a second, without validation and saving",
+        digits=2,
+        shown=False,
+        section="training",
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import BASELINES, fit_all
 from saropt.evaluation.by_class import ClassErrors
 from saropt.evaluation.extractors import known_weights
+from saropt.evaluation.gallery import Bytes
 from saropt.evaluation.ground import GroundErrors
 from saropt.evaluation.matching import MatchingRates
 from saropt.evaluation.measure import (
@@ -33,6 +34,7 @@ from saropt.evaluation.reference_baselines import REFERENCE_BASELINES
 from saropt.evaluation.report import build_report
 from saropt.evaluation.section import Section
 from saropt.evaluation.segmentation import make_judges
+from saropt.evaluation.shown_tiles import TILES, ShownTiles
 from saropt.evaluation.spec import EvaluationResult, EvaluationSpec
 from saropt.evaluation.speckle import SpeckleStatistics
 from saropt.evaluation.tiles import MIN_VALID, Place, open_rasters, stream_tiles, tile_windows
@@ -74,6 +76,9 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
     _check_models(spec.models)
     train = _train_names(train_root) if spec.baselines else []
     steps = _Steps(progress, len(names) + len(train))
+    unknown = [name for name in spec.tiles if name not in names]
+    if unknown:
+        raise OptionError("tiles", ", ".join(unknown), f"split {spec.split!r} has no such raster")
     rows = _prepare(spec, root, bool(train))
     if train:
         _fit(rows, train_root, train, spec.tile, steps)
@@ -93,10 +98,30 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
         shots = {(row.name, d.direction): row.gallery.shots() for d in rows for row in d.models}
         drawings = {d.direction: s.drawings for d in rows for s in d.sections if isinstance(s, MatchingRates)}
         write_text(paths[1], render(report, shots, drawings))
+        paths += _keep_tiles(rows, out, drawings)
     else:
         paths.pop().unlink(missing_ok=True)
     write_text(paths[0], json.dumps(report, indent=2, allow_nan=False) + "\n")
     return EvaluationResult(report, tuple(paths))
+
+
+def _keep_tiles(
+    rows: Sequence[DirectionRows], out: Path, drawings: Mapping[Direction, Mapping[str, Sequence[tuple[str, Bytes]]]]
+) -> list[Path]:
+    """Write the pictures of the tiles that are shown, and the figures of them; the figures."""
+    figures: list[Path] = []
+    for d in rows:
+        if d.shown is None or not d.models:
+            continue
+        for model, drawn in drawings.get(d.direction, {}).items():
+            d.shown.add_matches(model, drawn)
+        folder = out / TILES / str(d.direction)
+        d.shown.save(folder)
+        from saropt.evaluation.figures import tile_figures
+
+        names = dict.fromkeys(row.name for row in d.models)
+        figures += tile_figures([(name, folder, name) for name in names], str(d.direction), out)
+    return figures
 
 
 class _Steps:
@@ -190,7 +215,10 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         ground = None
         if f"{direction.output}_reference" in direction.inputs:
             ground = GroundErrors(root, direction.output, outputs, spec.changed)
-        prepared.append(DirectionRows(direction, all_bands, outputs, inputs, here, baselines, sections, judge, ground))
+        shown = ShownTiles(spec.tiles, judge) if spec.tiles else None
+        prepared.append(
+            DirectionRows(direction, all_bands, outputs, inputs, here, baselines, sections, judge, ground, shown)
+        )
     return prepared
 
 
@@ -217,7 +245,7 @@ def _common_outputs(rows: Sequence[ModelRow]) -> list[int]:
 
 def _make_sections(spec: EvaluationSpec, root: DataRoot, direction: Direction) -> list[Section]:
     """Matching where asked for, errors by class where there are labels, speckle where SAR comes out."""
-    sections: list[Section] = [MatchingRates(spec.matchers)] if spec.matchers else []
+    sections: list[Section] = [MatchingRates(spec.matchers, spec.tiles)] if spec.matchers else []
     if len(root.classes) > 1 and (root.path / "label").is_dir():
         sections.append(ClassErrors(root))
     if is_sar(direction.output):

@@ -22,14 +22,16 @@ _AGREE, _ASTRAY = (60, 200, 90), (225, 60, 50)
 class MatchingRates:
     """Rates of matching (`saropt.matching.rates`) by model and matcher; of the input as it is under "raw".
 
-    The last matcher's matches are drawn for the first tile of each of the first three rasters: chosen blindly.
+    The last matcher's matches are drawn for the first tile of each of the first three rasters, chosen blindly, or of
+    each raster named by `shown`.
     """
 
     key = "matching"
     convention = CONVENTION
 
-    def __init__(self, matchers: Sequence[Matcher]) -> None:
+    def __init__(self, matchers: Sequence[Matcher], shown: Sequence[str] = ()) -> None:
         self._matchers = list(matchers)
+        self._shown = tuple(shown)
         self._raw = {matcher.name: Rates() for matcher in matchers}
         self._models: dict[str, dict[str, Rates]] = {}
         self.drawings: dict[str, list[tuple[str, Bytes]]] = {}
@@ -46,8 +48,10 @@ class MatchingRates:
             if first:
                 self._raw[matcher.name].add(match_pair(matcher, tile.source.mean(0), truth, valid))
         drawn = self.drawings.setdefault(model, [])
-        if len(drawn) < DRAWINGS and view.rasters.name not in [name for name, _ in drawn]:
-            drawn.append((view.rasters.name, draw_matches(output, truth, found)))
+        name = view.rasters.name
+        wanted = name in self._shown if self._shown else len(drawn) < DRAWINGS
+        if wanted and name not in [drawn_name for drawn_name, _ in drawn]:
+            drawn.append((name, draw_matches(output, truth, found)))
 
     def summary(self) -> dict[str, Any]:
         """Rates of the raw input and of each model, by matcher."""

@@ -29,6 +29,7 @@ from saropt.evaluation.metric import METRICS, Subject, Tile
 from saropt.evaluation.outputs import ChosenBands, ModelOutput, segment_raster, translate_rasters
 from saropt.evaluation.section import Section, TileView
 from saropt.evaluation.segmentation import Judge
+from saropt.evaluation.shown_tiles import ShownTiles
 from saropt.evaluation.tile_image import TileImage
 from saropt.evaluation.tiles import Pixels, Place, Rasters
 from saropt.inference import ScratchRaster, Translator
@@ -172,6 +173,7 @@ class DirectionRows:
     sections: Sequence[Section]
     judge: Judge | None = None
     ground: GroundErrors | None = None
+    shown: ShownTiles | None = None
 
 
 class RasterOutputs:
@@ -247,11 +249,16 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         tile = Tile.of(pixels.in_unit_range(row.name), inputs[row.first_input][row.inputs[row.first_input]], truth)
         if deviation is not None:
             tile = replace(tile, deviation=_unit_deviation(pixels, deviation, row.name))
-        _measure_model(row, TileView(rasters, place, tile, pixels, true_here), rows.sections)
+        view = TileView(rasters, place, tile, pixels, true_here)
+        _measure_model(row, view, rows.sections)
         if rows.ground is not None:
             rows.ground.see(row.name, rasters, place, tile, outputs.change(row, place))
         if rows.judge is not None:
             rows.judge.see(row.name, place, outputs.labels(row, place))
+        if rows.shown is not None and rows.shown.wants(place):
+            judged = rows.judge is not None
+            classes = (outputs.labels(direction, place), outputs.labels(row, place)) if judged else None
+            rows.shown.add(row.name, place, _shot(row, view, 0.0), classes)
     for role in present:
         if not place.images[role].valid.all():
             inputs[role] = _filled(inputs[role], place.images[role].valid)

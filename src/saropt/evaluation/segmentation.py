@@ -24,6 +24,7 @@ CONVENTION = (
 _ABSENT = "classes without a labelled pixel (`absent`) are left out"
 for _key, _title, _convention, _shown in (
     ("pixel_accuracy", "pixel accuracy", "right pixels / labelled pixels", True),
+    ("pixel_accuracy_real", "PA (real)", "pixel_accuracy of the true images", False),
     ("mean_class_accuracy", "class accuracy", f"mean of class_accuracy; {_ABSENT}", True),
     ("miou", "mIoU", "mean of class_iou; classes that are neither labelled nor found are left out", True),
     ("class_accuracy", "accuracy", "right pixels of a class / labelled pixels of it", False),
@@ -84,8 +85,15 @@ class Judge:
         matrix = self._true
         if model is not None:
             matrix = self._translated.setdefault(model, ConfusionMatrix(self._classes.titles))
-        truth = self._labels.of(place)
-        matrix.add(truth, np.searchsorted(self._classes.values, labels).clip(max=len(self._classes.values) - 1))
+        matrix.add(self.truth(place), self.indices(labels))
+
+    def truth(self, place: Place) -> NDArray[np.uint8]:
+        """The labels of a tile as class indices (h, w), 255 where there is none."""
+        return self._labels.of(place)
+
+    def indices(self, labels: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Label values (h, w) that the segmenter gives, as class indices."""
+        return np.searchsorted(self._classes.values, labels).clip(max=len(self._classes.values) - 1)
 
     def summary(self) -> dict[str, Any]:
         """Scores of the true and the translated images."""

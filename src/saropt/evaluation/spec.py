@@ -30,6 +30,8 @@ class EvaluationSpec:
         seed: of the noise of the samples.
         weights: folder of the published weights of Inception and AlexNet, for FID, KID and LPIPS.
         changed: names of the label's classes that mark changed ground, for translators that take an earlier image.
+        tiles: names of rasters whose first tile is kept as pictures and shown across the models in figures, which need
+            matplotlib (the extra `train`).
         baselines: whether trivial baselines are measured too.
         baselines_from: another data root of the same bands, or its folder, whose train split fits the baselines: for
             data without a train split, or a translator that was trained elsewhere.
@@ -54,6 +56,7 @@ class EvaluationSpec:
     seed: int = 0
     weights: str | Path | None = None
     changed: Sequence[str] = ()
+    tiles: Sequence[str] = ()
     baselines: bool = True
     baselines_from: str | Path | DataRoot | None = None
     runs: Mapping[str, Path] = field(default_factory=dict)

@@ -90,9 +90,9 @@ class SGCLConfig(CycleGANConfig):
             )
         if self.guidance in ("soft", "none") and self.lambda_seg > 0.0:
             raise ValueError(f"guidance {self.guidance!r} has no classes: set lambda_seg to 0")
-        if self.control != "none" and self.guidance not in ("labels", "kmeans"):
-            if (self.guidance, self.control) != ("soft", "permuted"):
-                raise ValueError(f"control {self.control!r} needs classes: guidance 'labels' or 'kmeans'")
+        fits = self.guidance in ("labels", "kmeans") or (self.guidance, self.control) == ("soft", "permuted")
+        if self.control != "none" and not fits:
+            raise ValueError(f"control {self.control!r} needs classes: guidance 'labels' or 'kmeans'")
         return self
 
 
@@ -220,15 +220,12 @@ class SGCL(CycleGAN):
         forth = self._encoded(self.sar2opt, sar.real.shape[1], optical.fake, optical.identity)
         back = self._encoded(self.opt2sar, optical.real.shape[1], sar.fake, sar.identity)
         to_optical, to_sar = self.sar2opt_projection, self.opt2sar_projection
-        of_sar = {"guide": self.sar_guide, "seen": seen["sar"]}
-        of_optical = {"guide": self.optical_guide, "seen": seen["optical"]}
+        of_sar, of_optical = (self.sar_guide, seen["sar"]), (self.optical_guide, seen["optical"])
         return {
-            "fake_optical": Contrast(head=to_optical, queries=forth[0], keys=sar.features, **of_sar),
-            "fake_sar": Contrast(head=to_sar, queries=back[0], keys=optical.features, **of_optical),
-            "identity_sar": Contrast(head=to_sar, queries=back[1], keys=sar.identity_features, **of_sar),
-            "identity_optical": Contrast(
-                head=to_optical, queries=forth[1], keys=optical.identity_features, **of_optical
-            ),
+            "fake_optical": Contrast(to_optical, forth[0], sar.features, *of_sar),
+            "fake_sar": Contrast(to_sar, back[0], optical.features, *of_optical),
+            "identity_sar": Contrast(to_sar, back[1], sar.identity_features, *of_sar),
+            "identity_optical": Contrast(to_optical, forth[1], optical.identity_features, *of_optical),
         }
 
     def _encoded(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from saropt.artifacts import ImageCard
-from saropt.domain import Role, describe_role
+from saropt.domain import Role, canonical_band, describe_role
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, recipe_from_dict
 from saropt.roots.root import DataRoot
@@ -27,7 +27,7 @@ def describe_images(
     """The card of a role's images in a data root: what a sampler draws and what a trained file records.
 
     Args:
-        bands: names of the bands to use, in order; all when None.
+        bands: names of the bands to use, in order, or other names of the same bands ("red" of B4); all when None.
         recipe: `Recipe.to_dict()` of the normalisation; the usual one for the role, units and data type when None.
         split: where the statistics are taken from: a sample of at most 16 rasters, none where the recipe needs none.
 
@@ -43,8 +43,8 @@ def describe_images(
     paths = list(root.rasters(role, split).values())
     if not paths:
         raise InputError(place / role, f"holds no raster of split {split!r}")
-    chosen = tuple(bands or spec.bands)
-    indices = band_indices(root, role, chosen)
+    indices = band_indices(root, role, bands or spec.bands)
+    chosen = tuple(spec.bands[index - 1] for index in indices)
     sampled = paths[:: max(1, len(paths) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]
     with Scene.open(sampled[-1], bands=indices) as scene:
         dtype = scene.dtype
@@ -75,6 +75,8 @@ def band_indices(root: DataRoot, role: Role, bands: Sequence[str]) -> tuple[int,
         InputError: the root lacks the role or a band.
     """
     known = root.image(role).bands
+    same = {canonical_band(name): name for name in known}
+    bands = [band if band in known else same.get(canonical_band(band), band) for band in bands]
     unknown = [band for band in bands if band not in known]
     if unknown:
         raise InputError(root.home_of(role), f"has no band {', '.join(unknown)}; it has {', '.join(known)}")

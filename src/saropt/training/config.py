@@ -13,6 +13,7 @@ from saropt.domain import Role, describe_role
 from saropt.errors import InputError, OptionError
 from saropt.files import read_yaml, validated
 from saropt.training.config_version_1 import upgrade, upgrade_data
+from saropt.training.presets import find_preset
 
 
 class Section(BaseModel):
@@ -200,7 +201,7 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
 
     Args:
         method: method name; a preset for another method is refused.
-        path: YAML preset, or None for the defaults.
+        path: YAML file or the name of a preset, or None for the defaults.
         settings: dotted assignments such as "engine.seed=3" or "arguments.lambda_l1=50".
 
     Raises:
@@ -211,7 +212,7 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
     """
     values: dict[str, Any] = {"method": method}
     if path is not None:
-        values = upgrade(read_yaml(path))
+        values = upgrade(read_yaml(find_preset(path)))
         if values.setdefault("method", method) != method:
             raise InputError(path, f"is a preset for {values['method']!r}, not for {method!r}")
     apply_settings(values, settings)

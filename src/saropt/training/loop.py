@@ -21,6 +21,7 @@ from saropt.roots import DataRoot
 from saropt.training.averaging import States, WeightAverage, copy_states
 from saropt.training.config import dump_config
 from saropt.training.devices import check_device, fuse_steps, in_any_process, launch_fabric
+from saropt.training.pace import write_pace
 from saropt.training.run_folder import CHECKPOINT, check_folder, lock_folder
 from saropt.training.sharding import gather_shards, shard_like, shard_optimizer_like, sharding_strategy
 from saropt.training.state import Best, RunState, load_modules, read_state, write_values
@@ -134,6 +135,8 @@ class Loop:
             self._save()
             states = gather_shards(self._shipped_states(), lead)
             figures = self.chosen_figures
+            if lead:
+                write_pace(self.folder, self.step, self.step * self._images_per_step, self.seconds)
             return self.task.export(self.folder, Outcome(self.step, states, figures)) if lead else []
 
     def _train(self, progress: Progress, agreed: Callable[[bool], bool]) -> None:
@@ -150,8 +153,7 @@ class Loop:
                         self._keep(name)
                 losses = self._train_step(batches, share)
                 self.step += 1
-                if self.engine.max_minutes is not None:
-                    self.seconds += time.perf_counter() - started
+                self.seconds += time.perf_counter() - started
                 self.average.update()
                 if self.takes_part:
                     self._after_step(losses, tracker)
@@ -174,6 +176,11 @@ class Loop:
         steps = range(self.step, self.engine.max_steps)
         for drawn in map_ahead(draw, steps, workers=2, ahead=4, name="windows"):
             yield [self.fabric.to_device(batch) for batch in drawn]
+
+    @property
+    def _images_per_step(self) -> int:
+        """Windows of one role in a step, over all processes."""
+        return int(self.task.config.data.batch_size * self.fabric.world_size * self.engine.accumulate)
 
     def _share_done(self) -> float:
         """Share of the training that is done, by steps or by time, whichever is more; rank 0 keeps the time."""

@@ -33,7 +33,7 @@ from saropt.scenes import Scene, Window
 
 PAIRS = 100
 SIZE = (3704, 5556)
-COLOURS = ("red", "green", "blue", "nir")
+COLOURS: tuple[str, ...] = ("red", "green", "blue", "nir")
 CLASSES = {10: "farmland", 20: "city", 30: "village", 40: "water", 50: "forest", 60: "road", 70: "others"}
 
 
@@ -84,9 +84,7 @@ def plan(source: Path, options: WhuOptions) -> Plan:
                     splits[name],
                     {
                         "sar": Source((files["sar"],), window=window, band_names=("SAR",)),
-                        "optical": Source(
-                            (files["optical"],), bands=numbers, window=window, band_names=colours
-                        ),
+                        "optical": Source((files["optical"],), bands=numbers, window=window, band_names=colours),
                         "label": Source((files["label"],), window=window, band_names=("class",), palette_index=True),
                     },
                 )
