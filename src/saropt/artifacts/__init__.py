@@ -15,16 +15,19 @@ from saropt.artifacts.card import (
 from saropt.artifacts.graph import load_graph, read_card
 from saropt.artifacts.modules import load_matcher_module, load_segmenter_module, load_translator_module
 from saropt.artifacts.weights import (
+    SEGMENTER_FILE,
     blend,
     count_parameters,
     load_matcher,
     load_segmenter,
     load_weights,
     save_weights,
+    segmenter_file,
 )
 
 __all__ = [
     "FORMAT_VERSION",
+    "SEGMENTER_FILE",
     "Card",
     "DirectionCard",
     "ImageCard",
@@ -45,4 +48,5 @@ __all__ = [
     "parse_segmenter_card",
     "read_card",
     "save_weights",
+    "segmenter_file",
 ]

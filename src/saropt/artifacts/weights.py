@@ -26,6 +26,8 @@ from saropt.files import atomic_file
 
 Weights = dict[str, NDArray]
 AnyCard = TypeVar("AnyCard", Card, SegmenterCard, MatcherCard)
+SEGMENTER_FILE = "segmenter.safetensors"
+"""The result in the run folder of a segmenter."""
 _CARD_KEY = "saropt"
 _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 
@@ -66,7 +68,7 @@ def load_weights(path: str | Path) -> tuple[Card, Weights]:
 
 
 def load_segmenter(path: str | Path) -> tuple[SegmenterCard, Weights]:
-    """Card and weights of a segmenter file; runs no code from the file.
+    """Card and weights of a segmenter file, or of the one in a run folder; runs no code from the file.
 
     Raises:
         InputError: missing, truncated, a pickle, a translator or another file, or of another version.
@@ -76,7 +78,24 @@ def load_segmenter(path: str | Path) -> tuple[SegmenterCard, Weights]:
     ...
     saropt.errors.InputError: land.onnx: no such file
     """
-    return _load(_safetensors(Path(path), "segmenters"), parse_segmenter_card)
+    return _load(_safetensors(segmenter_file(path), "segmenters"), parse_segmenter_card)
+
+
+def segmenter_file(path: str | Path) -> Path:
+    """A segmenter file as it is, or the one in a run folder.
+
+    Raises:
+        InputError: a folder without one.
+
+    >>> segmenter_file("land.safetensors").name
+    'land.safetensors'
+    """
+    found = Path(path)
+    if found.is_dir():
+        found = found / SEGMENTER_FILE
+        if not found.is_file():
+            raise InputError(path, f"is a folder without {SEGMENTER_FILE}")
+    return found
 
 
 def load_matcher(path: str | Path) -> tuple[MatcherCard, Weights]:

@@ -155,7 +155,7 @@ class _Options:
 
 
 class _Bench:
-    """The parts of a suite: `_data`, `_segmenters`, `_matcher`, `_training` and `_report` find them, `run` makes them."""
+    """The parts of a suite: methods named after them find them, `run` makes them."""
 
     def __init__(
         self,

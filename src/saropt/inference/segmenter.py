@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import SegmenterCard, load_segmenter, load_segmenter_module
+from saropt.artifacts import SegmenterCard, load_segmenter, load_segmenter_module, segmenter_file
 from saropt.errors import InputError
 from saropt.inference.engine import plain
 from saropt.inference.products import Product
@@ -18,8 +18,6 @@ from saropt.inference.runtimes import Backend, TorchBackend, check_torch_precisi
 from saropt.inference.scene_model import SceneModel, Write
 from saropt.inference.sources import ArraySource, Source
 from saropt.progress import Progress, silent
-
-SEGMENTER_FILE = "segmenter.safetensors"
 
 
 class Segmenter(SceneModel):
@@ -60,11 +58,7 @@ class Segmenter(SceneModel):
             MissingExtraError: torch is not installed.
         """
         options = LoadOptions(device=device, precision=precision)
-        path = Path(model)
-        if path.is_dir():
-            path = path / SEGMENTER_FILE
-            if not path.is_file():
-                raise InputError(model, f"is a folder without {SEGMENTER_FILE}")
+        path = segmenter_file(model)
         card, weights = load_segmenter(path)
         device = torch_device(path, "segmenter", options.device, threads)
         check_torch_precision(precision, device)

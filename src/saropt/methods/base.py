@@ -145,6 +145,10 @@ class Method(nn.Module, ABC):
         """Factor on the optimizer's initial learning rate at `progress`."""
         return 1.0
 
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        """Networks that look at whole windows, which may be too small for them: what each is, and its bands."""
+        return []
+
     def figures(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
         """Figures to log beside a step's losses, which are named OPTIMIZER/LOSS: such as a paper's own sums."""
         return {}

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from saropt.domain import SAR_TO_OPTICAL, Direction, Role
@@ -99,6 +99,13 @@ class CUT(OneDirection):
             target_bands, config.discriminator_width, norm="instance", antialias=True, init="xavier"
         )
         self.projection = PatchProjection(self.generator.tap_channels(config.nce_taps), config.projection_width)
+
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        source_bands, target_bands = self.channels(self.config.direction)
+        return [
+            ("generator", self.generator, source_bands),
+            ("discriminator", self.discriminator, target_bands),
+        ]
 
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         defaults = RESNET_ARGUMENTS if self.config.network == "resnet" else {}

@@ -203,6 +203,15 @@ class CycleGAN(Method):
             ),
         }
 
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        sar, optical = self.bands["sar"], self.bands["optical"]
+        return [
+            ("generator", self.sar2opt, sar),
+            ("generator", self.opt2sar, optical),
+            ("discriminator", self.optical_discriminator, optical),
+            ("discriminator", self.sar_discriminator, sar),
+        ]
+
     def needs_identity(self) -> bool:
         """Whether images of a generator's own target role are translated too."""
         return self.config.lambda_identity > 0.0

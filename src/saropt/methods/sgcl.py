@@ -30,7 +30,7 @@ from saropt.losses import SMALLEST_TEMPERATURE, semantic_nce
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Update
 from saropt.methods.cyclegan import CycleGAN, CycleGANConfig, Sides, l_cyc, l_gan, weighted
-from saropt.methods.guidance import Control, Guide, SoftGuide, kmeans_guide, label_guide
+from saropt.methods.guidance import ClassGuide, Control, Guide, SoftGuide, kmeans_guide, label_guide
 from saropt.methods.registry import register
 from saropt.methods.taps import ascending_taps
 from saropt.networks import PatchProjection, gather_positions, local_mean, random_positions
@@ -182,6 +182,14 @@ class SGCL(CycleGAN):
     def guides(self) -> dict[Role, Guide]:
         """Role -> the guide that looks at real images of it."""
         return {"optical": self.optical_guide, "sar": self.sar_guide}
+
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        guides = [
+            (f"segmenter of {role}", guide.segmenter, self.bands[role])
+            for role, guide in self.guides.items()
+            if isinstance(guide, ClassGuide) and self.config.guidance == "labels"
+        ]
+        return [*super().window_networks(), *guides]
 
     def weights(self) -> dict[str, float]:
         return super().weights() | {

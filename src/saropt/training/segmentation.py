@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
+from saropt.artifacts import SEGMENTER_FILE as SEGMENTER
 from saropt.artifacts import SegmenterCard
 from saropt.errors import InputError
 from saropt.losses import segmentation_cross_entropy
@@ -26,9 +27,8 @@ from saropt.roots import (
 )
 from saropt.training.one_network import NETWORK, OneNetworkTask, quality
 from saropt.training.segmentation_config import SegmentationConfig
-from saropt.training.task import Outcome, check_stride, training_card
+from saropt.training.task import Outcome, check_stride, check_windows, training_card
 
-SEGMENTER = "segmenter.safetensors"
 _CHUNK = 8
 _RATES = {"adam": 1e-4, "sgd": 1e-2}
 LabelledBatch = tuple[Tensor, Tensor]
@@ -89,6 +89,7 @@ class SegmenterTask(OneNetworkTask):
             raise InputError(f"segmenter {config.network}", str(error).replace("\n", " ")) from error
         smallest = cast("int", network.smallest_batch)
         check_stride({NETWORK: network}, config.data.crop)
+        check_windows([(config.network, network, len(self.input_card.bands))], config.data.crop)
         if config.data.batch_size < smallest:
             raise InputError("data.batch_size", f"must be at least {smallest} to train {config.network}")
         self._setup(network)

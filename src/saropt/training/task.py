@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -162,3 +162,35 @@ def check_stride(networks: Mapping[str, nn.Module], crop: int) -> None:
         stride: Any = network.stride
         if crop % stride:
             raise InputError("data.crop", f"must be a multiple of {stride}, not {crop}")
+
+
+def check_windows(networks: Sequence[tuple[str, nn.Module, int]], crop: int) -> None:
+    """Refuse windows that are too small for a network, or of a side that it cannot take; nothing is computed.
+
+    Args:
+        networks: what each is, the network, and the bands that it takes.
+
+    Raises:
+        InputError: the side of the windows does not fit.
+
+    >>> check_windows([("blur", nn.ReflectionPad2d(9), 1)], crop=8)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: data.crop: 8 does not fit the blur; the smallest that does is 16
+    """
+    for what, network, bands in networks:
+        state = dict([*network.named_parameters(), *network.named_buffers()])
+        without_values = {name: torch.empty_like(value, device="meta") for name, value in state.items()}
+
+        def fits(side: int, network: nn.Module = network, state: dict = without_values, bands: int = bands) -> bool:
+            try:
+                with torch.no_grad():
+                    torch.func.functional_call(network, state, (torch.empty(2, bands, side, side, device="meta"),))
+            except (RuntimeError, ValueError):
+                return False
+            return True
+
+        if not fits(crop):
+            smallest = next((side for side in range(8, 513, 8) if fits(side)), None)
+            hint = "" if smallest is None else f"; the smallest that does is {smallest}"
+            raise InputError("data.crop", f"{crop} does not fit the {what}{hint}")
