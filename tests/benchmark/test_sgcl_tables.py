@@ -54,14 +54,13 @@ def test_all_tables_share_one_training_and_draw_the_figures(whu, tmp_path, capsy
     out = tmp_path / "out"
     settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     arguments = ["--data", str(whu), "--out", str(out), "--max-steps", "3", "--device", "cpu", *settings]
-    assert TABLES == [f"sgcl-table{number}" for number in range(1, 9)]
+    assert [f"sgcl-table{number}" for number in range(1, 9)] == TABLES
     assert main(["benchmark", *TABLES, *arguments]) == 0
 
     for table in TABLES:
         assert "images/s in training" in (out / table / "table.md").read_text()
     trained = [path.name for path in (out / "trainings").iterdir() if path.name.startswith("sgcl-")]
-    # Table 2's has all tiles and other steps; with 3 steps for all it differs by max_rasters alone. Table 4 has five more
-    # and the logarithmic form, Tables 5 to 8 two, three, three and two more
+    # one for Tables 1 and 3 to 8, one on all tiles for Table 2; Table 4 has six more, Tables 5 to 8 two, three, three, two
     assert len(trained) == 1 + 1 + 6 + 2 + 3 + 3 + 2
     config = next((out / "trainings").glob("sgcl-0-*/config.yaml")).read_text()
     assert re.search(r"bands:\s+optical:\s+- red\s+- green\s+- blue", config)

@@ -27,10 +27,13 @@ class BlurDown(nn.Module):
         return self._blur(x)
 
     def _blur(self, x: Tensor) -> Tensor:
-        if self._kernel.device != x.device or self._kernel.dtype != x.dtype:
-            self._kernel = self._kernel.to(x)
+        kernel = self._kernel
+        if kernel.device != x.device or kernel.dtype != x.dtype:
+            kernel = kernel.to(x)
+            if x.device.type != "meta":  # where shapes are tried out: values do not come back from there
+                self._kernel = kernel
         padded = functional.pad(x, (1, 1, 1, 1), "reflect")
-        return functional.conv2d(padded, self._kernel, stride=2, groups=len(self._kernel))
+        return functional.conv2d(padded, kernel, stride=2, groups=len(kernel))
 
 
 class BlurUp(nn.Upsample):
