@@ -67,6 +67,7 @@ def run_suite(
     weights: str | Path | None = None,
     accelerator: str = "auto",
     tiles: Sequence[str] = (),
+    steps: int | None = None,
     progress: Progress = silent,
 ) -> Table:
     """Train and evaluate every row of a suite with every seed, and write the table.
@@ -85,6 +86,7 @@ def run_suite(
         weights: folder of published weights, for FID, KID and LPIPS; see `saropt.evaluation.evaluate`.
         accelerator: "auto", "cpu" or "cuda".
         tiles: names of rasters to show in the figures; four of the split, evenly spaced, when empty.
+        steps: sampling steps of diffusion models in the evaluation; each model's own when None.
         progress: called with the parts that are done, the parts in all, and what is being done.
 
     Raises:
@@ -101,7 +103,7 @@ def run_suite(
     unknown = set(only or ()) - {run.name for run in suite.runs}
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
-    bench = _Bench(suite, folder, data, _Options(max_steps, weights, accelerator, tuple(tiles), progress))
+    bench = _Bench(suite, folder, data, _Options(max_steps, weights, accelerator, tuple(tiles), steps, progress))
     for run in suite.runs:
         for seed in suite.seeds if seeds is None else seeds:
             if only is None or run.name in only:
@@ -151,6 +153,7 @@ class _Options:
     weights: str | Path | None
     accelerator: str
     tiles: tuple[str, ...]
+    steps: int | None
     progress: Progress
 
 
@@ -170,7 +173,7 @@ class _Bench:
             raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
         self.suite, self.folder = suite, folder
         self.max_steps, self.accelerator, self.progress = options.max_steps, options.accelerator, options.progress
-        self.weights, self.tiles = options.weights, options.tiles
+        self.weights, self.tiles, self.steps = options.weights, options.tiles, options.steps
         self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data)))
 
     def run(self, run: RunSpec, seed: int) -> None:
@@ -222,6 +225,8 @@ class _Bench:
     ) -> None:
         # torch weights take instance statistics from each scene, as the papers do; ONNX graphs hold frozen ones
         translators = Translator.load_all(weights)
+        if self.steps is not None and any(translator.sampler is not None for translator in translators):
+            translators = Translator.load_all(weights, steps=self.steps)
         roles = {translator.direction.output for translator in translators}
         spec = EvaluationSpec(
             root,
@@ -329,7 +334,7 @@ class _Bench:
         matcher = self._matcher(data)
         matchers = [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
         weights = None if self.weights is None else str(self.weights)
-        key = _hash(judges, matchers, self.suite.split, weights, self.tiles)
+        key = _hash(judges, matchers, self.suite.split, weights, self.tiles, self.steps)
         return self.folder / "reports" / f"{self._training(run, seed)[1].name}-{key}"
 
     def _simulate(self, path: Path, simulation: Simulation) -> None:

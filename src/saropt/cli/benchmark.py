@@ -46,6 +46,10 @@ def benchmark(
         str | None,
         typer.Option(metavar="NAME[,NAME]", help="Rasters to show in the figures (default: four of the split)."),
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Sampling steps of diffusion models (default: each model's own)."),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of pretrained weights, which FID, KID and LPIPS need.")
     ] = None,
@@ -83,6 +87,7 @@ def benchmark(
                 weights=weights,
                 accelerator=device,
                 tiles=tiles.split(",") if tiles else (),
+                steps=steps,
                 progress=bar,
             )
         typer.echo(table.markdown())
