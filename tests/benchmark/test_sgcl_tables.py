@@ -53,7 +53,19 @@ def test_all_tables_share_one_training_and_draw_the_figures(whu, tmp_path, capsy
         assert tile.read(4).any()
     out = tmp_path / "out"
     settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
-    arguments = ["--data", str(whu), "--out", str(out), "--max-steps", "3", "--steps", "2", "--device", "cpu", *settings]
+    arguments = [
+        "--data",
+        str(whu),
+        "--out",
+        str(out),
+        "--max-steps",
+        "3",
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+        *settings,
+    ]
     assert [f"sgcl-table{number}" for number in range(1, 9)] == TABLES
     assert main(["benchmark", *TABLES, *arguments]) == 0
 
