@@ -15,7 +15,6 @@ from saropt.benchmark.suite import Suite, matching_rates
 from saropt.domain import Direction, describe_role, list_roles
 from saropt.evaluation.metric import column_title, metric_of
 
-
 COSTS = ("parameters_m", "gmac", "images_per_s")
 """Columns that every table ends with: what a translation and the training cost."""
 
