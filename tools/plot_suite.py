@@ -1,8 +1,8 @@
 """A figure of a finished suite whose rows are named "METHOD, VALUE UNIT": one line per method over the values.
 
-    python tools/plot_suite.py OUT/results.json FIGURE.svg --metric psnr --direction sar2opt
+    python tools/plot_suite.py OUT/SUITE/results.json FIGURE.svg --metric psnr --direction sar2opt
 
-Needs matplotlib (in the extra `dev`).
+Needs matplotlib (in the extra `train`).
 """
 
 from __future__ import annotations
