@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from saropt.errors import MissingExtraError
-from saropt.evaluation.shown_tiles import file_name
+from saropt.evaluation.shown_tiles import CLASS_NAMES, class_picture, file_name
 from saropt.files import atomic_file
 
 if TYPE_CHECKING:
@@ -46,16 +47,28 @@ def tile_figures(columns: Sequence[Column], direction: str, out: Path) -> list[P
     written = []
     for name, fixed in plans.items():
         plan = fixed + [(title, folder, f"{file_name(model)}{endings[name]}") for title, folder, model in columns]
-        tiles = sorted({path.name for _, folder, _ in plan if folder.is_dir() for path in folder.iterdir()})
+        folders = [folder for _, folder, _ in plan if folder.is_dir()]
+        tiles = sorted({path.name for folder in folders for path in folder.iterdir() if path.is_dir()})
         kinds = plan[len(fixed) :]
         held = [t for t in tiles if any((folder / t / f"{kind}.png").is_file() for _, folder, kind in kinds)]
         if held:
-            written += _draw_grid(plan, held, out / f"{name}-{direction}", aspect=2.0 if name == "matches" else 1.0)
+            target, names = out / f"{name}-{direction}", first / CLASS_NAMES
+            classes = json.loads(names.read_text(encoding="utf-8")) if name == "segmentations" else []
+            written += _draw_grid(plan, held, target, classes, aspect=2.0 if name == "matches" else 1.0)
     return written
 
 
-def _draw_grid(plan: Sequence[tuple[str, Path, str]], tiles: Sequence[str], target: Path, aspect: float) -> list[Path]:
-    figure = new_figure(_SIDE * aspect * len(plan), _SIDE * len(tiles) + 0.3)
+def _draw_grid(
+    plan: Sequence[tuple[str, Path, str]], tiles: Sequence[str], target: Path, classes: Sequence[str], aspect: float
+) -> list[Path]:
+    """A picture for each tile (rows) and each (title, folder, kind) of `plan`; below, the colours of the classes."""
+    figure = new_figure(_SIDE * aspect * len(plan), _SIDE * len(tiles) + (0.6 if classes else 0.3))
+    if classes:
+        from matplotlib.patches import Patch
+
+        colours = class_picture(np.arange(len(classes))[None])[0] / 255.0
+        patches = [Patch(color=colour, label=title) for colour, title in zip(colours, classes, strict=True)]
+        figure.legend(handles=patches, loc="outside lower center", ncols=len(classes), fontsize=6, frameon=False)
     axes = figure.subplots(len(tiles), len(plan), squeeze=False)
     for row, tile in enumerate(tiles):
         for column, (title, folder, kind) in enumerate(plan):

@@ -87,6 +87,11 @@ class Judge:
             matrix = self._translated.setdefault(model, ConfusionMatrix(self._classes.titles))
         matrix.add(self.truth(place), self.indices(labels))
 
+    @property
+    def titles(self) -> list[str]:
+        """The names of the classes, in the order of their indices."""
+        return list(self._classes.titles)
+
     def truth(self, place: Place) -> NDArray[np.uint8]:
         """The labels of a tile as class indices (h, w), 255 where there is none."""
         return self._labels.of(place)

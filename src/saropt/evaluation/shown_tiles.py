@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from PIL import Image
 from saropt.evaluation.gallery import Bytes, Shot
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tiles import Place
+from saropt.files import write_text
 
 TILES = "tiles"
+CLASS_NAMES = "classes.json"
 _COLOURS = "e69f00 d55e00 cc79a7 0072b2 009e73 f0e442 56b4e9 969696 783c14 aadc78 5a3c96 ffbebe"
 CLASS_COLOURS = np.array([list(bytes.fromhex(colour)) for colour in _COLOURS.split()], np.uint8)
 _UNLABELLED = np.zeros(3, np.uint8)
@@ -79,7 +82,10 @@ class ShownTiles:
                 self._pictures[name, f"{file_name(model)}-matches"] = picture
 
     def save(self, folder: Path) -> None:
-        """Write NAME/KIND.png."""
+        """Write NAME/KIND.png and, where there are classes, their names in order as classes.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._judge is not None:
+            write_text(folder / CLASS_NAMES, json.dumps(self._judge.titles))
         for (name, kind), picture in self._pictures.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(folder / name / f"{kind}.png")
