@@ -19,6 +19,8 @@ SMALL = {
     "base.data.crop": 64,
     "base.data.max_rasters": 6,
     "base.engine.sample_every": 0,
+    "segmenters.sar.arguments.encoder": "resnet18",
+    "segmenters.optical.arguments.encoder": "resnet18",
     "segmenters.sar.data": "{crop: 64, batch_size: 2}",
     "segmenters.optical.data": "{crop: 64, batch_size: 2, bands: [red, green, blue]}",
 }

@@ -235,6 +235,11 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
 
     Raises:
         InputError: one does not read key=value, or cannot be set there.
+
+    >>> values = {"engine": {"seed": 1}}
+    >>> apply_settings(values, ["engine.seed=3"])
+    >>> values
+    {'engine': {'seed': 3}}
     """
     for setting in settings:
         key, separator, value = setting.partition("=")
