@@ -49,6 +49,7 @@ def whu(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_all_tables_share_one_training_and_draw_the_figures(whu, tmp_path, capsys):
     with rasterio.open(next((whu / "optical").glob("*.tif"))) as tile:
         assert tile.descriptions == ("red", "green", "blue", "nir")
