@@ -65,6 +65,7 @@ class TestRunFolder:
             "config.yaml",
             "checkpoint.pt",
             "metrics.jsonl",
+            "pace.json",
             "samples",
             "translator.safetensors",
             "translator.onnx",

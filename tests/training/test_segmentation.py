@@ -79,7 +79,7 @@ def finished(root, tmp_path_factory):
 
 def test_run_folder(finished):
     names = {path.name for path in finished.iterdir() if not path.name.startswith("events")}
-    assert names == {"config.yaml", "checkpoint.pt", "metrics.jsonl", "segmenter.safetensors"}
+    assert names == {"config.yaml", "checkpoint.pt", "metrics.jsonl", "pace.json", "segmenter.safetensors"}
     assert [line["step"] for line in lines(finished) if "loss" in line] == [1, 2, 3, 4, 5, 6]
     validated = [line for line in lines(finished) if "val/miou" in line]
     assert [line["step"] for line in validated] == [2, 4, 6]
