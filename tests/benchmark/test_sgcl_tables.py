@@ -21,6 +21,7 @@ SMALL = {
     "base.engine.sample_every": 0,
     "segmenters.sar.arguments.encoder": "resnet18",
     "segmenters.optical.arguments.encoder": "resnet18",
+    "matcher": "{width: 4, data: {crop: 64, batch_size: 1, keypoints: 20}, engine: {validate_every: 0, select: last}}",
     "segmenters.sar.data": "{crop: 64, batch_size: 2}",
     "segmenters.optical.data": "{crop: 64, batch_size: 2, bands: [red, green, blue]}",
 }
@@ -28,10 +29,10 @@ SMALL = {
 
 @pytest.fixture
 def whu(tmp_path):
-    """optical/, sar/ and lbl/ with ten images of 256x512, written as GDAL does by default: NIR is marked as alpha."""
+    """optical/, sar/ and lbl/ with ten images of 64x128, written as GDAL does by default: NIR is marked as alpha."""
     random = np.random.default_rng(0)
     for number in range(10):
-        classes = np.kron(random.integers(0, 8, (4, 8)), np.ones((64, 64), int))
+        classes = np.kron(random.integers(0, 8, (4, 8)), np.ones((16, 16), int))
         colours = np.stack(
             [random.integers(20, 200, 8)[classes] + random.integers(0, 20, classes.shape) for _ in "rgbn"]
         )
@@ -39,12 +40,12 @@ def whu(tmp_path):
         for folder, values in layers.items():
             (tmp_path / "whu" / folder).mkdir(parents=True, exist_ok=True)
             path = tmp_path / "whu" / folder / f"NH49E00{number}.tif"
-            shape = {"count": len(values), "height": 256, "width": 512}
+            shape = {"count": len(values), "height": 64, "width": 128}
             with rasterio.open(path, "w", driver="GTiff", dtype="uint8", **shape) as file:
                 file.write(values.astype(np.uint8))
     root = tmp_path / "root"
     source = str(tmp_path / "whu")
-    assert main(["data", "prepare", "whu-opt-sar", source, str(root), "--partial"]) == 0
+    assert main(["data", "prepare", "whu-opt-sar", source, str(root), "--set", "tile=64", "--partial"]) == 0
     return root
 
 
