@@ -76,8 +76,8 @@ def test_all_tables_share_one_training_and_draw_the_figures(whu, tmp_path, capsy
     for table in TABLES:
         assert "images/s in training" in (out / table / "table.md").read_text()
     trained = [path.name for path in (out / "trainings").iterdir() if path.name.startswith("sgcl-")]
-    # One of all tables, Table 2 too where --set and --max-steps take away what sets it apart; Table 4 has six more, Tables 5
-    # to 8 two, three, three and two
+    # all tables share one, Table 2 too where --set and --max-steps take away what sets it apart; Table 4 has six more,
+    # Tables 5 to 8 two, three, three and two
     assert len(trained) == 1 + 6 + 2 + 3 + 3 + 2
     config = next((out / "trainings").glob("sgcl-0-*/config.yaml")).read_text()
     assert re.search(r"bands:\s+optical:\s+- red\s+- green\s+- blue", config)
