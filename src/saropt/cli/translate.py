@@ -80,6 +80,10 @@ def translate(
         bool,
         typer.Option("--compile", help="Compile the network first, which speeds up large scenes (torch backend only)."),
     ] = False,
+    nodata: Annotated[
+        float | None,
+        typer.Option(metavar="VALUE", help="Stored value of SCENE that is no measurement but is not declared as such."),
+    ] = None,
     tile: Annotated[
         int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the translator's own).")
     ] = None,
@@ -162,6 +166,7 @@ def translate(
         TranslateOptions(
             bands=tuple(bands.split(",")) if bands else None,
             units=units,
+            nodata=nodata,
             tile=tile,
             samples=samples,
             seed=seed,

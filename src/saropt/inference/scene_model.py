@@ -25,6 +25,7 @@ from saropt.inference.companions import (
     with_today,
 )
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
+from saropt.inference.guard import OutputGuard
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -109,11 +110,16 @@ class SceneModel:
         if tile is None and self.exact:
             tile = round(self._network.tile * self._backend.tile_scale)
 
+        guard = OutputGuard(reader.source.source, self.kind)
+
         def put(row: int, col: int, network: NDArray, valid: NDArray, key: int | None) -> None:
+            guard.look(network, valid)
             pixels = {product.name: product.pixels(network, valid) for product in products}
             write(Block(Window(row, col, *valid.shape), pixels, valid, key))
 
-        return run_tiles(self._network, reader, run, tile, put, progress, completed or set())
+        seam = run_tiles(self._network, reader, run, tile, put, progress, completed or set())
+        guard.finish()
+        return seam
 
     def write_products(
         self,
@@ -141,7 +147,16 @@ class SceneModel:
             replaces = options.overwrite or options.resume
             places.append(Destination(product_path(out, product.suffix), options.staging, replaces))
         with ExitStack() as stack:
-            source = stack.enter_context(open_input(scene, options.bands, self.inputs[0], self.kind))
+            source = stack.enter_context(
+                open_input(
+                    scene,
+                    options.bands,
+                    self.inputs[0],
+                    self.kind,
+                    units=options.units if isinstance(options.units, str) else None,
+                    nodata=options.nodata,
+                )
+            )
             sources = open_companions(stack, options, self.inputs, source, self.kind)
             clear = None
             if options.keep_clear is not None:
@@ -193,7 +208,7 @@ class SceneModel:
             seam = self.stream_products(reader, products, run, write, options.tile, progress, completed)
             finish_all(list(writers.values()), places)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        warnings = missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
+        warnings = reader.notes + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
 
     def array_products(
@@ -218,7 +233,7 @@ class SceneModel:
         return made
 
     def _resume_key(self, scene: Scene, options: TranslateOptions, key: Sequence[object]) -> str:
-        parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile]
+        parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]
         parts += [self._state_of(path) for path in (*options.inputs.values(), *options.companions.values())]
         if scene.is_remote:  # no file system says whether it has changed
             content = hashlib.sha256(scene.sample().tobytes()).hexdigest()

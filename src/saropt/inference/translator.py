@@ -233,7 +233,7 @@ class Translator(SceneModel):
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank."""
         is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
-        array = values.detach().cpu().numpy() if is_tensor else np.asarray(values)
+        array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
         if array.ndim == 4:
             result = np.stack([self.translate_array(one, units=units) for one in array])
         else:
@@ -296,6 +296,12 @@ class Translator(SceneModel):
         if self.card.training.attribution:
             tags["SAROPT_ATTRIBUTION"] = self.card.training.attribution
         return tags
+
+
+def _numbers(tensor: Any) -> NDArray:
+    """A tensor as an array; numpy has no bfloat16."""
+    on_cpu = tensor.cpu()
+    return (on_cpu.float() if str(on_cpu.dtype) == "torch.bfloat16" else on_cpu).numpy()
 
 
 def _inverse(image: ImageCard) -> Normaliser:

@@ -23,6 +23,7 @@ class ValueRule:
         dtype: stored type of the raster, by name.
         calibrated: see `saropt.domain.Unit.plausible`.
         fill: further values that are no measurement.
+        all_bands: whether a fill value counts only where all bands have it.
 
     >>> ValueRule.of("sigma0", "float32").measured(np.array([[[0.0, 0.1, np.nan, -9999.0]]]))
     array([[False,  True, False, False]])
@@ -32,6 +33,7 @@ class ValueRule:
     dtype: str = ""
     calibrated: bool = False
     fill: tuple[float, ...] = ()
+    all_bands: bool = False
 
     @classmethod
     def of(cls, units: str, dtype: str) -> ValueRule:
@@ -47,9 +49,9 @@ class ValueRule:
         where dark pixels are rounded to 0."""
         return self.unit is not None and self.unit.scale in ("power", "amplitude", "complex") and self.dtype != "uint8"
 
-    def with_fill(self, *values: float) -> ValueRule:
-        """The rule with more fill values."""
-        return replace(self, fill=(*self.fill, *values))
+    def with_fill(self, value: float, all_bands: bool = False) -> ValueRule:
+        """The rule with one more fill value."""
+        return replace(self, fill=(*self.fill, value), all_bands=all_bands)
 
     def measured(self, values: NDArray) -> NDArray[np.bool_]:
         """(...) of values (C, ...): whether all bands hold a measurement."""
@@ -64,7 +66,8 @@ class ValueRule:
             if numbers.dtype != np.uint8:
                 keep &= ((numbers >= low) & (numbers <= high)).all(axis=0)
         for value in self.fill:
-            keep &= (values != value).all(axis=0)
+            differs = values != value
+            keep &= differs.any(axis=0) if self.all_bands else differs.all(axis=0)
         return keep
 
 
@@ -161,7 +164,8 @@ def _holds(unit: Unit, calibrated: bool) -> str:
     if unit.scale in ("power", "amplitude", "complex"):
         kind = {"power": "backscatter", "amplitude": "its square root", "complex": "its modulus"}[unit.scale]
         low, high = unit.plausible(calibrated).median
-        return f"{kind} has a median in {low:g}..{high:.3g}; are these digital numbers? saropt data calibrate makes backscatter of products"
+        question = "are these digital numbers? saropt data calibrate makes backscatter of products"
+        return f"{kind} has a median in {low:g}..{high:.3g}; {question}"
     if unit.scale == "stretch":
         return "8 bits hold 0..255"
     return f"reflectance times {unit.factor:g} lies in {-0.1 * unit.factor:g}..{1.5 * unit.factor:g}"

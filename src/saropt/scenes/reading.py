@@ -69,8 +69,8 @@ class Scene:
     """An open raster. Use as a context manager.
 
     A pixel is valid where every chosen band is: not nodata, not masked (internal mask or alpha), neither NaN nor
-    infinite. Alpha is part of validity, never a band; but a band that is marked as alpha and has a name of its own, such
-    as B8, is a band. `read` applies the scale and offset that a file states for its bands, `read_stored` does not.
+    infinite. Alpha is part of validity, never a band; but a band that is marked as alpha and has a name of its own,
+    such as B8, is a band. `read` applies the scale and offset that a file states for its bands, `read_stored` does not.
 
     Not thread-safe, because GDAL data sets are not: a scene may move to another thread, but only one thread may use it
     at a time.

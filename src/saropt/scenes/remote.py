@@ -133,6 +133,8 @@ def open_scene(
     *,
     grid: Grid | None = None,
     resampling: str = "bilinear",
+    units: str | None = None,
+    nodata: float | None = None,
 ) -> Scene:
     """Open a scene by its path (`Scene.open`) or by its address (`is_remote`). A remote scene is read by range
     requests.
@@ -151,7 +153,7 @@ def open_scene(
     ['VV']
     """
     if not is_remote(scene):
-        return Scene.open(scene, bands, grid=grid, resampling=resampling)
+        return Scene.open(scene, bands, grid=grid, resampling=resampling, units=units, nodata=nodata)
     address, options = str(scene), network_options()
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
@@ -168,7 +170,7 @@ def open_scene(
     if grid is not None:
         dataset = warped(dataset, Path(_address_path(address)), grid, resampling)
     try:
-        return Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options)
+        return Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options, units, nodata)
     except BaseException:
         dataset.close()
         raise
