@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -148,7 +149,7 @@ def plan_jobs(
 
 def _place(raster: str | Path) -> str:
     """Two rasters with one place are the same."""
-    return object_path(str(raster)) if is_remote(raster) else str(Path(raster).resolve())
+    return object_path(str(raster)) if is_remote(raster) else os.path.realpath(raster)
 
 
 def attempt(translator: Translator, work: Work, job: Job, again: bool = False, progress: Progress = silent) -> Outcome:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
+from saropt.files import check_not_input
 from saropt.inference.companions import (
     dates_of,
     missing_inputs,
@@ -146,6 +147,8 @@ class SceneModel:
         for product in beside:  # of an upload that stopped between two products, the later ones are there already
             replaces = options.overwrite or options.resume
             places.append(Destination(product_path(out, product.suffix), options.staging, replaces))
+        for place in places:
+            check_not_input(place.place, (scene, *options.all_inputs.values(), *options.companions.values(), self.path))
         with ExitStack() as stack:
             source = stack.enter_context(
                 open_input(
