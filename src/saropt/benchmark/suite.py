@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import METRICS
+from saropt.files import load_yaml
 from saropt.matching import MATCHERS
 from saropt.training.config import KnownRole
 
@@ -156,7 +157,7 @@ def load_suite(suite: str | Path) -> Suite:
     if not path.is_file():
         raise InputError(suite, f"is neither a file nor a shipped suite ({', '.join(shipped)})")
     try:
-        return Suite.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Suite.model_validate(load_yaml(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
     except ValidationError as error:

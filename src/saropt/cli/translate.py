@@ -209,7 +209,7 @@ def _translate_many(
     address: str | None,
 ) -> None:
     from saropt.batch.executors import open_executor
-    from saropt.batch.jobs import plan_jobs
+    from saropt.batch.jobs import check_finished, plan_jobs
     from saropt.cli.progress import progress_bar
     from saropt.inference import card_of, find_translator
     from saropt.scenes import scene_name
@@ -225,6 +225,7 @@ def _translate_many(
         overwrite=options.overwrite,
         staging=options.staging,
     )
+    check_finished(work, finished)
     with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
         outcomes = list(running)
     seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]

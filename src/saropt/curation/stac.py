@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from saropt.errors import InputError, OptionError
+from saropt.files import load_yaml
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid
 from saropt.scenes.remote import http_json
@@ -137,7 +138,7 @@ def read_service(name: str) -> Service:
     if not path.is_file():
         raise InputError(name, f"is neither a known service ({', '.join(SERVICES)}) nor a YAML file of one")
     try:
-        service = Service.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        service = Service.model_validate(load_yaml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -1,7 +1,21 @@
 """Files and folders that appear when they are whole, and locks."""
 
 from saropt.files.atomic import atomic_file, atomic_folder, sync_folder, write_text
+from saropt.files.identity import digest_files
 from saropt.files.lock import Lock
 from saropt.files.places import check_not_input, same_place
+from saropt.files.structured import load_json, load_xml, load_yaml
 
-__all__ = ["Lock", "atomic_file", "atomic_folder", "check_not_input", "same_place", "sync_folder", "write_text"]
+__all__ = [
+    "Lock",
+    "atomic_file",
+    "atomic_folder",
+    "check_not_input",
+    "digest_files",
+    "load_json",
+    "load_xml",
+    "load_yaml",
+    "same_place",
+    "sync_folder",
+    "write_text",
+]

@@ -12,7 +12,7 @@ from saropt.errors import InputError
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "SAFE", "SENTINEL2", "ENVI", "netCDF")
+FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "SAFE", "SENTINEL2", "ENVI", "netCDF", "COSAR")
 _MOST_VRT_BYTES = 16 << 20
 _MOST_BANDS = 4096
 _SOURCES = ("SourceFilename", "SourceDataset", "GDALWarpOptions/SourceDataset", "OverviewFilename")

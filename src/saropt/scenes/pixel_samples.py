@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from saropt.scenes.georeference import Window
 
 _BLOCK = (512, 4096)
+_MOST_SEARCHED = 1 << 31
 
 
 class Blocks(Protocol):
@@ -62,10 +63,12 @@ def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
     picked = _draw(raster, spread, max_pixels // (grid_rows * grid_cols), max_pixels)
     if picked.shape[1]:
         return picked
+    places = [(row, col) for row in range(0, raster.height, height) for col in range(0, raster.width, width)]
+    most = max(64, _MOST_SEARCHED // math.prod(raster.block_shape))  # a block is unpacked as a whole
+    if len(places) > most:  # a file of few bytes can hold a frame of any size
+        places = [places[number * len(places) // most] for number in range(most)]
     everywhere = (
-        Window(row, col, min(height, raster.height - row), min(width, raster.width - col))
-        for row in range(0, raster.height, height)
-        for col in range(0, raster.width, width)
+        Window(row, col, min(height, raster.height - row), min(width, raster.width - col)) for row, col in places
     )
     return _draw(raster, everywhere, max(1, max_pixels // 16), max_pixels)
 

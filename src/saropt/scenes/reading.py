@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from saropt.domain import describe_units, is_known
 from saropt.errors import InputError
+from saropt.files import digest_files
 from saropt.scenes.formats import open_named
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
@@ -256,6 +258,13 @@ class Scene:
         if not np.issubdtype(stored.dtype, np.integer):
             valid &= np.isfinite(stored).all(axis=0)
         return stored, valid
+
+    def identity(self) -> str:
+        """A hash of the content: of the files of a local scene, of pixels from all over a remote one."""
+        if self.is_remote:
+            content = hashlib.sha256(self.sample().tobytes()).hexdigest()
+            return f"{self.source} {self.width}x{self.height} {content}"
+        return digest_files({self.path, *(name for name in self._dataset.files if Path(name).is_file())})
 
     def read_padded(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """As `read` for a window that may reach outside the frame by any amount.

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError, OptionError
+from saropt.files import load_yaml
 from saropt.training.config_version_1 import upgrade, upgrade_data
 
 
@@ -251,7 +252,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(path, "no such file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(values, dict):
@@ -270,7 +271,7 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
         if not separator or not key:
             raise OptionError("settings", setting, "must read key=value, for example engine.seed=3")
         try:
-            _assign(values, key.split("."), yaml.safe_load(value))
+            _assign(values, key.split("."), load_yaml(value))
         except (yaml.YAMLError, TypeError) as error:
             raise OptionError("settings", setting, "cannot be set there") from error
 

@@ -16,6 +16,7 @@ import yaml
 
 from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
 from saropt.errors import InputError
+from saropt.files import load_yaml
 from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
 
 Kind = Literal["sar", "optical", "translation", "product", "error"]
@@ -315,7 +316,7 @@ def _guess_kind(info: RasterInfo) -> Kind:
 
 def _stated_units(root: Path, side: str) -> str | None:
     try:
-        units = yaml.safe_load((root / "dataset.yaml").read_text(encoding="utf-8"))[side]["units"]
+        units = load_yaml((root / "dataset.yaml").read_text(encoding="utf-8"))[side]["units"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return None
     return units if isinstance(units, str) else None
