@@ -122,9 +122,7 @@ class Scene:
         self.width: int = dataset.width
         self.height: int = dataset.height
         colours = dataset.colorinterp
-        self._alpha = [
-            i for i in dataset.indexes if colours[i - 1] == ColorInterp.alpha and not _is_measured(dataset, i)
-        ]
+        self._alpha = [i for i in dataset.indexes if is_alpha(dataset, i)]
         indexes = [i for i in dataset.indexes if i not in self._alpha]
         if not indexes or self.width < 1 or self.height < 1:
             raise InputError(self.source, "holds no raster bands")
@@ -187,12 +185,17 @@ class Scene:
         try:
             with environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
                 dataset = open_named(path)
-        except RasterioError as error:
+        except UnicodeError as error:
+            raise InputError(path, "its name is not UTF-8: rename it") from error
+        except (RasterioError, CPLE_BaseError) as error:
             raise InputError(path, f"is not a raster that can be read: {_short(error, path)}") from error
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling)
         try:
             return cls(dataset, path, bands, palette, units=units, nodata=nodata)
+        except (CPLE_BaseError, UnicodeError) as error:
+            dataset.close()
+            raise InputError(path, f"holds texts or a CRS that cannot be read: {_short(error, path)}") from error
         except BaseException:
             dataset.close()
             raise
@@ -343,10 +346,10 @@ def _on_grid(description: str, name: str, grid: Grid) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _is_measured(dataset: DatasetReader, index: int) -> bool:
-    """Whether a band that the file marks as alpha has the name of a measurement."""
+def is_alpha(dataset: DatasetReader, index: int) -> bool:
+    """Whether a band is marked as alpha and does not have the name of a measurement, such as B8."""
     name = dataset.descriptions[index - 1]
-    return bool(name) and is_known(name)
+    return dataset.colorinterp[index - 1] == ColorInterp.alpha and not (name and is_known(name))
 
 
 def _scaling(dataset: DatasetReader, indexes: Sequence[int], units: str | None) -> list[tuple[float, float]] | None:

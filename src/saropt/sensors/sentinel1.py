@@ -23,14 +23,17 @@ from xml.etree import ElementTree
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.warp import transform
 from rasterio.windows import Window as RasterioWindow
 
 from saropt.errors import InputError, OptionError
 from saropt.files import load_xml
 from saropt.progress import Progress
 from saropt.scenes.georeference import Georeference, Window
-from saropt.scenes.grid import overlap_grid
+from saropt.scenes.grid import overlap_grid, unwrapped, utm_of
 from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
 
@@ -147,7 +150,7 @@ class GrdProduct:
             "ORBIT_PASS": first.findtext(".//productInformation/pass", ""),
         }
         with self._open(self.polarisations[0]) as dataset:
-            gcps, crs = dataset.gcps
+            gcps, crs = _on_one_side(*dataset.gcps)
             self.georeference = Georeference(gcps=tuple(gcps), gcp_crs=crs)
             if (dataset.height, dataset.width) != (self.height, self.width):
                 raise InputError(path, f"measurement is {dataset.height}x{dataset.width} pixels, annotation says else")
@@ -370,6 +373,23 @@ def _border_rows(product: GrdProduct, pol: str, noise: Noise) -> tuple[NDArray[n
 def _clear(product: GrdProduct, pol: str, noise: Noise, start: int, count: int) -> NDArray[np.bool_]:
     power = product.read(pol, start, count) ** 2 - noise.rows(start, count)
     return np.sqrt(np.maximum(power, 0.0)) > BORDER_DN
+
+
+def _on_one_side(gcps: list[GroundControlPoint], crs: CRS | None) -> tuple[list[GroundControlPoint], CRS | None]:
+    """Control points across 180 degrees in the UTM zone of their middle, where there is no jump; others as they are."""
+    if not gcps or crs is None or not crs.is_geographic:
+        return gcps, crs
+    longitudes, latitudes = [point.x for point in gcps], [point.y for point in gcps]
+    straight = unwrapped(longitudes)
+    if straight == longitudes:
+        return gcps, crs
+    zone = utm_of(sum(straight) / len(straight), sum(latitudes) / len(latitudes))
+    eastings, northings = transform(crs, zone, longitudes, latitudes)[:2]
+    moved = [
+        GroundControlPoint(row=point.row, col=point.col, x=x, y=y, z=point.z, id=point.id)
+        for point, x, y in zip(gcps, eastings, northings, strict=True)
+    ]
+    return moved, zone
 
 
 def _number(element: ElementTree.Element, name: str, source: Path) -> float:
