@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar, match_bands, match_some_bands
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
-from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
+from saropt.scenes import Grid, Scene, Window, fills_blocks, open_scene, read_mirrored, sample_pixels
 
 _SAMPLE = 1 << 18
 
@@ -314,6 +313,8 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitte
     rule = ValueRule(unit, source.dtype, recipe.absolute)
     if unit is not None:
         check_units(sample, unit, source.dtype, calibrated=recipe.absolute)
+        if quantity == "reflectance" and units in SAR_UNITS:  # uint8, for a recipe of reflectance
+            check_units(sample, units, source.dtype)
     total = sample.shape[1]
     sample = sample[:, rule.measured(sample)]
     repeated = repeated_value(sample, rule)
@@ -334,18 +335,6 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitte
     normaliser = recipe.fit(sample, units, source.dtype)
     network = normaliser.forward(sample[:, :_SAMPLE, None])
     return Fitted(normaliser, np.median(network, axis=(1, 2)).astype(np.float32), rule, tuple(notes))
-
-
-def fills_blocks(source: Source, value: float, side: int = 16, windows: int = 256) -> bool:
-    """Whether a value fills whole blocks of a source: looked for in windows that are spread evenly over it."""
-    across = min(max(1, source.width // side), math.isqrt(windows))
-    down = min(max(1, source.height // side), windows // across)
-    for row in np.linspace(0, max(0, source.height - side), down).astype(int):
-        for col in np.linspace(0, max(0, source.width - side), across).astype(int):
-            values, valid = source.read_padded(Window(int(row), int(col), side, side))
-            if valid.all() and bool((values == value).all(axis=(1, 2)).any()):
-                return True
-    return False
 
 
 _STALE_TAGS = ("AREA_OR_POINT", "NODATA", "UNITS", "CALIBRATED_TO", "SCALE", "OFFSET", "VALID_RANGE")

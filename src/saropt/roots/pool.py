@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import is_sar
+from saropt.domain import describe_role, is_sar
 from saropt.errors import InputError
-from saropt.radiometry import Normaliser, Recipe, check_units
+from saropt.radiometry import EightBit, Normaliser, Recipe, ValueRule, check_units, repeated_value
 from saropt.roots.index import Indexed, Measurement, Values, index_rasters
 from saropt.roots.recipes import band_indices
 from saropt.roots.root import DataRoot
-from saropt.scenes import Scene
+from saropt.scenes import Scene, fills_blocks
 
 _SAMPLED_PIXELS = 1 << 18
 Check = Callable[[Path, Indexed], None]
@@ -132,16 +132,18 @@ class Pool:
 
 def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Measurement | None:
     """What is measured of the rasters, None where no pixel is needed: then units are not checked against values."""
-    recipe, checked = card.make_recipe(), is_sar(card.role)
+    recipe, quantity = card.make_recipe(), describe_role(card.role).quantity
+    plain = card.dtype == "uint8" and isinstance(recipe, EightBit)  # whatever 8 bits hold is possible
+    checked = quantity in ("backscatter", "reflectance") and not plain
     if not (checked or medians or recipe.needs_statistics):
         return None
 
     def run(scene: Scene) -> Values | None:
         sample = scene.sample(_SAMPLED_PIXELS)
+        if sample.size and checked:
+            sample = measured_pixels(card, recipe, scene, sample)
         if not sample.size:
             return None
-        if checked:
-            check_units(sample, card.units, scene.dtype)
         normaliser = recipe.fit(sample, card.units, scene.dtype)
         if not medians:
             return normaliser.statistics
@@ -149,4 +151,23 @@ def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Meas
         return (*normaliser.statistics, *map(float, middle))
 
     what = {"bands": bands, "units": card.units, "recipe": card.recipe, "units_checked": checked, "medians": medians}
-    return Measurement(json.dumps(what, sort_keys=True), bands, run)
+    return Measurement(json.dumps(what, sort_keys=True), bands, card.units, run)
+
+
+def measured_pixels(card: ImageCard, recipe: Recipe, scene: Scene, sample: NDArray) -> NDArray:
+    """The pixels of a sample (C, n) that are measurements in the units of the card.
+
+    Raises:
+        ValueError: the sample contradicts the units, or a value that is not declared as nodata fills parts of it.
+    """
+    for unit in (recipe.unit_of(card.units, scene.dtype), ValueRule.of(card.units, scene.dtype).unit):
+        if unit is not None:
+            check_units(sample, unit, scene.dtype, calibrated=recipe.absolute)
+    rule = ValueRule.of(card.units, scene.dtype)
+    sample = sample[:, rule.measured(sample)]
+    repeated = repeated_value(sample, rule)
+    if repeated is not None and is_sar(card.role) and fills_blocks(scene, repeated):
+        raise ValueError(
+            f"{repeated:g} fills parts of it, which is no measurement in {card.units}: declare it as nodata"
+        )
+    return sample

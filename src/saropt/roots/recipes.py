@@ -10,7 +10,7 @@ import numpy as np
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
-from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, recipe_from_dict
+from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, ValueRule, recipe_from_dict
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene
 
@@ -96,7 +96,10 @@ def default_recipe(role: Role, units: str, dtype: str) -> Recipe:
             return EightBit()
         return Q99Amplitude() if units == "amplitude" else DbClip()
     if quantity == "reflectance":
-        return EightBit() if dtype == "uint8" else Reflectance()
+        if dtype == "uint8":
+            return EightBit()
+        unit = ValueRule.of(units, dtype).unit
+        return Reflectance(unit.factor) if unit is not None and unit.scale == "reflectance" else Reflectance()
     if quantity == "mask":
         return EightBit() if units == "uint8" else Reflectance(scale=1.0, high=1.0)
     raise ValueError(f"{role}: state a recipe, there is no usual one for {quantity}")

@@ -84,7 +84,9 @@ class DataRoot:
         if not description_path.is_file():
             raise InputError(path, "is no data root: dataset.yaml is missing")
         description = _read_description(description_path)
-        paired = bool(description.get("paired", True))
+        paired = description.get("paired", True)
+        if not isinstance(paired, bool):
+            raise InputError(path / "dataset.yaml", f"paired must be true or false, not {paired!r}")
         classes = description.get("classes") or {}
         try:
             root = cls(

@@ -27,6 +27,16 @@ class Blocks(Protocol):
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]: ...
 
 
+class Padded(Protocol):
+    """A raster whose windows may reach beyond its frame."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]: ...
+
+
 def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
     """Sample valid pixels from all parts of a raster.
 
@@ -71,6 +81,18 @@ def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
         Window(row, col, min(height, raster.height - row), min(width, raster.width - col)) for row, col in places
     )
     return _draw(raster, everywhere, max(1, max_pixels // 16), max_pixels)
+
+
+def fills_blocks(raster: Padded, value: float, side: int = 16, windows: int = 256) -> bool:
+    """Whether a value fills whole blocks of a raster: looked for in windows that are spread evenly over it."""
+    across = min(max(1, raster.width // side), math.isqrt(windows))
+    down = min(max(1, raster.height // side), windows // across)
+    for row in np.linspace(0, max(0, raster.height - side), down).astype(int):
+        for col in np.linspace(0, max(0, raster.width - side), across).astype(int):
+            values, valid = raster.read_padded(Window(int(row), int(col), side, side))
+            if valid.all() and bool((values == value).all(axis=(1, 2)).any()):
+                return True
+    return False
 
 
 def _draw(raster: Blocks, windows: Iterator[Window], share: int, max_pixels: int) -> NDArray:
