@@ -86,7 +86,7 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
     values, counts = np.unique(sample, return_counts=True)
     most = int(counts.argmax())
     value, share = float(values[most]), float(counts[most]) / sample.size
-    if share < _REPEATED or (value != 0.0 and counts[most] < 64):
+    if share == 1.0 or share < _REPEATED or (value != 0.0 and counts[most] < 64):
         return None
     if value == 0.0:
         return value
