@@ -232,7 +232,6 @@ def test_damaged_graphs_are_one_line(tmp_path):
     onnx = pytest.importorskip("onnx")
     source = Translator.load("s1-losangeles").path
     faults = {
-        "domain": lambda m: setattr(m.graph.node[0], "domain", "com.other"),
         "op": lambda m: setattr(m.graph.node[3], "op_type", "Foo"),
         "dims": lambda m: m.graph.initializer[0].dims.__setitem__(0, 7),
         "opset": lambda m: setattr(m.opset_import[0], "version", 99),
