@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
+from reference_files import BANDS, reference_translator
 from saropt.batch.scene_lists import list_companions, list_scenes
+from saropt.cli import main
 from saropt.errors import SaroptError
+from saropt.scenes import write_array
+from translator_fixtures import GEOREFERENCE
 
 
 def touched(folder: Path, *names: str) -> Path:
@@ -61,3 +67,33 @@ def test_folders_without_a_match_are_refused(tmp_path: Path) -> None:
         list_companions(str(now), scenes, {"reference": str(old)})
     with pytest.raises(SaroptError, match="must be a folder with a raster for each scene"):
         list_companions(str(now), scenes, {"reference": str(old / "b.tif")})
+
+
+def test_a_table_is_translated_with_its_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = reference_translator(tmp_path, fresh=True)
+    rng = np.random.default_rng(0)
+    images = {name: rng.integers(20, 200, (3, 64, 64)).astype(np.uint8) for name in "ab"}
+    (tmp_path / "now").mkdir()
+    (tmp_path / "old").mkdir()
+    for name, image in images.items():
+        decibels = rng.uniform(-20, -5, (1, 64, 64)).astype(np.float32)
+        write_array(tmp_path / "now" / f"{name}.tif", decibels, band_names=["VH"], georeference=GEOREFERENCE)
+        write_array(tmp_path / "old" / f"{name}.tif", image, band_names=BANDS, georeference=GEOREFERENCE)
+    (tmp_path / "scenes.csv").write_text("scene,reference\nnow/a.tif,old/a.tif\nnow/b.tif,\n")
+    arguments = ["translate", str(tmp_path / "scenes.csv"), str(tmp_path / "out"), "--model", str(model)]
+    assert main(arguments) == 0
+    told = capsys.readouterr().err
+    assert "warning: 1 of 2 scenes: no earlier optical image was given" in told
+    assert "warning: 2 of 2 scenes: no earlier SAR image was given" in told
+    radar = {}
+    for name in "ab":
+        with rasterio.open(tmp_path / "out" / f"{name}_origin.tif") as origin:
+            radar[name] = origin.read(1)
+    assert (radar["a"] == 0).all()
+    assert (radar["b"] == 100).all()
+    with rasterio.open(tmp_path / "out" / "a.tif") as made:
+        assert np.array_equal(made.read(), images["a"])
+    folders = ["translate", str(tmp_path / "now"), str(tmp_path / "both"), "--model", str(model)]
+    assert main([*folders, "--reference", str(tmp_path / "old")]) == 0
+    with rasterio.open(tmp_path / "both" / "b.tif") as made:
+        assert np.array_equal(made.read(), images["b"])

@@ -101,13 +101,17 @@ class TestFolder:
         path = tmp_path / "out"
         if there:
             path.mkdir()
-            (path / "a").write_text("old")
-            (path / "mine").write_text("x")
+            (path / "sub").mkdir()
+            for name in ("a", "mine", "sub/b", "sub/mine"):
+                (path / name).write_text("old")
         with atomic_folder(path, replace=True) as part:
+            (part / "sub").mkdir()
             (part / "a").write_text("new")
+            (part / "sub" / "b").write_text("new")
             assert not there or (path / "a").read_text() == "old"
-        assert (path / "a").read_text() == "new"
-        assert names(path) == (["a", "mine"] if there else ["a"])
+        assert (path / "a").read_text() == (path / "sub" / "b").read_text() == "new"
+        assert names(path) == (["a", "mine", "sub"] if there else ["a", "sub"])
+        assert names(path / "sub") == (["b", "mine"] if there else ["b"])
         assert names(tmp_path) == ["out"]
 
     def test_nothing_is_replaced_after_an_error(self, tmp_path):

@@ -124,10 +124,25 @@ def test_clear_pixels_of_today_are_kept_exactly(fresh, scene, colours, tmp_path)
     options = TranslateOptions(reference=old, keep_clear=now, keep_clear_mask=mask)
     result = fresh.run(scene, tmp_path / "out.tif", options)
     clear = (today != 0).all(axis=0) & (cloud[0] == 0)
-    assert np.array_equal(read(result.path), np.where(clear, today, colours))
+    assert np.array_equal(read(result.path)[:, clear], today[:, clear])
     radar, _, kept = read(result.products["origin"])
     assert np.array_equal(kept, np.where(clear, 100, 0))
     assert (radar == 0).all()
+
+
+def test_the_reference_gets_the_colours_of_todays_clear_pixels(fresh, scene, colours, tmp_path):
+    """Today is brighter, and flooded in a corner: no seam is left between clear pixels and the earlier image."""
+    old = write_optical(tmp_path / "old.tif", colours // 2 + 10)
+    now = (colours.astype(int) * 3 // 4 + 30).astype(np.uint8)
+    now[:, :30, 100:] = 5
+    today = now.copy()
+    today[:, :, :60] = 0
+    clear = write_optical(tmp_path / "today.tif", today, nodata=0)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, keep_clear=clear))
+    assert "clear pixels of today" in tags(result.path)["SAROPT_HARMONISED"]
+    made = read(result.path).astype(int)
+    assert np.array_equal(made[:, :, 60:], now[:, :, 60:])
+    assert np.abs(made - now)[:, :, :60].max() <= 3
 
 
 def test_an_image_of_today_without_any_mask_is_told_of(fresh, scene, colours, tmp_path):

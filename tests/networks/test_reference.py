@@ -58,10 +58,10 @@ def test_it_starts_from_a_translator_of_sar_alone():
 def test_the_image_is_the_mixture_that_its_origin_says():
     x, built = inputs(), network()
     with torch.no_grad():
-        candidate, logit = built.decide(x)
+        candidate, gate, change = built.decide(x)
         made = built(x)
-    change = 1.0 / (1.0 + torch.exp(-logit.double()))
-    radar = ((change - 0.35) / 0.3).clamp(0.0, 1.0)
+    gate, change = (1.0 / (1.0 + torch.exp(-logit.double())) for logit in (gate, change))
+    radar = ((gate - 0.35) / 0.3).clamp(0.0, 1.0)
     radar[x[:, -1:] < 0.5] = 1.0
     expected = radar * candidate + (1.0 - radar) * x[:, 2:5]
     assert 0.05 < radar.mean() < 0.95

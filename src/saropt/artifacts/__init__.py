@@ -1,4 +1,4 @@
-"""Translator, segmenter and matcher files: weights and card, read and written."""
+"""Reads and writes translator, segmenter and matcher files: weights and card."""
 
 from saropt.artifacts.card import (
     FORMAT_VERSION,

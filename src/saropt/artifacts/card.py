@@ -1,4 +1,4 @@
-"""The card of a translator file: everything that running it needs, and everything that trusting it needs."""
+"""The card of a translator file: all that is needed to run it, and to judge whether to trust it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class ImageCard(_Strict):
         dtype: numpy data type of the rasters; output rasters are written in it.
         recipe: `Recipe.to_dict()` of the normalisation.
         statistics: statistics that the inverse of the recipe uses for outputs; inputs are fitted to each scene.
-        optional: of an input, whether it may be missing. A network takes, behind the bands of an optional input, one
-            band more that is 1 where the input is valid and 0 where it is not; the input's own bands are 0 there.
+        optional: whether an input may be missing. Behind the bands of an optional input a network takes one more band
+            that is 1 where the input is valid and 0 where it is not; the bands of the input are 0 there.
         partial: of an input, whether a scene may lack some of its bands, though not all. A network gets -1, the low end
             of the recipe, in their place.
         product: of an output, which product of a run its bands are ("image", "origin").
@@ -78,12 +78,12 @@ class ImageCard(_Strict):
         return len(self.bands) + self.optional
 
     def network_bands(self, values: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """What a network takes of the image, (`channels`, h, w).
+        """The bands that a network takes for the image, (`channels`, h, w).
 
         Args:
             values: normalised values (C, h, w); None where an optional image is missing.
-            valid: (h, w). Behind the bands of an optional image stands a band that is 1 where it is valid and 0 where
-                it is not; its own bands are 0 there.
+            valid: (h, w). An optional image gets one more band behind its own, 1 where it is valid and 0 where it is
+                not; its own bands are 0 there.
         """
         if not self.optional:
             assert values is not None
@@ -96,9 +96,9 @@ class SamplerCard(_Strict):
     """How a sampler draws its outputs.
 
     Attributes:
-        kind, steps: the sampler, and how many steps it takes unless the caller asks for others.
-        noise: where its noise comes from: "position-hash" is `saropt.radiometry.position_noise`, a function of seed,
-            band and pixel position; the same seed gives the same picture, however a scene is cut.
+        kind, steps: the sampler and its default number of steps.
+        noise: the source of its noise. "position-hash" is `saropt.radiometry.position_noise`, a function of seed, band
+            and pixel position, so that the same seed gives the same image for any tiling.
         noise_bands: bands of unit normal noise that the network takes behind the source's.
 
     >>> SamplerCard(kind="euler", steps=2, noise_bands=3).noise
@@ -128,8 +128,8 @@ class DirectionCard(_Strict):
         receptive_field: input pixels that one output pixel sees, or None when it sees the whole tile.
         statistics: "none" when the network holds no instance statistics; "scene" when they are frozen from the scene
             before translating; "training" when they were frozen from training windows into the weights.
-        tile: side in pixels of the windows a scene is translated in, unless the caller asks for another.
-        sampler: of networks that draw their outputs from noise; None for all others.
+        tile: default side in pixels of the windows in which a scene is translated.
+        sampler: for networks that draw their outputs from noise; None for all others.
 
     >>> from saropt.inference.bundled import card_of, find_translator
     >>> described = card_of(find_translator("s1-losangeles")).directions[Direction.parse("sar2opt")]
@@ -181,7 +181,7 @@ class Card(_Strict):
     Attributes:
         realism: blend of the shipped weights, from 0 (fidelity end) to 1 (realism end), when the file holds both.
         quality: measured figures, split -> metric -> value.
-        notes: where the translator works and where it fails, for a person.
+        notes: text for the user that says where the translator works and where it fails.
 
     >>> from saropt.inference.bundled import card_of, find_translator
     >>> card = card_of(find_translator("s1-losangeles"))
@@ -219,7 +219,8 @@ class Card(_Strict):
 
     @property
     def images(self) -> Mapping[Role, ImageCard]:
-        """Role -> image, over all directions; of a role that comes out somewhere, as it comes out."""
+        """Role -> image, over all directions. A role that is an output of some direction has the description of the
+        output."""
         found = {image.role: image for described in self.directions.values() for image in described.inputs}
         return found | {described.outputs[0].role: described.outputs[0] for described in self.directions.values()}
 
@@ -230,7 +231,7 @@ class SegmenterCard(_Strict):
     Attributes:
         network, arguments, stride, receptive_field, tile: as in `DirectionCard`, of a segmenter network.
         input: the image that it segments.
-        classes: label value -> class name; logits stand in ascending order of the values.
+        classes: label value -> class name; the logits are in ascending order of the values.
         ignore_index: label value of pixels without a label in the training data, or None.
         quality: measured figures, split -> metric -> value.
 
@@ -316,6 +317,11 @@ def parse_matcher_card(text: str) -> MatcherCard:
 
     Raises:
         ValueError: not JSON, of something else, another format version, or a field that does not fit; one line.
+
+    >>> parse_matcher_card("not JSON")
+    Traceback (most recent call last):
+    ...
+    ValueError: card: is no JSON (Expecting value)
     """
     return _parsed(MatcherCard, text, "matcher")
 

@@ -1,4 +1,4 @@
-"""Cards of format version 1, as cards of version 2: files that are out in the world are read for ever.
+"""Upgrades cards of format version 1 to version 2, so that published files can always be read.
 
 Version 1 had one image description for each of the two sides, `sar` and `optical`, and directions named sar2opt and
 opt2sar; segmenters named their side `modality`.
@@ -12,7 +12,8 @@ _SIDES = {"sar2opt": ("sar", "optical"), "opt2sar": ("optical", "sar")}
 
 
 def upgrade(values: Any) -> Any:
-    """Fields of a version 1 card of any kind as those of version 2; what does not fit is left for validation to name.
+    """The fields of a version 1 card of any kind, converted to version 2. Fields that do not fit are kept, for
+    validation to report.
 
     >>> upgrade({"kind": "segmenter", "modality": "sar", "input": {"bands": ["VV"]}})["input"]
     {'role': 'sar', 'bands': ['VV']}

@@ -1,4 +1,4 @@
-"""Torch networks to `.onnx` translator files (needs `saropt[train]`)."""
+"""Exports torch networks as `.onnx` translator files (needs `saropt[train]`)."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def export_graph(
     ends: Sequence[nn.Module],
     calibration: Tensor | None = None,
 ) -> None:
-    """Write one direction as ONNX with dynamic batch, height and width; temporary name, then rename.
+    """Write one direction as ONNX with dynamic batch, height and width. The file appears when it is complete.
 
     Args:
         path: the `.onnx` file.
-        card: the card; only `direction` is kept of its directions.
+        card: the card, of whose directions only `direction` is written.
         ends: one network, or fidelity and realism end of the same network, in eval mode.
         calibration: inputs (N, C, h, w) on which instance statistics are frozen into the weights; needed when the
             network has any.
 
     Raises:
-        InputError: the network is a sampler whose steps no static graph of reasonable size holds.
+        InputError: the network is a sampler with too many steps for a static graph.
 
     >>> from saropt.artifacts import read_card
     >>> from saropt.inference.exporting import export_translator

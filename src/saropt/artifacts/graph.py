@@ -40,7 +40,8 @@ def load_graph(path: str | Path, realism: float | None = None) -> tuple[Card, by
     """Card and serialised ONNX model, weights blended at `realism` (the card's own value when None).
 
     Raises:
-        InputError: missing, truncated, a pickle, no translator, of another version, or pointing to outside data.
+        InputError: the file is missing, truncated, a pickle, not a translator, of another version, or refers to other
+            files.
 
     >>> from saropt.inference.bundled import find_translator
     >>> card, model = load_graph(find_translator("s1-losangeles"), realism=0.0)
@@ -101,7 +102,7 @@ def add_realism_end(model: ModelProto, realism: ModelProto) -> None:
 
 
 def _untie(model: ModelProto) -> None:
-    """Give every weight an initializer of its own.
+    """Give every weight a separate initializer.
 
     The exporter keeps one of several equal tensors and makes the others its Identity; in the other end they may differ.
     """

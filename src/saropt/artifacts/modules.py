@@ -1,4 +1,4 @@
-"""From a card and weights to a torch module (needs torch, which is imported when a function is called)."""
+"""Builds torch modules from cards and weights (torch is imported when a function is called)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def quantise(model: ModelProto, windows: NDArray[np.float32]) -> ModelProto:
-    """Convolutions with int8 weights, a scale per output channel, and uint8 activations, a scale per tensor.
+    """Quantise convolutions: int8 weights with a scale for each output channel, uint8 activations with a scale for each
+    tensor.
 
     The range of an activation is from its least to its greatest value over `windows`. Everything between the
     convolutions stays in single precision. The graph describes this by pairs of QuantizeLinear and DequantizeLinear,
@@ -75,7 +76,7 @@ def quantise(model: ModelProto, windows: NDArray[np.float32]) -> ModelProto:
 
 
 def _folded(model: ModelProto, path: Path) -> ModelProto:
-    """The same graph with what depends on constants alone computed, by the runtime's own basic optimisation."""
+    """The same graph with constant expressions computed, by the basic optimisation of the runtime."""
     import onnx
     import onnxruntime
 

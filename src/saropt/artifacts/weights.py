@@ -31,7 +31,7 @@ _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 
 
 def save_weights(path: str | Path, card: Card | SegmenterCard | MatcherCard, weights: Mapping[str, NDArray]) -> None:
-    """Write weights and card, all or nothing.
+    """Write weights and card. The file appears when it is complete.
 
     With both ends kept (`card.realism` is set) `weights` holds every key twice, prefixed `fidelity/` and `realism/`.
 
@@ -100,7 +100,7 @@ def _safetensors(path: Path, kind: str) -> Path:
 
 
 def count_parameters(path: str | Path) -> dict[str, int]:
-    """Numbers in the weights of each direction of a `.safetensors` translator file, of one end where it holds two.
+    """The number of parameters of each direction of a `.safetensors` translator file; of one end where it holds two.
 
     >>> from safetensors.numpy import save_file
     >>> save_file({"sar2opt.weight": np.ones((3, 2), np.float32)}, "weights.safetensors")
@@ -136,10 +136,15 @@ def _load(path: Path, parse: Callable[[str], AnyCard]) -> tuple[AnyCard, Weights
 
 
 def check_translator_path(path: Path) -> None:
-    """Refuse what cannot be a translator or segmenter file before any library opens it.
+    """Check that a file may be a translator or segmenter file, before any library opens it.
 
     Raises:
         InputError: missing, a directory, empty, or a pickle (a pickle can run code when it is loaded).
+
+    >>> check_translator_path(Path("unknown.onnx"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: unknown.onnx: no such file
     """
     if not path.exists():
         raise InputError(path, "no such file")

@@ -30,6 +30,9 @@ class Job:
 
     Attributes:
         companions: field of `TranslateOptions` and path or address, of each raster that comes with this scene.
+
+    >>> Job("scene.tif", Path("out/scene.tif")).out.name
+    'scene.tif'
     """
 
     scene: str
@@ -71,14 +74,18 @@ class Outcome:
 
     Attributes:
         error: why it failed, or None.
-        seam: as of `saropt.inference.SceneResult`.
+        seam, warnings: as of `saropt.inference.SceneResult`.
         found: it was finished already.
         busy: another process writes it, as several that resume one folder may.
+
+    >>> Outcome(Job("scene.tif", Path("out/scene.tif")), found=True).error is None
+    True
     """
 
     job: Job
     error: SaroptError | None = None
     seam: float | None = None
+    warnings: tuple[str, ...] = ()
     found: bool = False
     busy: bool = False
 
@@ -195,7 +202,7 @@ def attempt(translator: Translator, work: Work, job: Job, again: bool = False, p
         if resume and isinstance(error, BusyError):
             return Outcome(job, busy=True)
         return Outcome(job, error if isinstance(error, SaroptError) else SaroptError(" ".join(str(error).split())))
-    return Outcome(job, seam=result.seam)
+    return Outcome(job, seam=result.seam, warnings=result.warnings)
 
 
 def translate_when_free(

@@ -26,7 +26,7 @@ from saropt.benchmark.table import Table, build_table, write_table
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import EvaluationSpec, evaluate
-from saropt.files import Lock
+from saropt.files import Lock, validated
 from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
 from saropt.matching.learned import MATCHER_FILE
@@ -46,7 +46,6 @@ from saropt.training import (
     TrainingConfig,
     TranslatorTask,
 )
-from saropt.training.config import validated
 
 RESULTS = "results.json"
 WEIGHTS = "translator.safetensors"

@@ -7,13 +7,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import METRICS
-from saropt.files import load_yaml
+from saropt.files import read_yaml, validated
 from saropt.matching import MATCHERS
 from saropt.training.config import KnownRole
 
@@ -156,13 +155,7 @@ def load_suite(suite: str | Path) -> Suite:
     path = shipped.get(str(suite), Path(suite))
     if not path.is_file():
         raise InputError(suite, f"is neither a file nor a shipped suite ({', '.join(shipped)})")
-    try:
-        return Suite.model_validate(load_yaml(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(path, f"{'.'.join(map(str, first['loc'])) or 'suite'}: {first['msg']}") from error
+    return validated(Suite, read_yaml(path), path)
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

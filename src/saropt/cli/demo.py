@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Simulate a scene, translate it and score the translation."""
     from saropt.cli.progress import progress_bar
-    from saropt.cli.tables import print_facts
+    from saropt.cli.tables import print_facts, print_table
     from saropt.evaluation.demo import FILES, run_demo
 
     with progress_bar("demo") as report:
@@ -31,6 +31,13 @@ def demo(
     typer.echo(
         f"PSNR {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f}, MAE {figures['mae']:.3f} "
         f"over {scores['n']} tiles of {scores['tile']}x{scores['tile']} pixels"
+    )
+    rows = scores["two_dates"]
+    typer.echo("\nA flood under cloud, with an earlier optical image (PSNR in dB, reflectance 0 to 0.3):")
+    grounds = list(next(iter(rows.values())))
+    print_table(["", *grounds], [[name, *(f"{row[g]:.2f}" for g in grounds)] for name, row in rows.items()])
+    typer.echo(
+        "\nNext: saropt serve DIR shows them on a map; saropt translate YOURS.tif OUT.tif --help lists the options."
     )
     if show:
         typer.launch(str(out / "preview.png"))

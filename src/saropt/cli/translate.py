@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -238,6 +239,8 @@ def _translate_many(
         _say_written(f"{there} of {len(scenes)} scenes{kept} to {folder}", name, max(seams, default=None))
     if elsewhere:
         typer.echo(f"left {elsewhere} of {len(scenes)} scenes to other processes, which are writing them")
+    for warning, count in Counter(text for outcome in outcomes for text in outcome.warnings).items():
+        typer.echo(f"saropt: warning: {count} of {len(scenes)} scenes: {warning}", err=True)
     for failure in failures:
         typer.echo(f"saropt: error: {failure.command_line_text()}", err=True)
     if failures:

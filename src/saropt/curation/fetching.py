@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import json
 import re
@@ -14,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import rasterio
-import yaml
 from numpy.typing import NDArray
 
 from saropt.curation.fetch_plan import Job, Request, add_references, grid_of, hrefs_of, plan_jobs, plan_pairs
@@ -23,6 +21,7 @@ from saropt.errors import BusyError, InputError, OptionError, SaroptError
 from saropt.files import Lock
 from saropt.progress import Progress
 from saropt.radiometry import to_db
+from saropt.roots.description import write_description
 from saropt.roots.root import SPLITS
 from saropt.scenes import Georeference, Grid, SceneWriter, Window
 from saropt.scenes.remote import FIRST_DELAY_S, TRIES, http_json, remote_scene, remote_size
@@ -306,8 +305,4 @@ def _describe(
             "optical": sorted({str(item["id"]) for job in jobs if job.side == "optical" for item in job.items}),
         },
     }
-    (part / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False), encoding="utf-8")
-    with (part / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("name", "split"))
-        writer.writerows(rows)
+    write_description(part, description, rows)

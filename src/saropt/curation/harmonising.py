@@ -14,12 +14,12 @@ from saropt.curation.filtering import TILE, cut_windows, to_stored
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.progress import Progress, silent
+from saropt.radiometry import gain_and_offset
 from saropt.roots.labels import Classes, classes_of
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 
 LEAST_UNCHANGED = 0.1
-SMALLEST_DEVIATION = 1e-6
 
 
 def harmonise_root(
@@ -103,21 +103,6 @@ def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequ
         gain, offset = gain_and_offset(sums[1:3] / count, sums[3:5] / count)
         _write(image, windows, gain, offset, out)
     return True
-
-
-def gain_and_offset(image: NDArray, reference: NDArray) -> tuple[NDArray, NDArray]:
-    """Gain and offset (C,) that give an image the mean and the deviation of another.
-
-    Args:
-        image, reference: (2, C), mean and mean square of each band.
-
-    >>> gain_and_offset(np.array([[1.0], [2.0]]), np.array([[5.0], [29.0]]))
-    (array([2.]), array([3.]))
-    """
-    deviations = [np.sqrt(np.maximum(square - mean**2, 0.0)) for mean, square in (image, reference)]
-    gain = deviations[1] / np.maximum(deviations[0], SMALLEST_DEVIATION)
-    gain = np.where(deviations[0] > SMALLEST_DEVIATION, gain, 1.0)
-    return gain, reference[0] - gain * image[0]
 
 
 def _write(image: Scene, windows: Sequence[Window], gain: NDArray, offset: NDArray, out: Path) -> None:

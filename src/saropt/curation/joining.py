@@ -6,12 +6,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.progress import Progress, silent
+from saropt.roots.description import write_description
 from saropt.roots.root import DataRoot, ImageSpec
 
 _TOLERANCE = 0.1
@@ -95,7 +94,5 @@ def _describe(part: Path, name: str, roots: Sequence[DataRoot], images: dict[Rol
     if labelled:
         description |= {"classes": dict(first.classes), "ignore_index": first.ignore_index}
     description["licence"] = "; ".join(f"{root.name}: {root.licence}" for root in roots)
-    text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
-    (part / "dataset.yaml").write_text(text, encoding="utf-8")
-    rows = [f"{_name(root, name)},{split}" for root in roots for name, split in root.splits.items()]
-    (part / "splits.csv").write_text("\n".join(["name,split", *rows]) + "\n", encoding="utf-8")
+    splits = [(_name(root, name), split) for root in roots for name, split in root.splits.items()]
+    write_description(part, description, splits)

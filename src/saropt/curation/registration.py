@@ -56,6 +56,11 @@ def measure_offset(sar: NDArray, optical: NDArray, search: int = SEARCH) -> Offs
 
     Raises:
         ValueError: shapes differ, or are not larger than four times `search`.
+
+    >>> image = np.random.default_rng(0).random((128, 128))
+    >>> offset = measure_offset(image, np.roll(image, (2, 3), axis=(0, 1)))
+    >>> round(offset.row), round(offset.col)
+    (2, 3)
     """
     if sar.shape != optical.shape or min(sar.shape) <= 4 * search:
         raise ValueError(f"tiles of {sar.shape} and {optical.shape} pixels cannot be searched over {search}")

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from saropt.errors import InputError, OptionError
-from saropt.files import load_yaml
+from saropt.files import read_yaml, validated
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid
 from saropt.scenes.remote import check_address, http_json, without_query
@@ -137,13 +136,7 @@ def read_service(name: str) -> Service:
     path = Path(name)
     if not path.is_file():
         raise InputError(name, f"is neither a known service ({', '.join(SERVICES)}) nor a YAML file of one")
-    try:
-        service = Service.model_validate(load_yaml(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
+    service = validated(Service, read_yaml(path), path)
     if service.sar is not None and service.sar.units not in SAR_UNITS:
         raise InputError(path, f"sar.units: {service.sar.units!r} is not one of {', '.join(SAR_UNITS)}")
     return service

@@ -17,7 +17,7 @@ HISTOGRAM_TOP_DB = 60.0
 
 
 class PsnrHistogram:
-    """Counts of tiles by PSNR, in bins of 0.5 dB from 0 to 60 dB; the outer bins take what lies beyond."""
+    """Counts of tiles by PSNR, in bins of 0.5 dB from 0 to 60 dB. The outermost bins also count values beyond them."""
 
     def __init__(self) -> None:
         self.counts: NDArray[np.int64] = np.zeros(round(HISTOGRAM_TOP_DB / HISTOGRAM_STEP_DB), np.int64)

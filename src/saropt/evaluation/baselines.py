@@ -1,4 +1,4 @@
-"""Trivial translators that every real one must be compared with. All images are (C, H, W) in [0, 1].
+"""Trivial translators with which every real translator must be compared. All images are (C, H, W) in [0, 1].
 
 The first three are fitted on the train split alone; the last looks at the truth of each tile and is an oracle.
 """
@@ -81,7 +81,7 @@ def fit_all(baselines: Iterable[Baseline], pairs: Iterable[Pair]) -> None:
 
 
 class TrainMean(Baseline):
-    """The mean colour of the train split, everywhere.
+    """Predicts the mean colour of the train split everywhere.
 
     >>> source, target = np.ones((1, 8, 8)), np.full((3, 8, 8), 0.25)
     >>> TrainMean().fit([(source, target, None)]).predict(source, target)[:, 0, 0].tolist()
@@ -110,7 +110,7 @@ class TrainMean(Baseline):
 
 
 class Linear(Baseline):
-    """Least squares of the target bands on the input bands and a constant, pixel by pixel, clipped to [0, 1].
+    """Predicts the target bands from the input bands of the same pixel by linear least squares, clipped to [0, 1].
 
     >>> source = np.linspace(0.0, 1.0, 64).reshape(1, 8, 8)
     >>> predicted = Linear().fit([(source, 0.5 * source, None)]).predict(source, source)
@@ -192,7 +192,7 @@ class HistogramMatch(Baseline):
 
 
 class ImageMeanOracle(Baseline):
-    """Each tile's own true mean colour: what a translator without any texture could reach at best (in MSE).
+    """Predicts the true mean colour of each tile: the best result (in MSE) that is possible without any texture.
 
     >>> source, target = np.ones((1, 2, 2)), np.array([[[0.0, 1.0], [0.0, 1.0]]])
     >>> ImageMeanOracle().predict(source, target).ravel().tolist()

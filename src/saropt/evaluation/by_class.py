@@ -15,7 +15,7 @@ from saropt.scenes import Scene
 
 
 class Labels:
-    """Class indices of the rasters of a data root, window by window; those of the last window are kept."""
+    """Reads the class indices of the rasters of a data root, window by window, and keeps those of the last window."""
 
     def __init__(self, root: DataRoot) -> None:
         self._root = root

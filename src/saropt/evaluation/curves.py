@@ -16,7 +16,8 @@ POINTS = 160
 
 
 def read_curves(folder: Path) -> dict[str, dict[str, list[float]]]:
-    """Name -> {step, value} of what a run logged, at most 160 points each: means of equal stretches.
+    """The figures that a run logged: name -> {step, value}, with at most 160 points, each a mean over an equal number
+    of values.
 
     Raises:
         InputError: metrics.jsonl holds something else.

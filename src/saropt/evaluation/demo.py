@@ -1,4 +1,4 @@
-"""The demonstration: a simulated scene, a bundled translator, the truth beside its guess."""
+"""The demonstration: a bundled translator translates a simulated scene, beside the truth."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rasterio.crs import CRS
 import saropt
 from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
+from saropt.evaluation import demo_two_dates
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import ImageMeanOracle
 from saropt.evaluation.metric import Subject, Tile
@@ -32,12 +33,15 @@ from saropt.simulate import OPTICAL_BANDS, amplitude_q99, simulate_scene
 
 MODEL = "s1-losangeles"
 SIZE, SEED, GSD_M, LOOKS = 1024, 5, 10.0, 8.0
+SIDE = 512
+"""Side in pixels of the pictures of two dates."""
 PLACE = Georeference(crs=CRS.from_epsg(32611), transform=Affine(GSD_M, 0.0, 380_000.0, 0.0, -GSD_M, 3_780_000.0))
 FILES: Mapping[str, str] = {
     "preview.png": "SAR, translation and truth side by side",
     "sar.tif": "the simulated SAR scene (VH amplitude, 8 bits)",
     "optical.tif": "the translation",
     "reference.tif": "the simulated optical scene, which the translator never saw",
+    **demo_two_dates.FILES,
     "report.json": "scores and versions",
 }
 SCORES = ("psnr", "ssim", "mae", "psnr_shift", "psnr_colour_free", "collapse_ratio")
@@ -52,9 +56,9 @@ _GAP, _CAPTION, _FONT = 16, 56, 30
 def run_demo(
     out: str | Path, *, model: str | Path = MODEL, overwrite: bool = False, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Simulate a scene of 1024x1024 pixels, translate it, and write `FILES` into a folder.
+    """Simulate a scene of 1024x1024 pixels, and one at two dates, translate both, and write `FILES` into a folder.
 
-    Everything is made in a hidden folder beside `out` and moved into place when it is whole.
+    Everything is written to a hidden folder beside `out` and moved to `out` when it is complete.
 
     Args:
         out: a new or empty folder, or with `overwrite` one whose files of these names are replaced.
@@ -69,7 +73,7 @@ def run_demo(
 
     >>> report = run_demo("demo")
     >>> sorted(path.suffix for path in Path("demo").iterdir())
-    ['.json', '.png', '.tif', '.tif', '.tif']
+    ['', '.json', '.png', '.png', '.tif', '.tif', '.tif']
     """
     out = Path(out).absolute()
     _check(out, overwrite)
@@ -88,7 +92,7 @@ def _check(out: Path, overwrite: bool) -> None:
 
 
 def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str, Any]:
-    progress(0, 4, "simulating")
+    progress(0, 5, "simulating")
     scene = simulate_scene(SIZE, SEED, gsd_m=GSD_M, looks=LOOKS)
     sar = amplitude_q99(scene.sigma0)[None]
     truth = np.rint(scene.optical * 255).astype(np.uint8)
@@ -97,20 +101,24 @@ def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str,
     write_array(
         folder / "reference.tif", truth, band_names=OPTICAL_BANDS, georeference=PLACE, tags=tags, photometric="rgb"
     )
-    progress(1, 4, "translating")
+    progress(1, 5, "translating")
     path = translator.translate(folder / "sar.tif", folder / "optical.tif", units="amplitude")
     with Scene.open(path) as written:
         optical = written.read_stored()[0]
-    progress(2, 4, "measuring")
-    report = _report(translator, sar, optical, truth)
+    progress(2, 5, "translating two dates")
+    scores, pictures = demo_two_dates.make_two_dates(folder)
+    _draw(pictures, SIDE, f"translated by {demo_two_dates.MODEL}").save(folder / "two_dates.png")
+    progress(3, 5, "measuring")
+    report = _report(translator, sar, optical, truth) | {"two_dates": scores}
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
-    progress(3, 4, "drawing")
+    progress(4, 5, "drawing")
     name = translator.card.name
-    _draw({"SAR, simulated (VH)": sar, f"translated by {name}": optical, "simulated truth": truth}).save(
+    guess = f"translated by {name}"
+    _draw({"SAR, simulated (VH)": sar, guess: optical, "simulated truth": truth}, SIZE, guess).save(
         folder / "preview.png"
     )
-    progress(4, 4, "done")
+    progress(5, 5, "done")
     return report
 
 
@@ -152,15 +160,24 @@ def _report(translator: Translator, sar: NDArray, optical: NDArray, truth: NDArr
     }
 
 
-def _draw(images: Mapping[str, NDArray]) -> Image.Image:
-    """Images (C, H, W) of 8 bits in a row, captions above, the standing notice below the second, the guess."""
-    width = len(images) * (SIZE + _GAP) + _GAP
-    sheet = Image.new("RGB", (width, SIZE + 2 * _CAPTION), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
+def _draw(images: Mapping[str, NDArray], side: int, guess: str) -> Image.Image:
+    """Images (C, H, W) of 8 bits in rows of three, captions above, the standing notice below the guess.
+
+    Args:
+        side: of each image on the sheet, in pixels.
+        guess: caption of the translation.
+    """
+    across = min(3, len(images))
+    down = -(-len(images) // across)
+    tall = side + 2 * _CAPTION
+    sheet = Image.new("RGB", (across * (side + _GAP) + _GAP, down * tall), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT * side // SIZE + 4 * (side < SIZE))
     for number, (caption, image) in enumerate(images.items()):
-        left = _GAP + number * (SIZE + _GAP)
+        left, top = _GAP + number % across * (side + _GAP), number // across * tall
         bands = np.repeat(image, 3, axis=0) if len(image) == 1 else image
-        sheet.paste(Image.fromarray(np.ascontiguousarray(bands.transpose(1, 2, 0))), (left, _CAPTION))
-        pen.text((left, _CAPTION // 2), caption, "black", font, anchor="lm")
-    pen.text((SIZE + 2 * _GAP, SIZE + _CAPTION * 3 // 2), NOTICE, "black", font, anchor="lm")
+        shown = Image.fromarray(np.ascontiguousarray(bands.transpose(1, 2, 0)))
+        sheet.paste(shown if shown.width == side else shown.resize((side, side)), (left, top + _CAPTION))
+        pen.text((left, top + _CAPTION // 2), caption, "black", font, anchor="lm")
+        if caption == guess:
+            pen.text((left, top + side + _CAPTION * 3 // 2), NOTICE, "black", font, anchor="lm")
     return sheet

@@ -21,7 +21,14 @@ SMALLEST_SIDE = 16
 
 
 class FeatureStatistics:
-    """Mean and covariance of a stream of features, and a sample of them, in memory that does not grow with N."""
+    """Mean and covariance of a stream of features, and a sample of them, in memory that does not grow with N.
+
+    >>> statistics = FeatureStatistics()
+    >>> for features in np.eye(3):
+    ...     statistics.add(features)
+    >>> statistics.n, statistics.mean.round(2).tolist()
+    (3, [0.33, 0.33, 0.33])
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self.n = 0
@@ -62,7 +69,15 @@ class FeatureStatistics:
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), the squared 2-Wasserstein distance of two Gaussians (Dowson and
     Landau, 1982). The trace of the root is that of (C1^(1/2) C2 C1^(1/2))^(1/2), which is symmetric. NaN for fewer than
-    two images."""
+    two images.
+
+    >>> a, b = FeatureStatistics(), FeatureStatistics()
+    >>> for x in (0.0, 2.0):
+    ...     a.add(np.array([x]))
+    ...     b.add(np.array([x + 3.0]))
+    >>> round(frechet_distance(a, b), 6)
+    9.0
+    """
     if min(first.n, second.n) < 2:
         return float("nan")
     values, vectors = np.linalg.eigh(first.covariance)
@@ -75,7 +90,15 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
 
 def kernel_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, unbiased (KID: Binkowski et al., ICLR 2018),
-    on the kept features, equally many of both. NaN for fewer than two images."""
+    on the kept features, equally many of both. NaN for fewer than two images.
+
+    >>> a, b = FeatureStatistics(), FeatureStatistics()
+    >>> for x in (0.0, 1.0):
+    ...     a.add(np.array([x]))
+    ...     b.add(np.array([x + 1.0]))
+    >>> round(kernel_distance(a, b), 6)
+    9.5
+    """
     size = min(len(first.sample), len(second.sample), KID_SUBSET) if min(first.n, second.n) else 0
     if size < 2:
         return float("nan")
@@ -90,8 +113,8 @@ def _cubic_kernel(x: Features, y: Features) -> Features:
 
 
 class Distribution:
-    """Distance of a translator's tiles from the true tiles, with the floor that two halves of the true tiles have and
-    the curve over the number of tiles."""
+    """The distance between translated and true tiles, with its floor (the distance between two halves of the true
+    tiles) and its curve over the number of tiles."""
 
     def __init__(self, extractor: Extractor) -> None:
         self.extractor = extractor
@@ -132,7 +155,7 @@ class Distribution:
 
 
 class Distances:
-    """Distances on every extractor that a subject has; tiles that are not wholly valid, or too small, are left out."""
+    """Distances on every extractor that a subject has. Tiles that are too small or not fully valid are left out."""
 
     def __init__(self, extractors: Sequence[Extractor]) -> None:
         self.distributions = [Distribution(extractor) for extractor in extractors]

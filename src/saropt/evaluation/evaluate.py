@@ -1,4 +1,4 @@
-"""Models and trivial baselines on one split of a data root: report.json and report.html."""
+"""Measures models and trivial baselines on one split of a data root, and writes report.json and report.html."""
 
 from __future__ import annotations
 
@@ -45,15 +45,16 @@ from saropt.roots import DataRoot
 def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = silent) -> EvaluationResult:
     """Measure models on a split and write `report.json` and `report.html` into a folder.
 
-    Sums are kept, not tiles, so that memory does not depend on the number of rasters. Baselines are fitted on the train
-    split.
+    Only sums are kept in memory, which therefore does not depend on the number of rasters. Baselines are fitted on the
+    train split.
 
     Args:
         out: a folder, made if it is not there.
 
     Raises:
-        InputError: unusable data, an existing report without `overwrite`, or a model whose output does not fit.
-        MissingExtraError: `html` without jinja2.
+        InputError: the data cannot be used, a report exists and `overwrite` is False, or the output of a model does not
+            fit.
+        MissingExtraError: `html` is True and jinja2 is not installed.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = write_simulated_root("root", scenes=(1, 0, 1), size=128)

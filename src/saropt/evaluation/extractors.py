@@ -20,7 +20,7 @@ LPIPS_FILE = "alexnet-owt-7be5be79.pth"
 
 
 class Extractor(Protocol):
-    """Images -> features. `title` names the distances made on it."""
+    """Computes features of images. `name` is reported with the distances that are computed on them."""
 
     name: str
 
@@ -30,10 +30,14 @@ class Extractor(Protocol):
 
 
 class HaarStatistics:
-    """Colour and texture without learned weights: per band mean, standard deviation and, at four levels of a Haar
-    pyramid, the mean magnitude of horizontal, vertical and diagonal detail (as log10); correlations between bands.
+    """Features of colour and texture without learned weights: for each band the mean, the standard deviation and, at
+    four levels of a Haar pyramid, the mean magnitude of horizontal, vertical and diagonal detail (as log10); and the
+    correlations between bands.
 
-    It sees colour, sharpness and grain, not meaning.
+    They describe colour, sharpness and grain, not content.
+
+    >>> HaarStatistics()(np.random.default_rng(0).random((3, 64, 64))).shape
+    (45,)
     """
 
     name = "haar-statistics-1"
@@ -67,7 +71,12 @@ def _covariance(image: NDArray[Any]) -> Features:
 
 def haar(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     """One step of the Haar transform of (C, H, W): mean of the 2x2 pixels, and left - right, upper - lower and the
-    difference of the diagonals, of which the sums are given. An odd last row or column is left out."""
+    difference of the diagonals, of which the sums are given. An odd last row or column is left out.
+
+    >>> mean, horizontal, vertical, diagonal = haar(np.array([[[1.0, 0.0], [1.0, 0.0]]]))
+    >>> float(mean[0, 0, 0]), float(horizontal[0, 0, 0]), float(vertical[0, 0, 0])
+    (0.5, 2.0, 0.0)
+    """
     bands, height, width = len(image), image.shape[1] // 2, image.shape[2] // 2
     pairs = np.ascontiguousarray(image[:, : 2 * height, : 2 * width]).reshape(-1, width, 2)
     left, right = cv2.split(pairs)
@@ -151,7 +160,7 @@ class Lpips:
 
 @dataclass(frozen=True)
 class Weights:
-    """What the metrics on features use: extractors, and LPIPS where its weights are at hand."""
+    """The extractors for metrics on features, and LPIPS where its weights are available."""
 
     extractors: tuple[Extractor, ...]
     lpips: Lpips | None = None
@@ -170,7 +179,7 @@ class Weights:
 
 
 def known_weights(folder: str | Path | None) -> Weights:
-    """`HaarStatistics`, and what the published weight files in a folder make possible.
+    """`HaarStatistics`, and the extractors whose published weight files are in a folder.
 
     Args:
         folder: where the files lie; None for no files.

@@ -1,4 +1,4 @@
-"""Which tiles of a split are shown: the best, the middle and the worst by PSNR, chosen in constant memory."""
+"""Chooses the tiles of a split that a report shows, the best, the median and the worst by PSNR, in constant memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEAT = np.array(
 
 @dataclass(frozen=True)
 class Shot:
-    """One tile as it is shown: (h, w, 3) images of 8 bits."""
+    """One tile of the gallery: 8-bit images (h, w, 3)."""
 
     label: str
     psnr: float
@@ -64,9 +64,10 @@ def jpeg_uri(image: Bytes) -> str:
 
 
 class Gallery:
-    """Keeps the `each` best and worst tiles, and a uniform random sample of 24 in which the middle ones are sought.
+    """Keeps the `each` best and worst tiles, and a uniform random sample of 24 tiles from which the median ones are
+    chosen.
 
-    The sample is a reservoir (Vitter 1985) with a fixed seed, so that a report can be made again.
+    The sample is a reservoir (Vitter 1985) with a fixed seed, so that a report can be reproduced.
     """
 
     def __init__(self, each: int = 2) -> None:

@@ -1,4 +1,4 @@
-"""Metrics: what one is, what it measures, and the registry in which all of them stand.
+"""Metrics, their inputs, and their registry.
 
 A new metric is one module that registers a `Metric`. Accumulation, report.json, report.html, the tables of the command
 line and of benchmark suites, and the list of conventions iterate the registry. Other packages add metrics through the
@@ -72,7 +72,7 @@ class Tile:
 
 @dataclass
 class Subject:
-    """What is measured over a split: a model, or a trivial baseline, in one direction.
+    """The subject of a measurement over a split: a model or a trivial baseline, in one direction.
 
     Attributes:
         bands: names of the output bands.
@@ -116,14 +116,14 @@ class Metric:
         convention: one sentence that says how it is computed.
         digits: decimals in tables.
         better: +1 where more is better, -1 where less is, 0 where neither.
-        needs: what must be there for it, in words: "three bands", "weights file".
+        needs: its requirements in words, such as "three bands" or "weights file".
         shown: whether the main tables of the report and of the command line have a column for it.
         tile: measures one tile; the figure is the mean over tiles. NaN leaves a tile out.
         per_band: whether `tile` gives an array (B,) with a number for each band.
         split: makes the accumulator of a subject, None where the subject cannot be measured. Metrics that name the same
             function share one accumulator.
         section: the section of the report that measures it (`saropt.evaluation.section`).
-        warning: says of a model's figure what is wrong with it; an empty text for a figure that is fine.
+        warning: text that explains what is wrong with the figure of a model; empty where nothing is.
     """
 
     key: str
@@ -156,7 +156,7 @@ METRICS: Registry[Metric] = Registry("metric", "saropt.metrics")
 
 
 def register_metric(metric: Metric) -> Metric:
-    """Make a metric known everywhere.
+    """Register a metric, so that measurements, reports and tables include it.
 
     Raises:
         ValueError: the key is taken.

@@ -26,7 +26,11 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def psnr_of(mse: float) -> float:
-    """10 log10(1 / mse), in dB; infinite for 0."""
+    """10 log10(1 / mse), in dB; infinite for 0.
+
+    >>> psnr_of(0.01)
+    20.0
+    """
     return math.inf if mse == 0 else float(-10.0 * np.log10(mse))
 
 
@@ -66,7 +70,11 @@ def rmse_per_band(output: Image, truth: Image, valid: ArrayLike | None = None) -
 
 
 def bias_per_band(output: Image, truth: Image, valid: ArrayLike | None = None) -> Double:
-    """Mean signed error output - truth of each band, (C,)."""
+    """Mean signed error output - truth of each band, (C,).
+
+    >>> bias_per_band(np.full((2, 8, 8), 0.75), np.full((2, 8, 8), 0.5)).tolist()
+    [0.25, 0.25]
+    """
     a, b = as_pair(output, truth, valid)
     return a.means - b.means
 
@@ -99,6 +107,10 @@ def ms_ssim(output: Image, truth: Image, valid: ArrayLike | None = None) -> floa
 
     Raises:
         ValueError: also for images smaller than 176 pixels on a side, whose coarsest scale is below 11 pixels.
+
+    >>> image = np.random.default_rng(0).random((1, 192, 192))
+    >>> round(ms_ssim(image, image), 3)
+    1.0
     """
     a, b = as_pair(output, truth, valid)
     if min(b.mask.shape) < MS_SSIM_SIDE:
@@ -115,7 +127,12 @@ class Structure:
 
 
 def structure(output: Image, truth: Image, valid: ArrayLike | None = None) -> Structure:
-    """`ssim` and `ms_ssim` in one."""
+    """`ssim` and `ms_ssim` in one.
+
+    >>> image = np.random.default_rng(0).random((1, 192, 192))
+    >>> round(structure(image, 0.5 * image).ssim, 1)
+    0.6
+    """
     a, b = as_pair(output, truth, valid)
     side = min(b.mask.shape)
     if side < SSIM_WINDOW:
@@ -177,6 +194,11 @@ def sam(output: Image, truth: Image, valid: ArrayLike | None = None) -> float:
     """Spectral angle mapper (Kruse et al., RSE 1993): mean over pixels of the angle between the two spectra, degrees.
 
     Pixels with a spectrum of zeros are left out; NaN when all are, and for single bands.
+
+    >>> output, truth = np.zeros((2, 8, 8)), np.full((2, 8, 8), 0.5)
+    >>> output[0] = 1.0
+    >>> round(sam(output, truth), 1)
+    45.0
     """
     a, b = as_pair(output, truth, valid)
     if len(b.values) < 2:
@@ -196,7 +218,11 @@ def sam(output: Image, truth: Image, valid: ArrayLike | None = None) -> float:
 
 def ergas(output: Image, truth: Image, valid: ArrayLike | None = None) -> float:
     """Relative dimensionless global error (Wald, 2000), 100 sqrt(mean over bands of (RMSE / mean of the truth)^2), with
-    the ratio of pixel sizes 1. NaN where a band of the truth is zero."""
+    the ratio of pixel sizes 1. NaN where a band of the truth is zero.
+
+    >>> ergas(np.full((1, 8, 8), 0.75), np.full((1, 8, 8), 0.5))
+    50.0
+    """
     a, b = as_pair(output, truth, valid)
     if not b.means.all():
         return math.nan
@@ -204,7 +230,11 @@ def ergas(output: Image, truth: Image, valid: ArrayLike | None = None) -> float:
 
 
 def grey(image: ArrayLike, bands: int) -> Float:
-    """The mean over bands of (C, H, W), repeated to (bands, H, W)."""
+    """The mean over bands of (C, H, W), repeated to (bands, H, W).
+
+    >>> grey(np.array([[[0.0]], [[1.0]]]), bands=3).ravel().tolist()
+    [0.5, 0.5, 0.5]
+    """
     given = np.asarray(image)
     values = given if given.dtype == np.float32 else given.astype(np.float64)
     return np.repeat(values.mean(0, keepdims=True), bands, 0)
@@ -229,7 +259,11 @@ def collapse_ratio(output: Image, source: ArrayLike, truth: Image, valid: ArrayL
 
 
 def source_distance(output: TileImage, source: ArrayLike) -> float:
-    """Mean absolute difference of an image from the grey of its source (C', H, W)."""
+    """Mean absolute difference of an image from the grey of its source (C', H, W).
+
+    >>> source_distance(TileImage(np.full((3, 8, 8), 0.75)), np.full((1, 8, 8), 0.5))
+    0.25
+    """
     plane = TileImage(grey(source, 1), output.mask, dtype=output.values.dtype, name="the source")
     bands = np.broadcast_to(plane.values, output.values.shape)
     return float(_sums(output.values, bands, cv2.NORM_L1).mean()) / output.pixels

@@ -1,4 +1,4 @@
-"""Sections of a report: what is measured on every tile beside the metrics of image quality."""
+"""Sections of a report: measurements on every tile besides the metrics of image quality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation is asked for, and what it gives back."""
+"""The request and the result of an evaluation."""
 
 from __future__ import annotations
 

@@ -64,7 +64,11 @@ class SpeckleStatistics:
 
 
 def neighbour_correlation(window: NDArray[np.float64]) -> float:
-    """Autocorrelation at lag 1 of a window (h, w), mean of both axes; 1 for a constant one."""
+    """Autocorrelation at lag 1 of a window (h, w), mean of both axes; 1 for a constant one.
+
+    >>> neighbour_correlation(np.ones((7, 7)))
+    1.0
+    """
     centred = window - window.mean()
     variance = float((centred**2).mean())
     if variance <= 0.0:

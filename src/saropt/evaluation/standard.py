@@ -47,7 +47,7 @@ class CollapseRatio:
         return {"collapse_ratio": to_source / to_truth if to_truth else (math.inf if to_source else math.nan)}
 
 
-register_metric(
+for _metric in (
     Metric(
         "psnr",
         "PSNR dB",
@@ -55,18 +55,14 @@ register_metric(
         digits=2,
         better=1,
         tile=lambda tile: tile.once(psnr),
-    )
-)
-register_metric(
+    ),
     Metric(
         "ssim",
         "SSIM",
         "Gaussian window 11, sigma 1.5, K .01/.03, L 1, valid positions only, per band, then mean",
         better=1,
         tile=lambda tile: tile.once(structure).ssim,
-    )
-)
-register_metric(
+    ),
     Metric(
         "ms_ssim",
         "MS-SSIM",
@@ -75,18 +71,14 @@ register_metric(
         needs=(f"tiles of {MS_SSIM_SIDE} pixels and more",),
         shown=False,
         tile=lambda tile: tile.once(structure).ms_ssim,
-    )
-)
-register_metric(
+    ),
     Metric(
         "mae",
         "MAE",
         "mean absolute error in [0, 1] per tile, then mean over tiles",
         better=-1,
         tile=lambda tile: tile.once(mae),
-    )
-)
-register_metric(
+    ),
     Metric(
         "sam",
         "SAM °",
@@ -96,9 +88,7 @@ register_metric(
         needs=("two bands or more",),
         shown=False,
         tile=lambda tile: tile.once(sam),
-    )
-)
-register_metric(
+    ),
     Metric(
         "ergas",
         "ERGAS",
@@ -107,9 +97,7 @@ register_metric(
         better=-1,
         shown=False,
         tile=lambda tile: tile.once(ergas),
-    )
-)
-register_metric(
+    ),
     Metric(
         "rmse_per_band",
         "RMSE",
@@ -117,18 +105,14 @@ register_metric(
         better=-1,
         tile=lambda tile: tile.once(rmse_per_band),
         per_band=True,
-    )
-)
-register_metric(
+    ),
     Metric(
         "bias_per_band",
         "bias",
         "mean of output - truth in [0, 1] of each band per tile, then mean over tiles",
         tile=lambda tile: tile.once(bias_per_band),
         per_band=True,
-    )
-)
-register_metric(
+    ),
     Metric(
         "psnr_shift",
         "PSNR, ±2 px forgiven",
@@ -136,9 +120,7 @@ register_metric(
         digits=2,
         better=1,
         tile=lambda tile: tile.once(_shifted).psnr,
-    )
-)
-register_metric(
+    ),
     Metric(
         "mae_shift",
         "MAE, ±2 px forgiven",
@@ -146,9 +128,7 @@ register_metric(
         better=-1,
         shown=False,
         tile=lambda tile: tile.once(_shifted).mae,
-    )
-)
-register_metric(
+    ),
     Metric(
         "psnr_colour_free",
         "PSNR, colour forgiven",
@@ -156,9 +136,7 @@ register_metric(
         digits=2,
         better=1,
         tile=lambda tile: tile.once(colour_free).psnr,
-    )
-)
-register_metric(
+    ),
     Metric(
         "mae_colour_free",
         "MAE, colour forgiven",
@@ -166,9 +144,7 @@ register_metric(
         better=-1,
         shown=False,
         tile=lambda tile: tile.once(colour_free).mae,
-    )
-)
-register_metric(
+    ),
     Metric(
         "collapse_ratio",
         "collapse ratio",
@@ -181,5 +157,6 @@ register_metric(
             if ratio < 1
             else ""
         ),
-    )
-)
+    ),
+):
+    register_metric(_metric)

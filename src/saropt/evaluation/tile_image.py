@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from saropt.evaluation.extractors import Extractor
 
 Float = NDArray[np.floating[Any]]
 Double = NDArray[np.float64]
@@ -19,12 +21,6 @@ Mask = NDArray[np.bool_]
 WINDOW = 11
 SIGMA = 1.5
 HALF = WINDOW // 2
-
-
-class Features(Protocol):
-    """An extractor of features, (C, H, W) in [0, 1] -> (D,)."""
-
-    def __call__(self, image: NDArray[Any]) -> Double: ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ class TileImage:
         if not np.isfinite(self.values).all():
             raise ValueError(f"NaN or infinite values at valid pixels of {name} image")
         self._scales: list[Scale] = []
-        self._features: dict[Features, Double] = {}
+        self._features: dict[Extractor, Double] = {}
 
     @cached_property
     def means(self) -> Double:
@@ -112,7 +108,7 @@ class TileImage:
         """(H, W, C)."""
         return np.atleast_3d(cv2.merge(list(self.values)))
 
-    def features(self, extractor: Features) -> Double:
+    def features(self, extractor: Extractor) -> Double:
         """Features (D,) of the image."""
         if extractor not in self._features:
             self._features[extractor] = extractor(self.values)

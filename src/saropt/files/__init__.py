@@ -1,9 +1,10 @@
-"""Files and folders that appear when they are whole, and locks."""
+"""Files and folders that appear when they are complete, locks, and settings files."""
 
 from saropt.files.atomic import atomic_file, atomic_folder, sync_folder, write_text
 from saropt.files.identity import digest_files
 from saropt.files.lock import Lock
 from saropt.files.places import check_not_input, same_place
+from saropt.files.settings import read_yaml, validated
 from saropt.files.structured import load_json, load_xml, load_yaml
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "load_json",
     "load_xml",
     "load_yaml",
+    "read_yaml",
     "same_place",
     "sync_folder",
+    "validated",
     "write_text",
 ]

@@ -60,8 +60,8 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
 
     Args:
         path: the folder to make.
-        replace: `path` may hold files; at the end of the block those of the same names are replaced, one by one, and
-            all others stay.
+        replace: `path` may hold files; at the end of the block those of the same names, in subfolders as well, are
+            replaced one by one, and all others stay.
 
     Raises:
         InputError: `path` is a file or, without `replace`, holds something; or the block or a rename raised an
@@ -82,8 +82,10 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
         part.mkdir()
         yield part
         if replace and path.exists():
-            for file in part.iterdir():
-                os.replace(file, path / file.name)
+            for file in [entry for entry in part.rglob("*") if entry.is_file()]:
+                target = path / file.relative_to(part)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, target)
         else:
             if path.exists():
                 path.rmdir()

@@ -19,7 +19,7 @@ def bundled_folder() -> Path:
 
 
 def list_translators(folder: str | Path | None = None) -> dict[str, Path]:
-    """Name -> file of the bundled translators and, where a folder is given, of the translator files in it.
+    """The bundled translators and, where a folder is given, the translator files in it: name -> file.
 
     >>> "s1-losangeles" in list_translators()
     True
@@ -65,7 +65,7 @@ def card_of(path: Path) -> Card:
     """The card of a translator file of either form.
 
     Raises:
-        InputError: it is no translator file, or a damaged one.
+        InputError: the file is damaged or not a translator file.
 
     >>> card_of(find_translator("s1-losangeles")).method
     'compact'
@@ -74,7 +74,7 @@ def card_of(path: Path) -> Card:
 
 
 def translator_file(model: str | Path, options: LoadOptions) -> Path:
-    """The file that `Translator.load` takes with these options; errors as of `find_translator`.
+    """The file that `Translator.load` opens with these options. Raises the errors of `find_translator`.
 
     >>> translator_file("s1-losangeles", LoadOptions()).name
     's1-losangeles.onnx'

@@ -16,30 +16,37 @@ from saropt.errors import InputError
 from saropt.inference.products import Block, Product
 from saropt.inference.requests import TranslateOptions
 from saropt.inference.sources import Source, open_input
+from saropt.inference.tiling import spread_windows
+from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
 
 _ALL_CLEAR = 0.999
 _NO_SHARE = 255
+_LEAST_PAIRS, _LARGEST_GAIN = 1000, 3.0
 
 
-class MaskedSource:
-    """A raster without the pixels where a mask is not 0; read like a scene.
+class Companion:
+    """A raster on the scene's grid, without the pixels that a mask hides, with its colours matched; read like a scene.
 
     Args:
         raster: the raster.
-        mask: one band on the same grid. Where the mask itself has no data, nothing is masked.
+        mask: one band on the same grid, not 0 where the raster must not be used. Its own gaps hide nothing.
     """
 
-    def __init__(self, raster: Scene, mask: Scene) -> None:
+    def __init__(self, raster: Scene, mask: Scene | None = None) -> None:
         self.raster, self._mask = raster, mask
         self.width, self.height = raster.width, raster.height
-        self.dtype, self.source = raster.dtype, raster.source
+        self.dtype, self.source, self.band_names = raster.dtype, raster.source, raster.band_names
         self.block_shape = raster.block_shape
+        self._colours: tuple[NDArray, NDArray] | None = None
 
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) and validity (h, w) of a window inside the raster; of all of it when None."""
         values, valid = self.raster.read(window)
-        valid = valid & (self._mask.read(window)[0][0] == 0)
+        if self._mask is not None:
+            valid = valid & (self._mask.read(window)[0][0] == 0)
+        if self._colours is not None:
+            values = values * self._colours[0] + self._colours[1]
         values[:, ~valid] = 0
         return values, valid
 
@@ -50,6 +57,26 @@ class MaskedSource:
     def sample(self, max_pixels: int = 1 << 20) -> NDArray:
         """Valid pixels (C, n) from all over the raster."""
         return sample_pixels(self, max_pixels)
+
+    def match_colours(self, today: ClearPixels) -> bool:
+        """Bring the values to the colours of today's clear pixels, by one gain and offset for each band.
+
+        Returns:
+            Whether enough pixels are clear in both.
+        """
+        pairs = []
+        for window in spread_windows(self.height, self.width):
+            values, valid = self.read(window)
+            now, clear = today.read(window)
+            both = valid & clear
+            pairs.append((values[:, both], now[:, both]))
+        earlier, later = (np.concatenate(part, axis=1) for part in zip(*pairs, strict=True))
+        if earlier.shape[1] < _LEAST_PAIRS:
+            return False
+        gain, offset = trimmed_gain_and_offset(earlier, later)
+        gain = np.clip(gain, 1.0 / _LARGEST_GAIN, _LARGEST_GAIN)
+        self._colours = gain[:, None, None].astype(np.float32), offset[:, None, None].astype(np.float32)
+        return True
 
 
 class ClearPixels:
@@ -64,11 +91,16 @@ class ClearPixels:
         self._scene, self._mask = scene, mask
         self._kept = self._seen = 0
 
+    def read(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Values (C, h, w) as stored, and where they are clear (h, w)."""
+        stored, clear = self._scene.read_stored(window)
+        if self._mask is not None:
+            clear = clear & (self._mask.read(window)[0][0] == 0)
+        return stored, clear
+
     def keep(self, block: Block) -> None:
         """Put the clear pixels into the image of a finished part, and note them in its map of origin."""
-        stored, clear = self._scene.read_stored(block.window)
-        if self._mask is not None:
-            clear = clear & (self._mask.read(block.window)[0][0] == 0)
+        stored, clear = self.read(block.window)
         block.products["image"][:, clear] = stored[:, clear]
         if "origin" in block.products:
             origin = block.products["origin"]
@@ -104,10 +136,22 @@ def open_companions(
             taken = ", ".join(one.role for one in inputs)
             raise InputError(path, f"is given as {role}, but the {kind} takes {taken}")
         raster = stack.enter_context(open_input(path, None, image, kind, _grid_for(path, scene)))
-        sources[role] = raster
-        if role == "optical_reference" and options.reference_mask is not None:
-            sources[role] = MaskedSource(raster, stack.enter_context(_open_mask(options.reference_mask, scene)))
+        mask = options.reference_mask if role == "optical_reference" else None
+        hidden = None if mask is None else stack.enter_context(_open_mask(mask, scene))
+        sources[role] = Companion(raster, hidden)
     return sources
+
+
+def match_reference(sources: Mapping[Role, Source], today: ClearPixels) -> dict[str, str]:
+    """Bring the earlier optical image to the colours of today's clear pixels, so that no seam shows between them.
+
+    Returns:
+        The tag SAROPT_HARMONISED where that was possible.
+    """
+    reference = sources.get("optical_reference")
+    if isinstance(reference, Companion) and reference.match_colours(today):
+        return {"SAROPT_HARMONISED": "the earlier optical image, to the clear pixels of today"}
+    return {}
 
 
 def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageCard, scene: Scene) -> ClearPixels:
@@ -207,7 +251,7 @@ def dates_of(sources: Mapping[Role, Source]) -> dict[str, str]:
     """Tags with the file and the date of each input but the scene, where it is known."""
     tags = {}
     for role, source in list(sources.items())[1:]:
-        raster = source.raster if isinstance(source, MaskedSource) else source
+        raster = source.raster if isinstance(source, Companion) else source
         name = role.upper()
         tags[f"SAROPT_{name}"] = Path(raster.source).name
         acquired = getattr(raster, "acquired", None)

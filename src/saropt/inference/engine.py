@@ -1,4 +1,5 @@
-"""The tile engine: read ahead, run the network, write behind; memory does not grow with the scene."""
+"""The tile engine: one thread reads ahead, the network runs, and another thread writes. Memory does not grow with
+the scene."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ _OVERLAP = 4
 
 
 class TiledNetwork(Protocol):
-    """What a card says of a network's tiling (`saropt.networks.Generator`)."""
+    """How a network is tiled, according to its card (see `saropt.networks.Generator`)."""
 
     @property
     def stride(self) -> int: ...
@@ -42,7 +43,7 @@ class TiledNetwork(Protocol):
 
 
 def plain(backend: Backend) -> Run:
-    """A network whose outputs do not depend on the place."""
+    """Runs of a network whose output does not depend on the position in the scene."""
     return lambda batch, windows: backend(batch)
 
 
@@ -55,7 +56,7 @@ def run_tiles(
     progress: Progress,
     completed: set[int],
 ) -> float | None:
-    """Run a network over a scene: exactly where its receptive field is finite, else in blended windows.
+    """Run a network over a scene: in exact tiles where its receptive field is finite, otherwise in blended windows.
 
     Args:
         tile: side of the windows in pixels; the network's own when None.

@@ -1,4 +1,4 @@
-"""Translator files made from translator files: ONNX graphs from torch weights, one blend fixed, int8 arithmetic."""
+"""Converts translator files: to ONNX graphs from torch weights, to one fixed blend, to int8 arithmetic."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def export_translator(
     """Write one direction of a translator as an ONNX translator file with dynamic batch, height and width.
 
     Args:
-        model: a bundled name, a translator file, or a run folder, whose torch weights are taken.
+        model: a bundled name, a translator file, or a run folder, of which the torch weights are used.
         out: the `.onnx` file.
         direction: needed where the file translates both ways.
-        realism: fix this blend of the file's two ends; both are kept when None, except that an int8 graph holds one
-            blend, the card's own then.
+        realism: blend of the two ends of the file to write. When None both ends are kept; an int8 graph then has the
+            blend of the card.
         int8: convolutions in 8 bits (`saropt.artifacts.quantise`), their ranges taken from `data`.
         data: data root whose train split instance statistics are frozen on and int8 ranges are taken from.
         overwrite: replace an existing file.
 
     Raises:
-        InputError: a file that cannot be used or written, nothing to change in an ONNX file, or data needed and not
-            given or unfit.
-        MissingExtraError: torch weights without torch.
+        InputError: a file cannot be used or written, there is nothing to change in an ONNX file, or the data root is
+            missing or does not fit.
+        MissingExtraError: the file has torch weights and torch is not installed.
 
     >>> path = export_translator("s1-losangeles", "fidelity.onnx", realism=0.0)
     >>> card_of(path).realism is None

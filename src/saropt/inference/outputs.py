@@ -1,4 +1,4 @@
-"""Network outputs as rasters hold them, where they go, and rasters that belong together."""
+"""Where outputs are written, locally or to an object store, and how several of them are finished together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ SUFFIXES = (".tif", ".tiff")
 
 
 class Destination:
-    """Where an output goes: a local file, or an object of a store (s3://, gs://, az://) by way of a staging file.
+    """The destination of an output: a local file, or an object of a store (s3://, gs://, az://), which is uploaded from
+    a staging file.
 
     Args:
         out: the output.
@@ -58,7 +59,7 @@ class Destination:
 
 
 def check_staging(out: str | Path, staging: str | Path | None) -> None:
-    """Refuse a staging folder that is not there, or that a local output has no use for.
+    """Check that a staging folder exists, and that the output is not local.
 
     Raises:
         InputError: either of these.
@@ -75,7 +76,7 @@ def check_staging(out: str | Path, staging: str | Path | None) -> None:
 
 
 def product_path(out: str | Path, suffix: str) -> Path | str:
-    """Where a product beside the image goes: OUT_std.tif beside OUT.tif, for the suffix "_std".
+    """The place of a product beside the image: OUT_std.tif beside OUT.tif, for the suffix "_std".
 
     >>> product_path("s3://bucket/a.tif", "_std")
     's3://bucket/a_std.tif'
@@ -88,10 +89,10 @@ def product_path(out: str | Path, suffix: str) -> Path | str:
 
 
 def output_exists(out: str | Path) -> bool:
-    """Whether there is a file or an object.
+    """Whether the output exists, as a file or as an object.
 
     Raises:
-        InputError: the store does not tell.
+        InputError: the store does not answer.
 
     >>> output_exists("scene.tif")
     False
@@ -100,7 +101,8 @@ def output_exists(out: str | Path) -> bool:
 
 
 def finish_all(writers: Sequence[SceneWriter], destinations: Sequence[Destination]) -> Path | str:
-    """Finish all, the first last; what comes beside it does not stay without it. Returns the first's place.
+    """Finish all outputs, the first one last, so that the others never exist without it. Returns the place of the
+    first.
 
     Objects are uploaded in the same order, after all files are made; where that fails, the files and all that is
     needed to resume are kept.

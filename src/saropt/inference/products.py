@@ -1,4 +1,4 @@
-"""What a run writes: a list of products, each a raster of its own, made in one pass over the tiles."""
+"""The products of a run: rasters that are written in one pass over the tiles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Product:
         dtype: of the pixels.
         nodata: value of invalid pixels.
         decode: pixels from the network's values.
-        suffix: what the file's stem ends with, beside the stem of the first product: "_std".
+        suffix: what is added to the stem of the first product, such as "_std".
         tags: metadata that the product has beyond the run's own.
         photometric, overview_resampling: as of `saropt.scenes.SceneWriter`.
 

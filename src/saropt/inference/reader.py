@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +12,10 @@ from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.inference.sources import Source, bands_given, fit_input
+from saropt.inference.tiling import spread_windows
 from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window
 
-_WINDOWS, _SIDE = 16, 256
 _MISSING_BAND = -1.0
 
 
@@ -114,17 +113,12 @@ class TileReader:
         Raises:
             InputError: all are mostly nodata.
         """
-        side = max(stride, min(_SIDE, self.height, self.width) // stride * stride)
-        across = max(1, min(math.isqrt(_WINDOWS), self.width // side))
-        down = max(1, min(_WINDOWS // across, self.height // side))
+        places = spread_windows(self.height, self.width, stride)
         windows = []
-        for i in range(down):
-            for j in range(across):
-                row = (self.height - side) * (2 * i + 1) // (2 * down)
-                col = (self.width - side) * (2 * j + 1) // (2 * across)
-                network, valid = self(Window(row, col, side, side))
-                if valid.mean() > 0.5 or (down == across == 1):
-                    windows.append(network)
+        for place in places:
+            network, valid = self(place)
+            if valid.mean() > 0.5 or len(places) == 1:
+                windows.append(network)
         if not windows:
             raise InputError(self.source.source, "is mostly nodata: no window to take the network's statistics from")
         return np.stack(windows)

@@ -1,4 +1,4 @@
-"""What is asked of a translator, and what comes back."""
+"""The options of a translator, and the result of a run."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TranslateOptions:
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
             a second product holds their standard deviation.
         seed: of the noise of the samples; 0 when None.
-        resume: go on with an interrupted translation of the same scene with the same settings.
+        resume: continue an interrupted translation of the same scene with the same settings.
         overwrite: replace an existing output.
         staging: folder where an output for an address is made; one in the temporary folder when None.
 
@@ -140,7 +140,7 @@ COMPANIONS = tuple(one.name for one in fields(TranslateOptions) if one.name.star
 
 @dataclass(frozen=True)
 class SceneResult:
-    """What a run over a scene made.
+    """The result of a run over a scene.
 
     Attributes:
         products: product name -> path or address of the raster; the first one is the image.

@@ -17,14 +17,14 @@ from saropt.scenes import Window
 
 @dataclass(frozen=True)
 class Sampling:
-    """What to draw: `samples` pictures, of noise that `seed` decides; the first is the one of `samples` 1."""
+    """How many samples to draw, and the seed of their noise. The first sample does not depend on `samples`."""
 
     samples: int = 1
     seed: int = 0
 
 
 def single_sample(backend: Backend, sampler: SamplerCard, seed: int, number: int = 0) -> Run:
-    """Runs that draw the sample `number` of a seed: each has bands of the noise to itself."""
+    """Runs that draw the sample `number` of a seed. Each sample uses separate bands of the noise."""
     bands = sampler.noise_bands
 
     def run(batch: NDArray[np.float32], windows: Sequence[Window]) -> NDArray[np.float32]:
@@ -38,7 +38,8 @@ def single_sample(backend: Backend, sampler: SamplerCard, seed: int, number: int
 def mean_and_deviation(
     backend: Backend, sampler: SamplerCard, sampling: Sampling, to_output: Callable[[NDArray], NDArray]
 ) -> Run:
-    """Runs that give mean and, as further bands, standard deviation (with N - 1) of the samples, in output units.
+    """Runs that return the mean of the samples and, as further bands, their standard deviation (with N - 1), in output
+    units.
 
     Args:
         to_output: output units of network values (C, h, w).

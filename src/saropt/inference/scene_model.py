@@ -1,4 +1,4 @@
-"""What translators and segmenters share: one engine for scenes, arrays and evaluation."""
+"""The base of translators and segmenters: one engine for scenes, arrays and evaluation."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from saropt.errors import InputError
 from saropt.files import check_not_input, digest_files
 from saropt.inference.companions import (
     dates_of,
+    match_reference,
     missing_inputs,
     open_clear_pixels,
     open_companions,
@@ -154,20 +155,17 @@ class SceneModel:
         Raises:
             InputError: the scene or an output cannot be used; nothing is left under the outputs' names.
         """
-        _, *beside = products
-        places = [Destination(out, options.staging, options.overwrite)]
-        for product in beside:  # of an upload that stopped between two products, the later ones are there already
-            replaces = options.overwrite or options.resume
-            places.append(Destination(product_path(out, product.suffix), options.staging, replaces))
+        places = _destinations(out, products, options)
         for place in places:
             check_not_input(place.place, (scene, *options.all_inputs.values(), *options.companions.values(), self.path))
         with ExitStack() as stack:
             source = stack.enter_context(self.open_first(scene, options))
             sources = open_companions(stack, options, self.inputs, source, self.kind)
-            clear = None
+            clear, matched = None, {}
             if options.keep_clear is not None:
                 clear = open_clear_pixels(stack, options, self.outputs[0], source)
                 products = with_today(products)
+                matched = match_reference(sources, clear)
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
             identity = "" if source.is_remote else source.identity()
@@ -175,6 +173,7 @@ class SceneModel:
             common = (
                 scene_tags(source)
                 | dates_of(sources)
+                | matched
                 | {
                     "SAROPT_VERSION": version("saropt"),
                     "SAROPT_SOURCE": source.path.name,
@@ -260,6 +259,13 @@ class SceneModel:
     @cached_property
     def _file_hash(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def _destinations(out: str | Path, products: Sequence[Product], options: TranslateOptions) -> list[Destination]:
+    """Where each product goes. After an upload that stopped between two products, the later ones exist already."""
+    replaces = options.overwrite or options.resume
+    beside = [Destination(product_path(out, one.suffix), options.staging, replaces) for one in products[1:]]
+    return [Destination(out, options.staging, options.overwrite), *beside]
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from saropt.scenes import Window
 
+_WINDOWS, _SIDE = 16, 256
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -17,6 +19,9 @@ class Tile:
         index: number of the tile; the key under which its completion is recorded.
         core: the pixels it contributes to the output, inside the frame.
         read: the pixels the network sees; it may reach outside the frame, where the scene is mirrored.
+
+    >>> plan_tiles(100, 100, 64, 16, 16)[0].core
+    Window(row=0, col=0, height=64, width=64)
     """
 
     index: int
@@ -25,7 +30,11 @@ class Tile:
 
 
 def halo_of(receptive_field: int, stride: int) -> int:
-    """Smallest multiple of the stride that covers half of the receptive field."""
+    """Smallest multiple of the stride that covers half of the receptive field.
+
+    >>> halo_of(receptive_field=70, stride=16)
+    48
+    """
     return math.ceil((receptive_field // 2) / stride) * stride
 
 
@@ -42,6 +51,9 @@ def plan_tiles(height: int, width: int, tile: int, halo: int, stride: int) -> li
 
     Raises:
         ValueError: halo not a multiple of the stride, or a tile below 1.
+
+    >>> [tile.core.col for tile in plan_tiles(64, 160, 64, 16, 16)]
+    [0, 64, 128]
     """
     if tile < 1 or halo % stride:
         raise ValueError(f"tile {tile} must be positive and halo {halo} a multiple of the stride {stride}")
@@ -69,6 +81,9 @@ class Strip:
         row: first row of its windows.
         height: rows of the frame that are final once this strip and the one above are blended.
         columns: first columns of its windows.
+
+    >>> [strip.height for strip in plan_strips(500, 256, 256, 64)]
+    [192, 192, 116]
     """
 
     index: int
@@ -78,9 +93,32 @@ class Strip:
 
 
 def plan_strips(height: int, width: int, tile: int, overlap: int) -> list[Strip]:
-    """Rows of windows of side `tile` that overlap by `overlap` pixels; the last ones may reach outside the frame."""
+    """Rows of windows of side `tile` that overlap by `overlap` pixels; the last ones may reach outside the frame.
+
+    >>> plan_strips(256, 500, 256, 64)[0].columns
+    [0, 192, 384]
+    """
     step = tile - overlap
     columns = list(range(0, max(width - overlap, 1), step))
     rows = list(range(0, max(height - overlap, 1), step))
     last = len(rows) - 1
     return [Strip(i, row, height - row if i == last else step, columns) for i, row in enumerate(rows)]
+
+
+def spread_windows(height: int, width: int, stride: int = 1) -> list[Window]:
+    """At most 16 square windows of at most 256 pixels a side, spread evenly over a frame.
+
+    Args:
+        stride: the side is a multiple of it.
+
+    >>> len(spread_windows(5000, 7000)), spread_windows(100, 60)
+    (16, [Window(row=20, col=0, height=60, width=60)])
+    """
+    side = max(stride, min(_SIDE, height, width) // stride * stride)
+    across = max(1, min(math.isqrt(_WINDOWS), width // side))
+    down = max(1, min(_WINDOWS // across, height // side))
+    return [
+        Window((height - side) * (2 * i + 1) // (2 * down), (width - side) * (2 * j + 1) // (2 * across), side, side)
+        for i in range(down)
+        for j in range(across)
+    ]

@@ -29,5 +29,9 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
 
 
 def single(values: Tensor) -> Tensor:
-    """Half-precision values converted to float32; other values unchanged."""
+    """Half-precision values converted to float32; other values unchanged.
+
+    >>> single(torch.zeros(2, dtype=torch.float16)).dtype, single(torch.zeros(2, dtype=torch.float64)).dtype
+    (torch.float32, torch.float64)
+    """
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

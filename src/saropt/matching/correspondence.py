@@ -1,4 +1,4 @@
-"""Which keypoints of two images belong together: mutual nearest neighbours."""
+"""Matches the keypoints of two images: mutual nearest neighbours."""
 
 from __future__ import annotations
 

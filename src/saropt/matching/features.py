@@ -47,7 +47,7 @@ class Matcher(Protocol):
 
     Attributes:
         name: the name in reports and tables.
-        margin: how many pixels around a keypoint its detection and description look at.
+        margin: number of pixels around a keypoint that its detection and description use.
         ratio: a match of scenes is dropped where the nearest distance is above this share of the second nearest (Lowe
             2004); None for no test.
     """
@@ -78,5 +78,10 @@ def surrounded(valid: Mask, half: int) -> Mask:
 
 
 def join(parts: list[Features]) -> Features:
-    """The features of several tiles (at least one) together."""
+    """The features of several tiles (at least one) together.
+
+    >>> part = Features(np.zeros((2, 2)), np.zeros((2, 4), np.float32))
+    >>> len(join([part, part]))
+    4
+    """
     return Features(np.concatenate([p.points for p in parts]), np.concatenate([p.descriptors for p in parts]))

@@ -72,7 +72,7 @@ def _applied(affine: Affine, points: Points) -> Points:
 
 
 def is_located(place: Georeference) -> bool:
-    """Whether a raster lies on the ground, by transform or control points."""
+    """Whether a raster is georeferenced, by a transform or by control points."""
     return (place.transform is not None and place.crs is not None) or bool(place.gcps and place.gcp_crs is not None)
 
 
@@ -81,8 +81,8 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
     """Open two scenes for comparison.
 
     Raises:
-        InputError: a file cannot be read, both lie on the ground but share none of it, or B has control points alone
-            and so no grid.
+        InputError: a file cannot be read, both scenes are georeferenced but do not overlap, or B has only control
+            points and therefore no grid.
     """
     with ExitStack() as stack:
         first, second = stack.enter_context(Scene.open(a)), stack.enter_context(Scene.open(b))

@@ -36,13 +36,21 @@ class Fit:
 
 
 def transformed(matrix: NDArray[np.float64], points: Points) -> Points:
-    """Points (n, 2) after a projective map (3, 3)."""
+    """Points (n, 2) after a projective map (3, 3).
+
+    >>> transformed(np.array([[1.0, 0.0, 5.0], [0.0, 1.0, -2.0], [0.0, 0.0, 1.0]]), np.array([[1.0, 1.0]])).tolist()
+    [[6.0, -1.0]]
+    """
     moved = np.column_stack([points, np.ones(len(points))]) @ matrix.T
     return moved[:, :2] / moved[:, 2:]
 
 
 def inverted(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The inverse of a projective map (3, 3), scaled so that its last entry is 1."""
+    """The inverse of a projective map (3, 3), scaled so that its last entry is 1.
+
+    >>> inverted(np.diag([2.0, 2.0, 1.0])).diagonal().tolist()
+    [0.5, 0.5, 1.0]
+    """
     inverse = np.asarray(np.linalg.inv(matrix), np.float64)
     return inverse / inverse[2, 2]
 
@@ -108,6 +116,9 @@ def log_false_alarms(matches: int, inliers: int, sample: int, chance: float) -> 
 
     NFA = (n - m) C(n, k) C(k, m) p^(k - m) (Moisan & Stival, IJCV 2004, eq. 8): n matches, k inliers, m matches fix
     the transform, p is the chance that a random match lies within the tolerance. Below 0 a transform is no accident.
+
+    >>> log_false_alarms(matches=100, inliers=30, sample=3, chance=0.001) < -30
+    True
     """
     if inliers <= sample:
         return math.inf

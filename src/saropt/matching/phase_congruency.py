@@ -57,6 +57,11 @@ def phase_congruency(image: NDArray, bank: Bank = DEFAULT_BANK) -> Congruency:
     """Moments of phase congruency and the maximum index map of an image (h, w).
 
     Filtering is periodic: values within about two of the longest wavelengths from the frame mix with the far side.
+
+    >>> edge = np.repeat([[0.0, 1.0]], 64, axis=0).repeat(32, axis=1)
+    >>> maps = phase_congruency(edge)
+    >>> maps.largest.shape, maps.strongest.dtype.name
+    ((64, 64), 'uint8')
     """
     xx = yy = xy = np.zeros(image.shape, np.float32)
     best = np.full(image.shape, -1.0, np.float32)

@@ -1,12 +1,13 @@
 """SAR of today and the last clear optical image -> the optical image of today, with a map of where each pixel is from.
 
-The network gives a candidate for today's image and the likelihood that the ground has changed; unchanged ground is the
-earlier image itself (`saropt.networks.ReferenceUNet`). Copying wins every average, so each part has a loss of its own:
+The network gives a candidate for today's image, a gate between it and the earlier image, and the likelihood of change
+(`saropt.networks.ReferenceUNet`). Copying wins every average, so each part has a loss of its own:
 
 - the candidate is compared with the truth everywhere, and more on ground that changed or that the reference hides;
-- the likelihood is compared with change that SAR can show: the label of changed ground where there is one, the parts of
+- the gate is compared with change that SAR can show: the label of changed ground where there is one, the parts of
   the reference that training made false (`saropt.methods.false_references`), and elsewhere ground where the candidate
-  is closer to the truth than the reference is.
+  is closer to the truth than the reference is;
+- the likelihood of change is compared with measured change: truth and reference differ, for whatever reason.
 
 In the adversarial phase of `compact` the discriminator sees the candidate on changed or hidden ground only, and the
 truth around it. Choices and measurements: docs/methods/reference.md.
@@ -45,7 +46,9 @@ class ReferenceConfig(CompactConfig):
         direction: ends with "optref2opt"; "sarref" before it adds the earlier SAR image.
         changed: class indices of the data root's label that mark changed ground. Empty where there is no label.
         change_weight: how much more the candidate's error counts on changed or hidden ground: 1 + change_weight.
-        lambda_change: weight of the cross entropy of the likelihood of change.
+        lambda_gate, lambda_change: weights of the cross entropies of the gate and of the likelihood of change.
+        threshold: mean absolute difference of truth and reference in [-1, 1] units, over 9 pixels a side, above which
+            the image has changed.
         margin: how much closer to the truth the candidate must be than the reference for ground without a label to
             count as changed, as mean absolute difference in [-1, 1] units over 9 pixels a side.
         other_place, clouds, holes: share of windows whose reference is partly of another place, under clouds that no
@@ -61,7 +64,9 @@ class ReferenceConfig(CompactConfig):
     network: str = "reference_unet"
     changed: tuple[int, ...] = ()
     change_weight: float = Field(4.0, ge=0.0)
-    lambda_change: float = Field(0.2, ge=0.0)
+    lambda_gate: float = Field(0.2, ge=0.0)
+    lambda_change: float = Field(0.05, ge=0.0)
+    threshold: float = Field(0.16, gt=0.0)
     margin: float = Field(0.05, ge=0.0)
     other_place: float = Field(0.4, ge=0.0, le=1.0)
     clouds: float = Field(0.2, ge=0.0, le=1.0)
@@ -118,16 +123,18 @@ class Reference(Compact):
         batch = self._without_a_band(batch)
         references = self._spoil(self._references(batch))
         source, target = self._source(batch, references), batch[config.direction.output]
-        candidate, logit = self._unet.decide(source)
+        candidate, gate, change = self._unet.decide(source)
         valid = references.optical_valid > 0.5
         changed, known = self._changed(batch, references, candidate.detach(), target)
+        moved = _smooth(references.optical - target) > config.threshold
         ground = changed | ~valid
         error = charbonnier(candidate - target, config.loss.epsilon).mean(dim=1, keepdim=True)
         weight = 1.0 + config.change_weight * ground
         losses = {
             "pixel": (weight * error).sum() / weight.sum(),
             "haar": config.loss.haar * haar_l1(candidate, target),
-            "change": config.lambda_change * _cross_entropy(logit, changed, known & valid),
+            "gate": config.lambda_gate * _cross_entropy(gate, changed, known & valid),
+            "change": config.lambda_change * _cross_entropy(change, moved, valid),
         }
         return Attempt(source, target, torch.where(ground, candidate, target), losses)
 

@@ -91,7 +91,12 @@ def ancestral_step(noisy: Tensor, image: Tensor, signal: float, before: float, n
 
 
 def ddim_step(noisy: Tensor, image: Tensor, signal: float, before: float) -> Tensor:
-    """Deterministic x_s of x_t and x_0 (Song et al., "Denoising Diffusion Implicit Models", ICLR 2021, eq. 12)."""
+    """Deterministic x_s of x_t and x_0 (Song et al., "Denoising Diffusion Implicit Models", ICLR 2021, eq. 12).
+
+    >>> image, noise = torch.ones(1), torch.zeros(1)
+    >>> ddim_step(torch.tensor([0.5]), image, torch.tensor(0.25), torch.tensor(1.0)).item()
+    1.0
+    """
     noise = (noisy - signal**0.5 * image) / (1.0 - signal) ** 0.5
     return before**0.5 * image + (1.0 - before) ** 0.5 * noise
 
@@ -126,7 +131,11 @@ def sample(
 
 
 def time_features(time: Tensor, width: int) -> Tensor:
-    """Cosines and sines (N, width) of times (N,), wavelengths from 2 pi to 20,000 pi (Vaswani et al., 2017)."""
+    """Cosines and sines (N, width) of times (N,), wavelengths from 2 pi to 20,000 pi (Vaswani et al., 2017).
+
+    >>> time_features(torch.tensor([0.0]), 4).tolist()
+    [[1.0, 1.0, 0.0, 0.0]]
+    """
     half = width // 2
     rates = torch.exp(-math.log(10_000.0) * torch.arange(half, device=time.device, dtype=torch.float32) / half)
     angles = time.float()[:, None] * rates

@@ -26,13 +26,22 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, kind: Attention) -> Te
 
 
 def windows(x: Tensor, side: int) -> Tensor:
-    """(N, H, W, C) -> (N, windows, side^2, C), row by row."""
+    """(N, H, W, C) -> (N, windows, side^2, C), row by row.
+
+    >>> windows(torch.zeros(1, 8, 8, 3), 4).shape
+    torch.Size([1, 4, 16, 3])
+    """
     n, h, w, c = x.shape
     return x.view(n, h // side, side, w // side, side, c).transpose(2, 3).reshape(n, -1, side * side, c)
 
 
 def unwindows(x: Tensor, side: int, height: int, width: int) -> Tensor:
-    """The inverse of `windows`."""
+    """The inverse of `windows`.
+
+    >>> maps = torch.rand(1, 8, 8, 3)
+    >>> torch.equal(unwindows(windows(maps, 4), 4, 8, 8), maps)
+    True
+    """
     n, _, _, c = x.shape
     return x.view(n, height // side, width // side, side, side, c).transpose(2, 3).reshape(n, height, width, c)
 

@@ -17,16 +17,17 @@ UNCHANGED_LOGIT = -4.0
 class ReferenceUNet(nn.Module):
     """image = radar * candidate + (1 - radar) * reference, with one U-Net of NAF blocks for all of it.
 
-    The U-Net gives a candidate for today's image and the logit of the likelihood that the ground has changed. The share
-    that comes from radar is 0 below the likelihood `keep`, 1 above `replace` and linear between them, so that unchanged
-    ground is the reference itself, to the bit. Where the reference is missing or masked the share is 1.
+    The U-Net gives a candidate for today's image and two logits: that the candidate is to be believed rather than the
+    reference (the gate), and that the image has changed, in colour too (the change). The share that comes from radar is
+    0 where the gate's likelihood is below `keep`, 1 above `replace` and linear between them: the reference stays
+    as it is, to the bit, where the gate is shut. Where the reference is missing or masked the share is 1.
 
     A fresh network copies the reference, and gives the candidate where there is none.
 
     Args:
         in_channels: bands in. The last ones are the reference and behind it its band of validity.
         out_channels: bands of the image, then two bands: share from radar and likelihood of change, 0 at -1 and 1 at 1.
-        keep, replace: likelihoods of change up to which the reference is kept, and from which it is replaced.
+        keep, replace: likelihoods of the gate up to which the reference is kept, and from which it is replaced.
         width, encoder, middle, decoder, unshuffle: of the U-Net (`NAFUNet`).
 
     Shapes: (N, in_channels, H, W) -> (N, out_channels, H, W), H and W multiples of `stride`.
@@ -64,7 +65,7 @@ class ReferenceUNet(nn.Module):
         if not 0.0 <= keep < replace <= 1.0:
             raise ValueError(f"keep and replace must lie in order between 0 and 1, not {keep} and {replace}")
         self.keep, self.replace = keep, replace
-        self.unet = NAFUNet(in_channels, self.bands + 1, width, encoder, middle, decoder, unshuffle)
+        self.unet = NAFUNet(in_channels, self.bands + 2, width, encoder, middle, decoder, unshuffle)
         self.tile, self.stride = self.unet.tile, self.unet.stride
         self.receptive_field = self.unet.receptive_field
         self._logit = slice(self.bands * unshuffle**2, None)
@@ -76,19 +77,18 @@ class ReferenceUNet(nn.Module):
         """The reference (N, C, H, W) and its validity (N, 1, H, W), 0 or 1, out of the bands that go in."""
         return x[:, -self.bands - 1 : -1], x[:, -1:]
 
-    def decide(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The candidate (N, C, H, W) and the logit of change (N, 1, H, W)."""
+    def decide(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The candidate (N, C, H, W), the logit of the gate and that of change (N, 1, H, W)."""
         out = self.unet(x)
-        return out[:, : self.bands], out[:, self.bands :]
+        return out[:, : self.bands], out[:, self.bands : -1], out[:, -1:]
 
-    def combine(self, x: Tensor, candidate: Tensor, logit: Tensor) -> Tensor:
-        """The network's output from the candidate and the logit."""
+    def combine(self, x: Tensor, candidate: Tensor, gate: Tensor, change: Tensor) -> Tensor:
+        """The network's output from the candidate and the two logits."""
         reference, valid = self.reference(x)
-        change = torch.sigmoid(logit)
-        radar = ((change - self.keep) / (self.replace - self.keep)).clamp(0.0, 1.0)
+        radar = ((torch.sigmoid(gate) - self.keep) / (self.replace - self.keep)).clamp(0.0, 1.0)
         radar = torch.where(valid > 0.5, radar, torch.ones_like(radar))
         image = torch.where(valid > 0.5, reference + radar * (candidate - reference), candidate)
-        return torch.cat([image, 2.0 * radar - 1.0, 2.0 * change - 1.0], dim=1)
+        return torch.cat([image, 2.0 * radar - 1.0, 2.0 * torch.sigmoid(change) - 1.0], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.combine(x, *self.decide(x))

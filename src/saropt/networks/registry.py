@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from torch import nn
@@ -56,9 +56,7 @@ def network_arguments(name: str) -> dict[str, Any]:
     >>> network_arguments("resnet")["width"]
     64
     """
-    parameters = inspect.signature(NETWORKS[name].__init__).parameters
-    skipped = ("self", "in_channels", "out_channels")
-    return {key: parameter.default for key, parameter in parameters.items() if key not in skipped}
+    return arguments_of(NETWORKS[name], 2)
 
 
 def build_network(name: str, in_channels: int, out_channels: int, **arguments: Any) -> nn.Module:
@@ -70,9 +68,23 @@ def build_network(name: str, in_channels: int, out_channels: int, **arguments: A
     >>> build_network("resnet", 1, 3, width=4, blocks=1).stride
     4
     """
-    known = network_arguments(name)
+    return construct(f"network {name!r}", NETWORKS[name], (in_channels, out_channels), arguments)
+
+
+def arguments_of(network: type[nn.Module], counts: int) -> dict[str, Any]:
+    """The keyword arguments of a network and their defaults, without its first `counts` arguments (channel counts)."""
+    parameters = list(inspect.signature(network.__init__).parameters.items())[1 + counts :]
+    return {key: parameter.default for key, parameter in parameters}
+
+
+def construct(title: str, network: type[nn.Module], counts: Sequence[int], arguments: Mapping[str, Any]) -> nn.Module:
+    """A network with channel counts and keyword arguments.
+
+    Raises:
+        ValueError: it has no such argument; the message begins with `title`.
+    """
+    known = arguments_of(network, len(counts))
     unknown = set(arguments) - set(known)
     if unknown:
-        raise ValueError(f"network {name!r} has no argument {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    factory = cast("Callable[..., nn.Module]", NETWORKS[name])
-    return factory(in_channels, out_channels, **arguments)
+        raise ValueError(f"{title} has no argument {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    return cast("Callable[..., nn.Module]", network)(*counts, **arguments)

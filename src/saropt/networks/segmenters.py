@@ -8,13 +8,13 @@ Ronneberger et al., MICCAI 2015; SegFormer: Xie et al., NeurIPS 2021), always wi
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from saropt.networks.nafunet import NAFUNet
+from saropt.networks.registry import arguments_of, construct
 
 
 class CompactSegmenter(NAFUNet):
@@ -108,6 +108,12 @@ def list_segmenters() -> list[str]:
     return sorted(_SEGMENTERS)
 
 
+def _class_of(name: str) -> type[nn.Module]:
+    if name not in _SEGMENTERS:
+        raise ValueError(f"unknown segmenter {name!r}; known: {', '.join(list_segmenters())}")
+    return _SEGMENTERS[name]
+
+
 def segmenter_arguments(name: str) -> dict[str, Any]:
     """The keyword arguments of a segmenter and their defaults (without the channel counts).
 
@@ -117,10 +123,7 @@ def segmenter_arguments(name: str) -> dict[str, Any]:
     >>> segmenter_arguments("compact")
     {'width': 16, 'encoder': (1, 1, 2), 'middle': 2, 'decoder': (1, 1, 1), 'unshuffle': 2}
     """
-    if name not in _SEGMENTERS:
-        raise ValueError(f"unknown segmenter {name!r}; known: {', '.join(list_segmenters())}")
-    parameters = inspect.signature(_SEGMENTERS[name].__init__).parameters
-    return {key: p.default for key, p in parameters.items() if key not in ("self", "in_channels", "classes")}
+    return arguments_of(_class_of(name), 2)
 
 
 def build_segmenter(name: str, in_channels: int, classes: int, **arguments: Any) -> nn.Module:
@@ -136,9 +139,4 @@ def build_segmenter(name: str, in_channels: int, classes: int, **arguments: Any)
     >>> build_segmenter("compact", in_channels=2, classes=5)(torch.zeros(1, 2, 32, 32)).shape
     torch.Size([1, 5, 32, 32])
     """
-    known = segmenter_arguments(name)
-    unknown = set(arguments) - set(known)
-    if unknown:
-        raise ValueError(f"segmenter {name!r} has no argument {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    factory = cast("Callable[..., nn.Module]", _SEGMENTERS[name])
-    return factory(in_channels, classes, **arguments)
+    return construct(f"segmenter {name!r}", _class_of(name), (in_channels, classes), arguments)

@@ -6,12 +6,12 @@ A semantic discriminator maps two images on one grid to class logits (N, classes
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from saropt.networks.registry import construct
 from saropt.networks.segmenters import build_segmenter, list_segmenters
 from saropt.networks.snunet import SNUNet
 
@@ -66,8 +66,4 @@ def build_semantic_discriminator(
         raise ValueError(f"unknown semantic discriminator {name!r}; known: {known}")
     if name != "snunet":
         return JoinedSegmenter(name, first_channels, second_channels, classes, **arguments)
-    known_arguments = list(inspect.signature(SNUNet.__init__).parameters)[4:]
-    unknown = set(arguments) - set(known_arguments)
-    if unknown:
-        raise ValueError(f"snunet has no argument {', '.join(sorted(unknown))}; known: {', '.join(known_arguments)}")
-    return SNUNet(first_channels, second_channels, classes, **arguments)
+    return construct(name, SNUNet, (first_channels, second_channels, classes), arguments)

@@ -2,6 +2,7 @@
 
 from saropt.domain import SAR_UNITS
 from saropt.radiometry.filters import FILTERS, SpeckleFilter, edge_preservation, equivalent_looks
+from saropt.radiometry.harmonising import gain_and_offset, trimmed_gain_and_offset
 from saropt.radiometry.noise import position_noise
 from saropt.radiometry.polarimetry import PAULI_BANDS, dual_pol_power, pauli_needs, pauli_power, to_colour
 from saropt.radiometry.recipes import (
@@ -40,6 +41,7 @@ __all__ = [
     "edge_preservation",
     "equivalent_looks",
     "from_db",
+    "gain_and_offset",
     "pauli_needs",
     "pauli_power",
     "position_noise",
@@ -49,4 +51,5 @@ __all__ = [
     "to_colour",
     "to_db",
     "to_unit_range",
+    "trimmed_gain_and_offset",
 ]

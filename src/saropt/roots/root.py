@@ -10,11 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from saropt.domain import Role, describe_role, is_sar, list_roles
 from saropt.errors import InputError
-from saropt.files import load_yaml
+from saropt.files import read_yaml
 from saropt.radiometry import SAR_UNITS
 
 SPLITS = ("train", "val", "test")
@@ -242,12 +240,7 @@ class DataRoot:
 
 
 def _read_description(path: Path) -> dict[str, Any]:
-    try:
-        description = load_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
-    if not isinstance(description, dict):
-        raise InputError(path, "must hold a mapping")
+    description = read_yaml(path)
     both: tuple[str, ...] = ("sar", "optical")
     needed: tuple[str, ...]
     if description.get("paired", True):

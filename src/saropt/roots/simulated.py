@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.radiometry import PAULI_BANDS, pauli_power
+from saropt.roots.description import write_description
 from saropt.roots.root import SPLITS
 from saropt.simulate import (
     BANDS,
@@ -192,8 +191,4 @@ def _describe(
         "classes": dict(CLASSES),
         "licence": "simulated by saropt; no rights reserved",
     }
-    (root / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False), encoding="utf-8")
-    with (root / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("name", "split"))
-        writer.writerows(names)
+    write_description(root, description, names)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import yaml
 from affine import Affine
 from rasterio.crs import CRS
 
 from saropt.errors import InputError
 from saropt.files import atomic_folder
+from saropt.roots.description import write_description
 from saropt.roots.root import SPLITS
 from saropt.roots.simulated import EPSG, NORTH_M, UNITS, WEST_M, in_units
 from saropt.scenes import Georeference, write_array
@@ -75,9 +76,7 @@ def write_simulated_dates(
                 _write(part, name, two, units, bands, number)
                 if progress is not None:
                     progress(number + 1, len(names))
-            _describe(part, path.absolute().name, units, bands)
-            rows = [f"{name},{split}" for name, split in names]
-            (part / "splits.csv").write_text("\n".join(["name,split", *rows]) + "\n", encoding="utf-8")
+            write_description(part, _description(path.absolute().name, units, bands), names)
     except ValueError as error:
         raise InputError(path, str(error)) from error
     return path
@@ -103,10 +102,10 @@ def _stored(relative: np.ndarray) -> np.ndarray:
     return np.maximum(np.rint(relative * (BRIGHT_END * 10_000)), 1).astype(np.uint16)
 
 
-def _describe(root: Path, name: str, units: str, bands: tuple[str, ...]) -> None:
+def _description(name: str, units: str, bands: tuple[str, ...]) -> dict[str, Any]:
     sar = {"bands": list(bands), "units": units}
     optical = {"bands": list(OPTICAL_BANDS), "units": "reflectance x 10000"}
-    description = {
+    return {
         "name": name,
         "gsd_m": 10.0,
         "paired": True,
@@ -117,4 +116,3 @@ def _describe(root: Path, name: str, units: str, bands: tuple[str, ...]) -> None
         "classes": dict(CHANGES),
         "licence": "simulated by saropt; no rights reserved",
     }
-    (root / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False), encoding="utf-8")

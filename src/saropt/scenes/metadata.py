@@ -30,6 +30,9 @@ def parse_date(text: str) -> datetime | None:
 
     Understands ISO 8601 (also compact, as in product names), TIFF's "2020:11:07 13:52:41" and "07.11.2020" (day
     first). Times are taken as UTC, as satellite products state them.
+
+    >>> parse_date("S1A_IW_GRDH_1SDV_20201107T135241").isoformat()
+    '2020-11-07T13:52:41+00:00'
     """
     for pattern, day_first in ((_YEAR_FIRST, False), (_DAY_FIRST, True)):
         for match in pattern.finditer(text):
@@ -46,6 +49,9 @@ def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> date
 
     Files of a SAR-optical pair often have both dates: the SAR date is used where a band is named by a polarisation,
     otherwise the optical date. TIFFTAG_DATETIME is used last, because many programs store the date of the file there.
+
+    >>> acquisition_date({"ACQUISITION_DATE": "2020-11-07"}, ["VV"]).year
+    2020
     """
     is_sar = any(_POLARISATION.search(name) for name in band_names)
     pair = [*_SAR_DATE_TAGS, *_OPTICAL_DATE_TAGS] if is_sar else [*_OPTICAL_DATE_TAGS, *_SAR_DATE_TAGS]
@@ -87,6 +93,9 @@ def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) 
 
     Raises:
         InputError: a band does not exist, or several bands share the word; the message lists the available bands.
+
+    >>> select_bands(Path("scene.tif"), ["VV amplitude", "VH amplitude"], ["VH", 1])
+    [1, 0]
     """
     available = ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
     positions = []

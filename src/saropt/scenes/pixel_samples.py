@@ -10,21 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.scenes.georeference import Window
+from saropt.scenes.mirroring import Readable
 
 _BLOCK = (512, 4096)
 _MOST_SEARCHED = 1 << 31
 
 
-class Blocks(Protocol):
+class Blocks(Readable, Protocol):
     """A raster that reads windows, fastest along its blocks."""
 
     @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
     def block_shape(self) -> tuple[int, int]: ...
-    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]: ...
 
 
 class Padded(Protocol):

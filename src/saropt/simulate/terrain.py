@@ -43,6 +43,10 @@ def spectral_field(
 
     Returns:
         (H, W) float32, zero mean and unit variance in expectation.
+
+    >>> field = spectral_field(np.random.default_rng(0), (64, 64), longest_px=16.0)
+    >>> field.shape, field.dtype.name
+    ((64, 64), 'float32')
     """
     margin = int(min(longest_px, max(shape)) // 2)
     rows, columns = (_fast_length(n + margin) for n in shape)
@@ -60,7 +64,11 @@ def spectral_field(
 
 
 def resize(field: np.ndarray, shape: Shape, order: int = 1) -> np.ndarray:
-    """Spline-interpolated `field` on a grid of `shape`, corners on corners."""
+    """Spline-interpolated `field` on a grid of `shape`, corners on corners.
+
+    >>> resize(np.array([[0.0, 1.0]] * 2, np.float32), (2, 3))[0].tolist()
+    [0.0, 0.5, 1.0]
+    """
     factors = tuple(new / old for new, old in zip(shape, field.shape, strict=True))
     return ndimage.zoom(field, factors, order=order, mode="nearest", grid_mode=False).astype(np.float32)
 
@@ -150,6 +158,11 @@ def distance_to_path(cost: np.ndarray, shape: Shape, wiggle: np.ndarray) -> np.n
 
 
 def slopes(elevation: np.ndarray, gsd_m: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rise per metre towards (east, north) of a north-up elevation (H, W) in metres."""
+    """Rise per metre towards (east, north) of a north-up elevation (H, W) in metres.
+
+    >>> east, north = slopes(np.array([[0.0, 10.0, 20.0]] * 3, np.float32), gsd_m=10.0)
+    >>> float(east[1, 1])
+    1.0
+    """
     down, east = np.gradient(elevation, np.float32(gsd_m))
     return east.astype(np.float32, copy=False), -down.astype(np.float32, copy=False)

@@ -1,4 +1,4 @@
-"""Checkpoints of version 1, which knew two kinds of runs: both can be resumed for ever."""
+"""Upgrades checkpoints of version 1, so that old runs can always be resumed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def upgrade(values: dict[str, Any], score: Callable[[Mapping[str, float]], float]) -> dict[str, Any]:
-    """The values of a checkpoint as those of `RunState`; values of today stay as they are.
+    """Convert the values of a checkpoint to those of `RunState`; values of the current version are returned unchanged.
 
     Args:
         values: what the file holds.

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError, OptionError
-from saropt.files import load_yaml
+from saropt.files import load_yaml, read_yaml, validated
 from saropt.training.config_version_1 import upgrade, upgrade_data
 
 
@@ -216,48 +216,13 @@ def read_config(method: str, path: Path | None, settings: Sequence[str]) -> Trai
     return validated(TrainingConfig, values, path or "configuration")
 
 
-def validated(model: type[BaseModel], values: dict[str, Any], source: str | Path) -> Any:
-    """`model` from `values`, with pydantic's error as one line.
-
-    Raises:
-        InputError: an unknown key or an unfit value.
-
-    >>> validated(DataConfig, {"crop": -1}, "settings")
-    Traceback (most recent call last):
-    ...
-    saropt.errors.InputError: settings: crop: Input should be greater than or equal to 8
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(source, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-
-
 def dump_config(config: BaseModel) -> str:
-    """YAML that `read_yaml` reads back.
+    """YAML that `saropt.files.read_yaml` reads back.
 
     >>> "method: pix2pix" in dump_config(TrainingConfig(method="pix2pix"))
     True
     """
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        InputError: no such file, unreadable, or no mapping.
-    """
-    if not path.is_file():
-        raise InputError(path, "no such file")
-    try:
-        values = load_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
-    if not isinstance(values, dict):
-        raise InputError(path, "must hold a mapping")
-    return values
 
 
 def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:

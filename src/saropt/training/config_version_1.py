@@ -38,5 +38,5 @@ def upgrade_data(values: Any) -> Any:
 
 
 def upgrade(values: dict[str, Any]) -> dict[str, Any]:
-    """A whole configuration with its section `data` of today."""
+    """A whole configuration whose section `data` has the current keys."""
     return {**values, "data": upgrade_data(values["data"])} if "data" in values else values

@@ -1,4 +1,4 @@
-"""What starts the processes of a training: torchrun, srun, or the first process itself."""
+"""How the processes of a training are started: by torchrun, by srun, or by the first process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from saropt.errors import InputError
 
 
 def check_launcher(devices: int, nodes: int) -> None:
-    """Refuse numbers of processes other than those that a launcher has started. For verbs that train one run: the
-    processes of a suite may have been started by a launcher too, and each trains parts of its own.
+    """Check that the number of processes is the number that a launcher has started. This is for verbs that train one
+    run; each process of a suite trains other parts.
 
     Raises:
-        InputError: they differ, or there are several nodes and no launcher.
+        InputError: the numbers differ, or there are several nodes and no launcher.
 
     >>> check_launcher(devices=1, nodes=1)
     """

@@ -32,7 +32,7 @@ from saropt.training.tracking import Tracker
 class Loop:
     """One training run in one folder.
 
-    All that can be refused without a device is refused before processes are launched; the folder is made by `run`.
+    Configuration and data are checked before processes are launched. `run` creates the folder.
 
     Args:
         task: what kind of run: `TranslatorTask`, `SegmenterTask` or `MatcherTask`.
@@ -269,7 +269,7 @@ class Loop:
         return {**self.kept, "realism": self.average.states} if self.kept else {"": self._chosen_states()}
 
     def _keep(self, name: str) -> None:
-        """Keep the chosen weights as those of a milestone, and go on from them."""
+        """Store the chosen weights as those of a milestone, and continue training from them."""
         states = copy_states(self._chosen_states())
         if not self.task.sharded:  # only rank 0 validates: all go on from its best weights
             states = self.fabric.broadcast(

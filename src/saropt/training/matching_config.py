@@ -8,14 +8,13 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from saropt.files import read_yaml, validated
 from saropt.training.config import (
     CardConfig,
     KnownRole,
     Section,
     SupervisedEngineConfig,
     apply_settings,
-    read_yaml,
-    validated,
 )
 from saropt.training.config_version_1 import upgrade, upgrade_data
 
@@ -67,7 +66,7 @@ class MatchingConfig(Section):
 
 
 def read_matching_config(path: Path | None, settings: Sequence[str]) -> MatchingConfig:
-    """The configuration of `saropt match train`: the file, over it what the command line says.
+    """The configuration of `saropt match train`: the file, with the settings of the command line on top.
 
     Raises:
         InputError: unreadable file, unknown key or unfit value; one line.

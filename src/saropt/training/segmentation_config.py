@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from saropt.files import read_yaml, validated
 from saropt.training.config import (
     CardConfig,
     KnownRole,
     Section,
     SupervisedEngineConfig,
     apply_settings,
-    read_yaml,
-    validated,
 )
 
 
@@ -62,7 +61,7 @@ class SegmentationConfig(Section):
 def read_segmentation_config(
     modality: str | None, network: str | None, path: Path | None, settings: Sequence[str]
 ) -> SegmentationConfig:
-    """The configuration of `saropt segment train`: the file, over it what the command line says.
+    """The configuration of `saropt segment train`: the file, with the settings of the command line on top.
 
     Raises:
         InputError: unreadable file, unknown key, unfit value, or no modality anywhere; one line.

@@ -1,4 +1,5 @@
-"""What a checkpoint holds: all that a run needs to go on exactly where it stopped; tensors and plain values only."""
+"""The content of a checkpoint: all that a run needs to continue exactly where it stopped, as tensors and plain
+values."""
 
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ class RunState:
 
 
 def write_values(path: Path, values: dict[str, Any]) -> None:
-    """torch.save, all or nothing.
+    """Save values with torch.save. The file appears when it is complete.
 
     Raises:
         InputError: it cannot be written; an older checkpoint stays as it was.

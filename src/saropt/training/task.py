@@ -23,7 +23,7 @@ from saropt.training.tracking import Tracker
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run ships.
+    """The result of a finished run.
 
     Attributes:
         step: steps done.
@@ -40,8 +40,8 @@ class Outcome:
 
 
 class Task(ABC):
-    """A validated plan of a run. Making one opens the data, builds the networks on the CPU and refuses all that needs
-    no device to be refused; nothing is launched and nothing is written.
+    """A validated plan of a run. The constructor opens the data, builds the networks on the CPU and checks everything
+    that can be checked without a device. It launches and writes nothing.
 
     Args:
         config: what to train; it has the sections data, engine and card.

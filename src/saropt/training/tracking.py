@@ -1,4 +1,4 @@
-"""What a run leaves to look at: metrics.jsonl, TensorBoard events, sample pictures."""
+"""The records of a run: metrics.jsonl, TensorBoard events, sample pictures."""
 
 from __future__ import annotations
 

@@ -15,11 +15,12 @@ from torch.optim import Optimizer
 from saropt.artifacts import Card, DirectionCard, SamplerCard
 from saropt.domain import Direction, Role
 from saropt.errors import InputError, OptionError
+from saropt.files import validated
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
 from saropt.networks import check_compiler, has_instance_statistics
 from saropt.roots import Augmentation, DataRoot, WindowSampler, classes_of
-from saropt.training.config import EngineConfig, TrainingConfig, validated
+from saropt.training.config import EngineConfig, TrainingConfig
 from saropt.training.export import move_fidelity_end, write_translators
 from saropt.training.generators import has_blocks, prepare_generators
 from saropt.training.task import Outcome, Task, check_stride, training_card

@@ -1,4 +1,4 @@
-"""From a data root and a configuration to windows by role, and to the cards of their images."""
+"""Makes windows by role, and the cards of their images, from a data root and a configuration."""
 
 from __future__ import annotations
 

@@ -261,7 +261,11 @@ def first_folder(source: Path, names: Sequence[str]) -> Path:
 
 
 def pair_up(sides: Mapping[str, Mapping[str, Path]]) -> tuple[list[str], list[str]]:
-    """The sorted keys that every role has, and a line for each key that a role lacks."""
+    """The sorted keys that every role has, and a line for each key that a role lacks.
+
+    >>> pair_up({"sar": {"a": Path("a.tif"), "b": Path("b.tif")}, "optical": {"a": Path("a.png")}})
+    (['a'], ['b: no optical image'])
+    """
     everything = sorted(set().union(*sides.values()))
     complete = [key for key in everything if all(key in files for files in sides.values())]
     lines = [f"{key}: no {side} image" for key in everything for side, files in sides.items() if key not in files]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import shutil
 import warnings
@@ -12,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import yaml
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
-from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, read_options
+from saropt.curation.sets.base import SETS, DataSet, Plan, Source, read_options
 from saropt.errors import InputError
 from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
+from saropt.roots.description import write_description
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 
 _STRIP_PIXELS = 1 << 21
@@ -240,15 +239,6 @@ def _write_small(
 
 
 def _describe(part: Path, plan: Plan) -> None:
-    text = yaml.safe_dump(plan.description, sort_keys=False, allow_unicode=True)
-    (part / "dataset.yaml").write_text(text, encoding="utf-8")
+    write_description(part, plan.description, ((entry.name, entry.split) for entry in plan.entries))
     if plan.missing:
         (part / "missing.txt").write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")
-    with (part / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("name", "split"))
-        writer.writerows(_rows(plan.entries))
-
-
-def _rows(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    return [(entry.name, entry.split) for entry in entries]

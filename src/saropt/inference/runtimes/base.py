@@ -1,4 +1,4 @@
-"""What a runtime is, and which one runs a file."""
+"""Runtimes, and the choice of the one that runs a file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What can run a translator file.
+    """A library that can run translator files.
 
     Attributes:
         suffix: of the files that it runs; "auto" takes the first registered runtime of a file's suffix.

@@ -19,11 +19,12 @@ _FIXED_PIXELS = 1 << 21
 
 
 class OpenVinoBackend:
-    """OpenVINO on the CPU. Its own default takes bf16 where the CPU has it; here the precision is set by name.
+    """OpenVINO on the CPU. By default OpenVINO uses bf16 where the CPU supports it; here the precision is always set
+    explicitly.
 
-    Single large windows run in a network compiled for their very shape, a second's work: it plans its memory and fuses
-    more, and is up to a quarter faster in four fifths of the memory. Which network runs depends on the shape alone, so
-    that a resumed scene has the bytes of an uninterrupted one.
+    A large window runs in a network that is compiled for its shape, which takes a second. OpenVINO then plans memory
+    and fuses operations better: it is up to a quarter faster and needs four fifths of the memory. The choice depends on
+    the shape alone, so a resumed scene has the same bytes as an uninterrupted one.
 
     >>> from saropt.artifacts import load_graph
     >>> from saropt.inference.bundled import find_translator

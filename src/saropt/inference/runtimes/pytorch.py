@@ -118,7 +118,7 @@ def torch_device(path: Path, kind: str, device: str, threads: int | None) -> str
 
 
 def check_torch_precision(precision: str, device: str) -> None:
-    """Refuse bf16 on a GPU that only emulates it; torch's CPU kernels have both precisions.
+    """Check that the GPU supports bf16 and does not emulate it. On a CPU torch supports both precisions.
 
     Raises:
         InputError: the GPU has no bf16.

@@ -1,0 +1,23 @@
+"""Writes the two files that describe a data root."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def write_description(folder: Path, description: Mapping[str, Any], splits: Iterable[tuple[str, str]]) -> None:
+    """Write dataset.yaml from the description, and splits.csv from pairs of name and split.
+
+    >>> write_description(Path("."), {"name": "mine", "gsd_m": 10.0}, [("tile", "train")])
+    >>> Path("splits.csv").read_text()
+    'name,split\\ntile,train\\n'
+    """
+    text = yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True)
+    (folder / "dataset.yaml").write_text(text, encoding="utf-8")
+    with (folder / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([("name", "split"), *splits])
