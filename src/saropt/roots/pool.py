@@ -20,6 +20,7 @@ from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, fills_blocks
 
 _SAMPLED_PIXELS = 1 << 18
+_CHECKED_RASTERS = 4
 Check = Callable[[Path, Indexed], None]
 
 
@@ -81,6 +82,7 @@ class Pool:
         present = [path for path in paths if path is not None]
         found = index_rasters(root, card.role, present, _measurement(card, bands, medians), check_all)
         recipe = card.make_recipe()
+        _check_optical(card, recipe, present, bands)
         if present and found[0].values == ():
             try:
                 recipe.fit(np.zeros((len(bands), 0), np.float32), card.units, found[0].dtype)
@@ -132,9 +134,7 @@ class Pool:
 
 def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Measurement | None:
     """What is measured of the rasters, None where no pixel is needed: then units are not checked against values."""
-    recipe, quantity = card.make_recipe(), describe_role(card.role).quantity
-    plain = card.dtype == "uint8" and isinstance(recipe, EightBit)  # whatever 8 bits hold is possible
-    checked = quantity in ("backscatter", "reflectance") and not plain
+    recipe, checked = card.make_recipe(), is_sar(card.role)
     if not (checked or medians or recipe.needs_statistics):
         return None
 
@@ -154,16 +154,35 @@ def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Meas
     return Measurement(json.dumps(what, sort_keys=True), bands, card.units, run)
 
 
+def _check_optical(card: ImageCard, recipe: Recipe, paths: Sequence[Path], bands: tuple[int, ...]) -> None:
+    """Refuse optical rasters that contradict their units; a few of them are looked at.
+
+    Raises:
+        InputError: one does.
+    """
+    plain = card.dtype == "uint8" and isinstance(recipe, EightBit)  # whatever 8 bits hold is possible
+    if describe_role(card.role).quantity != "reflectance" or plain:
+        return
+    for path in paths[:: max(1, len(paths) // _CHECKED_RASTERS)][:_CHECKED_RASTERS]:
+        with Scene.open(path, bands=bands, units=card.units) as scene:
+            sample = scene.sample(_SAMPLED_PIXELS)
+            try:
+                if sample.size:
+                    measured_pixels(card, recipe, scene, sample)
+            except ValueError as error:
+                raise InputError(path, str(error)) from error
+
+
 def measured_pixels(card: ImageCard, recipe: Recipe, scene: Scene, sample: NDArray) -> NDArray:
     """The pixels of a sample (C, n) that are measurements in the units of the card.
 
     Raises:
         ValueError: the sample contradicts the units, or a value that is not declared as nodata fills parts of it.
     """
-    for unit in (recipe.unit_of(card.units, scene.dtype), ValueRule.of(card.units, scene.dtype).unit):
+    rule = ValueRule.of(card.units, scene.dtype)
+    for unit in (rule.unit, None if is_sar(card.role) else recipe.unit_of(card.units, scene.dtype)):
         if unit is not None:
             check_units(sample, unit, scene.dtype, calibrated=recipe.absolute)
-    rule = ValueRule.of(card.units, scene.dtype)
     sample = sample[:, rule.measured(sample)]
     repeated = repeated_value(sample, rule)
     if repeated is not None and is_sar(card.role) and fills_blocks(scene, repeated):

@@ -22,7 +22,6 @@ from saropt.scenes.georeference import Georeference
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 BLOCK = 512
 _BLOCK_TAGS = ("BLOCK_OFFSET", "BLOCK_SIZE")
-_SMALL_BYTES = 16 << 20
 _PROCESS = os.getpid()
 _CACHE_BYTES = 32 << 20
 _GDAL_TYPES = {
@@ -167,7 +166,7 @@ def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
             predictor="NO" if layout.dtype.kind == "c" else "YES",
             blocksize=BLOCK,
             overview_resampling=layout.overview_resampling.upper(),
-            num_threads="1" if _is_forked() or layout.raw_bytes < _SMALL_BYTES else "ALL_CPUS",
+            num_threads="1" if _is_forked() else "ALL_CPUS",
             bigtiff="IF_SAFER",
         )
         with target.open("rb+") as file:
