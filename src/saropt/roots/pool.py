@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import describe_role, is_sar
+from saropt.domain import is_sar
 from saropt.errors import InputError
-from saropt.radiometry import EightBit, Normaliser, Recipe, ValueRule, check_units, repeated_value
+from saropt.radiometry import Normaliser, Recipe
 from saropt.roots.index import Indexed, Measurement, Values, index_rasters
 from saropt.roots.recipes import band_indices
 from saropt.roots.root import DataRoot
-from saropt.scenes import Scene, fills_blocks
+from saropt.roots.values import measured_pixels
+from saropt.scenes import Scene
 
 _SAMPLED_PIXELS = 1 << 18
-_CHECKED_RASTERS = 4
 Check = Callable[[Path, Indexed], None]
 
 
@@ -82,7 +82,6 @@ class Pool:
         present = [path for path in paths if path is not None]
         found = index_rasters(root, card.role, present, _measurement(card, bands, medians), check_all)
         recipe = card.make_recipe()
-        _check_optical(card, recipe, present, bands)
         if present and found[0].values == ():
             try:
                 recipe.fit(np.zeros((len(bands), 0), np.float32), card.units, found[0].dtype)
@@ -152,41 +151,3 @@ def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Meas
 
     what = {"bands": bands, "units": card.units, "recipe": card.recipe, "units_checked": checked, "medians": medians}
     return Measurement(json.dumps(what, sort_keys=True), bands, card.units, run)
-
-
-def _check_optical(card: ImageCard, recipe: Recipe, paths: Sequence[Path], bands: tuple[int, ...]) -> None:
-    """Refuse optical rasters that contradict their units; a few of them are looked at.
-
-    Raises:
-        InputError: one does.
-    """
-    plain = card.dtype == "uint8" and isinstance(recipe, EightBit)  # whatever 8 bits hold is possible
-    if describe_role(card.role).quantity != "reflectance" or plain:
-        return
-    for path in paths[:: max(1, len(paths) // _CHECKED_RASTERS)][:_CHECKED_RASTERS]:
-        with Scene.open(path, bands=bands, units=card.units) as scene:
-            sample = scene.sample(_SAMPLED_PIXELS)
-            try:
-                if sample.size:
-                    measured_pixels(card, recipe, scene, sample)
-            except ValueError as error:
-                raise InputError(path, str(error)) from error
-
-
-def measured_pixels(card: ImageCard, recipe: Recipe, scene: Scene, sample: NDArray) -> NDArray:
-    """The pixels of a sample (C, n) that are measurements in the units of the card.
-
-    Raises:
-        ValueError: the sample contradicts the units, or a value that is not declared as nodata fills parts of it.
-    """
-    rule = ValueRule.of(card.units, scene.dtype)
-    for unit in (rule.unit, None if is_sar(card.role) else recipe.unit_of(card.units, scene.dtype)):
-        if unit is not None:
-            check_units(sample, unit, scene.dtype, calibrated=recipe.absolute)
-    sample = sample[:, rule.measured(sample)]
-    repeated = repeated_value(sample, rule)
-    if repeated is not None and is_sar(card.role) and fills_blocks(scene, repeated):
-        raise ValueError(
-            f"{repeated:g} fills parts of it, which is no measurement in {card.units}: declare it as nodata"
-        )
-    return sample

@@ -31,7 +31,8 @@ class Rasters:
         self._held: OrderedDict[tuple[Path, tuple[int, ...]], tuple[NDArray, NDArray]] = OrderedDict()
         self._blocks = BlockCache(cache_bytes // 2, palette)
         self._bytes = 0
-        self._large: dict[Path, str] = {}
+        self._large: set[Path] = set()
+        self._dtypes: dict[Path, str] = {}
         self._lock = threading.Lock()
 
     def read(self, path: Path, bands: tuple[int, ...], window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
@@ -39,7 +40,7 @@ class Rasters:
         key = (path, bands)
         if path in self._large:
             return self._measured(
-                path, self._large[path], *self._blocks.read(path, bands, window, self.units.get(path))
+                path, self._dtypes[path], *self._blocks.read(path, bands, window, self.units.get(path))
             )
         with self._lock:
             if key in self._held:
@@ -48,7 +49,8 @@ class Rasters:
         units = self.units.get(path)
         with Scene.open(path, bands=bands, palette=self._palette, units=units) as scene:
             if scene.width * scene.height * scene.count * 4 > self._budget // 4:
-                self._large[path] = scene.dtype
+                self._dtypes[path] = scene.dtype
+                self._large.add(path)
                 return self._measured(path, scene.dtype, *self._blocks.read(path, bands, window, units))
             values, valid = self._measured(path, scene.dtype, *scene.read())
         if scene.dtype in ("uint8", "uint16", "int16"):

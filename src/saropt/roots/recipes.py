@@ -12,6 +12,7 @@ from saropt.domain import Role, describe_role
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, ValueRule, recipe_from_dict
 from saropt.roots.root import DataRoot
+from saropt.roots.values import check_optical
 from saropt.scenes import Scene
 
 _SAMPLED_RASTERS = 16
@@ -57,7 +58,7 @@ def describe_images(
         statistics = fitted.fit(np.concatenate(samples, axis=1), spec.units, dtype).statistics
     except ValueError as error:
         raise InputError(place, str(error)) from error
-    return ImageCard(
+    card = ImageCard(
         role=role,
         bands=chosen,
         units=spec.units,
@@ -66,6 +67,8 @@ def describe_images(
         statistics=statistics,
         optional=spec.optional,
     )
+    check_optical(card, fitted, paths, indices)
+    return card
 
 
 def band_indices(root: DataRoot, role: Role, bands: Sequence[str]) -> tuple[int, ...]:
