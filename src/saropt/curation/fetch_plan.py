@@ -78,12 +78,12 @@ def plan_pairs(
         if known["wanted"] != wanted:
             raise InputError(part, "is unfinished work with other settings: remove it")
         services = (sar_service, sar_service.sar), (optical_service, optical_service.optical)
-        fresh = {}
+        fresh: dict[str, dict[str, Any]] = {}
         if known.get("signed"):  # the addresses were written without their signatures: ask for them again
             for service, collection in services:
                 assert collection is not None
-                found = search(service, collection, area, request.start, request.end)
-                fresh |= {str(item["id"]): item for item in found}
+                again = search(service, collection, area, request.start, request.end)
+                fresh |= {str(item["id"]): item for item in again}
         pairs = [(_read(pair[0]), _read(pair[1])) for pair in known["pairs"]]
         return [(_signed_again(sar, fresh), _signed_again(optical, fresh)) for sar, optical in pairs]
     found = {

@@ -259,9 +259,9 @@ def _offset(item: dict[str, Any]) -> float:
         return -1000.0 if float(str(baseline)) >= 4.0 else 0.0
     except ValueError:
         pass
-    named = f"{item.get('collection', '')} {properties.get('platform', '')} {item['id']}".lower()
+    described = f"{item.get('collection', '')} {properties.get('platform', '')} {item['id']}".lower()
     late = str(properties.get("datetime") or properties.get("start_datetime")) >= "2022-01-25"
-    if late and re.search(r"sentinel-?2|\bs2[abc]_", named):
+    if late and re.search(r"sentinel-?2|\bs2[abc]_", described):
         reason = "does not tell its processing baseline, and with it whether 1000 must be subtracted"
         raise InputError(f"item {item['id']}", reason)
     return 0.0

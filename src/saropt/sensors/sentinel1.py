@@ -212,7 +212,7 @@ class GrdProduct:
         lines, rows = [], []
         pixels = np.arange(self.width)
         for element in self._xml(polarisation, kind).iterfind(f".//{vector}"):
-            least = np.finfo(np.float32).tiny if kind == "calibration" else 0.0  # the first is divided by
+            least = float(np.finfo(np.float32).tiny) if kind == "calibration" else 0.0  # the first is divided by
             places, numbers = _numbers(element, "pixel", self.path), _numbers(element, values, self.path, least)
             if not len(places) or len(places) != len(numbers):
                 name = self._files[polarisation][kind]
