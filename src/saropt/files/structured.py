@@ -67,20 +67,15 @@ def load_xml(content: bytes) -> ElementTree.Element:
     """
     if len(content) > _MOST_CHARACTERS or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise ValueError("too long, or with a document type")
-    depth, root = 0, None
-    parser = ElementTree.XMLPullParser(("start", "end"))
     try:
-        parser.feed(content)
-        parser.close()
-        for event, element in parser.read_events():
-            root = element if root is None else root
-            depth += 1 if event == "start" else -1
-            if depth > _MOST_DEPTH:
-                raise ValueError(f"nested more than {_MOST_DEPTH} levels deep")
+        root = ElementTree.fromstring(content)
     except ElementTree.ParseError as error:
         raise ValueError(str(error)) from error
-    if root is None:
-        raise ValueError("holds no element")
+    level, depth = [root], 0
+    while level := [child for element in level for child in element]:
+        depth += 1
+        if depth > _MOST_DEPTH:
+            raise ValueError(f"nested more than {_MOST_DEPTH} levels deep")
     return root
 
 
