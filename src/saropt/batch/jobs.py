@@ -159,6 +159,8 @@ def check_finished(work: Work, finished: Sequence[Job], translator: Translator |
 
     Raises:
         InputError: one was; names the first.
+
+    >>> check_finished(Work("s1-losangeles"), [])
     """
     if not finished:
         return

@@ -18,6 +18,9 @@ class Plausible:
         possible: a single value outside is no measurement.
         median: the median of an image lies inside.
         highest: at most 0.5 % of an image lie above.
+
+    >>> describe_units("sigma0_db").plausible().median
+    (-60.0, 10.0)
     """
 
     possible: tuple[float, float]

@@ -75,6 +75,10 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
     """A value that is so often repeated in a sample (C, n) that it may be fill; None where there is none.
 
     Speckle makes equal measurements rare. A limit to which values were clipped is no fill: there are values near it.
+
+    >>> sample = np.append(np.random.default_rng(0).normal(-15, 3, 1000), np.zeros(100))[None]
+    >>> repeated_value(sample, ValueRule.of("sigma0_db", "float64"))
+    0.0
     """
     unit, integer = rule.unit, rule.dtype.startswith(("uint", "int"))
     if unit is None or unit.scale in ("complex", "stretch") or not sample.size:

@@ -80,7 +80,13 @@ def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
 
 
 def fills_blocks(raster: Padded, value: float, side: int = 16, windows: int = 256) -> bool:
-    """Whether a value fills whole blocks of a raster: looked for in windows that are spread evenly over it."""
+    """Whether a value fills whole blocks of a raster: looked for in windows that are spread evenly over it.
+
+    >>> from saropt.scenes import Scene, write_array
+    >>> with Scene.open(write_array("black.tif", np.zeros((1, 64, 64), np.float32))) as scene:
+    ...     fills_blocks(scene, 0.0)
+    True
+    """
     across = min(max(1, raster.width // side), math.isqrt(windows))
     down = min(max(1, raster.height // side), windows // across)
     for row in np.linspace(0, max(0, raster.height - side), down).astype(int):

@@ -347,7 +347,13 @@ def _on_grid(description: str, name: str, grid: Grid) -> str:
 
 
 def is_alpha(dataset: DatasetReader, index: int) -> bool:
-    """Whether a band is marked as alpha and does not have the name of a measurement, such as B8."""
+    """Whether a band is marked as alpha and does not have the name of a measurement, such as B8.
+
+    >>> from saropt.scenes import write_array
+    >>> with rasterio.open(write_array("grey.tif", np.ones((1, 8, 8), np.uint8))) as dataset:
+    ...     is_alpha(dataset, 1)
+    False
+    """
     name = dataset.descriptions[index - 1]
     return dataset.colorinterp[index - 1] == ColorInterp.alpha and not (name and is_known(name))
 

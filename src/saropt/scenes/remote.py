@@ -240,6 +240,8 @@ def check_address(address: str) -> None:
 
     Raises:
         InputError: either of these; the message does not hold the credentials.
+
+    >>> check_address("https://example.com/scene.tif?token=secret")
     """
     if _SECRETS.search(address.partition("?")[0]):
         reason = "holds a user name or a password, which are not taken from addresses"
