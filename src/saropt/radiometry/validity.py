@@ -117,7 +117,7 @@ def check_units(
     >>> check_units(np.linspace(0, 3500, 1000), "uint8")
     Traceback (most recent call last):
     ...
-    ValueError: units are declared as uint8 but 0.5 % to 99.5 % of the pixels lie in 17.5..3482: 8 bits hold 0..255
+    ValueError: units are declared as uint8 but 0.5 % to 99.5 % of the pixels lie in 17.5..3483: 8 bits hold 0..255
     """
     stored = str(dtype or values.dtype)
     unit = units if isinstance(units, Unit) else describe_units(units, stored)
