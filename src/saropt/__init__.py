@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saropt.inference import Segmenter, Translator
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before ONNX Runtime is imported, here and in every child process
 
 __version__ = version("saropt")
 __all__ = ["Segmenter", "Translator", "__version__"]

@@ -52,9 +52,9 @@ class InputError(SaroptError):
 
     def __init__(self, source: str | Path, reason: str, remedy: str | None = None) -> None:
         self.source = str(source)
-        self.reason = reason
+        self.reason = " ".join(reason.split()) if "\n" in reason else reason
         self.remedy = remedy
-        text = f"{source}: {reason}"
+        text = f"{source}: {self.reason}"
         if remedy is not None:
             spelled, effect = REMEDIES[remedy]
             text += f" ({spelled} {effect})"

@@ -17,7 +17,7 @@ from saropt.scenes import Scene, Window, write_array
 
 SIDE = 64
 PIXEL = ("row", "column", "number")
-SAR = card("sar", PIXEL, "sigma0", Reflectance(1.0, 256.0))
+SAR = card("sar", PIXEL, "uint8", Reflectance(1.0, 256.0))
 OPTICAL = card("optical", PIXEL, "uint8", EightBit())
 BOTH = both(SAR, OPTICAL)
 RAW = Augmentation(flips=False)
@@ -35,7 +35,7 @@ def make_root(path, names=("a", "b"), shape=(SIDE, SIDE), sar=None, optical=None
     values = {
         "name": "grid",
         "gsd_m": 10,
-        "sar": {"bands": ["row", "column", "number"], "units": "sigma0"},
+        "sar": {"bands": ["row", "column", "number"], "units": "uint8"},
         "optical": {"bands": ["row", "column", "number"], "units": "uint8"},
         **description,
     }

@@ -344,4 +344,4 @@ def _parsed(model: type[AnyCard], text: str, wanted: str) -> AnyCard:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "card"
-        raise ValueError(f"card: {place}: {first['msg']}") from error
+        raise ValueError(" ".join(f"card: {place}: {first['msg']}".split())) from error

@@ -51,7 +51,10 @@ def load_graph(path: str | Path, realism: float | None = None) -> tuple[Card, by
     path = Path(path)
     card, model = _parse(path)
     share = card.realism if realism is None else realism
-    return card, _blended(model, share or 0.0).SerializeToString()
+    try:
+        return card, _blended(model, share or 0.0).SerializeToString()
+    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
+        raise InputError(path, f"holds a damaged tensor: {' '.join(str(error).split())[:200]}") from error
 
 
 def store_card(model: ModelProto, card: Card) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -153,9 +154,31 @@ def plan_jobs(
     return [job for job in jobs if job not in finished], finished
 
 
+def check_finished(work: Work, finished: Sequence[Job], translator: Translator | None = None) -> None:
+    """Refuse finished outputs that were made of another scene, by another translator or with other settings.
+
+    Raises:
+        InputError: one was; names the first.
+
+    >>> check_finished(Work("s1-losangeles"), [])
+    """
+    if not finished:
+        return
+    model = translator or work.open()
+    other = [job for job in finished if not _is_made(model, job, work.translate)]
+    if other:
+        more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
+        reason = f"was made of another scene, by another translator or with other settings{more}"
+        raise InputError(other[0].out, reason, remedy="overwrite")
+
+
 def _place(raster: str | Path) -> str:
     """Two rasters with one place are the same."""
-    return object_path(str(raster)) if is_remote(raster) else str(Path(raster).resolve())
+    return object_path(str(raster)) if is_remote(raster) else os.path.realpath(raster)
+
+
+def _is_made(translator: Translator, job: Job, options: TranslateOptions) -> bool:
+    return translator.is_made(job.scene, job.out, options.with_companions(dict(job.companions)))
 
 
 def attempt(translator: Translator, work: Work, job: Job, again: bool = False, progress: Progress = silent) -> Outcome:
@@ -169,13 +192,14 @@ def attempt(translator: Translator, work: Work, job: Job, again: bool = False, p
     may_be_there = options.resume and not options.overwrite
     try:
         if may_be_there and output_exists(job.out):
+            check_finished(work, [job], translator)
             return Outcome(job, found=True)
         patience_s = _PATIENCE_S if again else 0.0
         result = translate_when_free(translator, job.scene, job.out, options, progress, patience_s)
     except MemoryError:
         return Outcome(job, InputError(job.scene, "there is not enough memory"))
     except (SaroptError, OSError) as error:
-        if may_be_there and output_exists(job.out):
+        if may_be_there and output_exists(job.out) and _is_made(translator, job, options):
             return Outcome(job, found=True)
         if resume and isinstance(error, BusyError):
             return Outcome(job, busy=True)

@@ -40,7 +40,7 @@ def list_scenes(given: str) -> list[str] | None:
         reason = f"is a directory without rasters ({', '.join(RASTERS)})"
     elif path.suffix.lower() == ".txt" and path.is_file():
         try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(path, "is no readable list of paths") from error
         found = [line for line in lines if line and not line.startswith("#")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, cast
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if arguments is None and given[0] in HINTS and given[0] != "train":  # training has its own way to stop
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(given, prog_name="saropt", standalone_mode=False) or 0
         sys.stdout.flush()
@@ -92,12 +95,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error.command_line_text())
     except UsageError as error:
         return _refuse(_usage(error))
+    except (RecursionError, UnicodeError) as error:
+        if isinstance(error, UnicodeError):
+            return _refuse("a file's name or content is not UTF-8")
+        return _refuse("a file is nested too deeply")
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     if code == INTERRUPTED:
         hint = HINTS.get(given[0]) or HINTS.get(" ".join(given[:2]))
         print(f"saropt: interrupted{f'; {hint}' if hint else ''}", file=sys.stderr)
     return code
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _refuse(message: str) -> int:

@@ -81,6 +81,10 @@ def translate(
         bool,
         typer.Option("--compile", help="Compile the network first, which speeds up large scenes (torch backend only)."),
     ] = False,
+    nodata: Annotated[
+        float | None,
+        typer.Option(metavar="VALUE", help="Stored value of SCENE that is no measurement but is not declared as such."),
+    ] = None,
     tile: Annotated[
         int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the translator's own).")
     ] = None,
@@ -163,6 +167,7 @@ def translate(
         TranslateOptions(
             bands=tuple(bands.split(",")) if bands else None,
             units=units,
+            nodata=nodata,
             tile=tile,
             samples=samples,
             seed=seed,
@@ -205,7 +210,7 @@ def _translate_many(
     address: str | None,
 ) -> None:
     from saropt.batch.executors import open_executor
-    from saropt.batch.jobs import plan_jobs
+    from saropt.batch.jobs import check_finished, plan_jobs
     from saropt.cli.progress import progress_bar
     from saropt.inference import card_of, find_translator
     from saropt.scenes import scene_name
@@ -221,6 +226,7 @@ def _translate_many(
         overwrite=options.overwrite,
         staging=options.staging,
     )
+    check_finished(work, finished)
     with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
         outcomes = list(running)
     seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]

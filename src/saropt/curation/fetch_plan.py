@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisi
 from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.scenes import Grid, Window, grid_over, utm_of
+from saropt.scenes.remote import without_query
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,15 @@ def plan_pairs(
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["wanted"] != wanted:
             raise InputError(part, "is unfinished work with other settings: remove it")
-        return [(_read(pair[0]), _read(pair[1])) for pair in known["pairs"]]
+        services = (sar_service, sar_service.sar), (optical_service, optical_service.optical)
+        fresh: dict[str, dict[str, Any]] = {}
+        if known.get("signed"):  # the addresses were written without their signatures: ask for them again
+            for service, collection in services:
+                assert collection is not None
+                again = search(service, collection, area, request.start, request.end)
+                fresh |= {str(item["id"]): item for item in again}
+        pairs = [(_read(pair[0]), _read(pair[1])) for pair in known["pairs"]]
+        return [(_signed_again(sar, fresh), _signed_again(optical, fresh)) for sar, optical in pairs]
     found = {
         side: acquisitions(search(service, collection, area, request.start, request.end), area)
         for side, service, collection in (
@@ -99,13 +108,33 @@ def plan_pairs(
             f"no pair: found {counts}, none within {request.max_days:g} days over {request.min_cover:.0%} of the area"
         )
         raise OptionError("area", None, reason)
-    content = {"wanted": wanted, "pairs": [[_written(one) for one in pair] for pair in pairs]}
+    written = [[_written(one) for one in pair] for pair in pairs]
+    signed = any(_is_signed(item) for pair in pairs for one in pair for item in one.items)
+    content = {"wanted": wanted, "signed": signed, "pairs": written}
     write_text(note, json.dumps(content))
     return pairs
 
 
 def _written(one: Acquisition) -> dict[str, Any]:
-    return {"when": one.when.isoformat(), "items": list(one.items), "cover": one.cover, "cloud": one.cloud}
+    items = [_unsigned(item) for item in one.items]
+    return {"when": one.when.isoformat(), "items": items, "cover": one.cover, "cloud": one.cloud}
+
+
+def _is_signed(item: Mapping[str, Any]) -> bool:
+    return any("?" in str(asset.get("href", "")) for asset in item.get("assets", {}).values())
+
+
+def _unsigned(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item whose addresses have lost their queries, which may be signatures; its links are left out."""
+    assets = {
+        key: {**asset, "href": without_query(str(asset["href"]))} if "href" in asset else asset
+        for key, asset in item.get("assets", {}).items()
+    }
+    return {**{key: value for key, value in item.items() if key != "links"}, "assets": assets}
+
+
+def _signed_again(one: Acquisition, fresh: Mapping[str, dict[str, Any]]) -> Acquisition:
+    return replace(one, items=tuple(fresh.get(str(item["id"]), item) for item in one.items))
 
 
 def _read(content: dict[str, Any]) -> Acquisition:
@@ -187,7 +216,7 @@ def hrefs_of(job: Job, item: dict[str, Any]) -> dict[str, str]:
     for band, key in keys.items():
         href = str((item.get("assets", {}).get(key) or {}).get("href", ""))
         if urlsplit(href).scheme not in ("http", "https"):
-            reason = f"asset {key} is at {href[:60]}, not http(s)" if href else f"has no asset {key}"
+            reason = f"asset {key} is at {without_query(href)[:60]}, not http(s)" if href else f"has no asset {key}"
             raise InputError(f"item {item['id']}", reason)
         found[band] = href
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -241,10 +242,29 @@ def _offset(item: dict[str, Any]) -> float:
     properties = item["properties"]
     if properties.get("earthsearch:boa_offset_applied"):
         return 0.0
+    stated = [
+        float(band["offset"]) / float(band["scale"])
+        for asset in item.get("assets", {}).values()
+        for band in asset.get("raster:bands") or ()
+        if isinstance(band, dict) and band.get("offset") and band.get("scale")
+    ]
+    if stated:
+        return round(min(stated))
+    baseline = properties.get("s2:processing_baseline", properties.get("processing:baseline"))
+    if baseline is None:
+        names = f"{properties.get('s2:product_uri', '')} {item['id']}"
+        named = re.search(r"_N(\d\d)(\d\d)_", names)
+        baseline = f"{named[1]}.{named[2]}" if named else None
     try:
-        return -1000.0 if float(properties.get("s2:processing_baseline", 0)) >= 4.0 else 0.0
+        return -1000.0 if float(str(baseline)) >= 4.0 else 0.0
     except ValueError:
-        return 0.0
+        pass
+    described = f"{item.get('collection', '')} {properties.get('platform', '')} {item['id']}".lower()
+    late = str(properties.get("datetime") or properties.get("start_datetime")) >= "2022-01-25"
+    if late and re.search(r"sentinel-?2|\bs2[abc]_", described):
+        reason = "does not tell its processing baseline, and with it whether 1000 must be subtracted"
+        raise InputError(f"item {item['id']}", reason)
+    return 0.0
 
 
 def _read_window(
@@ -253,6 +273,7 @@ def _read_window(
     for attempt in range(TRIES):
         try:
             with remote_scene(_signed(href, job, service), attempt, grid, resampling) as scene:
+                scene.scaling = None  # the catalogue says how the numbers are scaled
                 return scene.read()
         except InputError:
             if attempt == TRIES - 1:

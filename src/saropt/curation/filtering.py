@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from saropt.domain import is_sar
 from saropt.errors import InputError
-from saropt.files import atomic_folder
+from saropt.files import atomic_folder, check_not_input
 from saropt.progress import Progress
 from saropt.radiometry import FILTERS, PAULI_BANDS, check_units, convert, from_db, pauli_needs, pauli_power, to_db
 from saropt.roots.root import DataRoot
@@ -59,6 +59,7 @@ def filter_scene(
     if not looks > 0.5:
         raise InputError("looks", f"must be above 0.5, not {looks:g}")
     chosen = FILTERS[name]
+    check_not_input(out, [source])
     with Scene.open(source) as scene:
         try:
             check_units(scene.sample(1 << 16), units, scene.dtype)

@@ -18,7 +18,7 @@ from saropt.errors import InputError, OptionError
 from saropt.files import read_yaml, validated
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid
-from saropt.scenes.remote import http_json
+from saropt.scenes.remote import check_address, http_json, without_query
 
 MOST_ITEMS = 2000
 _PAGE = 100
@@ -204,12 +204,18 @@ def search(
         if not isinstance(features, list):
             raise InputError(url, "did not answer with a collection of items: is it a STAC API?")
         for item in features:
+            if not _is_item(item):
+                raise InputError(without_query(url), "answers with an item that is none: is it a STAC API?")
             if item.get("collection", collection.name) == collection.name and _moment(item) is not None:
                 items[str(item["id"])] = item
-        link = next((link for link in page.get("links", ()) if link.get("rel") == "next"), None)
+        links = page.get("links") or ()
+        if not isinstance(links, list | tuple) or not all(isinstance(link, dict) for link in links):
+            raise InputError(without_query(url), "answers with links that are none: is it a STAC API?")
+        link = next((link for link in links if link.get("rel") == "next"), None)
         if link is None or not features or len(items) >= MOST_ITEMS:
             break
-        url = str(link["href"])
+        url = str(link.get("href"))
+        check_address(url)
         merged = {**(body or {}), **link.get("body", {})} if link.get("merge") else link.get("body")
         body = merged if link.get("method", "GET").upper() == "POST" else None
         step = json.dumps([url, body], sort_keys=True)
@@ -217,6 +223,20 @@ def search(
             raise InputError(url, "gives the same page again and again")
         seen.add(step)
     return [item for item in items.values() if start <= _when(item) <= end]
+
+
+def _is_item(item: Any) -> bool:
+    """Whether an answer has the shape of an item of a place."""
+    if not isinstance(item, dict) or "id" not in item:
+        return False
+    parts = (item.get("properties"), item.get("geometry"), item.get("assets", {}))
+    if not all(isinstance(part, dict) for part in parts):
+        return False
+    assets, geometry = item.get("assets", {}), item["geometry"]
+    cloud = item["properties"].get("eo:cloud_cover")
+    numbers = cloud is None or (isinstance(cloud, int | float) and not isinstance(cloud, bool))
+    shaped = geometry.get("type") in ("Polygon", "MultiPolygon") and isinstance(geometry.get("coordinates"), list)
+    return numbers and shaped and all(isinstance(asset, dict) for asset in assets.values())
 
 
 def acquisitions(items: Iterable[Mapping[str, Any]], area: Area) -> list[Acquisition]:
@@ -285,7 +305,10 @@ def _cover(geometries: Sequence[Mapping[str, Any]], area: Area) -> float:
 
     transform = from_bounds(*area.bounds, _GRID, _GRID)
     inside = geometry_mask([area.geometry], (_GRID, _GRID), transform, invert=True)
-    covered = geometry_mask(list(geometries), (_GRID, _GRID), transform, invert=True, all_touched=True)
+    try:
+        covered = geometry_mask(list(geometries), (_GRID, _GRID), transform, invert=True, all_touched=True)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise InputError("STAC answer", "holds a geometry that is none") from error
     return float((inside & covered).sum() / max(int(inside.sum()), 1))
 
 

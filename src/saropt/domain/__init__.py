@@ -4,13 +4,14 @@ from saropt.domain.bands import (
     PAULI_COMPONENTS,
     POLARISATIONS,
     canonical_band,
+    is_known,
     match_bands,
     match_some_bands,
     rgb_bands,
 )
 from saropt.domain.directions import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
 from saropt.domain.roles import Quantity, Role, RoleInfo, describe_role, is_sar, list_roles, register_role
-from saropt.domain.units import SAR_UNITS, Scale, Unit, describe_units
+from saropt.domain.units import SAR_UNITS, Plausible, Scale, Unit, describe_units
 
 __all__ = [
     "OPTICAL_TO_SAR",
@@ -19,6 +20,7 @@ __all__ = [
     "SAR_TO_OPTICAL",
     "SAR_UNITS",
     "Direction",
+    "Plausible",
     "Quantity",
     "Role",
     "RoleInfo",
@@ -27,6 +29,7 @@ __all__ = [
     "canonical_band",
     "describe_role",
     "describe_units",
+    "is_known",
     "is_sar",
     "list_roles",
     "match_bands",

@@ -11,6 +11,43 @@ Scale = Literal["decibels", "power", "amplitude", "complex", "stretch", "reflect
 
 
 @dataclass(frozen=True)
+class Plausible:
+    """Which numbers pixels of a scale can be.
+
+    Attributes:
+        possible: a single value outside is no measurement.
+        median: the median of an image lies inside.
+        highest: at most 0.5 % of an image lie above.
+
+    >>> describe_units("sigma0_db").plausible().median
+    (-60.0, 10.0)
+    """
+
+    possible: tuple[float, float]
+    median: tuple[float, float]
+    highest: float
+
+    def times(self, factor: float) -> Plausible:
+        """The same of values multiplied by a factor."""
+        (least, most), (low, high) = self.possible, self.median
+        return Plausible((factor * least, factor * most), (factor * low, factor * high), factor * self.highest)
+
+
+_INFINITE: Final = float("inf")
+_PLAUSIBLE: Final[dict[Scale, Plausible]] = {
+    "decibels": Plausible((-120.0, 60.0), (-60.0, 10.0), 30.0),
+    "power": Plausible((-1.0, 1e6), (1e-6, 10.0), 1e3),
+    "amplitude": Plausible((0.0, 1e3), (1e-3, 10.0**0.5), 10.0**1.5),
+    "complex": Plausible((0.0, 1e3), (1e-3, 10.0**0.5), 10.0**1.5),
+    "stretch": Plausible((0.0, 255.0), (0.0, 255.0), 255.0),
+    "reflectance": Plausible((-0.5, 10.0), (-0.1, 1.5), 4.0),
+}
+"""Calibrated backscatter has a median in -60..+10 dB, and 99.5 % of it lie below +30 dB; of complex pixels the modulus
+counts."""
+_UNCALIBRATED: Final = Plausible((0.0, _INFINITE), (0.0, _INFINITE), _INFINITE)
+
+
+@dataclass(frozen=True)
 class Unit:
     """A unit of pixels.
 
@@ -30,6 +67,20 @@ class Unit:
     calibration: str | None = None
     factor: float = 1.0
 
+    def plausible(self, calibrated: bool = True) -> Plausible:
+        """Which numbers the pixels can be.
+
+        Args:
+            calibrated: of amplitude and complex pixels, whether their square is backscatter; without calibration it is
+                so up to a constant.
+
+        >>> describe_units("reflectance x 10000").plausible().median
+        (-1000.0, 15000.0)
+        """
+        if self.scale in ("amplitude", "complex") and not calibrated:
+            return _UNCALIBRATED
+        return _PLAUSIBLE[self.scale].times(self.factor)
+
 
 _SAR: Final = (
     Unit("sigma0_db", "decibels", "sigma0"),
@@ -44,11 +95,14 @@ SAR_UNITS: Final[tuple[str, ...]] = tuple(unit.name for unit in _SAR)
 _BY_NAME: Final = {unit.name: unit for unit in _SAR}
 
 
-def describe_units(name: str) -> Unit:
+def describe_units(name: str, dtype: str | None = None) -> Unit:
     """What is known of units by name.
 
     Optical units are free text in data roots: a text with "10000" is reflectance times 10,000, "reflectance" is
-    reflectance itself.
+    reflectance itself, and other texts of 8-bit rasters are an 8-bit picture.
+
+    Args:
+        dtype: data type of the raster, by name; None where it does not matter.
 
     Raises:
         ValueError: the units are unknown; the message lists the SAR units.
@@ -64,4 +118,6 @@ def describe_units(name: str) -> Unit:
         return Unit(name, "reflectance", factor=10000.0)
     if name == "reflectance":
         return Unit(name, "reflectance")
+    if dtype == "uint8":
+        return Unit(name, "stretch")
     raise ValueError(f"unknown units {name!r}; known: {', '.join(SAR_UNITS)}")

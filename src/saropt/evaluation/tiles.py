@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
-from saropt.radiometry import to_unit_range
+from saropt.radiometry import ValueRule, check_units, to_unit_range
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, Window
 
 TILE = 256
 MIN_VALID = 0.5
+_CHECKED_PIXELS = 1 << 14
 _NUMPY_TYPES = {"complex_int16": "complex64"}
 
 
@@ -89,7 +90,7 @@ class Rasters:
         scene = self.scenes[role]
         if list(bands) == list(range(scene.count)):
             return scene
-        return stack.enter_context(Scene.open(scene.path, bands=[band + 1 for band in bands]))
+        return stack.enter_context(Scene.open(scene.path, [band + 1 for band in bands], units=self.units(role)))
 
     def read(self, window: Window) -> Place:
         """The pixels of a window."""
@@ -97,7 +98,9 @@ class Rasters:
         for role, scene in self.scenes.items():
             described = self._root.images[role]
             dtype = np.dtype(_NUMPY_TYPES.get(scene.dtype, scene.dtype))
-            images[role] = Pixels(*scene.read(window), described.units, described.bands, dtype)
+            values, valid = scene.read(window)
+            valid = valid & ValueRule.of(described.units, scene.dtype).measured(values)
+            images[role] = Pixels(values, valid, described.units, described.bands, dtype)
             if not described.optional:
                 needed.append(images[role].valid)
         return Place(self.name, window, images, np.logical_and.reduce(needed))
@@ -118,7 +121,7 @@ def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[R
             if described.optional and root.path_of(role, name) is None:
                 continue
             path = root.raster(role, name)
-            scene = stack.enter_context(Scene.open(path))
+            scene = stack.enter_context(Scene.open(path, units=described.units))
             if scene.count != len(described.bands):
                 bands = ", ".join(described.bands)
                 raise InputError(path, f"has {scene.count} bands, the data root says {bands}")
@@ -128,8 +131,22 @@ def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[R
                     titles = f"{describe_role(first_role).title} and {describe_role(role).title}"
                     shapes = f"{first.width}x{first.height} and {scene.width}x{scene.height} pixels"
                     raise InputError(path, f"{titles} are not on one grid: {shapes}")
+            _check_values(scene, role, described.units)
             scenes[role] = scene
         yield Rasters(root, name, scenes)
+
+
+def _check_values(scene: Scene, role: Role, units: str) -> None:
+    """Refuse a raster whose values contradict the units that the root declares."""
+    unit = ValueRule.of(units, scene.dtype).unit
+    if unit is None or describe_role(role).quantity not in ("backscatter", "reflectance"):
+        return
+    sample = scene.sample(_CHECKED_PIXELS)
+    if sample.size:
+        try:
+            check_units(sample, unit, scene.dtype)
+        except ValueError as error:
+            raise InputError(scene.path, str(error)) from error
 
 
 def tile_windows(height: int, width: int, size: int = TILE) -> list[Window]:

@@ -1,7 +1,24 @@
 """Files and folders that appear when they are complete, locks, and settings files."""
 
 from saropt.files.atomic import atomic_file, atomic_folder, sync_folder, write_text
+from saropt.files.identity import digest_files
 from saropt.files.lock import Lock
+from saropt.files.places import check_not_input, same_place
 from saropt.files.settings import read_yaml, validated
+from saropt.files.structured import load_json, load_xml, load_yaml
 
-__all__ = ["Lock", "atomic_file", "atomic_folder", "read_yaml", "sync_folder", "validated", "write_text"]
+__all__ = [
+    "Lock",
+    "atomic_file",
+    "atomic_folder",
+    "check_not_input",
+    "digest_files",
+    "load_json",
+    "load_xml",
+    "load_yaml",
+    "read_yaml",
+    "same_place",
+    "sync_folder",
+    "validated",
+    "write_text",
+]

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from saropt.errors import InputError
+from saropt.files.structured import load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,7 +27,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(path, "no such file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(path, f"is not readable YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(values, dict):

@@ -44,6 +44,11 @@ class Product:
     photometric: str | None = None
     overview_resampling: str = "average"
 
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of a pixel of all bands."""
+        return len(self.bands) * np.dtype(self.dtype).itemsize
+
     def pixels(self, network: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> NDArray:
         """Pixels (B, h, w) of a tile, nodata where it is not valid; `network` is None where nothing is."""
         if network is None or not valid.any():

@@ -13,7 +13,7 @@ from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.inference.sources import Source, bands_given, fit_input
 from saropt.inference.tiling import spread_windows
-from saropt.radiometry import Normaliser
+from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window
 
 _MISSING_BAND = -1.0
@@ -26,6 +26,8 @@ class Input:
     Attributes:
         fill: (C,), network values of invalid pixels in the source's bands.
         places: positions of the source's bands in the input's, where some are missing.
+        rule: which values are measurements.
+        notes: one line each, of what was taken for granted.
     """
 
     image: ImageCard
@@ -33,6 +35,8 @@ class Input:
     normaliser: Normaliser | None
     fill: NDArray[np.float32]
     places: Sequence[int] = ()
+    rule: ValueRule | None = None
+    notes: tuple[str, ...] = ()
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network bands (C, h, w), of an optional input with its validity band behind them, and validity (h, w)."""
@@ -40,6 +44,8 @@ class Input:
             valid = np.zeros((window.height, window.width), bool)
             return self.image.network_bands(None, valid), valid
         values, valid = self.source.read_padded(window)
+        if self.rule is not None:
+            valid = valid & self.rule.measured(values)
         network = self.normaliser.forward(values)
         if not (self.image.optional or valid.all()):
             network[:, ~valid] = self.fill[:, None]
@@ -87,6 +93,11 @@ class TileReader:
                 found = f"is {one.source.height}x{one.source.width} pixels"
                 raise InputError(one.source.source, f"{found}, {first.source} {self.height}x{self.width}")
 
+    @property
+    def notes(self) -> list[str]:
+        """One line each, of what was taken for granted."""
+        return [note for one in self.inputs for note in one.notes]
+
     def __call__(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network input (C, h, w) and validity (h, w)."""
         parts = [one.read(window) for one in self.inputs]
@@ -118,10 +129,10 @@ def _bound(image: ImageCard, source: Source | None, units: str | None, places: S
         if not image.optional:
             raise InputError(image.role, "is missing: the network needs this input")
         return Input(image, None, None, np.zeros(len(image.bands), np.float32))
-    normaliser, median = fit_input(image, source, units)
+    fitted = fit_input(image, source, units)
     names = getattr(source, "band_names", None)
     if places is None and image.partial and names is not None and len(names) < len(image.bands):
         places = bands_given(image, names)
     if places is not None and len(places) == len(image.bands):
         places = None
-    return Input(image, source, normaliser, median, tuple(places or ()))
+    return Input(image, source, fitted.normaliser, fitted.median, tuple(places or ()), fitted.rule, fitted.notes)

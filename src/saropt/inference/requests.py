@@ -67,6 +67,7 @@ class TranslateOptions:
             are.
         keep_clear_mask: raster that is not 0 where `keep_clear` must not be used.
         inputs: role -> path or address of other inputs that the translator takes, on any grid.
+        nodata: a stored value of the scene that is no measurement, beside those that it declares.
         tile: side of the windows in pixels; the card's when None.
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
             a second product holds their standard deviation.
@@ -90,6 +91,7 @@ class TranslateOptions:
     keep_clear: str | Path | None = None
     keep_clear_mask: str | Path | None = None
     inputs: Mapping[Role, str | Path] = field(default_factory=dict)
+    nodata: float | None = None
     tile: int | None = None
     samples: int | None = None
     seed: int | None = None

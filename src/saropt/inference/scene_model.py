@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
+from saropt.files import check_not_input, digest_files
 from saropt.inference.companions import (
     dates_of,
     match_reference,
@@ -26,6 +27,7 @@ from saropt.inference.companions import (
     with_today,
 )
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
+from saropt.inference.guard import OutputGuard
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -34,7 +36,10 @@ from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source, open_input, scene_tags
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
+from saropt.scenes.writing import check_space
 
+WORK_TAG = "SAROPT_WORK"
+"""Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""
 Write = Callable[[Block], None]
 
 
@@ -110,11 +115,25 @@ class SceneModel:
         if tile is None and self.exact:
             tile = round(self._network.tile * self._backend.tile_scale)
 
+        guard = OutputGuard(reader.source.source, self.kind)
+
         def put(row: int, col: int, network: NDArray, valid: NDArray, key: int | None) -> None:
+            guard.look(network, valid)
             pixels = {product.name: product.pixels(network, valid) for product in products}
             write(Block(Window(row, col, *valid.shape), pixels, valid, key))
 
-        return run_tiles(self._network, reader, run, tile, put, progress, completed or set())
+        seam = run_tiles(self._network, reader, run, tile, put, progress, completed or set())
+        guard.finish()
+        return seam
+
+    def open_first(self, scene: str | Path, options: TranslateOptions) -> Scene:
+        """The scene with the bands of the first input.
+
+        Raises:
+            InputError: it cannot be read, or its bands are not those of the card.
+        """
+        units = options.units if isinstance(options.units, str) else None
+        return open_input(scene, options.bands, self.inputs[0], self.kind, units=units, nodata=options.nodata)
 
     def write_products(
         self,
@@ -137,14 +156,19 @@ class SceneModel:
             InputError: the scene or an output cannot be used; nothing is left under the outputs' names.
         """
         places = _destinations(out, products, options)
+        for place in places:
+            check_not_input(place.place, (scene, *options.all_inputs.values(), *options.companions.values(), self.path))
         with ExitStack() as stack:
-            source = stack.enter_context(open_input(scene, options.bands, self.inputs[0], self.kind))
+            source = stack.enter_context(self.open_first(scene, options))
             sources = open_companions(stack, options, self.inputs, source, self.kind)
             clear, matched = None, {}
             if options.keep_clear is not None:
                 clear = open_clear_pixels(stack, options, self.outputs[0], source)
                 products = with_today(products)
                 matched = match_reference(sources, clear)
+            for place in places:
+                check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
+            identity = "" if source.is_remote else source.identity()
             reader = self.read(sources, options.units)
             common = (
                 scene_tags(source)
@@ -159,6 +183,8 @@ class SceneModel:
                 }
             )
             resume_key = None if key is None else self._resume_key(source, options, key)
+            if resume_key is not None:
+                common[WORK_TAG] = resume_key
             writers = {
                 product.name: stack.enter_context(
                     SceneWriter(
@@ -190,9 +216,11 @@ class SceneModel:
 
             completed = set.intersection(*(writer.completed for writer in writers.values()))
             seam = self.stream_products(reader, products, run, write, options.tile, progress, completed)
+            if resume_key is not None and not source.is_remote and source.identity() != identity:
+                raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        warnings = missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
+        warnings = reader.notes + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
 
     def array_products(
@@ -217,23 +245,16 @@ class SceneModel:
         return made
 
     def _resume_key(self, scene: Scene, options: TranslateOptions, key: Sequence[object]) -> str:
-        parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile]
+        parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]
         parts += [self._state_of(path) for path in (*options.inputs.values(), *options.companions.values())]
-        if scene.is_remote:  # no file system says whether it has changed
-            content = hashlib.sha256(scene.sample().tobytes()).hexdigest()
-            parts += [scene.source, scene.width, scene.height, content]
-        else:
-            state = scene.path.stat()
-            parts += [scene.path.resolve(), state.st_size, state.st_mtime_ns]
-        parts += [self._file_hash, self._backend.name, *key]
+        parts += [scene.identity(), self._file_hash, self._backend.name, *key]
         return _digest(parts)
 
     @staticmethod
     def _state_of(path: str | Path) -> object:
         if is_remote(path):
             return path
-        state = Path(path).stat()
-        return Path(path).resolve(), state.st_size, state.st_mtime_ns
+        return digest_files([path])
 
     @cached_property
     def _file_hash(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -12,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import SAR_UNITS, is_sar, match_bands, match_some_bands
+from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar, match_bands, match_some_bands
 from saropt.errors import InputError
-from saropt.radiometry import Normaliser, check_units
-from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
+from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
+from saropt.scenes import Grid, Scene, Window, fills_blocks, open_scene, read_mirrored, sample_pixels
 
 _SAMPLE = 1 << 18
 
@@ -61,10 +62,17 @@ class ArraySource:
         dtype: str | None = None,
         name: str = "array",
     ) -> None:
+        hidden = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
         given = np.asarray(values)
         if given.ndim != 3:
             raise InputError(name, f"must be (bands, height, width), is {given.shape}")
+        if given.dtype.kind not in "uifc" or not given.size:
+            raise InputError(name, f"must hold numbers, is {given.dtype} of shape {given.shape}")
         keep = np.ones(given.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+        if keep.shape != given.shape[1:]:
+            raise InputError(name, f"is {given.shape}, its mask of valid pixels {keep.shape}")
+        if hidden is not None:
+            keep = keep & ~hidden.any(axis=0)
         if given.dtype.kind in "fc":
             keep = keep & np.isfinite(given).all(axis=0)
         self.valid = keep
@@ -182,6 +190,8 @@ def open_input(
     model: str,
     grid: Grid | None = None,
     resampling: str = "bilinear",
+    units: str | None = None,
+    nodata: float | None = None,
 ) -> Scene:
     """A scene with the bands of a card's input.
 
@@ -191,6 +201,8 @@ def open_input(
         image: the input.
         model: "translator" or "segmenter", for errors.
         grid, resampling: read the scene as if warped to this grid.
+        units: units of the scene; those of the card when None.
+        nodata: a stored value that is no measurement, which the file does not declare.
 
     Raises:
         InputError: it cannot be read, or its bands are not those of the card.
@@ -203,7 +215,7 @@ def open_input(
         except ValueError as error:
             taken = f"the {model} takes {', '.join(image.bands)}"
             raise InputError(shown, f"{error}; {taken}", remedy="bands") from error
-    scene = open_scene(path, bands, grid=grid, resampling=resampling)
+    scene = open_scene(path, bands, grid=grid, resampling=resampling, units=units or image.units, nodata=nodata)
     if scene.count != len(image.bands) and not (image.partial and bands_given(image, scene.band_names)):
         scene.close()
         raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
@@ -236,34 +248,115 @@ def bands_given(image: ImageCard, names: Sequence[str]) -> list[int]:
     return [found[place] for place in range(len(names))] if len(found) == len(names) else []
 
 
-def fit_input(image: ImageCard, source: Source, units: str | None = None) -> tuple[Normaliser, NDArray[np.float32]]:
-    """The card's recipe fitted to a source, and the median network value (C,) of each band.
+@dataclass(frozen=True)
+class Fitted:
+    """A card's recipe, fitted to a source.
+
+    Attributes:
+        normaliser: the recipe with the source's statistics.
+        median: (C,), median network value of each band.
+        rule: which values of the source are measurements.
+        notes: one line each, of what was taken for granted.
+    """
+
+    normaliser: Normaliser
+    median: NDArray[np.float32]
+    rule: ValueRule
+    notes: tuple[str, ...] = ()
+
+
+def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fitted:
+    """Fit the card's recipe to a source, whose values must be those that their units can have.
 
     Args:
-        units: units of the source; those of the card when None.
+        units: units of the source; when None those of the card or, where the values are not, those in its tags.
 
     Raises:
         InputError: no valid pixel, or values that contradict their units.
     """
-    units = units or image.units
     sample = source.sample()
     if sample.shape[1] == 0:
         raise InputError(source.source, "holds no valid pixel (all nodata or NaN)")
+    scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
     try:
-        if is_sar(image.role):
-            check_units(sample, units, source.dtype)
-        elif units in SAR_UNITS and units != "uint8":
-            raise ValueError(f"units {units} are of SAR; optical images in {image.units} are taken")
-        normaliser = image.make_recipe().fit(sample, units, source.dtype)
+        return _fit(image, source, units or image.units, sample)
     except ValueError as error:
-        raise InputError(source.source, str(error), remedy="units") from error
+        tagged = tagged_units(getattr(source, "tags", {})) if units is None and is_sar(image.role) else None
+        if tagged is None or tagged == image.units:
+            raise InputError(source.source, f"{error}{scaled}", remedy="units") from error
+    try:
+        fitted = _fit(image, source, tagged, sample)
+    except ValueError as error:
+        raise InputError(source.source, f"{error}{scaled}", remedy="units") from error
+    note = f"{source.source}: units are {tagged}, as its tags and values say"
+    return replace(fitted, notes=(note, *fitted.notes))
+
+
+def tagged_units(tags: Mapping[str, str]) -> str | None:
+    """The SAR units that a raster's tags name; None where they name none.
+
+    >>> tagged_units({"CALIBRATED_TO": "sigma0_db"})
+    'sigma0_db'
+    """
+    named = [tags[key].strip().lower() for key in ("CALIBRATED_TO", "UNITS") if key in tags]
+    return next((name for name in named if name in SAR_UNITS), None)
+
+
+def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitted:
+    recipe = image.make_recipe()
+    if not is_sar(image.role) and units in SAR_UNITS and units != "uint8":
+        raise ValueError(f"units {units} are of SAR; optical images in {image.units} are taken")
+    quantity = describe_role(image.role).quantity
+    unit = recipe.unit_of(units, source.dtype) if quantity in ("backscatter", "reflectance") else None
+    if is_sar(image.role):
+        unit = describe_units(units)
+    rule = ValueRule(unit, source.dtype, recipe.absolute)
+    if unit is not None:
+        check_units(sample, unit, source.dtype, calibrated=recipe.absolute)
+        if quantity == "reflectance" and units in SAR_UNITS:  # uint8, for a recipe of reflectance
+            check_units(sample, units, source.dtype)
+    total = sample.shape[1]
+    sample = sample[:, rule.measured(sample)]
+    repeated = repeated_value(sample, rule)
+    if repeated is not None and fills_blocks(source, repeated):
+        rule = rule.with_fill(repeated, all_bands=quantity == "reflectance")
+        sample = sample[:, rule.measured(sample)]
+    if sample.shape[1] == 0:
+        raise ValueError("holds no valid pixel: all values are fill")
+    notes = []
+    if sample.shape[1] < total:
+        share = (total - sample.shape[1]) / total
+        what = "fill or impossible values" if repeated is None else f"fill ({repeated:g}) or impossible values"
+        notes.append(
+            f"{source.source}: {share:.2%} of the pixels that it calls valid are {what} in {units}: made nodata"
+        )
+    if isinstance(recipe, Reflectance):
+        recipe = recipe.taking(units, image.units)
+    normaliser = recipe.fit(sample, units, source.dtype)
     network = normaliser.forward(sample[:, :_SAMPLE, None])
-    return normaliser, np.median(network, axis=(1, 2)).astype(np.float32)
+    return Fitted(normaliser, np.median(network, axis=(1, 2)).astype(np.float32), rule, tuple(notes))
+
+
+_STALE_TAGS = ("AREA_OR_POINT", "NODATA", "UNITS", "CALIBRATED_TO", "SCALE", "OFFSET", "VALID_RANGE")
+_STALE_STARTS = ("TIFFTAG_MIN", "TIFFTAG_MAX", "STATISTICS_", "SPECKLE_FILTER", "SAROPT_", "RADIOMETRIC_")
+_STALE_WORDS = ("NODATA", "MINIMUM", "MAXIMUM", "STDDEV", "FILL_VALUE", "FILLVALUE", "NO_DATA", "SCALE_FACTOR")
+
+
+def is_stale_tag(key: str) -> bool:
+    """Whether a tag states facts of the input's own numbers, which what is made of it does not have.
+
+    >>> is_stale_tag("STATISTICS_MEAN"), is_stale_tag("PRODUCT_ID")
+    (True, False)
+    """
+    name = key.upper()
+    short = name.rpartition("#")[2]
+    stale = name in _STALE_TAGS or short in _STALE_TAGS or name.startswith(_STALE_STARTS)
+    return stale or any(word in name for word in _STALE_WORDS) or short.endswith("UNITS")
 
 
 def scene_tags(scene: Scene) -> dict[str, str]:
     """The scene's own tags, for what is made of it."""
-    tags = {key: value for key, value in scene.tags.items() if key != "AREA_OR_POINT"}
+    tags = {key: value for key, value in scene.tags.items() if not is_stale_tag(key)}
     if scene.acquired is not None:
         tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
     return tags

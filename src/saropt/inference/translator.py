@@ -20,10 +20,11 @@ from saropt.inference.products import Product, store
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, mean_and_deviation, single_sample
-from saropt.inference.scene_model import SceneModel, Write, nodata_of
+from saropt.inference.scene_model import WORK_TAG, SceneModel, Write, nodata_of
 from saropt.inference.sources import ArraySource, Source
 from saropt.progress import Progress, silent
 from saropt.radiometry import Normaliser
+from saropt.scenes import open_scene
 
 NOTICE = "A model's guess, not a measurement"
 
@@ -55,6 +56,13 @@ class Translator(SceneModel):
         self.realism = card.realism if realism is None else realism
         self.outputs = described.outputs
         self.sampler = described.sampler
+        self._loaded: tuple[LoadOptions, int | None] | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Translator], tuple[object, ...]]:
+        """A pickled or copied translator is loaded anew from its file, which must be there."""
+        if self._loaded is None:
+            raise TypeError("only translators of Translator.load can be pickled")
+        return _load_again, (type(self), str(self.path), *self._loaded)
 
     @classmethod
     def load(
@@ -76,7 +84,9 @@ class Translator(SceneModel):
         card, direction, backend = open_backend(path, options, threads)
         if options.realism is not None and card.realism is None:
             raise InputError(path, "holds one set of weights: it has no realism to choose")
-        return cls(path, card, direction, backend, options.realism)
+        made = cls(path, card, direction, backend, options.realism)
+        made._loaded = options, threads
+        return made
 
     @classmethod
     def load_all(cls, model: str | Path, **options: Any) -> list[Self]:
@@ -135,11 +145,26 @@ class Translator(SceneModel):
         """
         options = options or TranslateOptions()
         sampling = self._sampling(options.samples, options.seed)
-        key = [self.direction, self.realism, sampling, self.sampler]
+        key = self._key(sampling)
         products, run = self.products(sampling), self._run(sampling)
         result = self.write_products(scene, out, products, run, options, self._tags(sampling), progress, key)
         several = sampling is not None and sampling.samples > 1
         return replace(result, seam=None) if several else result
+
+    def is_made(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> bool:
+        """Whether an output is what `run` makes of this scene with these options.
+
+        Raises:
+            InputError: the scene or the output cannot be read.
+        """
+        sampling = self._sampling(options.samples, options.seed)
+        with open_scene(out) as made:
+            tagged = made.tags.get(WORK_TAG)
+        with self.open_first(scene, options) as source:
+            return tagged == self._resume_key(source, options, self._key(sampling))
+
+    def _key(self, sampling: Sampling | None) -> list[object]:
+        return [self.direction, self.realism, sampling, self.sampler]
 
     def stream(
         self,
@@ -233,7 +258,7 @@ class Translator(SceneModel):
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank."""
         is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
-        array = values.detach().cpu().numpy() if is_tensor else np.asarray(values)
+        array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
         if array.ndim == 4:
             result = np.stack([self.translate_array(one, units=units) for one in array])
         else:
@@ -296,6 +321,16 @@ class Translator(SceneModel):
         if self.card.training.attribution:
             tags["SAROPT_ATTRIBUTION"] = self.card.training.attribution
         return tags
+
+
+def _load_again(kind: type[Translator], path: str, options: LoadOptions, threads: int | None) -> Translator:
+    return kind.load(path, options, threads=threads)
+
+
+def _numbers(tensor: Any) -> NDArray:
+    """A tensor as an array; numpy has no bfloat16."""
+    on_cpu = tensor.cpu()
+    return (on_cpu.float() if str(on_cpu.dtype) == "torch.bfloat16" else on_cpu).numpy()
 
 
 def _inverse(image: ImageCard) -> Normaliser:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform, transform_bounds
 
@@ -118,7 +120,10 @@ def _bounds_in(scene: Scene, crs: CRS) -> tuple[float, float, float, float]:
     else:
         x, y = [point.x for point in place.gcps], [point.y for point in place.gcps]
         own, box = place.gcp_crs, (min(x), min(y), max(x), max(y))
-    return transform_bounds(own, crs, *box, densify_pts=_DENSIFY)
+    try:
+        return box if own == crs else transform_bounds(own, crs, *box, densify_pts=_DENSIFY)
+    except (RasterioError, CPLE_BaseError) as error:
+        raise InputError(scene.path, "its CRS cannot be brought to that of the other scene") from error
 
 
 def _pixel_of(scene: Scene, crs: CRS) -> float:

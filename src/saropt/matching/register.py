@@ -10,6 +10,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from saropt.errors import InputError
+from saropt.files import check_not_input
 from saropt.matching.geometry import inverted, transformed
 from saropt.matching.scene_matching import SceneMatch
 from saropt.progress import Progress, silent
@@ -38,6 +39,7 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
     >>> register(match_scenes(*paths, Sift()), "moved.tif").name
     'moved.tif'
     """
+    check_not_input(out, [match.a, match.b])
     with Scene.open(match.b) as target:
         height, width, place = target.height, target.width, target.georeference
     matrix, grid = _in_pixels_of_b(match), None

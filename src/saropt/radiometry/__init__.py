@@ -16,7 +16,8 @@ from saropt.radiometry.recipes import (
     recipe_from_dict,
 )
 from saropt.radiometry.speckle import add_speckle, speckle_gain_db
-from saropt.radiometry.units import RANGES, apply_gain, check_units, convert, from_db, to_db, to_unit_range
+from saropt.radiometry.units import RANGES, apply_gain, convert, from_db, to_db, to_unit_range
+from saropt.radiometry.validity import ValueRule, check_units, repeated_value
 
 __all__ = [
     "FILTERS",
@@ -31,6 +32,7 @@ __all__ = [
     "Recipe",
     "Reflectance",
     "SpeckleFilter",
+    "ValueRule",
     "add_speckle",
     "apply_gain",
     "check_units",
@@ -44,6 +46,7 @@ __all__ = [
     "pauli_power",
     "position_noise",
     "recipe_from_dict",
+    "repeated_value",
     "speckle_gain_db",
     "to_colour",
     "to_db",

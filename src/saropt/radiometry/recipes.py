@@ -8,13 +8,13 @@ every tile of a scene is normalised alike.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import SAR_UNITS, Scale, describe_units
+from saropt.domain import SAR_UNITS, Scale, Unit, describe_units
 from saropt.radiometry.units import from_db, to_db
 
 Statistics = tuple[float, ...]
@@ -31,6 +31,8 @@ class Recipe(ABC):
     kind: ClassVar[str]
     accepts: ClassVar[tuple[Scale, ...] | None] = None
     """Scales of the units that the recipe can take; None for any (optical recipes do not look at units)."""
+    absolute: ClassVar[bool] = False
+    """Whether amplitude and complex pixels must be calibrated, because the recipe takes decibels as they are."""
     _kinds: ClassVar[dict[str, type[Recipe]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -68,6 +70,13 @@ class Recipe(ABC):
             taken = [name for name in SAR_UNITS if describe_units(name).scale in self.accepts]
             raise ValueError(f"the recipe takes {' or '.join(taken)}, not {units}")
         return Normaliser(self, units, self.statistics(sample, units, str(dtype)))
+
+    def unit_of(self, units: str, dtype: str) -> Unit | None:
+        """What the recipe takes values of these units for; None where nothing is known of them."""
+        try:
+            return describe_units(units, dtype)
+        except ValueError:
+            return None
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, **asdict(self)}
@@ -123,6 +132,9 @@ class EightBit(Recipe):
 
     kind: ClassVar[str] = "eight_bit"
 
+    def unit_of(self, units: str, dtype: str) -> Unit | None:
+        return Unit(units, "stretch")
+
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
         return np.clip(np.asarray(values, np.float32) / 127.5 - 1.0, -1.0, 1.0)
 
@@ -146,6 +158,22 @@ class Reflectance(Recipe):
         if not (self.scale > 0.0 and self.high > 0.0):
             raise ValueError(f"scale {self.scale} and high {self.high} must be positive")
 
+    def unit_of(self, units: str, dtype: str) -> Unit | None:
+        known = super().unit_of(units, "")
+        return (
+            known
+            if known is not None and known.scale == "reflectance"
+            else Unit(units, "reflectance", None, self.scale)
+        )
+
+    def taking(self, units: str, own: str) -> Reflectance:
+        """The recipe for values in other units of reflectance than its `own`."""
+        given, usual = Recipe.unit_of(self, units, ""), Recipe.unit_of(self, own, "")
+        if given is None or given.scale != "reflectance" or units == own:
+            return self
+        factor = usual.factor if usual is not None and usual.scale == "reflectance" else self.scale
+        return replace(self, scale=self.scale * given.factor / factor)
+
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
         return np.clip(np.asarray(values, np.float32) * (2.0 / (self.scale * self.high)) - 1.0, -1.0, 1.0)
 
@@ -166,6 +194,7 @@ class DbClip(Recipe):
     low: float = -30.0
     high: float = 5.0
     kind: ClassVar[str] = "db_clip"
+    absolute: ClassVar[bool] = True
     accepts: ClassVar[tuple[Scale, ...]] = ("decibels", "power", "amplitude", "complex", "stretch")
 
     def __post_init__(self) -> None:

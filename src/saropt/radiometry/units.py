@@ -109,43 +109,6 @@ def apply_gain(values: NDArray[np.float32], units: str, gain_db: float | NDArray
     return values * np.power(10.0, np.asarray(gain_db) / exponent).astype(np.float32)
 
 
-def check_units(values: NDArray, units: str, dtype: np.dtype | str | None = None) -> None:
-    """Refuse values that contradict their declared units.
-
-    Args:
-        values: a sample of valid pixels, any shape.
-        units: the declared SAR units.
-        dtype: the raster's own data type, when `values` were converted from it.
-
-    Raises:
-        ValueError: one line that says what was found and which units would fit.
-
-    >>> check_units(np.array([-12.0, -20.0]), "sigma0")
-    Traceback (most recent call last):
-    ...
-    ValueError: units are declared as sigma0 but 0.5 % to 99.5 % of the pixels lie in -19.96..-12.04 with negative
-    values: are these decibels?
-    """
-    if units not in SAR_UNITS:
-        raise ValueError(f"unknown units {units!r}; known: {', '.join(SAR_UNITS)}")
-    if values.size == 0:
-        raise ValueError("holds no valid pixel")
-    scale, is_complex = describe_units(units).scale, np.iscomplexobj(values)
-    if is_complex != (scale == "complex"):
-        found = "complex" if is_complex else "real"
-        raise ValueError(f"units are declared as {units} but the pixels are {found}")
-    if is_complex:
-        return
-    low, high = (float(q) for q in np.quantile(values, [0.005, 0.995]))
-    span = f"0.5 % to 99.5 % of the pixels lie in {low:.4g}..{high:.4g}"
-    if scale == "decibels" and (low < -60.0 or high > 30.0 or str(dtype or values.dtype).startswith("uint")):
-        raise ValueError(f"units are declared as {units} but {span}: decibels of backscatter lie in -60..+30")
-    if scale in ("power", "amplitude") and float(values.min()) < 0.0:
-        raise ValueError(f"units are declared as {units} but {span} with negative values: are these decibels?")
-    if scale == "stretch" and (low < 0.0 or float(values.max()) > 255.0):
-        raise ValueError(f"units are declared as uint8 but {span}")
-
-
 def to_unit_range(values: NDArray[Any], units: str, dtype: np.dtype[Any] | str) -> NDArray[np.float32]:
     """Values in [0, 1] by the fixed range of their units (`RANGES`), the same for every scene.
 

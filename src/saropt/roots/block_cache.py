@@ -35,10 +35,10 @@ class BlockCache:
         self._idle: OrderedDict[Key, list[Scene]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, path: Path, bands: tuple[int, ...], window: Window) -> Block:
+    def read(self, path: Path, bands: tuple[int, ...], window: Window, units: str | None = None) -> Block:
         """Values (C, h, w), float32 or complex64, and validity (h, w) of a window inside the raster."""
         key = (path, bands)
-        with self._scene(key) as scene:
+        with self._scene(key, units) as scene:
             if not window.inside(scene.height, scene.width):
                 raise ValueError(f"{window} is not inside {path.name}")
             height, width = _block_shape(scene)
@@ -71,13 +71,13 @@ class BlockCache:
         return values, valid
 
     @contextmanager
-    def _scene(self, key: Key) -> Iterator[Scene]:
+    def _scene(self, key: Key, units: str | None) -> Iterator[Scene]:
         """A scene that no other thread uses, opened if none is idle."""
         with self._lock:
             waiting = self._idle.get(key)
             scene = waiting.pop() if waiting else None
         if scene is None:
-            scene = Scene.open(key[0], bands=key[1], palette=self._palette)
+            scene = Scene.open(key[0], bands=key[1], palette=self._palette, units=units)
         try:
             yield scene
         finally:

@@ -19,7 +19,7 @@ from saropt.processors import map_ahead, usable_cpus
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene
 
-_VERSION = 1
+_VERSION = 2
 _SAVE_SECONDS = 60.0
 _SETTLED_NS = 2_000_000_000
 _log = logging.getLogger("saropt")
@@ -53,11 +53,13 @@ class Measurement:
     Attributes:
         key: text that names everything the values depend on, but for the raster.
         bands: bands to open.
+        units: units to read them in.
         run: the values of an opened raster; None when it has no valid pixels.
     """
 
     key: str
     bands: tuple[int, ...]
+    units: str
     run: Callable[[Scene], Values | None]
 
 
@@ -135,7 +137,8 @@ def _read(
     measurement: Measurement | None,
     check: Callable[[Path, Indexed], None] | None,
 ) -> tuple[Indexed, Values | None]:
-    with Scene.open(path, bands=measurement.bands if measurement else None, palette=palette) as scene:
+    bands, units = (measurement.bands, measurement.units) if measurement else (None, None)
+    with Scene.open(path, bands=bands, palette=palette, units=units) as scene:
         facts = Indexed(scene.height, scene.width, scene.file_bands, scene.dtype, scene.tags)
         if check is not None:
             check(path, facts)

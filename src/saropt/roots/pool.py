@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import is_sar
 from saropt.errors import InputError
-from saropt.radiometry import Normaliser, Recipe, check_units
+from saropt.radiometry import Normaliser, Recipe
 from saropt.roots.index import Indexed, Measurement, Values, index_rasters
 from saropt.roots.recipes import band_indices
 from saropt.roots.root import DataRoot
+from saropt.roots.values import measured_pixels
 from saropt.scenes import Scene
 
 _SAMPLED_PIXELS = 1 << 18
@@ -138,10 +139,10 @@ def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Meas
 
     def run(scene: Scene) -> Values | None:
         sample = scene.sample(_SAMPLED_PIXELS)
+        if sample.size and checked:
+            sample = measured_pixels(card, recipe, scene, sample)
         if not sample.size:
             return None
-        if checked:
-            check_units(sample, card.units, scene.dtype)
         normaliser = recipe.fit(sample, card.units, scene.dtype)
         if not medians:
             return normaliser.statistics
@@ -149,4 +150,4 @@ def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Meas
         return (*normaliser.statistics, *map(float, middle))
 
     what = {"bands": bands, "units": card.units, "recipe": card.recipe, "units_checked": checked, "medians": medians}
-    return Measurement(json.dumps(what, sort_keys=True), bands, run)
+    return Measurement(json.dumps(what, sort_keys=True), bands, card.units, run)

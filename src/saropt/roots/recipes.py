@@ -10,8 +10,9 @@ import numpy as np
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, canonical_band, describe_role
 from saropt.errors import InputError
-from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, recipe_from_dict
+from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, ValueRule, recipe_from_dict
 from saropt.roots.root import DataRoot
+from saropt.roots.values import check_optical
 from saropt.scenes import Scene
 
 _SAMPLED_RASTERS = 16
@@ -57,7 +58,7 @@ def describe_images(
         statistics = fitted.fit(np.concatenate(samples, axis=1), spec.units, dtype).statistics
     except ValueError as error:
         raise InputError(place, str(error)) from error
-    return ImageCard(
+    card = ImageCard(
         role=role,
         bands=chosen,
         units=spec.units,
@@ -66,6 +67,8 @@ def describe_images(
         statistics=statistics,
         optional=spec.optional,
     )
+    check_optical(card, fitted, paths, indices)
+    return card
 
 
 def band_indices(root: DataRoot, role: Role, bands: Sequence[str]) -> tuple[int, ...]:
@@ -98,7 +101,10 @@ def default_recipe(role: Role, units: str, dtype: str) -> Recipe:
             return EightBit()
         return Q99Amplitude() if units == "amplitude" else DbClip()
     if quantity == "reflectance":
-        return EightBit() if dtype == "uint8" else Reflectance()
+        if dtype == "uint8":
+            return EightBit()
+        unit = ValueRule.of(units, dtype).unit
+        return Reflectance(unit.factor) if unit is not None and unit.scale == "reflectance" else Reflectance()
     if quantity == "mask":
         return EightBit() if units == "uint8" else Reflectance(scale=1.0, high=1.0)
     raise ValueError(f"{role}: state a recipe, there is no usual one for {quantity}")

@@ -84,7 +84,9 @@ class DataRoot:
         if not description_path.is_file():
             raise InputError(path, "is no data root: dataset.yaml is missing")
         description = _read_description(description_path)
-        paired = bool(description.get("paired", True))
+        paired = description.get("paired", True)
+        if not isinstance(paired, bool):
+            raise InputError(path / "dataset.yaml", f"paired must be true or false, not {paired!r}")
         classes = description.get("classes") or {}
         try:
             root = cls(
@@ -303,6 +305,24 @@ def _image_spec(path: Path, role: Role, entry: Any) -> ImageSpec:
     return ImageSpec(bands, units, optional)
 
 
+def check_name(name: str | None, source: str | Path, where: str = "") -> None:
+    """Refuse a name that would be a path out of its folder.
+
+    Raises:
+        InputError: it is empty, absolute, or holds "..", a backslash or a control character; names `source`.
+
+    >>> check_name("../../etc/passwd", "splits.csv")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: splits.csv: '../../etc/passwd' is no name of a raster
+    """
+    parts = (name or "").split("/")
+    bad = not name or any(part in ("", ".", "..") for part in parts) or "\\" in name
+    if bad or any(ord(character) < 32 or ord(character) == 127 for character in name or ""):
+        shown = repr((name or "")[:80])
+        raise InputError(source, f"{where}{': ' if where else ''}{shown} is no name of a raster")
+
+
 def _read_splits(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(path, "no such file")
@@ -310,13 +330,20 @@ def _read_splits(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(path, "is not a UTF-8 text file") from error
-    reader = csv.DictReader(lines)
+    try:
+        return _parse_splits(path, csv.DictReader(lines))
+    except csv.Error as error:
+        raise InputError(path, f"is not readable: {error}") from error
+
+
+def _parse_splits(path: Path, reader: csv.DictReader) -> dict[str, str]:
     if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
         raise InputError(path, "must have the columns name and split")
     splits: dict[str, str] = {}
     for row in reader:
         if row["split"] not in SPLITS:
             raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
+        check_name(row["name"], path, f"line {reader.line_num}")
         if row["name"] in splits:
             raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
         splits[row["name"]] = row["split"]

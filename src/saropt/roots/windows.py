@@ -106,6 +106,7 @@ class WindowSampler:
                     raise InputError(root.home_of(card.role) / card.role, f"holds no raster of split {split!r}")
                 self._choices.append(WeightedChoice(balanced_areas(pool.areas, pool.groups(tag), balance)))
             self._pools.append(pool)
+            self._rasters.units |= {path: card.units for path in pool.paths if path is not None}
         if labels:
             self._label_paths = list(root.rasters("label", split_of[cards[0].role]).values())
             known = index_rasters(root, "label", self._label_paths, check=check_label)

@@ -5,7 +5,7 @@ from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid, grid_over, overlap_grid, utm_of
 from saropt.scenes.mirroring import read_mirrored, reflect_indices
 from saropt.scenes.mosaic import mosaic
-from saropt.scenes.pixel_samples import sample_pixels
+from saropt.scenes.pixel_samples import fills_blocks, sample_pixels
 from saropt.scenes.reading import Scene
 from saropt.scenes.remote import is_remote, open_scene, scene_name
 from saropt.scenes.writing import SceneWriter
@@ -16,6 +16,7 @@ __all__ = [
     "Scene",
     "SceneWriter",
     "Window",
+    "fills_blocks",
     "grid_over",
     "is_remote",
     "mosaic",

@@ -22,6 +22,7 @@ from saropt.scenes.georeference import Georeference
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 BLOCK = 512
 _BLOCK_TAGS = ("BLOCK_OFFSET", "BLOCK_SIZE")
+_PROCESS = os.getpid()
 _CACHE_BYTES = 32 << 20
 _GDAL_TYPES = {
     "uint8": "Byte",
@@ -165,12 +166,17 @@ def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
             predictor="NO" if layout.dtype.kind == "c" else "YES",
             blocksize=BLOCK,
             overview_resampling=layout.overview_resampling.upper(),
-            num_threads="ALL_CPUS",
+            num_threads="1" if _is_forked() else "ALL_CPUS",
             bigtiff="IF_SAFER",
         )
         with target.open("rb+") as file:
             os.fsync(file.fileno())
             _check_blocks(file, target)
+
+
+def _is_forked() -> bool:
+    """Whether this process was forked from one that may have used GDAL's threads, which do not outlive a fork."""
+    return os.getpid() != _PROCESS
 
 
 def _check_blocks(file: BinaryIO, path: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
 from saropt.scenes.georeference import Georeference
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from affine import Affine
     from rasterio.crs import CRS
 
+Bounds = tuple[float, float, float, float]
 MAX_PIXELS = 1 << 36
 
 
@@ -77,6 +82,40 @@ def utm_of(longitude: float, latitude: float) -> CRS:
     return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
 
 
+def unwrapped(longitudes: Sequence[float]) -> list[float]:
+    """Longitudes without a jump at 180 degrees: those of the western hemisphere are raised by 360 where others are far.
+
+    >>> unwrapped([179.5, -179.5])
+    [179.5, 180.5]
+    """
+    if max(longitudes) - min(longitudes) <= 180.0:
+        return list(longitudes)
+    return [value + 360.0 if value < 0.0 else value for value in longitudes]
+
+
+def _in_degrees(boxes: Sequence[tuple[CRS, Bounds]], source: str | Path) -> list[Bounds]:
+    """Boxes in degrees, each shifted by whole turns to be nearest to the first one.
+
+    Raises:
+        InputError: a CRS has no place on the globe.
+    """
+    from rasterio.warp import transform_bounds
+
+    found: list[Bounds] = []
+    for own, box in boxes:
+        try:
+            west, south, east, north = transform_bounds(own, "EPSG:4326", *box)
+        except (RasterioError, CPLE_BaseError) as error:
+            raise InputError(source, "its CRS has no place on the globe") from error
+        if west > east:
+            east += 360.0
+        if found:
+            turns = round(((found[0][0] + found[0][2]) - (west + east)) / 720.0) * 360.0
+            west, east = west + turns, east + turns
+        found.append((west, south, east, north))
+    return found
+
+
 def overlap_grid(
     places: list[tuple[Georeference, int, int]], pixel_m: float | None, source: str | Path, crs: CRS | None = None
 ) -> Grid:
@@ -107,19 +146,31 @@ def overlap_grid(
             boxes.append((place.crs, Grid(place.crs, place.transform, height, width).bounds))
         elif place.gcps and place.gcp_crs is not None:
             x, y = [gcp.x for gcp in place.gcps], [gcp.y for gcp in place.gcps]
+            if place.gcp_crs.is_geographic:
+                x = unwrapped(x)
             boxes.append((place.gcp_crs, (min(x), min(y), max(x), max(y))))
         else:
             raise InputError(source, "has no place on the ground: neither a transform with CRS nor control points")
-    degrees = [transform_bounds(own, "EPSG:4326", *box) for own, box in boxes]
-    left, bottom = max(box[0] for box in degrees), max(box[1] for box in degrees)
-    right, top = min(box[2] for box in degrees), min(box[3] for box in degrees)
+    if all(own == boxes[0][0] for own, _ in boxes) and not boxes[0][0].is_geographic:
+        together = [box for _, box in boxes]
+    else:
+        together = _in_degrees(boxes, source)
+    left, bottom = max(box[0] for box in together), max(box[1] for box in together)
+    right, top = min(box[2] for box in together), min(box[3] for box in together)
     if left >= right or bottom >= top:
         raise InputError(source, "the rasters do not overlap")
     if crs is None:
         first = boxes[0][0]
         metric = first.is_projected and first.linear_units in ("metre", "meter", "m")
-        crs = first if metric and places[0][0].transform is not None else utm_of((left + right) / 2, (bottom + top) / 2)
-    projected = [transform_bounds(own, crs, *box, densify_pts=21) for own, box in boxes]
+        if metric and places[0][0].transform is not None:
+            crs = first
+        else:
+            degrees = _in_degrees(boxes, source)[0]
+            crs = utm_of((degrees[0] + degrees[2]) / 2, (degrees[1] + degrees[3]) / 2)
+    try:
+        projected = [box if own == crs else transform_bounds(own, crs, *box, densify_pts=21) for own, box in boxes]
+    except (RasterioError, CPLE_BaseError) as error:
+        raise InputError(source, "its CRS cannot be brought to that of the others") from error
     bounds = (
         max(box[0] for box in projected),
         max(box[1] for box in projected),

@@ -25,7 +25,7 @@ class Journal:
     @classmethod
     def create(cls, path: Path, header: dict[str, Any]) -> Journal:
         """Start a new journal, and replace an older one."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
         _write_all(file, f"{json.dumps(header)}\n".encode())
         os.fsync(file)
         return cls(path, header, file, set())
@@ -44,7 +44,7 @@ class Journal:
             completed = {int(line) for line in lines[1:]}
         except (IndexError, ValueError):
             return None
-        file = os.open(path, os.O_RDWR)
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         os.ftruncate(file, len(whole))
         os.lseek(file, 0, os.SEEK_END)
         return cls(path, header, file, completed)

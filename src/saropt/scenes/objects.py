@@ -19,7 +19,7 @@ from rasterio.windows import Window
 from saropt.errors import InputError
 from saropt.scenes.cog import GDAL_ERRORS
 from saropt.scenes.reading import environment
-from saropt.scenes.remote import network_options, object_path
+from saropt.scenes.remote import check_address, network_options, object_path, without_secrets
 
 _OBJECT = re.compile(r"((?:s3|gs|az)://|/vsi(?:s3|gs|az)/)[^/?]+/[^?]*[^/?]")
 _STORE = re.compile(r"(?:s3|gs|az)://|/vsi(?:s3|gs|az)/")
@@ -50,6 +50,7 @@ def check_object(address: str, *, suffixes: Sequence[str], overwrite: bool) -> b
     ...
     saropt.errors.InputError: s3://bucket/scene.png: cannot write this kind of file; use .tif
     """
+    check_address(address)
     if not _OBJECT.fullmatch(address):
         raise InputError(address, "is no object of a bucket: s3://BUCKET/FOLDER/NAME.tif, say")
     if not address.lower().endswith(tuple(suffixes)):
@@ -160,4 +161,4 @@ def _store(address: str, **options: str) -> Iterator[None]:
 
 
 def _words(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return " ".join(without_secrets(str(error)).split())

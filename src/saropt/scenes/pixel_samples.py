@@ -13,6 +13,7 @@ from saropt.scenes.georeference import Window
 from saropt.scenes.mirroring import Readable
 
 _BLOCK = (512, 4096)
+_MOST_SEARCHED = 1 << 31
 
 
 class Blocks(Readable, Protocol):
@@ -20,6 +21,16 @@ class Blocks(Readable, Protocol):
 
     @property
     def block_shape(self) -> tuple[int, int]: ...
+
+
+class Padded(Protocol):
+    """A raster whose windows may reach beyond its frame."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]: ...
 
 
 def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
@@ -58,12 +69,32 @@ def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
     picked = _draw(raster, spread, max_pixels // (grid_rows * grid_cols), max_pixels)
     if picked.shape[1]:
         return picked
+    places = [(row, col) for row in range(0, raster.height, height) for col in range(0, raster.width, width)]
+    most = max(64, _MOST_SEARCHED // math.prod(raster.block_shape))  # a block is unpacked as a whole
+    if len(places) > most:  # a file of few bytes can hold a frame of any size
+        places = [places[number * len(places) // most] for number in range(most)]
     everywhere = (
-        Window(row, col, min(height, raster.height - row), min(width, raster.width - col))
-        for row in range(0, raster.height, height)
-        for col in range(0, raster.width, width)
+        Window(row, col, min(height, raster.height - row), min(width, raster.width - col)) for row, col in places
     )
     return _draw(raster, everywhere, max(1, max_pixels // 16), max_pixels)
+
+
+def fills_blocks(raster: Padded, value: float, side: int = 16, windows: int = 256) -> bool:
+    """Whether a value fills whole blocks of a raster: looked for in windows that are spread evenly over it.
+
+    >>> from saropt.scenes import Scene, write_array
+    >>> with Scene.open(write_array("black.tif", np.zeros((1, 64, 64), np.float32))) as scene:
+    ...     fills_blocks(scene, 0.0)
+    True
+    """
+    across = min(max(1, raster.width // side), math.isqrt(windows))
+    down = min(max(1, raster.height // side), windows // across)
+    for row in np.linspace(0, max(0, raster.height - side), down).astype(int):
+        for col in np.linspace(0, max(0, raster.width - side), across).astype(int):
+            values, valid = raster.read_padded(Window(int(row), int(col), side, side))
+            if valid.all() and bool((values == value).all(axis=(1, 2)).any()):
+                return True
+    return False
 
 
 def _draw(raster: Blocks, windows: Iterator[Window], share: int, max_pixels: int) -> NDArray:

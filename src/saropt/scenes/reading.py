@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,10 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
+from saropt.domain import describe_units
 from saropt.errors import InputError
+from saropt.files import digest_files
+from saropt.scenes.formats import open_named
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, select_bands
@@ -37,6 +41,9 @@ def environment(**options: str) -> rasterio.Env:
     return rasterio.Env(
         GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PNG_WHOLE_IMAGE_OPTIM="NO", **options
     )
+
+
+_MASK_NAMES = ("alpha", "mask", "valid", "opacity", "transparency")
 
 
 def check_readable(path: Path) -> None:
@@ -67,8 +74,8 @@ class Scene:
     """An open raster. Use as a context manager.
 
     A pixel is valid where every chosen band is: not nodata, not masked (internal mask or alpha), neither NaN nor
-    infinite. Alpha is part of validity, never a band. Pixel values are the stored numbers: band scale and offset
-    are not applied.
+    infinite. Alpha is part of validity, never a band; but a band that is marked as alpha and has a name of its own,
+    such as B8, is a band. `read` applies the scale and offset that a file states for its bands, `read_stored` does not.
 
     Not thread-safe, because GDAL data sets are not: a scene may move to another thread, but only one thread may use it
     at a time.
@@ -80,7 +87,9 @@ class Scene:
         width, height: size in pixels.
         count: number of chosen bands.
         file_bands: number of bands that the file has, without alpha.
-        dtype: stored type of the first chosen band as a name ("uint8", "float32", "complex_int16", ...).
+        dtype: type of the first chosen band as a name ("uint8", "float32", "complex_int16", ...): the stored one, or
+            "float32" where a scale or an offset is applied.
+        scaling: scale and offset of each chosen band; None where none changes a number.
         band_names: names of the chosen bands.
         is_plain_picture: whether it is a PNG or JPEG, whose bands are always called red, green and blue.
         is_rgb: whether the first three chosen bands are marked as red, green, blue.
@@ -105,6 +114,8 @@ class Scene:
         palette: Literal["colours", "index"],
         address: str | None = None,
         options: Mapping[str, str] | None = None,
+        units: str | None = None,
+        nodata: float | None = None,
     ) -> None:
         self.path = path
         self.source = address or str(path)
@@ -114,10 +125,8 @@ class Scene:
         self.width: int = dataset.width
         self.height: int = dataset.height
         colours = dataset.colorinterp
-        # GDAL marks the fourth band of 8-bit files as alpha unless told otherwise: a band with a name is a band
-        real = {i for i in dataset.indexes if (dataset.descriptions[i - 1] or "alpha").lower() != "alpha"}
-        real |= {band for band in bands or () if isinstance(band, int)}
-        self._alpha = [i for i in dataset.indexes if colours[i - 1] == ColorInterp.alpha and i not in real]
+        chosen_numbers = {band for band in bands or () if isinstance(band, int)}
+        self._alpha = [i for i in dataset.indexes if is_alpha(dataset, i) and i not in chosen_numbers]
         indexes = [i for i in dataset.indexes if i not in self._alpha]
         if not indexes or self.width < 1 or self.height < 1:
             raise InputError(self.source, "holds no raster bands")
@@ -137,8 +146,10 @@ class Scene:
         self.is_rgb = self.band_names[:3] == ["red", "green", "blue"] or [
             colours[index - 1].name for index in self._indexes[:3]
         ] == ["red", "green", "blue"]
-        self.dtype: str = dataset.dtypes[self._indexes[0] - 1]
+        self.scaling = None if palette == "index" else _scaling(dataset, self._indexes, units)
+        self.dtype: str = dataset.dtypes[self._indexes[0] - 1] if self.scaling is None else "float32"
         self.nodata: float | None = dataset.nodatavals[self._indexes[0] - 1]
+        self._declared = nodata
         gcps, gcp_crs = dataset.gcps
         transform = None if dataset.transform == rasterio.Affine.identity() else dataset.transform
         self.georeference = Georeference(dataset.crs, transform, tuple(gcps), gcp_crs)
@@ -154,6 +165,8 @@ class Scene:
         palette: Literal["colours", "index"] = "colours",
         grid: Grid | None = None,
         resampling: str = "bilinear",
+        units: str | None = None,
+        nodata: float | None = None,
     ) -> Self:
         """Open a raster file.
 
@@ -164,6 +177,9 @@ class Scene:
             palette: a paletted picture as its three colours, or as stored indices (label maps).
             grid: read as if warped to this grid, block by block; invalid where the file has no pixels.
             resampling: GDAL's name, for `grid`: "nearest" for classes, "average" for power when pixels grow.
+            units: what the pixels are to be read in: of bands with a scale, reflectance comes times the factor of these
+                units.
+            nodata: a stored value that is no measurement, beside those that the file declares.
 
         Raises:
             InputError: the file cannot be used, a band does not exist, or a grid is given and the file is not
@@ -173,13 +189,18 @@ class Scene:
         check_readable(path)
         try:
             with environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-                dataset = rasterio.open(path)
-        except RasterioError as error:
+                dataset = open_named(path)
+        except UnicodeError as error:
+            raise InputError(path, "its name is not UTF-8: rename it") from error
+        except (RasterioError, CPLE_BaseError) as error:
             raise InputError(path, f"is not a raster that can be read: {_short(error, path)}") from error
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling)
         try:
-            return cls(dataset, path, bands, palette)
+            return cls(dataset, path, bands, palette, units=units, nodata=nodata)
+        except (CPLE_BaseError, UnicodeError) as error:
+            dataset.close()
+            raise InputError(path, f"holds texts or a CRS that cannot be read: {_short(error, path)}") from error
         except BaseException:
             dataset.close()
             raise
@@ -214,6 +235,9 @@ class Scene:
         stored, valid = self.read_stored(window)
         with np.errstate(over="ignore"):
             values = stored.astype(np.complex64 if np.iscomplexobj(stored) else np.float32)
+        if self.scaling is not None:
+            scales, offsets = (np.array(part, np.float64)[:, None, None] for part in zip(*self.scaling, strict=True))
+            values = (values * scales + offsets).astype(values.dtype)
         if stored.dtype == np.float64:  # beyond the range of float32
             valid &= np.isfinite(values).all(axis=0)
         if not valid.all():
@@ -243,6 +267,13 @@ class Scene:
             valid &= np.isfinite(stored).all(axis=0)
         return stored, valid
 
+    def identity(self) -> str:
+        """A hash of the content: of the files of a local scene, of pixels from all over a remote one."""
+        if self.is_remote:
+            content = hashlib.sha256(self.sample().tobytes()).hexdigest()
+            return f"{self.source} {self.width}x{self.height} {content}"
+        return digest_files({self.path, *(name for name in self._dataset.files if Path(name).is_file())})
+
     def read_padded(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """As `read` for a window that may reach outside the frame by any amount.
 
@@ -259,9 +290,11 @@ class Scene:
         valid = np.ones(stored.shape[1:], dtype=bool)
         for position, index in enumerate(self._indexes):
             flags = self._dataset.mask_flag_enums[index - 1]
+            if self._declared is not None:
+                valid &= stored[position] != self._declared
             if MaskFlags.all_valid in flags or (MaskFlags.per_dataset in flags and position > 0):
                 continue
-            if MaskFlags.alpha in flags and not self._alpha:
+            if MaskFlags.alpha in flags:  # read below, where it is no band
                 continue
             nodata = self._dataset.nodatavals[index - 1]
             if np.iscomplexobj(stored) and MaskFlags.nodata in flags and nodata is not None:
@@ -316,6 +349,33 @@ def _on_grid(description: str, name: str, grid: Grid) -> str:
             element.set("relativeToVRT", "0")
             element.text = name if name.startswith("/vsi") else str(Path(name).absolute())
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def is_alpha(dataset: DatasetReader, index: int) -> bool:
+    """Whether a band is marked as alpha and has no name, or the name of a mask. A band with a name of its own, such as
+    NIR, is a band: GDAL marks the fourth band of 8-bit files as alpha unless told otherwise.
+
+    >>> from saropt.scenes import write_array
+    >>> with rasterio.open(write_array("grey.tif", np.ones((1, 8, 8), np.uint8))) as dataset:
+    ...     is_alpha(dataset, 1)
+    False
+    """
+    name = (dataset.descriptions[index - 1] or "").strip().lower()
+    return dataset.colorinterp[index - 1] == ColorInterp.alpha and (not name or name in _MASK_NAMES)
+
+
+def _scaling(dataset: DatasetReader, indexes: Sequence[int], units: str | None) -> list[tuple[float, float]] | None:
+    """Scale and offset of bands, in these units; None where they change nothing."""
+    scales, offsets = dataset.scales, dataset.offsets
+    pairs = [(float(scales[index - 1]), float(offsets[index - 1])) for index in indexes]
+    if all(pair == (1.0, 0.0) for pair in pairs):
+        return None
+    try:
+        factor = 1.0 if units is None else describe_units(units).factor
+    except ValueError:
+        factor = 1.0
+    pairs = [(scale * factor, offset * factor) for scale, offset in pairs]
+    return None if all(abs(scale - 1.0) < 1e-9 and offset == 0.0 for scale, offset in pairs) else pairs
 
 
 def _palette_table(dataset: DatasetReader, index: int) -> np.ndarray:

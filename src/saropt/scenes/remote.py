@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +21,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from saropt.errors import InputError
+from saropt.scenes.formats import open_named
 from saropt.scenes.grid import Grid
 from saropt.scenes.reading import Scene, environment, warped
 
@@ -26,9 +29,11 @@ TRIES = 4
 FIRST_DELAY_S = 0.5
 TIMEOUT_S = 60.0
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_RESERVED = "%:/?#[]@!$&'()*+,;=~-._"
 _LONGEST_WAIT_S = 60.0
 _MOST_JSON_BYTES = 64 << 20
 _STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
+_SECRETS = re.compile(r"(://)[^\s?#]*@(?=[^/\s]*)")
 _FAILURES: Counter[str] = Counter()
 """Failed attempts by address: GDAL remembers what it read there, unless the address has another fragment."""
 
@@ -91,7 +96,7 @@ def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: s
     with rasterio.Env(**network_options()):
         try:
             with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-                dataset = rasterio.open(_through_curl(url, FIRST_DELAY_S * 2**attempt))
+                dataset = open_named(_through_curl(url, FIRST_DELAY_S * 2**attempt))
         except RasterioError as error:
             _FAILURES[shown] += 1
             raise InputError(shown, "cannot be opened as a raster") from error
@@ -133,6 +138,8 @@ def open_scene(
     *,
     grid: Grid | None = None,
     resampling: str = "bilinear",
+    units: str | None = None,
+    nodata: float | None = None,
 ) -> Scene:
     """Open a scene by its path (`Scene.open`) or by its address (`is_remote`). A remote scene is read by range
     requests.
@@ -151,24 +158,25 @@ def open_scene(
     ['VV']
     """
     if not is_remote(scene):
-        return Scene.open(scene, bands, grid=grid, resampling=resampling)
+        return Scene.open(scene, bands, grid=grid, resampling=resampling, units=units, nodata=nodata)
     address, options = str(scene), network_options()
+    check_address(address)
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
         remote_size(address)
-        shown, place = without_query(address), _through_curl(address, FIRST_DELAY_S)
+        shown, place = without_query(address), _through_curl(quote(address, safe=_RESERVED), FIRST_DELAY_S)
     else:
-        shown, place = address.partition("?")[0], object_path(address)
+        shown, place = without_query(address), object_path(address)
     try:
         with environment(**options), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-            dataset = rasterio.open(place)
+            dataset = open_named(place)
     except RasterioError as error:
-        words = "" if shown != address else f": {' '.join(str(error).split())}"
+        words = "" if shown != address else f": {' '.join(without_secrets(str(error)).split())}"
         raise InputError(shown, f"cannot be opened as a raster{words}") from error
     if grid is not None:
         dataset = warped(dataset, Path(_address_path(address)), grid, resampling)
     try:
-        return Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options)
+        return Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options, units, nodata)
     except BaseException:
         dataset.close()
         raise
@@ -193,6 +201,7 @@ def network_options() -> dict[str, str]:
     requested."""
     return {
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "CPL_VSIL_CURL_USE_HEAD": "NO",  # a signed address may allow GET alone
         "GDAL_HTTP_TIMEOUT": str(TIMEOUT_S),
         "GDAL_HTTP_CONNECTTIMEOUT": "15",
         "GDAL_HTTP_USERAGENT": _agent(),
@@ -204,22 +213,54 @@ def network_options() -> dict[str, str]:
 def _through_curl(url: str, delay_s: float) -> str:
     failures = _FAILURES[without_query(url)]
     address = quote(f"{url}#{failures}" if failures else url, safe="")
-    return f"/vsicurl?max_retry={TRIES}&retry_delay={delay_s:g}&url={address}"
+    return f"/vsicurl?max_retry={TRIES}&retry_delay={delay_s:g}&use_head=no&url={address}"
 
 
 def without_query(url: str) -> str:
     """An address without user name, password and query, which may hold secrets.
 
-    >>> without_query("https://user:word@example.com/scene.tif?token=secret")
-    'https://example.com/scene.tif'
+    >>> without_query("/vsicurl/http://user:secret@example.com/a.tif?sig=secret")
+    '/vsicurl/http://example.com/a.tif'
     """
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    address = _SECRETS.sub(r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
+    return re.sub(r"(://[^/:]*):(?!\d+(/|$))[^/]*", r"\1", address)
+
+
+def without_secrets(text: str) -> str:
+    """A text in which every address has lost its user name, password and query.
+
+    >>> without_secrets("GET http://u:p@example.com/a?key=1 failed")
+    'GET http://example.com/a failed'
+    """
+    return re.sub(r"\S*://\S*", lambda match: without_query(match[0]), text)
+
+
+def check_address(address: str) -> None:
+    """Refuse an address that holds credentials, or that is none.
+
+    Raises:
+        InputError: either of these; the message does not hold the credentials.
+
+    >>> check_address("https://example.com/scene.tif?token=secret")
+    """
+    if _SECRETS.search(address.partition("?")[0]):
+        reason = "holds a user name or a password, which are not taken from addresses"
+        raise InputError(
+            without_query(address), f"{reason}: GDAL_HTTP_USERPWD, ~/.netrc or the store's variables hold them"
+        )
+    try:
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https") and (not parts.hostname or parts.port == 0):
+            raise ValueError
+    except ValueError:
+        raise InputError(without_query(address), "is no address: host and port must be a name and a number") from None
 
 
 def _request(url: str, headers: dict[str, str], data: bytes | None, timeout_s: float) -> tuple[dict[str, str], bytes]:
+    check_address(url)
     if urlsplit(url).scheme not in ("http", "https"):
         raise InputError(without_query(url), "is no http(s) address")
+    url = quote(url, safe=_RESERVED)
     shown, delay, problem = without_query(url), FIRST_DELAY_S, ""
     for attempt in range(TRIES):
         if attempt:
@@ -243,8 +284,8 @@ def _request(url: str, headers: dict[str, str], data: bytes | None, timeout_s: f
             wait = error.headers.get("Retry-After", "")
             if wait.isdigit():
                 delay = min(max(delay, float(wait)), _LONGEST_WAIT_S)
-        except (OSError, ValueError) as error:
-            problem = f"cannot be reached: {getattr(error, 'reason', error)}"
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            problem = f"cannot be reached: {without_secrets(str(getattr(error, 'reason', error)))}"
     raise InputError(shown, problem)
 
 

@@ -66,6 +66,25 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
         raise InputError(path, f"cannot be written: {error.strerror}") from error
 
 
+def check_space(path: Path, needed: int) -> None:
+    """Refuse an output that the disk has no room for.
+
+    Args:
+        needed: bytes.
+
+    Raises:
+        InputError: there is less free space, or no such folder.
+
+    >>> check_space(Path("a.tif"), 1000)
+    """
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise InputError(path, f"cannot be written: {error.strerror}") from error
+    if free < needed:
+        raise InputError(path, f"the disk has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed")
+
+
 class SceneWriter:
     """Writes a scene of any size in bounded memory. The output appears under its name only when it is complete.
 
@@ -147,7 +166,7 @@ class SceneWriter:
         self._lock = Lock(self._finishing("lock"), self.path, "is being written by another process")
         try:
             self._lock.acquire()
-            self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT, 0o666)
+            self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             self._close()
             raise InputError(self.path, f"cannot be written: {error.strerror}") from error
@@ -179,12 +198,12 @@ class SceneWriter:
             os.ftruncate(self._file, 0)
         held = os.fstat(self._file).st_blocks * 512
         needed = max(0, layout.raw_bytes - held) + layout.raw_bytes  # the raw pixels and, at worst, the COG of them
-        free = shutil.disk_usage(self.path.parent).free
-        if free < needed:
+        try:
+            check_space(self.path, needed)
+        except InputError:
             if self._journal is not None:
                 self._close()  # the earlier work stays, to go on when there is room
-            reason = f"the disk has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed"
-            raise InputError(self.path, reason)
+            raise
         os.ftruncate(self._file, layout.raw_bytes)
         describe_raw(self._raw, self._finishing("vrt"), layout)  # what GDAL cannot take is told now, not at the end
         if self._journal is None:

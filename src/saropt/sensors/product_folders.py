@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.errors import InputError
+from saropt.files import load_xml
 from saropt.scenes import Scene, Window
 
 Calibrate = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
@@ -169,14 +170,17 @@ def _one(folder: Path, pattern: str) -> Path:
 
 def _xml(path: Path) -> ElementTree.Element:
     try:
-        return ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+        return load_xml(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise InputError(path, f"is not readable XML: {error}") from error
 
 
 def _number(tree: ElementTree.Element, name: str, source: Path) -> float:
     text = tree.findtext(name)
     try:
-        return float(text) if text is not None else float("none")
+        number = float(text) if text is not None else float("none")
+        if not np.isfinite(number):
+            raise ValueError
     except ValueError:
         raise InputError(source, f"has no number {name.removeprefix('.//')}") from None
+    return number

@@ -13,6 +13,7 @@ and orthorectification are not done; use RTC products where there is relief.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -22,13 +23,17 @@ from xml.etree import ElementTree
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.warp import transform
 from rasterio.windows import Window as RasterioWindow
 
 from saropt.errors import InputError, OptionError
+from saropt.files import load_xml
 from saropt.progress import Progress
 from saropt.scenes.georeference import Georeference, Window
-from saropt.scenes.grid import overlap_grid
+from saropt.scenes.grid import overlap_grid, unwrapped, utm_of
 from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
 
@@ -145,7 +150,7 @@ class GrdProduct:
             "ORBIT_PASS": first.findtext(".//productInformation/pass", ""),
         }
         with self._open(self.polarisations[0]) as dataset:
-            gcps, crs = dataset.gcps
+            gcps, crs = _on_one_side(*dataset.gcps)
             self.georeference = Georeference(gcps=tuple(gcps), gcp_crs=crs)
             if (dataset.height, dataset.width) != (self.height, self.width):
                 raise InputError(path, f"measurement is {dataset.height}x{dataset.width} pixels, annotation says else")
@@ -175,7 +180,7 @@ class GrdProduct:
                 int(_number(vector, key, self.path))
                 for key in ("firstAzimuthLine", "lastAzimuthLine", "firstRangeSample", "lastRangeSample")
             )
-            lines, gains = _numbers(vector, "line"), _numbers(vector, "noiseAzimuthLut")
+            lines, gains = _numbers(vector, "line", self.path), _numbers(vector, "noiseAzimuthLut", self.path, 0.0)
             blocks.append(AzimuthBlock(first_line, last_line, first_pixel, last_pixel, lines, gains))
         return Noise(self._table(polarisation, "noise", "noiseRangeVector", "noiseRangeLut"), tuple(blocks))
 
@@ -191,7 +196,7 @@ class GrdProduct:
         name = self._files[polarisation]["measurement"]
         place = self.path / name if self._zip is None else f"/vsizip/{self.path.absolute()}/{name}"
         try:
-            return rasterio.open(place)
+            return rasterio.open(place, driver="GTiff")
         except RasterioError as error:
             raise InputError(self.path, f"measurement of {polarisation} cannot be read: {error}") from error
 
@@ -199,15 +204,16 @@ class GrdProduct:
         name = self._files[polarisation][kind]
         try:
             content = (self.path / name).read_bytes() if self._zip is None else self._zip.read(name)
-            return ElementTree.fromstring(content)
-        except (ElementTree.ParseError, OSError, zipfile.BadZipFile) as error:
+            return load_xml(content)
+        except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(self.path, f"{name} cannot be read: {error}") from error
 
     def _table(self, polarisation: str, kind: str, vector: str, values: str) -> Table:
         lines, rows = [], []
         pixels = np.arange(self.width)
         for element in self._xml(polarisation, kind).iterfind(f".//{vector}"):
-            places, numbers = _numbers(element, "pixel"), _numbers(element, values)
+            least = float(np.finfo(np.float32).tiny) if kind == "calibration" else 0.0  # the first is divided by
+            places, numbers = _numbers(element, "pixel", self.path), _numbers(element, values, self.path, least)
             if not len(places) or len(places) != len(numbers):
                 name = self._files[polarisation][kind]
                 raise InputError(self.path, f"{name}: {values} has {len(numbers)} values for {len(places)} pixels")
@@ -369,13 +375,41 @@ def _clear(product: GrdProduct, pol: str, noise: Noise, start: int, count: int) 
     return np.sqrt(np.maximum(power, 0.0)) > BORDER_DN
 
 
+def _on_one_side(gcps: list[GroundControlPoint], crs: CRS | None) -> tuple[list[GroundControlPoint], CRS | None]:
+    """Control points across 180 degrees in the UTM zone of their middle, where there is no jump; others as they are."""
+    if not gcps or crs is None or not crs.is_geographic:
+        return gcps, crs
+    longitudes, latitudes = [point.x for point in gcps], [point.y for point in gcps]
+    straight = unwrapped(longitudes)
+    if straight == longitudes:
+        return gcps, crs
+    zone = utm_of(sum(straight) / len(straight), sum(latitudes) / len(latitudes))
+    eastings, northings = transform(crs, zone, longitudes, latitudes)[:2]
+    moved = [
+        GroundControlPoint(row=point.row, col=point.col, x=x, y=y, z=point.z, id=point.id)
+        for point, x, y in zip(gcps, eastings, northings, strict=True)
+    ]
+    return moved, zone
+
+
 def _number(element: ElementTree.Element, name: str, source: Path) -> float:
     text = element.findtext(name)
     try:
-        return float(text) if text is not None else float("missing")
+        number = float(text) if text is not None else float("missing")
+        if not np.isfinite(number):
+            raise ValueError
     except ValueError:
         raise InputError(source, f"annotation has no number {name.removeprefix('.//')}") from None
+    return number
 
 
-def _numbers(element: ElementTree.Element, name: str) -> NDArray[np.float64]:
-    return np.array((element.findtext(name) or "").split(), np.float64)
+def _numbers(element: ElementTree.Element, name: str, source: Path, low: float = -np.inf) -> NDArray[np.float64]:
+    """Finite numbers of at least `low`."""
+    try:
+        numbers = np.array((element.findtext(name) or "").split(), np.float64)
+    except ValueError:
+        numbers = np.array([np.nan])
+    if not (np.isfinite(numbers).all() and (numbers >= low).all()):
+        least = "" if low == -np.inf else f" of at least {low:g}"
+        raise InputError(source, f"annotation holds {name} that are no finite numbers{least}")
+    return numbers

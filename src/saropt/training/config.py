@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError, OptionError
-from saropt.files import read_yaml, validated
+from saropt.files import load_yaml, read_yaml, validated
 from saropt.training.config_version_1 import upgrade, upgrade_data
 from saropt.training.presets import find_preset
 
@@ -246,7 +246,7 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
         if not separator or not key:
             raise OptionError("settings", setting, "must read key=value, for example engine.seed=3")
         try:
-            _assign(values, key.split("."), yaml.safe_load(value))
+            _assign(values, key.split("."), load_yaml(value))
         except (yaml.YAMLError, TypeError) as error:
             raise OptionError("settings", setting, "cannot be set there") from error
 

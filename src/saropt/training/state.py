@@ -3,6 +3,7 @@ values."""
 
 from __future__ import annotations
 
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -106,6 +107,9 @@ def read_state(
         InputError: damaged, no checkpoint, or of a run that trains something else.
     """
     try:
+        with zipfile.ZipFile(path) as parts:  # torch does not look at the checksums
+            if (damaged := parts.testzip()) is not None:
+                raise ValueError(damaged)
         values = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         raise InputError(path, f"is damaged or no checkpoint ({type(error).__name__})") from error

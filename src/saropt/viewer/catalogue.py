@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import threading
@@ -16,6 +15,7 @@ import yaml
 
 from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
 from saropt.errors import InputError
+from saropt.files import load_json, load_yaml
 from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
 
 Kind = Literal["sar", "optical", "translation", "product", "error"]
@@ -171,7 +171,8 @@ class Catalogue:
                     continue
                 if path.suffix.lower() in SUFFIXES:
                     rasters.append(path)
-            if {"report.html", "report.json"} <= set(files):
+            pair = here / "report.html", here / "report.json"
+            if {one.name for one in pair} <= set(files) and all(one.is_file() and not one.is_symlink() for one in pair):
                 reports.append(Report(self._id(here / "report.html"), _report_name(here), here / "report.html"))
         if len(rasters) > MOST_RASTERS:
             left = len(rasters) - MOST_RASTERS
@@ -182,7 +183,7 @@ class Catalogue:
         """Scenes: each raster with what lies on it, such as another role of a data root or a translation."""
         layers: dict[Path, Layer] = {}
         for path in rasters:
-            name = path.relative_to(self.folder).as_posix()
+            name = printable(path.relative_to(self.folder).as_posix())
             kind, units = _role(path)
             if (layer := self._layer(path, self._id(path), name, refused, kind=kind, units=units)) is not None:
                 layers[path] = layer
@@ -215,7 +216,9 @@ class Catalogue:
         try:
             info = self.inspected(path)
         except (InputError, OSError) as error:
-            refused.append(Refused(name, error.reason if isinstance(error, InputError) else "cannot be read"))
+            refused.append(
+                Refused(printable(name), error.reason if isinstance(error, InputError) else "cannot be read")
+            )
             return None
         tags = info.tags
         translator, direction = tags.get("SAROPT_TRANSLATOR"), tags.get("SAROPT_DIRECTION")
@@ -232,6 +235,15 @@ class Catalogue:
     def _id(self, path: Path) -> str:
         relative = path.relative_to(self.folder).as_posix()
         return hashlib.sha256(relative.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be sent: bytes that are no UTF-8 become question marks.
+
+    >>> printable("caf\udce9.tif")
+    'caf?.tif'
+    """
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def with_errors(scene: SceneEntry) -> SceneEntry:
@@ -315,7 +327,7 @@ def _guess_kind(info: RasterInfo) -> Kind:
 
 def _stated_units(root: Path, side: str) -> str | None:
     try:
-        units = yaml.safe_load((root / "dataset.yaml").read_text(encoding="utf-8"))[side]["units"]
+        units = load_yaml((root / "dataset.yaml").read_text(encoding="utf-8"))[side]["units"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return None
     return units if isinstance(units, str) else None
@@ -323,7 +335,7 @@ def _stated_units(root: Path, side: str) -> str | None:
 
 def _report_name(folder: Path) -> str:
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        return f"{folder.name}: {report['data']['name']}, {report['split']}, N = {report['n']}"
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
-        return folder.name
+        report = load_json((folder / "report.json").read_text(encoding="utf-8"))
+        return printable(f"{folder.name}: {report['data']['name']}, {report['split']}, N = {report['n']}")
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError):
+        return printable(folder.name)

@@ -85,11 +85,22 @@ class Jobs:
         self._process: tuple[str, subprocess.Popen[str]] | None = None
         self._stopping = False
         folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._begin()
+        except sqlite3.DatabaseError:
+            aside = self.folder / f"jobs.sqlite.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+            (self.folder / "jobs.sqlite").rename(aside)
+            for name in ("jobs.sqlite-wal", "jobs.sqlite-shm"):
+                (self.folder / name).unlink(missing_ok=True)
+            _LOG.warning("the list of jobs is damaged: it was put aside as %s and begun anew", aside)
+            self._begin()
+        self._runner = threading.Thread(target=self._run_all, name="jobs", daemon=True)
+
+    def _begin(self) -> None:
         with closing(self._connect()) as database, database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(_SCHEMA)
         self._recover()
-        self._runner = threading.Thread(target=self._run_all, name="jobs", daemon=True)
 
     def start(self) -> None:
         self._runner.start()

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
+from rio_tiler.errors import RioTilerError
 from rio_tiler.io import ImageReader, Reader
 
 from saropt.errors import InputError
 from saropt.scenes import Scene
+from saropt.scenes.reading import is_alpha
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -134,6 +139,8 @@ def open_raster(path: Path) -> DatasetReader:
         if driver is None:
             raise InputError(path.name, "is neither a GeoTIFF nor a PNG or JPEG")
         return rasterio.open(path, driver=driver)
+    except UnicodeError as error:
+        raise InputError(path.name, "its name is not UTF-8: rename it") from error
     except RasterioError as error:
         raise InputError(path.name, "cannot be read: truncated or damaged") from error
     except OSError as error:
@@ -147,11 +154,20 @@ def inspect(path: Path, limits: Limits) -> RasterInfo:
         InputError: not a picture, or larger than the limits allow.
     """
     state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise InputError(path.name, "is not a regular file")
+    try:
+        return _inspect(path, state, limits)
+    except (RasterioError, RioTilerError, CPLE_BaseError, UnicodeError, ValueError, RecursionError) as error:
+        raise InputError(path.name, f"cannot be described: {' '.join(str(error).split())[:120]}") from error
+
+
+def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
     with environment(), open_raster(path) as dataset:
         _check_size(dataset, path, limits)
         with Scene.open(path) as scene:
             names, tags = tuple(scene.band_names), scene.tags
-        indexes = tuple(i for i in dataset.indexes if dataset.colorinterp[i - 1].name != "alpha")
+        indexes = tuple(i for i in dataset.indexes if not is_alpha(dataset, i))
         bounds = _geographic_bounds(dataset)
         version = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:12]
         common = {
@@ -234,7 +250,7 @@ def _geographic_bounds(dataset: DatasetReader) -> tuple[float, float, float, flo
     try:
         with Reader(None, dataset=dataset) as reader:
             bounds = transform_bounds(reader.dataset.crs, "EPSG:4326", *reader.dataset.bounds, densify_pts=21)
-    except RasterioError:
+    except (RasterioError, CPLE_BaseError):
         return None
     west, south, east, north = (float(value) for value in bounds)
     if not all(map(math.isfinite, bounds)) or west >= east or north <= -_MERCATOR_LATITUDE:

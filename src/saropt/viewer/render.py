@@ -275,7 +275,8 @@ def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tup
         with environment(), ExitStack() as stack:
             dataset = stack.enter_context(open_for_display(layer.path, None if full else layer.display))
             reader = stack.enter_context(kind(None, dataset=dataset))
-            array = read(reader, indexes).array
+            shown = read(reader, indexes)
+            array = shown.array
             table = dataset.colormap(indexes[0]) if info.palette else None
     except RasterioError as error:
         raise InputError(layer.name, "cannot be read here: truncated or damaged") from error
@@ -283,6 +284,9 @@ def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tup
     if data.ndim == 1:
         data, mask = data[:, None, None], mask[:, None, None]
     valid: NDArray[np.bool_] = np.asarray(~mask.any(axis=0))
+    alpha = getattr(shown, "alpha_mask", None)
+    if alpha is not None and data.dtype.kind == "f":  # the mask that was made of a float alpha band is none
+        valid = np.asarray(alpha > 0)
     values = data.astype(np.float32)
     if table is not None:
         colours = np.zeros((256, 4), np.float32)

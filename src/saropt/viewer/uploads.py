@@ -7,6 +7,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,16 @@ class Uploads:
         self._arriving = 0
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"*{_PIECE}"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
 
     def files(self) -> dict[str, Path]:
         """id -> file, the oldest first."""
-        folders = sorted((f for f in self.folder.iterdir() if f.suffix != _PIECE), key=lambda f: f.stat().st_mtime)
-        return {folder.name: next(folder.iterdir()) for folder in folders if any(folder.iterdir())}
+        found = []
+        for folder in self.folder.iterdir():
+            with suppress(OSError):  # deleted meanwhile, or no folder of ours
+                if folder.suffix != _PIECE and folder.is_dir() and (files := list(folder.iterdir())):
+                    found.append((folder.stat().st_mtime, folder.name, files[0]))
+        return {name: file for _, name, file in sorted(found)}
 
     async def receive(self, name: str, content: AsyncIterator[bytes], used: int) -> str:
         """Take a file in.
@@ -92,7 +97,8 @@ class Uploads:
     def delete(self, key: str) -> None:
         """Remove an upload."""
         if key in self.files():
-            shutil.rmtree(self.folder / key)
+            with suppress(FileNotFoundError):  # deleted by another request at the same time
+                shutil.rmtree(self.folder / key)
 
     def _reserve(self, size: int) -> None:
         with self._lock:
@@ -104,7 +110,12 @@ def safe_name(name: str, suffix: str) -> str:
     stem = re.split(r"[/\\]", name)[-1]
     given = next((stem[-len(s) :] for s in _SUFFIXES[suffix] if stem.lower().endswith(s)), "")
     kept = re.sub(r"[^\w.-]+", "_", stem[: len(stem) - len(given)]).strip("._")
-    return f"{kept[:_LONGEST_NAME] or 'scene'}{given or suffix}"
+    return f"{_cut(kept) or 'scene'}{given or suffix}"
+
+
+def _cut(stem: str) -> str:
+    """The first bytes of a stem, of whole characters: a file system counts bytes."""
+    return stem.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def _check(file: Path, limits: Limits) -> None:

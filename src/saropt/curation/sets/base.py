@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from saropt.errors import InputError, OptionError
+from saropt.files import load_yaml
 from saropt.registry import Registry
 from saropt.roots.root import SPLITS
 from saropt.scenes import Grid, Window
@@ -174,7 +175,7 @@ def read_options(entry: DataSet, pairs: Sequence[str]) -> Options:
         if not equals:
             raise OptionError("options", None, f"{pair!r} is not key=value")
         try:
-            values[key.strip()] = yaml.safe_load(text)
+            values[key.strip()] = load_yaml(text)
         except yaml.YAMLError as error:
             raise OptionError("options", None, f"{pair!r} is not YAML: {str(error).splitlines()[0]}") from error
     try:

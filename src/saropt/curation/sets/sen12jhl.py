@@ -37,6 +37,7 @@ from saropt.curation.sets.base import (
 )
 from saropt.curation.sets.sen12ms import patches
 from saropt.errors import InputError
+from saropt.files import load_yaml
 from saropt.scenes import Grid, Scene, Window
 
 IGNORED = 255
@@ -147,7 +148,7 @@ def read_merging(path: Path | None) -> tuple[dict[int, str], NDArray[np.uint8]]:
     names: dict[int, str] = {}
     table = np.full(256, IGNORED, np.uint8)
     try:
-        content: Mapping[int, tuple[str, list[int]]] = yaml.safe_load((path or own).read_text(encoding="utf-8"))
+        content: Mapping[int, tuple[str, list[int]]] = load_yaml((path or own).read_text(encoding="utf-8"))
         for value, (name, merged) in content.items():
             names[int(value)] = str(name)
             for old in merged:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import Card
 from saropt.domain import Direction
-from saropt.errors import OptionError
+from saropt.errors import InputError, OptionError
 from saropt.inference.requests import LoadOptions
 from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_graph
 
@@ -28,7 +28,7 @@ class OnnxBackend:
     needs_samples = False
     tile_scale = 1.0
 
-    def __init__(self, model: bytes, device: str, threads: int | None) -> None:
+    def __init__(self, model: bytes, device: str, threads: int | None, path: str | Path = "the model") -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -39,19 +39,32 @@ class OnnxBackend:
         provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
         if provider not in onnxruntime.get_available_providers():
             raise OptionError("device", device, "backend onnx needs onnxruntime-gpu for it; or use backend torch")
-        self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
-        self._input = self._session.get_inputs()[0].name
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
+            self._input = self._session.get_inputs()[0].name
+        except Exception as error:  # its errors have no common base
+            raise InputError(path, f"holds no graph that ONNX Runtime runs: {_first_line(error)}") from error
+        self._path = path
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
         raise RuntimeError("an ONNX graph holds its statistics already")
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._session.run(None, {self._input: batch})[0]
+        try:
+            return self._session.run(None, {self._input: batch})[0]
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise InputError(self._path, f"its graph cannot be run: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
 
 
 def _open(path: Path, options: LoadOptions, threads: int | None) -> tuple[Card, Direction, Backend]:
     card, direction, graph = open_graph(path, options)
-    return card, direction, OnnxBackend(graph, "cpu" if options.device == "auto" else options.device, threads)
+    return card, direction, OnnxBackend(graph, "cpu" if options.device == "auto" else options.device, threads, path)
 
 
 RUNTIMES.add("onnx", Runtime(".onnx", ("fp32",), ("cpu", "cuda"), _open))

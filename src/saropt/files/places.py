@@ -1,0 +1,38 @@
+"""Whether an output would take the place of an input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from saropt.errors import InputError
+
+
+def same_place(one: str | Path, other: str | Path) -> bool:
+    """Whether two local paths are one file, by whatever name or link.
+
+    >>> same_place("scene.tif", "./scene.tif")
+    True
+    """
+    try:
+        if os.path.samefile(one, other):
+            return True
+    except (OSError, ValueError):
+        pass
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse an output that would replace one of its inputs, whatever `overwrite` says.
+
+    Raises:
+        InputError: it would.
+
+    >>> check_not_input("./a.tif", ["a.tif"])
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: ./a.tif: is an input, which the output would replace: choose another name
+    """
+    if any(same_place(out, one) for one in inputs):
+        raise InputError(out, "is an input, which the output would replace: choose another name")

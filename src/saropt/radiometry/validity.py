@@ -1,0 +1,175 @@
+"""Whether numbers can be what their units say: the bulk of an image decides on the units, each pixel on itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.domain import Unit, describe_units
+
+_FEW = 0.005
+_REPEATED = 0.002
+_ALONE_DB = 3.0
+
+
+@dataclass(frozen=True)
+class ValueRule:
+    """Which values are measurements.
+
+    Attributes:
+        unit: units of the values; None where nothing is known of them.
+        dtype: stored type of the raster, by name.
+        calibrated: see `saropt.domain.Unit.plausible`.
+        fill: further values that are no measurement.
+        all_bands: whether a fill value counts only where all bands have it.
+
+    >>> ValueRule.of("sigma0", "float32").measured(np.array([[[0.0, 0.1, np.nan, -9999.0]]]))
+    array([[False,  True, False, False]])
+    """
+
+    unit: Unit | None
+    dtype: str = ""
+    calibrated: bool = False
+    fill: tuple[float, ...] = ()
+    all_bands: bool = False
+
+    @classmethod
+    def of(cls, units: str, dtype: str) -> ValueRule:
+        """The rule of units by name; without effect where they are unknown."""
+        try:
+            return cls(describe_units(units, dtype), dtype)
+        except ValueError:
+            return cls(None, dtype)
+
+    @property
+    def zero_is_fill(self) -> bool:
+        """Whether exactly 0 is no measurement: in power, amplitude and complex pixels, unless they are 8-bit pictures,
+        where dark pixels are rounded to 0."""
+        return self.unit is not None and self.unit.scale in ("power", "amplitude", "complex") and self.dtype != "uint8"
+
+    def with_fill(self, value: float, all_bands: bool = False) -> ValueRule:
+        """The rule with one more fill value."""
+        return replace(self, fill=(*self.fill, value), all_bands=all_bands)
+
+    def measured(self, values: NDArray) -> NDArray[np.bool_]:
+        """(...) of values (C, ...): whether all bands hold a measurement."""
+        keep = np.ones(values.shape[1:], bool)
+        numbers = np.abs(values) if np.iscomplexobj(values) else values
+        if numbers.dtype.kind == "f":
+            keep &= np.isfinite(numbers).all(axis=0)
+        if self.zero_is_fill:
+            keep &= (numbers != 0).all(axis=0)
+        if self.unit is not None:
+            low, high = self.unit.plausible(self.calibrated).possible
+            if numbers.dtype != np.uint8:
+                keep &= ((numbers >= low) & (numbers <= high)).all(axis=0)
+        for value in self.fill:
+            differs = values != value
+            keep &= differs.any(axis=0) if self.all_bands else differs.all(axis=0)
+        return keep
+
+
+def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
+    """A value that is so often repeated in a sample (C, n) that it may be fill; None where there is none.
+
+    Speckle makes equal measurements rare. A limit to which values were clipped is no fill: there are values near it.
+
+    >>> sample = np.append(np.random.default_rng(0).normal(-15, 3, 1000), np.zeros(100))[None]
+    >>> repeated_value(sample, ValueRule.of("sigma0_db", "float64"))
+    0.0
+    """
+    unit, integer = rule.unit, rule.dtype.startswith(("uint", "int"))
+    if unit is None or unit.scale in ("complex", "stretch") or not sample.size:
+        return None
+    if unit.scale == "reflectance":
+        return 0.0 if float((sample == 0).all(axis=0).mean()) > _REPEATED else None
+    if integer:
+        return 0.0 if unit.scale != "decibels" and float((sample == 0).mean()) > _REPEATED else None
+    values, counts = np.unique(sample, return_counts=True)
+    most = int(counts.argmax())
+    value, share = float(values[most]), float(counts[most]) / sample.size
+    if share == 1.0 or share < _REPEATED or (value != 0.0 and counts[most] < 64):
+        return None
+    if value == 0.0:
+        return value
+    ratio = _ALONE_DB if unit.scale == "decibels" else 10.0 ** (_ALONE_DB / (10.0 if unit.scale == "power" else 20.0))
+    low, high = (value - ratio, value + ratio) if unit.scale == "decibels" else sorted((value / ratio, value * ratio))
+    near = float(((sample >= low) & (sample <= high)).mean()) - share
+    return value if near < share / 20.0 else None
+
+
+def check_units(
+    values: NDArray, units: str | Unit, dtype: np.dtype | str | None = None, *, calibrated: bool = False
+) -> None:
+    """Refuse values that contradict their declared units. The bulk of the values decides; few impossible ones do not.
+
+    Args:
+        values: a sample of valid pixels, any shape.
+        units: the declared units.
+        dtype: the raster's own data type, when `values` were converted from it.
+        calibrated: of amplitude and complex pixels, whether their square must be backscatter.
+
+    Raises:
+        ValueError: one line that says what was found and what these units hold.
+
+    >>> check_units(np.linspace(0, 3500, 1000), "uint8")
+    Traceback (most recent call last):
+    ...
+    ValueError: units are declared as uint8 but 0.5 % to 99.5 % of the pixels lie in 17.5..3483: 8 bits hold 0..255
+    """
+    stored = str(dtype or values.dtype)
+    unit = units if isinstance(units, Unit) else describe_units(units, stored)
+    if values.size == 0:
+        raise ValueError("holds no valid pixel")
+    if np.iscomplexobj(values) != (unit.scale == "complex"):
+        found = "complex" if np.iscomplexobj(values) else "real"
+        raise ValueError(f"units are declared as {unit.name} but the pixels are {found}")
+    numbers = np.abs(values).ravel() if np.iscomplexobj(values) else values.ravel()
+    if unit.scale in ("power", "amplitude", "complex") and numbers.any():
+        numbers = numbers[numbers != 0]
+    negative = unit.scale in ("power", "amplitude") and float(np.median(numbers)) < 0.0
+    if negative or _contradicts(numbers, unit, stored, calibrated):
+        low, high = (float(q) for q in np.quantile(numbers, [_FEW, 1.0 - _FEW]))
+        span = f"0.5 % to 99.5 % of the pixels lie in {low:.4g}..{high:.4g}"
+        why = " with negative values: are these decibels?" if negative else f": {_holds(unit, calibrated)}"
+        raise ValueError(f"units are declared as {unit.name} but {span}{why}")
+
+
+def _contradicts(numbers: NDArray, unit: Unit, dtype: str, calibrated: bool) -> bool:
+    plausible = unit.plausible(calibrated)
+    possible = (numbers >= plausible.possible[0]) & (numbers <= plausible.possible[1])
+    inside = numbers[possible]
+    if not inside.size or _is_scattered(numbers[~possible], numbers.size):
+        return True
+    low, middle, high = (float(q) for q in np.quantile(inside, [_FEW, 0.5, 1.0 - _FEW]))
+    if not plausible.median[0] <= middle <= plausible.median[1] or high > plausible.highest:
+        return True
+    if unit.scale == "decibels":
+        return dtype.startswith("uint") or (low >= 0.0 and bool(numbers.any()))
+    if unit.scale == "stretch":
+        return dtype.startswith("float") and high <= 1.5 and bool((numbers != np.rint(numbers)).any())
+    return unit.scale == "reflectance" and unit.factor >= 255.0 and (dtype == "uint8" or high < 2.0)
+
+
+def _is_scattered(impossible: NDArray, total: int) -> bool:
+    """Whether impossible values are too many and too different to be fill."""
+    if impossible.size <= _FEW * total:
+        return False
+    counts = np.unique(impossible, return_counts=True)[1]
+    return int(counts.max()) < 0.9 * impossible.size
+
+
+def _holds(unit: Unit, calibrated: bool) -> str:
+    """What values in these units are, for errors."""
+    if unit.scale == "decibels":
+        return "decibels of backscatter lie in -60..+30, and most below 0"
+    if unit.scale in ("power", "amplitude", "complex"):
+        kind = {"power": "backscatter", "amplitude": "its square root", "complex": "its modulus"}[unit.scale]
+        low, high = unit.plausible(calibrated).median
+        question = "are these digital numbers? saropt data calibrate makes backscatter of products"
+        return f"{kind} has a median in {low:g}..{high:.3g}; {question}"
+    if unit.scale == "stretch":
+        return "8 bits hold 0..255"
+    return f"reflectance times {unit.factor:g} lies in {-0.1 * unit.factor:g}..{1.5 * unit.factor:g}"

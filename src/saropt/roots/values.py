@@ -1,0 +1,55 @@
+"""Whether the rasters of a data root hold what its description says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from numpy.typing import NDArray
+
+from saropt.artifacts import ImageCard
+from saropt.domain import describe_role, is_sar
+from saropt.errors import InputError
+from saropt.radiometry import EightBit, Recipe, ValueRule, check_units, repeated_value
+from saropt.scenes import Scene, fills_blocks
+
+_SAMPLED_PIXELS = 1 << 16
+_CHECKED_RASTERS = 4
+
+
+def check_optical(card: ImageCard, recipe: Recipe, paths: Sequence[Path], bands: tuple[int, ...]) -> None:
+    """Refuse optical rasters that contradict their units; a few of them are looked at.
+
+    Raises:
+        InputError: one does.
+    """
+    plain = card.dtype == "uint8" and isinstance(recipe, EightBit)  # whatever 8 bits hold is possible
+    if describe_role(card.role).quantity != "reflectance" or plain:
+        return
+    for path in paths[:: max(1, len(paths) // _CHECKED_RASTERS)][:_CHECKED_RASTERS]:
+        with Scene.open(path, bands=bands, units=card.units) as scene:
+            sample = scene.sample(_SAMPLED_PIXELS)
+            try:
+                if sample.size:
+                    measured_pixels(card, recipe, scene, sample)
+            except ValueError as error:
+                raise InputError(path, str(error)) from error
+
+
+def measured_pixels(card: ImageCard, recipe: Recipe, scene: Scene, sample: NDArray) -> NDArray:
+    """The pixels of a sample (C, n) that are measurements in the units of the card.
+
+    Raises:
+        ValueError: the sample contradicts the units, or a value that is not declared as nodata fills parts of it.
+    """
+    rule = ValueRule.of(card.units, scene.dtype)
+    for unit in (rule.unit, None if is_sar(card.role) else recipe.unit_of(card.units, scene.dtype)):
+        if unit is not None:
+            check_units(sample, unit, scene.dtype, calibrated=recipe.absolute)
+    sample = sample[:, rule.measured(sample)]
+    repeated = repeated_value(sample, rule)
+    if repeated is not None and is_sar(card.role) and fills_blocks(scene, repeated):
+        raise ValueError(
+            f"{repeated:g} fills parts of it, which is no measurement in {card.units}: declare it as nodata"
+        )
+    return sample

@@ -1,0 +1,73 @@
+"""The one way to open a raster that a user names: by a list of formats, none of which reaches beyond its own files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from saropt.errors import InputError
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "SAFE", "SENTINEL2", "ENVI", "netCDF", "COSAR")
+_MOST_VRT_BYTES = 16 << 20
+_MOST_BANDS = 4096
+_SOURCES = ("SourceFilename", "SourceDataset", "GDALWarpOptions/SourceDataset", "OverviewFilename")
+
+
+def open_named(place: Path | str) -> DatasetReader:
+    """Open a path, or an address in GDAL's words, as one of `FORMATS`.
+
+    A file named .vrt may be a virtual raster; its sources must be rasters of these formats beside it or below.
+
+    Raises:
+        InputError: a virtual raster that reaches elsewhere, or a raster of too many bands.
+        RasterioError: no raster of these formats.
+    """
+    from rasterio._path import _parse_path
+    from rasterio.env import ensure_env
+    from rasterio.io import DatasetReader
+
+    formats = list(FORMATS)
+    if isinstance(place, Path) and place.suffix.lower() == ".vrt":
+        check_virtual(place, place.resolve().parent)
+        formats = ["VRT"]
+    dataset = ensure_env(DatasetReader)(_parse_path(os.fspath(place)), driver=formats, sharing=False)
+    if dataset.count > _MOST_BANDS:
+        dataset.close()
+        raise InputError(place, f"has {dataset.count} bands; at most {_MOST_BANDS} are taken")
+    return dataset
+
+
+def check_virtual(path: Path, folder: Path) -> None:
+    """Refuse a virtual raster that reads from outside a folder, or runs code.
+
+    Raises:
+        InputError: it does, or is none.
+    """
+    try:
+        content = path.read_bytes()
+        if len(content) > _MOST_VRT_BYTES or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+            raise InputError(path, "is no virtual raster that is taken: too long, or with entities")
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, OSError, RecursionError) as error:
+        raise InputError(path, "is no readable virtual raster") from error
+    if any(element.tag in ("PixelFunctionLanguage", "PixelFunctionCode") for element in root.iter()):
+        raise InputError(path, "holds code, which is refused")
+    for element in root.iter():
+        if element.tag not in _SOURCES:
+            continue
+        name = (element.text or "").strip()
+        relative = element.get("relativeToVRT", element.get("relativetoVRT", "0")) == "1"
+        source = Path(name) if not relative else path.parent / name
+        if not name or ":" in name or name.startswith(("/vsi", "<")) or not source.is_file():
+            raise InputError(path, f"names {name or 'nothing'} as its source, which is no file beside it")
+        if not source.resolve().is_relative_to(folder):
+            raise InputError(path, f"reads from {name}, outside its own folder: this is refused")
+        with source.open("rb") as stream:
+            start = stream.read(64).lstrip()
+        if start.startswith(b"<"):
+            raise InputError(path, f"its source {name} is no raster of pixels")
