@@ -146,3 +146,15 @@ def test_unknown_classes_are_refused(tmp_path: Path) -> None:
     spec = EvaluationSpec(make_root(tmp_path / "root"), [model], changed=["wet"])
     with pytest.raises(InputError, match="has no class wet; it has dry, flooded"):
         evaluate(spec, tmp_path / "out")
+
+
+def test_data_may_lack_an_optional_role(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    for path in (root / "sar_reference").iterdir():
+        path.unlink()
+    (root / "sar_reference").rmdir()
+    model = reference_translator(tmp_path, fresh=True)
+    assert main(["evaluate", str(model), "--data", str(root), "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert found["ground"]["sar+sarref+optref2opt"]["changed"] == "measured"
+    assert "sar_difference" not in found["baselines"]["sar+sarref+optref2opt"]

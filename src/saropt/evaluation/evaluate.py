@@ -206,14 +206,19 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         outputs = _common_outputs(here) if here else list(range(len(all_bands)))
         bands = [all_bands[i] for i in outputs]
         weights.check(len(bands), direction)
+        there = {*direction.inputs} & {*root.images}
         known = (*BASELINES, *REFERENCE_BASELINES) if spec.baselines else ()
-        kinds = [kind for kind in known if (trained or not kind.fitted) and set(kind.looks_at) <= set(direction.inputs)]
+        kinds = [
+            kind
+            for kind in known
+            if (trained or not kind.fitted) and set(kind.looks_at) <= set(direction.inputs) & set(root.images)
+        ]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]
         sections = _make_sections(spec, root, direction)
-        inputs = [role for role in direction.inputs if not root.images[role].optional]
+        inputs = [role for role in direction.inputs if role in root.images and not root.images[role].optional]
         judge = judges.get(direction)
         ground = None
-        if f"{direction.output}_reference" in direction.inputs:
+        if f"{direction.output}_reference" in there:
             ground = GroundErrors(root, direction.output, outputs, spec.changed)
         shown = ShownTiles(spec.tiles, judge) if spec.tiles else None
         prepared.append(
@@ -260,15 +265,16 @@ def _train_names(root: DataRoot) -> list[str]:
         return []
 
 
-def _roles(rows: Iterable[DirectionRows]) -> list[Role]:
-    """The roles of all inputs and outputs, each once."""
-    return list(dict.fromkeys(role for d in rows for role in (*d.direction.inputs, d.direction.output)))
+def _roles(rows: Iterable[DirectionRows], root: DataRoot) -> list[Role]:
+    """The roles of all inputs and outputs that the data have, each once."""
+    roles = dict.fromkeys(role for d in rows for role in (*d.direction.inputs, d.direction.output))
+    return [role for role in roles if role in root.images]
 
 
 def _fit(rows: Sequence[DirectionRows], root: DataRoot, names: Sequence[str], tile: int, steps: _Steps) -> None:
     """Fit the baselines of all directions in one pass over the train split."""
     for name in names:
-        for place in stream_tiles(root, [name], tile, _roles(rows)):
+        for place in stream_tiles(root, [name], tile, _roles(rows, root)):
             valid = place.valid
             if not valid.any():
                 continue
@@ -308,7 +314,7 @@ def _measure_split(
     """Measure every tile of the split; the numbers of tiles that were measured and that were skipped."""
     counted = skipped = 0
     for name in names:
-        with open_rasters(root, name, _roles(rows)) as rasters, ExitStack() as stack:
+        with open_rasters(root, name, _roles(rows, root)) as rasters, ExitStack() as stack:
             outputs = None
             for window in tile_windows(*rasters.shape, spec.tile):
                 place = rasters.read(window)

@@ -115,19 +115,20 @@ def make_model_row(
     images = root.images
     warnings: list[str] = []
     network = model.card.directions[model.direction]
-    missing = [role for role in (*model.direction.inputs, model.direction.output) if role not in images]
+    needed = [image.role for image in network.inputs if not image.optional]
+    missing = [role for role in (*needed, model.direction.output) if role not in images]
     if missing:
         raise InputError(model.card.name, f"needs {', '.join(missing)} images; {root.name} has {', '.join(images)}")
     some = {
         image.role: match_some_bands(image.bands, images[image.role].bands)
         for image in network.inputs
-        if image.partial and not (alone and image.optional)
+        if image.partial and not (alone and image.optional) and image.role in images
     }
     some = {role: found for role, found in some.items() if found}
     inputs = {
         image.role: _positions(model.card.name, image.bands, images[image.role].bands, warnings)
         for image in network.inputs
-        if not (alone and image.optional) and image.role not in some
+        if not (alone and image.optional) and image.role not in some and image.role in images
     }
     inputs |= {role: [there for _, there in found] for role, found in some.items()}
     places = {role: [wanted for wanted, _ in found] for role, found in some.items()}
