@@ -15,8 +15,8 @@ from saropt.cli import main
 from saropt.inference import list_translators
 from saropt.scenes import Scene
 
-BUNDLED = ["s1-losangeles", "losangeles-s1", "sen12-vv"]
-FILES = ["optical.tif", "preview.png", "reference.tif", "report.json", "sar.tif"]
+BUNDLED = ["s1-losangeles", "losangeles-s1", "sen12-vv", "flood-reference", "s1-reference"]
+FILES = ["optical.tif", "preview.png", "reference.tif", "report.json", "sar.tif", "two_dates", "two_dates.png"]
 WITHOUT_TORCH = """
 import importlib.machinery, sys
 found = importlib.machinery.PathFinder.find_spec
@@ -54,6 +54,20 @@ def test_demo_files(demo_folder: Path) -> None:
         assert optical.tags["SAROPT_TRANSLATOR"] == "s1-losangeles"
     with Image.open(demo_folder / "preview.png") as preview:
         assert preview.width > 3 * 1024
+
+
+def test_the_demo_shows_two_dates(demo_folder: Path) -> None:
+    """The flood is seen, the rest stays: better than the copy where it flooded, and than SAR alone elsewhere."""
+    rows = json.loads((demo_folder / "report.json").read_text())["two_dates"]
+    ours, copy = rows["s1-reference"], rows["copy of the earlier image"]
+    assert ours["flooded"] > copy["flooded"] + 3
+    assert ours["under cloud"] > copy["under cloud"] + 3
+    assert ours["other"] > rows["s1-reference from SAR alone"]["other"] + 3
+    with Scene.open(demo_folder / "two_dates" / "optical_origin.tif") as origin:
+        assert origin.band_names == ["from radar", "change likelihood"]
+        assert "from 2026-07-06" in origin.tags["SAROPT_CONTENT"]
+    with Image.open(demo_folder / "two_dates.png") as picture:
+        assert picture.width > 3 * 512
 
 
 def test_demo_scores_are_sane(demo_folder: Path) -> None:
