@@ -170,18 +170,7 @@ class SceneModel:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
             identity = "" if source.is_remote else source.identity()
             reader = self.read(sources, options.units)
-            common = (
-                scene_tags(source)
-                | dates_of(sources)
-                | matched
-                | {
-                    "SAROPT_VERSION": version("saropt"),
-                    "SAROPT_SOURCE": source.path.name,
-                    "SAROPT_RUN": _digest(
-                        [source.path.name, self._file_hash, options.units, options.bands, *(key or ())]
-                    ),
-                }
-            )
+            common = self._common_tags(source, options, key) | dates_of(sources) | matched
             resume_key = None if key is None else self._resume_key(source, options, key)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
@@ -243,6 +232,15 @@ class SceneModel:
 
         self.stream_products(self.read(source, units), products, run, write)
         return made
+
+    def _common_tags(self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None) -> dict[str, str]:
+        """The tags of all products of a run."""
+        run = [scene.path.name, self._file_hash, options.units, options.bands, *(key or ())]
+        return scene_tags(scene) | {
+            "SAROPT_VERSION": version("saropt"),
+            "SAROPT_SOURCE": scene.path.name,
+            "SAROPT_RUN": _digest(run),
+        }
 
     def _resume_key(self, scene: Scene, options: TranslateOptions, key: Sequence[object]) -> str:
         parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]

@@ -73,11 +73,13 @@ def check_space(path: Path, needed: int) -> None:
         needed: bytes.
 
     Raises:
-        InputError: there is less free space, or no such folder.
+        InputError: there is less free space. A folder that is not there is told by `check_writable`.
 
     >>> check_space(Path("a.tif"), 1000)
     """
     try:
+        if not path.parent.is_dir():
+            return
         free = shutil.disk_usage(path.parent).free
     except OSError as error:
         raise InputError(path, f"cannot be written: {error.strerror}") from error

@@ -238,7 +238,7 @@ class Catalogue:
 
 
 def printable(name: str) -> str:
-    """A file's name as text that can be sent: bytes that are no UTF-8 become question marks.
+    r"""A file's name as text that can be sent: bytes that are no UTF-8 become question marks.
 
     >>> printable("caf\udce9.tif")
     'caf?.tif'
