@@ -29,7 +29,7 @@ def test_folder_then_resume_then_refusal(run: Run, scenes: Path, tmp_path: Path)
     code, said, _ = run(scenes, out, "--resume")
     assert code == 0
     assert "4 of 4 scenes, 3 of them before" in said
-    assert (out / names[1]).stat() == kept
+    assert (out / names[1]).stat().st_mtime_ns == kept.st_mtime_ns
     assert run(f"{scenes}/*.tif", out, "--overwrite")[0] == 0
     assert (out / names[1]).stat().st_mtime_ns > kept.st_mtime_ns
 

@@ -36,6 +36,7 @@ from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import overlap_grid, unwrapped, utm_of
 from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
+from saropt.sensors.annotation import number_in, numbers_in
 
 TARGETS: Final = ("sigma0_db", "sigma0", "gamma0_db", "gamma0")
 FLOOR: Final = 1e-5
@@ -142,8 +143,8 @@ class GrdProduct:
         first = self._xml(self.polarisations[0], "annotation")
         if (kind := first.findtext("adsHeader/productType", "")) != "GRD":
             raise InputError(path, f"is a product of type {kind or 'unknown'}, not GRD")
-        self.width = int(_number(first, ".//imageInformation/numberOfSamples", self.path))
-        self.height = int(_number(first, ".//imageInformation/numberOfLines", self.path))
+        self.width = int(number_in(first, ".//imageInformation/numberOfSamples", self.path))
+        self.height = int(number_in(first, ".//imageInformation/numberOfLines", self.path))
         self.tags = {
             "S1_PRODUCT": self.path.name.removesuffix(".zip").removesuffix(".SAFE"),
             "ACQUISITION_DATE": first.findtext("adsHeader/startTime", ""),
@@ -177,10 +178,10 @@ class GrdProduct:
         blocks = []
         for vector in tree.iterfind(".//noiseAzimuthVector"):
             first_line, last_line, first_pixel, last_pixel = (
-                int(_number(vector, key, self.path))
+                int(number_in(vector, key, self.path))
                 for key in ("firstAzimuthLine", "lastAzimuthLine", "firstRangeSample", "lastRangeSample")
             )
-            lines, gains = _numbers(vector, "line", self.path), _numbers(vector, "noiseAzimuthLut", self.path, 0.0)
+            lines, gains = numbers_in(vector, "line", self.path), numbers_in(vector, "noiseAzimuthLut", self.path, 0.0)
             blocks.append(AzimuthBlock(first_line, last_line, first_pixel, last_pixel, lines, gains))
         return Noise(self._table(polarisation, "noise", "noiseRangeVector", "noiseRangeLut"), tuple(blocks))
 
@@ -213,11 +214,11 @@ class GrdProduct:
         pixels = np.arange(self.width)
         for element in self._xml(polarisation, kind).iterfind(f".//{vector}"):
             least = float(np.finfo(np.float32).tiny) if kind == "calibration" else 0.0  # the first is divided by
-            places, numbers = _numbers(element, "pixel", self.path), _numbers(element, values, self.path, least)
+            places, numbers = numbers_in(element, "pixel", self.path), numbers_in(element, values, self.path, least)
             if not len(places) or len(places) != len(numbers):
                 name = self._files[polarisation][kind]
                 raise InputError(self.path, f"{name}: {values} has {len(numbers)} values for {len(places)} pixels")
-            lines.append(_number(element, "line", self.path))
+            lines.append(number_in(element, "line", self.path))
             rows.append(np.interp(pixels, places, numbers).astype(np.float32))
         if not rows:
             raise InputError(self.path, f"{self._files[polarisation][kind]} holds no {vector}")
@@ -390,26 +391,3 @@ def _on_one_side(gcps: list[GroundControlPoint], crs: CRS | None) -> tuple[list[
         for point, x, y in zip(gcps, eastings, northings, strict=True)
     ]
     return moved, zone
-
-
-def _number(element: ElementTree.Element, name: str, source: Path) -> float:
-    text = element.findtext(name)
-    try:
-        number = float(text) if text is not None else float("missing")
-        if not np.isfinite(number):
-            raise ValueError
-    except ValueError:
-        raise InputError(source, f"annotation has no number {name.removeprefix('.//')}") from None
-    return number
-
-
-def _numbers(element: ElementTree.Element, name: str, source: Path, low: float = -np.inf) -> NDArray[np.float64]:
-    """Finite numbers of at least `low`."""
-    try:
-        numbers = np.array((element.findtext(name) or "").split(), np.float64)
-    except ValueError:
-        numbers = np.array([np.nan])
-    if not (np.isfinite(numbers).all() and (numbers >= low).all()):
-        least = "" if low == -np.inf else f" of at least {low:g}"
-        raise InputError(source, f"annotation holds {name} that are no finite numbers{least}")
-    return numbers
