@@ -15,7 +15,7 @@ _PIECES = 256
 
 
 def digest_files(paths: Iterable[str | Path]) -> str:
-    """SHA-256 of the contents of files; of files over 64 MiB of their time of modification and 256 pieces spread evenly.
+    """SHA-256 of the contents of files; of those over 64 MiB, of 256 pieces and the time of writing.
 
     Raises:
         InputError: a file cannot be read.
