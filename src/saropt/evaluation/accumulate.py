@@ -1,4 +1,4 @@
-"""The figures of one model or baseline over the tiles of a split, in constant memory."""
+"""The figures of one model or baseline over the tiles of a split; memory follows the number of scenes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.evaluation.intervals import SceneSums
 from saropt.evaluation.metric import METRICS, Accumulator, Metric, Subject, Tile
 from saropt.evaluation.running import RunningStatistics
 
@@ -46,14 +47,17 @@ class _Mean:
         self.metric = metric
         self._bands = list(bands) if metric.per_band else []
         self._running = [RunningStatistics() for _ in self._bands or (metric.key,)]
+        self.scenes = SceneSums()
 
-    def add(self, tile: Tile) -> float:
+    def add(self, tile: Tile, scene: str) -> float:
         """Measure one tile; NaN where there is a number for each band."""
         assert self.metric.tile is not None
         measured = self.metric.tile(tile)
         values = [float(value) for value in measured] if self.metric.per_band else [float(measured)]
         for running, value in zip(self._running, values, strict=True):
             running.add(value)
+        if not self.metric.per_band:
+            self.scenes.add(scene, values[0])
         return math.nan if self.metric.per_band else values[0]
 
     @property
@@ -70,7 +74,8 @@ class ImageQuality:
     """All registered metrics of one subject over the tiles of a split.
 
     A metric of single tiles becomes its mean over tiles, with the population standard deviation under `std`; a metric
-    of a whole split comes from its accumulator.
+    of a whole split comes from its accumulator. A metric of single tiles with one number has an interval over scenes
+    (`saropt.evaluation.intervals`).
 
     >>> quality = ImageQuality(Subject(["grey"]))
     >>> numbers = quality.add(Tile.of(np.full((1, 16, 16), 0.5), np.zeros((1, 16, 16)), np.ones((1, 16, 16))))
@@ -88,24 +93,37 @@ class ImageQuality:
         made = [make(subject) for make in makers]
         self._accumulators: list[Accumulator] = [accumulator for accumulator in made if accumulator is not None]
 
-    def add(self, tile: Tile) -> dict[str, float]:
+    def add(self, tile: Tile, scene: str = "") -> dict[str, float]:
         """Take one tile, and give its own numbers by metric; NaN where a metric cannot measure it.
+
+        Args:
+            scene: the scene, or the group of scenes, that the tile belongs to.
 
         Raises:
             ValueError: see `saropt.evaluation.metrics`.
         """
         self.n += 1
-        numbers = {key: mean.add(tile) for key, mean in self._means.items()}
+        numbers = {key: mean.add(tile, scene) for key, mean in self._means.items()}
         for accumulator in self._accumulators:
             accumulator.add(tile)
         self._histogram.add(numbers["psnr"])
         return numbers
 
     def figures(self) -> dict[str, Any]:
-        """The figures by key, `std` by key, `n` tiles and the histogram of PSNR."""
+        """The figures by key, `std` by key, `n` tiles and the histogram of PSNR.
+
+        `intervals` maps keys to [low, high, effective number of tiles], where there are scenes enough; `by_scene` maps
+        keys to scene -> [sum, number of tiles].
+        """
         figures: dict[str, Any] = {key: mean.figure for key, mean in self._means.items()}
         for accumulator in self._accumulators:
             figures |= accumulator.figures()
         scalars = {key: mean for key, mean in self._means.items() if not mean.metric.per_band}
         figures["std"] = {key: mean.spread for key, mean in scalars.items()}
+        figures["intervals"] = {
+            key: [found.low, found.high, found.effective_tiles]
+            for key, mean in scalars.items()
+            if (found := mean.scenes.interval()) is not None
+        }
+        figures["by_scene"] = {key: mean.scenes.as_dict() for key, mean in scalars.items() if mean.scenes.as_dict()}
         return figures | {"n": self.n, "psnr_histogram": self._histogram.as_dict()}

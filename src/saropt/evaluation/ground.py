@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from saropt.errors import InputError
 from saropt.evaluation.by_class import Labels
+from saropt.evaluation.intervals import Interval, SceneSums, difference
 from saropt.evaluation.metric import Tile
 from saropt.evaluation.reference_baselines import CopyReference
 from saropt.evaluation.running import RunningStatistics
@@ -61,6 +62,7 @@ class GroundErrors:
         self._changed = f"labelled {', '.join(changed)}" if changed else "measured"
         self._last: tuple[Place, dict[str, NDArray[np.bool_]]] | None = None
         self._psnr: dict[str, dict[str, RunningStatistics]] = {}
+        self._scenes: dict[str, dict[str, SceneSums]] = {}
         self._pixels = dict.fromkeys(GROUNDS, 0)
         self._votes: dict[str, dict[str, NDArray[np.int64]]] = {}
 
@@ -76,7 +78,10 @@ class GroundErrors:
             where = kinds["all" if kind not in kinds else kind]
             if where.sum() >= LEAST_PIXELS:
                 row = self._psnr.setdefault(name, {}).setdefault(kind, RunningStatistics())
-                row.add(float(-10.0 * np.log10(max(error[where].mean(), 1e-12))))
+                psnr = float(-10.0 * np.log10(max(error[where].mean(), 1e-12)))
+                row.add(psnr)
+                if kind in GROUNDS:
+                    self._scenes.setdefault(name, {}).setdefault(kind, SceneSums()).add(rasters.scene, psnr)
         if change is None:
             return
         known = kinds["all"] & ~kinds["hidden"]
@@ -110,6 +115,17 @@ class GroundErrors:
             self._pixels[kind] += int(kinds[kind].sum())
         return kinds
 
+    def _gain_intervals(self) -> dict[str, dict[str, list[float] | None]]:
+        """The interval of the gain over the copy, paired scene by scene; the ends [low, high]."""
+        copied = {kind: sums.as_dict() for kind, sums in self._scenes.get(CopyReference.name, {}).items()}
+        return {
+            name: {
+                kind: _ends(difference(sums.as_dict(), copied[kind])) for kind, sums in kinds.items() if kind in copied
+            }
+            for name, kinds in self._scenes.items()
+            if name != CopyReference.name
+        }
+
     def summary(self) -> dict[str, Any]:
         """Figures by row; empty where no tile was seen."""
         if not self._psnr:
@@ -126,6 +142,12 @@ class GroundErrors:
             "pixels": self._pixels,
             "tiles": {kind: first[kind].n for kind in GROUNDS if kind in first},
             "psnr": psnr,
+            "intervals": {
+                name: {kind: _ends(sums.interval()) for kind, sums in kinds.items()}
+                for name, kinds in self._scenes.items()
+            },
+            "gain_intervals": self._gain_intervals(),
+            "scenes": {kind: len(sums.means()) for kind, sums in next(iter(self._scenes.values())).items()},
             "gain_over_copy": {
                 name: {kind: value - copied[kind] for kind, value in found.items() if kind in copied}
                 for name, found in psnr.items()
@@ -138,6 +160,10 @@ class GroundErrors:
                 kind: {name: kinds[kind].mean for name, kinds in self._psnr.items() if kind in kinds} for kind in days
             },
         }
+
+
+def _ends(found: Interval | None) -> list[float] | None:
+    return None if found is None else [found.low, found.high]
 
 
 def _bins(rasters: Rasters, role: str) -> list[str]:
@@ -168,20 +194,26 @@ def rows_of(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """The rows of a table of a summary: name, PSNR by ground, gain over the copy on changed ground, AUC.
 
     >>> found = {"psnr": {"mine": {"changed": 18.5}}, "gain_over_copy": {"mine": {"changed": 2.0}}, "auc": {}}
+    >>> found |= {"intervals": {}, "gain_intervals": {"mine": {"changed": [1.5, 2.5]}}}
     >>> rows_of(found)[0][1][-3:]
-    ['+2.00', '–', '–']
+    ['+2.00 (+1.50 to +2.50)', '–', '–']
     """
 
     def text(value: float | None, digits: int = 2) -> str:
         return "–" if value is None else f"{value:.{digits}f}"
 
+    def span(ends: Sequence[float] | None) -> str:
+        return "" if ends is None else f" ({ends[0]:.2f} to {ends[1]:.2f})"
+
     rows = []
     for name, psnr in found["psnr"].items():
         gain = found["gain_over_copy"].get(name, {}).get("changed")
+        ends = found["gain_intervals"].get(name, {}).get("changed")
         areas = found["auc"].get(name, {})
-        cells = [text(psnr.get(kind)) for kind in GROUNDS]
+        spans = found["intervals"].get(name, {})
+        cells = [text(psnr.get(kind)) + span(spans.get(kind)) for kind in GROUNDS]
         cells += [
-            "–" if gain is None else f"{gain:+.2f}",
+            "–" if gain is None else f"{gain:+.2f}" + ("" if ends is None else f" ({ends[0]:+.2f} to {ends[1]:+.2f})"),
             text(areas.get("labelled"), 3),
             text(areas.get("measured"), 3),
         ]

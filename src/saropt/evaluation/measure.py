@@ -270,24 +270,24 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         seen = [
             inputs[role][rows.outputs] if role == f"{direction.output}_reference" else inputs[role] for role in roles
         ]
-        tile = measure_baseline(baseline, seen, truth)
+        tile = measure_baseline(baseline, seen, truth, rasters.scene)
         if rows.ground is not None:
             rows.ground.see(baseline.baseline.name, rasters, place, tile, None)
 
 
 def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -> None:
-    numbers = row.quality.add(view.tile)
+    numbers = row.quality.add(view.tile, view.rasters.scene)
     for section in sections:
         section.see(row.name, view)
     if row.gallery.slot(numbers["psnr"]):
         row.gallery.add(_shot(row, view, numbers["psnr"]))
 
 
-def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage) -> Tile:
-    """Measure one tile of a baseline, which looks at all bands of its inputs (C, h, w) in [0, 1]."""
+def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage, scene: str) -> Tile:
+    """Measure one tile of a scene for a baseline, which looks at all bands of its inputs (C, h, w) in [0, 1]."""
     source = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
     tile = Tile.of(row.baseline.predict(source, truth.values, truth.mask), inputs[0], truth)
-    row.quality.add(tile)
+    row.quality.add(tile, scene)
     return tile
 
 

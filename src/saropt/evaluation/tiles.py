@@ -67,10 +67,12 @@ class Rasters:
 
     Attributes:
         scenes: role -> raster; an optional input may be missing.
+        scene: the unit that moves as a whole when intervals are drawn (`DataRoot.scene_of`).
     """
 
     def __init__(self, root: DataRoot, name: str, scenes: Mapping[Role, Scene]) -> None:
         self.name = name
+        self.scene = root.scene_of(name)
         self.scenes = dict(scenes)
         self._root = root
         first = next(iter(self.scenes.values()))

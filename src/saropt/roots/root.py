@@ -48,6 +48,8 @@ class DataRoot:
         path: the root folder.
         images: role -> bands and units. Labels are no image: they have `classes`.
         splits: raster name -> "train", "val" or "test".
+        groups: raster name -> what the column `group` of splits.csv says, where it says something: rasters of one
+            group show one place.
         paired: whether the SAR and the optical raster of a name show the same place on one grid.
         classes: label value -> class name; empty when there are no labels.
         ignore_index: label value that marks unlabelled pixels, or None.
@@ -69,6 +71,7 @@ class DataRoot:
     ignore_index: int | None = None
     licence: str = "not stated"
     borrowed: Mapping[Role, DataRoot] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path) -> DataRoot:
@@ -88,13 +91,15 @@ class DataRoot:
         if not isinstance(paired, bool):
             raise InputError(path / "dataset.yaml", f"paired must be true or false, not {paired!r}")
         classes = description.get("classes") or {}
+        splits, groups = _read_splits(path / "splits.csv")
         try:
             root = cls(
                 path=path,
                 name=str(description["name"]),
                 gsd_m=float(description["gsd_m"]),
                 images=_images(description_path, description),
-                splits=_read_splits(path / "splits.csv"),
+                splits=splits,
+                groups=groups,
                 paired=paired,
                 classes={int(key): str(value) for key, value in classes.items()},
                 ignore_index=description.get("ignore_index"),
@@ -138,6 +143,10 @@ class DataRoot:
             splits={name: part for name, part in self.splits.items() if name not in dropped},
             borrowed={role: root.with_fewer(split, count, seed) for role, root in self.borrowed.items()},
         )
+
+    def scene_of(self, name: str) -> str:
+        """The independent unit that a raster belongs to in statistics: its group, or else the raster itself."""
+        return f"group {self.groups[name]}" if name in self.groups else name
 
     def image(self, role: Role) -> ImageSpec:
         """Bands and units of a role.
@@ -323,7 +332,8 @@ def check_name(name: str | None, source: str | Path, where: str = "") -> None:
         raise InputError(source, f"{where}{': ' if where else ''}{shown} is no name of a raster")
 
 
-def _read_splits(path: Path) -> dict[str, str]:
+def _read_splits(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Name -> split, and name -> group where there is one."""
     if not path.is_file():
         raise InputError(path, "no such file")
     try:
@@ -340,6 +350,7 @@ def _parse_splits(path: Path, reader: csv.DictReader) -> dict[str, str]:
     if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
         raise InputError(path, "must have the columns name and split")
     splits: dict[str, str] = {}
+    groups: dict[str, str] = {}
     for row in reader:
         if row["split"] not in SPLITS:
             raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
@@ -347,4 +358,6 @@ def _parse_splits(path: Path, reader: csv.DictReader) -> dict[str, str]:
         if row["name"] in splits:
             raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
         splits[row["name"]] = row["split"]
-    return splits
+        if row.get("group"):
+            groups[row["name"]] = row["group"]
+    return splits, groups

@@ -1,0 +1,208 @@
+"""Intervals and paired tests over scenes.
+
+Tiles of one scene resemble each other, so they do not count as independent measurements. All resampling here takes
+whole scenes: the tiles of a scene, or of all scenes of a group, move together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+LEAST_SCENES = 5
+LEVEL = 0.95
+RESAMPLES = 4000
+_WEIGHTS_AT_ONCE = 1 << 22
+CONVENTION = (
+    "95 % bootstrap-t interval of the mean over tiles (Efron and Tibshirani 1993, section 12.5). Scenes are drawn with "
+    f"replacement, {RESAMPLES} times with a fixed seed, and all tiles of a scene move together; scenes that share a "
+    f"group in splits.csv are drawn together. Fewer than {LEAST_SCENES} scenes have no interval"
+)
+TESTS_CONVENTION = (
+    "the interval of the difference of two rows over the same scenes. An interval that holds 0: not distinguishable. "
+    "No correction for the number of pairs that are compared"
+)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval.
+
+    Attributes:
+        low, high: its ends, in the unit of the figure.
+        scenes: how many scenes were drawn from.
+        effective_tiles: how many independent tiles would have this standard error; NaN where it is not known.
+
+    >>> Interval(-1.0, 2.0, 8).holds(0.0)
+    True
+    """
+
+    low: float
+    high: float
+    scenes: int
+    effective_tiles: float = math.nan
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in the interval, its ends included."""
+        return self.low <= value <= self.high
+
+
+def interval(sums: ArrayLike, counts: ArrayLike, squares: float | None = None, *, seed: int = 0) -> Interval | None:
+    """The 95 % bootstrap-t interval of `sum(sums) / sum(counts)`, drawn over scenes.
+
+    The standard error of a resample is that of a ratio of means (Cochran 1977, eq. 6.13) without its correction for
+    finite populations.
+
+    Args:
+        sums: (n,), the sum over the tiles of each scene.
+        counts: (n,), the number of tiles of each scene; scenes without a tile are left out.
+        squares: population variance of single tiles, for `effective_tiles`.
+        seed: of the draws.
+
+    Returns:
+        None for fewer than `LEAST_SCENES` scenes, or sums that are not finite.
+
+    >>> found = interval([10.0, 11.0, 12.0, 13.0, 14.0, 15.0], [1, 1, 1, 1, 1, 1])
+    >>> found.low < 12.5 < found.high, interval([1.0, 2.0], [1, 1])
+    (True, None)
+    """
+    total, count = np.asarray(sums, np.float64), np.asarray(counts, np.float64)
+    total, count = total[count > 0], count[count > 0]
+    scenes = len(total)
+    if scenes < LEAST_SCENES or not np.isfinite(total).all():
+        return None
+    mean = total.sum() / count.sum()
+    residual = total - mean * count
+    error = _standard_error(np.array([(residual**2).sum()]), np.array([count.sum()]), scenes)[0]
+    moments = np.stack([residual, count, residual**2, residual * count, count**2], axis=1)
+    shifts, errors = [], []
+    for drawn in _draws(scenes, seed):
+        r, c, rr, rc, cc = (drawn @ moments).T
+        shift = r / c
+        shifts.append(shift)
+        errors.append(_standard_error(np.maximum(rr - 2 * shift * rc + shift**2 * cc, 0.0), c, scenes))
+    floor = max(error * 1e-9, np.finfo(np.float64).tiny)
+    studentised = np.concatenate(shifts) / np.maximum(np.concatenate(errors), floor)
+    tail = (1.0 - LEVEL) / 2.0
+    low, high = np.quantile(studentised, [tail, 1.0 - tail])
+    effective = math.nan if squares is None or error == 0.0 else min(squares / error**2, float(count.sum()))
+    return Interval(float(mean - high * error), float(mean - low * error), scenes, float(effective))
+
+
+def _standard_error(squares: NDArray[Any], counts: NDArray[Any], scenes: int) -> NDArray[np.float64]:
+    """Standard error of a mean over tiles, from the sum over scenes of squared residuals and the number of tiles."""
+    return np.asarray(np.sqrt(squares * scenes / (scenes - 1)) / counts, np.float64)
+
+
+def _draws(scenes: int, seed: int) -> Iterable[NDArray[np.float64]]:
+    """How often each scene is drawn, (m, scenes) at a time, `RESAMPLES` rows in all."""
+    generator = np.random.default_rng([seed, scenes])
+    left = RESAMPLES
+    while left:
+        rows = min(left, max(1, _WEIGHTS_AT_ONCE // scenes))
+        left -= rows
+        yield generator.multinomial(scenes, np.full(scenes, 1.0 / scenes), size=rows).astype(np.float64)
+
+
+class SceneSums:
+    """Sum and number of the numbers of each scene; NaN is not counted.
+
+    >>> sums = SceneSums()
+    >>> for scene, value in (("a", 1.0), ("a", 3.0), ("b", 5.0)):
+    ...     sums.add(scene, value)
+    >>> sums.means()
+    {'a': 2.0, 'b': 5.0}
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[float]] = {}
+        self._square = 0.0
+
+    def add(self, scene: str, value: float) -> None:
+        """Take the number of one tile."""
+        if math.isnan(value):
+            return
+        own = self._of.setdefault(scene, [0.0, 0.0])
+        own[0] += value
+        own[1] += 1
+        self._square += value * value
+
+    def means(self) -> dict[str, float]:
+        """The mean of each scene."""
+        return {scene: total / count for scene, (total, count) in self._of.items()}
+
+    def interval(self) -> Interval | None:
+        """See `interval`."""
+        if not self._of:
+            return None
+        totals, counts = np.array(list(self._of.values())).T
+        if not np.isfinite(totals).all():
+            return None
+        mean = totals.sum() / counts.sum()
+        return interval(totals, counts, max(self._square / counts.sum() - mean**2, 0.0))
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """Scene -> [sum, number], as reports hold it."""
+        return {scene: list(own) for scene, own in self._of.items()}
+
+
+Sums = Mapping[str, Sequence[float]]
+
+
+def difference(one: Sums, other: Sums) -> Interval | None:
+    """The interval of the mean of one row minus that of another, over the scenes that both have.
+
+    Args:
+        one, other: scene -> [sum, number of tiles], as `SceneSums.as_dict` gives it.
+
+    Returns:
+        None for fewer than `LEAST_SCENES` common scenes, or where a scene has other numbers of tiles in the two rows.
+
+    >>> one = {name: [float(k), 1] for k, name in enumerate("abcdef")}
+    >>> other = {name: [k + 0.5 + 0.1 * (k % 2), 1] for k, name in enumerate("abcdef")}
+    >>> difference(one, other).high < 0.0
+    True
+    """
+    shared = [scene for scene in one if scene in other]
+    if any(one[scene][1] != other[scene][1] for scene in shared) or not _finite(one, other, shared):
+        return None
+    return interval([one[s][0] - other[s][0] for s in shared], [one[s][1] for s in shared])
+
+
+def _finite(one: Sums, other: Sums, scenes: Iterable[str]) -> bool:
+    return all(rows[s][0] is not None and math.isfinite(rows[s][0]) for s in scenes for rows in (one, other))
+
+
+def few_scenes(scenes: int) -> str:
+    """Why there is no interval; empty where there are enough scenes.
+
+    >>> few_scenes(3)
+    'no intervals and no tests: 3 scenes, and at least 5 are needed'
+    """
+    if scenes >= LEAST_SCENES:
+        return ""
+    plural = "scene" if scenes == 1 else "scenes"
+    return f"no intervals and no tests: {scenes} {plural}, and at least {LEAST_SCENES} are needed"
+
+
+def in_words(found: Interval, digits: int, better: int) -> str:
+    """A paired test in words, of the row that comes first in the difference.
+
+    Args:
+        digits: decimals.
+        better: +1 where more is better, -1 where less is.
+
+    >>> in_words(Interval(-0.2, 0.4, 8), 2, better=1)
+    'not distinguishable (-0.20 to +0.40)'
+    >>> in_words(Interval(0.2, 0.4, 8), 2, better=1)
+    'better (+0.20 to +0.40)'
+    """
+    span = f"({found.low:+.{digits}f} to {found.high:+.{digits}f})"
+    if found.holds(0.0):
+        return f"not distinguishable {span}"
+    return f"{'better' if (found.low > 0) == (better > 0) else 'worse'} {span}"

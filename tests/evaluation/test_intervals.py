@@ -1,0 +1,91 @@
+"""Intervals over scenes against simulations with a known truth, and against bootstrap code written plainly."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from saropt.evaluation.intervals import RESAMPLES, SceneSums, difference, interval
+
+
+def _share_of_hits(scenes: int, trials: int, seed: int, skewed: bool) -> float:
+    """How often the interval holds the true mean, where tiles of a scene share most of their deviation."""
+    generator = np.random.default_rng(seed)
+    hits = 0
+    for _ in range(trials):
+        tiles = generator.integers(2, 9, scenes).astype(float)
+        own = generator.gamma(4.0, 1.0, scenes) if skewed else generator.normal(4.0, 2.0, scenes)
+        sums = tiles * own + generator.normal(0.0, 1.0, scenes) * np.sqrt(tiles)
+        found = interval(sums, tiles)
+        assert found is not None
+        hits += found.holds(4.0)
+    return hits / trials
+
+
+@pytest.mark.parametrize(("scenes", "skewed"), [(8, False), (20, False), (20, True)])
+def test_the_interval_covers_the_true_mean_in_95_of_100_simulations(scenes: int, skewed: bool) -> None:
+    assert 0.93 <= _share_of_hits(scenes, 500, 5, skewed) <= 0.97
+
+
+def test_tiles_as_independent_measurements_would_cover_far_too_seldom() -> None:
+    generator = np.random.default_rng(6)
+    hits = 0
+    for _ in range(200):
+        own = generator.normal(4.0, 2.0, 10)
+        values = np.repeat(own, 8) + generator.normal(0.0, 0.5, 80)
+        found = interval(values, np.ones(80))
+        assert found is not None
+        hits += found.holds(4.0)
+    assert hits / 200 < 0.7
+
+
+def test_interval_is_the_bootstrap_t_written_plainly() -> None:
+    generator = np.random.default_rng(1)
+    counts = generator.integers(1, 6, 9).astype(float)
+    sums = counts * generator.normal(15.0, 2.0, 9)
+
+    def mean_and_error(s: np.ndarray, c: np.ndarray) -> tuple[float, float]:
+        mean = s.sum() / c.sum()
+        return mean, math.sqrt(9 / 8 * ((s - mean * c) ** 2).sum()) / c.sum()
+
+    mean, error = mean_and_error(sums, counts)
+    drawn = np.random.default_rng([0, 9]).multinomial(9, np.full(9, 1 / 9), size=RESAMPLES)
+    studentised = []
+    for times in drawn:
+        index = np.repeat(np.arange(9), times)
+        own, own_error = mean_and_error(sums[index], counts[index])
+        studentised.append((own - mean) / own_error)
+    low, high = np.quantile(studentised, [0.025, 0.975])
+    found = interval(sums, counts)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((mean - high * error, mean - low * error), rel=1e-9)
+
+
+def test_effective_tiles_are_as_many_as_scenes_where_a_scene_has_equal_tiles() -> None:
+    sums = SceneSums()
+    for scene, value in enumerate(np.random.default_rng(2).normal(15.0, 2.0, 40)):
+        for _ in range(10):
+            sums.add(str(scene), float(value))
+    found = sums.interval()
+    assert found is not None
+    assert found.effective_tiles == pytest.approx(39.0)
+
+
+def test_a_small_but_steady_difference_is_told_and_a_random_one_is_not() -> None:
+    generator = np.random.default_rng(3)
+    base = generator.normal(15.0, 3.0, 12)
+    one = {str(k): [4 * value, 4.0] for k, value in enumerate(base)}
+    steady = {str(k): [4 * (value - 0.2 + 0.05 * generator.normal()), 4.0] for k, value in enumerate(base)}
+    random = {str(k): [4 * (value + 2 * generator.normal()), 4.0] for k, value in enumerate(base)}
+    told, not_told = difference(one, steady), difference(one, random)
+    assert told is not None and not_told is not None
+    assert told.low > 0.0
+    assert not_told.holds(0.0)
+    assert difference(one, {str(k): [1.0, 3.0] for k in range(12)}) is None
+
+
+def test_four_scenes_and_infinite_sums_have_no_interval() -> None:
+    assert interval([1.0, 2.0, 3.0, 4.0], [1, 1, 1, 1]) is None
+    assert interval([1.0, 2.0, 3.0, 4.0, math.inf], [1, 1, 1, 1, 1]) is None
