@@ -26,7 +26,7 @@ def _share_of_hits(scenes: int, trials: int, seed: int, skewed: bool) -> float:
 
 @pytest.mark.parametrize(("scenes", "skewed"), [(8, False), (20, False), (20, True)])
 def test_the_interval_covers_the_true_mean_in_95_of_100_simulations(scenes: int, skewed: bool) -> None:
-    assert 0.93 <= _share_of_hits(scenes, 500, 5, skewed) <= 0.97
+    assert 0.93 <= _share_of_hits(scenes, 1500, 5, skewed) <= 0.97
 
 
 def test_tiles_as_independent_measurements_would_cover_far_too_seldom() -> None:

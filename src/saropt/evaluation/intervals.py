@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 LEAST_SCENES = 5
 LEVEL = 0.95
 RESAMPLES = 4000
-_WEIGHTS_AT_ONCE = 1 << 22
+_WEIGHTS_AT_ONCE = 1 << 20
 CONVENTION = (
     "95 % bootstrap-t interval of the mean over tiles (Efron and Tibshirani 1993, section 12.5). Scenes are drawn with "
     f"replacement, {RESAMPLES} times with a fixed seed, and all tiles of a scene move together; scenes that share a "
@@ -81,7 +82,7 @@ def interval(sums: ArrayLike, counts: ArrayLike, squares: float | None = None, *
     error = _standard_error(np.array([(residual**2).sum()]), np.array([count.sum()]), scenes)[0]
     moments = np.stack([residual, count, residual**2, residual * count, count**2], axis=1)
     shifts, errors = [], []
-    for drawn in _draws(scenes, seed):
+    for drawn in _all_draws(scenes, seed):
         r, c, rr, rc, cc = (drawn @ moments).T
         shift = r / c
         shifts.append(shift)
@@ -107,6 +108,16 @@ def _draws(scenes: int, seed: int) -> Iterable[NDArray[np.float64]]:
         rows = min(left, max(1, _WEIGHTS_AT_ONCE // scenes))
         left -= rows
         yield generator.multinomial(scenes, np.full(scenes, 1.0 / scenes), size=rows).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _kept_draws(scenes: int, seed: int) -> tuple[NDArray[np.float64], ...]:
+    return tuple(_draws(scenes, seed))
+
+
+def _all_draws(scenes: int, seed: int) -> Iterable[NDArray[np.float64]]:
+    """The same draws for every figure; kept where they are few enough."""
+    return _kept_draws(scenes, seed) if scenes * RESAMPLES <= _WEIGHTS_AT_ONCE else _draws(scenes, seed)
 
 
 class SceneSums:

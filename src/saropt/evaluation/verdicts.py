@@ -1,0 +1,112 @@
+"""What should make a reader doubt a figure, in words: below a constant, below a copy, too near to the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saropt.evaluation.intervals import Interval, difference
+from saropt.evaluation.metric import METRICS
+
+CONSTANT = "train_mean"
+NAMES = {
+    CONSTANT: "the constant train mean",
+    "copy_input": "a copy of the input",
+    "copy_reference": "a copy of the earlier image",
+}
+MARK = "†"
+MARK_MEANS = f"{MARK} PSNR below the constant train mean"
+NEAR_TRUTH_DB = 35.0
+TESTED = ("psnr", "ssim", "mae")
+Figures = Mapping[str, Any]
+
+
+def below_constant(figures: Figures, baselines: Mapping[str, Figures]) -> bool:
+    """Whether the PSNR is below that of the constant train mean.
+
+    >>> below_constant({"psnr": 14.0}, {"train_mean": {"psnr": 15.0}}), below_constant({"psnr": 14.0}, {})
+    (True, False)
+    """
+    return _is_below(figures, baselines.get(CONSTANT, {}))
+
+
+def marked(name: str, figures: Figures, baselines: Mapping[str, Figures]) -> str:
+    """The name of a row, with a mark where its PSNR is below the constant train mean.
+
+    >>> marked("mine", {"psnr": 14.0}, {"train_mean": {"psnr": 15.0}})
+    'mine †'
+    """
+    return f"{name} {MARK}" if below_constant(figures, baselines) else name
+
+
+def verdicts(figures: Figures, baselines: Mapping[str, Figures]) -> list[str]:
+    """The verdicts on a model beside trivial baselines by name (no oracles), a sentence each.
+
+    Args:
+        figures, baselines: figures by key, with `by_scene` where there is a test (`ImageQuality.figures`).
+
+    >>> verdicts({"psnr": 14.0}, {"train_mean": {"psnr": 15.0}})
+    ['PSNR 14.00 dB is below the constant train mean (15.00 dB, not tested)']
+    """
+    found = []
+    for key, metric in METRICS.items():
+        if metric.warning is not None and figures.get(key) is not None and (text := metric.warning(figures[key])):
+            found.append(text)
+    psnr = figures["psnr"]
+    lost = [f"{_title(name)} ({_against(figures, rival)})" for name, rival in baselines.items() if _is_below(figures, rival)]
+    if lost:
+        found.append(f"PSNR {psnr:.2f} dB is below {', '.join(lost)}")
+    if psnr is None or psnr >= NEAR_TRUTH_DB:
+        found.append(
+            f"PSNR {'infinite' if psnr is None else f'{psnr:.2f} dB'}: nearer to the truth than another sensor allows. "
+            "The truth, or a reconstruction of it (the second half of a cycle), may be what was scored"
+        )
+    return found
+
+
+def _is_below(figures: Figures, rival: Figures) -> bool:
+    own, other = figures.get("psnr"), rival.get("psnr")
+    return own is not None and other is not None and bool(own < other)
+
+
+def _title(name: str) -> str:
+    return NAMES.get(name, f"the trivial baseline {name}")
+
+
+def _against(figures: Figures, rival: Figures) -> str:
+    tested = _test(figures, rival, "psnr")
+    if tested is None:
+        told = "not tested"
+    elif tested.holds(0.0):
+        told = "not distinguishable"
+    else:
+        told = f"{-tested.high:.2f} to {-tested.low:.2f} dB more"
+    return f"{rival['psnr']:.2f} dB, {told}"
+
+
+def _test(one: Figures, other: Figures, key: str) -> Interval | None:
+    mine, theirs = one.get("by_scene", {}).get(key), other.get("by_scene", {}).get(key)
+    return None if mine is None or theirs is None else difference(mine, theirs)
+
+
+def paired_tests(rows: Mapping[str, Figures], first: Sequence[str]) -> list[dict[str, Any]]:
+    """Paired tests of rows by name: each of `first` against every other row, each pair once.
+
+    Returns:
+        Entries with `row`, `other` and, by metric, the interval [low, high] of the difference `row` - `other`.
+
+    >>> sums = {name: [float(k), 1] for k, name in enumerate("abcdef")}
+    >>> tests = paired_tests({"a": {"by_scene": {"psnr": sums}}, "b": {"by_scene": {"psnr": sums}}}, ["a"])
+    >>> tests[0]["psnr"]
+    [0.0, 0.0]
+    """
+    tests = []
+    for place, name in enumerate(first):
+        for other in rows:
+            if other == name or other in first[:place]:
+                continue
+            found = {key: _test(rows[name], rows[other], key) for key in TESTED}
+            ends = {key: [test.low, test.high] for key, test in found.items() if test is not None}
+            if ends:
+                tests.append({"row": name, "other": other, **ends})
+    return tests
