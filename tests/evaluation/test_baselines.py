@@ -78,7 +78,7 @@ def test_one_pass_fits_all_as_each_alone() -> None:
     for baseline in together:
         alone = type(baseline)().fit(pairs)
         assert (alone.predict(*pairs[0][:2]) == baseline.predict(*pairs[0][:2])).all()
-    assert [b.name for b in together] == ["train_mean", "linear", "histogram_match", "image_mean_oracle"]
+    assert [b.name for b in together] == ["train_mean", "copy_input", "linear", "histogram_match", "image_mean_oracle"]
 
 
 @pytest.mark.parametrize("kind", [TrainMean, Linear, HistogramMatch])

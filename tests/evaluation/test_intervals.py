@@ -80,7 +80,8 @@ def test_a_small_but_steady_difference_is_told_and_a_random_one_is_not() -> None
     steady = {str(k): [4 * (value - 0.2 + 0.05 * generator.normal()), 4.0] for k, value in enumerate(base)}
     random = {str(k): [4 * (value + 2 * generator.normal()), 4.0] for k, value in enumerate(base)}
     told, not_told = difference(one, steady), difference(one, random)
-    assert told is not None and not_told is not None
+    assert told is not None
+    assert not_told is not None
     assert told.low > 0.0
     assert not_told.holds(0.0)
     assert difference(one, {str(k): [1.0, 3.0] for k in range(12)}) is None

@@ -26,7 +26,7 @@ def test_the_oracle_is_last_and_takes_no_rank() -> None:
     baselines = {"image_mean_oracle": score | {"psnr": 99.0}, "train_mean": score | {"psnr": 2.0}}
     rows = table_rows({"m": score}, baselines, COLUMNS)
     assert [(r["name"], r["kind"], r["cells"][0]["mark"]) for r in rows] == [
-        ("m", "model", "second"),
+        ("m †", "model", "second"),
         ("train_mean", "baseline", "best"),
         ("image_mean_oracle", "oracle", ""),
     ]

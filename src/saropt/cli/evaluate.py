@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,15 +112,25 @@ def evaluate(
 def _print_scores(result: EvaluationResult) -> None:
     from saropt.cli.tables import print_table
     from saropt.evaluation.metric import metrics_in
+    from saropt.evaluation.verdicts import MARK, MARK_MEANS, marked
 
     report = result.report
     for direction in report["directions"]:
         entries = [(name, found[direction]) for name, found in result.models.items() if direction in found]
         entries += result.baselines.get(direction, {}).items()
         columns = metrics_in(scores for _, scores in entries)
-        title = f"{direction}, {report['data']['name']}, split {report['split']}, {report['n']} tiles"
-        cells = [[name, *(metric.text(scores.get(metric.key)) for metric in columns)] for name, scores in entries]
+        counts = f"{report['n']} tiles of {report['scenes']} scenes"
+        title = f"{direction}, {report['data']['name']}, split {report['split']}, {counts}"
+        trivial = result.baselines.get(direction, {})
+        marks = {name: marked(name, scores, trivial) for name, scores in entries if name not in trivial}
+        cells = [
+            [marks.get(name, name), *(metric.text(scores.get(metric.key)) for metric in columns)]
+            for name, scores in entries
+        ]
         print_table(["", *(metric.title for metric in columns)], cells, title)
+        if any(MARK in text for text in marks.values()):
+            typer.echo(MARK_MEANS)
+        _print_intervals(entries, report, direction)
         for name, scores in entries:
             if (found := scores.get("deviation")) is not None:
                 typer.echo(
@@ -128,6 +139,28 @@ def _print_scores(result: EvaluationResult) -> None:
                 )
     for warning in result.warnings:
         typer.echo(warning)
+    for note in report["notes"][1:]:
+        typer.echo(note)
+
+
+def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[str, Any], direction: str) -> None:
+    from saropt.cli.tables import print_table
+    from saropt.evaluation.metric import METRICS
+    from saropt.evaluation.report_html import span, test_rows
+    from saropt.evaluation.verdicts import TESTED
+
+    titles = [METRICS[key].title for key in TESTED]
+    rows = []
+    for name, scores in entries:
+        found = scores["intervals"]
+        cells = [span(METRICS[key], found[key]) if key in found else "–" for key in TESTED]
+        effective = found.get("psnr", [None] * 3)[2]
+        rows.append([name, *cells, "–" if effective is None else f"{effective:.0f}"])
+    if any(scores["intervals"] for _, scores in entries):
+        title = f"95 % intervals over {report['scenes']} scenes"
+        print_table(["", *titles, "effective tiles (PSNR)"], rows, title)
+    if tests := report["tests"].get(direction):
+        print_table(["", *titles], [[name, *cells] for name, cells in test_rows(tests)], "paired tests, same scenes")
 
 
 def _print_ground(direction: str, found: dict[str, Any]) -> None:

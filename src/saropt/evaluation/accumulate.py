@@ -109,6 +109,11 @@ class ImageQuality:
         self._histogram.add(numbers["psnr"])
         return numbers
 
+    @property
+    def scenes(self) -> int:
+        """How many scenes, or groups of scenes, the tiles came from."""
+        return max((len(mean.scenes.means()) for mean in self._means.values()), default=0)
+
     def figures(self) -> dict[str, Any]:
         """The figures by key, `std` by key, `n` tiles and the histogram of PSNR.
 

@@ -1,6 +1,7 @@
 """Trivial translators with which every real translator must be compared. All images are (C, H, W) in [0, 1].
 
-The first three are fitted on the train split alone; the last looks at the truth of each tile and is an oracle.
+They are fitted on the train split alone, except the copy of the input; the last looks at the truth of each tile and
+is an oracle.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Baseline(ABC):
     fitted: ClassVar[bool] = True
     oracle: ClassVar[bool] = False
     """Whether it looks at the truth."""
+    one_input: ClassVar[bool] = False
+    """Whether it is for directions with one input alone."""
     looks_at: ClassVar[tuple[Role, ...]] = ()
     """Roles of its input, in order; empty for all inputs of the direction that no raster lacks."""
 
@@ -107,6 +110,27 @@ class TrainMean(Baseline):
     def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
         x = _image(source)
         return np.broadcast_to(self.colour.astype(x.dtype)[:, None, None], (len(self.colour), *x.shape[1:])).copy()
+
+
+class CopyInput(Baseline):
+    """The mean of the input bands in every target band: the input again.
+
+    >>> CopyInput().predict(np.full((2, 8, 8), 0.5), np.ones((3, 8, 8))).shape
+    (3, 8, 8)
+    """
+
+    name = "copy_input"
+    fitted = False
+    one_input = True
+
+    def update(self, source: Float, target: Float) -> None:
+        """Nothing is learned."""
+
+    def finish(self) -> None:
+        """Nothing is learned."""
+
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        return np.repeat(_image(source).mean(0, keepdims=True), len(np.asarray(target)), 0)
 
 
 class Linear(Baseline):
@@ -217,4 +241,4 @@ class ImageMeanOracle(Baseline):
         return np.broadcast_to(colour[:, None, None], truth.shape).copy()
 
 
-BASELINES: tuple[type[Baseline], ...] = (TrainMean, Linear, HistogramMatch, ImageMeanOracle)
+BASELINES: tuple[type[Baseline], ...] = (TrainMean, CopyInput, Linear, HistogramMatch, ImageMeanOracle)

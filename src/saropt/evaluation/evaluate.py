@@ -20,6 +20,7 @@ from saropt.evaluation.by_class import ClassErrors
 from saropt.evaluation.extractors import known_weights
 from saropt.evaluation.gallery import Bytes
 from saropt.evaluation.ground import GroundErrors
+from saropt.evaluation.leaks import find_leaks
 from saropt.evaluation.matching import MatchingRates
 from saropt.evaluation.measure import (
     BaselineRow,
@@ -47,8 +48,8 @@ from saropt.roots import DataRoot
 def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = silent) -> EvaluationResult:
     """Measure models on a split and write `report.json` and `report.html` into a folder.
 
-    Only sums are kept in memory, which therefore does not depend on the number of rasters. Baselines are fitted on the
-    train split.
+    Only sums by scene are kept in memory. Baselines are fitted on the train split. Intervals and tests are over scenes
+    (`saropt.evaluation.intervals`).
 
     Args:
         out: a folder, made if it is not there.
@@ -62,7 +63,7 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
     >>> root = write_simulated_root("root", scenes=(1, 0, 1), size=128)
     >>> result = evaluate(EvaluationSpec(data=root, tile=128, html=False), "report")
     >>> sorted(result.baselines["sar2opt"])
-    ['histogram_match', 'image_mean_oracle', 'linear', 'train_mean']
+    ['copy_input', 'histogram_match', 'image_mean_oracle', 'linear', 'train_mean']
     """
     out = Path(out)
     paths = [out / "report.json", out / "report.html"]
@@ -90,7 +91,8 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
         notes.append(f"{train_root.name} has no train split: the fitted baselines are left out.")
     elif train_root is not root:
         notes.append(f"The baselines are fitted on the train split of {train_root.name}.")
-    report = build_report(spec, root, rows, {"rasters": len(names), "n": counted, "skipped": skipped}, notes)
+    leaks = _leaks(spec, root, names, train_root, rows)
+    report = build_report(spec, root, rows, {"rasters": len(names), "n": counted, "skipped": skipped}, notes, leaks)
     out.mkdir(parents=True, exist_ok=True)
     if spec.html:
         from saropt.evaluation.report_html import render
@@ -213,6 +215,7 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
             for kind in known
             if (trained or not kind.fitted) and set(kind.looks_at) <= set(direction.inputs) & set(root.images)
         ]
+        kinds = [kind for kind in kinds if len(direction.inputs) == 1 or not kind.one_input]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]
         sections = _make_sections(spec, root, direction)
         inputs = [role for role in direction.inputs if role in root.images and not root.images[role].optional]
@@ -269,6 +272,17 @@ def _roles(rows: Iterable[DirectionRows], root: DataRoot) -> list[Role]:
     """The roles of all inputs and outputs that the data have, each once."""
     roles = dict.fromkeys(role for d in rows for role in (*d.direction.inputs, d.direction.output))
     return [role for role in roles if role in root.images]
+
+
+def _leaks(
+    spec: EvaluationSpec, root: DataRoot, names: Sequence[str], train_root: DataRoot, rows: Sequence[DirectionRows]
+) -> list[str]:
+    """What the split shares with the train split; nothing is compared where the train split itself is scored."""
+    train = _train_names(train_root)
+    roles = [role for role in _roles(rows, root) if role in train_root.images and not root.images[role].optional]
+    if not train or not roles or (train_root is root and spec.split == "train"):
+        return []
+    return find_leaks(root, names, train_root, train, roles[0])
 
 
 def _fit(rows: Sequence[DirectionRows], root: DataRoot, names: Sequence[str], tile: int, steps: _Steps) -> None:

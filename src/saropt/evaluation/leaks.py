@@ -27,7 +27,9 @@ class _Trace:
     pixel: float
 
 
-def find_leaks(root: DataRoot, names: Sequence[str], train_root: DataRoot, train: Sequence[str], role: Role) -> list[str]:
+def find_leaks(
+    root: DataRoot, names: Sequence[str], train_root: DataRoot, train: Sequence[str], role: Role
+) -> list[str]:
     """What a split shares with the training data, a sentence for each way; empty where nothing is found.
 
     Content is the middle of a raster, at most 512 x 512 pixels: equal pixels are found, altered ones are not (for
@@ -52,7 +54,7 @@ def find_leaks(root: DataRoot, names: Sequence[str], train_root: DataRoot, train
         "overlap the training data on the ground": _overlapping(here, there),
     }
     return [
-        f"{len(found)} of {len(here)} rasters {what} ({', '.join(found[:_NAMED])}{', ...' if len(found) > _NAMED else ''})"
+        f"{len(found)} of {len(here)} rasters {what} ({', '.join([*found[:_NAMED], *(['...'] if found[_NAMED:] else [])])})"
         for what, found in ways.items()
         if found
     ]

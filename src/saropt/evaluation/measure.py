@@ -25,13 +25,14 @@ from saropt.evaluation.baselines import Baseline
 from saropt.evaluation.extractors import Weights
 from saropt.evaluation.gallery import Gallery, Shot, as_rgb, heat
 from saropt.evaluation.ground import GroundErrors
-from saropt.evaluation.metric import METRICS, Subject, Tile
+from saropt.evaluation.metric import Subject, Tile
 from saropt.evaluation.outputs import ChosenBands, ModelOutput, segment_raster, translate_rasters
 from saropt.evaluation.section import Section, TileView
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.shown_tiles import ShownTiles
 from saropt.evaluation.tile_image import TileImage
 from saropt.evaluation.tiles import Pixels, Place, Rasters
+from saropt.evaluation.verdicts import verdicts
 from saropt.inference import ScratchRaster, Translator
 from saropt.roots import DataRoot
 
@@ -73,14 +74,7 @@ class ModelRow:
     def figures(self, baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The figures with warnings, which compare them with those of the baselines by name (no oracles)."""
         found = self.quality.figures()
-        warnings = list(self.warnings)
-        for key, metric in METRICS.items():
-            if metric.warning is not None and (text := metric.warning(found[key])):
-                warnings.append(text)
-        better = [name for name, figures in baselines.items() if figures["psnr"] > found["psnr"]]
-        if better:
-            warnings.append(f"PSNR {found['psnr']:.2f} dB is below the trivial baseline {', '.join(better)}")
-        return found | {"warnings": warnings}
+        return found | {"warnings": [*self.warnings, *verdicts(found, baselines)]}
 
 
 @dataclass

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import saropt
+from saropt.artifacts import Card
 from saropt.evaluation import ground, segmentation
 from saropt.evaluation.curves import read_curves
+from saropt.evaluation.intervals import CONVENTION, TESTS_CONVENTION, few_scenes
 from saropt.evaluation.measure import DirectionRows
 from saropt.evaluation.metric import METRICS
 from saropt.evaluation.spec import EvaluationSpec
 from saropt.evaluation.tiles import MIN_VALID
+from saropt.evaluation.verdicts import paired_tests
 from saropt.radiometry import RANGES
 from saropt.roots import DataRoot
 
@@ -21,6 +24,8 @@ NO_RANKING = "PSNR alone does not rank translators: the blurriest often come fir
 GENERAL_CONVENTIONS: Mapping[str, Any] = {
     "scaling": RANGES,
     "std": "population standard deviation over tiles",
+    "intervals": CONVENTION,
+    "tests": TESTS_CONVENTION,
     "invalid pixels": f"left out; tiles less than {MIN_VALID:.0%} valid are skipped and counted",
     "null": "not finite (the PSNR of equal images is infinite) or not defined",
     "image_mean_oracle": "looks at the truth: each tile's own mean colour; no translator",
@@ -45,19 +50,34 @@ def conventions(sections: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def _leaked(card: Card, spec: EvaluationSpec, root: DataRoot, leaks: Sequence[str]) -> list[str]:
+    """What a model may have seen of the split when it was trained, as far as its card says where that was."""
+    if card.training.data != root.name:
+        return []
+    if card.training.split == spec.split:
+        return [f"it is scored on the split {spec.split!r} that it was trained on"]
+    return [f"the split shares places with its training data: {leak}" for leak in leaks]
+
+
 def _sentence(key: str) -> str:
     metric = METRICS[key]
     return f"{metric.convention}; needs {', '.join(metric.needs)}" if metric.needs else metric.convention
 
 
 def build_report(
-    spec: EvaluationSpec, root: DataRoot, rows: Sequence[DirectionRows], counts: Mapping[str, int], notes: Sequence[str]
+    spec: EvaluationSpec,
+    root: DataRoot,
+    rows: Sequence[DirectionRows],
+    counts: Mapping[str, int],
+    notes: Sequence[str],
+    leaks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """All that was gathered, ready for JSON.
 
     Args:
         counts: `rasters` of the split, `n` tiles, and tiles `skipped`.
         notes: sentences for a person.
+        leaks: what the split shares with the training data (`find_leaks`).
     """
     models: dict[str, dict[str, Any]] = {model.card.name: {} for model in spec.models}
     baselines: dict[str, dict[str, Any]] = {}
@@ -66,7 +86,11 @@ def build_report(
         rivals = {row.baseline.name for row in d.baselines if not row.baseline.oracle}
         known = {name: figures for name, figures in baselines[d.direction].items() if name in rivals}
         for row in d.models:
-            models.setdefault(row.name, {})[d.direction] = row.figures(known)
+            figures = row.figures(known)
+            figures["warnings"] += _leaked(row.model.card, spec, root, leaks)
+            models.setdefault(row.name, {})[d.direction] = figures
+    scenes = max((row.quality.scenes for d in rows for row in (*d.models, *d.baselines)), default=0)
+    shared = [f"The split shares places with the train split: {leak}." for leak in leaks]
     report: dict[str, Any] = {
         "saropt": saropt.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -82,10 +106,18 @@ def build_report(
         "n": counts["n"],
         "skipped": counts["skipped"],
         "conventions": {},
-        "notes": [NO_RANKING, *notes],
+        "scenes": scenes,
+        "notes": [NO_RANKING, *notes, *([few] if (few := few_scenes(scenes)) else []), *shared],
         "directions": {d.direction: {"inputs": list(d.direction.inputs), "output": d.direction.output} for d in rows},
         "models": [{"model": name, "directions": directions} for name, directions in models.items()],
         "baselines": baselines if spec.baselines else {},
+        "tests": {
+            d.direction: paired_tests(
+                {name: by[d.direction] for name, by in models.items() if d.direction in by} | baselines[d.direction],
+                [row.name for row in d.models],
+            )
+            for d in rows
+        },
     }
     sections: dict[str, str] = {}
     for d in rows:

@@ -13,7 +13,9 @@ from saropt.errors import MissingExtraError
 from saropt.evaluation.curves import curve_charts
 from saropt.evaluation.gallery import Bytes, Shot, jpeg_uri
 from saropt.evaluation.ground import HEADINGS, KEY, rows_of
+from saropt.evaluation.intervals import Interval, in_words
 from saropt.evaluation.metric import METRICS, Metric, metrics_in
+from saropt.evaluation.verdicts import MARK_MEANS, TESTED, marked
 
 ORACLE = "image_mean_oracle"
 Drawings = Mapping[Direction, Mapping[str, Sequence[tuple[str, Bytes]]]]
@@ -30,6 +32,28 @@ def ranks(values: Sequence[float | None], metric: Metric) -> list[str]:
     return ["" if v is None else marks.get(v, "") for v in printed]
 
 
+def span(metric: Metric, ends: Sequence[float]) -> str:
+    """An interval as tables show it; `ends` begins with its low and its high end."""
+    return f"{metric.text(ends[0])} to {metric.text(ends[1])}"
+
+
+def test_rows(tests: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Rows of a table of paired tests: the two names, and each of `TESTED` in words.
+
+    >>> test_rows([{"row": "a", "other": "b", "psnr": [0.5, 1.0]}])
+    [('a against b', ['better (+0.50 to +1.00)', '–', '–'])]
+    """
+    rows = []
+    for test in tests:
+        cells = []
+        for key in TESTED:
+            metric, ends = METRICS[key], test.get(key)
+            found = None if ends is None else Interval(ends[0], ends[1], 0)
+            cells.append("–" if found is None else in_words(found, metric.digits, metric.better))
+        rows.append((f"{test['row']} against {test['other']}", cells))
+    return rows
+
+
 def table_rows(
     models: Mapping[str, dict[str, Any]], baselines: Mapping[str, dict[str, Any]], columns: Sequence[Metric]
 ) -> list[dict[str, Any]]:
@@ -38,17 +62,21 @@ def table_rows(
     entries += [(name, "baseline", s) for name, s in baselines.items() if name != ORACLE]
     ranked = len(entries)
     entries += [(name, "oracle", s) for name, s in baselines.items() if name == ORACLE]
-    rows: list[dict[str, Any]] = [{"name": name, "kind": kind, "cells": []} for name, kind, _ in entries]
+    rows: list[dict[str, Any]] = [
+        {"name": marked(name, s, baselines) if kind == "model" else name, "kind": kind, "cells": []}
+        for name, kind, s in entries
+    ]
     for metric in columns:
         values = [summary.get(metric.key) for _, _, summary in entries]
         marks = ranks(values[:ranked], metric) + [""] * (len(entries) - ranked)
         for row, value, mark, (_, kind, summary) in zip(rows, values, marks, entries, strict=True):
             spread = summary["std"].get(metric.key)
+            ends = summary.get("intervals", {}).get(metric.key)
             warned = kind == "model" and value is not None and metric.warning is not None and metric.warning(value)
             row["cells"].append(
                 {
                     "text": metric.text(value),
-                    "spread": "" if spread is None else f"±{metric.text(spread)}",
+                    "spread": span(metric, ends) if ends else "" if spread is None else f"±{metric.text(spread)}",
                     "mark": "warn" if warned else mark,
                 }
             )
@@ -113,6 +141,7 @@ def _section(report: Mapping[str, Any], direction: Direction, shots: Shots) -> d
         "bands": list(entries[0]["rmse_per_band"]),
         "warnings": [(name, text) for name, s in models.items() for text in s["warnings"]],
         "deviations": [(name, s["deviation"]) for name, s in models.items() if "deviation" in s],
+        "tests": test_rows(report["tests"].get(direction, [])),
         "legend": [(name, css) for name, _, css in series],
         "histogram": histogram_svg(series),
         "galleries": [
@@ -263,5 +292,7 @@ def render(report: Mapping[str, Any], shots: Shots, drawings: Drawings) -> str:
         classes=_classes(report),
         speckle=_speckle(report),
         curves=_curves(report),
+        tested=[METRICS[key].title for key in TESTED],
+        mark_means=MARK_MEANS,
         conventions=_flat(report["conventions"]),
     )

@@ -53,7 +53,9 @@ def verdicts(figures: Figures, baselines: Mapping[str, Figures]) -> list[str]:
         if metric.warning is not None and figures.get(key) is not None and (text := metric.warning(figures[key])):
             found.append(text)
     psnr = figures["psnr"]
-    lost = [f"{_title(name)} ({_against(figures, rival)})" for name, rival in baselines.items() if _is_below(figures, rival)]
+    lost = [
+        f"{_title(name)} ({_against(figures, rival)})" for name, rival in baselines.items() if _is_below(figures, rival)
+    ]
     if lost:
         found.append(f"PSNR {psnr:.2f} dB is below {', '.join(lost)}")
     if psnr is None or psnr >= NEAR_TRUTH_DB:
