@@ -137,3 +137,40 @@ def test_matching_rates_and_the_untranslated_input():
         "ir_ed.rift-like": 0.05,
     }
     assert "SAR→OPT IR-ED, rift-like" in table.markdown()
+
+
+def with_scenes(model: str, psnr: list[float]) -> dict:
+    """A report with 2 tiles of each scene."""
+    found = report(model, statistics.fmean(psnr), 0.1)
+    found["scenes"] = len(psnr)
+    by_scene = {"psnr": {f"s{k}": [2 * value, 2.0] for k, value in enumerate(psnr)}}
+    found["models"][0]["directions"]["sar2opt"]["by_scene"] = by_scene
+    return found
+
+
+def test_intervals_and_paired_tests_over_scenes_and_the_mark_of_a_lost_constant(tmp_path):
+    base = [9.0, 15.0, 20.0, 12.0, 25.0, 18.0]
+    reports = {
+        "first": {0: with_scenes("first", base), 1: with_scenes("first", [value + 0.1 for value in base])},
+        "sec_ond": {0: with_scenes("sec_ond", [value - 0.3 + 0.01 * k for k, value in enumerate(base)])},
+        "third": {0: with_scenes("third", [4.0, 5.0, 6.0, 7.0, 8.0, 9.0])},
+    }
+    table = build_table(SUITE, reports)
+    cell = table.rows[0].cells["sar2opt"]["psnr"]
+    assert cell.interval[0] < cell.mean < cell.interval[1]
+    assert [row.below_constant for row in table.rows[:3]] == [(), (), ("sar2opt",)]
+    assert [("worse" in line, line.split(":")[1]) for line in table.tests] == [
+        (True, " sec_ond against first"),
+        (True, " third against first"),
+    ]
+    assert "6.50 † [" in table.markdown()
+    write_table(table, tmp_path)
+    assert "† PSNR below the constant train mean" in (tmp_path / "table.md").read_text()
+    assert "third against first" in (tmp_path / "table.html").read_text()
+
+
+def test_few_scenes_have_no_interval_and_the_note_says_why(tmp_path):
+    table = build_table(SUITE, {"first": {0: with_scenes("first", [9.0, 15.0, 20.0, 12.0])}})
+    assert table.rows[0].cells["sar2opt"]["psnr"].interval is None
+    write_table(table, tmp_path)
+    assert "No intervals and no tests: 4 scenes" in (tmp_path / "table.md").read_text()

@@ -11,9 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
 from saropt.benchmark.suite import Suite, matching_rates
 from saropt.domain import Direction, describe_role, list_roles
+from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
+from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
+
+TESTS_TITLE = "Paired tests of PSNR over the same scenes, each method against the best:"
+_PARTS = ("mean", "std", "low", "high")
 
 COSTS = ("parameters_m", "gmac", "images_per_s")
 """Columns that every table ends with: what a translation and the training cost."""
@@ -21,21 +27,29 @@ COSTS = ("parameters_m", "gmac", "images_per_s")
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure: mean and standard deviation (n - 1) over seeds; `rank` 1 or 2 where it is best or second."""
+    """A figure: mean and standard deviation (n - 1) over seeds; `rank` 1 or 2 where it is best or second.
+
+    `interval` is the 95 % interval (low, high) over scenes, where there are scenes enough.
+    """
 
     mean: float
     spread: float | None
     rank: int | None = None
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method, a baseline or a published figure; `cells` by direction and metric."""
+    """A method, a baseline or a published figure; `cells` by direction and metric.
+
+    `below_constant` holds the directions in which its mean PSNR is below that of the constant train mean.
+    """
 
     name: str
     kind: str
     seeds: int
     cells: dict[str, dict[str, Cell]]
+    below_constant: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,8 @@ class Table:
     directions: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    scenes: int = 0
+    tests: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -79,14 +95,14 @@ class Table:
         return f"\\begin{{tabular}}{{l{'r' * self._width}}}\n{body}\\end{{tabular}}\n"
 
     def csv(self) -> str:
-        """Full precision; a column for every mean and every spread."""
+        """Full precision; a column for every mean, every spread and the ends of every interval."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         keys = [(d, c) for d in self.directions for c in self.columns]
-        writer.writerow(["name", "kind", "seeds", *(f"{d} {c} {part}" for d, c in keys for part in ("mean", "std"))])
+        writer.writerow(["name", "kind", "seeds", *(f"{d} {c} {part}" for d, c in keys for part in _PARTS)])
         for row in self.rows:
             cells = [row.cells.get(d, {}).get(c) for d, c in keys]
-            numbers = [x for cell in cells for x in (("", "") if cell is None else (cell.mean, cell.spread))]
+            numbers = [x for cell in cells for x in (_parts(cell))]
             writer.writerow([row.name, row.kind, row.seeds, *numbers])
         return stream.getvalue()
 
@@ -104,16 +120,22 @@ class Table:
         )
         title = html.escape(self.title)
         note = html.escape(self._note())
+        tests = "".join(f"<li>{html.escape(line)}</li>" for line in self.tests)
+        tests = f"<p>{TESTS_TITLE}</p><ul>{tests}</ul>" if tests else ""
         return (
             f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
             f"<meta name='viewport' content='width=device-width'><style>{style}</style>"
-            f"<h1>{title}</h1><p>{note}</p><div><table>{body}</table></div></html>\n"
+            f"<h1>{title}</h1><p>{note}</p><div><table>{body}</table></div>{tests}</html>\n"
         )
 
     def _note(self) -> str:
+        few = few_scenes(self.scenes)
+        marked = any(row.below_constant for row in self.rows)
         return (
-            f"{self.data}, split {self.split}, {self.n} tiles of 256; mean ± standard deviation over seeds; best bold, "
-            "second underlined, among the trained methods."
+            f"{self.data}, split {self.split}, {self.n} tiles of 256 from {self.scenes} scenes; "
+            "mean ± standard deviation over seeds; best bold, second underlined, among the trained methods. "
+            + (f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged.")
+            + (f" {MARK_MEANS}." if marked else "")
         )
 
     @property
@@ -142,7 +164,12 @@ class Table:
                 digits = 3 if metric is None else metric.digits
                 text = f"{cell.mean:.{digits}f}"
                 text = marks[cell.rank].format(text) if cell.rank else text
-                cells.append(text if cell.spread is None else f"{text}{plus_minus}{cell.spread:.{digits}f}")
+                text = text if cell.spread is None else f"{text}{plus_minus}{cell.spread:.{digits}f}"
+                if column == PSNR and direction in row.below_constant:
+                    text = f"{text} {MARK}"
+                if cell.interval is not None:
+                    text = f"{text} [{cell.interval[0]:.{digits}f}, {cell.interval[1]:.{digits}f}]"
+                cells.append(text)
             name = row.name if row.kind == "method" else f"{row.name} ({row.kind})"
             lines.append(line([escape(name), *cells]))
         return "\n".join(lines) + "\n"
@@ -166,19 +193,24 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     held_columns = {c for by in means.values() for cells in by.values() for c in cells}
     columns = tuple(c for c in columns if c in suite.columns or c in held_columns)
     ranks = _ranks(means, directions, columns)
+    baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
+    sums = {name: {d: pooled(parts, d) for d in directions} for name, parts in found.items()}
     rows = [
         Row(
             name,
             "method",
             len(found[name]),
             {
-                d: {c: Cell(cell.mean, cell.spread, ranks.get((name, d, c))) for c, cell in cells.items()}
+                d: {
+                    c: Cell(cell.mean, cell.spread, ranks.get((name, d, c)), interval_of(sums[name][d].get(c)))
+                    for c, cell in cells.items()
+                }
                 for d, cells in means[name].items()
             },
+            _below_constant(means[name], baselines),
         )
         for name in order
     ]
-    baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
     judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
     raw = {d: part["raw"] for parts in found.values() for d, part in parts[0].get("matching", {}).items()}
     rows += _references(baselines, judges, raw, directions, columns)
@@ -186,16 +218,45 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
         rows.append(Row(name, "published", 0, cells))
     return Table(
-        suite.name, suite.title, first["data"]["name"], first["n"], suite.split, directions, columns, tuple(rows)
+        suite.name,
+        suite.title,
+        first["data"]["name"],
+        first["n"],
+        suite.split,
+        directions,
+        columns,
+        tuple(rows),
+        first.get("scenes", 0),
+        tuple(
+            line for d in directions for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)
+        ),
     )
 
 
 def write_table(table: Table, folder: Path) -> None:
     """table.md, table.tex, table.csv and table.html."""
-    (folder / "table.md").write_text(f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}", encoding="utf-8")
+    tests = "".join(f"\n- {line}" for line in table.tests)
+    tests = f"\n{TESTS_TITLE}\n{tests}\n" if tests else ""
+    (folder / "table.md").write_text(
+        f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{tests}", encoding="utf-8"
+    )
     (folder / "table.tex").write_text(table.latex(), encoding="utf-8")
     (folder / "table.csv").write_text(table.csv(), encoding="utf-8")
     (folder / "table.html").write_text(table.html(), encoding="utf-8")
+
+
+def _parts(cell: Cell | None) -> tuple[float | str | None, ...]:
+    """Mean, spread and the ends of the interval, for the CSV file."""
+    return ("",) * len(_PARTS) if cell is None else (cell.mean, cell.spread, *(cell.interval or ("", "")))
+
+
+def _below_constant(means: dict[str, dict[str, Cell]], baselines: dict[str, Any]) -> tuple[str, ...]:
+    """The directions in which the mean PSNR over seeds is below that of the constant train mean."""
+    return tuple(
+        d
+        for d, cells in means.items()
+        if PSNR in cells and below_constant({PSNR: cells[PSNR].mean}, baselines.get(d, {}))
+    )
 
 
 def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:

@@ -91,4 +91,6 @@ def benchmark(
                 progress=bar,
             )
         typer.echo(table.markdown())
+        for line in table.tests:
+            typer.echo(line)
         typer.echo(f"wrote table.md, .tex, .csv, .html, results.json and the figures to {out / chosen.name}")

@@ -146,7 +146,7 @@ def _print_scores(result: EvaluationResult) -> None:
 def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[str, Any], direction: str) -> None:
     from saropt.cli.tables import print_table
     from saropt.evaluation.metric import METRICS
-    from saropt.evaluation.report_html import span, test_rows
+    from saropt.evaluation.report_html import rows_of_tests, span
     from saropt.evaluation.verdicts import TESTED
 
     titles = [METRICS[key].title for key in TESTED]
@@ -160,7 +160,9 @@ def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[
         title = f"95 % intervals over {report['scenes']} scenes"
         print_table(["", *titles, "effective tiles (PSNR)"], rows, title)
     if tests := report["tests"].get(direction):
-        print_table(["", *titles], [[name, *cells] for name, cells in test_rows(tests)], "paired tests, same scenes")
+        print_table(
+            ["", *titles], [[name, *cells] for name, cells in rows_of_tests(tests)], "paired tests, same scenes"
+        )
 
 
 def _print_ground(direction: str, found: dict[str, Any]) -> None:

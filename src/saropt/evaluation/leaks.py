@@ -53,11 +53,12 @@ def find_leaks(
         "hold pixels of the training data": [trace.name for trace in here if trace.digest in digests],
         "overlap the training data on the ground": _overlapping(here, there),
     }
-    return [
-        f"{len(found)} of {len(here)} rasters {what} ({', '.join([*found[:_NAMED], *(['...'] if found[_NAMED:] else [])])})"
-        for what, found in ways.items()
-        if found
-    ]
+    return [f"{len(found)} of {len(here)} rasters {what} ({_some(found)})" for what, found in ways.items() if found]
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and dots for the others."""
+    return ", ".join([*names[:_NAMED], "..."] if len(names) > _NAMED else names)
 
 
 def _trace(root: DataRoot, role: Role, name: str) -> _Trace:

@@ -37,10 +37,10 @@ def span(metric: Metric, ends: Sequence[float]) -> str:
     return f"{metric.text(ends[0])} to {metric.text(ends[1])}"
 
 
-def test_rows(tests: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+def rows_of_tests(tests: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """Rows of a table of paired tests: the two names, and each of `TESTED` in words.
 
-    >>> test_rows([{"row": "a", "other": "b", "psnr": [0.5, 1.0]}])
+    >>> rows_of_tests([{"row": "a", "other": "b", "psnr": [0.5, 1.0]}])
     [('a against b', ['better (+0.50 to +1.00)', '–', '–'])]
     """
     rows = []
@@ -141,7 +141,7 @@ def _section(report: Mapping[str, Any], direction: Direction, shots: Shots) -> d
         "bands": list(entries[0]["rmse_per_band"]),
         "warnings": [(name, text) for name, s in models.items() for text in s["warnings"]],
         "deviations": [(name, s["deviation"]) for name, s in models.items() if "deviation" in s],
-        "tests": test_rows(report["tests"].get(direction, [])),
+        "tests": rows_of_tests(report["tests"].get(direction, [])),
         "legend": [(name, css) for name, _, css in series],
         "histogram": histogram_svg(series),
         "galleries": [

@@ -1,0 +1,70 @@
+"""Intervals and paired tests of a suite's rows, over scenes and seeds together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saropt.evaluation.intervals import Sums, difference, in_words, interval
+from saropt.evaluation.metric import METRICS
+
+PSNR = "psnr"
+
+
+def pooled(reports: Sequence[Mapping[str, Any]], direction: str) -> dict[str, Sums]:
+    """Metric -> scene -> [sum, number of tiles], each averaged over the reports of all seeds.
+
+    Averaging keeps a scene one draw: what differs between seeds on one scene is no further scene.
+
+    Args:
+        reports: what report.json holds, one for each seed; scenes that one of them lacks are left out.
+
+    >>> report = {"models": [{"directions": {"sar2opt": {"by_scene": {"psnr": {"a": [30.0, 2]}}}}}]}
+    >>> pooled([report, report], "sar2opt")
+    {'psnr': {'a': [30.0, 2.0]}}
+    """
+    held = [report["models"][0]["directions"].get(direction, {}).get("by_scene", {}) for report in reports]
+    found: dict[str, Sums] = {}
+    for key in held[0] if held else ():
+        parts = [by.get(key, {}) for by in held]
+        shared = [scene for scene in parts[0] if all(scene in part for part in parts)]
+        finite = all(part[scene][0] is not None for scene in shared for part in parts)
+        if finite:
+            found[key] = {s: [sum(part[s][k] for part in parts) / len(parts) for k in (0, 1)] for s in shared}
+    return found
+
+
+def interval_of(sums: Sums | None) -> tuple[float, float] | None:
+    """The 95 % interval (low, high) of a mean over tiles; None for too few scenes.
+
+    >>> interval_of({"a": [30.0, 2]}) is None
+    True
+    """
+    if not sums:
+        return None
+    totals, counts = zip(*sums.values(), strict=True)
+    found = interval(totals, counts)
+    return None if found is None else (found.low, found.high)
+
+
+def lines_of_tests(direction: str, sums: Mapping[str, Mapping[str, Sums]], means: Mapping[str, Any]) -> list[str]:
+    """The paired tests of PSNR of all rows against the row with the highest, a line each.
+
+    Args:
+        sums: row -> metric -> scene -> [sum, number of tiles].
+        means: row -> direction -> column -> `Cell`.
+
+    >>> lines_of_tests("sar2opt", {}, {})
+    []
+    """
+    rows = {name: by[PSNR] for name, by in sums.items() if PSNR in by and PSNR in means[name].get(direction, {})}
+    if len(rows) < 2:
+        return []
+    best = max(rows, key=lambda name: means[name][direction][PSNR].mean)
+    metric = METRICS[PSNR]
+    found = {name: difference(own, rows[best]) for name, own in rows.items() if name != best}
+    return [
+        f"{direction}: {name} against {best}: {in_words(test, metric.digits, metric.better)}"
+        for name, test in found.items()
+        if test is not None
+    ]
