@@ -89,7 +89,8 @@ def build_report(
             figures = row.figures(known)
             figures["warnings"] += _leaked(row.model.card, spec, root, leaks)
             models.setdefault(row.name, {})[d.direction] = figures
-    scenes = max((row.quality.scenes for d in rows for row in (*d.models, *d.baselines)), default=0)
+    qualities = [row.quality for d in rows for row in d.models] + [row.quality for d in rows for row in d.baselines]
+    scenes = max((quality.scenes for quality in qualities), default=0)
     shared = [f"The split shares places with the train split: {leak}." for leak in leaks]
     report: dict[str, Any] = {
         "saropt": saropt.__version__,
