@@ -346,7 +346,7 @@ def _read_splits(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         raise InputError(path, f"is not readable: {error}") from error
 
 
-def _parse_splits(path: Path, reader: csv.DictReader) -> dict[str, str]:
+def _parse_splits(path: Path, reader: csv.DictReader) -> tuple[dict[str, str], dict[str, str]]:
     if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
         raise InputError(path, "must have the columns name and split")
     splits: dict[str, str] = {}
