@@ -12,6 +12,7 @@ from saropt.curation.cleaning import Limits, clean_root, white_share, write_repo
 from saropt.curation.registration import measure_offset, offsets_of_pair
 from saropt.errors import InputError
 from saropt.roots import DataRoot
+from saropt.roots.frozen import read_frozen
 from saropt.roots.simulated import write_simulated_root
 from saropt.scenes import Scene, write_array
 from saropt.simulate import simulate_scene
@@ -85,7 +86,12 @@ def test_new_splits_drop_what_is_asked_and_mend_leaks(tmp_path, faulty):
     assert kept["val_000"] == kept["train_004"]
     assert kept["test_000"] == kept["train_005"]
     lines = (tmp_path / "splits.csv").read_text().splitlines()
-    assert lines[0] == "name,split"
+    assert lines[0] == "name,split,group,sha256_sar,sha256_optical"
+    frozen = read_frozen(tmp_path / "splits.csv")
+    assert frozen.groups["val_000"] == frozen.groups["train_004"]
+    assert frozen.groups["val_000"] != frozen.groups["test_000"]
+    for name in kept:
+        frozen.check("sar", name, DataRoot.open(faulty).raster("sar", name))
     assert len(lines) == 8
     with pytest.raises(InputError, match="exists already"):
         write_splits(report, tmp_path / "splits.csv")

@@ -21,6 +21,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "saropt train regression pairs --out run --max-steps 4000 --resume",
     ),
     "evaluate": ("saropt evaluate s1-losangeles run --data pairs --out report",),
+    "score": ("saropt score translations --data pairs --split splits.csv --out mine.json",),
+    "compare": ("saropt compare mine.json theirs.json",),
     "benchmark": ("saropt benchmark", "saropt benchmark paired-short --out results"),
     "export": (
         "saropt export run translator.onnx",

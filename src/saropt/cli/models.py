@@ -29,9 +29,10 @@ def models(
 def _print_list(found: dict[str, Path]) -> None:
     from saropt.cli.tables import print_table
     from saropt.errors import InputError
+    from saropt.evaluation.verdicts import card_verdicts
     from saropt.inference import card_of
 
-    rows = []
+    rows, told = [], []
     for name, path in found.items():
         size = f"{path.stat().st_size / 1e6:.1f} MB"
         try:
@@ -39,6 +40,7 @@ def _print_list(found: dict[str, Path]) -> None:
         except InputError as error:
             rows.append([name, "", "", "", "", size, f"cannot be used: {error.reason}"])
             continue
+        told += [[name, data, text] for data, text in card_verdicts(card.quality, card.realism).items()]
         for direction in card.directions:
             source, target = card.source(direction), card.target(direction)
             rows.append(
@@ -53,10 +55,13 @@ def _print_list(found: dict[str, Path]) -> None:
                 ]
             )
     print_table(["name", "direction", "input", "output", "pixel", "file", "trained on"], rows)
+    if told:
+        print_table(["name", "measured on", "verdict"], told, "verdicts")
 
 
 def _print_card(path: Path, card: Card) -> None:
     from saropt.cli.tables import print_facts
+    from saropt.evaluation.verdicts import card_verdicts
 
     training = card.training
     facts = {
@@ -89,6 +94,7 @@ def _print_card(path: Path, card: Card) -> None:
         "licence": card.licence,
     }
     facts |= {f"quality, {split}": _assignments(figures) for split, figures in card.quality.items()}
+    facts |= {f"verdict, {data}": text for data, text in card_verdicts(card.quality, card.realism).items()}
     print_facts({**facts, "notes": card.notes})
 
 

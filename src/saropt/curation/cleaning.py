@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from saropt.curation.registration import offsets_of_pair
 from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.progress import Progress
+from saropt.roots.frozen import hashes_of
 from saropt.roots.root import SPLITS, DataRoot
 from saropt.scenes import Scene, Window
 
@@ -144,8 +145,9 @@ def write_splits(
     in two splits.
 
     Names that show the same ground (near-duplicate, overlap, leak) all go to the split that holds most of them; where
-    splits hold equally many, train comes before val, and val before test. Further columns of the file are kept. Of two
-    equal rasters the first is kept.
+    splits hold equally many, train comes before val, and val before test. They share an entry in the column `group`,
+    as do names that shared one before. A column `sha256_ROLE` for each role holds the hash of the pixels
+    (`saropt.roots.frozen`). Further columns of the file are kept. Of two equal rasters the first is kept.
 
     Returns:
         Name -> split, as written.
@@ -170,15 +172,20 @@ def write_splits(
     kept = [row for row in rows if row["name"] not in dropped]
     if not kept:
         raise InputError(path, "nothing would remain")
-    groups = _groups(report, {row["name"] for row in kept})
+    groups = _groups(report, {row["name"]: row.get("group") or "" for row in kept})
     for group in groups:
         members = [row for row in kept if row["name"] in group]
         counts = Counter(row["split"] for row in members)
         chosen = max(SPLITS, key=lambda split: (counts[split], -SPLITS.index(split)))
+        given = [row["group"] for row in members if row.get("group")]
         for row in members:
-            row["split"] = chosen
+            row |= {"split": chosen, "group": given[0] if given else min(group)}
+    root = DataRoot.open(report.root)
+    for row in kept:
+        row |= hashes_of(root, row["name"])
+    columns += [column for column in ("group", *hashes_of(root, kept[0]["name"])) if column not in columns]
     table = io.StringIO()
-    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer = csv.DictWriter(table, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(kept)
     write_text(path, table.getvalue())
@@ -336,16 +343,19 @@ def _summary(measures: dict[str, dict[str, float]]) -> dict[str, float]:
     return result
 
 
-def _groups(report: Report, names: set[str]) -> list[set[str]]:
-    """Groups of two names or more that show the same ground: connected components of the findings."""
+def _groups(report: Report, names: Mapping[str, str]) -> list[set[str]]:
+    """Groups of two names or more that show the same ground: connected components of the findings and of the groups
+    that the names (name -> group, or "") had before."""
     order = sorted(names)
     place = {name: number for number, name in enumerate(order)}
     shared = ("duplicate", "near-duplicate", "overlap", "leak")
     pairs = [
         (place[finding.name], place[finding.other])
         for finding in report.findings
-        if finding.kind in shared and {finding.name, finding.other} <= names
+        if finding.kind in shared and {finding.name, finding.other} <= names.keys()
     ]
+    first: dict[str, str] = {}
+    pairs += [(place[first.setdefault(names[name], name)], place[name]) for name in order if names[name]]
     ones, others = zip(*pairs, strict=True) if pairs else ((), ())
     graph = coo_array((np.ones(len(pairs)), (ones, others)), shape=(len(order), len(order)))
     count, group_of = connected_components(graph, directed=False)

@@ -135,15 +135,20 @@ def build_report(
     report["conventions"] = conventions(sections)
     if spec.runs:
         report["curves"] = {name: read_curves(folder) for name, folder in spec.runs.items()}
-    finite: dict[str, Any] = _finite(report)
-    return finite
+    ready: dict[str, Any] = finite(report)
+    return ready
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value for JSON: numbers that are not finite become None.
+
+    >>> finite({"psnr": math.inf, "mae": 0.0})
+    {'psnr': None, 'mae': 0.0}
+    """
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
+        return [finite(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

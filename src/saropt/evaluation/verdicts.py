@@ -16,6 +16,7 @@ NAMES = {
 }
 MARK = "†"
 MARK_MEANS = f"{MARK} PSNR below the constant train mean"
+_RIVALS = ("train_mean", "copy_input", "linear", "copy_reference", "reference_linear", "sar_difference")
 NEAR_TRUTH_DB = 35.0
 TESTED = ("psnr", "ssim", "mae")
 Figures = Mapping[str, Any]
@@ -64,6 +65,38 @@ def verdicts(figures: Figures, baselines: Mapping[str, Figures]) -> list[str]:
             "The truth, or a reconstruction of it (the second half of a cycle), may be what was scored"
         )
     return found
+
+
+def card_verdicts(quality: Mapping[str, Figures], realism: float | None) -> dict[str, str]:
+    """What the figures of a card say of a translator, by data set: beside the constant train mean, or a warning.
+
+    Args:
+        quality: "DATA, SPLIT, ...: ROW" -> figures, as in a card; rows are the translator (or its blends, "realism
+            0.5") and baselines.
+        realism: the blend that is the default; None where there is one blend alone.
+
+    >>> quality = {"set, test: realism 0.5": {"psnr": 14.0}, "set, test: train_mean": {"psnr": 15.0}}
+    >>> card_verdicts(quality, 0.5)
+    {'set, test': 'PSNR 14.00 dB is below the constant train mean (15.00 dB, not tested)'}
+    """
+    own = "translator" if realism is None else f"realism {realism:g}"
+    by_data: dict[str, dict[str, Figures]] = {}
+    for title, figures in quality.items():
+        data, _, row = title.rpartition(": ")
+        by_data.setdefault(data, {})[row] = figures
+    told = {}
+    for data, rows in by_data.items():
+        if own not in rows or "psnr" not in rows[own]:
+            continue
+        rivals = {name: figures for name, figures in rows.items() if name in _RIVALS}
+        found = verdicts(rows[own], rivals)
+        told[data] = "; ".join(found) if found else _above(rows[own], rivals)
+    return told
+
+
+def _above(figures: Figures, rivals: Mapping[str, Figures]) -> str:
+    better = [f"{_title(name)} ({rival['psnr']:.2f} dB)" for name, rival in rivals.items() if "psnr" in rival]
+    return f"PSNR {figures['psnr']:.2f} dB, above {', '.join(better) or 'nothing: no baseline was measured'}"
 
 
 def _is_below(figures: Figures, rival: Figures) -> bool:

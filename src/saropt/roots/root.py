@@ -18,7 +18,7 @@ from saropt.files import read_yaml
 from saropt.radiometry import SAR_UNITS
 
 SPLITS = ("train", "val", "test")
-_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 _GSD_TOLERANCE = 0.1
 
 
@@ -91,7 +91,7 @@ class DataRoot:
         if not isinstance(paired, bool):
             raise InputError(path / "dataset.yaml", f"paired must be true or false, not {paired!r}")
         classes = description.get("classes") or {}
-        splits, groups = _read_splits(path / "splits.csv")
+        splits, groups = read_splits(path / "splits.csv")
         try:
             root = cls(
                 path=path,
@@ -146,7 +146,7 @@ class DataRoot:
 
     def scene_of(self, name: str) -> str:
         """The independent unit that a raster belongs to in statistics: its group, or else the raster itself."""
-        return f"group {self.groups[name]}" if name in self.groups else name
+        return scene_of(name, self.groups)
 
     def image(self, role: Role) -> ImageSpec:
         """Bands and units of a role.
@@ -251,10 +251,10 @@ class DataRoot:
         return path
 
     def _missing(self, role: Role, name: str) -> InputError:
-        return InputError(self.path / role, f"no raster named {name} (tried {', '.join(_SUFFIXES)})")
+        return InputError(self.path / role, f"no raster named {name} (tried {', '.join(SUFFIXES)})")
 
     def _find(self, role: Role, name: str) -> Path | None:
-        candidates = (self.path / role / f"{name}{suffix}" for suffix in _SUFFIXES)
+        candidates = (self.path / role / f"{name}{suffix}" for suffix in SUFFIXES)
         return next((candidate for candidate in candidates if candidate.is_file()), None)
 
     def _find_all(self, role: Role, split: str | None) -> dict[str, Path | None]:
@@ -263,7 +263,7 @@ class DataRoot:
         present = {entry.name for entry in os.scandir(folder) if entry.is_file()} if folder.is_dir() else set()
         found: dict[str, Path | None] = {}
         for name in names:
-            file = next((file for suffix in _SUFFIXES if (file := name + suffix) in present), None)
+            file = next((file for suffix in SUFFIXES if (file := name + suffix) in present), None)
             found[name] = folder / file if file is not None else self._find(role, name) if "/" in name else None
         return found
 
@@ -314,6 +314,15 @@ def _image_spec(path: Path, role: Role, entry: Any) -> ImageSpec:
     return ImageSpec(bands, units, optional)
 
 
+def scene_of(name: str, groups: Mapping[str, str]) -> str:
+    """The independent unit that a raster belongs to in statistics.
+
+    >>> scene_of("a", {"a": "north"}), scene_of("b", {"a": "north"})
+    ('group north', 'b')
+    """
+    return f"group {groups[name]}" if name in groups else name
+
+
 def check_name(name: str | None, source: str | Path, where: str = "") -> None:
     """Refuse a name that would be a path out of its folder.
 
@@ -332,8 +341,16 @@ def check_name(name: str | None, source: str | Path, where: str = "") -> None:
         raise InputError(source, f"{where}{': ' if where else ''}{shown} is no name of a raster")
 
 
-def _read_splits(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Name -> split, and name -> group where there is one."""
+def read_splits(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Name -> split, and name -> group where there is one, of a splits.csv.
+
+    Raises:
+        InputError: it is missing or malformed.
+
+    >>> _ = Path("splits.csv").write_text("name,split,group\\na,train,\\nb,test,one\\n")
+    >>> read_splits(Path("splits.csv"))
+    ({'a': 'train', 'b': 'test'}, {'b': 'one'})
+    """
     if not path.is_file():
         raise InputError(path, "no such file")
     try:

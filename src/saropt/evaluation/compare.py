@@ -1,0 +1,83 @@
+"""The leaderboard of submission files over one frozen split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saropt.errors import InputError
+from saropt.evaluation.intervals import difference, in_words
+from saropt.evaluation.metric import METRICS
+from saropt.evaluation.report_html import span
+from saropt.evaluation.score import KIND
+from saropt.evaluation.verdicts import CONSTANT, TESTED, marked
+
+TEST_HEADING = "PSNR against the best"
+
+
+def read_submission(path: str | Path) -> dict[str, Any]:
+    """What a submission file holds.
+
+    Raises:
+        InputError: it is missing, or no submission file.
+    """
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(path, "is not a JSON file") from error
+    if not isinstance(found, dict) or found.get("kind") != KIND:
+        raise InputError(path, "is no submission file: saropt score writes these")
+    return found
+
+
+def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the leaderboard, the highest PSNR first.
+
+    Each row has a figure with its interval for `TESTED` metrics, and the paired test against the first row. The
+    constant train mean stands among the rows.
+
+    Raises:
+        InputError: a file is no submission, or two were scored on other splits or by other conventions.
+
+    >>> from saropt.evaluation.score import score
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = write_simulated_root("root", scenes=(1, 0, 2), size=64)
+    >>> _ = score("root/optical", root, "root/splits.csv", "perfect.json")
+    >>> [row[:2] for row in compare(["perfect.json"])[1]]
+    [['optical', 'infinite'], ['train_mean (constant)', '10.74']]
+    """
+    found = [(path, read_submission(path)) for path in paths]
+    first_path, first = found[0]
+    for path, submission in found[1:]:
+        for what, own, other in (
+            ("split file", submission["hashes"]["split"], first["hashes"]["split"]),
+            ("part of the split", submission["part"], first["part"]),
+            ("role", submission["role"], first["role"]),
+            ("conventions", submission["hashes"]["conventions"], first["hashes"]["conventions"]),
+        ):
+            if own != other:
+                raise InputError(path, f"was scored with another {what} than {first_path}: they cannot be compared")
+    rows = [(marked(s["name"], s["figures"], s["baselines"]), s["figures"]) for _, s in found]
+    if CONSTANT in first["baselines"]:
+        rows.append((f"{CONSTANT} (constant)", first["baselines"][CONSTANT]))
+    rows.sort(key=lambda row: float("inf") if row[1]["psnr"] is None else row[1]["psnr"], reverse=True)
+    best = rows[0][1]
+    table = []
+    for name, figures in rows:
+        cells = []
+        for key in TESTED:
+            ends, value = figures["intervals"].get(key), figures[key]
+            text = "infinite" if value is None and key == "psnr" else METRICS[key].text(value)
+            cells.append(f"{text} ({span(METRICS[key], ends)})" if ends else text)
+        table.append([name, *cells, "" if figures is best else _tested(figures, best)])
+    return ["", *(METRICS[key].title for key in TESTED), TEST_HEADING], table
+
+
+def _tested(figures: dict[str, Any], best: dict[str, Any]) -> str:
+    sums = [entry["by_scene"].get("psnr", {}) for entry in (figures, best)]
+    test = difference(sums[0], sums[1])
+    return "not tested" if test is None else in_words(test, METRICS["psnr"].digits, METRICS["psnr"].better)

@@ -1,0 +1,187 @@
+"""Scores anybody's folder of rasters against a frozen split; no model is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import saropt
+from saropt.domain import Role
+from saropt.errors import InputError
+from saropt.evaluation.accumulate import ImageQuality
+from saropt.evaluation.baselines import CopyInput, TrainMean
+from saropt.evaluation.intervals import few_scenes
+from saropt.evaluation.metric import Subject, Tile
+from saropt.evaluation.report import conventions, finite
+from saropt.evaluation.tiles import MIN_VALID, TILE, Pixels, open_rasters, stream_tiles, tile_windows
+from saropt.evaluation.verdicts import verdicts
+from saropt.files import write_text
+from saropt.progress import Progress, silent
+from saropt.roots import DataRoot
+from saropt.roots.frozen import FrozenSplit, raster_hash, read_frozen
+from saropt.roots.root import SUFFIXES, scene_of
+from saropt.scenes import Scene, Window
+
+KIND = "saropt submission 1"
+
+
+def score(
+    predictions: str | Path,
+    data: str | Path,
+    split_file: str | Path,
+    out: str | Path,
+    *,
+    part: str = "test",
+    role: Role = "optical",
+    name: str | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Score a folder of rasters, and write a submission file.
+
+    The rasters have the names of the split, the bands, units and grid of the true images, and a value at every valid
+    pixel of them. The constant train mean and a copy of the input are scored beside them.
+
+    Args:
+        predictions: folder of `NAME.tif`, `.tiff`, `.png` or `.jpg`.
+        data: data root with the true images.
+        split_file: names, splits, groups and hashes (`saropt data clean --write-splits`), or names and splits only.
+        out: submission file, JSON.
+        part: "train", "val" or "test".
+        role: role of the true images.
+        name: title in tables; the name of the folder when None.
+
+    Returns:
+        What the submission file holds.
+
+    Raises:
+        InputError: a raster is missing, of another grid or not complete, or the data are not those of the split file.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = write_simulated_root("root", scenes=(1, 0, 2), size=64)
+    >>> found = score("root/optical", root, "root/splits.csv", "submission.json")
+    >>> found["n"], found["figures"]["mae"], found["warnings"][0][:13]
+    (2, 0.0, 'PSNR infinite')
+    """
+    predictions, out = Path(predictions), Path(out)
+    if out.exists() and not overwrite:
+        raise InputError(out, "exists already", remedy="overwrite")
+    root, frozen = DataRoot.open(data), read_frozen(split_file)
+    names = frozen.names(part)
+    root.image(role)
+    paths = [_prediction(predictions, item) for item in names]
+    source = next((other for other, image in root.images.items() if other != role and not image.optional), None)
+    roles = [role] if source is None else [source, role]
+    for item in names:
+        for own in roles:
+            frozen.check(own, item, root.raster(own, item))
+    rows = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), progress)
+    if not rows["prediction"].n:
+        raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
+    baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
+    figures = rows["prediction"].figures()
+    told = conventions({})
+    scenes = rows["prediction"].scenes
+    submission: dict[str, Any] = finite(
+        {
+            "kind": KIND,
+            "saropt": saropt.__version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "name": name or predictions.resolve().name,
+            "data": root.name,
+            "role": role,
+            "part": part,
+            "tile": TILE,
+            "n": rows["prediction"].n,
+            "scenes": scenes,
+            "hashes": {
+                "split": frozen.digest,
+                "predictions": _hash(*(raster_hash(path) for path in paths)),
+                "conventions": _hash(told, TILE, MIN_VALID),
+            },
+            "truth_checked": bool(frozen.hashes.get(role)),
+            "warnings": [*verdicts(figures, baselines), *([few] if (few := few_scenes(scenes)) else [])],
+            "figures": figures,
+            "baselines": baselines,
+            "conventions": told,
+        }
+    )
+    write_text(out, json.dumps(submission, indent=1, allow_nan=False) + "\n")
+    return submission
+
+
+def _measured(
+    root: DataRoot, role: Role, source: Role | None, frozen: FrozenSplit, paths: Mapping[str, Path], progress: Progress
+) -> dict[str, ImageQuality]:
+    """The figures of the predictions, of the constant train mean and of a copy of the input."""
+    bands = root.image(role).bands
+    roles = [role] if source is None else [source, role]
+    train = [name for name, own in frozen.splits.items() if own == "train" and root.path_of(role, name) is not None]
+    constant = _fitted(root, role, train)
+    rows = {key: ImageQuality(Subject(bands)) for key in ("prediction", "train_mean", "copy_input")}
+    for done, (name, path) in enumerate(paths.items(), 1):
+        scene = scene_of(name, frozen.groups)
+        with open_rasters(root, name, roles) as rasters, Scene.open(path) as made:
+            if (made.count, made.height, made.width) != (len(bands), *rasters.shape):
+                found = f"{made.count} bands of {made.width}x{made.height} pixels"
+                wanted = f"{len(bands)} bands of {rasters.width}x{rasters.height} pixels"
+                raise InputError(path, f"has {found}, the true image {wanted}")
+            for window in tile_windows(*rasters.shape, TILE):
+                place = rasters.read(window)
+                if place.valid.mean() < MIN_VALID:
+                    continue
+                target = place.images[role].in_unit_range(name)
+                looked_at = target if source is None else place.images[source].in_unit_range(name)
+                outputs = {"prediction": _values(made, window, place.images[role], place.valid)}
+                if constant is not None:
+                    outputs["train_mean"] = constant.predict(looked_at, target)
+                if source is not None:
+                    outputs["copy_input"] = CopyInput().predict(looked_at, target)
+                for key, values in outputs.items():
+                    rows[key].add(Tile.of(values, looked_at, target, place.valid), scene)
+        progress(done, len(paths), name)
+    return rows
+
+
+def _prediction(folder: Path, name: str) -> Path:
+    for suffix in SUFFIXES:
+        if (folder / f"{name}{suffix}").is_file():
+            return folder / f"{name}{suffix}"
+    raise InputError(folder, f"no raster named {name} (tried {', '.join(SUFFIXES)})")
+
+
+def _values(made: Scene, window: Window, true: Pixels, valid: np.ndarray) -> np.ndarray:
+    """The predicted values of a window in [0, 1], by the range of the true image.
+
+    Raises:
+        InputError: a valid pixel of the truth has none.
+    """
+    values, given = made.read(window)
+    lacking = int((valid & ~given).sum())
+    if lacking or not np.isfinite(values[:, valid]).all():
+        raise InputError(made.path, f"has no value at {lacking or 'some'} valid pixels of the true image")
+    return Pixels(values, valid, true.units, true.bands, true.dtype).in_unit_range(str(made.path))
+
+
+def _fitted(root: DataRoot, role: Role, train: Sequence[str]) -> TrainMean | None:
+    """The constant train mean; None without a train split."""
+    baseline, seen = TrainMean(), False
+    for place in stream_tiles(root, train, TILE, [role]):
+        if place.valid.any():
+            target = place.images[role].in_unit_range(place.name)[:, place.valid].astype(np.float64)
+            baseline.update(target, target)
+            seen = True
+    if not seen:
+        return None
+    baseline.finish()
+    return baseline
+
+
+def _hash(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

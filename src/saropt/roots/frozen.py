@@ -1,0 +1,113 @@
+"""Frozen splits: a splits.csv with a hash of every raster, so that anyone can score against the same data."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saropt.domain import Role
+from saropt.errors import InputError
+from saropt.roots.root import DataRoot, read_splits
+from saropt.scenes import Scene, Window
+
+HASH_COLUMN = "sha256_"
+_ROWS = 256
+
+
+@dataclass(frozen=True)
+class FrozenSplit:
+    """A splits file, read.
+
+    Attributes:
+        splits: name -> "train", "val" or "test".
+        groups: name -> group, where there is one.
+        hashes: role -> name -> `raster_hash`; empty for a file of names only.
+        digest: SHA-256 of the file's rows, whatever its line ends.
+    """
+
+    path: Path
+    splits: Mapping[str, str]
+    groups: Mapping[str, str]
+    hashes: Mapping[Role, Mapping[str, str]]
+    digest: str
+
+    def names(self, split: str) -> list[str]:
+        """The names of a split.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = [name for name, part in self.splits.items() if part == split]
+        if not found:
+            raise InputError(self.path, f"split {split!r} is empty")
+        return found
+
+    def check(self, role: Role, name: str, path: Path) -> None:
+        """Refuse a raster that is not the one whose hash the file holds; nothing is checked where it holds none.
+
+        Raises:
+            InputError: its pixels have another hash.
+        """
+        expected = self.hashes.get(role, {}).get(name)
+        if expected and raster_hash(path) != expected:
+            raise InputError(path, f"its pixels are not those that {self.path.name} was written for")
+
+
+def read_frozen(path: str | Path) -> FrozenSplit:
+    """Read a splits file with hashes, or one of names only.
+
+    Raises:
+        InputError: it is missing or malformed.
+
+    >>> _ = Path("frozen.csv").write_text("name,split,group,sha256_sar\\na,test,one,12ab\\n")
+    >>> frozen = read_frozen("frozen.csv")
+    >>> frozen.names("test"), frozen.groups, frozen.hashes
+    (['a'], {'a': 'one'}, {'sar': {'a': '12ab'}})
+    """
+    path = Path(path)
+    splits, groups = read_splits(path)
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    rows = list(csv.DictReader(lines))
+    roles = [column.removeprefix(HASH_COLUMN) for column in rows[0] if column and column.startswith(HASH_COLUMN)]
+    hashes = {role: {row["name"]: row[HASH_COLUMN + role] for row in rows if row[HASH_COLUMN + role]} for role in roles}
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return FrozenSplit(path, splits, groups, hashes, digest)
+
+
+def raster_hash(path: str | Path) -> str:
+    """SHA-256 of data type, shape and stored values of a raster, whatever its file format and compression.
+
+    Rows are read 256 at a time.
+
+    Raises:
+        InputError: it cannot be read.
+
+    >>> from saropt.scenes import write_array
+    >>> a = write_array("a.tif", np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
+    >>> b = write_array("b.png", np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
+    >>> raster_hash(a) == raster_hash(b)
+    True
+    """
+    with Scene.open(path) as scene:
+        found = hashlib.sha256(f"{scene.dtype} {scene.count} {scene.height} {scene.width}".encode())
+        for row in range(0, scene.height, _ROWS):
+            values, _ = scene.read_stored(Window(row, 0, min(_ROWS, scene.height - row), scene.width))
+            found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
+
+
+def hashes_of(root: DataRoot, name: str) -> dict[str, str]:
+    """The columns of hashes of one name: of its raster in every role, "" where there is none.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> sorted(hashes_of(root, "train_000"))
+    ['sha256_optical', 'sha256_sar']
+    """
+    paths = {role: root.path_of(role, name) for role in root.images}
+    return {HASH_COLUMN + role: "" if path is None else raster_hash(path) for role, path in paths.items()}
