@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,9 +60,10 @@ def verdicts(figures: Figures, baselines: Mapping[str, Figures]) -> list[str]:
     ]
     if lost:
         found.append(f"PSNR {psnr:.2f} dB is below {', '.join(lost)}")
-    if psnr is None or psnr >= NEAR_TRUTH_DB:
+    infinite = psnr is None or math.isinf(psnr)
+    if infinite or psnr >= NEAR_TRUTH_DB:
         found.append(
-            f"PSNR {'infinite' if psnr is None else f'{psnr:.2f} dB'}: nearer to the truth than another sensor allows. "
+            f"PSNR {'infinite' if infinite else f'{psnr:.2f} dB'}: nearer to the truth than another sensor allows. "
             "The truth, or a reconstruction of it (the second half of a cycle), may be what was scored"
         )
     return found
