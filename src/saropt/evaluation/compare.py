@@ -22,6 +22,10 @@ def read_submission(path: str | Path) -> dict[str, Any]:
 
     Raises:
         InputError: it is missing, or no submission file.
+
+    >>> _ = Path("theirs.json").write_text('{"kind": "saropt submission 1", "name": "theirs"}')
+    >>> read_submission("theirs.json")["name"]
+    'theirs'
     """
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -28,6 +28,9 @@ class FrozenSplit:
         groups: name -> group, where there is one.
         hashes: role -> name -> `raster_hash`; empty for a file of names only.
         digest: SHA-256 of the file's rows, whatever its line ends.
+
+    >>> FrozenSplit(Path("frozen.csv"), {"a": "train", "b": "test"}, {}, {}, "12ab").names("test")
+    ['b']
     """
 
     path: Path
