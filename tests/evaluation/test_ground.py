@@ -21,13 +21,14 @@ Factory = Callable[..., Path]
 SIDE = 64
 
 
-def make_root(folder: Path, *, masked: bool = False) -> Path:
+def make_root(folder: Path, *, masked: bool = False, places: str = "ab") -> Path:
     """Places whose earlier image differs by noise, and by a flood in the label; `b` has no earlier image."""
     rng = np.random.default_rng(5)
     roles = ("sar", "sar_reference", "optical", "optical_reference", "label")
     for role in roles:
         (folder / role).mkdir(parents=True)
-    for name, date in (("t", "2026-05-01"), ("a", "2026-05-01"), ("b", "2026-05-01")):
+    date = "2026-05-01"
+    for name in ("t", *places):
         old = rng.integers(40, 200, (3, SIDE, SIDE))
         label = np.zeros((1, SIDE, SIDE), np.uint8)
         label[:, 10:40, 5:50] = 255
@@ -55,7 +56,7 @@ def make_root(folder: Path, *, masked: bool = False) -> Path:
         "classes": {0: "dry", 255: "flooded"},
     }
     (folder / "dataset.yaml").write_text(yaml.safe_dump(description))
-    (folder / "splits.csv").write_text("name,split\nt,train\na,test\nb,test\n")
+    (folder / "splits.csv").write_text("name,split\nt,train\n" + "".join(f"{name},test\n" for name in places))
     return folder
 
 
@@ -105,6 +106,26 @@ def test_an_untrained_translator_is_the_copy_on_other_ground(report: dict) -> No
     assert set(found["auc"]) == {"test"}
     assert found["auc"]["test"]["labelled"] == 0.5
     assert found["by_days"]["16 to 45 days"]["copy_reference"] > 5
+
+
+def test_figures_by_kind_of_ground_have_intervals_over_places(report: dict, tmp_path: Path) -> None:
+    few = report["ground"]["sar+sarref+optref2opt"]
+    assert few["intervals"]["copy_reference"]["changed"] is None, "two places are too few"
+    root = make_root(tmp_path / "more", places="abcdefg")
+    model = reference_translator(tmp_path, fresh=True)
+    arguments = [str(model), "--data", str(root), "--out", str(tmp_path / "more-out"), "--changed", "flooded"]
+    assert main(["evaluate", *arguments]) == 0
+    held = json.loads((tmp_path / "more-out" / "report.json").read_text())
+    found = held["ground"]["sar+sarref+optref2opt"]
+    assert found["scenes"]["changed"] == 7
+    assert found["scenes"]["other"] == 6, "one place has no earlier image"
+    low, high = found["intervals"]["copy_reference"]["other"]
+    assert low < found["psnr"]["copy_reference"]["other"] < high
+    flooded = [naive_psnr(root, name, read(root / "label" / f"{name}.tif")[0] == 255) for name in "acdefg"]
+    assert low > max(flooded), "the copy is better on other ground than on flooded ground in every place"
+    low, high = found["gain_intervals"]["test"]["other"]
+    assert low <= found["gain_over_copy"]["test"]["other"] <= high
+    assert high - low < 0.01, "an untrained translator is the copy: the paired interval is narrow"
 
 
 def test_the_same_translator_without_earlier_images_is_a_row(report: dict) -> None:
