@@ -100,11 +100,7 @@ def score(
             "tile": TILE,
             "n": rows["prediction"].n,
             "scenes": scenes,
-            "hashes": {
-                "split": frozen.digest,
-                "predictions": _hash(*(raster_hash(path) for path in paths)),
-                "conventions": _hash(told, TILE, MIN_VALID),
-            },
+            "hashes": _hashes(frozen, paths, told),
             "truth_checked": bool(frozen.hashes.get(role)),
             "warnings": [*verdicts(figures, baselines), *([few] if (few := few_scenes(scenes)) else [])],
             "figures": figures,
@@ -114,6 +110,15 @@ def score(
     )
     write_text(out, json.dumps(submission, indent=1, allow_nan=False) + "\n")
     return submission
+
+
+def _hashes(frozen: FrozenSplit, paths: Sequence[Path], told: Mapping[str, Any]) -> dict[str, str]:
+    """What two submissions must share to be compared, and what they are of."""
+    return {
+        "split": frozen.digest,
+        "predictions": _hash(*(raster_hash(path) for path in paths)),
+        "conventions": _hash(told, TILE, MIN_VALID),
+    }
 
 
 def _measured(
