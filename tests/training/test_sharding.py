@@ -56,7 +56,7 @@ def test_networks_in_shards_train_like_whole_ones(method, new_config, db_root, l
     assert [list(line) for line in whole] == [list(line) for line in parts]
     for one, another in zip(whole, parts, strict=True):
         # Adam makes full steps of the rounding errors of gradients that are zero, as before an InstanceNorm
-        assert another == pytest.approx(one, rel=1e-4 if one["step"] <= 2 else 1e-2, abs=1e-5)
+        assert another == pytest.approx(one, rel=3e-4 if one["step"] <= 2 else 1e-2, abs=1e-5)
     assert shapes(tmp_path / "ddp") == shapes(tmp_path / "fsdp")
 
 
