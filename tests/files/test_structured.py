@@ -3,7 +3,10 @@
 import pytest
 import yaml
 
+from saropt.artifacts import parse_card
+from saropt.curation.stac import read_area
 from saropt.errors import InputError
+from saropt.evaluation.compare import read_submission
 from saropt.files import check_not_input, digest_files, load_json, load_xml, load_yaml, same_place
 from saropt.roots import DataRoot
 from saropt.roots.root import check_name
@@ -31,6 +34,18 @@ def test_deep_json_and_xml():
         load_xml(b"<a>" * 100 + b"</a>" * 100)
     with pytest.raises(ValueError, match="document type"):
         load_xml(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
+
+
+def test_deep_files_of_others_are_one_line(tmp_path):
+    """Cards, submissions and areas are read by the same reader."""
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ValueError, match=r"card: is no JSON \(nested too deeply\)"):
+        parse_card(path.read_text())
+    with pytest.raises(InputError, match="is not a JSON file"):
+        read_submission(path)
+    with pytest.raises(InputError, match="is no GeoJSON file with a polygon: nested too deeply"):
+        read_area(str(path))
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a/../b", "", "a\0b", "a\\b", ".", "a//b"])

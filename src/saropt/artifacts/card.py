@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from saropt.artifacts.card_version_1 import upgrade
 from saropt.domain import Direction, Role, describe_role
+from saropt.files import load_json
 from saropt.radiometry import Recipe, recipe_from_dict
 
 FORMAT_VERSION = 2
@@ -328,9 +328,9 @@ def parse_matcher_card(text: str) -> MatcherCard:
 
 def _parsed(model: type[AnyCard], text: str, wanted: str) -> AnyCard:
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"card: is no JSON ({error.msg})") from error
+        values = load_json(text)
+    except ValueError as error:
+        raise ValueError(f"card: is no JSON ({getattr(error, 'msg', error)})") from error
     fields = values if isinstance(values, dict) else {}
     kind = fields.get("kind", "translator")
     if kind != wanted:

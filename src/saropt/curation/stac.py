@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from saropt.errors import InputError, OptionError
-from saropt.files import read_yaml, validated
+from saropt.files import load_json, read_yaml, validated
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid
 from saropt.scenes.remote import check_address, http_json, without_query
@@ -154,7 +154,7 @@ def read_area(text: str) -> Area:
     path = Path(text)
     if path.is_file():
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = load_json(path.read_text(encoding="utf-8"))
             while content.get("type") in ("FeatureCollection", "Feature"):
                 content = content["features"][0] if "features" in content else content["geometry"]
             if content.get("type") not in ("Polygon", "MultiPolygon"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from saropt.evaluation.metric import METRICS
 from saropt.evaluation.report_html import span
 from saropt.evaluation.score import KIND
 from saropt.evaluation.verdicts import CONSTANT, TESTED, marked
+from saropt.files import load_json
 
 TEST_HEADING = "PSNR against the best"
 
@@ -28,7 +28,7 @@ def read_submission(path: str | Path) -> dict[str, Any]:
     'theirs'
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = load_json(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -21,6 +21,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from saropt.errors import InputError
+from saropt.files import load_json
 from saropt.scenes.formats import open_named
 from saropt.scenes.grid import Grid
 from saropt.scenes.reading import Scene, environment, warped
@@ -54,7 +55,7 @@ def http_json(url: str, body: dict[str, Any] | None = None, timeout_s: float = T
     data = None if body is None else json.dumps(body).encode()
     answer, content = _request(url, {"Content-Type": "application/json"} if data else {}, data, timeout_s)
     try:
-        return json.loads(content)
+        return load_json(content)
     except ValueError as error:
         raise InputError(
             without_query(url), f"did not answer with JSON but {answer.get('Content-Type', 'something else')}"
