@@ -155,11 +155,16 @@ def test_an_image_of_today_without_any_mask_is_told_of(fresh, scene, colours, tm
 def test_another_mask_is_other_work(fresh, scene, colours, tmp_path):
     """The key of an interrupted run holds what every companion is."""
     old = write_optical(tmp_path / "old.tif", colours)
-    options = [TranslateOptions(reference=old), TranslateOptions(), TranslateOptions(reference_sar=scene)]
+    options = [
+        TranslateOptions(reference=old),
+        TranslateOptions(),
+        TranslateOptions(reference_sar=scene),
+        TranslateOptions(keep_clear=old),
+    ]
     from saropt.scenes import Scene
 
     with Scene.open(scene) as opened:
-        assert len({fresh._resume_key(opened, one, []) for one in options}) == 3
+        assert len({fresh._resume_key(opened, one, []) for one in options}) == 4
 
 
 def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):

@@ -40,7 +40,7 @@ class OutputGuard:
         """
         if not valid.any():
             return
-        values = network[:, valid]
+        values = network.reshape(len(network), -1) if valid.all() else network[:, valid]
         low, high = values.min(axis=1), values.max(axis=1)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise InputError(self._source, "the network gives numbers that are not finite (NaN or infinite)")

@@ -168,10 +168,10 @@ class SceneModel:
                 matched = match_reference(sources, clear)
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
-            identity = "" if source.is_remote else source.identity()
+            identity = "" if key is None else source.identity()
             reader = self.read(sources, options.units)
             common = self._common_tags(source, options, key) | dates_of(sources) | matched
-            resume_key = None if key is None else self._resume_key(source, options, key)
+            resume_key = None if key is None else self._resume_key(source, options, key, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
             writers = {
@@ -242,10 +242,14 @@ class SceneModel:
             "SAROPT_RUN": _digest(run),
         }
 
-    def _resume_key(self, scene: Scene, options: TranslateOptions, key: Sequence[object]) -> str:
+    def _resume_key(
+        self, scene: Scene, options: TranslateOptions, key: Sequence[object], identity: str | None = None
+    ) -> str:
+        """A hash of all that determines the pixels; `identity` is that of the scene, where it is known already."""
         parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]
-        parts += [self._state_of(path) for path in (*options.inputs.values(), *options.companions.values())]
-        parts += [scene.identity(), self._file_hash, self._backend.name, *key]
+        beside = {**options.inputs, **options.companions}
+        parts += [part for name, path in beside.items() for part in (name, self._state_of(path))]
+        parts += [identity or scene.identity(), self._file_hash, self._backend.name, *key]
         return _digest(parts)
 
     @staticmethod
