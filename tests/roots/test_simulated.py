@@ -92,7 +92,7 @@ def test_nothing_is_left_after_a_failure(tmp_path, monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(module, "_describe", fail)
+    monkeypatch.setattr(module, "write_description", fail)
     with pytest.raises((InputError, KeyboardInterrupt)):
         write_simulated_root(tmp_path / "root", scenes=(1, 0, 0), size=64)
     assert list(tmp_path.iterdir()) == []

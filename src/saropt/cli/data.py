@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -131,31 +131,19 @@ def simulate(
     if earlier is None and (flood or built or gaps):
         raise InputError("simulate", "--flood, --built and --gaps need --earlier")
     with progress_bar("simulate") as report:
+        common: dict[str, Any] = {
+            "scenes": _counts(scenes),
+            "size": size,
+            "seed": seed,
+            "units": units,
+            "bands": tuple(bands.split(",")),
+            "config": config,
+            "progress": lambda done, total: report(done, total, "scenes"),
+        }
         if earlier is not None:
-            path = write_simulated_dates(
-                out,
-                scenes=_counts(scenes),
-                size=size,
-                seed=seed,
-                units=units,
-                bands=tuple(bands.split(",")),
-                config=config,
-                dates=dates,
-                progress=lambda done, total: report(done, total, "scenes"),
-            )
-            typer.echo(f"wrote {path}")
-            return
-        path = write_simulated_root(
-            out,
-            scenes=_counts(scenes),
-            size=size,
-            seed=seed,
-            units=units,
-            bands=tuple(bands.split(",")),
-            misregistration_px=misregistration,
-            config=config,
-            progress=None if report is None else lambda done, total: report(done, total, "scenes"),
-        )
+            path = write_simulated_dates(out, dates=dates, **common)
+        else:
+            path = write_simulated_root(out, misregistration_px=misregistration, **common)
     typer.echo(f"wrote {path}")
 
 

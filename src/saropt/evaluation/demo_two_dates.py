@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from saropt.inference import TranslateOptions, Translator
+from saropt.roots.simulated_dates import BRIGHT_END, DATE, DATE_BEFORE, OPTICAL_BANDS, as_reflectance
 from saropt.scenes import Georeference, Scene, write_array
 from saropt.simulate import BANDS, CHANGES, DatesConfig, SceneConfig, SimulatedDates, simulate_dates
 
 MODEL = "s1-reference"
 SIZE, SEED = 768, 11
-OPTICAL_BANDS = ("B4", "B3", "B2", "B8")
-BRIGHT_END, SHOWN_END = 0.3, 0.3
+SHOWN_END = 0.3
 PLACE = Georeference(CRS.from_epsg(32611), Affine(10.0, 0.0, 400_000.0, 0.0, -10.0, 3_780_000.0))
 FILES: Mapping[str, str] = {
     "two_dates.png": "SAR before and now, the cloudy earlier image, translation, origin and truth",
@@ -44,8 +44,8 @@ def make_two_dates(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
     sar = {name: 10.0 * np.log10(values) for name, values in (("sar", two.sigma0), ("sar_before", two.sigma0_before))}
     for name, decibels in sar.items():
         write_array(place / f"{name}.tif", decibels, band_names=BANDS, georeference=PLACE)
-    stored = {"before": _stored(two.optical_before), "truth": _stored(two.optical)}
-    when = {"before": "2026-07-06", "truth": "2026-11-10"}
+    stored = {"before": as_reflectance(two.optical_before), "truth": as_reflectance(two.optical)}
+    when = {"before": DATE_BEFORE, "truth": DATE}
     for name, values in stored.items():
         tags = {"ACQUISITION_DATE": when[name]}
         write_array(place / f"{name}.tif", values, band_names=OPTICAL_BANDS, georeference=PLACE, nodata=0, tags=tags)
@@ -75,7 +75,7 @@ def make_two_dates(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
 
 def _scores(image: NDArray, two: SimulatedDates) -> dict[str, float]:
     """PSNR in dB on a scale of 0 to .3 of reflectance, over changed, clouded and other ground."""
-    error = np.square((image.astype(np.float64) - _stored(two.optical)) / (BRIGHT_END * 10_000)).mean(axis=0)
+    error = np.square((image.astype(np.float64) - as_reflectance(two.optical)) / (BRIGHT_END * 10_000)).mean(axis=0)
     changed = two.change > 0
     grounds = {
         "all": np.ones_like(changed),
@@ -84,10 +84,6 @@ def _scores(image: NDArray, two: SimulatedDates) -> dict[str, float]:
         "other": ~changed & ~two.clouded,
     }
     return {name: float(-10.0 * np.log10(max(error[where].mean(), 1e-10))) for name, where in grounds.items()}
-
-
-def _stored(relative: NDArray) -> NDArray[np.uint16]:
-    return np.maximum(np.rint(relative * (BRIGHT_END * 10_000)), 1).astype(np.uint16)
 
 
 def _shown(stored: NDArray) -> NDArray[np.uint8]:

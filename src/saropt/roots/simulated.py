@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.radiometry import PAULI_BANDS, pauli_power
@@ -29,6 +30,8 @@ MAX_MISREGISTRATION_PX = 64
 _GRIDS = ("sigma0", "sigma0_clean", "label", "cover", "elevation")
 _OPTICAL_GRIDS = ("optical", "hidden", "changed")
 UNITS = ("amplitude", "sigma0", "sigma0_db")
+LICENCE = "simulated by saropt; no rights reserved"
+WriteScene = Callable[[Path, str, str, int, int], None]
 EPSG = 32611
 WEST_M, NORTH_M = 380_000.0, 3_780_000.0
 
@@ -80,25 +83,70 @@ def write_simulated_root(
     if not bands or len(set(bands)) != len(bands) or not (set(bands) <= set(BANDS) or set(bands) <= set(PAULI_BANDS)):
         known = f"{', '.join(BANDS)}, or from {', '.join(PAULI_BANDS)}"
         raise InputError("bands", f"{', '.join(bands) or 'none'}: choose from {known}, each once")
-    if len(scenes) != len(SPLITS) or min(scenes) < 0 or sum(scenes) == 0:
-        raise InputError("scenes", f"needs a count for each of {', '.join(SPLITS)}, not all zero; got {scenes}")
     if not 0.0 <= misregistration_px <= MAX_MISREGISTRATION_PX:
         raise InputError("misregistration_px", f"must lie in 0..{MAX_MISREGISTRATION_PX}, not {misregistration_px}")
+
+    def write(part: Path, name: str, split: str, number: int, scene_seed: int) -> None:
+        off = misregistration_px if split != "test" else 0.0
+        scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
+        _write_array(part, name, scene, units, bands, number, looks)
+
+    description = {
+        "name": path.absolute().name,
+        "gsd_m": gsd_m,
+        "paired": True,
+        "sar": {"bands": list(bands), "units": units},
+        "optical": {"bands": list(OPTICAL_BANDS), "units": "uint8"},
+        "classes": dict(CLASSES),
+        "licence": LICENCE,
+    }
+    return write_scenes(path, ("sar", "optical", "label"), scenes, seed, write, description, progress)
+
+
+def write_scenes(
+    path: Path,
+    roles: Sequence[Role],
+    scenes: tuple[int, int, int],
+    seed: int,
+    write: WriteScene,
+    description: Mapping[str, Any],
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write simulated scenes, each from a seed of its own, and their description; the folder appears when it is whole.
+
+    Args:
+        roles: folders of the root.
+        scenes: how many for train, val and test.
+        write: writes the rasters of one scene: (folder, name, split, number, seed).
+        description: what `dataset.yaml` holds.
+
+    Raises:
+        InputError: the folder holds something or cannot be written, or an argument is out of range.
+
+    >>> path = write_scenes(Path("root"), ["sar"], (1, 0, 1), 0, lambda *scene: None, {"name": "empty"})
+    >>> (path / "splits.csv").read_text().split()
+    ['name,split', 'train_000,train', 'test_000,test']
+    """
+    if len(scenes) != len(SPLITS) or min(scenes) < 0 or sum(scenes) == 0:
+        raise InputError("scenes", f"needs a count for each of {', '.join(SPLITS)}, not all zero; got {scenes}")
     if not path.parent.is_dir():
         raise InputError(path, f"the folder {path.parent} does not exist")
     names = [(f"{split}_{i:03d}", split) for split, count in zip(SPLITS, scenes, strict=True) for i in range(count)]
     try:
         with atomic_folder(path) as part:
-            for role in ("sar", "optical", "label"):
+            for role in roles:
                 (part / role).mkdir()
             for number, (name, split) in enumerate(names):
-                scene_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
-                off = misregistration_px if split != "test" else 0.0
-                scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
-                _write_array(part, name, scene, units, bands, number, looks)
+                write(
+                    part,
+                    name,
+                    split,
+                    number,
+                    int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]),
+                )
                 if progress is not None:
                     progress(number + 1, len(names))
-            _describe(part, path.absolute().name, names, units, bands, gsd_m)
+            write_description(part, description, names)
     except ValueError as error:
         raise InputError(path, str(error)) from error
     return path
@@ -177,18 +225,3 @@ def _write_array(
         tags=tags,
         overview_resampling="mode",
     )
-
-
-def _describe(
-    root: Path, name: str, names: list[tuple[str, str]], units: str, bands: tuple[str, ...], gsd_m: float
-) -> None:
-    description = {
-        "name": name,
-        "gsd_m": gsd_m,
-        "paired": True,
-        "sar": {"bands": list(bands), "units": units},
-        "optical": {"bands": list(OPTICAL_BANDS), "units": "uint8"},
-        "classes": dict(CLASSES),
-        "licence": "simulated by saropt; no rights reserved",
-    }
-    write_description(root, description, names)

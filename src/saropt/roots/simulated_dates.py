@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
 from saropt.errors import InputError
-from saropt.files import atomic_folder
-from saropt.roots.description import write_description
-from saropt.roots.root import SPLITS
-from saropt.roots.simulated import EPSG, NORTH_M, UNITS, WEST_M, in_units
+from saropt.roots.simulated import EPSG, LICENCE, NORTH_M, UNITS, WEST_M, in_units, write_scenes
 from saropt.scenes import Georeference, write_array
 from saropt.simulate import BANDS, CHANGES, DatesConfig, SceneConfig, SimulatedDates, simulate_dates
 
@@ -61,25 +57,25 @@ def write_simulated_dates(
     path = Path(path)
     if units not in UNITS or not bands or not set(bands) <= set(BANDS):
         raise InputError(path, f"SAR must be {' and '.join(BANDS)} in {', '.join(UNITS)}")
-    if len(scenes) != len(SPLITS) or min(scenes) < 0 or sum(scenes) == 0:
-        raise InputError("scenes", f"needs a count for each of {', '.join(SPLITS)}, not all zero; got {scenes}")
-    if not path.parent.is_dir():
-        raise InputError(path, f"the folder {path.parent} does not exist")
-    names = [(f"{split}_{i:03d}", split) for split, count in zip(SPLITS, scenes, strict=True) for i in range(count)]
-    try:
-        with atomic_folder(path) as part:
-            for role in ("sar", "sar_reference", "optical", "optical_reference", "label"):
-                (part / role).mkdir()
-            for number, (name, _) in enumerate(names):
-                scene_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
-                two = simulate_dates(size, scene_seed, config=config, dates=dates)
-                _write(part, name, two, units, bands, number)
-                if progress is not None:
-                    progress(number + 1, len(names))
-            write_description(part, _description(path.absolute().name, units, bands), names)
-    except ValueError as error:
-        raise InputError(path, str(error)) from error
-    return path
+
+    def write(part: Path, name: str, split: str, number: int, scene_seed: int) -> None:
+        _write(part, name, simulate_dates(size, scene_seed, config=config, dates=dates), units, bands, number)
+
+    sar = {"bands": list(bands), "units": units}
+    optical = {"bands": list(OPTICAL_BANDS), "units": "reflectance x 10000"}
+    description = {
+        "name": path.absolute().name,
+        "gsd_m": 10.0,
+        "paired": True,
+        "sar": sar,
+        "optical": optical,
+        "sar_reference": {**sar, "optional": True},
+        "optical_reference": {**optical, "optional": True},
+        "classes": dict(CHANGES),
+        "licence": LICENCE,
+    }
+    roles = ("sar", "sar_reference", "optical", "optical_reference", "label")
+    return write_scenes(path, roles, scenes, seed, write, description, progress)
 
 
 def _write(root: Path, name: str, two: SimulatedDates, units: str, bands: tuple[str, ...], number: int) -> None:
@@ -93,26 +89,17 @@ def _write(root: Path, name: str, two: SimulatedDates, units: str, bands: tuple[
 
     write("sar", in_units(two.sigma0[order], units), bands, DATE)
     write("sar_reference", in_units(two.sigma0_before[order], units), bands, DATE_BEFORE)
-    write("optical", _stored(two.optical), OPTICAL_BANDS, DATE, 0)
-    write("optical_reference", np.where(two.missing, 0, _stored(two.optical_before)), OPTICAL_BANDS, DATE_BEFORE, 0)
+    write("optical", as_reflectance(two.optical), OPTICAL_BANDS, DATE, 0)
+    write(
+        "optical_reference", np.where(two.missing, 0, as_reflectance(two.optical_before)), OPTICAL_BANDS, DATE_BEFORE, 0
+    )
     write("label", two.change[None], ("change",), DATE)
 
 
-def _stored(relative: np.ndarray) -> np.ndarray:
+def as_reflectance(relative: np.ndarray) -> np.ndarray:
+    """Simulated images in [0, 1] as stored: reflectance times 10,000, uint16, at least 1.
+
+    >>> as_reflectance(np.array([0.0, 1.0]))
+    array([   1, 3000], dtype=uint16)
+    """
     return np.maximum(np.rint(relative * (BRIGHT_END * 10_000)), 1).astype(np.uint16)
-
-
-def _description(name: str, units: str, bands: tuple[str, ...]) -> dict[str, Any]:
-    sar = {"bands": list(bands), "units": units}
-    optical = {"bands": list(OPTICAL_BANDS), "units": "reflectance x 10000"}
-    return {
-        "name": name,
-        "gsd_m": 10.0,
-        "paired": True,
-        "sar": sar,
-        "optical": optical,
-        "sar_reference": {**sar, "optional": True},
-        "optical_reference": {**optical, "optional": True},
-        "classes": dict(CHANGES),
-        "licence": "simulated by saropt; no rights reserved",
-    }
