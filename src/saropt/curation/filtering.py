@@ -126,10 +126,23 @@ def filter_root(
             filter_scene(path, part / role / f"{raster}.tif", name, looks, root.images[role].units)
             if progress is not None:
                 progress(number, len(rasters), raster)
-        for entry in root.path.iterdir():
-            if entry.name not in roles and not entry.name.startswith("."):
-                (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, part / entry.name)
+        copy_others(root.path, part, roles)
     return out
+
+
+def copy_others(source: Path, target: Path, made: Sequence[str]) -> None:
+    """Copy the files and folders of a data root that were not made anew; hidden ones are left out.
+
+    >>> for name in ("root", "copy"):
+    ...     Path(name).mkdir()
+    >>> _ = Path("root/dataset.yaml").write_text("name: r")
+    >>> copy_others(Path("root"), Path("copy"), ["optical"])
+    >>> [path.name for path in Path("copy").iterdir()]
+    ['dataset.yaml']
+    """
+    for entry in source.iterdir():
+        if entry.name not in made and not entry.name.startswith("."):
+            (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, target / entry.name)
 
 
 def write_pauli(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.curation.filtering import TILE, cut_windows, to_stored
+from saropt.curation.filtering import TILE, copy_others, cut_windows, to_stored
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.progress import Progress, silent
@@ -67,9 +66,7 @@ def harmonise_root(
         kept = [name for name in names if name not in dropped]
         if not kept:
             raise InputError(source, "has no raster with unchanged ground to compare colours on")
-        for entry in root.path.iterdir():
-            if entry.name not in ("optical", "splits.csv") and not entry.name.startswith("."):
-                (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, part / entry.name)
+        copy_others(root.path, part, ("optical", "splits.csv"))
         lines = (root.path / "splits.csv").read_text(encoding="utf-8-sig").splitlines()
         rows = [line for line in lines[1:] if line.split(",")[0].strip('"') in kept]
         (part / "splits.csv").write_text("\n".join([lines[0], *rows]) + "\n", encoding="utf-8")
