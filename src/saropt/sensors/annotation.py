@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from saropt.errors import InputError
 
 
-def number_in(element: ElementTree.Element, name: str, source: Path) -> float:
+def number_in(element: ElementTree.Element, name: str, source: Path, of: str = "") -> float:
     """The finite number in a child of an element.
+
+    Args:
+        of: part of the product that the element is of, for the error.
 
     Raises:
         InputError: there is none; names `source`.
@@ -26,7 +29,7 @@ def number_in(element: ElementTree.Element, name: str, source: Path) -> float:
         if not np.isfinite(number):
             raise ValueError
     except ValueError:
-        raise InputError(source, f"annotation has no number {name.removeprefix('.//')}") from None
+        raise InputError(source, f"{of} has no number {name.removeprefix('.//')}".strip()) from None
     return number
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from saropt.errors import InputError
 from saropt.files import load_xml
 from saropt.scenes import Scene, Window
+from saropt.sensors.annotation import number_in
 
 Calibrate = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
 """(stored values (C, h, w), valid (h, w), window) -> sigma0 in dB (polarisations, h, w); pixels without power become
@@ -67,8 +68,8 @@ def read_gaofen3(folder: Path) -> ProductFolder:
         raise InputError(folder, "holds no .tiff whose name has a polarisation (HH, HV, VH or VV)")
     factors = []
     for polarisation in rasters:
-        quality = _number(tree, f".//QualifyValue/{polarisation}", meta)
-        constant = _number(tree, f".//CalibrationConst/{polarisation}", meta)
+        quality = number_in(tree, f".//QualifyValue/{polarisation}", meta)
+        constant = number_in(tree, f".//CalibrationConst/{polarisation}", meta)
         factors.append(quality / np.sqrt(10.0 ** (constant / 10.0)))
     with Scene.open(next(iter(rasters.values()))) as scene:
         is_complex = scene.count == 2 or scene.dtype.startswith("complex")
@@ -117,12 +118,12 @@ def read_terrasar_x(folder: Path, *, resampled: bool = False) -> ProductFolder:
         ]
         if not constants:
             raise InputError(meta, f"has no calibrationConstant of {match.group(1)}")
-        factors.append(_number(constants[0], "calFactor", meta))
+        factors.append(number_in(constants[0], "calFactor", meta))
     if not rasters:
         raise InputError(folder / "IMAGEDATA", "holds no IMAGE_*.tif or IMAGE_*.cos with a polarisation in its name")
     with Scene.open(next(iter(rasters.values()))) as scene:
         height, width, is_complex = scene.height, scene.width, scene.dtype.startswith("complex")
-    centre = np.deg2rad(_number(tree, ".//sceneCenterCoord/incidenceAngle", meta))
+    centre = np.deg2rad(number_in(tree, ".//sceneCenterCoord/incidenceAngle", meta))
     plane = _incidence_plane(tree, meta, centre)
 
     def calibrate(values: NDArray, valid: NDArray[np.bool_], window: Window) -> NDArray:
@@ -140,7 +141,7 @@ def _incidence_plane(tree: ElementTree.Element, meta: Path, centre: float) -> ND
     if len(corners) < 3:
         return np.array([centre, 0.0, 0.0])
     rows, columns, angles = (
-        np.array([_number(corner, key, meta) for corner in corners])
+        np.array([number_in(corner, key, meta) for corner in corners])
         for key in ("refRow", "refColumn", "incidenceAngle")
     )
     design = np.stack([np.ones(len(rows)), rows / rows.max(), columns / columns.max()], axis=1)
@@ -173,14 +174,3 @@ def _xml(path: Path) -> ElementTree.Element:
         return load_xml(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(path, f"is not readable XML: {error}") from error
-
-
-def _number(tree: ElementTree.Element, name: str, source: Path) -> float:
-    text = tree.findtext(name)
-    try:
-        number = float(text) if text is not None else float("none")
-        if not np.isfinite(number):
-            raise ValueError
-    except ValueError:
-        raise InputError(source, f"has no number {name.removeprefix('.//')}") from None
-    return number

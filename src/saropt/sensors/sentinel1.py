@@ -143,8 +143,8 @@ class GrdProduct:
         first = self._xml(self.polarisations[0], "annotation")
         if (kind := first.findtext("adsHeader/productType", "")) != "GRD":
             raise InputError(path, f"is a product of type {kind or 'unknown'}, not GRD")
-        self.width = int(number_in(first, ".//imageInformation/numberOfSamples", self.path))
-        self.height = int(number_in(first, ".//imageInformation/numberOfLines", self.path))
+        self.width = int(number_in(first, ".//imageInformation/numberOfSamples", self.path, "annotation"))
+        self.height = int(number_in(first, ".//imageInformation/numberOfLines", self.path, "annotation"))
         self.tags = {
             "S1_PRODUCT": self.path.name.removesuffix(".zip").removesuffix(".SAFE"),
             "ACQUISITION_DATE": first.findtext("adsHeader/startTime", ""),
@@ -178,7 +178,7 @@ class GrdProduct:
         blocks = []
         for vector in tree.iterfind(".//noiseAzimuthVector"):
             first_line, last_line, first_pixel, last_pixel = (
-                int(number_in(vector, key, self.path))
+                int(number_in(vector, key, self.path, "annotation"))
                 for key in ("firstAzimuthLine", "lastAzimuthLine", "firstRangeSample", "lastRangeSample")
             )
             lines, gains = numbers_in(vector, "line", self.path), numbers_in(vector, "noiseAzimuthLut", self.path, 0.0)
@@ -218,7 +218,7 @@ class GrdProduct:
             if not len(places) or len(places) != len(numbers):
                 name = self._files[polarisation][kind]
                 raise InputError(self.path, f"{name}: {values} has {len(numbers)} values for {len(places)} pixels")
-            lines.append(number_in(element, "line", self.path))
+            lines.append(number_in(element, "line", self.path, "annotation"))
             rows.append(np.interp(pixels, places, numbers).astype(np.float32))
         if not rows:
             raise InputError(self.path, f"{self._files[polarisation][kind]} holds no {vector}")
