@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -60,13 +60,16 @@ def replace_places(references: References, probability: float) -> References:
     """Parts of the references come from the next image of the batch, mirrored: what SAR shows today is not there."""
     swap = random_shapes(references.optical, 0.5) & chosen(references.optical, probability)
 
-    def mixed(image: Tensor | None) -> Tensor | None:
-        return None if image is None else torch.where(swap, image.roll(1, 0).flip(-1), image)
+    def mixed(image: Tensor) -> Tensor:
+        return torch.where(swap, image.roll(1, 0).flip(-1), image)
 
-    optical, valid = mixed(references.optical), mixed(references.optical_valid)
-    assert optical is not None
-    assert valid is not None
-    return References(optical, valid, mixed(references.sar), mixed(references.sar_valid), references.false | swap)
+    return References(
+        optical=mixed(references.optical),
+        optical_valid=mixed(references.optical_valid),
+        sar=None if references.sar is None else mixed(references.sar),
+        sar_valid=None if references.sar_valid is None else mixed(references.sar_valid),
+        false=references.false | swap,
+    )
 
 
 def cast_clouds(references: References, probability: float) -> References:
@@ -81,7 +84,7 @@ def cast_clouds(references: References, probability: float) -> References:
     image = image + opacity * (1.0 - 0.2 * torch.rand_like(level) - image)
     image = torch.where(references.optical_valid > 0.5, image, references.optical)
     hidden = (opacity > OPAQUE) | (shadow > SHADED)
-    return References(image, references.optical_valid, references.sar, references.sar_valid, references.false | hidden)
+    return replace(references, optical=image, false=references.false | hidden)
 
 
 def mask(references: References, holes: float, optical: float, sar: float) -> References:
@@ -92,10 +95,8 @@ def mask(references: References, holes: float, optical: float, sar: float) -> Re
     """
     kept = ~(random_shapes(references.optical, 0.9) & chosen(references.optical, holes))
     kept = kept & ~chosen(references.optical, optical)
-    sar_image, sar_valid = references.sar, references.sar_valid
-    if sar_image is not None and sar_valid is not None:
-        there = ~chosen(sar_image, sar)
-        sar_image, sar_valid = sar_image * there, sar_valid * there
-    return References(
-        references.optical * kept, references.optical_valid * kept, sar_image, sar_valid, references.false
-    )
+    masked = replace(references, optical=references.optical * kept, optical_valid=references.optical_valid * kept)
+    if masked.sar is None or masked.sar_valid is None:
+        return masked
+    there = ~chosen(masked.sar, sar)
+    return replace(masked, sar=masked.sar * there, sar_valid=masked.sar_valid * there)

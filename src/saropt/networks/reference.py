@@ -73,25 +73,18 @@ class ReferenceUNet(nn.Module):
             self.unet.exit.weight[self._logit] = 0.0
             self.unet.exit.bias[self._logit] = UNCHANGED_LOGIT  # type: ignore[index]
 
-    def reference(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The reference (N, C, H, W) and its validity (N, 1, H, W), 0 or 1, out of the bands that go in."""
-        return x[:, -self.bands - 1 : -1], x[:, -1:]
-
     def decide(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The candidate (N, C, H, W), the logit of the gate and that of change (N, 1, H, W)."""
         out = self.unet(x)
         return out[:, : self.bands], out[:, self.bands : -1], out[:, -1:]
 
-    def combine(self, x: Tensor, candidate: Tensor, gate: Tensor, change: Tensor) -> Tensor:
-        """The network's output from the candidate and the two logits."""
-        reference, valid = self.reference(x)
+    def forward(self, x: Tensor) -> Tensor:
+        candidate, gate, change = self.decide(x)
+        reference, valid = x[:, -self.bands - 1 : -1], x[:, -1:]
         radar = ((torch.sigmoid(gate) - self.keep) / (self.replace - self.keep)).clamp(0.0, 1.0)
         radar = torch.where(valid > 0.5, radar, torch.ones_like(radar))
         image = torch.where(valid > 0.5, reference + radar * (candidate - reference), candidate)
         return torch.cat([image, 2.0 * radar - 1.0, 2.0 * torch.sigmoid(change) - 1.0], dim=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.combine(x, *self.decide(x))
 
     @torch.no_grad()
     def start_from(self, translator: nn.Module) -> None:
