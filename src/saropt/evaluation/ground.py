@@ -18,7 +18,6 @@ from saropt.evaluation.by_class import Labels
 from saropt.evaluation.intervals import Interval, SceneSums, difference
 from saropt.evaluation.metric import Tile
 from saropt.evaluation.reference_baselines import CopyReference
-from saropt.evaluation.running import RunningStatistics
 from saropt.evaluation.tiles import Place, Rasters
 from saropt.roots import IGNORED, DataRoot
 
@@ -61,8 +60,7 @@ class GroundErrors:
         self._indices = [titles.index(name) for name in changed]
         self._changed = f"labelled {', '.join(changed)}" if changed else "measured"
         self._last: tuple[Place, dict[str, NDArray[np.bool_]]] | None = None
-        self._psnr: dict[str, dict[str, RunningStatistics]] = {}
-        self._scenes: dict[str, dict[str, SceneSums]] = {}
+        self._psnr: dict[str, dict[str, SceneSums]] = {}
         self._pixels = dict.fromkeys(GROUNDS, 0)
         self._votes: dict[str, dict[str, NDArray[np.int64]]] = {}
 
@@ -77,11 +75,8 @@ class GroundErrors:
         for kind in (*GROUNDS, *_bins(rasters, self._role)):
             where = kinds["all" if kind not in kinds else kind]
             if where.sum() >= LEAST_PIXELS:
-                row = self._psnr.setdefault(name, {}).setdefault(kind, RunningStatistics())
-                psnr = float(-10.0 * np.log10(max(error[where].mean(), 1e-12)))
-                row.add(psnr)
-                if kind in GROUNDS:
-                    self._scenes.setdefault(name, {}).setdefault(kind, SceneSums()).add(rasters.scene, psnr)
+                row = self._psnr.setdefault(name, {}).setdefault(kind, SceneSums())
+                row.add(rasters.scene, float(-10.0 * np.log10(max(error[where].mean(), 1e-12))))
         if change is None:
             return
         known = kinds["all"] & ~kinds["hidden"]
@@ -117,37 +112,41 @@ class GroundErrors:
 
     def _gain_intervals(self) -> dict[str, dict[str, list[float] | None]]:
         """The interval of the gain over the copy, paired scene by scene; the ends [low, high]."""
-        copied = {kind: sums.as_dict() for kind, sums in self._scenes.get(CopyReference.name, {}).items()}
+        scenes = self._by_ground()
+        copied = {kind: sums.as_dict() for kind, sums in scenes.get(CopyReference.name, {}).items()}
         return {
             name: {
                 kind: _ends(difference(sums.as_dict(), copied[kind])) for kind, sums in kinds.items() if kind in copied
             }
-            for name, kinds in self._scenes.items()
+            for name, kinds in scenes.items()
             if name != CopyReference.name
+        }
+
+    def _by_ground(self) -> dict[str, dict[str, SceneSums]]:
+        """Row -> kind of ground -> PSNR by scene, without the bins by days."""
+        return {
+            name: {kind: sums for kind, sums in kinds.items() if kind in GROUNDS} for name, kinds in self._psnr.items()
         }
 
     def summary(self) -> dict[str, Any]:
         """Figures by row; empty where no tile was seen."""
         if not self._psnr:
             return {}
-        psnr = {
-            name: {kind: running.mean for kind, running in kinds.items() if kind in GROUNDS}
-            for name, kinds in self._psnr.items()
-        }
+        scenes = self._by_ground()
+        psnr = {name: {kind: sums.mean for kind, sums in kinds.items()} for name, kinds in scenes.items()}
         copied = psnr.get(CopyReference.name, {})
         days = sorted({kind for kinds in self._psnr.values() for kind in kinds if kind not in GROUNDS})
-        first = next(iter(self._psnr.values()))
+        first = next(iter(scenes.values()))
         return {
             "changed": self._changed,
             "pixels": self._pixels,
             "tiles": {kind: first[kind].n for kind in GROUNDS if kind in first},
             "psnr": psnr,
             "intervals": {
-                name: {kind: _ends(sums.interval()) for kind, sums in kinds.items()}
-                for name, kinds in self._scenes.items()
+                name: {kind: _ends(sums.interval()) for kind, sums in kinds.items()} for name, kinds in scenes.items()
             },
             "gain_intervals": self._gain_intervals(),
-            "scenes": {kind: len(sums.means()) for kind, sums in next(iter(self._scenes.values())).items()},
+            "scenes": {kind: len(sums.means()) for kind, sums in first.items()},
             "gain_over_copy": {
                 name: {kind: value - copied[kind] for kind, value in found.items() if kind in copied}
                 for name, found in psnr.items()

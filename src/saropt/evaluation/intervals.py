@@ -126,8 +126,8 @@ class SceneSums:
     >>> sums = SceneSums()
     >>> for scene, value in (("a", 1.0), ("a", 3.0), ("b", 5.0)):
     ...     sums.add(scene, value)
-    >>> sums.means()
-    {'a': 2.0, 'b': 5.0}
+    >>> sums.means(), sums.mean, sums.n
+    ({'a': 2.0, 'b': 5.0}, 3.0, 3)
     """
 
     def __init__(self) -> None:
@@ -142,6 +142,16 @@ class SceneSums:
         own[0] += value
         own[1] += 1
         self._square += value * value
+
+    @property
+    def n(self) -> int:
+        """How many numbers were counted."""
+        return round(sum(count for _, count in self._of.values()))
+
+    @property
+    def mean(self) -> float:
+        """The mean of all numbers; NaN before the first."""
+        return sum(total for total, _ in self._of.values()) / self.n if self._of else math.nan
 
     def means(self) -> dict[str, float]:
         """The mean of each scene."""
