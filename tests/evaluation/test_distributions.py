@@ -7,7 +7,7 @@ import pytest
 from scipy import linalg
 
 from saropt.errors import InputError
-from saropt.evaluation import distributions as module
+from saropt.evaluation import extractors as module
 from saropt.evaluation.distributions import Distribution, FeatureStatistics, frechet_distance, kernel_distance
 from saropt.evaluation.extractors import HaarStatistics, check_hash, known_weights
 from saropt.evaluation.tile_image import TileImage
