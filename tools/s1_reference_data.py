@@ -11,80 +11,32 @@ decibels (gamma0 of terramesh5 is taken as it is) and reflectance times 10,000 o
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import rasterio
-import yaml
-
+from calibrated_sets import calibrated_sets, write_pairs
 from saropt.curation.joining import join_roots
 from saropt.roots import DataRoot
-from saropt.roots.simulated_dates import OPTICAL_BANDS, write_simulated_dates
-from saropt.scenes import Scene, write_array
+from saropt.roots.simulated_dates import write_simulated_dates
 from saropt.simulate import DatesConfig, SceneConfig
 
 SEASONS = (("spring", "autumn"), ("summer", "winter"), ("autumn", "summer"), ("winter", "spring"))
 
 
-def write_pairs(
-    out: Path, name: str, pairs: list[tuple[str, str, Path, Path, tuple[int, ...], Path | None]], licence: str
-) -> Path:
-    """A root of (name, split, SAR, optical, positions of B4 B3 B2 B8, earlier optical); None repeats the optical."""
-    root = out / name
-    for role in ("sar", "optical", "optical_reference"):
-        (root / role).mkdir(parents=True)
-    for raster, _, sar, optical, bands, earlier in pairs:
-        with Scene.open(sar) as scene:
-            values, valid = scene.read()
-            values[:, ~valid] = np.nan
-            place = scene.georeference
-        write_array(root / "sar" / f"{raster}.tif", values, band_names=["VV", "VH"], georeference=place)
-        for role, path in (("optical", optical), ("optical_reference", earlier or optical)):
-            with rasterio.open(path) as image:
-                pixels = image.read([band + 1 for band in bands]).clip(0, 65535).astype(np.uint16)
-            write_array(root / role / f"{raster}.tif", pixels, band_names=OPTICAL_BANDS, georeference=place, nodata=0)
-    description = {
-        "name": name,
-        "gsd_m": 10.0,
-        "paired": True,
-        "sar": {"bands": ["VV", "VH"], "units": "sigma0_db"},
-        "optical": {"bands": list(OPTICAL_BANDS), "units": "reflectance x 10000"},
-        "licence": licence,
-    }
-    (root / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-    rows = [f"{raster},{split}" for raster, split, *_ in pairs]
-    (root / "splits.csv").write_text("\n".join(["name,split", *rows]) + "\n")
-    return root
-
-
 def real_roots(shared: Path, out: Path) -> list[Path]:
-    first = (0, 1, 2, 3)
-    clouds = DataRoot.open(shared / "sen12mscr14")
-    cloudy, clear = [], []
-    for name, split in clouds.splits.items():
-        if split == "test":
-            continue
-        sar, optical = clouds.raster("sar", name), clouds.raster("optical", name)
-        cloudy.append((name, split, sar, optical, first, clouds.path / "optical_reference" / optical.name))
-        if split == "train":
-            clear.append((name, split, sar, optical, first, None))
-    spain, mesh = shared / "sen1floods11-spain1", shared / "terramesh5"
-    others = [
-        (path.stem, "train", path, spain / "optical" / path.name, (3, 2, 1, 7)) for path in (spain / "sar").iterdir()
-    ]
-    others += [
-        (path.stem, "train", path, mesh / "s2l2a" / path.name, (3, 2, 1, 7)) for path in (mesh / "sar").iterdir()
-    ]
+    sets = calibrated_sets(shared)
+    root = DataRoot.open(shared / "sen12mscr14")
+    pairs = [pair for pair in sets["sen12mscr14"] if pair.split != "test"]
+    cloudy = [replace(pair, earlier=root.path / "optical_reference" / pair.optical.name) for pair in pairs]
+    clear = [pair for pair in pairs if pair.split == "train"]
+    spain, mesh = "sen1floods11-spain1", "terramesh5"
+    others = [replace(pair, split="train") for name in (spain, mesh) for pair in sets[name]]
+    licence = "; ".join(DataRoot.open(shared / name).licence for name in (spain, mesh))
     return [
-        write_pairs(out, "cloudy", cloudy, clouds.licence),
-        write_pairs(out, "clear", clear, clouds.licence),
-        write_pairs(out, "clear-again", clear, clouds.licence),
-        write_pairs(
-            out,
-            "others",
-            [(*one, None) for one in others],
-            f"{DataRoot.open(spain).licence}; {DataRoot.open(mesh).licence}",
-        ),
+        write_pairs(out / "cloudy", "cloudy", cloudy, root.licence, references=True),
+        write_pairs(out / "clear", "clear", clear, root.licence, references=True),
+        write_pairs(out / "clear-again", "clear-again", clear, root.licence, references=True),
+        write_pairs(out / "others", "others", others, licence, references=True),
     ]
 
 

@@ -1,9 +1,14 @@
-"""A fixed map between band counts, for losses that feed images of one role to a network that takes another."""
+"""Bands of windows: a fixed map between band counts, and windows that lack a band."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from saropt.methods.base import Batch
+from saropt.methods.false_references import chosen
+
+SAR_ROLES = ("sar", "sar_reference")
 
 
 def adapt_bands(image: Tensor, bands: int) -> Tensor:
@@ -17,3 +22,27 @@ def adapt_bands(image: Tensor, bands: int) -> Tensor:
         return image
     groups = [(j * count // bands, -(-(j + 1) * count // bands)) for j in range(bands)]
     return torch.stack([image[:, start:stop].mean(dim=1) for start, stop in groups], dim=1)
+
+
+def without_a_band(batch: Batch, bands: int, share: float) -> Batch:
+    """The batch with one SAR band of some windows at -1, the value of nothing, in every SAR image.
+
+    Args:
+        batch: windows (N, C, h, w); an earlier SAR image has the band of its validity behind its own bands, and pixels
+            that are not valid stay as they are.
+        bands: how many the SAR images have.
+        share: of the windows, in [0, 1].
+
+    >>> batch = Batch({"sar": torch.zeros(4, 2, 8, 8)})
+    >>> without_a_band(batch, 2, share=1.0)["sar"].sum(dim=(1, 2, 3)).tolist()
+    [-64.0, -64.0, -64.0, -64.0]
+    """
+    lost = torch.randint(bands, (len(batch["sar"]), 1, 1, 1), device=batch["sar"].device)
+    band = torch.arange(bands, device=lost.device)[None, :, None, None]
+    missing = (band == lost) & chosen(batch["sar"], share)
+    parts = dict(batch)
+    parts["sar"] = torch.where(missing, -1.0, batch["sar"])
+    if "sar_reference" in parts:
+        earlier, valid = batch["sar_reference"][:, :bands], batch["sar_reference"][:, bands:]
+        parts["sar_reference"] = torch.cat([torch.where(missing & (valid > 0.5), -1.0, earlier), valid], dim=1)
+    return Batch(parts)

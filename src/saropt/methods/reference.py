@@ -28,7 +28,7 @@ from saropt.domain import Direction, Role
 from saropt.losses import charbonnier, haar_l1
 from saropt.methods.base import Batch
 from saropt.methods.compact import Compact, CompactConfig
-from saropt.methods.false_references import References, cast_clouds, chosen, mask, replace_places
+from saropt.methods.false_references import References, cast_clouds, mask, replace_places
 from saropt.methods.pretrained import PretrainedTranslator
 from saropt.methods.registry import register
 from saropt.methods.regression import Attempt
@@ -53,8 +53,6 @@ class ReferenceConfig(CompactConfig):
             count as changed, as mean absolute difference in [-1, 1] units over 9 pixels a side.
         other_place, clouds, holes: share of windows whose reference is partly of another place, under clouds that no
             mask tells of, or masked.
-        no_band: share of windows without one of the SAR bands, which is -1 in both SAR images. Above 0, scenes may lack
-            bands.
         no_reference, no_sar_reference: share of windows without that input.
         start: translator file (.safetensors) from SAR alone with a `naf_unet` of the same shape, whose translation the
             untrained candidate is.
@@ -71,7 +69,6 @@ class ReferenceConfig(CompactConfig):
     other_place: float = Field(0.4, ge=0.0, le=1.0)
     clouds: float = Field(0.2, ge=0.0, le=1.0)
     holes: float = Field(0.3, ge=0.0, le=1.0)
-    no_band: float = Field(0.0, ge=0.0, le=1.0)
     no_reference: float = Field(0.12, ge=0.0, le=1.0)
     no_sar_reference: float = Field(0.2, ge=0.0, le=1.0)
     start: str | None = None
@@ -104,10 +101,6 @@ class Reference(Compact):
     def roles_of(cls, config: ReferenceConfig) -> tuple[Role, ...]:
         return super().roles_of(config) + (("label",) if config.changed else ())
 
-    def describe_input(self, image: ImageCard) -> ImageCard:
-        partial = self.config.no_band > 0.0 and image.role in ("sar", SAR) and len(image.bands) > 1
-        return image.model_copy(update={"partial": partial})
-
     def further_outputs(self, direction: Direction) -> tuple[ImageCard, ...]:
         percent = Reflectance(scale=1.0, high=100.0).to_dict()
         bands = ("from radar", "change likelihood")
@@ -120,7 +113,7 @@ class Reference(Compact):
 
     def attempt(self, batch: Batch) -> Attempt:
         config = self.config
-        batch = self._without_a_band(batch)
+        batch = self.without_a_band(batch)
         references = self._spoil(self._references(batch))
         source, target = self._source(batch, references), batch[config.direction.output]
         candidate, gate, change = self._unet.decide(source)
@@ -148,21 +141,6 @@ class Reference(Compact):
             sar_valid = given[:, bands:] if given.shape[1] > bands else torch.ones_like(sar[:, :1])
         false = torch.zeros_like(optical[:, :1], dtype=torch.bool)
         return References(optical[:, :-1], optical[:, -1:], sar, sar_valid, false)
-
-    def _without_a_band(self, batch: Batch) -> Batch:
-        """The batch with one SAR band of some windows at -1, in both SAR images."""
-        count = self.bands["sar"]
-        if not self.config.no_band or count < 2:
-            return batch
-        lost = torch.randint(count, (len(batch["sar"]), 1, 1, 1), device=batch["sar"].device)
-        band = torch.arange(count, device=lost.device)[None, :, None, None]
-        missing = (band == lost) & chosen(batch["sar"], self.config.no_band)
-        parts = dict(batch)
-        parts["sar"] = torch.where(missing, -1.0, batch["sar"])
-        if SAR in parts:
-            earlier, valid = batch[SAR][:, :count], batch[SAR][:, count:]
-            parts[SAR] = torch.cat([torch.where(missing & (valid > 0.5), -1.0, earlier), valid], dim=1)
-        return Batch(parts)
 
     def _spoil(self, references: References) -> References:
         config = self.config

@@ -15,8 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
+from saropt.artifacts import ImageCard
 from saropt.domain import SAR_TO_OPTICAL, Direction, Role
 from saropt.losses import block_minimum, haar_l1, match_colour
+from saropt.methods.bands import SAR_ROLES, without_a_band
 from saropt.methods.base import Batch, MethodConfig, OneDirection, Update
 from saropt.methods.registry import register
 from saropt.networks import build_network
@@ -46,6 +48,8 @@ class RegressionConfig(MethodConfig):
     Attributes:
         decay_stretch: the cosine decay of the learning rate ends at this multiple of the training; above 1 the training
             stops before, at a higher rate.
+        no_band: share of windows without one of the SAR bands, which is -1 in the SAR image and in an earlier one.
+            Above 0, scenes may lack bands.
     """
 
     direction: Direction = SAR_TO_OPTICAL
@@ -56,6 +60,7 @@ class RegressionConfig(MethodConfig):
     final_learning_rate: float = Field(1e-5, gt=0.0)
     decay_stretch: float = Field(1.0, ge=1.0)
     weight_decay: float = Field(1e-4, ge=0.0)
+    no_band: float = Field(0.0, ge=0.0, le=1.0)
 
 
 def pixel_losses(output: Tensor, target: Tensor, config: PixelLossConfig) -> dict[str, Tensor]:
@@ -109,6 +114,8 @@ class Regression(OneDirection):
     def __init__(self, config: RegressionConfig, bands: Mapping[Role, int]) -> None:
         super().__init__(config, bands)
         self.config = config
+        if config.no_band and ("sar" not in config.direction.inputs or bands["sar"] < 2):
+            raise ValueError("no_band: needs an input sar of two or more bands")
         network, arguments = self.network_of(config.direction)
         self.generator = build_network(network, *self.channels(config.direction), **arguments)
 
@@ -121,9 +128,17 @@ class Regression(OneDirection):
         config = self.config
         return cosine(progress / config.decay_stretch, config.final_learning_rate / config.learning_rate)
 
+    def describe_input(self, image: ImageCard) -> ImageCard:
+        partial = self.config.no_band > 0.0 and image.role in SAR_ROLES and len(image.bands) > 1
+        return image.model_copy(update={"partial": partial})
+
+    def without_a_band(self, batch: Batch) -> Batch:
+        """The batch without one SAR band in `no_band` of its windows."""
+        return without_a_band(batch, self.bands["sar"], self.config.no_band) if self.config.no_band > 0.0 else batch
+
     def attempt(self, batch: Batch) -> Attempt:
         """The translation of a batch and its losses against the truth."""
-        source, target = batch.pair(self.config.direction)
+        source, target = self.without_a_band(batch).pair(self.config.direction)
         output = self.generator(source)
         return Attempt(source, target, output, pixel_losses(output, target, self.config.loss))
 
