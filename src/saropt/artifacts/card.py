@@ -117,6 +117,34 @@ class SamplerCard(_Strict):
         return cls(kind=network.sampler, steps=network.steps, noise_bands=bands) if bands else None
 
 
+class ReliabilityCard(_Strict):
+    """How the half-widths of a translator were calibrated (docs/evaluation.md).
+
+    Attributes:
+        alpha: share of the pixels of a scene that may lie outside of their half-width, in expectation over scenes.
+        scale: by output band, the half-width over the error that the network of errors predicts.
+        budget: half-width, in the units of the output and as the mean over bands, up to which a pixel is reliable.
+        realism: blend of the weights that it holds for; None where the file has one set.
+        data: names of the data roots that it was calibrated on.
+        scenes: their number of scenes.
+        coverage, least_coverage: share of a scene's pixels inside their half-width, mean over scenes and least, each
+            scene measured with a calibration that has not seen it.
+
+    >>> fields = {"scale": (2.0,), "budget": 12.0, "data": ("a",), "scenes": 20, "coverage": 0.91}
+    >>> ReliabilityCard(alpha=0.1, least_coverage=0.8, **fields).realism is None
+    True
+    """
+
+    alpha: float = Field(gt=0.0, lt=1.0)
+    scale: tuple[float, ...] = Field(min_length=1)
+    budget: float = Field(gt=0.0)
+    realism: float | None = None
+    data: tuple[str, ...]
+    scenes: int = Field(ge=1)
+    coverage: float = Field(ge=0.0, le=1.0)
+    least_coverage: float = Field(ge=0.0, le=1.0)
+
+
 class DirectionCard(_Strict):
     """The network of one direction, and the images that go in and come out.
 
@@ -130,6 +158,7 @@ class DirectionCard(_Strict):
             before translating; "training" when they were frozen from training windows into the weights.
         tile: default side in pixels of the windows in which a scene is translated.
         sampler: for networks that draw their outputs from noise; None for all others.
+        reliability: where the file holds a network of errors as well, whose calibration this is.
 
     >>> from saropt.inference.bundled import card_of, find_translator
     >>> described = card_of(find_translator("s1-losangeles")).directions[Direction.parse("sar2opt")]
@@ -146,6 +175,7 @@ class DirectionCard(_Strict):
     statistics: Literal["none", "scene", "training"] = "none"
     tile: int = Field(1024, ge=1)
     sampler: SamplerCard | None = None
+    reliability: ReliabilityCard | None = None
 
     @property
     def direction(self) -> Direction:

@@ -66,6 +66,22 @@ def export_graph(
         part.write_bytes(models[0].SerializeToString())
 
 
+def errors_graph(network: nn.Module, inputs: int, outputs: int) -> ModelProto:
+    """A network of errors (`saropt.networks.ErrorNetwork`) as ONNX, for `saropt.artifacts.graph.write_with_errors`.
+
+    Args:
+        inputs, outputs: bands of the translator's input and output.
+
+    >>> from saropt.networks import ErrorNetwork
+    >>> [one.name for one in errors_graph(ErrorNetwork(2, 4, 4), 2, 4).graph.input]
+    ['source', 'translation']
+    """
+    import torch
+
+    example = torch.zeros(1, inputs, 64, 64), torch.zeros(1, outputs, 64, 64)
+    return _exported(network, example, ["source", "translation"], "errors")
+
+
 def has_static_graph(network: nn.Module) -> bool:
     """Whether a network can be written as ONNX; all can but samplers of many steps.
 
@@ -78,21 +94,27 @@ def has_static_graph(network: nn.Module) -> bool:
 
 
 def _to_onnx(module: nn.Module, channels: int, stride: int) -> ModelProto:
-    import onnx
     import torch
 
     side = max(stride * 2, 64) if stride < 256 else stride
+    return _exported(module, (torch.zeros(1, channels, side, side),), [INPUT], OUTPUT)
+
+
+def _exported(module: nn.Module, example: tuple[Tensor, ...], inputs: list[str], output: str) -> ModelProto:
+    import onnx
+    import torch
+
     axes = {0: "batch", 2: "height", 3: "width"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
-            (torch.zeros(1, channels, side, side),),
+            example,
             buffer,  # type: ignore[arg-type]
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes={INPUT: axes, OUTPUT: axes},
+            input_names=inputs,
+            output_names=[output],
+            dynamic_axes=dict.fromkeys([*inputs, output], axes),
             opset_version=OPSET,
             do_constant_folding=True,
             dynamo=False,

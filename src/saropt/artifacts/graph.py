@@ -15,12 +15,14 @@ import numpy as np
 from saropt.artifacts.card import Card, parse_card
 from saropt.artifacts.weights import check_translator_path
 from saropt.errors import InputError
+from saropt.files import atomic_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 CARD_KEY = "saropt"
 _DELTA = "realism_delta/"
+_ERRORS = "errors/"
 
 
 def read_card(path: str | Path) -> Card:
@@ -36,12 +38,15 @@ def read_card(path: str | Path) -> Card:
     return _parse(Path(path))[0]
 
 
-def load_graph(path: str | Path, realism: float | None = None) -> tuple[Card, bytes]:
+def load_graph(path: str | Path, realism: float | None = None, errors: bool = False) -> tuple[Card, bytes]:
     """Card and serialised ONNX model, weights blended at `realism` (the card's own value when None).
 
+    Args:
+        errors: whether the output has, behind the image, the errors that the file's network of errors predicts.
+
     Raises:
-        InputError: the file is missing, truncated, a pickle, not a translator, of another version, or refers to other
-            files.
+        InputError: the file is missing, truncated, a pickle, not a translator, of another version, refers to other
+            files, or holds no network of errors.
 
     >>> from saropt.inference.bundled import find_translator
     >>> card, model = load_graph(find_translator("s1-losangeles"), realism=0.0)
@@ -51,6 +56,9 @@ def load_graph(path: str | Path, realism: float | None = None) -> tuple[Card, by
     path = Path(path)
     card, model = _parse(path)
     share = card.realism if realism is None else realism
+    if errors and len(model.graph.output) < 2:
+        raise InputError(path, "holds no reliability: `saropt reliability` makes a file that does")
+    _choose_outputs(model, errors)
     try:
         return card, _blended(model, share or 0.0).SerializeToString()
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
@@ -99,6 +107,61 @@ def add_realism_end(model: ModelProto, realism: ModelProto) -> None:
             difference = (ends[tensor.name] - value).astype(np.float16)
             deltas.append(numpy_helper.from_array(difference, _DELTA + tensor.name))
     model.graph.initializer.extend(deltas)
+
+
+def write_with_errors(path: str | Path, out: str | Path, card: Card, errors: ModelProto) -> None:
+    """Write a translator file that holds a network of errors as well, as its second output.
+
+    Args:
+        path: the `.onnx` translator file; a network of errors that it holds already is replaced.
+        card: of the new file.
+        errors: its two inputs are the input and the output of the translator.
+
+    Raises:
+        InputError: as for `load_graph`, or the file cannot be written.
+    """
+    _, model = _parse(Path(path))
+    _add_errors(model, errors)
+    store_card(model, card)
+    with atomic_file(Path(out)) as part:
+        part.write_bytes(model.SerializeToString())
+
+
+def _add_errors(model: ModelProto, errors: ModelProto) -> None:
+    from onnx import compose
+
+    del model.graph.output[1:]
+    for held in (model.graph.node, model.graph.initializer):
+        for one in [one for one in held if one.name.startswith(_ERRORS)]:
+            held.remove(one)
+    errors = compose.add_prefix(errors, _ERRORS)
+    taken = dict(
+        zip(
+            (value.name for value in errors.graph.input),
+            (model.graph.input[0].name, model.graph.output[0].name),
+            strict=True,
+        )
+    )
+    for node in errors.graph.node:
+        node.input[:] = [taken.get(name, name) for name in node.input]
+    model.graph.node.extend(errors.graph.node)
+    model.graph.initializer.extend(errors.graph.initializer)
+    model.graph.output.extend(errors.graph.output)
+
+
+def _choose_outputs(model: ModelProto, errors: bool) -> None:
+    """Leave one output: the image, or the image and the errors behind it. Runtimes skip what leads to neither."""
+    from onnx import helper
+
+    outputs = model.graph.output
+    if not errors:
+        del outputs[1:]
+        return
+    joined = "image_and_errors"
+    model.graph.node.append(helper.make_node("Concat", [one.name for one in outputs], [joined], axis=1))
+    del outputs[1:]
+    outputs[0].name = joined
+    outputs[0].type.tensor_type.shape.dim[1].Clear()
 
 
 def _untie(model: ModelProto) -> None:

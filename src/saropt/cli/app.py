@@ -20,6 +20,7 @@ from saropt.cli.export import export
 from saropt.cli.match import match
 from saropt.cli.methods import methods
 from saropt.cli.models import models
+from saropt.cli.reliability import reliability
 from saropt.cli.score import compare, score
 from saropt.cli.segment import segment
 from saropt.cli.serve import serve
@@ -47,7 +48,7 @@ app = typer.Typer(
     epilog=epilog(""),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, models, methods, translate, train, evaluate, score, compare, benchmark, export, serve):
+for verb in (demo, models, methods, translate, train, evaluate, score, compare, benchmark, export, reliability, serve):
     app.command(epilog=epilog(verb.__name__))(verb)
 app.add_typer(data, name="data")
 app.add_typer(segment, name="segment")

@@ -43,6 +43,9 @@ def evaluate(
         typer.Option(min=2, metavar="N", help="For samplers: score the mean and the standard deviation of N samples."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the noise that samples start from.")] = 0,
+    reliability: Annotated[
+        bool, typer.Option("--reliability", help="Also score the maps of reliability; each translator must hold one.")
+    ] = False,
     steps: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Number of sampling steps (default: each model's own).")
     ] = None,
@@ -81,7 +84,7 @@ def evaluate(
     from saropt.inference import Segmenter, Translator
     from saropt.matching import find_matcher
 
-    loaded = [(Path(model), Translator.load_all(model, steps=steps)) for model in models]
+    loaded = [(Path(model), Translator.load_all(model, steps=steps, reliability=reliability)) for model in models]
     names = dict.fromkeys([*(("sift", "rift") if match or matchers else ()), *(matchers or ())])
     spec = evaluation.EvaluationSpec(
         data,
@@ -137,10 +140,23 @@ def _print_scores(result: EvaluationResult) -> None:
                     f"{name}: mean of {found['samples']} samples; their deviation correlates with its error by "
                     f"{_share(found['correlation'])} per pixel, {_share(found['correlation_8px'])} over 8 pixels"
                 )
+            if (found := scores.get("reliability")) is not None:
+                _print_reliability(name, found)
     for warning in result.warnings:
         typer.echo(warning)
     for note in report["notes"][1:]:
         typer.echo(note)
+
+
+def _print_reliability(name: str, found: Mapping[str, Any]) -> None:
+    from saropt.cli.tables import print_table
+
+    typer.echo(
+        f"{name}: {found['coverage']:.1%} of the pixels lie within their half-width ({1 - found['alpha']:.0%} is "
+        f"stated), {found['least_coverage']:.1%} in the worst tile"
+    )
+    cells = [[one, _share(value), _share(found["ause_8px"][one])] for one, value in found["ause"].items()]
+    print_table(["", "pixels", "8x8 pixels"], cells, "AUSE, 0 is perfect")
 
 
 def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[str, Any], direction: str) -> None:

@@ -28,6 +28,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "saropt export run translator.onnx",
         "saropt export run small.onnx --int8 --data pairs",
     ),
+    "reliability": (
+        "saropt reliability translator.onnx reliable.onnx --data pairs --split val",
+        "saropt translate scene.tif out.tif --model reliable.onnx --reliability",
+    ),
     "serve": ("saropt serve scenes --open",),
     "data": (
         "saropt data simulate pairs --scenes 8,2,2 --units sigma0_db",

@@ -114,6 +114,13 @@ def translate(
         int | None,
         typer.Option(min=1, metavar="K", help="Number of sampling steps (default: the translator's own)."),
     ] = None,
+    reliability: Annotated[
+        bool,
+        typer.Option(
+            "--reliability",
+            help="Write OUT_reliability too: how far the truth may lie from each pixel (90 % of times).",
+        ),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -162,6 +169,7 @@ def translate(
             device=device,
             realism=realism,
             steps=steps,
+            reliability=reliability,
             compile=compile_network,
         ),
         TranslateOptions(

@@ -92,7 +92,7 @@ class BaselineRow:
 def make_model_row(
     model: Translator,
     root: DataRoot,
-    weights: Weights,
+    weights: Weights | None,
     samples: int | None = None,
     seed: int = 0,
     *,
@@ -198,8 +198,8 @@ class RasterOutputs:
                     units = row.model.target.units
                     self._labels[id(row)] = segment_raster(judge.segmenter, source, units, stack)
 
-    def of(self, row: ModelRow, place: Place) -> tuple[Pixels, NDArray[np.float32] | None]:
-        """The output of a model at a place, in its own units, and the deviation of its samples.
+    def of(self, row: ModelRow, place: Place) -> Pixels:
+        """The output of a model at a place, in its own units.
 
         Raises:
             InputError: it is not finite at valid pixels.
@@ -208,8 +208,14 @@ class RasterOutputs:
         values, _ = made.image.read(place.window)
         if values.dtype.kind == "f" and not np.isfinite(values[:, valid]).all():
             raise InputError(row.name, f"gives values that are not finite at valid pixels of {place.name}")
-        deviation = None if made.deviation is None else made.deviation.read(place.window)[0]
-        return Pixels(values, valid, target.units, target.bands, np.dtype(target.dtype)), deviation
+        return Pixels(values, valid, target.units, target.bands, np.dtype(target.dtype))
+
+    def spreads(self, row: ModelRow, place: Place) -> dict[str, NDArray[np.float32]]:
+        """The maps (B, h, w) of a model at a place, in its own units: the deviation of its samples, the half-width."""
+        made = self._models[id(row)]
+        maps = {"deviation": made.deviation, "half_width": made.reliability}
+        bands = len(row.model.target.bands)
+        return {name: one.read(place.window)[0][:bands] for name, one in maps.items() if one is not None}
 
     def change(self, row: ModelRow, place: Place) -> NDArray[np.uint8] | None:
         """The likelihood of change (h, w) in per cent that a model gives; None where it gives none."""
@@ -240,10 +246,10 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         rows.judge.see(None, place, outputs.labels(direction, place))
     true_here = replace(true, values=true.values[rows.outputs], valid=place.valid)
     for row in rows.models:
-        pixels, deviation = outputs.of(row, place)
+        pixels = outputs.of(row, place)
         tile = Tile.of(pixels.in_unit_range(row.name), inputs[row.first_input][row.inputs[row.first_input]], truth)
-        if deviation is not None:
-            tile = replace(tile, deviation=_unit_deviation(pixels, deviation, row.name))
+        maps = {name: _unit_spread(pixels, one, row.name) for name, one in outputs.spreads(row, place).items()}
+        tile = replace(tile, deviation=maps.get("deviation"), half_width=maps.get("half_width"))
         view = TileView(rasters, place, tile, pixels, true_here)
         _measure_model(row, view, rows.sections)
         if rows.ground is not None:
@@ -305,10 +311,11 @@ def _shot(row: ModelRow, view: TileView, psnr: float) -> Shot:
     )
 
 
-def _unit_deviation(output: Pixels, deviation: NDArray[np.float32], source: str) -> NDArray[np.float32]:
-    """A deviation in [0, 1]: how far one deviation moves the output, up or down, whichever is more."""
+def _unit_spread(output: Pixels, spread: NDArray[np.float32], source: str) -> NDArray[np.float32]:
+    """A deviation or half-width in [0, 1]: how far it moves the output, up or down, whichever is more."""
+    spread = np.where(output.valid, spread, 0.0)
     middle, low, high = (
-        replace(output, values=output.values + sign * deviation).in_unit_range(source) for sign in (0.0, -1.0, 1.0)
+        replace(output, values=output.values + sign * spread).in_unit_range(source) for sign in (0.0, -1.0, 1.0)
     )
     return np.fmax(high - middle, middle - low)
 

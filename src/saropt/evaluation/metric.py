@@ -32,12 +32,14 @@ class Tile:
         source: (C, h, w), the input; of several inputs, the first.
         output, truth: (B, h, w) as `TileImage`, with one mask.
         deviation: (B, h, w), the standard deviation of the samples of a sampler; None for other models.
+        half_width: (B, h, w), of the map of reliability; None where a model gives none.
     """
 
     source: NDArray[Any]
     output: TileImage
     truth: TileImage
     deviation: NDArray[np.float32] | None = None
+    half_width: NDArray[np.float32] | None = None
     _results: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

@@ -20,12 +20,13 @@ from saropt.scenes import Window
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What a model makes of a raster, in its own units; the deviation of its samples where it is measured, and the map
-    of origin of models that give one."""
+    """What a model makes of a raster, in its own units; the deviation of its samples where it is measured, the map
+    of origin of models that give one, and the half-widths of the map of reliability."""
 
     image: ScratchRaster
     deviation: ScratchRaster | None = None
     origin: ScratchRaster | None = None
+    reliability: ScratchRaster | None = None
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,13 @@ def translate_rasters(
         deviation = stack.enter_context(ScratchRaster(count, *rasters.shape, "float32", name=name))
     shares = [len(one.bands) for one in model.outputs if one.product == "origin"]
     origin = stack.enter_context(ScratchRaster(sum(shares), *rasters.shape, "uint8", name=name)) if shares else None
+    reliability = None
+    if model.reliability is not None:
+        reliability = stack.enter_context(ScratchRaster(count + 1, *rasters.shape, "float32", name=name))
+    made = {"image": image, "deviation": deviation, "origin": origin, "reliability": reliability}
 
     def write(block: Block) -> None:
-        for product, scratch in (("image", image), ("deviation", deviation), ("origin", origin)):
+        for product, scratch in made.items():
             if scratch is not None:
                 pixels, window = block.products[product], block.window
                 if len(pixels) != scratch.bands:
@@ -110,7 +115,7 @@ def translate_rasters(
     model.stream(sources, write, units=units, places=given, samples=subject.samples, seed=seed)
     subject.seconds += time.perf_counter() - started
     subject.pixels += rasters.height * rasters.width
-    return ModelOutput(image, deviation, origin)
+    return ModelOutput(image, deviation, origin, reliability)
 
 
 def segment_raster(segmenter: Segmenter, source: Source, units: str, stack: ExitStack) -> ScratchRaster:

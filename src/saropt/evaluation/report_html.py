@@ -145,6 +145,7 @@ def _section(report: Mapping[str, Any], direction: Direction, shots: Shots) -> d
         "bands": list(entries[0]["rmse_per_band"]),
         "warnings": [(name, text) for name, s in models.items() for text in s["warnings"]],
         "deviations": [(name, s["deviation"]) for name, s in models.items() if "deviation" in s],
+        "reliability": [(name, s["reliability"]) for name, s in models.items() if "reliability" in s],
         "tests": rows_of_tests(report["tests"].get(direction, [])),
         "legend": [(name, css) for name, _, css in series],
         "histogram": histogram_svg(series),

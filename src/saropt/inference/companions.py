@@ -99,13 +99,17 @@ class ClearPixels:
         return stored, clear
 
     def keep(self, block: Block) -> None:
-        """Put the clear pixels into the image of a finished part, and note them in its map of origin."""
+        """Put the clear pixels into the image of a finished part, and note them in its maps of origin and
+        reliability."""
         stored, clear = self.read(block.window)
         block.products["image"][:, clear] = stored[:, clear]
         if "origin" in block.products:
             origin = block.products["origin"]
             origin[:, clear & (origin[0] == _NO_SHARE)] = 0
             origin[0, clear], origin[-1, clear] = 0, 100
+        if "reliability" in block.products:
+            reliability = block.products["reliability"]
+            reliability[:-1, clear], reliability[-1, clear] = 0.0, 1.0
         self._kept += int(clear.sum())
         self._seen += clear.size
 

@@ -137,7 +137,8 @@ def _rewrite(path: Path, out: Path, realism: float | None, windows: NDArray[np.f
     model = onnx.load_model_from_string(content)
     share = card.realism if realism is None else realism
     notes = [card.notes] if card.notes else []
-    update: dict[str, object] = {"realism": None}
+    directions = {name: one.model_copy(update={"reliability": None}) for name, one in card.directions.items()}
+    update: dict[str, object] = {"realism": None, "directions": directions}  # it was calibrated for the other weights
     if share is not None:
         notes.append(f"Exported at realism {share:g}.")
     if windows is not None:

@@ -25,6 +25,7 @@ class LoadOptions:
         realism: blend of the file's two ends, 0 (closest to the truth on average) to 1 (sharpest, partly invented); the
             card's value when None.
         steps: steps of a sampler; the card's when None.
+        reliability: whether runs also write the half-width within which most true values lie (`ReliabilityCard`).
         compile: whether torch.compile makes code for the network: a minute or less before the first window, then up to
             four times as fast. Results differ by rounding.
 
@@ -41,6 +42,7 @@ class LoadOptions:
     device: str = "auto"
     realism: float | None = None
     steps: int | None = None
+    reliability: bool = False
     compile: bool = False
 
     def __post_init__(self) -> None:

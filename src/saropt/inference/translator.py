@@ -17,6 +17,7 @@ from saropt.errors import InputError, OptionError
 from saropt.inference.bundled import held_directions, translator_file
 from saropt.inference.engine import Run, plain
 from saropt.inference.products import Product, store
+from saropt.inference.reliability import check_reliability, reliability_product, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, mean_and_deviation, single_sample
@@ -39,6 +40,7 @@ class Translator(SceneModel):
         exact: whether any tiling gives the result of one pass over the whole scene.
         sampler: how it draws samples; None where it has one output only.
         realism: blend of the file's two ends; None where it holds one.
+        reliability: how the half-widths were calibrated that its runs write; None where they write none.
 
     >>> translator = Translator.load("s1-losangeles")
     >>> translator.direction.in_words, translator.exact
@@ -48,12 +50,22 @@ class Translator(SceneModel):
     (3, 64, 64)
     """
 
-    def __init__(self, path: Path, card: Card, direction: Direction, backend: Backend, realism: float | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        card: Card,
+        direction: Direction,
+        backend: Backend,
+        realism: float | None,
+        reliability: bool = False,
+    ) -> None:
         described = card.directions[direction]
-        super().__init__(path, "translator", described.inputs, described, backend)
+        self.realism = card.realism if realism is None else realism
+        self.reliability = check_reliability(path, described, self.realism) if reliability else None
+        tiled = with_errors(described) if reliability else described
+        super().__init__(path, "translator", described.inputs, tiled, backend)
         self.card = card
         self.direction = direction
-        self.realism = card.realism if realism is None else realism
         self.outputs = described.outputs
         self.sampler = described.sampler
         self._loaded: tuple[LoadOptions, int | None] | None = None
@@ -84,7 +96,7 @@ class Translator(SceneModel):
         card, direction, backend = open_backend(path, options, threads)
         if options.realism is not None and card.realism is None:
             raise InputError(path, "holds one set of weights: it has no realism to choose")
-        made = cls(path, card, direction, backend, options.realism)
+        made = cls(path, card, direction, backend, options.realism, options.reliability)
         made._loaded = options, threads
         return made
 
@@ -164,7 +176,7 @@ class Translator(SceneModel):
             return tagged == self._resume_key(source, options, self._key(sampling))
 
     def _key(self, sampling: Sampling | None) -> list[object]:
-        return [self.direction, self.realism, sampling, self.sampler]
+        return [self.direction, self.realism, sampling, self.sampler, *([self.reliability] if self.reliability else [])]
 
     def stream(
         self,
@@ -270,14 +282,16 @@ class Translator(SceneModel):
         return result
 
     def products(self, sampling: Sampling | None = None) -> list[Product]:
-        """What a run writes: the image first, then the standard deviation of several samples or the card's other
-        outputs."""
+        """What a run writes: the image first, then the card's other outputs, the reliability where it was asked for
+        and the standard deviation of several samples."""
         several = sampling is not None and sampling.samples > 1
         made: list[Product] = []
         start = 0
         for name, group in groupby(self.outputs, key=lambda image: image.product):
             made.append(_product(name, list(group), start, in_units=several))
             start += len(made[-1].bands)
+        if self.reliability is not None:
+            made.append(reliability_product(self.outputs, self.reliability))
         if sampling is not None and several:
             bands = len(self.target.bands)
             content = {"SAROPT_CONTENT": f"standard deviation of {sampling.samples} samples"}

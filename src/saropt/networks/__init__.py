@@ -5,6 +5,7 @@ from saropt.networks.compiling import check_compiler
 from saropt.networks.cran import CRANTranslator
 from saropt.networks.diffusion_schedule import diffuse, regression_target
 from saropt.networks.diffusion_unet import DiffusionUNet
+from saropt.networks.errors import ErrorNetwork
 from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
 from saropt.networks.hat import HAT
 from saropt.networks.keypoints import KeypointCNN, KeypointTraining, heat_map
@@ -29,6 +30,7 @@ __all__ = [
     "Bridge",
     "CRANTranslator",
     "DiffusionUNet",
+    "ErrorNetwork",
     "Generator",
     "KeypointCNN",
     "KeypointTraining",

@@ -133,9 +133,9 @@ def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes
     """Card, direction and serialised model of an `.onnx` translator file, its two ends blended.
 
     Raises:
-        InputError: the file cannot be used, lacks the direction, or holds another number of steps.
+        InputError: the file cannot be used, lacks the direction or the reliability, or holds another number of steps.
     """
-    card, graph = load_graph(path, options.realism)
+    card, graph = load_graph(path, options.realism, options.reliability)
     direction = chosen_direction(path, card, options.direction)
     if options.steps is not None and options.steps != (held := sampler_of(path, card, direction, options.steps).steps):
         raise InputError(path, f"holds a graph of {held} steps: other numbers of steps need its .safetensors file")

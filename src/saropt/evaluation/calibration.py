@@ -1,0 +1,313 @@
+"""Calibrates how far the truth lies from a translation: half-widths with a stated coverage, scene by scene.
+
+A small network learns the mean absolute error of each pixel from what the translator got and gave. Conformal risk
+control (Angelopoulos et al., ICLR 2024) then finds the factor that makes half-widths of these errors. The unit that is
+exchanged is the scene, never the pixel: with n scenes of which the mean share of pixels outside is R, the smallest
+factor with (n R + 1) / (n + 1) <= alpha.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from saropt.artifacts import ReliabilityCard
+from saropt.artifacts.graph import write_with_errors
+from saropt.errors import InputError, MissingExtraError, OptionError
+from saropt.evaluation.measure import make_model_row
+from saropt.evaluation.tiles import open_rasters
+from saropt.inference import Block, Product, Translator
+from saropt.inference.engine import plain
+from saropt.inference.reliability import reliability_product
+from saropt.progress import Progress, silent
+from saropt.radiometry import Normaliser
+from saropt.roots import DataRoot
+from saropt.scenes import Window
+from saropt.scenes.writing import check_writable
+
+if TYPE_CHECKING:
+    from saropt.networks import ErrorNetwork
+
+CROP, WINDOWS, FOLDS = 128, 6, 5
+_STEPS, _BATCH, _RATE = 300, 8, 3e-3
+_SCENE_PIXELS = 1 << 15
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Scenes with their truth.
+
+    Attributes:
+        root: the data.
+        split: "train", "val" or "test".
+        translator: translates these scenes, where the translator that is calibrated has been trained on them: the same
+            method, trained without them. None for the translator itself.
+    """
+
+    root: DataRoot
+    split: str = "val"
+    translator: Translator | None = None
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Network input (C, h, w), network output (C', h, w), absolute errors (B, h, w), validity (h, w), and the scene."""
+
+    scene: str
+    source: NDArray[np.float32]
+    output: NDArray[np.float32]
+    error: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+def calibrate_reliability(
+    translator: Translator,
+    sets: Sequence[CalibrationSet],
+    out: str | Path,
+    *,
+    alpha: float = 0.1,
+    budget: float | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> ReliabilityCard:
+    """Write a translator file whose runs can also give a map of reliability.
+
+    Each scene is calibrated by networks of errors and factors that have not seen it (5 folds of scenes, then every
+    scene in turn); the coverage that the card states is what these find. The network in the file learns from all.
+
+    Args:
+        translator: of an `.onnx` file, at the realism that is calibrated.
+        sets: scenes that it was not trained on, 10 or more.
+        out: the `.onnx` file to write.
+        alpha: share of a scene's pixels that may lie outside of the half-width, in expectation.
+        budget: half-width, in units of the output, up to which a pixel counts as reliable; the median when None.
+        seed: of windows, folds and training.
+
+    Raises:
+        InputError: a file cannot be used or written, the data do not fit the translator, it was trained on them, or
+            they have too few scenes.
+        MissingExtraError: torch is not installed.
+    """
+    out = Path(out)
+    described = translator.card.directions[translator.direction]
+    if translator.path.suffix != ".onnx":
+        raise InputError(translator.path, "is no .onnx file: export it first")
+    if translator.sampler is not None:
+        raise InputError(translator.path, "draws samples: their deviation says how far they lie apart")
+    if not 0.0 < alpha < 0.5:
+        raise OptionError("alpha", alpha, "must lie between 0 and .5")
+    check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
+    _check_torch()
+    windows = _gathered(translator, sets, seed, progress)
+    scenes = list(dict.fromkeys(window.scene for window in windows))
+    least = math.ceil(1.0 / alpha)
+    if len(scenes) < least:
+        raise InputError(sets[0].root.path, f"{len(scenes)} scenes calibrate nothing at alpha {alpha:g}: {least} do")
+    errors = _predicted(windows, scenes, seed, progress)
+    ratios = _ratios(windows, errors, seed)
+    bands = len(translator.target.bands)
+    scale = [conformal_factor([ratios[scene][band] for scene in scenes], alpha) for band in range(bands)]
+    coverage = [_coverage_of(scene, scenes, ratios, alpha, bands) for scene in scenes]
+    card = ReliabilityCard(
+        alpha=alpha,
+        scale=tuple(scale),
+        budget=1.0 if budget is None else budget,
+        realism=translator.realism,
+        data=tuple(dict.fromkeys(one.root.name for one in sets)),
+        scenes=len(scenes),
+        coverage=float(np.mean(coverage)),
+        least_coverage=float(np.min(coverage)),
+    )
+    if budget is None:
+        card = card.model_copy(update={"budget": _median_half_width(translator, card, windows, errors)})
+    from saropt.artifacts.export import errors_graph
+
+    network = _train(windows, seed)
+    graph = errors_graph(network, *described.channels)
+    directions = dict(translator.card.directions)
+    directions[translator.direction] = described.model_copy(update={"reliability": card})
+    write_with_errors(translator.path, out, translator.card.model_copy(update={"directions": directions}), graph)
+    return card
+
+
+def conformal_factor(ratios: Sequence[ArrayLike], alpha: float) -> float:
+    """The smallest factor whose conformal risk is at most alpha.
+
+    Args:
+        ratios: of each scene, the errors over the predicted errors of its pixels.
+
+    Raises:
+        ValueError: too few scenes for any factor.
+
+    >>> conformal_factor([np.arange(100)] * 99, alpha=0.1)
+    90.0
+    """
+    count = len(ratios)
+    share = (alpha * (count + 1) - 1.0) / count
+    if share < 0.0:
+        raise ValueError(f"{count} scenes are too few for alpha {alpha:g}")
+    values = np.concatenate([np.asarray(one, np.float64) for one in ratios])
+    weights = np.concatenate([np.full(np.size(one), 1.0 / (count * np.size(one))) for one in ratios])
+    order = np.argsort(values)[::-1]
+    above = np.cumsum(weights[order])  # mean share of pixels at or above each value, from the largest
+    first = int(np.searchsorted(above, share * (1.0 + 1e-9), side="right"))
+    return float(values[order[min(first, len(order) - 1)]])
+
+
+def _coverage_of(
+    scene: str, scenes: Sequence[str], ratios: dict[str, NDArray[np.float32]], alpha: float, bands: int
+) -> float:
+    """Share of the pixels of a scene inside their half-width, where the factors come from all other scenes."""
+    others = [one for one in scenes if one != scene]
+    alpha = max(alpha, 1.0 / (len(others) + 1))
+    inside = [
+        (ratios[scene][band] <= conformal_factor([ratios[one][band] for one in others], alpha)).mean()
+        for band in range(bands)
+    ]
+    return float(np.mean(inside))
+
+
+def _check_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("calibration", "train") from error
+
+
+def _gathered(translator: Translator, sets: Sequence[CalibrationSet], seed: int, progress: Progress) -> list[_Window]:
+    """Windows of all scenes, drawn at random places."""
+    named = [(one, name) for one in sets for name in one.root.names(one.split)]
+    windows: list[_Window] = []
+    rng = np.random.default_rng(seed)
+    for number, (one, name) in enumerate(named, start=1):
+        training = translator.card.training
+        if one.translator is None and (training.data, training.split) == (one.root.name, one.split):
+            raise InputError(one.root.path, f"{translator.card.name} was trained on its split {one.split!r}")
+        windows += _windows_of(one.translator or translator, one.root, name, rng)
+        progress(number, len(named), name)
+    return windows
+
+
+def _windows_of(model: Translator, root: DataRoot, name: str, rng: np.random.Generator) -> list[_Window]:
+    row = make_model_row(model, root, None)
+    roles = [*row.inputs, model.direction.output]
+    with open_rasters(root, name, roles) as rasters, ExitStack() as stack:
+        sources = {
+            role: rasters.source(role, bands, stack) for role, bands in row.inputs.items() if role in rasters.scenes
+        }
+        reader = model.read(
+            sources, rasters.units(model.source.role), {role: at for role, at in row.places.items() if role in sources}
+        )
+        count = sum(len(one.bands) for one in model.outputs)
+        whole = np.zeros((count, *rasters.shape), np.float32)
+
+        def write(block: Block) -> None:
+            at = block.window
+            whole[:, at.row : at.row + at.height, at.col : at.col + at.width] = block.products["network"]
+
+        product = Product("network", ("",) * count, "float32", 0.0, lambda network: network[:count])
+        model.stream_products(reader, [product], plain(model._backend), write)
+        height, width = (min(CROP, side // 4 * 4) for side in rasters.shape)
+        tries = max(1, min(WINDOWS, rasters.height * rasters.width // (height * width)))
+        target = Normaliser(model.target.make_recipe(), model.target.units, model.target.statistics)
+        found = []
+        for _ in range(tries):
+            row_at = int(rng.integers(0, rasters.height - height + 1))
+            col_at = int(rng.integers(0, rasters.width - width + 1))
+            window = Window(row_at, col_at, height, width)
+            truth = rasters.read(window).images[model.direction.output]
+            source, valid = reader(window)
+            output = whole[:, row_at : row_at + height, col_at : col_at + width]
+            valid = valid & truth.valid
+            true = target.forward(np.where(truth.valid, truth.values, 0)[row.outputs])
+            if valid.mean() > 0.5:
+                error = np.abs(output[: len(true)].clip(-1.0, 1.0) - true)
+                found.append(_Window(f"{root.name}/{rasters.scene}", source, output, error, valid))
+    return found
+
+
+def _predicted(
+    windows: Sequence[_Window], scenes: Sequence[str], seed: int, progress: Progress
+) -> list[NDArray[np.float32]]:
+    """The predicted errors (B, h, w) of every window, by a network that has not seen its scene."""
+    import torch
+
+    order = np.random.default_rng(seed).permutation(len(scenes))
+    fold = {scenes[place]: number % FOLDS for number, place in enumerate(order)}
+    predicted: dict[int, NDArray[np.float32]] = {}
+    for number in range(FOLDS):
+        network = _train([window for window in windows if fold[window.scene] != number], seed)
+        for place, window in enumerate(windows):
+            if fold[window.scene] == number:
+                with torch.inference_mode():
+                    found = network(*(torch.from_numpy(part[None]) for part in (window.source, window.output)))
+                predicted[place] = found[0].numpy()
+        progress(number + 1, FOLDS, "networks of errors")
+    return [predicted[place] for place in range(len(windows))]
+
+
+def _train(windows: Sequence[_Window], seed: int) -> ErrorNetwork:
+    """A network of errors under the likelihood of a Laplace distribution: error / u + log u."""
+    import torch
+
+    from saropt.networks import ErrorNetwork
+
+    rng = np.random.default_rng(seed)
+    first = windows[0]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = ErrorNetwork(len(first.source), len(first.output), len(first.error))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
+    side = min(64, *(min(window.valid.shape) for window in windows)) // 4 * 4
+    for step in range(_STEPS):
+        crops = []
+        for place in rng.integers(0, len(windows), _BATCH):
+            window = windows[place]
+            row, col = (int(rng.integers(0, length - side + 1)) for length in window.valid.shape)
+            cut = np.s_[..., row : row + side, col : col + side]
+            crops.append([part[cut] for part in (window.source, window.output, window.error, window.valid[None])])
+        source, output, error, valid = (torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True))
+        predicted = network(source, output)
+        loss = ((error / predicted + predicted.log()) * valid).sum() / (valid.sum() * error.shape[1]).clamp_min(1)
+        optimizer.zero_grad()
+        loss.backward()
+        for group in optimizer.param_groups:
+            group["lr"] = _RATE * 0.5 * (1.0 + math.cos(math.pi * step / _STEPS))
+        optimizer.step()
+    return network.eval()
+
+
+def _ratios(
+    windows: Sequence[_Window], errors: Sequence[NDArray[np.float32]], seed: int
+) -> dict[str, NDArray[np.float32]]:
+    """Scene -> errors over predicted errors (B, n) of at most 32,768 of its pixels."""
+    parts: dict[str, list[NDArray[np.float32]]] = {}
+    for window, predicted in zip(windows, errors, strict=True):
+        parts.setdefault(window.scene, []).append((window.error / predicted)[:, window.valid])
+    rng = np.random.default_rng(seed)
+    found = {}
+    for scene, some in parts.items():
+        values = np.concatenate(some, axis=1)
+        chosen = rng.permutation(values.shape[1])[:_SCENE_PIXELS]
+        found[scene] = values[:, chosen]
+    return found
+
+
+def _median_half_width(
+    translator: Translator, card: ReliabilityCard, windows: Sequence[_Window], errors: Sequence[NDArray[np.float32]]
+) -> float:
+    """Median over pixels of the mean half-width over bands, in units of the output, to two digits."""
+    product = reliability_product(translator.outputs, card)
+    widths = [
+        product.decode(np.concatenate([window.output, predicted]))[:-1].mean(axis=0)[window.valid]
+        for window, predicted in zip(windows, errors, strict=True)
+    ]
+    return float(f"{np.median(np.concatenate(widths)):.2g}")

@@ -1,0 +1,93 @@
+"""The map of reliability: within how much of each pixel's value the truth lies, as the card states it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import DirectionCard, ImageCard, ReliabilityCard
+from saropt.errors import InputError, OptionError
+from saropt.inference.products import Product
+from saropt.radiometry import Normaliser
+
+RELIABLE = "reliable"
+_STRIDE, _MARGIN = 4, 30
+
+
+def with_errors(described: DirectionCard) -> DirectionCard:
+    """How a network is tiled together with its network of errors (`saropt.networks.ErrorNetwork`).
+
+    >>> from saropt.inference.bundled import card_of, find_translator
+    >>> described = next(iter(card_of(find_translator("s1-losangeles")).directions.values()))
+    >>> with_errors(described).receptive_field - described.receptive_field
+    30
+    """
+    field = described.receptive_field
+    stride = math.lcm(described.stride, _STRIDE)
+    return described.model_copy(
+        update={"stride": stride, "receptive_field": None if field is None else field + _MARGIN}
+    )
+
+
+def check_reliability(path: Path, described: DirectionCard, realism: float | None) -> ReliabilityCard:
+    """The calibration of a file's network of errors.
+
+    Raises:
+        InputError: the file has none.
+        OptionError: it holds for another realism.
+
+    >>> from saropt.inference.bundled import card_of, find_translator
+    >>> described = next(iter(card_of(find_translator("losangeles-s1")).directions.values()))
+    >>> described.reliability is None or check_reliability(Path("a.onnx"), described, None).alpha == 0.1
+    True
+    """
+    card = described.reliability
+    if card is None:
+        raise InputError(path, "holds no reliability: `saropt reliability` makes a file that does")
+    if card.realism != realism:
+        reason = f"the reliability of this file was calibrated at realism {card.realism:g}"
+        raise OptionError("realism", realism, reason)
+    return card
+
+
+def reliability_product(outputs: tuple[ImageCard, ...], card: ReliabilityCard) -> Product:
+    """Half-width of every band, in the units of the image, and a band that is 1 where their mean is in the budget.
+
+    Where the units are no linear function of the network's values, the half-width is the longer side of the interval.
+
+    Args:
+        outputs: of the network; its errors stand behind them.
+
+    >>> from saropt.radiometry import Reflectance
+    >>> recipe = Reflectance(scale=10000.0, high=0.4).to_dict()
+    >>> image = ImageCard(role="optical", bands=("B4",), units="reflectance x 10000", dtype="uint16", recipe=recipe)
+    >>> fields = {"scale": (2.0,), "budget": 500.0, "data": ("a",), "scenes": 20, "coverage": 0.91}
+    >>> card = ReliabilityCard(alpha=0.1, least_coverage=0.8, **fields)
+    >>> network = np.array([0.0, 0.1], np.float32).reshape(2, 1, 1)
+    >>> np.round(reliability_product((image,), card).decode(network).ravel(), 3).tolist()
+    [400.0, 1.0]
+    """
+    image = outputs[0]
+    bands, behind = len(image.bands), sum(len(one.bands) for one in outputs)
+    inverse = Normaliser(image.make_recipe(), image.units, image.statistics).inverse
+    scale = np.array(card.scale, np.float32)[:, None, None]
+
+    def decode(network: NDArray[np.float32]) -> NDArray[np.float32]:
+        middle, reach = network[:bands], scale * network[behind : behind + bands]
+        low, value, high = (inverse(part).astype(np.float32) for part in (middle - reach, middle, middle + reach))
+        half_width = np.maximum(high - value, value - low)
+        reliable = half_width.mean(axis=0, keepdims=True) <= card.budget
+        return np.concatenate([half_width, reliable.astype(np.float32)])
+
+    names = (*(f"half-width {band}" for band in image.bands), RELIABLE)
+    content = f"half-width within which {1.0 - card.alpha:.0%} of the true values lie, in {image.units}"
+    said = {
+        "SAROPT_CONTENT": content,
+        "SAROPT_COVERAGE": f"{card.coverage:.3f} on average over {card.scenes} scenes, {card.least_coverage:.3f} least",
+        "SAROPT_CALIBRATED_ON": ", ".join(card.data),
+        "SAROPT_ERROR_BUDGET": f"{card.budget:g}",
+    }
+    return Product("reliability", names, "float32", math.nan, decode, "_reliability", said)
