@@ -6,7 +6,6 @@ from saropt.artifacts.card import (
     DirectionCard,
     ImageCard,
     MatcherCard,
-    ReliabilityCard,
     SamplerCard,
     SegmenterCard,
     TrainingCard,
@@ -15,6 +14,7 @@ from saropt.artifacts.card import (
 )
 from saropt.artifacts.graph import load_graph, read_card
 from saropt.artifacts.modules import load_matcher_module, load_segmenter_module, load_translator_module
+from saropt.artifacts.trust import ReliabilityCard, SeenCard
 from saropt.artifacts.weights import (
     SEGMENTER_FILE,
     blend,
@@ -35,6 +35,7 @@ __all__ = [
     "MatcherCard",
     "ReliabilityCard",
     "SamplerCard",
+    "SeenCard",
     "SegmenterCard",
     "TrainingCard",
     "blend",

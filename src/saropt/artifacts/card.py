@@ -7,9 +7,10 @@ from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from saropt.artifacts.card_version_1 import upgrade
+from saropt.artifacts.trust import ReliabilityCard, SeenCard, Strict
 from saropt.domain import Direction, Role, describe_role
 from saropt.files import load_json
 from saropt.radiometry import Recipe, recipe_from_dict
@@ -17,14 +18,10 @@ from saropt.radiometry import Recipe, recipe_from_dict
 FORMAT_VERSION = 2
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 AnyCard = TypeVar("AnyCard", "Card", "SegmenterCard", "MatcherCard")
 
 
-class ImageCard(_Strict):
+class ImageCard(Strict):
     """How the images of one role are given to a network, or come out of it.
 
     Attributes:
@@ -92,7 +89,7 @@ class ImageCard(_Strict):
         return np.concatenate([shown, valid[None]]).astype(np.float32)
 
 
-class SamplerCard(_Strict):
+class SamplerCard(Strict):
     """How a sampler draws its outputs.
 
     Attributes:
@@ -117,35 +114,7 @@ class SamplerCard(_Strict):
         return cls(kind=network.sampler, steps=network.steps, noise_bands=bands) if bands else None
 
 
-class ReliabilityCard(_Strict):
-    """How the half-widths of a translator were calibrated (docs/evaluation.md).
-
-    Attributes:
-        alpha: share of the pixels of a scene that may lie outside of their half-width, in expectation over scenes.
-        scale: by output band, the half-width over the error that the network of errors predicts.
-        budget: half-width, in the units of the output and as the mean over bands, up to which a pixel is reliable.
-        realism: blend of the weights that it holds for; None where the file has one set.
-        data: names of the data roots that it was calibrated on.
-        scenes: their number of scenes.
-        coverage, least_coverage: share of a scene's pixels inside their half-width, mean over scenes and least, each
-            scene measured with a calibration that has not seen it.
-
-    >>> fields = {"scale": (2.0,), "budget": 12.0, "data": ("a",), "scenes": 20, "coverage": 0.91}
-    >>> ReliabilityCard(alpha=0.1, least_coverage=0.8, **fields).realism is None
-    True
-    """
-
-    alpha: float = Field(gt=0.0, lt=1.0)
-    scale: tuple[float, ...] = Field(min_length=1)
-    budget: float = Field(gt=0.0)
-    realism: float | None = None
-    data: tuple[str, ...]
-    scenes: int = Field(ge=1)
-    coverage: float = Field(ge=0.0, le=1.0)
-    least_coverage: float = Field(ge=0.0, le=1.0)
-
-
-class DirectionCard(_Strict):
+class DirectionCard(Strict):
     """The network of one direction, and the images that go in and come out.
 
     Attributes:
@@ -189,8 +158,11 @@ class DirectionCard(_Strict):
         return taken, sum(len(image.bands) for image in self.outputs)
 
 
-class TrainingCard(_Strict):
+class TrainingCard(Strict):
     """Where the weights come from.
+
+    Attributes:
+        seen: the distribution of the scenes, of the first input; None where they were too few to tell.
 
     >>> TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0").steps
     100
@@ -203,9 +175,10 @@ class TrainingCard(_Strict):
     licence: str
     attribution: str = ""
     config: dict[str, Any] = Field(default_factory=dict)
+    seen: SeenCard | None = None
 
 
-class Card(_Strict):
+class Card(Strict):
     """Card of a translator file (docs/formats.md).
 
     Attributes:
@@ -255,7 +228,7 @@ class Card(_Strict):
         return found | {described.outputs[0].role: described.outputs[0] for described in self.directions.values()}
 
 
-class SegmenterCard(_Strict):
+class SegmenterCard(Strict):
     """Card of a segmenter file (docs/formats.md).
 
     Attributes:
@@ -290,7 +263,7 @@ class SegmenterCard(_Strict):
     notes: str = ""
 
 
-class MatcherCard(_Strict):
+class MatcherCard(Strict):
     """Card of a matcher file (docs/formats.md).
 
     Attributes:

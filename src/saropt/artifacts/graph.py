@@ -119,6 +119,14 @@ def write_with_errors(path: str | Path, out: str | Path, card: Card, errors: Mod
 
     Raises:
         InputError: as for `load_graph`, or the file cannot be written.
+
+    >>> from saropt.artifacts.export import errors_graph
+    >>> from saropt.inference.bundled import find_translator
+    >>> from saropt.networks import ErrorNetwork
+    >>> path = find_translator("s1-losangeles")
+    >>> write_with_errors(path, "with_errors.onnx", read_card(path), errors_graph(ErrorNetwork(1, 3, 3), 1, 3))
+    >>> read_card("with_errors.onnx").name
+    's1-losangeles'
     """
     _, model = _parse(Path(path))
     _add_errors(model, errors)

@@ -49,6 +49,10 @@ class CalibrationSet:
         split: "train", "val" or "test".
         translator: translates these scenes, where the translator that is calibrated has been trained on them: the same
             method, trained without them. None for the translator itself.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> CalibrationSet(DataRoot.open(write_simulated_root("root", scenes=(0, 1, 0), size=32))).split
+    'val'
     """
 
     root: DataRoot
@@ -95,6 +99,12 @@ def calibrate_reliability(
         InputError: a file cannot be used or written, the data do not fit the translator, it was trained on them, or
             they have too few scenes.
         MissingExtraError: torch is not installed.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = write_simulated_root("root", scenes=(0, 10, 0), size=32, units="amplitude", bands=("VH",))
+    >>> sets = [CalibrationSet(DataRoot.open(root))]
+    >>> calibrate_reliability(Translator.load("s1-losangeles"), sets, "reliable.onnx").scenes
+    10
     """
     out = Path(out)
     described = translator.card.directions[translator.direction]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import ImageCard
+from saropt.artifacts import ImageCard, SeenCard
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.files import check_not_input, digest_files
@@ -27,6 +27,7 @@ from saropt.inference.companions import (
     with_today,
 )
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
+from saropt.inference.familiarity import unlike_training
 from saropt.inference.guard import OutputGuard
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
@@ -60,6 +61,8 @@ class SceneModel:
 
     outputs: tuple[ImageCard, ...] = ()
     """What the network gives, in the order of its bands; empty where that is no image."""
+    seen: SeenCard | None = None
+    """What the scenes of the training looked like, where that is known."""
 
     def __init__(
         self, path: Path, kind: str, inputs: Sequence[ImageCard], network: TiledNetwork, backend: Backend
@@ -174,6 +177,9 @@ class SceneModel:
             resume_key = None if key is None else self._resume_key(source, options, key, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
+            unlike = None if self.seen is None else unlike_training(reader, self.seen)
+            if unlike is not None:
+                common["SAROPT_WARNING"] = unlike
             writers = {
                 product.name: stack.enter_context(
                     SceneWriter(
@@ -209,7 +215,8 @@ class SceneModel:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        warnings = reader.notes + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
+        warnings = [unlike] if unlike is not None else []
+        warnings += reader.notes + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
 
     def array_products(

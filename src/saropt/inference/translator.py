@@ -65,6 +65,7 @@ class Translator(SceneModel):
         tiled = with_errors(described) if reliability else described
         super().__init__(path, "translator", described.inputs, tiled, backend)
         self.card = card
+        self.seen = card.training.seen if direction == next(iter(card.directions)) else None
         self.direction = direction
         self.outputs = described.outputs
         self.sampler = described.sampler

@@ -16,6 +16,7 @@ from saropt.artifacts import Card, DirectionCard, SamplerCard
 from saropt.domain import Direction, Role
 from saropt.errors import InputError, OptionError
 from saropt.files import validated
+from saropt.inference.familiarity import seen_in_training
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
 from saropt.networks import check_compiler, has_instance_statistics
@@ -232,12 +233,15 @@ class TranslatorTask(Task):
 
     def _card(self, folder: Path, step: int, two_ends: bool) -> Card:
         config, root = self.config, self.root
+        first = next(iter(self.generators)).inputs[0]
+        seen = seen_in_training(root, self.module.describe_input(self.images[first]), config.data.split(first))
+        training = training_card(config, root, self._describe_splits(), step)
         return Card(
             name=config.card.name or folder.name,
             method=config.method,
             directions={direction: self._describe(direction) for direction in self.generators},
             gsd_m=root.gsd_m,
-            training=training_card(config, root, self._describe_splits(), step),
+            training=training.model_copy(update={"seen": seen}),
             realism=config.card.realism if two_ends else None,
             licence=config.card.licence,
             notes=config.card.notes,

@@ -1,0 +1,160 @@
+"""Whether a scene looks like those that a translator was trained on.
+
+A scene is described by the distribution of its network inputs: five quantiles of every band, and the logarithm of its
+mean gradient, over at most 16 windows spread over it. It is unlike the training data where its distance to the nearest
+training scene is above that of 95 % of the training scenes to their nearest ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.artifacts import ImageCard, SeenCard
+from saropt.errors import InputError
+from saropt.inference.reader import TileReader
+from saropt.inference.sources import open_input
+
+if TYPE_CHECKING:
+    from saropt.roots import DataRoot
+
+QUANTILES = {"5 % quantile": 0.05, "25 % quantile": 0.25, "median": 0.5, "75 % quantile": 0.75, "95 % quantile": 0.95}
+TEXTURE = "texture"
+_LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
+_LIKE, _LEAST_SPREAD = 0.95, 1e-3
+_ABSENT = -0.999
+
+
+def describe_scene(reader: TileReader) -> NDArray[np.float64]:
+    """The features of a scene's first input; NaN for those of a band that is missing.
+
+    Raises:
+        InputError: the scene is mostly nodata.
+
+    >>> from saropt.inference import ArraySource
+    >>> image = ImageCard(role="sar", bands=("VV",), units="sigma0_db", dtype="float32", recipe={"kind": "db_clip"})
+    >>> values = np.random.default_rng(0).normal(-12.5, 3.5, (1, 64, 64)).astype(np.float32)
+    >>> describe_scene(TileReader((image,), {"sar": ArraySource(values)}))[[0, 4, 5]].round(1).tolist()
+    [-0.3, 0.3, -0.6]
+    """
+    bands = len(reader.inputs[0].image.bands)
+    windows = reader.spread_windows(_STRIDE)[:, :bands].astype(np.float64)
+    found = []
+    for band in range(bands):
+        values = windows[:, band]
+        if values.max() < _ABSENT:
+            found += [math.nan] * (len(QUANTILES) + 1)
+            continue
+        found += np.quantile(values, list(QUANTILES.values())).tolist()
+        found.append(math.log10(max(float(np.abs(np.diff(values, axis=-1)).mean()), 1e-6)))
+    return np.array(found)
+
+
+def seen_in_training(root: DataRoot, image: ImageCard, split: str) -> SeenCard | None:
+    """What the scenes of a split looked like; None where they are fewer than 10.
+
+    Args:
+        image: the first input of the translator.
+
+    Raises:
+        InputError: a raster cannot be read.
+
+    >>> from saropt.roots import DataRoot
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(10, 0, 0), size=32, units="sigma0_db"))
+    >>> recipe = {"kind": "db_clip"}
+    >>> image = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=recipe)
+    >>> len(seen_in_training(root, image, "train").scenes)
+    10
+    """
+    paths = list(root.rasters(image.role, split).values())  # type: ignore[arg-type]
+    step = max(1, math.ceil(len(paths) / _MOST_SCENES))
+    described = []
+    for path in paths[::step]:
+        with open_input(path, None, image, "translator") as scene:
+            try:
+                described.append(
+                    describe_scene(
+                        TileReader((image,), {image.role: scene}, {image.role: root.image(image.role).units})
+                    )
+                )
+            except InputError:
+                continue  # mostly nodata
+    return summarise(described, image)
+
+
+def summarise(described: Sequence[NDArray[np.float64]], image: ImageCard) -> SeenCard | None:
+    """The features of several scenes as a card; None where they are fewer than 10.
+
+    >>> image = ImageCard(role="sar", bands=("VV",), units="sigma0_db", dtype="float32", recipe={"kind": "db_clip"})
+    >>> summarise(list(np.random.default_rng(0).normal(0, 1, (20, 6))), image).features[:2]
+    ('VV 5 % quantile', 'VV 25 % quantile')
+    """
+    if len(described) < _LEAST_SCENES:
+        return None
+    scenes = np.round(np.stack(described), 4)
+    kept = np.isfinite(scenes).sum(axis=0) >= _LEAST_SCENES
+    if not kept.any():
+        return None
+    scenes = scenes[:, kept]
+    spread = np.maximum(np.nanstd(scenes, axis=0), _LEAST_SPREAD)
+    nearest = [
+        np.nanmin(_distances(scene, np.delete(scenes, number, axis=0), spread)) for number, scene in enumerate(scenes)
+    ]
+    return SeenCard(
+        features=tuple(name for name, keep in zip(_names(image), kept, strict=True) if keep),
+        scenes=tuple(tuple(None if math.isnan(value) else value for value in scene) for scene in scenes.tolist()),
+        spread=tuple(np.round(spread, 5).tolist()),
+        threshold=float(f"{max(np.quantile(nearest, _LIKE), 1e-3):.4g}"),
+    )
+
+
+def unlike_training(reader: TileReader, seen: SeenCard) -> str | None:
+    """One line where a scene is unlike the training data: how far, and the feature that differs most from the nearest
+    training scene. None where it is not, or is mostly nodata."""
+    try:
+        features = describe_scene(reader)
+    except InputError:
+        return None
+    names = _names(reader.inputs[0].image)
+    found = np.array([features[names.index(name)] for name in seen.features])
+    scenes, spread = np.array(seen.scenes, float), np.array(seen.spread)
+    distances = _distances(found, scenes, spread)
+    if np.isnan(distances).all() or not np.nanmin(distances) > seen.threshold:
+        return None
+    nearest = scenes[int(np.nanargmin(distances))]
+    worst = int(np.nanargmax(np.abs(found - nearest) / spread))
+    name = seen.features[worst]
+    return (
+        f"the scene is unlike the training data (distance {np.nanmin(distances):.2f} to the nearest of {len(scenes)} "
+        f"scenes, 95 % of which are within {seen.threshold:.2f} of another): its {name} is "
+        f"{_in_units(found[worst], name, reader)}, there {_in_units(nearest[worst], name, reader)}"
+    )
+
+
+def _names(image: ImageCard) -> list[str]:
+    return [f"{band} {name}" for band in image.bands for name in (*QUANTILES, TEXTURE)]
+
+
+def _in_units(value: float, feature: str, reader: TileReader) -> str:
+    first = reader.inputs[0]
+    if feature.endswith(TEXTURE) or first.normaliser is None:
+        return f"{value:.2f}"
+    bands = len(first.image.bands) if not first.places else len(first.places)
+    values = first.normaliser.inverse(np.full((bands, 1, 1), value, np.float32))
+    return f"{float(values[0, 0, 0]):.3g}"
+
+
+def _distances(
+    features: NDArray[np.float64], scenes: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Root mean square difference to each scene, in standard deviations, over the features that both have; NaN where
+    there is none."""
+    squares = np.square((scenes - features) / spread)
+    there = np.isfinite(squares)
+    means: NDArray[np.float64] = np.where(there, squares, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    return np.where(there.any(axis=1), np.sqrt(means), np.nan)

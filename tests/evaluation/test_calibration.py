@@ -1,0 +1,186 @@
+"""Maps of reliability: the conformal factor by its definition, the graph against torch, the way through the verbs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import rasterio
+import torch
+
+from saropt.artifacts import ReliabilityCard, load_graph, read_card
+from saropt.artifacts.export import errors_graph
+from saropt.artifacts.graph import write_with_errors
+from saropt.cli import main
+from saropt.errors import InputError, OptionError
+from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability, conformal_factor
+from saropt.evaluation.reliability import RIVALS, ause
+from saropt.inference import TranslateOptions, Translator
+from saropt.inference.reliability import check_reliability, with_errors
+from saropt.networks import ErrorNetwork
+from saropt.roots import DataRoot
+from saropt.roots.simulated import write_simulated_root
+
+CARD = ReliabilityCard(
+    alpha=0.1, scale=(2.0, 3.0, 4.0), budget=0.3, data=("a",), scenes=12, coverage=0.9, least_coverage=0.8
+)
+
+
+def test_the_factor_is_the_smallest_whose_conformal_risk_is_at_most_alpha():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        scenes = [rng.exponential(rng.uniform(0.5, 2.0), rng.integers(5, 40)) for _ in range(rng.integers(10, 30))]
+        alpha = rng.uniform(0.1, 0.3)
+        found, allowed = conformal_factor(scenes, alpha), []
+        for factor in sorted(value for scene in scenes for value in scene):
+            outside = sum(sum(value > factor for value in scene) / len(scene) for scene in scenes)
+            if (outside + 1.0) / (len(scenes) + 1) <= alpha + 1e-12:
+                allowed.append(factor)
+        assert found == min(allowed)
+
+
+def test_too_few_scenes_have_no_factor():
+    with pytest.raises(ValueError, match="8 scenes are too few"):
+        conformal_factor([np.ones(5)] * 8, alpha=0.1)
+
+
+def test_new_scenes_are_outside_no_more_often_than_stated():
+    rng = np.random.default_rng(1)
+
+    def scene() -> np.ndarray:
+        return rng.exponential(rng.lognormal(0.0, 0.5), 200)
+
+    outside = [(scene() > conformal_factor([scene() for _ in range(20)], 0.1)).mean() for _ in range(400)]
+    assert 0.05 < np.mean(outside) < 0.105
+
+
+def test_ause_by_its_definition():
+    rng = np.random.default_rng(2)
+    error, uncertainty = rng.random(40), rng.random(40)
+    total = 0.0
+    for kept in range(1, 41):
+        by_map = np.mean([error[i] for i in sorted(range(40), key=lambda i: uncertainty[i])[:kept]])
+        total += (by_map - np.mean(sorted(error)[:kept])) / 40
+    assert ause(uncertainty, error) == pytest.approx(total / error.mean())
+    assert ause(error, error) == 0.0
+
+
+@pytest.fixture
+def with_map(make_translator, tmp_path):
+    """A translator file with a network of errors, and that network."""
+    path = make_translator()
+    card = read_card(path)
+    torch.manual_seed(1)
+    network = ErrorNetwork(1, 3, 3, width=8).eval()
+    directions = {name: one.model_copy(update={"reliability": CARD}) for name, one in card.directions.items()}
+    out = tmp_path / "with_map.onnx"
+    write_with_errors(path, out, card.model_copy(update={"directions": directions}), errors_graph(network, 1, 3))
+    return path, out, network
+
+
+def test_the_graph_gives_the_errors_that_torch_gives_and_the_same_image(with_map):
+    plain, out, network = with_map
+    source = np.random.default_rng(0).normal(0, 0.5, (1, 1, 64, 64)).astype(np.float32)
+
+    def run(path, **options):
+        return onnxruntime.InferenceSession(load_graph(path, **options)[1]).run(None, {"input": source})[0]
+
+    image, both = run(plain), run(out, errors=True)
+    assert run(out).shape == image.shape
+    np.testing.assert_array_equal(run(out), image)
+    np.testing.assert_allclose(both[:, :3], image, atol=1e-6)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(source), torch.from_numpy(image)).numpy()
+    np.testing.assert_allclose(both[:, 3:], expected, rtol=1e-4)
+
+
+def test_a_network_of_errors_is_replaced_not_added(with_map, tmp_path):
+    _, out, _ = with_map
+    write_with_errors(out, tmp_path / "again.onnx", read_card(out), errors_graph(ErrorNetwork(1, 3, 3, width=8), 1, 3))
+    sizes = [len(load_graph(path, errors=True)[1]) for path in (out, tmp_path / "again.onnx")]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
+
+
+def test_a_pixel_sees_no_farther_than_the_network_says():
+    torch.manual_seed(0)
+    network = ErrorNetwork(1, 1, 1, width=8)
+    source = torch.randn(1, 1, 96, 96, requires_grad=True)
+    for row in range(46, 51):
+        (gradient,) = torch.autograd.grad(network(source, torch.zeros(1, 1, 96, 96))[0, 0, row, row], source)
+        rows = gradient[0, 0].abs().sum(1).nonzero().flatten()
+        assert max(row - rows.min(), rows.max() - row) <= ErrorNetwork.receptive_field // 2
+
+
+def test_the_map_does_not_depend_on_the_tiling(with_map, make_scene, tmp_path):
+    _, out, _ = with_map
+    translator = Translator.load(out, reliability=True)
+    scene = make_scene(200, 168)
+    maps = []
+    for tile in (64, 512):
+        made = translator.run(scene, tmp_path / f"{tile}.tif", TranslateOptions(tile=tile))
+        with rasterio.open(made.products["reliability"]) as file:
+            maps.append(file.read())
+            tags, names = file.tags(), file.descriptions
+    np.testing.assert_allclose(maps[0], maps[1], rtol=1e-4)
+    assert names == ("half-width B4", "half-width B3", "half-width B2", "reliable")
+    assert set(np.unique(maps[0][3])) <= {0.0, 1.0}
+    np.testing.assert_array_equal(maps[0][3] == 1.0, maps[0][:3].mean(0) <= CARD.budget)
+    assert tags["SAROPT_PRODUCT"] == "reliability"
+    assert "0.900 on average over 12 scenes, 0.800 least" in tags["SAROPT_COVERAGE"]
+
+
+def test_files_without_a_map_and_other_realisms_are_refused(with_map):
+    plain, out, _ = with_map
+    with pytest.raises(InputError, match="holds no reliability"):
+        Translator.load(plain, reliability=True)
+    described = next(iter(read_card(out).directions.values()))
+    other = described.model_copy(update={"reliability": CARD.model_copy(update={"realism": 0.5})})
+    with pytest.raises(OptionError, match=r"calibrated at realism 0\.5"):
+        check_reliability(out, other, 1.0)
+    assert with_errors(described).stride % 4 == 0
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    return write_simulated_root(
+        tmp_path_factory.mktemp("data") / "root", scenes=(0, 12, 2), size=64, units="sigma0_db", bands=("VH",)
+    )
+
+
+def test_a_translator_is_calibrated_translates_and_is_scored(simulated, make_translator, tmp_path, capsys):
+    plain, out = str(make_translator()), tmp_path / "reliable.onnx"
+    assert main(["reliability", plain, str(out), "--data", str(simulated)]) == 0
+    card = next(iter(read_card(out).directions.values())).reliability
+    assert card.scenes == 12
+    assert card.data == ("root",)
+    assert 0.8 < card.coverage <= 1.0
+    assert f"{card.coverage:.1%} of the pixels lie inside their half-width (goal 90%)" in capsys.readouterr().out
+    scene = next((simulated / "sar").glob("test*.tif"))
+    assert main(["translate", str(scene), str(tmp_path / "o.tif"), "--model", str(out), "--reliability"]) == 0
+    assert "o_reliability.tif: the reliability" in capsys.readouterr().out
+    arguments = ["--data", str(simulated), "--out", str(tmp_path / "report"), "--reliability"]
+    assert main(["evaluate", str(out), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "of the pixels lie within their half-width (90% is stated)" in printed
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    found = report["models"][0]["directions"]["sar2opt"]["reliability"]
+    assert set(found["ause"]) == {"reliability", *RIVALS}
+    assert found["coverage"] > 0.8
+    assert "AUSE" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_data_that_calibrate_nothing_are_refused(simulated, make_translator, tmp_path):
+    translator = Translator.load(make_translator())
+    root = DataRoot.open(simulated)
+    with pytest.raises(InputError, match=r"2 scenes calibrate nothing at alpha 0\.1: 10 do"):
+        calibrate_reliability(translator, [CalibrationSet(root, "test")], tmp_path / "a.onnx")
+    training = translator.card.training.model_copy(update={"data": "root", "split": "val"})
+    translator.card = translator.card.model_copy(update={"training": training})
+    with pytest.raises(InputError, match="was trained on its split 'val'"):
+        calibrate_reliability(translator, [CalibrationSet(root)], tmp_path / "a.onnx")
+    weights = Translator.load(make_translator(suffix=".safetensors"))
+    with pytest.raises(InputError, match=r"is no .onnx file: export it first"):
+        calibrate_reliability(weights, [CalibrationSet(root)], tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()

@@ -1,0 +1,85 @@
+"""Scenes that are unlike the training data: distances by their definition, and what a run says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import rasterio
+
+from saropt.artifacts import ImageCard, read_card
+from saropt.inference import ArraySource, Translator
+from saropt.inference.familiarity import QUANTILES, describe_scene, summarise, unlike_training
+from saropt.inference.reader import TileReader
+
+RECIPE = {"kind": "db_clip", "low": -30.0, "high": 0.0}
+IMAGE = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=RECIPE, partial=True)
+
+
+def reader(mean: float, deviation: float = 2.0, seed: int = 0, bands: int = 2) -> TileReader:
+    values = np.random.default_rng(seed).normal(mean, deviation, (bands, 64, 64)).astype(np.float32)
+    places = {} if bands == 2 else {"sar": [0]}
+    return TileReader((IMAGE,), {"sar": ArraySource(values)}, places=places)
+
+
+@pytest.fixture
+def seen():
+    random = np.random.default_rng(0)
+    return summarise([describe_scene(reader(random.uniform(-16, -10), seed=n)) for n in range(30)], IMAGE)
+
+
+def test_features_by_numpy():
+    given = reader(-15.0)
+    window = given.spread_windows(16)
+    expected = []
+    for band in range(2):
+        values = window[:, band]
+        expected += [np.quantile(values, q) for q in QUANTILES.values()]
+        expected.append(math.log10(np.abs(values[..., 1:] - values[..., :-1]).mean()))
+    np.testing.assert_allclose(describe_scene(given), expected, rtol=1e-5)
+
+
+def test_a_scene_like_the_others_is_passed_and_a_darker_one_is_told(seen):
+    assert unlike_training(reader(-13.0, seed=99), seen) is None
+    told = unlike_training(reader(-24.0, seed=99), seen)
+    assert told is not None
+    assert "unlike the training data" in told
+    value = float(told.split(" is -")[1].split(",")[0])
+    assert 15.0 < value < 30.0  # in decibels, not in network values
+
+
+def test_the_threshold_leaves_one_scene_in_twenty_outside(seen):
+    scenes, spread = np.array(seen.scenes), np.array(seen.spread)
+    nearest = []
+    for number, scene in enumerate(scenes):
+        others = [other for place, other in enumerate(scenes) if place != number]
+        nearest.append(min(math.sqrt(np.mean(((scene - other) / spread) ** 2)) for other in others))
+    assert seen.threshold == pytest.approx(np.quantile(nearest, 0.95), rel=1e-3)
+
+
+def test_a_missing_band_is_not_compared(seen):
+    assert unlike_training(reader(-13.0, seed=7, bands=1), seen) is None
+    assert "VV" in unlike_training(reader(-24.0, seed=7, bands=1), seen)
+
+
+def test_few_scenes_tell_nothing():
+    assert summarise([describe_scene(reader(-15.0, seed=n)) for n in range(9)], IMAGE) is None
+
+
+def test_a_run_warns_and_its_tags_say_so(make_translator, make_scene, tmp_path):
+    path = make_translator()
+    translator = Translator.load(path)
+    image = translator.inputs[0]
+    random = np.random.default_rng(0)
+
+    def dark(seed: int) -> np.ndarray:
+        values = random.normal(-28.0, 0.5, (1, 64, 64)).astype(np.float32)
+        return describe_scene(TileReader((image,), {"sar": ArraySource(values)}))
+
+    translator.seen = summarise([dark(seed) for seed in range(12)], image)
+    made = translator.run(make_scene(64, 64), tmp_path / "out.tif")
+    assert "unlike the training data" in made.warnings[0]
+    with rasterio.open(made.path) as file:
+        assert file.tags()["SAROPT_WARNING"] == made.warnings[0]
+    assert read_card(path).training.seen is None
