@@ -12,6 +12,7 @@ from PIL import Image
 
 from saropt.artifacts import read_card
 from saropt.cli import main
+from saropt.errors import install_words
 from saropt.inference import list_translators
 from saropt.scenes import Scene
 
@@ -111,7 +112,7 @@ def test_translate_without_torch(demo_folder: Path, tmp_path: Path) -> None:
 def test_missing_extra_without_torch(arguments: list[str]) -> None:
     done = plain(*arguments)
     assert done.returncode == 2
-    assert done.stderr.endswith("pip install 'saropt[train]'\n")
+    assert done.stderr.endswith(f"pip install {install_words('train')}\n")
     assert done.stderr.count("\n") == 1
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from saropt import Translator, __version__
 from saropt.cli import extras, main, progress
+from saropt.errors import install_words
 
 VERBS = [
     "demo",
@@ -107,7 +108,7 @@ def test_missing_extra(
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
-        f"saropt: error: saropt {arguments[0]} needs an optional part: pip install 'saropt[train]'\n"
+        f"saropt: error: saropt {arguments[0]} needs an optional part: pip install {install_words('train')}\n"
     )
 
 

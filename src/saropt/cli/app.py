@@ -43,7 +43,6 @@ UsageError = cast(type[Exception], typer.BadParameter.__base__)  # of typer's cl
 
 app = typer.Typer(
     name="saropt",
-    add_completion=False,
     rich_markup_mode=None,
     epilog=epilog(""),
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from saropt.cli.completion import model_names
+
 if TYPE_CHECKING:
     from saropt.artifacts import Card
 
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Name or file of a translator; leave it out to list all.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Name or file of a translator; leave it out to list all.",
+            autocompletion=model_names,
+        ),
     ] = None,
 ) -> None:
     """List the translators, or show the details of one."""

@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
+from saropt.cli.completion import model_names
 
 if TYPE_CHECKING:
     from saropt.batch.jobs import Work
-
-DEFAULT_MODELS = {"optical": "s1-losangeles", "sar": "losangeles-s1"}
-DIRECTIONS = {"optical": SAR_TO_OPTICAL, "sar": OPTICAL_TO_SAR}
 
 
 def translate(
@@ -35,7 +32,11 @@ def translate(
     ],
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Translator (default: s1-losangeles to optical, losangeles-s1 to SAR)."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Translator (default: s1-losangeles to optical, losangeles-s1 to SAR).",
+            autocompletion=model_names,
+        ),
     ] = None,
     to: Annotated[
         Literal["optical", "sar"] | None,
@@ -138,6 +139,9 @@ def translate(
         Path | None,
         typer.Option(metavar="DIR", help="Local folder for files before their upload (default: a temporary folder)."),
     ] = None,
+    stac: Annotated[
+        bool, typer.Option("--stac", help="Write a STAC item beside OUT (the same name with .json).")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
@@ -147,6 +151,7 @@ def translate(
     from saropt.batch.jobs import Work
     from saropt.batch.scene_lists import list_companions, list_scenes
     from saropt.errors import InputError
+    from saropt.inference import DEFAULT_MODELS, DIRECTIONS
     from saropt.inference.requests import LoadOptions, TranslateOptions
 
     companions = {
@@ -182,6 +187,7 @@ def translate(
             resume=resume,
             overwrite=overwrite,
             staging=staging.absolute() if staging else None,
+            stac=stac,
         ),
     )
     scenes = list_scenes(scene)

@@ -77,6 +77,7 @@ class TranslateOptions:
         resume: continue an interrupted translation of the same scene with the same settings.
         overwrite: replace an existing output.
         staging: folder where an output for an address is made; one in the temporary folder when None.
+        stac: write a STAC item beside a local output, with the same name and .json.
 
     Raises:
         OptionError: a value out of range.
@@ -100,6 +101,7 @@ class TranslateOptions:
     resume: bool = False
     overwrite: bool = False
     staging: str | Path | None = None
+    stac: bool = False
 
     def __post_init__(self) -> None:
         for name in ("tile", "samples"):
