@@ -51,7 +51,7 @@ CASES = (
         "flood-cloud",
         "Middling",
         "a flood, with a cloudy earlier image of another season",
-        "Water is found. Under the old clouds the colours are a guess, and the edges of clouds show: no mask was given.",
+        "Water is found. Under the old clouds colours are a guess, and edges of clouds show: no mask was given.",
         11,
         "autumn",
         DatesConfig("summer", crops=0.15, built=0.03, flooded=0.15, clouds=0.2, gaps=0.0),
@@ -60,7 +60,7 @@ CASES = (
         "crops",
         "Failing",
         "other crops on many fields",
-        "SAR hardly shows which crop grows on a field. Nearly all changes are missed, and the earlier image comes back.",
+        "SAR hardly shows which crop grows. Nearly all changes are missed, and the earlier image comes back.",
         23,
         dates=DatesConfig("spring", crops=0.5, built=0.1, flooded=0.0, clouds=0.0, gaps=0.0),
     ),
@@ -106,7 +106,7 @@ def make_dates(case: Case, dates: DatesConfig) -> tuple[dict[str, NDArray], dict
         product.name: np.zeros((len(product.bands), SIZE, SIZE), product.dtype) for product in translator.products()
     }
 
-    def write(block) -> None:  # noqa: ANN001
+    def write(block) -> None:
         w = block.window
         for name, pixels in block.products.items():
             made[name][:, w.row : w.row + w.height, w.col : w.col + w.width] = pixels
@@ -148,7 +148,7 @@ def make_scene(case: Case) -> tuple[dict[str, NDArray], dict[str, float]]:
     return {"SAR (VH)": sar, "translation": image, "truth": truth}, figures
 
 
-def source_of(values: NDArray):  # noqa: ANN201
+def source_of(values: NDArray):
     from saropt.inference import ArraySource
 
     return ArraySource(values)
@@ -199,10 +199,10 @@ def section(case: Case, panels: list[str], figures: Mapping[str, float]) -> str:
 
 HEAD = """# Gallery
 
-Good, middling and failing cases, each beside the truth. All places are **simulated**: ground, SAR and optical images are made by
-`saropt.simulate`, so the truth is known, and the pictures may be used freely. A simulation is easier than the world in some ways (no
-registration error, no haze) and harder in others (its colours are not those of the training data). Figures on real scenes stand in
-[benchmarks](benchmarks.md) and in `saropt models NAME`.
+Good, middling and failing cases, each beside the truth. All places are **simulated**: `saropt.simulate` makes ground,
+SAR and optical images, so the truth is known, and the pictures may be used freely. A simulation is easier than the
+world in some ways (no registration error, no haze) and harder in others (its colours are not those of the training
+data). Figures on real scenes stand in [benchmarks](benchmarks.md) and in `saropt models NAME`.
 
 `python tools/gallery.py` makes this page.
 """

@@ -37,6 +37,7 @@ from saropt.inference.sources import ArraySource, Source, open_input, scene_tags
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
 from saropt.scenes.writing import check_space
+from saropt.sensors.grd_scene import product_files
 
 WORK_TAG = "SAROPT_WORK"
 """Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""
@@ -256,7 +257,7 @@ class SceneModel:
     def _state_of(path: str | Path) -> object:
         if is_remote(path):
             return path
-        return digest_files([path])
+        return digest_files(product_files(path))
 
     @cached_property
     def _file_hash(self) -> str:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar, matc
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
 from saropt.scenes import Grid, Scene, Window, fills_blocks, open_scene, read_mirrored, sample_pixels
+from saropt.sensors.grd_scene import GrdScene, grd_product
+from saropt.sensors.sentinel1 import TARGETS
 
 _SAMPLE = 1 << 18
 
@@ -193,7 +195,7 @@ def open_input(
     units: str | None = None,
     nodata: float | None = None,
 ) -> Scene:
-    """A scene with the bands of a card's input.
+    """A scene, or a Sentinel-1 GRD product, with the bands of a card's input.
 
     Args:
         path: path or address.
@@ -207,6 +209,9 @@ def open_input(
     Raises:
         InputError: it cannot be read, or its bands are not those of the card.
     """
+    product = grd_product(path)
+    if product is not None:
+        return _open_product(product, bands, image, model, grid, units)
     if bands is None:
         with open_scene(path) as scene:
             names, shown, is_plain_picture = scene.band_names, scene.source, scene.is_plain_picture
@@ -220,6 +225,24 @@ def open_input(
         scene.close()
         raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
     return scene
+
+
+def _open_product(
+    path: Path, bands: Sequence[str | int] | None, image: ImageCard, model: str, grid: Grid | None, units: str | None
+) -> Scene:
+    """A Sentinel-1 product, calibrated to the units of the card where it can be, with the bands of the card."""
+    if grid is not None:
+        raise InputError(path, "is a product in radar geometry: project it first (saropt data calibrate --pixel 10)")
+    target = units or (image.units if image.units in TARGETS else None)
+    if bands is None:
+        with GrdScene(path) as scene:
+            names = scene.band_names
+        try:
+            bands = [place + 1 for place in _positions(image, names, False)]
+        except ValueError as error:
+            taken = f"the {model} takes {', '.join(image.bands)}"
+            raise InputError(path, f"{error}; {taken}", remedy="bands") from error
+    return cast(Scene, GrdScene(path, bands, target))  # read in the same way
 
 
 def _positions(image: ImageCard, names: Sequence[str], is_plain_picture: bool) -> list[int]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from saropt.artifacts import Card, ImageCard
 from saropt.domain import Direction, Role, rgb_bands
 from saropt.errors import InputError, OptionError
+from saropt.inference.any_arrays import translate_any
 from saropt.inference.bundled import held_directions, translator_file
-from saropt.inference.data_arrays import is_data_array, translate_data_array
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
 from saropt.inference.products import Product, store
@@ -288,21 +288,9 @@ class Translator(SceneModel, Pretrained):
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank.
 
-        An `xarray.DataArray` keeps its coordinates and CRS (`saropt.inference.data_arrays`).
+        An `xarray.DataArray` keeps its coordinates and CRS (`saropt.inference.any_arrays`).
         """
-        if is_data_array(values):
-            return translate_data_array(self, values, units)
-        is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
-        array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
-        if array.ndim == 4:
-            result = np.stack([self.translate_array(one, units=units) for one in array])
-        else:
-            result = self.translate_array(array, units=units)
-        if is_tensor:
-            import torch
-
-            return torch.from_numpy(result).to(values.device)
-        return result
+        return translate_any(self, values, units)
 
     def products(self, sampling: Sampling | None = None) -> list[Product]:
         """What a run writes: the image first, then the card's other outputs, the reliability where it was asked for
@@ -367,12 +355,6 @@ class Translator(SceneModel, Pretrained):
 
 def _load_again(kind: type[Translator], path: str, options: LoadOptions, threads: int | None) -> Translator:
     return kind.load(path, options, threads=threads)
-
-
-def _numbers(tensor: Any) -> NDArray:
-    """A tensor as an array; numpy has no bfloat16."""
-    on_cpu = tensor.cpu()
-    return (on_cpu.float() if str(on_cpu.dtype) == "torch.bfloat16" else on_cpu).numpy()
 
 
 def _inverse(image: ImageCard) -> Normaliser:

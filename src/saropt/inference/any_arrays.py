@@ -1,10 +1,11 @@
-"""Translation of `xarray.DataArray`: coordinates, CRS and the other dimensions stay."""
+"""Translation of arrays of any kind: NumPy, torch, and `xarray.DataArray`, whose coordinates and CRS stay."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saropt.domain import SAR_UNITS, match_bands
 from saropt.errors import InputError
@@ -17,12 +18,43 @@ if TYPE_CHECKING:
 _BAND_DIMENSIONS: Final = ("band", "bands", "channel", "polarization", "polarisation")
 
 
-def is_data_array(values: object) -> bool:
-    """Whether an object is an `xarray.DataArray`, without importing xarray.
+def translate_any(translator: Translator, values: Any, units: str | None = None) -> Any:
+    """Translate an array, a tensor or a `DataArray`; the result is of the same kind and rank.
 
-    >>> is_data_array(np.zeros(3))
-    False
+    Args:
+        values: (C, H, W) or (N, C, H, W); of a `DataArray` as `translate_data_array` takes it.
+        units: units of the values; those of the card when None.
+
+    Raises:
+        InputError: as of `Translator.translate_array`.
+
+    >>> from saropt.inference import Translator
+    >>> translate_any(Translator.load("s1-losangeles"), np.full((2, 1, 16, 16), 90, np.uint8)).shape
+    (2, 3, 16, 16)
     """
+    if _is_data_array(values):
+        return translate_data_array(translator, values, units)
+    is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
+    array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
+    if array.ndim == 4:
+        result = np.stack([translator.translate_array(one, units=units) for one in array])
+    else:
+        result = translator.translate_array(array, units=units)
+    if is_tensor:
+        import torch
+
+        return torch.from_numpy(result).to(values.device)
+    return result
+
+
+def _numbers(tensor: Any) -> NDArray:
+    """A tensor as an array; numpy has no bfloat16."""
+    on_cpu = tensor.cpu()
+    return (on_cpu.float() if str(on_cpu.dtype) == "torch.bfloat16" else on_cpu).numpy()
+
+
+def _is_data_array(values: object) -> bool:
+    """Whether an object is an `xarray.DataArray`, without importing xarray."""
     return type(values).__name__ == "DataArray" and type(values).__module__.partition(".")[0] == "xarray"
 
 
