@@ -10,7 +10,7 @@ from pathlib import Path
 from saropt.errors import InputError, OptionError
 from saropt.inference.requests import COMPANIONS
 from saropt.scenes import is_remote, scene_name
-from saropt.sensors.grd_scene import grd_product
+from saropt.sensors.grd_names import grd_product
 
 RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
 

@@ -19,7 +19,7 @@ from saropt.inference.sources import Source, open_input
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
-from saropt.sensors.grd_scene import grd_product
+from saropt.sensors.grd_names import grd_product
 
 _ALL_CLEAR = 0.999
 _NO_SHARE = 255

@@ -37,7 +37,7 @@ from saropt.inference.sources import ArraySource, Source, open_input, scene_tags
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
 from saropt.scenes.writing import check_space
-from saropt.sensors.grd_scene import product_files
+from saropt.sensors.grd_names import product_files
 
 WORK_TAG = "SAROPT_WORK"
 """Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""

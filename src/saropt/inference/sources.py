@@ -17,8 +17,7 @@ from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar, matc
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
 from saropt.scenes import Grid, Scene, Window, fills_blocks, open_scene, read_mirrored, sample_pixels
-from saropt.sensors.grd_scene import GrdScene, grd_product
-from saropt.sensors.sentinel1 import TARGETS
+from saropt.sensors.grd_names import grd_product
 
 _SAMPLE = 1 << 18
 
@@ -231,6 +230,9 @@ def _open_product(
     path: Path, bands: Sequence[str | int] | None, image: ImageCard, model: str, grid: Grid | None, units: str | None
 ) -> Scene:
     """A Sentinel-1 product, calibrated to the units of the card where it can be, with the bands of the card."""
+    from saropt.sensors.grd_scene import GrdScene
+    from saropt.sensors.sentinel1 import TARGETS
+
     if grid is not None:
         raise InputError(path, "is a product in radar geometry: project it first (saropt data calibrate --pixel 10)")
     target = units or (image.units if image.units in TARGETS else None)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,38 +16,8 @@ from saropt.files import digest_files
 from saropt.scenes import Window, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
 from saropt.sensors.calibrated import Calibrated
+from saropt.sensors.grd_names import grd_product, product_files
 from saropt.sensors.sentinel1 import TARGETS, GrdProduct
-
-_NAME: Final = re.compile(r"S1[A-D]_.{2}_GRD", re.IGNORECASE)
-
-
-def grd_product(path: str | Path) -> Path | None:
-    """The product that a path names: a .SAFE folder, its .zip, or its manifest.safe; None where it is no Sentinel-1
-    GRD product by its name.
-
-    >>> Path("S1A_IW_GRDH_1SDV_20201107T135241.SAFE").mkdir()
-    >>> grd_product("S1A_IW_GRDH_1SDV_20201107T135241.SAFE/manifest.safe").suffix
-    '.SAFE'
-    >>> grd_product("scene.tif")
-    """
-    place = Path(path)
-    if place.name.lower() == "manifest.safe":
-        place = place.absolute().parent
-    if _NAME.match(place.name) is None:
-        return None
-    return place if place.is_dir() or place.suffix.lower() == ".zip" else None
-
-
-def product_files(path: str | Path) -> list[Path]:
-    """The files whose content a path stands for: those of a product, else the path itself.
-
-    >>> product_files("scene.tif")
-    [PosixPath('scene.tif')]
-    """
-    product = grd_product(path)
-    if product is None or product.is_file():
-        return [product or Path(path)]
-    return [file for file in product.rglob("*") if file.is_file()]
 
 
 class GrdScene:

@@ -101,7 +101,10 @@ class GrdProduct:
             "ORBIT_PASS": first.findtext(".//productInformation/pass", ""),
         }
         with self._open(self.polarisations[0]) as dataset:
-            gcps, crs = _on_one_side(*dataset.gcps)
+            gcps, crs = dataset.gcps
+            if not gcps:
+                gcps, crs = self._annotated_gcps(first), CRS.from_epsg(4326)
+            gcps, crs = _on_one_side(gcps, crs)
             self.georeference = Georeference(gcps=tuple(gcps), gcp_crs=crs)
             if (dataset.height, dataset.width) != (self.height, self.width):
                 raise InputError(path, f"measurement is {dataset.height}x{dataset.width} pixels, annotation says else")
@@ -114,6 +117,15 @@ class GrdProduct:
     ) -> None:
         if self._zip is not None:
             self._zip.close()
+
+    def _annotated_gcps(self, annotation: ElementTree.Element) -> list[GroundControlPoint]:
+        """The points of the geolocation grid, which a measurement without control points of its own lies on."""
+        fields = ("line", "pixel", "longitude", "latitude", "height")
+        points = []
+        for element in annotation.iterfind(".//geolocationGridPoint"):
+            row, col, x, y, z = (number_in(element, field, self.path, "geolocation grid") for field in fields)
+            points.append(GroundControlPoint(row=row, col=col, x=x, y=y, z=z, id=str(len(points) + 1)))
+        return points
 
     def calibration(self, polarisation: str, target: str) -> Table:
         """The table A of a target, (lines, width)."""
