@@ -34,7 +34,7 @@ def reliability(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Calibrate a translator, so that it can write maps of reliability."""
+    """Calibrate a translator to write maps of reliability."""
     from saropt.cli.progress import progress_bar
     from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
     from saropt.inference import DIRECTIONS, Translator

@@ -21,7 +21,7 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG or PNG, as a path or URL. For many: a folder, a quoted glob or a list (.txt, .csv).",
+            help="GeoTIFF, COG, PNG, Sentinel-1 GRD product or URL. Many: a folder, a quoted glob, a list (.txt, .csv).",
         ),
     ],
     out: Annotated[
@@ -145,7 +145,7 @@ def translate(
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Translate one georeferenced scene of any size, or many scenes."""
+    """Translate a georeferenced scene of any size, or many."""
     from dataclasses import replace
 
     from saropt.batch.jobs import Work

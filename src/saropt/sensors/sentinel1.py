@@ -121,7 +121,7 @@ class GrdProduct:
     def _annotated_gcps(self, annotation: ElementTree.Element) -> list[GroundControlPoint]:
         """The points of the geolocation grid, which a measurement without control points of its own lies on."""
         fields = ("line", "pixel", "longitude", "latitude", "height")
-        points = []
+        points: list[GroundControlPoint] = []
         for element in annotation.iterfind(".//geolocationGridPoint"):
             row, col, x, y, z = (number_in(element, field, self.path, "geolocation grid") for field in fields)
             points.append(GroundControlPoint(row=row, col=col, x=x, y=y, z=z, id=str(len(points) + 1)))
