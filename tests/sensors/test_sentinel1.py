@@ -95,6 +95,7 @@ def test_projected_to_utm(tmp_path):
     values, valid, scene = read(tmp_path / "utm.tif")
     assert scene.georeference.crs.to_epsg() == 32611
     assert scene.georeference.transform.a == 10
+    assert scene.acquired.isoformat().startswith("2020-11-07T13:52:41")
     flat, inside, _ = read(calibrate(safe, tmp_path / "radar.tif", "sigma0"))
     assert values[:, valid].mean(axis=1) == pytest.approx(flat[:, inside].mean(axis=1), rel=0.02)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{NAME}.SAFE", "radar.tif", "utm.tif"]

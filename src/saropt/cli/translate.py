@@ -21,7 +21,7 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG, PNG, Sentinel-1 GRD product or URL. Many: a folder, a quoted glob, a list (.txt, .csv).",
+            help="GeoTIFF, COG, PNG, Sentinel-1 product or URL. For many: a folder, quoted glob or list (.txt, .csv).",
         ),
     ],
     out: Annotated[

@@ -272,6 +272,7 @@ def _write(
 
 def _project(radar: Path, out: Path, target: str, pixel_m: float, overwrite: bool) -> None:
     with Scene.open(radar) as scene:
+        tags = scene.tags  # a virtual raster has none
         grid = overlap_grid([(scene.georeference, scene.height, scene.width)], pixel_m, out)
     with (
         Scene.open(radar, grid=grid) as scene,
@@ -283,7 +284,7 @@ def _project(radar: Path, out: Path, target: str, pixel_m: float, overwrite: boo
             dtype="float32",
             nodata=float("nan"),
             georeference=grid.georeference,
-            tags=scene.tags,
+            tags=tags,
             overwrite=overwrite,
         ) as writer,
     ):
