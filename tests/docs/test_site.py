@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, all links of the built pages lead somewhere, and no page asks another host."""
+"""The documentation builds without a warning, its links lead somewhere, and no page asks another host."""
 
 from __future__ import annotations
 
