@@ -86,6 +86,10 @@ def translate(
         float | None,
         typer.Option(metavar="VALUE", help="Stored value of SCENE that is no measurement but is not declared as such."),
     ] = None,
+    pixel: Annotated[
+        float | None,
+        typer.Option(metavar="METRES", help="Project a Sentinel-1 product to UTM (default: keep radar geometry)."),
+    ] = None,
     tile: Annotated[
         int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the translator's own).")
     ] = None,
@@ -181,6 +185,7 @@ def translate(
             bands=tuple(bands.split(",")) if bands else None,
             units=units,
             nodata=nodata,
+            pixel=pixel,
             tile=tile,
             samples=samples,
             seed=seed,

@@ -134,7 +134,8 @@ class SceneModel:
             InputError: it cannot be read, or its bands are not those of the card.
         """
         units = options.units if isinstance(options.units, str) else None
-        return open_input(scene, options.bands, self.inputs[0], self.kind, units=units, nodata=options.nodata)
+        first, chosen = self.inputs[0], options.bands
+        return open_input(scene, chosen, first, self.kind, units=units, nodata=options.nodata, pixel_m=options.pixel)
 
     def write_products(
         self,

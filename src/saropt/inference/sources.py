@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar, match_bands, match_some_bands
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
 from saropt.scenes import Grid, Scene, Window, fills_blocks, open_scene, read_mirrored, sample_pixels
 from saropt.sensors.grd_names import grd_product
@@ -193,6 +193,8 @@ def open_input(
     resampling: str = "bilinear",
     units: str | None = None,
     nodata: float | None = None,
+    *,
+    pixel_m: float | None = None,
 ) -> Scene:
     """A scene, or a Sentinel-1 GRD product, with the bands of a card's input.
 
@@ -204,13 +206,16 @@ def open_input(
         grid, resampling: read the scene as if warped to this grid.
         units: units of the scene; those of the card when None.
         nodata: a stored value that is no measurement, which the file does not declare.
+        pixel_m: side in metres of the UTM pixels that a product is projected to; None for radar geometry.
 
     Raises:
         InputError: it cannot be read, or its bands are not those of the card.
     """
     product = grd_product(path)
     if product is not None:
-        return _open_product(product, bands, image, model, grid, units)
+        return _open_product(product, bands, image, model, units, pixel_m=pixel_m, grid=grid)
+    if pixel_m is not None:
+        raise OptionError("pixel", f"{pixel_m:g}", "projects Sentinel-1 products; other scenes keep their own grid")
     if bands is None:
         with open_scene(path) as scene:
             names, shown, is_plain_picture = scene.band_names, scene.source, scene.is_plain_picture
@@ -227,14 +232,19 @@ def open_input(
 
 
 def _open_product(
-    path: Path, bands: Sequence[str | int] | None, image: ImageCard, model: str, grid: Grid | None, units: str | None
+    path: Path,
+    bands: Sequence[str | int] | None,
+    image: ImageCard,
+    model: str,
+    units: str | None,
+    *,
+    pixel_m: float | None,
+    grid: Grid | None,
 ) -> Scene:
     """A Sentinel-1 product, calibrated to the units of the card where it can be, with the bands of the card."""
     from saropt.sensors.grd_scene import GrdScene
     from saropt.sensors.sentinel1 import TARGETS
 
-    if grid is not None:
-        raise InputError(path, "is a product in radar geometry: project it first (saropt data calibrate --pixel 10)")
     target = units or (image.units if image.units in TARGETS else None)
     if bands is None:
         with GrdScene(path) as scene:
@@ -244,7 +254,8 @@ def _open_product(
         except ValueError as error:
             taken = f"the {model} takes {', '.join(image.bands)}"
             raise InputError(path, f"{error}; {taken}", remedy="bands") from error
-    return cast(Scene, GrdScene(path, bands, target))  # read in the same way
+    scene = GrdScene(path, bands, target, pixel_m=pixel_m, grid=grid)
+    return cast(Scene, scene)  # read in the same way
 
 
 def _positions(image: ImageCard, names: Sequence[str], is_plain_picture: bool) -> list[int]:

@@ -82,6 +82,8 @@ class Calibrated:
         if not first <= start < end <= last:
             if first <= start < last:
                 kept = np.concatenate([kept[:, start - first :], self._read(last, end - last)], axis=1)
+            elif start < first < end <= last:
+                kept = np.concatenate([self._read(start, first - start), kept[:, : end - first]], axis=1)
             else:
                 kept = self._read(start, count)
             first, self._kept = start, (start, kept)

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from saropt.errors import OptionError
 from saropt.files import digest_files
-from saropt.scenes import Window, read_mirrored, sample_pixels
+from saropt.scenes import Grid, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
 from saropt.sensors.calibrated import Calibrated
 from saropt.sensors.grd_names import grd_product, product_files
+from saropt.sensors.projection import MapProjection
 from saropt.sensors.sentinel1 import TARGETS, GrdProduct
 
 
 class GrdScene:
-    """An open GRD product in radar geometry, read like `saropt.scenes.Scene`; its control points are kept.
+    """An open GRD product, read like `saropt.scenes.Scene`: in radar geometry with its control points, or on a map.
 
     Thermal noise is subtracted, and border noise is invalid.
 
@@ -29,6 +30,9 @@ class GrdScene:
         path: .SAFE folder, .zip or manifest.safe.
         bands: polarisations by name or 1-based number; all when None.
         units: what the pixels are calibrated to; "sigma0_db" when None.
+        pixel_m: side in metres of the UTM pixels that it is projected to by its control points, without a terrain
+            model; None for radar geometry.
+        grid: a map grid to project it to, in place of `pixel_m`.
 
     Attributes:
         path, source, width, height, count, file_bands, dtype, band_names, georeference, tags, acquired: as of `Scene`.
@@ -49,7 +53,15 @@ class GrdScene:
     dtype = "float32"
     block_shape = (512, 512)
 
-    def __init__(self, path: str | Path, bands: Sequence[str | int] | None = None, units: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        bands: Sequence[str | int] | None = None,
+        units: str | None = None,
+        *,
+        pixel_m: float | None = None,
+        grid: Grid | None = None,
+    ) -> None:
         if units is not None and units not in TARGETS:
             *most, last = TARGETS
             raise OptionError("units", units, f"a product is calibrated to {', '.join(most)} or {last}")
@@ -67,10 +79,19 @@ class GrdScene:
         self.tags = {**self._product.tags, "CALIBRATED_TO": target, "NOISE_REMOVED": "True"}
         self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
         self._calibrated = Calibrated(self._product, self.band_names, target)
+        self._projection: MapProjection | None = None
+        if grid is None and pixel_m is not None:
+            grid = overlap_grid([(self.georeference, self.height, self.width)], pixel_m, self.path)
+        if grid is not None:
+            frame = self.georeference, self.height, self.width
+            self._projection = MapProjection(*frame, grid, self._calibrated.read)
+            self.width, self.height, self.georeference = grid.width, grid.height, grid.georeference
 
     def close(self) -> None:
         """Close the archive, where it is one."""
         self._product.__exit__(None, None, None)
+        if self._projection is not None:
+            self._projection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +107,10 @@ class GrdScene:
         Raises:
             InputError: the measurement cannot be read.
         """
-        values, measured = self._calibrated.read(window or Window(0, 0, self.height, self.width))
+        window = window or Window(0, 0, self.height, self.width)
+        if self._projection is not None:
+            return self._projection.read(window, self.count)
+        values, measured = self._calibrated.read(window)
         valid: NDArray[np.bool_] = np.logical_and.reduce(measured)
         values[:, ~valid] = 0
         return values, valid
@@ -100,5 +124,6 @@ class GrdScene:
         return sample_pixels(self, max_pixels)
 
     def identity(self) -> str:
-        """A hash of the product's files."""
-        return digest_files(product_files(self.path))
+        """A hash of the product's files, with the grid."""
+        place = f" {self.georeference.transform} {self.width}x{self.height}" if self._projection is not None else ""
+        return digest_files(product_files(self.path)) + place
