@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[1]
 INCLUDED = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 
 
@@ -13,8 +15,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     source = INCLUDED.get(page.file.src_uri)
     if source is None:
         return markdown
-    with open(source, encoding="utf-8") as file:
-        text = file.read()
+    text = (ROOT / source).read_text(encoding="utf-8")
     names = {name: page_name for page_name, name in INCLUDED.items()}
     return re.sub(r"\]\(([^)]+)\)", lambda match: f"]({_moved(match[1], names)})", text)
 
