@@ -6,8 +6,11 @@ The library speaks of arguments ("overwrite=True replaces it"), the command line
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 REMEDIES: Final = {
     "overwrite": ("overwrite=True", "replaces it"),
@@ -108,11 +111,33 @@ class BusyError(InputError):
 
 
 class MissingExtraError(SaroptError):
-    """An optional part of saropt is not installed.
+    """An optional part of saropt is not installed; the message says how to install it, from where saropt came from.
 
-    >>> print(MissingExtraError("the viewer", "serve"))
-    the viewer needs an optional part: pip install 'saropt[serve]'
+    >>> str(MissingExtraError("the viewer", "serve")).startswith("the viewer needs an optional part: pip install ")
+    True
     """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional part: pip install 'saropt[{extra}]'")
+        super().__init__(f"{what} needs an optional part: pip install {install_words(extra)}")
+
+
+def install_words(extra: str, direct_url: str | None = None) -> str:
+    """What stands behind `pip install` for an optional part: the clone that saropt was installed from, else its name.
+
+    Args:
+        direct_url: the installer's record of where saropt came from (PEP 610, direct_url.json); the one of this
+            installation when None.
+
+    >>> install_words("serve", '{"url": "file:///home/me/saropt", "dir_info": {"editable": true}}')
+    "-e '/home/me/saropt[serve]'"
+    >>> install_words("serve", "{}")
+    "'saropt[serve]'"
+    """
+    if direct_url is None:
+        direct_url = distribution("saropt").read_text("direct_url.json") or "{}"
+    origin = json.loads(direct_url)
+    url = origin.get("url", "")
+    if not url.startswith("file://") or "dir_info" not in origin:
+        return f"'saropt[{extra}]'"
+    flag = "-e " if origin["dir_info"].get("editable") else ""
+    return f"{flag}'{unquote(url.removeprefix('file://'))}[{extra}]'"

@@ -295,5 +295,5 @@ def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="goes with executor ray"):
         open_executor("local", Work("m"), 3, "host:6379")
     monkeypatch.setattr(ray_actors, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"saropt\[ray\]"):
+    with pytest.raises(MissingExtraError, match=r"\[ray\]"):
         open_executor("ray", Work("m"))

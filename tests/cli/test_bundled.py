@@ -12,6 +12,7 @@ from PIL import Image
 
 from saropt.artifacts import read_card
 from saropt.cli import main
+from saropt.errors import install_words
 from saropt.inference import list_translators
 from saropt.scenes import Scene
 
@@ -107,11 +108,18 @@ def test_translate_without_torch(demo_folder: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("arguments", [["methods"], ["train", "pix2pix", "d", "--out", "r"]])
+def test_methods_are_listed_without_torch() -> None:
+    done = plain("methods")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Isola et al., CVPR 2017" in done.stdout
+    assert "train" in done.stdout.splitlines()[-1], "how to install what training needs"
+
+
+@pytest.mark.parametrize("arguments", [["methods", "pix2pix"], ["train", "pix2pix", "d", "--out", "r"]])
 def test_missing_extra_without_torch(arguments: list[str]) -> None:
     done = plain(*arguments)
     assert done.returncode == 2
-    assert done.stderr.endswith("pip install 'saropt[train]'\n")
+    assert done.stderr.endswith(f"pip install {install_words('train')}\n")
     assert done.stderr.count("\n") == 1
 
 
@@ -126,8 +134,9 @@ def test_cards_say_what_they_must(name: str, capsys: pytest.CaptureFixture[str])
     assert main(["models", name]) == 0
     rows = capsys.readouterr().out.splitlines()
     said = {row.split("  ")[0].strip() for row in rows}
+    assert "train_mean" in said, "each table of figures has baselines"
     assert {"attribution", "data licence", "licence", "notes", "trained on"} <= said
-    assert any(row.startswith("quality, ") for row in rows)
+    assert any("psnr" in row and " tiles of " in row for row in rows)
     path = list_translators()[name]
     assert read_card(path).name == name
     assert path.stat().st_size <= 12_000_000

@@ -12,6 +12,7 @@ from typer.main import get_command
 from saropt.cli import main
 from saropt.cli.app import app
 from saropt.cli.examples import EXAMPLES
+from saropt.cli.grouping import GROUPS
 
 
 def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -59,9 +60,18 @@ def test_arguments_and_options_have_help(path: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if hasattr(command, "commands")])
 def test_summaries_are_not_cut(path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    listed = help_of(path, capsys).split("Commands:")[1].split("Examples:")[0].splitlines()
-    summaries = dict(line.split(maxsplit=1) for line in listed if line.strip())
+    listed = help_of(path, capsys).split("--help")[1].split("\n", 1)[1].split("Examples:")[0].splitlines()
+    summaries = dict(line.split(maxsplit=1) for line in listed if line.strip() and line.startswith("  "))
     assert summaries == {name: child.help.splitlines()[0] for name, child in COMMANDS[path].commands.items()}
+
+
+def test_every_command_stands_in_one_group(capsys: pytest.CaptureFixture[str]) -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(COMMANDS[""].commands)
+    text = help_of("", capsys)
+    places = [text.index(f"\n{title}:") for title in GROUPS] + [text.index("Examples:")]
+    for names, start, end in zip(GROUPS.values(), places, places[1:], strict=False):
+        assert all(f"\n  {name} " in text[start:end] for name in names)
 
 
 @pytest.mark.parametrize("line", LINES)

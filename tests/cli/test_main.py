@@ -11,6 +11,7 @@ import pytest
 
 from saropt import Translator, __version__
 from saropt.cli import extras, main, progress
+from saropt.errors import install_words
 
 VERBS = [
     "demo",
@@ -45,7 +46,7 @@ def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"saropt {__version__}\n"
     assert main([]) == 0
-    assert "Commands:" in capsys.readouterr().out
+    assert "Translate and look:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["translate", "train"])
@@ -74,16 +75,16 @@ def test_interrupt(
 
 
 def test_progress_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line a minute with what is left, counted from where a resumed run went on; nothing in the first minute."""
+    """A line a minute with what is left, counted from where a resumed run went on; training says more early."""
     now = 1000.0
     monkeypatch.setattr(progress, "monotonic", lambda: now)
-    with progress.progress_bar("compact") as report:
+    with progress.progress_bar("compact", first_seconds=10.0) as report:
         for done in range(500, 800):
             now += 1.0
             report(done, 1000, "loss 0.5")
     assert capsys.readouterr().err.splitlines() == [
         f"saropt: compact: {done} of 1000 loss 0.5, {left} min left"
-        for done, left in [(559, 7), (619, 6), (679, 5), (739, 4), (799, 3)]
+        for done, left in [(509, 8), (569, 7), (629, 6), (689, 5), (749, 4)]
     ]
 
 
@@ -99,7 +100,8 @@ def test_broken_pipe_is_quiet() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["methods"], ["train", "pix2pix", "d", "--out", "r"], ["evaluate", "m", "--data", "d", "--out", "o"]]
+    "arguments",
+    [["methods", "cut"], ["train", "pix2pix", "d", "--out", "r"], ["evaluate", "m", "--data", "d", "--out", "o"]],
 )
 def test_missing_extra(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -107,7 +109,7 @@ def test_missing_extra(
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
-        f"saropt: error: saropt {arguments[0]} needs an optional part: pip install 'saropt[train]'\n"
+        f"saropt: error: saropt {arguments[0]} needs an optional part: pip install {install_words('train')}\n"
     )
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from saropt.cli import extras, main
+from saropt.errors import install_words
 
 COMMAND = [sys.executable, "-c", "import sys; from saropt.cli import main; sys.exit(main())", "serve"]
 
@@ -89,4 +90,4 @@ def test_refusals(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
-    assert "pip install 'saropt[serve]'" in refused(capsys)
+    assert f"pip install {install_words('serve')}" in refused(capsys)

@@ -10,6 +10,7 @@ from pathlib import Path
 from saropt.errors import InputError, OptionError
 from saropt.inference.requests import COMPANIONS
 from saropt.scenes import is_remote, scene_name
+from saropt.sensors.grd_names import grd_product
 
 RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
 
@@ -33,11 +34,11 @@ def list_scenes(given: str) -> list[str] | None:
     if is_remote(given):
         return None
     path = Path(given)
+    if grd_product(path) is not None:
+        return None
     if path.is_dir():
-        found = sorted(
-            str(p) for p in path.iterdir() if p.suffix.lower() in RASTERS and p.name[0] != "." and p.is_file()
-        )
-        reason = f"is a directory without rasters ({', '.join(RASTERS)})"
+        found = sorted(str(p) for p in path.iterdir() if p.name[0] != "." and _is_scene(p))
+        reason = f"is a directory without rasters ({', '.join(RASTERS)}) or Sentinel-1 products"
     elif path.suffix.lower() == ".txt" and path.is_file():
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
@@ -49,13 +50,18 @@ def list_scenes(given: str) -> list[str] | None:
         found = [row["scene"] for row in _read_table(path)]
         reason = "lists no scene"
     elif glob.has_magic(given) and not path.exists():
-        found = sorted(name for name in glob.glob(given, recursive=True) if Path(name).is_file())
+        found = sorted(name for name in glob.glob(given, recursive=True) if _is_scene(Path(name), any_file=True))
         reason = "matches no file"
     else:
         return None
     if not found:
         raise InputError(given, reason)
     return found
+
+
+def _is_scene(path: Path, any_file: bool = False) -> bool:
+    raster = path.is_file() and (any_file or path.suffix.lower() in RASTERS)
+    return raster or grd_product(path) is not None
 
 
 def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, str]) -> dict[str, dict[str, str]]:

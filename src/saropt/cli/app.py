@@ -17,6 +17,7 @@ from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
 from saropt.cli.examples import epilog
 from saropt.cli.export import export
+from saropt.cli.grouping import GroupedCommands
 from saropt.cli.match import match
 from saropt.cli.methods import methods
 from saropt.cli.models import models
@@ -43,7 +44,7 @@ UsageError = cast(type[Exception], typer.BadParameter.__base__)  # of typer's cl
 
 app = typer.Typer(
     name="saropt",
-    add_completion=False,
+    cls=GroupedCommands,
     rich_markup_mode=None,
     epilog=epilog(""),
     context_settings={"help_option_names": ["-h", "--help"]},

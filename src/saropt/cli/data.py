@@ -10,6 +10,7 @@ import typer
 from saropt.cli.data_calibrate import calibrate_data
 from saropt.cli.data_clean import clean
 from saropt.cli.data_combine import harmonise, join
+from saropt.cli.data_composite import composite
 from saropt.cli.data_fetch import fetch_data
 from saropt.cli.data_filter import filter_data, pauli
 from saropt.cli.data_prepare import prepare_data
@@ -22,6 +23,7 @@ data = typer.Typer(help="Download, prepare, check or simulate data.", epilog=epi
 data.command("fetch", epilog=epilog("data fetch"))(fetch_data)
 data.command("prepare", epilog=epilog("data prepare"))(prepare_data)
 data.command("calibrate", epilog=epilog("data calibrate"))(calibrate_data)
+data.command("composite", epilog=epilog("data composite"))(composite)
 data.command("clean", epilog=epilog("data clean"))(clean)
 data.command("filter", epilog=epilog("data filter"))(filter_data)
 data.command("harmonise", epilog=epilog("data harmonise"))(harmonise)

@@ -32,7 +32,9 @@ def prepare_data(
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
     from saropt.curation.sets import SETS, prepare
+    from saropt.curation.warnings_of_roots import root_warnings
     from saropt.errors import InputError
+    from saropt.roots import DataRoot
 
     if name is None:
         print_table(["set", "what it is"], [[known.name, known.title] for _, known in SETS.items()])
@@ -50,4 +52,9 @@ def prepare_data(
         return
     with progress_bar(f"prepare {name}") as report:
         path = prepare(name, source, out, options or [], partial=partial, progress=report)
-    typer.echo(f"wrote {path}")
+    root = DataRoot.open(path)
+    splits = list(root.splits.values())
+    counts = ", ".join(f"{splits.count(split)} {split}" for split in ("train", "val", "test"))
+    typer.echo(f"wrote {path}: {counts}")
+    for warning in root_warnings(root):
+        typer.echo(f"saropt: warning: {warning}", err=True)

@@ -13,6 +13,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "methods": ("saropt methods", "saropt methods pix2pix"),
     "translate": (
         "saropt translate scene.tif out.tif --bands VH --units amplitude",
+        "saropt translate S1A_IW_GRDH.SAFE.zip out.tif",
         "saropt translate scenes/ translations/ --model s1-losangeles --workers 2",
         "saropt translate now.tif out.tif --model flood-reference --reference old.tif",
     ),
@@ -43,6 +44,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "saropt data prepare sen12 downloads/sen12 pairs --set seed=1",
     ),
     "data calibrate": ("saropt data calibrate S1A_IW_GRDH.SAFE.zip scene.tif --pixel 10",),
+    "data composite": (
+        "saropt data composite S1A_IW_GRDH.SAFE.zip colours.tif",
+        "saropt data composite sar.tif colours.tif --units sigma0_db",
+    ),
     "data clean": ("saropt data clean pairs --report faults.json --write-splits splits.csv",),
     "data harmonise": ("saropt data harmonise floods floods-even --changed flooded",),
     "data join": ("saropt data join all floods-even more-floods",),

@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from saropt.cli.translate import DIRECTIONS
-
 
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Translator: a name, a file or a run folder.")],
@@ -38,7 +36,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Export a translator to an ONNX file."""
-    from saropt.inference import export_translator
+    from saropt.inference import DIRECTIONS, export_translator
 
     written = export_translator(
         model,

@@ -123,7 +123,7 @@ def train(
     check_launcher(devices, 1)
     root = DataRoot.open(data)
     loop = Loop(MatcherTask, chosen, root, out, devices=devices, accelerator=device, resume=resume)
-    with progress_bar("matcher") as report:
+    with progress_bar("matcher", first_seconds=10.0) as report:
         paths = loop.run(report)
     show_quality(loop.chosen_figures)
     for path in paths:

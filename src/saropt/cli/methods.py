@@ -16,19 +16,24 @@ def methods(
     ] = None,
 ) -> None:
     """List the training methods, or show the settings of one."""
-    from saropt.cli.extras import require
-    from saropt.errors import InputError
+    from saropt.cli.extras import is_installed, require
+    from saropt.cli.tables import print_table
+    from saropt.errors import InputError, install_words
 
+    if name is None and not is_installed("torch"):
+        print_table(["name", "data", "paper"], listed_methods())
+        typer.echo(
+            f"Training, and methods of other packages, need an optional part: pip install {install_words('train')}"
+        )
+        return
     require("methods", "train", "torch")
 
     import yaml
 
-    from saropt.cli.tables import print_table
     from saropt.methods import get_method, list_methods
 
     if name is None:
-        rows = [[method.name, _data(method), method.paper] for method in map(get_method, list_methods())]
-        print_table(["name", "data", "paper"], rows)
+        print_table(["name", "data", "paper"], [method_row(get_method(one)) for one in list_methods()])
         return
     try:
         method = get_method(name)
@@ -39,6 +44,20 @@ def methods(
         yaml.safe_dump({"arguments": method.config_type.model_construct().model_dump(mode="json")}, sort_keys=False),
         nl=False,
     )
+
+
+def listed_methods() -> list[list[str]]:
+    """The rows of saropt's own methods from a file, because importing them needs torch."""
+    import csv
+    from importlib.resources import files
+
+    text = files("saropt").joinpath("methods", "list.csv").read_text(encoding="utf-8")
+    return list(csv.reader(text.splitlines()))
+
+
+def method_row(method: type[Method]) -> list[str]:
+    """Name, what data it takes, and the paper."""
+    return [method.name, _data(method), method.paper]
 
 
 def _data(method: type[Method]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from saropt.cli.completion import model_names
 
 if TYPE_CHECKING:
     from saropt.artifacts import Card
@@ -13,7 +16,12 @@ if TYPE_CHECKING:
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Name or file of a translator; leave it out to list all.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Name or file of a translator; leave it out to list all.",
+            autocompletion=model_names,
+        ),
     ] = None,
 ) -> None:
     """List the translators, or show the details of one."""
@@ -60,7 +68,7 @@ def _print_list(found: dict[str, Path]) -> None:
 
 
 def _print_card(path: Path, card: Card) -> None:
-    from saropt.cli.tables import print_facts
+    from saropt.cli.tables import print_facts, print_table
     from saropt.evaluation.verdicts import card_verdicts
 
     training = card.training
@@ -93,9 +101,27 @@ def _print_card(path: Path, card: Card) -> None:
         "attribution": training.attribution,
         "licence": card.licence,
     }
-    facts |= {f"quality, {split}": _assignments(figures) for split, figures in card.quality.items()}
-    facts |= {f"verdict, {data}": text for data, text in card_verdicts(card.quality, card.realism).items()}
     print_facts({**facts, "notes": card.notes})
+    verdicts = card_verdicts(card.quality, card.realism)
+    for data, rows in _by_data(card.quality).items():
+        metrics = list(dict.fromkeys(name for figures in rows.values() for name in figures))
+        cells = [[row, *(_number(figures.get(name)) for name in metrics)] for row, figures in rows.items()]
+        print_table([data, *metrics], cells)
+        if data in verdicts:
+            typer.echo(f"{verdicts[data]}\n")
+
+
+def _by_data(quality: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Mapping[str, float]]]:
+    """Data -> row -> figures, of a card's "DATA: ROW" -> figures."""
+    found: dict[str, dict[str, Mapping[str, float]]] = {}
+    for key, figures in quality.items():
+        data, _, row = key.rpartition(": ")
+        found.setdefault(data or key, {})[row if data else "translator"] = figures
+    return found
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}" if abs(value) >= 5 else f"{value:.4f}"
 
 
 def _assignments(values: dict) -> str:

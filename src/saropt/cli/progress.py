@@ -12,10 +12,14 @@ LOG_SECONDS = 60.0
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Report]:
-    """A function to call with (done, total, what is being done)."""
+def progress_bar(title: str, first_seconds: float = LOG_SECONDS) -> Iterator[Report]:
+    """A function to call with (done, total, what is being done).
+
+    Args:
+        first_seconds: when a log gets its first line; then it gets one a minute.
+    """
     if not sys.stderr.isatty():
-        yield _logger(title)
+        yield _logger(title, first_seconds)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,9 +36,9 @@ def progress_bar(title: str) -> Iterator[Report]:
         yield lambda done, total, what: bars.update(task, completed=done, total=total, what=what)
 
 
-def _logger(title: str) -> Report:
-    """Prints a line when the last one, or the beginning, is a minute ago, so that short work stays silent."""
-    told = monotonic()
+def _logger(title: str, first_seconds: float) -> Report:
+    """Prints no line before `first_seconds`, so that short work stays silent."""
+    told = monotonic() + first_seconds - LOG_SECONDS
     began: tuple[float, int, int] | None = None
 
     def report(done: int, total: int, what: str) -> None:

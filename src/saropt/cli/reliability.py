@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from saropt.cli.translate import DIRECTIONS
-
 
 def reliability(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Translator: a bundled name or an .onnx file.")],
@@ -36,10 +34,10 @@ def reliability(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Calibrate a translator, so that it can write maps of reliability."""
+    """Calibrate a translator to write maps of reliability."""
     from saropt.cli.progress import progress_bar
     from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
-    from saropt.inference import Translator
+    from saropt.inference import DIRECTIONS, Translator
     from saropt.roots import DataRoot
 
     translator = Translator.load(model, direction=DIRECTIONS[to] if to else None, realism=realism)

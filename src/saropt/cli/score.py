@@ -56,7 +56,7 @@ def compare(
         list[Path], typer.Argument(metavar="SUBMISSION", help="Submission files that saropt score has written.")
     ],
 ) -> None:
-    """Compare submission files in one table, the highest PSNR first.
+    """Compare submission files in one table, best PSNR first.
 
     All must be scored on one split, by one set of conventions.
     """

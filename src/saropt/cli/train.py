@@ -46,7 +46,7 @@ def train(
     require("train", "train", "torch", "lightning_fabric", "tensorboard")
 
     from saropt.cli.progress import progress_bar
-    from saropt.cli.runs import run_settings
+    from saropt.cli.runs import run_settings, show_quality
     from saropt.roots import DataRoot
     from saropt.training import Loop, TranslatorTask, check_launcher, read_config
 
@@ -56,7 +56,9 @@ def train(
     if optical_root is not None:
         root = root.with_role_from("optical", DataRoot.open(optical_root))
     loop = Loop(TranslatorTask, chosen, root, out, devices=devices, nodes=nodes, accelerator=device, resume=resume)
-    with progress_bar(method) as report:
+    with progress_bar(method, first_seconds=10.0) as report:
         paths = loop.run(report)
+    show_quality(loop.chosen_figures)
     for path in paths:
         typer.echo(f"wrote {path}")
+    typer.echo(f"next: saropt evaluate {out} --data {data} --out report")

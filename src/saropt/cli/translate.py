@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
+from saropt.cli.completion import model_names
 
 if TYPE_CHECKING:
     from saropt.batch.jobs import Work
-
-DEFAULT_MODELS = {"optical": "s1-losangeles", "sar": "losangeles-s1"}
-DIRECTIONS = {"optical": SAR_TO_OPTICAL, "sar": OPTICAL_TO_SAR}
 
 
 def translate(
@@ -24,7 +21,7 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG or PNG, as a path or URL. For many: a folder, a quoted glob or a list (.txt, .csv).",
+            help="GeoTIFF, COG, PNG, Sentinel-1 product or URL. For many: a folder, quoted glob or list (.txt, .csv).",
         ),
     ],
     out: Annotated[
@@ -35,7 +32,11 @@ def translate(
     ],
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Translator (default: s1-losangeles to optical, losangeles-s1 to SAR)."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Translator (default: s1-losangeles to optical, losangeles-s1 to SAR).",
+            autocompletion=model_names,
+        ),
     ] = None,
     to: Annotated[
         Literal["optical", "sar"] | None,
@@ -84,6 +85,10 @@ def translate(
     nodata: Annotated[
         float | None,
         typer.Option(metavar="VALUE", help="Stored value of SCENE that is no measurement but is not declared as such."),
+    ] = None,
+    pixel: Annotated[
+        float | None,
+        typer.Option(metavar="METRES", help="Project a Sentinel-1 product to UTM (default: keep radar geometry)."),
     ] = None,
     tile: Annotated[
         int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the translator's own).")
@@ -138,15 +143,19 @@ def translate(
         Path | None,
         typer.Option(metavar="DIR", help="Local folder for files before their upload (default: a temporary folder)."),
     ] = None,
+    stac: Annotated[
+        bool, typer.Option("--stac", help="Write a STAC item beside OUT (the same name with .json).")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Translate one georeferenced scene of any size, or many scenes."""
+    """Translate a georeferenced scene of any size, or many."""
     from dataclasses import replace
 
     from saropt.batch.jobs import Work
     from saropt.batch.scene_lists import list_companions, list_scenes
     from saropt.errors import InputError
+    from saropt.inference import DEFAULT_MODELS, DIRECTIONS
     from saropt.inference.requests import LoadOptions, TranslateOptions
 
     companions = {
@@ -176,12 +185,14 @@ def translate(
             bands=tuple(bands.split(",")) if bands else None,
             units=units,
             nodata=nodata,
+            pixel=pixel,
             tile=tile,
             samples=samples,
             seed=seed,
             resume=resume,
             overwrite=overwrite,
             staging=staging.absolute() if staging else None,
+            stac=stac,
         ),
     )
     scenes = list_scenes(scene)

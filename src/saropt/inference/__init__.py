@@ -5,10 +5,13 @@ from saropt.inference.exporting import export_translator
 from saropt.inference.products import Block, Product
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
 from saropt.inference.segmenter import Segmenter
+from saropt.inference.shortcuts import DEFAULT_MODELS, DIRECTIONS, list_models, translate
 from saropt.inference.sources import ArraySource, ScratchRaster, Source
 from saropt.inference.translator import NOTICE, Translator
 
 __all__ = [
+    "DEFAULT_MODELS",
+    "DIRECTIONS",
     "NOTICE",
     "ArraySource",
     "Block",
@@ -23,5 +26,7 @@ __all__ = [
     "card_of",
     "export_translator",
     "find_translator",
+    "list_models",
     "list_translators",
+    "translate",
 ]

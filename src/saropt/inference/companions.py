@@ -19,6 +19,7 @@ from saropt.inference.sources import Source, open_input
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
+from saropt.sensors.grd_names import grd_product
 
 _ALL_CLEAR = 0.999
 _NO_SHARE = 255
@@ -218,9 +219,10 @@ def _grid_for(path: str | Path, scene: Scene) -> Grid | None:
     place = scene.georeference
     if place.crs is None or place.transform is None:
         return None
-    with open_scene(path) as raster:
-        if same_grid(raster, scene):
-            return None
+    if grd_product(path) is None:  # a product lies on no map grid
+        with open_scene(path) as raster:
+            if same_grid(raster, scene):
+                return None
     return Grid(place.crs, place.transform, scene.height, scene.width)
 
 

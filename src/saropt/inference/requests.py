@@ -70,6 +70,8 @@ class TranslateOptions:
         keep_clear_mask: raster that is not 0 where `keep_clear` must not be used.
         inputs: role -> path or address of other inputs that the translator takes, on any grid.
         nodata: a stored value of the scene that is no measurement, beside those that it declares.
+        pixel: side in metres of the UTM pixels that a Sentinel-1 product is projected to by its control points; None
+            for radar geometry.
         tile: side of the windows in pixels; the card's when None.
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
             a second product holds their standard deviation.
@@ -77,6 +79,7 @@ class TranslateOptions:
         resume: continue an interrupted translation of the same scene with the same settings.
         overwrite: replace an existing output.
         staging: folder where an output for an address is made; one in the temporary folder when None.
+        stac: write a STAC item beside a local output, with the same name and .json.
 
     Raises:
         OptionError: a value out of range.
@@ -94,17 +97,19 @@ class TranslateOptions:
     keep_clear_mask: str | Path | None = None
     inputs: Mapping[Role, str | Path] = field(default_factory=dict)
     nodata: float | None = None
+    pixel: float | None = None
     tile: int | None = None
     samples: int | None = None
     seed: int | None = None
     resume: bool = False
     overwrite: bool = False
     staging: str | Path | None = None
+    stac: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("tile", "samples"):
+        for name, least in (("tile", 1), ("samples", 1), ("pixel", 1e-3)):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is not None and not value >= least:
                 raise OptionError(name, value, "must be positive")
         for mask in ("reference_mask", "keep_clear_mask"):
             masked = mask.removesuffix("_mask")

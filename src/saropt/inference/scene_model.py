@@ -38,6 +38,7 @@ from saropt.inference.sources import ArraySource, Source, open_input, scene_tags
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
 from saropt.scenes.writing import check_space
+from saropt.sensors.grd_names import product_files
 
 WORK_TAG = "SAROPT_WORK"
 """Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""
@@ -136,7 +137,8 @@ class SceneModel:
             InputError: it cannot be read, or its bands are not those of the card.
         """
         units = options.units if isinstance(options.units, str) else None
-        return open_input(scene, options.bands, self.inputs[0], self.kind, units=units, nodata=options.nodata)
+        first, chosen = self.inputs[0], options.bands
+        return open_input(scene, chosen, first, self.kind, units=units, nodata=options.nodata, pixel_m=options.pixel)
 
     def write_products(
         self,
@@ -263,7 +265,7 @@ class SceneModel:
     def _state_of(path: str | Path) -> object:
         if is_remote(path):
             return path
-        return digest_files([path])
+        return digest_files(product_files(path))
 
     @cached_property
     def _file_hash(self) -> str:

@@ -7,16 +7,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar, match_bands, match_some_bands
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
 from saropt.scenes import Grid, Scene, Window, fills_blocks, open_scene, read_mirrored, sample_pixels
+from saropt.sensors.grd_names import grd_product
 
 _SAMPLE = 1 << 18
 
@@ -192,8 +193,10 @@ def open_input(
     resampling: str = "bilinear",
     units: str | None = None,
     nodata: float | None = None,
+    *,
+    pixel_m: float | None = None,
 ) -> Scene:
-    """A scene with the bands of a card's input.
+    """A scene, or a Sentinel-1 GRD product, with the bands of a card's input.
 
     Args:
         path: path or address.
@@ -203,10 +206,16 @@ def open_input(
         grid, resampling: read the scene as if warped to this grid.
         units: units of the scene; those of the card when None.
         nodata: a stored value that is no measurement, which the file does not declare.
+        pixel_m: side in metres of the UTM pixels that a product is projected to; None for radar geometry.
 
     Raises:
         InputError: it cannot be read, or its bands are not those of the card.
     """
+    product = grd_product(path)
+    if product is not None:
+        return _open_product(product, bands, image, model, units, pixel_m=pixel_m, grid=grid)
+    if pixel_m is not None:
+        raise OptionError("pixel", f"{pixel_m:g}", "projects Sentinel-1 products; other scenes keep their own grid")
     if bands is None:
         with open_scene(path) as scene:
             names, shown, is_plain_picture = scene.band_names, scene.source, scene.is_plain_picture
@@ -220,6 +229,33 @@ def open_input(
         scene.close()
         raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
     return scene
+
+
+def _open_product(
+    path: Path,
+    bands: Sequence[str | int] | None,
+    image: ImageCard,
+    model: str,
+    units: str | None,
+    *,
+    pixel_m: float | None,
+    grid: Grid | None,
+) -> Scene:
+    """A Sentinel-1 product, calibrated to the units of the card where it can be, with the bands of the card."""
+    from saropt.sensors.grd_scene import GrdScene
+    from saropt.sensors.sentinel1 import TARGETS
+
+    target = units or (image.units if image.units in TARGETS else None)
+    if bands is None:
+        with GrdScene(path) as scene:
+            names = scene.band_names
+        try:
+            bands = [place + 1 for place in _positions(image, names, False)]
+        except ValueError as error:
+            taken = f"the {model} takes {', '.join(image.bands)}"
+            raise InputError(path, f"{error}; {taken}", remedy="bands") from error
+    scene = GrdScene(path, bands, target, pixel_m=pixel_m, grid=grid)
+    return cast(Scene, scene)  # read in the same way
 
 
 def _positions(image: ImageCard, names: Sequence[str], is_plain_picture: bool) -> list[int]:

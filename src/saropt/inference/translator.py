@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from saropt.artifacts import Card, ImageCard
 from saropt.domain import Direction, Role, rgb_bands
 from saropt.errors import InputError, OptionError
+from saropt.inference.any_arrays import translate_any
 from saropt.inference.bundled import held_directions, translator_file
 from saropt.inference.engine import Run, plain
+from saropt.inference.hub import Pretrained
 from saropt.inference.products import Product, store
 from saropt.inference.reliability import check_reliability, reliability_product, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
@@ -23,6 +25,7 @@ from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, mean_and_deviation, single_sample
 from saropt.inference.scene_model import WORK_TAG, SceneModel, Write, nodata_of
 from saropt.inference.sources import ArraySource, Source
+from saropt.inference.stac_item import check_item, write_item
 from saropt.progress import Progress, silent
 from saropt.radiometry import Normaliser
 from saropt.scenes import open_scene
@@ -30,7 +33,7 @@ from saropt.scenes import open_scene
 NOTICE = "A model's guess, not a measurement"
 
 
-class Translator(SceneModel):
+class Translator(SceneModel, Pretrained):
     """A loaded translator file, one direction of it. Use `Translator.load`.
 
     Attributes:
@@ -45,6 +48,8 @@ class Translator(SceneModel):
     >>> translator = Translator.load("s1-losangeles")
     >>> translator.direction.in_words, translator.exact
     ('SAR to optical', True)
+    >>> translator
+    <Translator s1-losangeles: VH in amplitude -> B4, B3, B2 in uint8, 10 m, realism 0.75, onnx fp32>
     >>> amplitude = np.random.default_rng(0).integers(1, 255, (1, 64, 64)).astype(np.uint8)
     >>> translator(amplitude).shape
     (3, 64, 64)
@@ -70,6 +75,13 @@ class Translator(SceneModel):
         self.outputs = described.outputs
         self.sampler = described.sampler
         self._loaded: tuple[LoadOptions, int | None] | None = None
+
+    def __repr__(self) -> str:
+        taken = "; ".join(f"{', '.join(image.bands)} in {image.units}" for image in self.inputs)
+        given = f"{', '.join(self.target.bands)} in {self.target.units}"
+        blend = "" if self.realism is None else f", realism {self.realism:g}"
+        name, pixel = self.card.name, f"{self.card.gsd_m:g} m"
+        return f"<Translator {name}: {taken} -> {given}, {pixel}{blend}, {self._backend.name}>"
 
     def __reduce__(self) -> tuple[Callable[..., Translator], tuple[object, ...]]:
         """A pickled or copied translator is loaded anew from its file, which must be there."""
@@ -158,9 +170,15 @@ class Translator(SceneModel):
         """
         options = options or TranslateOptions()
         sampling = self._sampling(options.samples, options.seed)
+        if options.stac:
+            with self.open_first(scene, options) as source:
+                check_item(source, out, options.overwrite or options.resume)
         key = self._key(sampling)
         products, run = self.products(sampling), self._run(sampling)
         result = self.write_products(scene, out, products, run, options, self._tags(sampling), progress, key)
+        if options.stac:
+            inputs = (scene, *options.all_inputs.values(), *options.companions.values())
+            write_item(result.products, list(dict.fromkeys(map(str, inputs))))
         several = sampling is not None and sampling.samples > 1
         return replace(result, seam=None) if several else result
 
@@ -269,18 +287,11 @@ class Translator(SceneModel):
         return self.array_products(source, self.products(sampling), self._run(sampling), units)
 
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
-        """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank."""
-        is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
-        array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
-        if array.ndim == 4:
-            result = np.stack([self.translate_array(one, units=units) for one in array])
-        else:
-            result = self.translate_array(array, units=units)
-        if is_tensor:
-            import torch
+        """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank.
 
-            return torch.from_numpy(result).to(values.device)
-        return result
+        An `xarray.DataArray` keeps its coordinates and CRS (`saropt.inference.any_arrays`).
+        """
+        return translate_any(self, values, units)
 
     def products(self, sampling: Sampling | None = None) -> list[Product]:
         """What a run writes: the image first, then the card's other outputs, the reliability where it was asked for
@@ -321,6 +332,11 @@ class Translator(SceneModel):
             return single_sample(self._backend, self.sampler, sampling.seed)
         return mean_and_deviation(self._backend, self.sampler, sampling, _inverse(self.target).inverse)
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """What every output says of the translator."""
+        return self._tags(None)
+
     def _tags(self, sampling: Sampling | None) -> dict[str, str]:
         tags = {
             "SAROPT_NOTICE": NOTICE,
@@ -340,12 +356,6 @@ class Translator(SceneModel):
 
 def _load_again(kind: type[Translator], path: str, options: LoadOptions, threads: int | None) -> Translator:
     return kind.load(path, options, threads=threads)
-
-
-def _numbers(tensor: Any) -> NDArray:
-    """A tensor as an array; numpy has no bfloat16."""
-    on_cpu = tensor.cpu()
-    return (on_cpu.float() if str(on_cpu.dtype) == "torch.bfloat16" else on_cpu).numpy()
 
 
 def _inverse(image: ImageCard) -> Normaliser:

@@ -1,6 +1,7 @@
 """SAR units, normalisation recipes, speckle and its filters, polarimetry (numpy only)."""
 
 from saropt.domain import SAR_UNITS
+from saropt.radiometry.composite import sar_composite
 from saropt.radiometry.filters import FILTERS, SpeckleFilter, edge_preservation, equivalent_looks
 from saropt.radiometry.harmonising import gain_and_offset, trimmed_gain_and_offset
 from saropt.radiometry.noise import position_noise
@@ -47,6 +48,7 @@ __all__ = [
     "position_noise",
     "recipe_from_dict",
     "repeated_value",
+    "sar_composite",
     "speckle_gain_db",
     "to_colour",
     "to_db",

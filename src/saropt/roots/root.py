@@ -85,7 +85,8 @@ class DataRoot:
             raise InputError(path, "no such folder" if not path.exists() else "is a file; a data root is a folder")
         description_path = path / "dataset.yaml"
         if not description_path.is_file():
-            raise InputError(path, "is no data root: dataset.yaml is missing")
+            way = "saropt data prepare folder, or pair, makes one from your own images"
+            raise InputError(path, f"is no data root: dataset.yaml is missing ({way})")
         description = _read_description(description_path)
         paired = description.get("paired", True)
         if not isinstance(paired, bool):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Final, Self
@@ -37,60 +36,11 @@ from saropt.scenes.grid import overlap_grid, unwrapped, utm_of
 from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
 from saropt.sensors.annotation import number_in, numbers_in
+from saropt.sensors.calibrated import Calibrated
+from saropt.sensors.tables import AzimuthBlock, Noise, Table
 
 TARGETS: Final = ("sigma0_db", "sigma0", "gamma0_db", "gamma0")
-FLOOR: Final = 1e-5
-"""Power (-50 dB) of pixels that noise removal leaves with less: below what the radar can measure."""
-BORDER_PIXELS: Final = 500
-BORDER_DN: Final = 0.5
 _STRIP_PIXELS: Final = 1 << 22
-
-
-@dataclass(frozen=True)
-class Table:
-    """A look-up table: `values` (lines, width), each line already interpolated to every pixel."""
-
-    lines: NDArray[np.float64]
-    values: NDArray[np.float32]
-
-    def rows(self, start: int, count: int) -> NDArray[np.float32]:
-        """Interpolated to image lines, (count, width); constant beyond the first and the last line of the table."""
-        lines = np.clip(np.arange(start, start + count, dtype=np.float64), self.lines[0], self.lines[-1])
-        above = np.clip(np.searchsorted(self.lines, lines, side="right") - 1, 0, max(len(self.lines) - 2, 0))
-        below = np.minimum(above + 1, len(self.lines) - 1)
-        step = np.where(below > above, self.lines[below] - self.lines[above], 1.0)
-        share = ((lines - self.lines[above]) / step).astype(np.float32)[:, None]
-        return self.values[above] * (1 - share) + self.values[below] * share
-
-
-@dataclass(frozen=True)
-class AzimuthBlock:
-    """Part of the image over which the range noise is scaled along azimuth by `gains` at `lines`."""
-
-    first_line: int
-    last_line: int
-    first_pixel: int
-    last_pixel: int
-    lines: NDArray[np.float64]
-    gains: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Thermal noise in DN^2: a table over lines and pixels, and blocks that scale it (none before IPF 2.9)."""
-
-    table: Table
-    blocks: tuple[AzimuthBlock, ...]
-
-    def rows(self, start: int, count: int) -> NDArray[np.float32]:
-        """(count, width) of noise power; 1 is the scale where no block lies."""
-        noise = self.table.rows(start, count)
-        for block in self.blocks:
-            first, last = max(start, block.first_line), min(start + count - 1, block.last_line)
-            if first <= last:
-                gains = np.interp(np.arange(first, last + 1), block.lines, block.gains).astype(np.float32)
-                noise[first - start : last - start + 1, block.first_pixel : block.last_pixel + 1] *= gains[:, None]
-        return noise
 
 
 class GrdProduct:
@@ -151,7 +101,10 @@ class GrdProduct:
             "ORBIT_PASS": first.findtext(".//productInformation/pass", ""),
         }
         with self._open(self.polarisations[0]) as dataset:
-            gcps, crs = _on_one_side(*dataset.gcps)
+            gcps, crs = dataset.gcps
+            if not gcps:
+                gcps, crs = self._annotated_gcps(first), CRS.from_epsg(4326)
+            gcps, crs = _on_one_side(gcps, crs)
             self.georeference = Georeference(gcps=tuple(gcps), gcp_crs=crs)
             if (dataset.height, dataset.width) != (self.height, self.width):
                 raise InputError(path, f"measurement is {dataset.height}x{dataset.width} pixels, annotation says else")
@@ -164,6 +117,15 @@ class GrdProduct:
     ) -> None:
         if self._zip is not None:
             self._zip.close()
+
+    def _annotated_gcps(self, annotation: ElementTree.Element) -> list[GroundControlPoint]:
+        """The points of the geolocation grid, which a measurement without control points of its own lies on."""
+        fields = ("line", "pixel", "longitude", "latitude", "height")
+        points: list[GroundControlPoint] = []
+        for element in annotation.iterfind(".//geolocationGridPoint"):
+            row, col, x, y, z = (number_in(element, field, self.path, "geolocation grid") for field in fields)
+            points.append(GroundControlPoint(row=row, col=col, x=x, y=y, z=z, id=str(len(points) + 1)))
+        return points
 
     def calibration(self, polarisation: str, target: str) -> Table:
         """The table A of a target, (lines, width)."""
@@ -185,11 +147,11 @@ class GrdProduct:
             blocks.append(AzimuthBlock(first_line, last_line, first_pixel, last_pixel, lines, gains))
         return Noise(self._table(polarisation, "noise", "noiseRangeVector", "noiseRangeLut"), tuple(blocks))
 
-    def read(self, polarisation: str, start: int, count: int) -> NDArray[np.float32]:
+    def read(self, polarisation: str, start: int, count: int) -> NDArray[np.uint16]:
         """Digital numbers (count, width) of some lines."""
         try:
             with self._open(polarisation) as dataset:
-                return dataset.read(1, window=RasterioWindow(0, start, self.width, count)).astype(np.float32)
+                return dataset.read(1, window=RasterioWindow(0, start, self.width, count))
         except RasterioError as error:
             raise InputError(self.path, f"measurement of {polarisation} cannot be read: {error}") from error
 
@@ -284,9 +246,7 @@ def _write(
     overwrite: bool,
     progress: Progress | None,
 ) -> None:
-    tables = {pol: product.calibration(pol, target) for pol in product.polarisations}
-    noises = {pol: product.noise(pol) for pol in product.polarisations}
-    borders = {pol: _border_rows(product, pol, noises[pol]) for pol in product.polarisations} if remove_border else {}
+    calibrated = Calibrated(product, product.polarisations, target, remove_noise, remove_border)
     rows = max(1, _STRIP_PIXELS // product.width)
     starts = range(0, product.height, rows)
     with SceneWriter(
@@ -302,21 +262,8 @@ def _write(
     ) as writer:
         for number, start in enumerate(starts, start=1):
             count = min(rows, product.height - start)
-            strip = np.empty((len(product.polarisations), count, product.width), np.float32)
-            for band, pol in zip(strip, product.polarisations, strict=True):
-                digital = product.read(pol, start, count)
-                noise = noises[pol].rows(start, count)
-                power = digital**2 - noise if remove_noise else digital**2
-                band[:] = np.maximum(power / tables[pol].rows(start, count) ** 2, FLOOR)
-                valid = digital > 0
-                if remove_border:
-                    valid &= _inside(digital, noise, axis=1)
-                    first, last = borders[pol]
-                    lines = np.arange(start, start + count)[:, None]
-                    valid &= (lines >= first) & (lines <= last)
-                if target.endswith("_db"):
-                    band[:] = 10.0 * np.log10(band)
-                band[~valid] = np.nan
+            strip, valid = calibrated.read(Window(start, 0, count, product.width))
+            strip[~valid] = np.nan
             writer.write(start, 0, strip)
             if progress is not None:
                 progress(number, len(starts), "strips")
@@ -325,6 +272,7 @@ def _write(
 
 def _project(radar: Path, out: Path, target: str, pixel_m: float, overwrite: bool) -> None:
     with Scene.open(radar) as scene:
+        tags = scene.tags  # a virtual raster has none
         grid = overlap_grid([(scene.georeference, scene.height, scene.width)], pixel_m, out)
     with (
         Scene.open(radar, grid=grid) as scene,
@@ -336,7 +284,7 @@ def _project(radar: Path, out: Path, target: str, pixel_m: float, overwrite: boo
             dtype="float32",
             nodata=float("nan"),
             georeference=grid.georeference,
-            tags=scene.tags,
+            tags=tags,
             overwrite=overwrite,
         ) as writer,
     ):
@@ -346,34 +294,6 @@ def _project(radar: Path, out: Path, target: str, pixel_m: float, overwrite: boo
             values[:, ~valid] = np.nan
             writer.write(start, 0, values)
         writer.finish()
-
-
-def _inside(digital: NDArray[np.float32], noise: NDArray[np.float32], axis: int) -> NDArray[np.bool_]:
-    """False from each end of `axis`, for at most 500 pixels, up to the first number above the noise."""
-    clear = np.sqrt(np.maximum(digital**2 - noise, 0.0)) > BORDER_DN
-    size = clear.shape[axis]
-    limit = min(BORDER_PIXELS, size)
-    places = np.arange(size).reshape((1, -1) if axis == 1 else (-1, 1))
-    clear |= (places >= limit) & (places < size - limit)
-    forward = np.logical_or.accumulate(clear, axis=axis)
-    backward = np.flip(np.logical_or.accumulate(np.flip(clear, axis), axis=axis), axis)
-    return forward & backward
-
-
-def _border_rows(product: GrdProduct, pol: str, noise: Noise) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last valid line of every column."""
-    limit = min(BORDER_PIXELS, product.height)
-    top = _clear(product, pol, noise, 0, limit)
-    first = np.where(top.any(axis=0), top.argmax(axis=0), limit)
-    start = product.height - limit
-    bottom = _clear(product, pol, noise, start, limit)[::-1]
-    last = product.height - 1 - np.where(bottom.any(axis=0), bottom.argmax(axis=0), limit)
-    return first, last
-
-
-def _clear(product: GrdProduct, pol: str, noise: Noise, start: int, count: int) -> NDArray[np.bool_]:
-    power = product.read(pol, start, count) ** 2 - noise.rows(start, count)
-    return np.sqrt(np.maximum(power, 0.0)) > BORDER_DN
 
 
 def _on_one_side(gcps: list[GroundControlPoint], crs: CRS | None) -> tuple[list[GroundControlPoint], CRS | None]:

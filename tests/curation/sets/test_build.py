@@ -84,3 +84,22 @@ def test_the_command_line_lists_sets_and_their_options(tmp_path, source, capsys)
     assert "needed" in capsys.readouterr().out
     assert main(["data", "prepare", "folder", str(source), str(tmp_path / "out"), "--set", "gsd_m=2.5"]) == 0
     assert DataRoot.open(tmp_path / "out").gsd_m == 2.5
+
+
+def test_empty_splits_and_wrong_units_are_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for side in ("sar", "optical"):
+        (tmp_path / "src" / side).mkdir(parents=True)
+    for name in ("a", "b"):
+        write_array(tmp_path / "src" / "sar" / f"{name}.tif", rng.random((1, 64, 64)).astype(np.float32) * 0.2)
+        write_array(tmp_path / "src" / "optical" / f"{name}.tif", rng.integers(1, 255, (3, 64, 64)).astype(np.uint8))
+    settings = ["--set", "gsd_m=10", "--set", "train=1.0", "--set", "val=0.0", "--set", "units=sigma0_db"]
+    assert main(["data", "prepare", "folder", str(tmp_path / "src"), str(tmp_path / "out"), *settings]) == 0
+    out, err = capsys.readouterr()
+    assert "2 train, 0 val, 0 test" in out
+    assert "the split val is empty: a training cannot choose its best weights" in err
+    assert "the split test is empty" in err
+    assert "sar/a: units are declared as sigma0_db but" in err
+    settings[-1] = "units=sigma0"
+    assert main(["data", "prepare", "folder", str(tmp_path / "src"), str(tmp_path / "good"), *settings]) == 0
+    assert "units" not in capsys.readouterr().err

@@ -1,0 +1,7 @@
+"""`python -m saropt` is the `saropt` command."""
+
+import sys
+
+from saropt.cli import main
+
+sys.exit(main())

@@ -1,0 +1,100 @@
+"""Colour pictures of dual-polarised SAR rasters and products, window by window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from saropt.domain import canonical_band
+from saropt.errors import InputError
+from saropt.files import check_not_input
+from saropt.progress import Progress
+from saropt.radiometry import check_units, sar_composite, to_db
+from saropt.radiometry.composite import CO_RANGE, CROSS_RANGE, RATIO_RANGE
+from saropt.scenes import Scene, SceneWriter, Window
+from saropt.sensors.grd_names import grd_product
+
+_TILE = 1024
+_PAIRS = (("VV", "VH"), ("HH", "HV"))
+
+
+def write_composite(
+    source: str | Path,
+    out: str | Path,
+    units: str = "sigma0_db",
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a dual-polarised SAR raster, or a Sentinel-1 GRD product, as red VV, green VH and blue VV/VH of 8 bits.
+
+    The ranges are fixed (`saropt.radiometry.composite`); HH and HV take the places of VV and VH.
+
+    Args:
+        source: raster in `units` with two polarisations, or a product, which is calibrated to `units`.
+        out: GeoTIFF on the same grid, nodata 0.
+        units: SAR units with a decibel scale (not `uint8`).
+
+    Raises:
+        InputError: a polarisation is missing, the values contradict the units, or a file cannot be used.
+
+    >>> from saropt.scenes import write_array
+    >>> decibels = np.full((2, 64, 64), [[[-8.0]], [[-15.0]]], np.float32)
+    >>> path = write_array("sar.tif", decibels, band_names=["VV", "VH"])
+    >>> with Scene.open(write_composite(path, "colours.tif")) as scene:
+    ...     scene.read()[0][:, 0, 0].tolist()
+    [153.0, 134.0, 64.0]
+    """
+    check_not_input(out, [source])
+    with _open(source, units) as scene:
+        try:
+            check_units(scene.sample(1 << 16), units, scene.dtype)
+            to_db(np.ones(1), units)
+        except ValueError as error:
+            raise InputError(source, str(error), remedy="units") from error
+        co, cross = _bands(scene, source)
+        ranges = " ".join(f"{low:g}..{high:g}" for low, high in (CO_RANGE, CROSS_RANGE, RATIO_RANGE))
+        names = [canonical_band(scene.band_names[place]) for place in (co, cross)]
+        with SceneWriter(
+            out,
+            width=scene.width,
+            height=scene.height,
+            band_names=[*names, f"{names[0]}/{names[1]}"],
+            dtype="uint8",
+            nodata=0,
+            georeference=scene.georeference,
+            tags={**scene.tags, "COMPOSITE_RANGES_DB": ranges},
+            overwrite=overwrite,
+            photometric="rgb",
+        ) as writer:
+            starts = [(row, col) for row in range(0, scene.height, _TILE) for col in range(0, scene.width, _TILE)]
+            for number, (row, col) in enumerate(starts, start=1):
+                window = Window(row, col, min(_TILE, scene.height - row), min(_TILE, scene.width - col))
+                values, valid = scene.read(window)
+                decibels = to_db(values, units)
+                picture = sar_composite(decibels[co], decibels[cross])
+                picture[:, ~valid] = 0
+                writer.write(row, col, picture)
+                if progress is not None:
+                    progress(number, len(starts), "windows")
+            return writer.finish()
+
+
+def _open(source: str | Path, units: str) -> Scene:
+    if grd_product(source) is None:
+        return Scene.open(source)
+    from typing import cast
+
+    from saropt.sensors.grd_scene import GrdScene
+
+    return cast(Scene, GrdScene(source, units=units))  # read in the same way
+
+
+def _bands(scene: Scene, source: str | Path) -> tuple[int, int]:
+    """Places of the two polarisations."""
+    names = [canonical_band(name) for name in scene.band_names]
+    for co, cross in _PAIRS:
+        if names.count(co) == names.count(cross) == 1:
+            return names.index(co), names.index(cross)
+    raise InputError(source, f"holds {', '.join(scene.band_names)}; VV and VH, or HH and HV, are needed")

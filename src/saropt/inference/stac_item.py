@@ -1,0 +1,182 @@
+"""A STAC item that describes the products of a run, beside the image."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import rasterio
+from rasterio.transform import GCPTransformer
+from rasterio.warp import transform
+
+from saropt.errors import InputError, OptionError
+from saropt.files import write_text
+from saropt.scenes import Georeference, Scene, is_remote, open_scene
+from saropt.scenes.grid import unwrapped
+from saropt.scenes.remote import without_secrets
+
+EXTENSIONS: Final = (
+    "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+)
+_COG: Final = "image/tiff; application=geotiff; profile=cloud-optimized"
+_EDGE_POINTS: Final = 9
+_FACTS: Final = ("NOTICE", "TRANSLATOR", "TRANSLATOR_SHA256", "DIRECTION", "REALISM", "SAMPLES", "SEED", "ATTRIBUTION")
+
+
+def item_path(out: str | Path) -> Path:
+    """The item of an output: the same name with .json.
+
+    >>> item_path("optical.tif").name
+    'optical.json'
+    """
+    return Path(out).with_suffix(".json")
+
+
+def check_item(scene: Scene, out: str | Path, overwrite: bool) -> None:
+    """Check, before any pixel is made, that an output can have an item.
+
+    Raises:
+        InputError: the output is an object of a store, the scene has no date (STAC requires one), or there is an item
+            already.
+
+    >>> from saropt.scenes import write_array
+    >>> import numpy as np
+    >>> path = write_array("scene.tif", np.ones((1, 8, 8), np.uint8))
+    >>> with Scene.open(path) as scene:
+    ...     check_item(scene, "optical.tif", overwrite=False)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: scene.tif: has no date, which a STAC item needs: add the tag ACQUISITION_DATE
+    """
+    if is_remote(out):
+        raise OptionError("stac", True, "writes items beside local outputs only")
+    if scene.acquired is None:
+        raise InputError(scene.source, "has no date, which a STAC item needs: add the tag ACQUISITION_DATE")
+    if item_path(out).exists() and not overwrite:
+        raise InputError(item_path(out), "exists already", remedy="overwrite")
+
+
+def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path]) -> Path:
+    """Write the STAC item (version 1.1.0) of the products of a run; an older one is replaced.
+
+    Args:
+        products: product name -> local raster that `Translator.run` wrote; the first is the image.
+        inputs: paths or addresses that they were made from; each gets a link `derived_from`.
+
+    Returns:
+        The item's path.
+
+    Raises:
+        InputError: a product cannot be read, or the item cannot be written.
+    """
+    image = Path(next(iter(products.values())))
+    path = item_path(image)
+    with open_scene(image) as scene:
+        assert scene.acquired is not None
+        tags, shape, where = dict(scene.tags), (scene.height, scene.width), scene.georeference
+        acquired = scene.acquired
+    geometry, bbox = footprint(where, *shape)
+    software = tags["SAROPT_VERSION"]
+    item = {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": list(EXTENSIONS),
+        "id": image.stem,
+        "geometry": geometry,
+        **({} if bbox is None else {"bbox": bbox}),
+        "properties": {
+            "datetime": acquired.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "processing:software": {"saropt": software},
+            "processing:version": software,
+            "processing:lineage": f"translated by {tags['SAROPT_TRANSLATOR']} ({tags['SAROPT_DIRECTION']})",
+            **_projection(where, shape),
+            **{f"saropt:{key.lower()}": tags[f"SAROPT_{key}"] for key in _FACTS if f"SAROPT_{key}" in tags},
+        },
+        "links": [{"rel": "derived_from", "href": _href(one, path.parent)} for one in inputs],
+        "assets": {name: _asset(name, Path(product)) for name, product in products.items()},
+    }
+    write_text(path, json.dumps(item, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, Any] | None, list[float] | None]:
+    """Outline and box of a raster in degrees as GeoJSON (RFC 7946) has them; None for each where it has no place.
+
+    An outline that crosses 180 degrees is cut there, and the west of its box is then greater than its east.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> where = Georeference(CRS.from_epsg(4326), Affine(0.5, 0, 179.5, 0, -0.5, 10))
+    >>> outline, box = footprint(where, 2, 2)
+    >>> outline["type"], box
+    ('MultiPolygon', [179.5, 9.0, -179.5, 10.0])
+    """
+    crs = where.crs if where.transform is not None else where.gcp_crs
+    if crs is None or (where.transform is None and len(where.gcps) < 3):
+        return None, None
+    steps = [step / _EDGE_POINTS for step in range(_EDGE_POINTS)]
+    edge = [(width * s, 0.0) for s in steps] + [(float(width), height * s) for s in steps]
+    edge += [(width * (1 - s), float(height)) for s in steps] + [(0.0, height * (1 - s)) for s in steps]
+    if where.transform is not None:
+        points = [where.transform @ point for point in edge]
+    else:
+        with GCPTransformer(list(where.gcps)) as places:
+            xs, ys = places.xy([row for _, row in edge], [column for column, _ in edge], offset="ul")
+        points = list(zip(xs, ys, strict=True))
+    longitudes, latitudes = transform(crs, "EPSG:4326", [x for x, _ in points], [y for _, y in points])
+    straight = unwrapped(longitudes)
+    shift = 360.0 if min(straight) < -180.0 else 0.0
+    ring = [(x + shift, y) for x, y in zip(straight, latitudes, strict=True)][::-1]  # counter-clockwise, north up
+    west, east = min(x for x, _ in ring), max(x for x, _ in ring)
+    parts = [_clipped(ring, 180.0, left=True)]
+    if east > 180.0:
+        parts.append([(x - 360.0, y) for x, y in _clipped(ring, 180.0, left=False)])
+        east -= 360.0
+    outlines = [[[[round(x, 7), round(y, 7)] for x, y in [*part, part[0]]]] for part in parts]
+    box = [round(float(x), 7) for x in (west, min(latitudes), east, max(latitudes))]
+    if len(outlines) == 1:
+        return {"type": "Polygon", "coordinates": outlines[0]}, box
+    return {"type": "MultiPolygon", "coordinates": outlines}, box
+
+
+def _clipped(ring: list[tuple[float, float]], at: float, left: bool) -> list[tuple[float, float]]:
+    """The part of a polygon left or right of a meridian (Sutherland and Hodgman, 1974)."""
+    kept: list[tuple[float, float]] = []
+    for (x, y), (next_x, next_y) in zip(ring, [*ring[1:], ring[0]], strict=True):
+        if (x <= at) == left or x == at:
+            kept.append((x, y))
+        if (x - at) * (next_x - at) < 0:
+            kept.append((at, y + (next_y - y) * (at - x) / (next_x - x)))
+    return kept
+
+
+def _projection(where: Georeference, shape: tuple[int, int]) -> dict[str, Any]:
+    """Fields of the projection extension; `proj:code` is None where the coordinate system has no EPSG number."""
+    found: dict[str, Any] = {"proj:shape": list(shape)}
+    if where.crs is None or where.transform is None:
+        return {**found, "proj:code": None}
+    number = where.crs.to_epsg()
+    found["proj:code"] = None if number is None else f"EPSG:{number}"
+    if number is None:
+        found["proj:wkt2"] = where.crs.to_wkt(version="WKT2_2019")
+    return {**found, "proj:transform": list(where.transform)[:6]}
+
+
+def _asset(name: str, path: Path) -> dict[str, Any]:
+    with rasterio.open(path) as dataset:
+        bands = [{"name": band or f"band_{number}"} for number, band in enumerate(dataset.descriptions, 1)]
+        nodata, dtype = dataset.nodata, dataset.dtypes[0]
+    value = {} if nodata is None else {"nodata": "nan" if nodata != nodata else nodata}
+    roles = ["data"] if name == "image" else ["metadata"]
+    return {"href": path.name, "type": _COG, "title": name, "roles": roles, "data_type": dtype, **value, "bands": bands}
+
+
+def _href(place: str | Path, folder: Path) -> str:
+    """An address without its secrets, or a path relative to the item."""
+    return without_secrets(str(place)) if is_remote(place) else os.path.relpath(place, folder)

@@ -1,0 +1,129 @@
+"""A Sentinel-1 GRD product that is read like a scene: calibrated window by window, nothing is written between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.errors import OptionError
+from saropt.files import digest_files
+from saropt.scenes import Grid, Window, overlap_grid, read_mirrored, sample_pixels
+from saropt.scenes.metadata import acquisition_date, select_bands
+from saropt.sensors.calibrated import Calibrated
+from saropt.sensors.grd_names import grd_product, product_files
+from saropt.sensors.projection import MapProjection
+from saropt.sensors.sentinel1 import TARGETS, GrdProduct
+
+
+class GrdScene:
+    """An open GRD product, read like `saropt.scenes.Scene`: in radar geometry with its control points, or on a map.
+
+    Thermal noise is subtracted, and border noise is invalid.
+
+    Args:
+        path: .SAFE folder, .zip or manifest.safe.
+        bands: polarisations by name or 1-based number; all when None.
+        units: what the pixels are calibrated to; "sigma0_db" when None.
+        pixel_m: side in metres of the UTM pixels that it is projected to by its control points, without a terrain
+            model; None for radar geometry.
+        grid: a map grid to project it to, in place of `pixel_m`.
+
+    Attributes:
+        path, source, width, height, count, file_bands, dtype, band_names, georeference, tags, acquired: as of `Scene`.
+
+    Raises:
+        InputError: no GRD product, or a band that it lacks.
+        OptionError: units that it is not calibrated to.
+
+    >>> GrdScene("S1A_IW_GRDH.SAFE", units="amplitude")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: units='amplitude': a product is calibrated to sigma0_db, sigma0, gamma0_db or gamma0
+    """
+
+    is_remote = is_plain_picture = is_rgb = False
+    scaling = None
+    nodata = None
+    dtype = "float32"
+    block_shape = (512, 512)
+
+    def __init__(
+        self,
+        path: str | Path,
+        bands: Sequence[str | int] | None = None,
+        units: str | None = None,
+        *,
+        pixel_m: float | None = None,
+        grid: Grid | None = None,
+    ) -> None:
+        if units is not None and units not in TARGETS:
+            *most, last = TARGETS
+            raise OptionError("units", units, f"a product is calibrated to {', '.join(most)} or {last}")
+        self.path = grd_product(path) or Path(path)
+        self.source = str(self.path)
+        self._product = GrdProduct(self.path)
+        self.width, self.height = self._product.width, self._product.height
+        every = self._product.polarisations
+        self.file_bands = len(every)
+        chosen = range(len(every)) if bands is None else select_bands(self.path, every, bands)
+        self.band_names = [every[place] for place in chosen]
+        self.count = len(self.band_names)
+        self.georeference = self._product.georeference
+        target = units or "sigma0_db"
+        self.tags = {**self._product.tags, "CALIBRATED_TO": target, "NOISE_REMOVED": "True"}
+        self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
+        self._calibrated = Calibrated(self._product, self.band_names, target)
+        self._projection: MapProjection | None = None
+        if grid is None and pixel_m is not None:
+            grid = overlap_grid([(self.georeference, self.height, self.width)], pixel_m, self.path)
+        if grid is not None:
+            frame = self.georeference, self.height, self.width
+            self._projection = MapProjection(*frame, grid, self._calibrated.read)
+            self.width, self.height, self.georeference = grid.width, grid.height, grid.georeference
+
+    def close(self) -> None:
+        """Close the archive, where it is one."""
+        self._product.__exit__(None, None, None)
+        if self._projection is not None:
+            self._projection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, window: Window | None = None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Backscatter (C, h, w) of a window inside the frame, 0 where invalid, and valid (h, w).
+
+        Raises:
+            InputError: the measurement cannot be read.
+        """
+        window = window or Window(0, 0, self.height, self.width)
+        if self._projection is not None:
+            return self._projection.read(window, self.count)
+        values, measured = self._calibrated.read(window)
+        valid: NDArray[np.bool_] = np.logical_and.reduce(measured)
+        values[:, ~valid] = 0
+        return values, valid
+
+    def read_padded(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """As `read`, mirrored at the edges where the window reaches outside the frame."""
+        return read_mirrored(self, window)
+
+    def sample(self, max_pixels: int = 1 << 20) -> NDArray[np.float32]:
+        """Valid pixels (C, n) from all over the scene."""
+        return sample_pixels(self, max_pixels)
+
+    def identity(self) -> str:
+        """A hash of the product's files, with the grid."""
+        place = f" {self.georeference.transform} {self.width}x{self.height}" if self._projection is not None else ""
+        return digest_files(product_files(self.path)) + place

@@ -1,0 +1,104 @@
+"""Radar geometry on a map grid, window by window, by the control points of a product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.transform import GCPTransformer
+from rasterio.warp import transform
+
+from saropt.scenes.georeference import Georeference, Window
+from saropt.scenes.grid import Grid
+
+_STEP: Final = 32
+"""Distance in pixels of the points at which the place in radar geometry is computed; linear between them."""
+
+Read = Callable[[Window], tuple[NDArray[np.float32], NDArray[np.bool_]]]
+
+
+class MapProjection:
+    """Reads a raster with control points as if it lay on a map grid: thin-plate splines through the points, bilinear
+    between pixels. The terrain is not modelled.
+
+    What stands at a pixel depends on its position alone, not on the window that is read.
+
+    Args:
+        place: control points of the raster.
+        height, width: of the raster.
+        grid: the map grid.
+        read: (C, h, w) and valid (C, h, w) of a window of the raster.
+    """
+
+    def __init__(self, place: Georeference, height: int, width: int, grid: Grid, read: Read) -> None:
+        self._place, self._frame, self._grid, self._read = place, (height, width), grid, read
+        self._points = GCPTransformer(list(place.gcps), tps=True)
+
+    def close(self) -> None:
+        """Free the splines."""
+        self._points.close()
+
+    def read(self, window: Window, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values (count, h, w) of a window of the grid, and where at least half of a pixel is valid (h, w)."""
+        rows, cols = self._places(window)
+        height, width = self._frame
+        top, bottom = max(int(np.floor(rows.min())), 0), min(int(np.floor(rows.max())) + 2, height)
+        left, right = max(int(np.floor(cols.min())), 0), min(int(np.floor(cols.max())) + 2, width)
+        if top >= bottom or left >= right:
+            return np.zeros((count, *rows.shape), np.float32), np.zeros(rows.shape, bool)
+        values, valid = self._read(Window(top, left, bottom - top, right - left))
+        known: NDArray[np.bool_] = np.logical_and.reduce(valid)
+        values[:, ~known] = 0
+        return _bilinear(values, known, rows - top, cols - left)
+
+    def _places(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Row and column in the raster of the centres of the pixels of a window, 0 at the centre of the first pixel."""
+        lattice_rows, across_rows = _lattice(window.row, window.height)
+        lattice_cols, across_cols = _lattice(window.col, window.width)
+        cols, rows = np.meshgrid(lattice_cols + 0.5, lattice_rows + 0.5)
+        a, b, c, d, e, f = self._grid.transform[:6]
+        eastings, northings = (a * cols + b * rows + c).ravel(), (d * cols + e * rows + f).ravel()
+        xs, ys = transform(self._grid.crs, self._place.gcp_crs, eastings, northings)[:2]
+        found = self._points.rowcol(xs, ys, op=np.positive)
+        row, col = (across_rows @ np.reshape(part, rows.shape) @ across_cols.T - 0.5 for part in found)
+        return row, col
+
+
+def _lattice(start: int, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions at whole multiples of the step around a stretch of pixels, and the weights (length, positions) that
+    interpolate between them."""
+    first = start // _STEP
+    last = (start + length - 1) // _STEP + 1
+    positions = np.arange(first, last + 1) * _STEP
+    share = (np.arange(start, start + length) - positions[0]) / _STEP
+    below = share.astype(np.intp)
+    weights = np.zeros((length, len(positions)))
+    pixels = np.arange(length)
+    weights[pixels, below] = 1.0 - (share - below)
+    weights[pixels, below + 1] = share - below
+    return positions.astype(np.float64), weights
+
+
+def _bilinear(
+    values: NDArray[np.float32], known: NDArray[np.bool_], rows: NDArray[np.float64], cols: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Values (C, h, w) between the pixels of (C, H, W), by those that are known; pixels outside are not."""
+    height, width = known.shape
+    top, left = np.floor(rows).astype(np.intp), np.floor(cols).astype(np.intp)
+    down, right = (rows - top).astype(np.float32), (cols - left).astype(np.float32)
+    total = np.zeros(rows.shape, np.float32)
+    made = np.zeros((len(values), *rows.shape), np.float32)
+    for add_row, row_weight in ((0, 1 - down), (1, down)):
+        for add_col, col_weight in ((0, 1 - right), (1, right)):
+            r, c = top + add_row, left + add_col
+            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+            r, c = np.clip(r, 0, height - 1), np.clip(c, 0, width - 1)
+            weight = row_weight * col_weight * (inside & known[r, c])
+            total += weight
+            made += weight * values[:, r, c]
+    valid = total >= 0.5
+    made /= np.where(valid, total, 1.0)
+    made[:, ~valid] = 0
+    return made, valid

@@ -1,0 +1,134 @@
+"""STAC items beside outputs: valid, at the right place, with what made them."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pystac
+import pytest
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+from rasterio.warp import transform
+
+from reference_files import BANDS, reference_translator
+from saropt.cli import main
+from saropt.errors import InputError, OptionError
+from saropt.inference import Translator
+from saropt.inference.stac_item import footprint
+from saropt.scenes import Georeference, write_array
+
+UTM = Georeference(CRS.from_epsg(32611), from_origin(400_000, 3_800_000, 10, 10))
+DATE = {"ACQUISITION_DATE": "2020-11-07T13:52:41Z"}
+
+
+@pytest.fixture
+def dated(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 255, (1, 60, 80)).astype(np.uint8)
+    return write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=UTM, tags=DATE)
+
+
+def test_an_item_is_valid_and_says_where_from(dated: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out" / "optical.tif"
+    assert main(["translate", str(dated), str(out), "--stac"]) == 0
+    item = pystac.Item.from_file(str(out.with_suffix(".json")))
+    item.stac_extensions, extensions = [], item.stac_extensions  # their schemas are not on this machine
+    item.validate()
+    assert sorted(url.split("/")[3] for url in extensions) == ["processing", "projection"]
+    assert item.id == "optical"
+    assert item.datetime is not None
+    assert item.datetime.isoformat() == "2020-11-07T13:52:41+00:00"
+    facts = item.properties
+    assert facts["proj:code"] == "EPSG:32611"
+    assert facts["proj:shape"] == [60, 80]
+    assert facts["proj:transform"] == [10, 0, 400_000, 0, -10, 3_800_000]
+    assert facts["processing:software"] == {"saropt": facts["processing:version"]}
+    assert facts["saropt:translator"] == "s1-losangeles"
+    (origin,) = item.get_links("derived_from")
+    assert (out.parent / origin.href).resolve() == dated
+    asset = item.assets["image"]
+    assert (asset.href, asset.roles) == ("optical.tif", ["data"])
+    assert [band["name"] for band in asset.extra_fields["bands"]] == ["B4", "B3", "B2"]
+
+
+def test_the_outline_is_that_of_the_raster() -> None:
+    geometry, box = footprint(UTM, 60, 80)
+    assert geometry is not None
+    assert box is not None
+    xs, ys = zip(*((400_000 + 10 * c, 3_800_000 - 10 * r) for c in (0, 80) for r in (0, 60)), strict=True)
+    longitudes, latitudes = transform(UTM.crs, "EPSG:4326", xs, ys)
+    assert np.allclose(box, [min(longitudes), min(latitudes), max(longitudes), max(latitudes)], atol=1e-6)
+    (ring,) = geometry["coordinates"]
+    corners = {(round(x, 6), round(y, 6)) for x, y in zip(longitudes, latitudes, strict=True)}
+    assert corners <= {(round(x, 6), round(y, 6)) for x, y in ring}
+    assert ring[0] == ring[-1]
+    area = sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in pairwise(ring)) / 2
+    assert area > 0  # counter-clockwise
+
+
+def test_an_outline_across_180_degrees_is_cut() -> None:
+    zone = Georeference(CRS.from_epsg(32601), from_origin(100_000, 1_000_000, 1000, 1000))
+    for where in (zone, Georeference(CRS.from_epsg(4326), Affine(0.01, 0, 179.0, 0, -0.01, 9))):
+        geometry, box = footprint(where, 100, 300)
+        assert geometry is not None
+        assert box is not None
+        assert geometry["type"] == "MultiPolygon"
+        assert box[0] > 0 > box[2]
+        for (ring,) in geometry["coordinates"]:
+            longitudes = [x for x, _ in ring]
+            assert min(longitudes) >= -180
+            assert max(longitudes) <= 180
+            assert max(longitudes) - min(longitudes) < 10
+
+
+def test_control_points_give_an_outline() -> None:
+    points = tuple(
+        GroundControlPoint(row=r, col=c, x=12 + 0.01 * c, y=42 - 0.01 * r) for r in (0, 50, 100) for c in (0, 50, 100)
+    )
+    geometry, box = footprint(Georeference(gcps=points, gcp_crs=CRS.from_epsg(4326)), 100, 100)
+    assert geometry is not None
+    assert box is not None
+    assert np.allclose(box, [12, 41, 13, 42], atol=1e-4)
+    assert footprint(Georeference(), 10, 10) == (None, None)
+
+
+def test_what_has_no_date_is_refused_before_it_is_translated(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
+    scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"])
+    translator = Translator.load("s1-losangeles")
+    with pytest.raises(InputError, match="has no date, which a STAC item needs"):
+        translator.translate(scene, tmp_path / "out.tif", stac=True)
+    with pytest.raises(OptionError, match="beside local outputs only"):
+        translator.translate(scene, "s3://bucket/out.tif", stac=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
+
+
+def test_an_item_is_replaced_only_with_overwrite(dated: Path, tmp_path: Path) -> None:
+    translator = Translator.load("s1-losangeles")
+    (tmp_path / "out.json").write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        translator.translate(dated, tmp_path / "out.tif", stac=True)
+    assert not (tmp_path / "out.tif").exists()
+    translator.translate(dated, tmp_path / "out.tif", stac=True, overwrite=True)
+    assert json.loads((tmp_path / "out.json").read_text())["id"] == "out"
+
+
+def test_every_product_is_an_asset_and_every_input_a_link(dated: Path, tmp_path: Path) -> None:
+    decibels = np.random.default_rng(0).normal(-15, 3, (1, 60, 80)).astype(np.float32)
+    scene = write_array(tmp_path / "now.tif", decibels, band_names=["VH"], georeference=UTM, tags=DATE)
+    colours = np.random.default_rng(1).integers(30, 220, (3, 60, 80)).astype(np.uint8)
+    earlier = write_array(tmp_path / "earlier.tif", colours, band_names=BANDS, georeference=UTM)
+    translator = Translator.load(reference_translator(tmp_path, fresh=True))
+    translator.translate(scene, tmp_path / "out.tif", reference=earlier, stac=True)
+    item = json.loads((tmp_path / "out.json").read_text())
+    assert {name: asset["href"] for name, asset in item["assets"].items()} == {
+        "image": "out.tif",
+        "origin": "out_origin.tif",
+    }
+    assert [link["href"] for link in item["links"]] == ["now.tif", "earlier.tif"]
