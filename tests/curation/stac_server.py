@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -138,4 +139,38 @@ def cut_short(number, handler, content):
 
 def garbage(number, handler, content):
     handler.send_part(bytes(len(content)))
+    return True
+
+
+def get_alone(number, handler, content):
+    """As an address that is signed for GET, of a server that answers to every GET with a part."""
+    if handler.command == "HEAD":
+        handler.answer(403, b"")
+    elif "Range" not in handler.headers:
+        handler.answer(206, content, [("Content-Range", f"bytes 0-{len(content) - 1}/{len(content)}")])
+    return handler.command == "HEAD" or "Range" not in handler.headers
+
+
+def needs(credentials):
+    """Basic authorisation is asked for."""
+
+    def fault(number, handler, content):
+        wanted = base64.b64encode(credentials.encode()).decode()
+        allowed = handler.headers.get("Authorization") == f"Basic {wanted}"
+        if not allowed:
+            handler.answer(401, b"", [("WWW-Authenticate", "Basic")])
+        return not allowed
+
+    return fault
+
+
+def small_letters(number, handler, content):
+    """Names of headers in small letters, as HTTP/2 gateways pass them on."""
+    first, last = (int(part) for part in handler.headers["Range"].removeprefix("bytes=").split("-"))
+    part = content[first : last + 1]
+    handler.send_response_only(206)
+    handler.send_header("content-range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
+    handler.send_header("content-length", str(len(part)))
+    handler.end_headers()
+    handler.wfile.write(part)
     return True

@@ -98,8 +98,7 @@ def image(seed, side=SIDE):
 def world(tmp_path, monkeypatch):
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
-    for module in (remote, fetching):
-        monkeypatch.setattr(module, "FIRST_DELAY_S", 0.02)
+    monkeypatch.setattr(remote, "FIRST_DELAY_S", 0.02)
     folder = tmp_path / "files"
     folder.mkdir()
     made = World(folder)

@@ -12,7 +12,8 @@ import pytest
 
 from saropt.errors import InputError
 from saropt.scenes import open_scene, remote, write_array
-from saropt.scenes.objects import check_object, is_object, object_exists, staging_file, upload
+from saropt.scenes.objects import check_object, object_exists, staging_file, upload
+from saropt.scenes.remote import is_store
 
 TIF = (".tif", ".tiff")
 
@@ -32,9 +33,9 @@ def scene(tmp_path: Path) -> Path:
 
 def test_what_is_an_object() -> None:
     for place in ("s3://b/a.tif", "gs://b/f/", "az://c/a.tif", "/vsis3/b/a.tif", "/vsigs/b", "/vsiaz/c/a"):
-        assert is_object(place)
+        assert is_store(place)
     for place in ("https://h/a.tif", "/vsimem/a.tif", "/vsizip/s3/a.tif", "s3/a.tif", Path("s3:/b/a.tif")):
-        assert not is_object(place)
+        assert not is_store(place)
     for address in ("s3://bucket", "s3://bucket/", "s3://bucket/f/", "s3:///a.tif", "s3://bucket/a.tif?x=y.tif"):
         with pytest.raises(InputError, match="is no object of a bucket"):
             check_object(address, suffixes=TIF, overwrite=True)

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import rasterio
 
 from saropt.errors import InputError
 from saropt.scenes import Scene, SceneWriter, Window, is_remote, open_scene, remote, scene_name, write_array
@@ -29,6 +30,7 @@ def load_server() -> ModuleType:
 
 
 faults = load_server()
+UPDATE = {"IGNORE_COG_LAYOUT_BREAK": True}
 
 
 @pytest.fixture
@@ -55,11 +57,81 @@ def test_http(server: Any, tmp_path: Path) -> None:
     same(f"{server.url}/scene.tif?sig=secret", tmp_path / "scene.tif")
 
 
-def test_s3(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [faults.get_alone, faults.small_letters])
+def test_get_is_enough(server: Any, tmp_path: Path, fault: Any) -> None:
+    server.faults["scene.tif"] = fault
+    same(f"{server.url}/scene.tif?X-Amz-Signature=secret", tmp_path / "scene.tif")
+    same(f"/vsicurl/{server.url}/scene.tif", tmp_path / "scene.tif")
+
+
+def test_credentials_come_from_the_environment_and_from_netrc(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{server.url}/scene.tif"
+    server.faults["scene.tif"] = faults.needs("me:secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(InputError, match="answers 401"):
+        open_scene(address)
+    with pytest.raises(InputError, match=r"GDAL_HTTP_USERPWD, ~/\.netrc") as caught:
+        open_scene(address.replace("://", "://me:secret@"))
+    assert "secret" not in str(caught.value)
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret")
+    same(address, tmp_path / "scene.tif")
+    (tmp_path / "netrc").unlink()
+    monkeypatch.setenv("GDAL_HTTP_USERPWD", "me:secret")
+    same(address, tmp_path / "scene.tif")
+
+
+def test_a_mask_beside_the_scene_counts(server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "scene.tif"
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+", **UPDATE) as dataset:
+        hidden = np.full((1500, 1100), 255, np.uint8)
+        hidden[:, 1050:] = 0
+        dataset.write_mask(hidden)
+    assert (tmp_path / "scene.tif.msk").exists()
+    with ZipFile(tmp_path / "s.zip", "w") as archive:
+        for file in (path, tmp_path / "scene.tif.msk"):
+            archive.write(file, file.name)
+    places = (f"{server.url}/scene.tif?sig=secret", f"/vsizip/{tmp_path}/s.zip/scene.tif")
+    for place in (path, *places):
+        with open_scene(place) as scene:
+            valid = scene.read()[1]
+        assert valid[:, :1050].all()
+        assert not valid[:, 1050:].any(), place
+
+
+def test_a_page_for_every_name_is_no_mask(server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "scene.tif"
+    for content in (path.read_bytes(), b"<html>not found</html>" * 20):
+        (tmp_path / "scene.tif.msk").write_bytes(content)
+        with open_scene(f"{server.url}/scene.tif") as far:
+            assert far.read()[1].all()
+
+
+def test_a_part_that_never_comes_is_told_with_its_reason(server: Any, tmp_path: Path) -> None:
+    with open_scene(f"{server.url}/scene.tif?sig=secret") as far:
+        server.faults["scene.tif"] = faults.fails(1000)
+        with pytest.raises(InputError, match=r"scene\.tif: .* cannot be read: answers 503") as caught:
+            far.read()
+        assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_replaced_while_it_is_read(server: Any, tmp_path: Path) -> None:
+    with open_scene(f"{server.url}/scene.tif") as far:
+        (tmp_path / "scene.tif").write_bytes((tmp_path / "scene.tif").read_bytes() + b"more")
+        with pytest.raises(InputError, match="was replaced while it was read"):
+            far.read()
+
+
+@pytest.fixture
+def store(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"NO_SIGN_REQUEST": "YES", "S3_ENDPOINT": server.url.removeprefix("http://")}
     settings |= {"HTTPS": "NO", "VIRTUAL_HOSTING": "FALSE"}
     for key, value in settings.items():
         monkeypatch.setenv(f"AWS_{key}", value)
+
+
+def test_s3(store: None, tmp_path: Path) -> None:
     same("s3://bucket/folder/scene.tif", tmp_path / "scene.tif")
     with pytest.raises(InputError, match=r"s3://bucket/none\.tif: cannot be opened as a raster"):
         open_scene("s3://bucket/none.tif")

@@ -94,6 +94,41 @@ def test_a_half_written_journal(tmp_path, damage):
         known.add(added)
 
 
+def test_damaged_pixels_and_lines_are_made_again(tmp_path):
+    array = smooth()
+    for damage, known in ((("", 350 * 1100 * 4 + 7), {0}), ((".json", -9), {0}), ((".json", 3), set())):
+        (tmp_path / "out.tif").unlink(missing_ok=True)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt(tmp_path, array, "k1")
+        path = tmp_path / f".out.tif.part{damage[0]}"
+        content = bytearray(path.read_bytes())
+        content[damage[1]] ^= 1
+        path.write_bytes(content)
+        with open_writer(tmp_path, array, resume=True, resume_key="k1") as writer:
+            assert writer.completed == known
+            for key, rows in enumerate((slice(0, 300), slice(300, 400), slice(400, None))):
+                if key not in known:
+                    writer.write(rows.start, 0, array[:, rows], key=key)
+            writer.finish()
+        np.testing.assert_array_equal(read_all(tmp_path / "out.tif"), array)
+
+
+def test_a_key_of_several_parts_falls_with_any_of_them(tmp_path):
+    array = smooth()
+    writer = open_writer(tmp_path, array, resume_key="k")
+    writer.write(0, 0, array[:, :350, :700])
+    writer.write(0, 700, array[:, :350, 700:], key=0)
+    writer.write(350, 0, array[:, 350:], key=1)
+    writer.suspend()
+    path = tmp_path / ".out.tif.part"
+    content = bytearray(path.read_bytes())
+    content[(20 * 1100 + 30) * 4] ^= 8
+    path.write_bytes(content)
+    writer = open_writer(tmp_path, array, resume=True, resume_key="k")
+    assert writer.completed == {1}
+    writer.abandon()
+
+
 SCRIPT = """
 import sys, numpy as np
 from saropt.scenes import SceneWriter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import zipfile
 
 import numpy as np
 import onnxruntime
@@ -408,6 +409,20 @@ class TestRefusals:
             (folder / "checkpoint.pt").write_bytes(content)
         with pytest.raises(InputError, match=r"checkpoint\.pt: is damaged or no checkpoint"):
             Loop(TranslatorTask, new_config(), root, folder, accelerator="cpu", resume=True)
+
+    def test_a_flipped_bit_in_a_checkpoint(self, root, new_config, tmp_path):
+        quiet = {"max_steps": 1, "validate_every": 0, "sample_every": 0}
+        train(new_config(engine=quiet), root, tmp_path / "run")
+        path = tmp_path / "run" / "checkpoint.pt"
+        content = bytearray(path.read_bytes())
+        with zipfile.ZipFile(path) as parts:
+            largest = max(parts.infolist(), key=lambda part: part.file_size)
+        content[largest.header_offset + largest.file_size // 2] ^= 0x40
+        path.write_bytes(content)
+        torch.load(path, weights_only=True)  # which does not notice
+        longer = new_config(engine={**quiet, "max_steps": 2})
+        with pytest.raises(InputError, match=r"checkpoint\.pt: is damaged or no checkpoint"):
+            Loop(TranslatorTask, longer, root, tmp_path / "run", accelerator="cpu", resume=True)
 
     def test_checkpoint_of_another_run(self, root, new_config, tmp_path):
         quiet = {"max_steps": 1, "validate_every": 0, "sample_every": 0}

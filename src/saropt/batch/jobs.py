@@ -16,8 +16,7 @@ from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
 from saropt.inference.translator import Translator
 from saropt.progress import Progress, silent
 from saropt.scenes import is_remote, scene_name
-from saropt.scenes.objects import is_object
-from saropt.scenes.remote import object_path
+from saropt.scenes.remote import is_store, object_path
 from saropt.scenes.writing import check_local
 
 _PATIENCE_S = 10.0
@@ -119,7 +118,7 @@ def plan_jobs(
     (['out/scene.tif'], [])
     """
     check_staging(folder, staging)
-    far = is_object(folder)
+    far = is_store(folder)
     near = Path(folder)
     if not far:
         check_local(near)

@@ -23,8 +23,8 @@ from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.description import write_description
 from saropt.roots.root import SPLITS
-from saropt.scenes import Georeference, Grid, SceneWriter, Window
-from saropt.scenes.remote import FIRST_DELAY_S, TRIES, http_json, remote_scene, remote_size
+from saropt.scenes import Georeference, Grid, SceneWriter, Window, open_scene
+from saropt.scenes.remote import http_json, remote_size
 
 TILE = 1024
 CLOUDY = (0, 1, 3, 8, 9, 10)
@@ -270,16 +270,9 @@ def _offset(item: dict[str, Any]) -> float:
 def _read_window(
     href: str, job: Job, service: Service, grid: Grid, resampling: str
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    for attempt in range(TRIES):
-        try:
-            with remote_scene(_signed(href, job, service), attempt, grid, resampling) as scene:
-                scene.scaling = None  # the catalogue says how the numbers are scaled
-                return scene.read()
-        except InputError:
-            if attempt == TRIES - 1:
-                raise
-            time.sleep(FIRST_DELAY_S * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+    with open_scene(_signed(href, job, service), grid=grid, resampling=resampling) as scene:
+        scene.scaling = None  # the catalogue says how the numbers are scaled
+        return scene.read()
 
 
 def _describe(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from saropt.errors import InputError, OptionError
 from saropt.scenes import SceneWriter
-from saropt.scenes.objects import check_object, is_object, object_exists, staging_file, upload
+from saropt.scenes.objects import check_object, object_exists, staging_file, upload
+from saropt.scenes.remote import is_store
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -32,7 +33,7 @@ class Destination:
 
     def __init__(self, out: str | Path, staging: str | Path | None = None, overwrite: bool = False) -> None:
         check_staging(out, staging)
-        self.address = str(out) if is_object(out) else None
+        self.address = str(out) if is_store(out) else None
         if self.address is None:
             self.path, self.overwrite = Path(out), overwrite
         else:
@@ -69,7 +70,7 @@ def check_staging(out: str | Path, staging: str | Path | None) -> None:
     ...
     saropt.errors.OptionError: staging='unknown': is for outputs in object stores (s3://, gs://, az://)
     """
-    if staging is not None and not is_object(out):
+    if staging is not None and not is_store(out):
         raise OptionError("staging", staging, "is for outputs in object stores (s3://, gs://, az://)")
     if staging is not None and not Path(staging).is_dir():
         raise OptionError("staging", staging, "is no folder")
@@ -81,7 +82,7 @@ def product_path(out: str | Path, suffix: str) -> Path | str:
     >>> product_path("s3://bucket/a.tif", "_std")
     's3://bucket/a_std.tif'
     """
-    if is_object(out):
+    if is_store(out):
         folder, _, name = str(out).rpartition("/")
         return f"{folder}/{product_path(name, suffix)}"
     path = Path(out)
@@ -97,7 +98,7 @@ def output_exists(out: str | Path) -> bool:
     >>> output_exists("scene.tif")
     False
     """
-    return object_exists(str(out)) if is_object(out) else Path(out).exists()
+    return object_exists(str(out)) if is_store(out) else Path(out).exists()
 
 
 def finish_all(writers: Sequence[SceneWriter], destinations: Sequence[Destination]) -> Path | str:

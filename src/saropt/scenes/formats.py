@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -12,14 +13,16 @@ from saropt.errors import InputError
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
+    from saropt.scenes.ranges import RangeFolder
+
 FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "SAFE", "SENTINEL2", "ENVI", "netCDF", "COSAR")
 _MOST_VRT_BYTES = 16 << 20
 _MOST_BANDS = 4096
 _SOURCES = ("SourceFilename", "SourceDataset", "GDALWarpOptions/SourceDataset", "OverviewFilename")
 
 
-def open_named(place: Path | str) -> DatasetReader:
-    """Open a path, or an address in GDAL's words, as one of `FORMATS`.
+def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetReader:
+    """Open a path, an address in GDAL's words, or a path in a `RangeFolder`, as one of `FORMATS`.
 
     A file named .vrt may be a virtual raster; its sources must be rasters of these formats beside it or below.
 
@@ -27,7 +30,8 @@ def open_named(place: Path | str) -> DatasetReader:
         InputError: a virtual raster that reaches elsewhere, or a raster of too many bands.
         RasterioError: no raster of these formats.
     """
-    from rasterio._path import _parse_path
+    from rasterio._path import _parse_path, _UnparsedPath
+    from rasterio._vsiopener import _opener_registration
     from rasterio.env import ensure_env
     from rasterio.io import DatasetReader
 
@@ -35,7 +39,13 @@ def open_named(place: Path | str) -> DatasetReader:
     if isinstance(place, Path) and place.suffix.lower() == ".vrt":
         check_virtual(place, place.resolve().parent)
         formats = ["VRT"]
-    dataset = ensure_env(DatasetReader)(_parse_path(os.fspath(place)), driver=formats, sharing=False)
+    with ExitStack() as stack:
+        if folder is None:
+            parsed = _parse_path(os.fspath(place))
+        else:
+            parsed = _UnparsedPath(stack.enter_context(_opener_registration(os.fspath(place), folder)))
+        dataset = ensure_env(DatasetReader)(parsed, driver=formats, sharing=False)
+        dataset._env = stack.pop_all()  # closed with the dataset
     if dataset.count > _MOST_BANDS:
         dataset.close()
         raise InputError(place, f"has {dataset.count} bands; at most {_MOST_BANDS} are taken")

@@ -22,20 +22,10 @@ from saropt.scenes.reading import environment
 from saropt.scenes.remote import check_address, network_options, object_path, without_secrets
 
 _OBJECT = re.compile(r"((?:s3|gs|az)://|/vsi(?:s3|gs|az)/)[^/?]+/[^?]*[^/?]")
-_STORE = re.compile(r"(?:s3|gs|az)://|/vsi(?:s3|gs|az)/")
 _ABSENT = re.compile(
     r"does not exist in the file system|specified (key|blob) does not exist|NoSuchKey|BlobNotFound|response code: 404"
 )
 _STALLED_S = 60
-
-
-def is_object(place: str | Path) -> bool:
-    """Whether this is an object or folder of a store: s3://, gs://, az://, /vsis3/, /vsigs/ or /vsiaz/.
-
-    >>> is_object("s3://bucket/scene.tif"), is_object("scene.tif")
-    (True, False)
-    """
-    return _STORE.match(str(place)) is not None
 
 
 def check_object(address: str, *, suffixes: Sequence[str], overwrite: bool) -> bool:

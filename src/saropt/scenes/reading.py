@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import rasterio
@@ -28,9 +27,12 @@ from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, select_bands
 from saropt.scenes.mirroring import read_mirrored
 from saropt.scenes.pixel_samples import sample_pixels
+from saropt.scenes.warping import short_reason, warped
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
+
+    from saropt.scenes.ranges import RangeFolder
 
 CACHE_BYTES = 32 << 20
 
@@ -84,6 +86,7 @@ class Scene:
         path: the file, or the path part of the address of a remote file.
         source: name for error messages: the path, or the address without its query, which may hold a secret.
         is_remote: whether it was opened by its address (`saropt.scenes.open_scene`).
+        served: the file on an HTTP server behind it, if there is one.
         width, height: size in pixels.
         count: number of chosen bands.
         file_bands: number of bands that the file has, without alpha.
@@ -120,6 +123,7 @@ class Scene:
         self.path = path
         self.source = address or str(path)
         self.is_remote = address is not None
+        self.served: RangeFolder | None = None
         self._options = dict(options or {})
         self._dataset = dataset
         self.width: int = dataset.width
@@ -193,14 +197,14 @@ class Scene:
         except UnicodeError as error:
             raise InputError(path, "its name is not UTF-8: rename it") from error
         except (RasterioError, CPLE_BaseError) as error:
-            raise InputError(path, f"is not a raster that can be read: {_short(error, path)}") from error
+            raise InputError(path, f"is not a raster that can be read: {short_reason(error, path)}") from error
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling)
         try:
             return cls(dataset, path, bands, palette, units=units, nodata=nodata)
         except (CPLE_BaseError, UnicodeError) as error:
             dataset.close()
-            raise InputError(path, f"holds texts or a CRS that cannot be read: {_short(error, path)}") from error
+            raise InputError(path, f"holds texts or a CRS that cannot be read: {short_reason(error, path)}") from error
         except BaseException:
             dataset.close()
             raise
@@ -256,9 +260,11 @@ class Scene:
                 valid = self._valid(stored, area)
         except RasterioError as error:
             reason = f"{window} cannot be read, the file is truncated or damaged"
+            self._check_served(window)
             if self.is_remote:  # GDAL's words hold the whole address, and with it a token
                 raise InputError(self.source, f"{reason}, or was not sent whole") from error
-            raise InputError(self.path, f"{reason}: {_short(error, self.path)}") from error
+            raise InputError(self.path, f"{reason}: {short_reason(error, self.path)}") from error
+        self._check_served(window)
         if self._palette is not None:
             entries = self._palette[:, np.minimum(stored[0], self._palette.shape[1] - 1)]
             valid &= entries[3] > 0
@@ -266,6 +272,10 @@ class Scene:
         if not np.issubdtype(stored.dtype, np.integer):
             valid &= np.isfinite(stored).all(axis=0)
         return stored, valid
+
+    def _check_served(self, window: Window) -> None:
+        if self.served is not None and self.served.failure is not None:
+            raise InputError(self.source, f"{window} cannot be read: {self.served.failure.reason}")
 
     def identity(self) -> str:
         """A hash of the content: of the files of a local scene, of pixels from all over a remote one."""
@@ -306,51 +316,6 @@ class Scene:
         return valid
 
 
-def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> DatasetReader:
-    """A virtual raster on `grid`, with an alpha band that marks where the source has valid pixels."""
-    from rasterio.enums import Resampling
-    from rasterio.vrt import WarpedVRT
-
-    options: dict[str, Any] = {
-        "crs": grid.crs,
-        "resampling": Resampling[resampling],
-        "add_alpha": ColorInterp.alpha not in dataset.colorinterp,
-    }
-    try:
-        if dataset.crs is None and dataset.gcps[0]:
-            with WarpedVRT(dataset, SRC_METHOD="GCP_TPS", **options) as free:
-                description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], dataset.name, grid)
-            dataset.close()
-            return rasterio.open(description)
-        return WarpedVRT(dataset, transform=grid.transform, height=grid.height, width=grid.width, **options)
-    except (RasterioError, CPLE_BaseError, ValueError) as error:
-        dataset.close()
-        raise InputError(path, f"cannot be brought to another grid: {_short(error, path)}") from error
-
-
-def _on_grid(description: str, name: str, grid: Grid) -> str:
-    """The text of a virtual raster that is warped by control points, changed to lie on `grid`. GDAL does not accept
-    a grid together with control points, and chooses its own."""
-    root = ElementTree.fromstring(description)
-    root.set("rasterXSize", str(grid.width))
-    root.set("rasterYSize", str(grid.height))
-    inverse = ~grid.transform
-    texts = {
-        "GeoTransform": grid.transform.to_gdal(),
-        "DstGeoTransform": grid.transform.to_gdal(),
-        "DstInvGeoTransform": inverse.to_gdal(),
-        "BlockXSize": (min(grid.width, 512),),
-        "BlockYSize": (min(grid.height, 128),),
-    }
-    for element in root.iter():
-        if element.tag in texts:
-            element.text = ",".join(map(repr, texts[element.tag]))
-        elif element.tag == "SourceDataset":
-            element.set("relativeToVRT", "0")
-            element.text = name if name.startswith("/vsi") else str(Path(name).absolute())
-    return ElementTree.tostring(root, encoding="unicode")
-
-
 def is_alpha(dataset: DatasetReader, index: int) -> bool:
     """Whether a band is marked as alpha and has no name, or the name of a mask. A band with a name of its own, such as
     NIR, is a band: GDAL marks the fourth band of 8-bit files as alpha unless told otherwise.
@@ -385,9 +350,3 @@ def _palette_table(dataset: DatasetReader, index: int) -> np.ndarray:
     for entry, colour in entries.items():
         table[:, entry] = colour
     return table
-
-
-def _short(error: Exception, path: Path) -> str:
-    """The message of GDAL on one line, without the path with which our own message begins."""
-    cause = error.__cause__ if error.__cause__ is not None else error
-    return " ".join(str(cause).replace(str(path), path.name).split())

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import netrc
+import os
 import re
+import ssl
 import time
 import urllib.error
 import urllib.request
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from email.message import Message
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from saropt.errors import InputError
 from saropt.files import load_json
 from saropt.scenes.formats import open_named
 from saropt.scenes.grid import Grid
-from saropt.scenes.reading import Scene, environment, warped
+from saropt.scenes.ranges import RangeFile, RangeFolder, is_mask_of
+from saropt.scenes.reading import Scene, environment
+from saropt.scenes.warping import warped
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 TRIES = 4
 FIRST_DELAY_S = 0.5
@@ -35,8 +43,6 @@ _LONGEST_WAIT_S = 60.0
 _MOST_JSON_BYTES = 64 << 20
 _STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 _SECRETS = re.compile(r"(://)[^\s?#]*@(?=[^/\s]*)")
-_FAILURES: Counter[str] = Counter()
-"""Failed attempts by address: GDAL remembers what it read there, unless the address has another fragment."""
 
 
 def http_json(url: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> Any:
@@ -73,46 +79,44 @@ def remote_size(url: str, stated: int | None = None, timeout_s: float = TIMEOUT_
     ...
     saropt.errors.InputError: ftp://example.com/scene.tif: is no http(s) address
     """
-    headers, content = _request(url, {"Range": "bytes=0-0"}, None, timeout_s)
-    total = headers.get("Content-Range", "").rpartition("/")[2]
-    if len(content) != 1 or not total.isdigit():
-        raise InputError(without_query(url), "the server does not send parts of files (no range requests)")
-    if stated is not None and int(total) != stated:
+    total = _range(url, 0, 0, timeout_s)[1]
+    if stated is not None and total != stated:
         raise InputError(without_query(url), f"has {total} bytes; the catalogue says {stated}")
-    return int(total)
+    return total
 
 
-@contextmanager
-def remote_scene(url: str, attempt: int, grid: Grid | None = None, resampling: str = "bilinear") -> Iterator[Scene]:
-    """Open a scene over HTTP, which is read by range requests. GDAL repeats failed requests.
+def _range(url: str, first: int, last: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, int]:
+    """Bytes `first` to `last` of a file, fewer at its end, and the size of the file."""
+    headers, content = _request(url, {"Range": f"bytes={first}-{last}"}, None, timeout_s, last + 1 - first)
+    part = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("Content-Range", "").strip())
+    if part is None or int(part[1]) != first or len(content) != int(part[2]) + 1 - first:
+        raise InputError(without_query(url), "the server does not send parts of files (no range requests)")
+    return content, int(part[3])
 
-    Args:
-        url: address of a GeoTIFF, preferably a cloud-optimised one.
-        attempt: number of the attempt, from 0; later attempts wait longer between requests.
 
-    Raises:
-        InputError: it cannot be read.
-    """
-    shown = without_query(url)
-    with rasterio.Env(**network_options()):
-        try:
-            with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-                dataset = open_named(_through_curl(url, FIRST_DELAY_S * 2**attempt))
-        except RasterioError as error:
-            _FAILURES[shown] += 1
-            raise InputError(shown, "cannot be opened as a raster") from error
-        name = Path(urlsplit(url).path)
-        if grid is not None:
-            dataset = warped(dataset, name, grid, resampling)
-        scene = Scene(dataset, name, None, "colours")
-        try:
-            yield scene
-        except InputError as error:
-            _FAILURES[shown] += 1
-            # GDAL's words hold the whole address, and with it the token: they stay out of ours
-            raise InputError(shown, "cannot be read: damaged, or not sent whole") from error
-        finally:
-            scene.close()
+def _open_ranges(url: str) -> tuple[DatasetReader, RangeFolder]:
+    """A raster on an HTTP server, read by GET requests alone: a signed address may allow no other."""
+    file = RangeFile(url, _range)
+    name = Path(urlsplit(url).path).name
+    folder = RangeFolder(file, f"/{name}", lambda: _mask_beside(url, file))
+    dataset = open_named(f"/{name}", folder)
+    if folder.failure is not None:
+        dataset.close()
+        raise folder.failure
+    return dataset, folder
+
+
+def _mask_beside(url: str, file: RangeFile) -> RangeFile | None:
+    parts = urlsplit(url)
+    try:
+        mask = RangeFile(parts._replace(path=f"{parts.path}.msk").geturl(), _range)
+    except _RefusedError:
+        return None
+    return mask if is_mask_of(mask, file) else None
+
+
+class _RefusedError(InputError):
+    """A server answers that a file is not there, or not for us."""
 
 
 def is_remote(scene: str | Path) -> bool:
@@ -160,24 +164,25 @@ def open_scene(
     """
     if not is_remote(scene):
         return Scene.open(scene, bands, grid=grid, resampling=resampling, units=units, nodata=nodata)
-    address, options = str(scene), network_options()
+    address = str(scene)
     check_address(address)
-    scheme = urlsplit(address).scheme
-    if scheme in ("http", "https"):
-        remote_size(address)
-        shown, place = without_query(address), _through_curl(quote(address, safe=_RESERVED), FIRST_DELAY_S)
-    else:
-        shown, place = without_query(address), object_path(address)
+    address = address.removeprefix("/vsicurl/")
+    shown, folder, options = without_query(address), None, network_options() | _beside(address)
     try:
         with environment(**options), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-            dataset = open_named(place)
+            if urlsplit(address).scheme in ("http", "https"):
+                dataset, folder = _open_ranges(address)
+            else:
+                dataset = open_named(object_path(address))
     except RasterioError as error:
         words = "" if shown != address else f": {' '.join(without_secrets(str(error)).split())}"
         raise InputError(shown, f"cannot be opened as a raster{words}") from error
     if grid is not None:
         dataset = warped(dataset, Path(_address_path(address)), grid, resampling)
     try:
-        return Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options, units, nodata)
+        opened = Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options, units, nodata)
+        opened.served = folder
+        return opened
     except BaseException:
         dataset.close()
         raise
@@ -202,7 +207,6 @@ def network_options() -> dict[str, str]:
     requested."""
     return {
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-        "CPL_VSIL_CURL_USE_HEAD": "NO",  # a signed address may allow GET alone
         "GDAL_HTTP_TIMEOUT": str(TIMEOUT_S),
         "GDAL_HTTP_CONNECTTIMEOUT": "15",
         "GDAL_HTTP_USERAGENT": _agent(),
@@ -211,10 +215,20 @@ def network_options() -> dict[str, str]:
     }
 
 
-def _through_curl(url: str, delay_s: float) -> str:
-    failures = _FAILURES[without_query(url)]
-    address = quote(f"{url}#{failures}" if failures else url, safe="")
-    return f"/vsicurl?max_retry={TRIES}&retry_delay={delay_s:g}&use_head=no&url={address}"
+def _beside(address: str) -> dict[str, str]:
+    """GDAL settings by which it looks for the mask beside a scene; in a store, it takes the internal mask alone."""
+    if urlsplit(address).scheme in ("http", "https"):  # the folder that GDAL sees holds nothing else
+        return {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
+    return {} if is_store(address) or "/vsi" in address[1:] else {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
+
+
+def is_store(place: str | Path) -> bool:
+    """Whether this is an object or folder of a store: s3://, gs://, az://, /vsis3/, /vsigs/ or /vsiaz/.
+
+    >>> is_store("s3://bucket/scene.tif"), is_store("scene.tif")
+    (True, False)
+    """
+    return str(place).startswith((*(f"{scheme}://" for scheme in _STORES), *_STORES.values()))
 
 
 def without_query(url: str) -> str:
@@ -257,7 +271,9 @@ def check_address(address: str) -> None:
         raise InputError(without_query(address), "is no address: host and port must be a name and a number") from None
 
 
-def _request(url: str, headers: dict[str, str], data: bytes | None, timeout_s: float) -> tuple[dict[str, str], bytes]:
+def _request(
+    url: str, headers: dict[str, str], data: bytes | None, timeout_s: float, most: int = _MOST_JSON_BYTES
+) -> tuple[Message, bytes]:
     check_address(url)
     if urlsplit(url).scheme not in ("http", "https"):
         raise InputError(without_query(url), "is no http(s) address")
@@ -268,26 +284,51 @@ def _request(url: str, headers: dict[str, str], data: bytes | None, timeout_s: f
             time.sleep(delay)
             delay *= 2
         request = urllib.request.Request(url, data, {"User-Agent": _agent(), **headers})
+        if authorisation := _authorisation(url):
+            request.add_unredirected_header("Authorization", authorisation)
         try:
-            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-                content = answer.read(_MOST_JSON_BYTES + 1 if "Range" not in headers else 2)
-                length = answer.headers.get("Content-Length")
-                if len(content) > _MOST_JSON_BYTES:
-                    raise InputError(shown, f"answers with more than {_MOST_JSON_BYTES} bytes")
-                if "Range" not in headers and length is not None and int(length) != len(content):
-                    problem = f"sent {len(content)} of {length} bytes"
+            with _opener().open(request, timeout=timeout_s) as answer:
+                content = answer.read(most + 1)
+                length = answer.headers.get("Content-Length", "")
+                if len(content) > most:
+                    more = "does not send parts of files (no range requests)"
+                    raise InputError(shown, more if "Range" in headers else f"answers with more than {most} bytes")
+                if length.isdigit() and int(length) != len(content):
+                    problem = f"sent {len(content)} of {length} bytes: the file is not sent whole"
                     continue
-                return dict(answer.headers), content
+                return answer.headers, content
         except urllib.error.HTTPError as error:
             problem = f"answers {error.code} {error.reason}"
             if error.code not in _AGAIN:
-                break
+                raise (_RefusedError if error.code < 500 else InputError)(shown, problem) from None
             wait = error.headers.get("Retry-After", "")
             if wait.isdigit():
                 delay = min(max(delay, float(wait)), _LONGEST_WAIT_S)
         except (OSError, ValueError, http.client.HTTPException) as error:
             problem = f"cannot be reached: {without_secrets(str(getattr(error, 'reason', error)))}"
     raise InputError(shown, problem)
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=ssl.create_default_context()))
+
+
+def _authorisation(url: str) -> str | None:
+    """Basic authorisation from GDAL_HTTP_USERPWD or, for this host, from a netrc file. Redirects do not get it.
+
+    Raises:
+        InputError: the netrc file cannot be read.
+    """
+    credentials = os.environ.get("GDAL_HTTP_USERPWD")
+    place = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    if credentials is None and place.is_file():
+        try:
+            found = netrc.netrc(place).authenticators(urlsplit(url).hostname or "")
+        except (netrc.NetrcParseError, OSError) as error:
+            raise InputError(place, "is no netrc file that can be read") from error
+        credentials = f"{found[0]}:{found[2]}" if found else None
+    return None if credentials is None else f"Basic {base64.b64encode(credentials.encode()).decode()}"
 
 
 def _agent() -> str:

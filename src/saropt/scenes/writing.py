@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -92,7 +93,8 @@ class SceneWriter:
 
     Pixels are written to a hidden raw file beside the output. `finish` converts it to a COG (deflate, 512-pixel tiles,
     overviews), checks every block, and renames it. With a `resume_key` a journal records the completed writes; after an
-    interruption or the death of the process a new writer with `resume=True` continues from there.
+    interruption or the death of the process a new writer with `resume=True` continues from there. Parts whose checksum
+    no longer fits are made again.
 
     Use as a context manager and call `finish` at the end of its body. Leaving the body without it removes everything
     temporary, except on KeyboardInterrupt with a `resume_key`. Pixels never written are 0. Not thread-safe.
@@ -190,6 +192,7 @@ class SceneWriter:
         earlier = Journal.load(self._journal_path) if resume else None
         if earlier is not None and state.st_size == layout.raw_bytes and earlier.header == header:
             self._journal = earlier
+            earlier.check(self._stored_crc)
         elif earlier is not None and earlier.header != header:
             earlier.close()
             self._close()  # the other work stays
@@ -250,11 +253,18 @@ class SceneWriter:
                 for offset, line in enumerate(pixels):
                     start = ((row + offset) * layout.width + col) * layout.pixel_bytes
                     _put(self._file, line.data.cast("B"), start)
-            if self._journal is not None and key is not None:
-                self._journal.note(key)
+            if self._journal is not None:
+                self._journal.note((row, col, height, width, zlib.crc32(pixels.data)), key)
                 if time.monotonic() - self._synced >= self._sync_seconds:
                     self._journal.sync(self._file)
                     self._synced = time.monotonic()
+
+    def _stored_crc(self, row: int, col: int, height: int, width: int) -> int:
+        assert self._file is not None
+        size, crc = self.layout.pixel_bytes, 0
+        for number in range(row, row + height):
+            crc = zlib.crc32(os.pread(self._file, width * size, (number * self.layout.width + col) * size), crc)
+        return crc
 
     def finish(self) -> Path:
         """Make the COG and put it under its name; removes everything temporary.
