@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import SAR_UNITS, Scale, Unit, describe_units
-from saropt.radiometry.units import from_db, to_db
+from saropt.radiometry.units import POWER_FLOOR, from_db, to_db
 
 Statistics = tuple[float, ...]
+_ZERO_AMPLITUDE = 1.001 * POWER_FLOOR**0.5
 
 
 @dataclass(frozen=True)
@@ -264,8 +265,8 @@ class Q99Amplitude(Recipe):
 class MultipleOfMean(Recipe):
     """CRAN's normalisation (Fu et al. 2021, eq. 5-6): x over `factor` times the mean of the non-zero pixels.
 
-    y = 2 min(x / (factor * mean), 1) - 1. The paper prints factor = 2000, which would map a whole image to -1 and is
-    read as a lost decimal point; the default 3 saturates 0.09 % of single-look Rayleigh amplitude.
+    y = 2 min(x / (factor * mean), 1) - 1. Zeros count in no unit; in decibels they are
+    -100 dB and below. The paper prints factor = 2000, which would map a whole image to -1 and is read as a lost decimal point; the default 3 saturates 0.09 % of single-look Rayleigh amplitude.
 
     >>> recipe = MultipleOfMean()
     >>> recipe.statistics(np.array([[0.0, 2.0, 4.0]]), "amplitude", "float32")
@@ -284,7 +285,8 @@ class MultipleOfMean(Recipe):
 
     def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
         amplitude = _amplitude(sample, units)
-        present = amplitude > 0.0
+        # in units that go through decibels a zero has become the floor
+        present = amplitude > (0.0 if units in ("amplitude", "uint8", "complex") else _ZERO_AMPLITUDE)
         if not np.all(present.any(axis=1)):
             raise ValueError("a band holds only zeros: no mean to normalise by")
         return tuple(float(band[mask].mean(dtype=np.float64)) for band, mask in zip(amplitude, present, strict=True))
