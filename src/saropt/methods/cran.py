@@ -8,7 +8,7 @@ L(T) = L_GAN(T) + beta L_L1(T), both summed over the two directions (eq. 2 to 4)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from saropt.errors import InputError
 from saropt.losses import gan_loss
 from saropt.methods.base import Batch, Method, MethodConfig, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
-from saropt.methods.pretrained import PretrainedTranslator
+from saropt.methods.pretrained import PretrainedTranslator, images_of_file
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network
 
@@ -90,6 +90,15 @@ class CRAN(Method):
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         return self.config.network, self.config.network_arguments
 
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        optical, sar = self.bands["optical"], self.bands["sar"]
+        return [
+            ("translator", self.sar2opt, sar),
+            ("translator", self.opt2sar, optical),
+            ("discriminator", self.optical_discriminator, optical),
+            ("discriminator", self.sar_discriminator, sar),
+        ]
+
     def optimizers(self) -> dict[str, Optimizer]:
         groups = {
             "translators": [*self.sar2opt.parameters(), *self.opt2sar.parameters()],
@@ -137,6 +146,11 @@ class CRANRefine(CRAN):
     config_type = CRANRefineConfig
     config: CRANRefineConfig
     unpaired = True
+    unsupervised = True
+
+    @classmethod
+    def images_of(cls, config: Any) -> Mapping[Role, ImageCard]:
+        return images_of_file(config.start)
 
     def _build_translators(self) -> None:
         if self.config.start is None:

@@ -103,7 +103,7 @@ class LoopConfig(Section):
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, checkpoint_every: in steps; 0 for never.
-        validation_windows: fixed windows of the val split.
+        validation_windows: number of fixed random windows of the val split.
         select: "last", or "best" for the weights with the best validation figure.
         patience: stop after this many validations in a row without a better figure; 0 trains to max_steps.
     """
@@ -137,12 +137,15 @@ class EngineConfig(LoopConfig):
         sample_every: sample pictures, in steps; 0 for never.
         select: "best" takes the averaged weights with the lowest validation MAE (a milestone's weights are then the
             best up to that milestone); it needs paired data.
-        patience: goes by the MAE that "best" goes by or, on unpaired data, by that of the round trips through both
-            directions.
+        validation_windows: by default 24, or with `patience` all windows that tile the split: what ends a training must
+            not hang on a few of them.
+        patience: goes by the MAE that "best" goes by or, on unpaired data and in methods that look at no pairs, by that
+            of the round trips through both directions.
     """
 
     ema: float = Field(0.999, ge=0.0, lt=1.0)
     clip: float = Field(1.0, ge=0.0)
+    validation_windows: int | None = Field(None, ge=1)  # type: ignore[assignment]
     checkpoint_activations: bool = False
     strategy: Literal["ddp", "fsdp"] = "ddp"
     compile: bool = False
