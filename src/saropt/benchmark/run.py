@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import saropt
+from saropt.benchmark.checks import check_fid, check_figures
 from saropt.benchmark.figures import spaced_names, write_figures
 from saropt.benchmark.suite import (
+    NETWORK,
     TRAINED_MATCHER,
     RunSpec,
     Simulation,
@@ -36,7 +38,7 @@ from saropt.methods import get_method
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
-from saropt.simulate import SceneConfig
+from saropt.simulate import OPTICAL_BANDS, SceneConfig
 from saropt.training import (
     CHECKPOINT,
     SEGMENTER,
@@ -104,10 +106,12 @@ def run_suite(
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
     bench = _Bench(suite, folder, data, _Options(max_steps, weights, accelerator, tuple(tiles), steps, progress))
-    for run in suite.runs:
+    chosen = [run for run in suite.runs if only is None or run.name in only]
+    for run in chosen:
+        bench.check(run)
+    for run in chosen:
         for seed in suite.seeds if seeds is None else seeds:
-            if only is None or run.name in only:
-                bench.run(run, seed)
+            bench.run(run, seed)
     return bench.table(sorted({*suite.seeds, *(seeds or ())}))
 
 
@@ -176,6 +180,14 @@ class _Bench:
         self.weights, self.tiles, self.steps = options.weights, options.tiles, options.steps
         self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data)))
 
+    def check(self, run: RunSpec) -> None:
+        """Refuse data whose figures could not be taken after the training of a row."""
+        data, config = self._data(run), self._training(run, 0)[0]
+        if data.simulation is None:
+            check_figures(DataRoot.open(data.path), config, self.suite.split, self.weights)
+        else:
+            check_fid({"sar": data.simulation.bands, "optical": OPTICAL_BANDS}, config, self.weights)
+
     def run(self, run: RunSpec, seed: int) -> None:
         """Train and evaluate one row with one seed, unless that is done."""
         data = self._data(run)
@@ -236,6 +248,7 @@ class _Bench:
             matchers=matchers,
             weights=self.weights,
             tiles=self.tiles or spaced_names(root, self.suite.split),
+            network_values=self.suite.on_network_values,
         )
         evaluate(spec, report, progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}"))
 
@@ -334,7 +347,8 @@ class _Bench:
         matcher = self._matcher(data)
         matchers = [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
         weights = None if self.weights is None else str(self.weights)
-        key = _hash(judges, matchers, self.suite.split, weights, self.tiles, self.steps)
+        further = [NETWORK] if self.suite.on_network_values else []
+        key = _hash(judges, matchers, self.suite.split, weights, self.tiles, self.steps, *further)
         return self.folder / "reports" / f"{self._training(run, seed)[1].name}-{key}"
 
     def _simulate(self, path: Path, simulation: Simulation) -> None:

@@ -20,6 +20,7 @@ from saropt.training.config import KnownRole, apply_settings, read_config
 SEGMENTER_PLACE = re.compile(r"\$(\w+)_segmenter")
 RUN_PLACE = "$run:"
 TRAINED_MATCHER = "trained"
+NETWORK = ".network"
 
 
 class _Section(BaseModel):
@@ -37,6 +38,33 @@ class Simulation(_Section):
     looks: float = 4.4
     misregistration_px: float = 0.0
     scene: dict[str, Any] = Field(default_factory=dict)
+
+
+class Scale(_Section):
+    """The scale of published figures.
+
+    Attributes:
+        bands: how many bands they are of.
+        range: what [0, 1] was, in the words of `saropt.evaluation.network_values.scale_of`; None where the source does not
+            say.
+    """
+
+    bands: int = Field(ge=1)
+    range: str | None = None
+
+
+class Published(_Section):
+    """A paper's figures on one data set.
+
+    Attributes:
+        scale: output role -> scale of all figures of image quality.
+        note: what a reader of the figures must know.
+        rows: row -> direction -> metric -> figure.
+    """
+
+    scale: dict[KnownRole, Scale] = Field(default_factory=dict)
+    note: str = ""
+    rows: dict[str, dict[str, dict[str, float]]]
 
 
 class RunSpec(_Section):
@@ -74,8 +102,10 @@ class Suite(_Section):
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
             "fid_by_n.500" is of the first 500 tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
             rift-like, trained, or one of published figures only), "pixel_accuracy_real" of the true images as the
-            row's segmenters see them.
-        published: data set (name in its dataset.yaml) -> row -> direction -> metric -> the paper's figure.
+            row's segmenters see them; "psnr.network" and so on are of network values
+            (`saropt.evaluation.network_values`).
+        published: data set -> the paper's figures. They are found by the name in the data's dataset.yaml; those of the
+            data set "unnamed", which the paper does not name, stand below every table.
 
     >>> load_suite("ci-smoke").columns
     ('psnr', 'ssim', 'mae', 'collapse_ratio', 'pixel_accuracy')
@@ -94,7 +124,7 @@ class Suite(_Section):
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
-    published: dict[str, dict[str, dict[str, dict[str, float]]]] = Field(default_factory=dict)
+    published: dict[str, Published] = Field(default_factory=dict)
 
     @field_validator("matchers")
     @classmethod
@@ -108,7 +138,7 @@ class Suite(_Section):
         names = [run.name for run in self.runs]
         if len(set(names)) < len(names):
             raise ValueError("two runs have one name")
-        unknown = {row for figures in self.published.values() for row in figures} - set(names)
+        unknown = {row for figures in self.published.values() for row in figures.rows} - set(names)
         if unknown:
             raise ValueError(f"published figures of rows that do not exist: {', '.join(sorted(unknown))}")
         for position, run in enumerate(self.runs):
@@ -121,7 +151,8 @@ class Suite(_Section):
     def _columns_have_their_matcher(self) -> Suite:
         names = {MATCHERS[matcher]().name for matcher in self.matchers}
         names |= set() if self.matcher is None else {TRAINED_MATCHER}
-        cells = [c for rows in self.published.values() for by in rows.values() for found in by.values() for c in found]
+        published = [by for figures in self.published.values() for by in figures.rows.values()]
+        cells = [c for by in published for found in by.values() for c in found]
         names |= {column.partition(".")[2] for column in cells}
         rates = matching_rates()
         for column in self.columns:
@@ -129,6 +160,11 @@ class Suite(_Section):
             if rate in rates and name not in names:
                 raise ValueError(f"column {column!r} is of a matcher that the suite does not have")
         return self
+
+    @property
+    def on_network_values(self) -> bool:
+        """Whether a column is of network values."""
+        return any(column.endswith(NETWORK) for column in self.columns)
 
     def row(self, name: str) -> RunSpec:
         """The row of this name."""

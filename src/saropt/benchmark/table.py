@@ -11,13 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from saropt.benchmark.published import place_published
 from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
-from saropt.benchmark.suite import Suite, matching_rates
+from saropt.benchmark.suite import NETWORK, Suite, matching_rates
 from saropt.domain import Direction, describe_role, list_roles
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
+from saropt.evaluation.network_values import KEY
 from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
 
+APART_TITLE = "Published figures:"
+NETWORK_MEANS = "Network: on network values, which the recipe has clipped and stretched"
 TESTS_TITLE = "Paired tests of PSNR over the same scenes, each method against the best:"
 _PARTS = ("mean", "std", "low", "high")
 
@@ -71,6 +75,7 @@ class Table:
     rows: tuple[Row, ...]
     scenes: int = 0
     tests: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -120,13 +125,20 @@ class Table:
         )
         title = html.escape(self.title)
         note = html.escape(self._note())
-        tests = "".join(f"<li>{html.escape(line)}</li>" for line in self.tests)
-        tests = f"<p>{TESTS_TITLE}</p><ul>{tests}</ul>" if tests else ""
+        below = "".join(
+            f"<p>{heading}</p><ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
+            for heading, lines in self.below
+        )
         return (
             f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
             f"<meta name='viewport' content='width=device-width'><style>{style}</style>"
-            f"<h1>{title}</h1><p>{note}</p><div><table>{body}</table></div>{tests}</html>\n"
+            f"<h1>{title}</h1><p>{note}</p><div><table>{body}</table></div>{below}</html>\n"
         )
+
+    @property
+    def below(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What stands below the table: headings and their lines."""
+        return [(heading, lines) for heading, lines in ((TESTS_TITLE, self.tests), (APART_TITLE, self.apart)) if lines]
 
     def _note(self) -> str:
         few = few_scenes(self.scenes)
@@ -136,6 +148,7 @@ class Table:
             "mean ± standard deviation over seeds; best bold, second underlined, among the trained methods. "
             + (f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged.")
             + (f" {MARK_MEANS}." if marked else "")
+            + (f" {NETWORK_MEANS}." if any(column.endswith(NETWORK) for column in self.columns) else "")
         )
 
     @property
@@ -214,7 +227,14 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
     raw = {d: part["raw"] for parts in found.values() for d, part in parts[0].get("matching", {}).items()}
     rows += _references(baselines, judges, raw, directions, columns)
-    for name, figures in suite.published.get(first["data"]["name"], {}).items():
+    scales = {
+        d: described["scale"]
+        for parts in found.values()
+        for d, described in parts[0].get("directions", {}).items()
+        if "scale" in described
+    }
+    placed, apart = place_published(suite, first["data"]["name"], scales)
+    for name, figures in placed.items():
         cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
         rows.append(Row(name, "published", 0, cells))
     return Table(
@@ -230,15 +250,15 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         tuple(
             line for d in directions for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)
         ),
+        tuple(apart),
     )
 
 
 def write_table(table: Table, folder: Path) -> None:
     """table.md, table.tex, table.csv and table.html."""
-    tests = "".join(f"\n- {line}" for line in table.tests)
-    tests = f"\n{TESTS_TITLE}\n{tests}\n" if tests else ""
+    below = "".join(f"\n{heading}\n\n" + "".join(f"- {line}\n" for line in lines) for heading, lines in table.below)
     (folder / "table.md").write_text(
-        f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{tests}", encoding="utf-8"
+        f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{below}", encoding="utf-8"
     )
     (folder / "table.tex").write_text(table.latex(), encoding="utf-8")
     (folder / "table.csv").write_text(table.csv(), encoding="utf-8")
@@ -267,6 +287,9 @@ def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
         figures["images_per_s"] = pace
     for distribution in figures.get("distributions", ()):
         figures |= _flat(distribution)
+    measured = _flat(report.get(KEY, {}).get(direction, {}).get(model["model"], {}))
+    for part in (measured, *(_flat(distribution) for distribution in measured.get("distributions", ()))):
+        figures |= {f"{key}{NETWORK}": value for key, value in part.items()}
     matched = report.get("matching", {}).get(direction)
     if matched and figures:
         figures |= _rates(matched["models"][model["model"]])

@@ -91,6 +91,6 @@ def benchmark(
                 progress=bar,
             )
         typer.echo(table.markdown())
-        for line in table.tests:
-            typer.echo(line)
+        for heading, lines in table.below:
+            typer.echo("\n".join([heading, *lines]))
         typer.echo(f"wrote table.md, .tex, .csv, .html, results.json and the figures to {out / chosen.name}")

@@ -79,6 +79,10 @@ class Recipe(ABC):
         except ValueError:
             return None
 
+    @abstractmethod
+    def span(self, units: str) -> str:
+        """What [-1, 1] spans of values in these units, in words, so that figures can be told to be on one scale."""
+
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, **asdict(self)}
 
@@ -136,6 +140,9 @@ class EightBit(Recipe):
     def unit_of(self, units: str, dtype: str) -> Unit | None:
         return Unit(units, "stretch")
 
+    def span(self, units: str) -> str:
+        return "0..255"
+
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
         return np.clip(np.asarray(values, np.float32) / 127.5 - 1.0, -1.0, 1.0)
 
@@ -166,6 +173,9 @@ class Reflectance(Recipe):
             if known is not None and known.scale == "reflectance"
             else Unit(units, "reflectance", None, self.scale)
         )
+
+    def span(self, units: str) -> str:
+        return f"reflectance 0..{self.high:g}"
 
     def taking(self, units: str, own: str) -> Reflectance:
         """The recipe for values in other units of reflectance than its `own`."""
@@ -202,6 +212,9 @@ class DbClip(Recipe):
         if not self.low < self.high:
             raise ValueError(f"low {self.low} dB must be below high {self.high} dB")
 
+    def span(self, units: str) -> str:
+        return "0..255" if units == "uint8" else f"{self.low:g}..{self.high:g} dB"
+
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
         if units == "uint8":
             return _to_network(np.asarray(values, np.float32), 0.0, 255.0)
@@ -236,6 +249,11 @@ class Q99Amplitude(Recipe):
             raise ValueError(f"scale must be db or linear, not {self.scale!r}")
         if not 0.0 < self.quantile <= 1.0 or not self.floor_db < 0.0:
             raise ValueError(f"quantile {self.quantile} must lie in (0, 1] and floor_db {self.floor_db} below 0")
+
+    def span(self, units: str) -> str:
+        if self.scale == "linear":
+            return f"amplitude 0..its {self.quantile:.0%} quantile"
+        return f"{self.floor_db:g}..0 dB of the {self.quantile:.0%} quantile"
 
     def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
         if units == "amplitude" and dtype == "uint8":
@@ -282,6 +300,9 @@ class MultipleOfMean(Recipe):
     def __post_init__(self) -> None:
         if not 0.0 < self.factor <= 50.0:
             raise ValueError(f"factor {self.factor} would leave the image without contrast; 2 to 3 is usual")
+
+    def span(self, units: str) -> str:
+        return f"0..{self.factor:g} times the mean"
 
     def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
         amplitude = _amplitude(sample, units)
