@@ -57,7 +57,7 @@ def test_published_figures_stand_in_columns():
     for name in list_suites():
         suite = load_suite(name)
         for published in suite.published.values():
-            by_direction = [by for by in published.rows.values()]
+            by_direction = list(published.rows.values())
             assert {m for by in by_direction for figures in by.values() for m in figures} <= set(suite.columns), name
             roles = {Direction.parse(direction).output for by in by_direction for direction in by}
             assert roles <= set(published.scale), f"{name}: a scale is part of every published row"

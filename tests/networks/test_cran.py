@@ -44,8 +44,8 @@ def test_parameter_counts(name, bands, arguments, parameters):
     ],
 )
 def test_operations_of_table_5(name, arguments, passes, published, operations):
-    """Products and bias additions of the pair, transposed convolutions counted on their output grid; in the "CycleGAN" each
-    translator runs twice. The two comparison networks meet the paper without the join before the last layer."""
+    """Products and bias additions of the pair, transposed convolutions counted on their output grid; in the "CycleGAN"
+    each translator runs twice. The two comparison networks meet the paper without the join before the last layer."""
     counted: list[int] = []
 
     def count_operations(layer, _, output):

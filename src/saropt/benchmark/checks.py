@@ -33,7 +33,7 @@ def check_figures(root: DataRoot, config: TrainingConfig, split: str, weights: s
     """Refuse data whose figures cannot be taken.
 
     Raises:
-        InputError: pixels have no fixed range and dataset.yaml declares none, or FID cannot be had of a number of bands.
+        InputError: pixels have no fixed range and dataset.yaml declares none, or FID cannot be had of so many bands.
     """
     roles = {role for direction in directions_of(config) for role in (*direction.inputs, direction.output)}
     for role in sorted(roles & set(root.images)):

@@ -30,6 +30,7 @@ from saropt.benchmark.table import Table, build_table, write_table
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import EvaluationSpec, evaluate
+from saropt.evaluation.extractors import known_weights
 from saropt.files import Lock, validated
 from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
@@ -109,6 +110,7 @@ def run_suite(
     chosen = [run for run in suite.runs if only is None or run.name in only]
     for run in chosen:
         bench.check(run)
+    known_weights(weights)
     for run in chosen:
         for seed in suite.seeds if seeds is None else seeds:
             bench.run(run, seed)

@@ -45,8 +45,8 @@ class Scale(_Section):
 
     Attributes:
         bands: how many bands they are of.
-        range: what [0, 1] was, in the words of `saropt.evaluation.network_values.scale_of`; None where the source does not
-            say.
+        range: what [0, 1] was, in the words of `saropt.evaluation.network_values.scale_of`; None where the source does
+            not say.
     """
 
     bands: int = Field(ge=1)

@@ -52,8 +52,8 @@ class NetworkValues:
 
 
 def scale_of(card: ImageCard, declared: tuple[float, float] | None) -> dict[str, Any]:
-    """The scales that the figures of a model are on: number of bands, range of the main figures, and what network values
-    span.
+    """The scales that the figures of a model are on: number of bands, range of the main figures, and what network
+    values span.
 
     Args:
         card: of the output image.

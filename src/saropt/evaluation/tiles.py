@@ -25,8 +25,8 @@ _NUMPY_TYPES = {"complex_int16": "complex64"}
 
 @dataclass(frozen=True)
 class Pixels:
-    """Pixels of one role: values (C, h, w) in their units, validity (h, w), units, band names, stored data type, and the
-    range that the data root declares."""
+    """Pixels of one role: values (C, h, w) in their units, validity (h, w), units, band names, stored data type, and
+    the range that the data root declares."""
 
     values: NDArray[Any]
     valid: NDArray[np.bool_]

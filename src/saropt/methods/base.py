@@ -166,8 +166,8 @@ class Method(nn.Module, ABC):
         return {}
 
     def trained_inputs(self) -> Mapping[Role, ImageCard]:
-        """The images that a network which the method takes from a file was trained on; data that are normalised otherwise
-        are refused."""
+        """The images that a network which the method takes from a file was trained on; data that are normalised
+        otherwise are refused."""
         return {}
 
     def channels(self, direction: Direction) -> tuple[int, int]:

@@ -1,5 +1,5 @@
-"""The translator of CRAN, the cascaded-residual adversarial network (Fu, Xu & Jin, Sci. China Inf. Sci. 2021, fig. 2), and
-the two networks of equal size that the paper compares it with."""
+"""The translator of CRAN, the cascaded-residual adversarial network (Fu, Xu & Jin, Sci. China Inf. Sci. 2021, fig. 2),
+and the two networks of equal size that the paper compares it with."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class _Double(nn.Module):
 
 
 class _SixScales(nn.Module):
-    """Encoder and decoder of twelve 3x3 layers over six scales, LeakyReLU(0.2) before every layer but the first, tanh at
-    the end. At each scale the decoder concatenates the map of one encoder layer, deconvolves, concatenates what
+    """Encoder and decoder of twelve 3x3 layers over six scales, LeakyReLU(0.2) before every layer but the first, tanh
+    at the end. At each scale the decoder concatenates the map of one encoder layer, deconvolves, concatenates what
     `_joined` gives, and deconvolves again.
 
     Args:
@@ -113,8 +113,8 @@ class _SixScales(nn.Module):
 @network("cran")
 class CRANTranslator(_SixScales):
     """CRAN's translator: the input image, resized to each scale, is joined to the decoder (the cascaded residuals;
-    bilinear with aligned corners). LeakyReLU rectifies the joined image as well. 53,731,880 parameters for 1 -> 3 bands,
-    53,759,778 for 3 -> 1.
+    bilinear with aligned corners). LeakyReLU rectifies the joined image as well. 53,731,880 parameters for 1 -> 3
+    bands, 53,759,778 for 3 -> 1.
 
     The resized images reach every output pixel, and aligned corners depend on the window: the network is not
     tile-exact, and scenes are translated in blended windows of the training size 256.
@@ -152,8 +152,8 @@ class CRANTranslator(_SixScales):
 
 @network("cran_unet")
 class CRANUNet(_SixScales):
-    """The U-Net of CRAN's size that its paper calls "Pix2Pix": where CRAN joins the image, it joins the map of the first
-    encoder layer of that scale. 107,162,340 parameters for both directions, 1 -> 3 and 3 -> 1 bands.
+    """The U-Net of CRAN's size that its paper calls "Pix2Pix": where CRAN joins the image, it joins the map of the
+    first encoder layer of that scale. 107,162,340 parameters for both directions, 1 -> 3 and 3 -> 1 bands.
 
     Shapes: as for `CRANTranslator`.
 

@@ -283,8 +283,9 @@ class Q99Amplitude(Recipe):
 class MultipleOfMean(Recipe):
     """CRAN's normalisation (Fu et al. 2021, eq. 5-6): x over `factor` times the mean of the non-zero pixels.
 
-    y = 2 min(x / (factor * mean), 1) - 1. Zeros count in no unit; in decibels they are
-    -100 dB and below. The paper prints factor = 2000, which would map a whole image to -1 and is read as a lost decimal point; the default 3 saturates 0.09 % of single-look Rayleigh amplitude.
+    y = 2 min(x / (factor * mean), 1) - 1. Zeros count in no unit; in decibels they are -100 dB and below. The paper
+    prints factor = 2000, which would map a whole image to -1 and is read as a lost decimal point; the default 3
+    saturates 0.09 % of single-look Rayleigh amplitude.
 
     >>> recipe = MultipleOfMean()
     >>> recipe.statistics(np.array([[0.0, 2.0, 4.0]]), "amplitude", "float32")

@@ -30,7 +30,7 @@ class ImageSpec:
         bands: band names, in the order of the file.
         units: SAR units, or a text that says the scale of other values.
         optional: a name without a file of this role lacks that input; otherwise every name must have one.
-        range: lowest and highest value that figures of quality go by, in `units`; None for the usual range of the units.
+        range: lowest and highest value that figures of quality go by, in `units`; None for the usual range.
 
     >>> ImageSpec(("VV", "VH"), "sigma0_db").bands
     ('VV', 'VH')
