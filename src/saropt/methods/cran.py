@@ -77,7 +77,7 @@ class CRANRefineConfig(ReciprocalConfig):
 
 
 class Reciprocal(Method):
-    """Both directions at once: two translators in one optimizer, and a discriminator of each side with one of its own."""
+    """Both directions at once: two translators in one optimizer, a discriminator of each side with one of its own."""
 
     config: Any
 
