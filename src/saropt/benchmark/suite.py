@@ -37,6 +37,8 @@ class Simulation(_Section):
     bands: tuple[str, ...] = ("VV", "VH")
     looks: float = 4.4
     misregistration_px: float = 0.0
+    misregistration_subpixel: bool = False
+    misregistration_test: bool = False
     scene: dict[str, Any] = Field(default_factory=dict)
 
 
