@@ -154,7 +154,9 @@ def test_forms(tmp_path):
     assert float(entries[0]["sar2opt psnr std"]) == pytest.approx(statistics.stdev([15.0, 17.0]))
     assert "A &amp; B" in table.html()
     write_table(table, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.tex", "table.csv", "table.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("table.md", "table.tex", "table.csv", "table.html", "results.json")
+    }
 
 
 def test_no_finished_run_is_an_empty_table():

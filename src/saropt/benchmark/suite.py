@@ -100,6 +100,7 @@ class Suite(_Section):
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
         matchers: registered matchers (`saropt.matching.MATCHERS`) that match translations with the truth.
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
+        across: whether the rows of each of several data roots are scored on all the others as well.
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
             "fid_by_n.500" is of the first 500 tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
@@ -123,6 +124,7 @@ class Suite(_Section):
     judges: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
     matchers: tuple[str, ...] = ()
     matcher: dict[str, Any] | None = None
+    across: bool = False
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,7 @@ NETWORK_MEANS = "Network: on network values, which the recipe has clipped and st
 TESTS_TITLE = "Paired tests of PSNR over the same scenes, each method against the best:"
 _PARTS = ("mean", "std", "low", "high")
 
+RESULTS = "results.json"
 COSTS = ("parameters_m", "gmac", "images_per_s")
 """Columns that every table ends with: what a translation and the training cost."""
 
@@ -255,7 +257,9 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
 
 
 def write_table(table: Table, folder: Path) -> None:
-    """table.md, table.tex, table.csv and table.html."""
+    """results.json, table.md, table.tex, table.csv and table.html in a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
     below = "".join(f"\n{heading}\n\n" + "".join(f"- {line}\n" for line in lines) for heading, lines in table.below)
     (folder / "table.md").write_text(
         f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{below}", encoding="utf-8"
