@@ -107,6 +107,8 @@ class Suite(_Section):
             rift-like, trained, or one of published figures only), "pixel_accuracy_real" of the true images as the
             row's segmenters see them; "psnr.network" and so on are of network values
             (`saropt.evaluation.network_values`).
+        costs: row, or "discriminators" -> published parameters (M) and operations (G) of both directions together;
+            they stand below the table beside those that are counted (`saropt.benchmark.costs`).
         published: data set -> the paper's figures. They are found by the name in the data's dataset.yaml; those of the
             data set "unnamed", which the paper does not name, stand below every table.
 
@@ -128,6 +130,7 @@ class Suite(_Section):
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
+    costs: dict[str, tuple[float, float]] = Field(default_factory=dict)
     published: dict[str, Published] = Field(default_factory=dict)
 
     @field_validator("matchers")

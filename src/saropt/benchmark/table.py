@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from saropt.benchmark.costs import lines_of_costs
 from saropt.benchmark.published import place_published
 from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
 from saropt.benchmark.suite import NETWORK, Suite, matching_rates
@@ -21,6 +22,7 @@ from saropt.evaluation.metric import column_title, metric_of
 from saropt.evaluation.network_values import KEY
 from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
 
+COSTS_TITLE = "Both directions over 256x256 pixels, twice where the losses hold round trips (docs/methods/cran.md):"
 APART_TITLE = "Published figures:"
 NETWORK_MEANS = "Network: on network values, which the recipe has clipped and stretched"
 TESTS_TITLE = "Paired tests of PSNR over the same scenes, each method against the best:"
@@ -78,6 +80,7 @@ class Table:
     scenes: int = 0
     tests: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -140,7 +143,8 @@ class Table:
     @property
     def below(self) -> list[tuple[str, tuple[str, ...]]]:
         """What stands below the table: headings and their lines."""
-        return [(heading, lines) for heading, lines in ((TESTS_TITLE, self.tests), (APART_TITLE, self.apart)) if lines]
+        parts = ((TESTS_TITLE, self.tests), (APART_TITLE, self.apart), (COSTS_TITLE, self.costs))
+        return [(heading, lines) for heading, lines in parts if lines]
 
     def _note(self) -> str:
         few = few_scenes(self.scenes)
@@ -253,6 +257,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
             line for d in directions for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)
         ),
         tuple(apart),
+        tuple(lines_of_costs(suite, first["data"].get("images", {}))),
     )
 
 

@@ -234,7 +234,8 @@ def dump_config(config: BaseModel) -> str:
 
 
 def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
-    """Put `--set key=value` assignments with dotted keys into nested `values`, in place.
+    """Put `--set key=value` assignments with dotted keys into nested `values`, in place; an entry of a list is named by
+    its number, from 0.
 
     Raises:
         InputError: one does not read key=value, or cannot be set there.
@@ -254,9 +255,17 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
             raise OptionError("settings", setting, "cannot be set there") from error
 
 
-def _assign(values: dict[str, Any], keys: list[str], value: Any) -> None:
+def _assign(values: Any, keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
-        values = values.setdefault(key, {})
-        if not isinstance(values, dict):
+        values = _entry(values, key) if isinstance(values, list) else values.setdefault(key, {})
+        if not isinstance(values, dict | list):
             raise OptionError("settings", None, f"{key} is not a section")
+    if isinstance(values, list):
+        raise OptionError("settings", None, f"{keys[-1]}: an entry of a list cannot be replaced, only its settings")
     values[keys[-1]] = value
+
+
+def _entry(values: list, key: str) -> Any:
+    if not key.isdecimal() or int(key) >= len(values):
+        raise OptionError("settings", None, f"{key}: the list has the entries 0 to {len(values) - 1}")
+    return values[int(key)]
