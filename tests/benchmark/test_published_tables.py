@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import transform
@@ -14,8 +15,9 @@ from rasterio.warp import transform
 from saropt.benchmark import load_suite
 from saropt.benchmark.costs import lines_of_costs
 from saropt.cli import main
+from saropt.inference import Translator
 from saropt.roots import DataRoot
-from saropt.scenes import Georeference, write_array
+from saropt.scenes import Georeference, Scene, write_array
 
 UTM = CRS.from_epsg(32654)
 WEST, NORTH = 139.0, 35.0
@@ -162,6 +164,34 @@ def test_table_5_of_cran(flights, tmp_path):
         "CRAN: 107.49 M parameters (published 107.49), 79.41 G operations (published 79.41)",
         "discriminators: 5.53 M parameters (published 5.35), 6.53 G operations (published 6.53)",
     ]
+
+
+def test_table_6_of_cran(tmp_path):
+    small_judge = {"network": "compact", "arguments": "{width: 8, encoder: [1], decoder: [1], middle: 1}"}
+    settings: dict[str, object] = {
+        **TINY,
+        "simulate__scenes": "[2, 1, 2]",
+        "simulate__size": 64,
+        "base__arguments__network_arguments__width": 2,
+    }
+    for role in ("sar", "optical"):
+        settings |= {f"judges__{role}__{key}": value for key, value in small_judge.items()}
+        settings[f"judges__{role}__data"] = "{crop: 64, batch_size: 2, oversample: water}"
+        settings[f"judges__{role}__engine__validate_every"] = 1
+    table = bench("cran-table6", tmp_path, *small(**settings))
+    assert "true images" in table
+    (made,) = tmp_path.glob("translated/*/dataset.yaml")
+    translated = DataRoot.open(made.parent)
+    assert (list(translated.images), set(translated.splits.values())) == (["optical"], {"train", "val"})
+    name = translated.names("train")[0]
+    (translator,) = tmp_path.glob("trainings/cran-*/translator.safetensors")
+    simulated = next(tmp_path.glob("data/*/sar")) / f"{name}.tif"
+    sar2opt = next(t for t in Translator.load_all(translator) if t.direction.output == "optical")
+    sar2opt.translate(simulated, tmp_path / "again.tif")
+    with Scene.open(tmp_path / "again.tif") as again, Scene.open(translated.raster("optical", name)) as found:
+        np.testing.assert_array_equal(found.read()[0], again.read()[0])
+    trained = [yaml.safe_load(path.read_text())["modality"] for path in tmp_path.glob("segmenters/*/config.yaml")]
+    assert sorted(trained) == ["optical", "sar"]
 
 
 def write_sen12jhl(folder: Path) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from saropt.benchmark.suite import (
     rows_named,
 )
 from saropt.benchmark.table import Table, build_table, write_table
+from saropt.benchmark.translated import write_translated_root
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import EvaluationSpec, evaluate
@@ -68,11 +69,13 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Segmenter:
-    """A segmenter to train, the role of the images that it segments, and its folder."""
+    """A segmenter to train, the role of the images that it segments, and its folder; `translated` where it learns from
+    translations."""
 
     role: Role
     folder: Path
     config: SegmentationConfig
+    translated: bool = False
 
     @property
     def file(self) -> Path:
@@ -154,21 +157,37 @@ class Bench:
                     self._simulate(data.path, data.simulation)
         root = DataRoot.open(data.path)
         tested = root if self._tested is None else DataRoot.open(self._tested.path)
-        judges, matcher = self._judges(self._tested or data, run), self._matcher(self._tested or data)
-        for segmenter, place in (*((judge, tested) for judge in judges), *((g, root) for g in self._guides(data, run))):
-            with _alone(segmenter.folder):
-                self._train(SegmenterTask, segmenter.config, place, segmenter.file, segmenter.folder.name)
+        what = f"{run.name}, seed {seed}"
+        for guide in self._guides(data, run):
+            self._train_segmenter(guide, root)
+        with _alone(training):
+            self._train(TranslatorTask, config, root, training / WEIGHTS, what)
+        judges, matcher = self._judges(self._tested or data, run, training), self._matcher(self._tested or data)
+        for judge in judges:
+            self._train_segmenter(judge, self._translations(tested, training, judge) if judge.translated else tested)
         if matcher:
             with _alone(matcher.folder):
                 self._train(MatcherTask, matcher.config, tested, matcher.file, "matcher")
-        what = f"{run.name}, seed {seed}"
-        with _alone(training):
-            self._train(TranslatorTask, config, root, training / WEIGHTS, what)
         with _alone(report):
             matchers = [find_matcher(name) for name in self.suite.matchers]
             matchers += [find_matcher(matcher.file)] if matcher else []
             if not (report / REPORT).is_file():
                 self._measure(report, training / WEIGHTS, tested, judges, matchers, what)
+
+    def _train_segmenter(self, segmenter: _Segmenter, root: DataRoot) -> None:
+        with _alone(segmenter.folder):
+            self._train(SegmenterTask, segmenter.config, root, segmenter.file, segmenter.folder.name)
+
+    def _translations(self, root: DataRoot, training: Path, judge: _Segmenter) -> DataRoot:
+        """What a trained row makes of the train and val rasters of a root, for a judge that learns from it."""
+        path = self.folder / "translated" / f"{training.name}-{judge.folder.name}"
+        with _alone(path):
+            if not path.is_dir():
+                found = [t for t in Translator.load_all(training / WEIGHTS) if t.direction.output == judge.role]
+                if not found:
+                    raise InputError(self.suite.name, f"translated: {training.name} makes no {judge.role} images")
+                write_translated_root(root, found[0], path, self.progress)
+        return DataRoot.open(path)
 
     def _train(self, task: type[Task], config: Any, root: DataRoot, file: Path, what: str) -> None:
         """Train into the folder of `file`, unless training is done and the file is there."""
@@ -219,9 +238,17 @@ class Bench:
         write_figures(shown, folder)
         return table
 
-    def _judges(self, data: _Data, run: RunSpec) -> list[_Segmenter]:
+    def _judges(self, data: _Data, run: RunSpec, training: Path) -> list[_Segmenter]:
         """The segmenters that judge a row's translations: the suite's judges, or else those that guide its training."""
-        return self._segmenters(data, self.suite.judges, "judge") if self.suite.judges else self._guides(data, run)
+        if not self.suite.judges:
+            return self._guides(data, run)
+        judges = self._segmenters(data, self.suite.judges, "judge")
+        return [
+            replace(judge, folder=judge.folder.with_name(_hash(judge.folder.name, training.name)), translated=True)
+            if judge.role in self.suite.translated
+            else judge
+            for judge in judges
+        ]
 
     def _guides(self, data: _Data, run: RunSpec) -> list[_Segmenter]:
         return self._segmenters(data, merged(self.suite.segmenters, run.segmenters), "guide")
@@ -290,15 +317,15 @@ class Bench:
 
     def _report(self, run: RunSpec, seed: int) -> Path:
         """The folder of the evaluation of one row and seed, named by the training and by all that judges it."""
-        data = self._tested or self._data(run)
-        judges = [judge.folder.name for judge in self._judges(data, run)]
+        data, training = self._tested or self._data(run), self._training(run, seed)[1]
+        judges = [judge.folder.name for judge in self._judges(data, run, training)]
         matcher = self._matcher(data)
         matchers = [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
         weights = None if self.weights is None else str(self.weights)
         further = [NETWORK] if self.suite.on_network_values else []
         further += [] if self._tested is None else [self._tested.key]
         key = _hash(judges, matchers, self.suite.split, weights, self.tiles, self.steps, *further)
-        return self.folder / "reports" / f"{self._training(run, seed)[1].name}-{key}"
+        return self.folder / "reports" / f"{training.name}-{key}"
 
     def _simulate(self, path: Path, simulation: Simulation) -> None:
         write_simulated_root(

@@ -20,6 +20,7 @@ from saropt.training.config import KnownRole, apply_settings, read_config
 SEGMENTER_PLACE = re.compile(r"\$(\w+)_segmenter")
 RUN_PLACE = "$run:"
 TRAINED_MATCHER = "trained"
+TRUE_IMAGES = "true images"
 NETWORK = ".network"
 
 
@@ -98,6 +99,7 @@ class Suite(_Section):
         segmenters: role -> configuration of a segmenter of its images, which is trained first; rows name it as
             "$sar_segmenter", "$optical_segmenter" and so on.
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
+        translated: roles whose judges learn from what the row makes of the train and val splits, not from true images.
         matchers: registered matchers (`saropt.matching.MATCHERS`) that match translations with the truth.
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
         across: whether the rows of each of several data roots are scored on all the others as well.
@@ -124,6 +126,7 @@ class Suite(_Section):
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     segmenters: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
     judges: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
+    translated: tuple[KnownRole, ...] = ()
     matchers: tuple[str, ...] = ()
     matcher: dict[str, Any] | None = None
     across: bool = False
@@ -145,7 +148,9 @@ class Suite(_Section):
         names = [run.name for run in self.runs]
         if len(set(names)) < len(names):
             raise ValueError("two runs have one name")
-        unknown = {row for figures in self.published.values() for row in figures.rows} - set(names)
+        if set(self.translated) - set(self.judges):
+            raise ValueError("translated: the suite has no judges of these roles")
+        unknown = {row for figures in self.published.values() for row in figures.rows} - {*names, TRUE_IMAGES}
         if unknown:
             raise ValueError(f"published figures of rows that do not exist: {', '.join(sorted(unknown))}")
         for position, run in enumerate(self.runs):

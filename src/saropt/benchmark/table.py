@@ -15,7 +15,7 @@ from typing import Any
 from saropt.benchmark.costs import lines_of_costs
 from saropt.benchmark.published import place_published
 from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
-from saropt.benchmark.suite import NETWORK, Suite, matching_rates
+from saropt.benchmark.suite import NETWORK, TRUE_IMAGES, Suite, matching_rates
 from saropt.domain import Direction, describe_role, list_roles
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
@@ -385,7 +385,7 @@ def _references(
     if judges:
         majority = {d: {"pixel_accuracy": judge["majority"]} for d, judge in judges.items()}
         named.append(("most frequent class", "baseline", majority))
-        named.append(("true images", "reference", {d: _flat(judge["real"]) for d, judge in judges.items()}))
+        named.append((TRUE_IMAGES, "reference", {d: _flat(judge["real"]) for d, judge in judges.items()}))
     if raw:
         named.append(("untranslated input", "reference", {d: _rates(by) for d, by in raw.items()}))
     rows = []
