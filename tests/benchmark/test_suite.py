@@ -38,6 +38,8 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
         ({"published": {"data": {"rows": {"b": {}}}}}, "rows that do not exist: b"),
         ({"columns": ["pmr.trained"]}, "'pmr.trained' is of a matcher that the suite does not have"),
         ({"columns": ["ir.rift-like"], "matchers": ["sift"]}, "'ir.rift-like' is of a matcher"),
+        ({"best_by": "fid"}, "best_by: 'fid' is no column of the suite"),
+        ({"translated": ["sar"]}, "translated: the suite has no judges of these roles"),
         ({"matchers": ["orb"]}, "matchers: Value error, unknown matcher 'orb'; known: rift, sift"),
         (
             {"runs": [{"name": "a", "method": "cran-refine", "config": {"arguments": {"start": "$run:b"}}}]},

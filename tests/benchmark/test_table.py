@@ -142,6 +142,16 @@ def test_figures_of_data_without_a_name_stand_below_every_table():
     assert table.apart == ("sar2opt: first: PSNR dB 20; of data that the source does not name",)
 
 
+def test_the_best_seed_of_each_row():
+    suite = SUITE.model_copy(update={"best_by": "mae"})
+    table = build_table(suite, REPORTS)
+    first = next(row for row in table.rows if row.name == "first")
+    assert (first.seeds, first.cells["sar2opt"]["mae"].mean, first.cells["sar2opt"]["psnr"].mean) == (1, 0.10, 15.0)
+    assert "of several seeds the one with the best MAE" in table.html()
+    by_psnr = build_table(SUITE.model_copy(update={"best_by": "psnr"}), REPORTS)
+    assert next(row for row in by_psnr.rows if row.name == "first").cells["sar2opt"]["psnr"].mean == 17.0
+
+
 def test_forms(tmp_path):
     table = build_table(SUITE, REPORTS)
     lines = table.markdown().splitlines()

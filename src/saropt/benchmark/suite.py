@@ -102,6 +102,7 @@ class Suite(_Section):
         translated: roles whose judges learn from what the row makes of the train and val splits, not from true images.
         matchers: registered matchers (`saropt.matching.MATCHERS`) that match translations with the truth.
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
+        best_by: column by which each row shows its best seed, in place of the mean over seeds.
         across: whether the rows of each of several data roots are scored on all the others as well.
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
@@ -129,6 +130,7 @@ class Suite(_Section):
     translated: tuple[KnownRole, ...] = ()
     matchers: tuple[str, ...] = ()
     matcher: dict[str, Any] | None = None
+    best_by: str | None = None
     across: bool = False
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
@@ -148,6 +150,8 @@ class Suite(_Section):
         names = [run.name for run in self.runs]
         if len(set(names)) < len(names):
             raise ValueError("two runs have one name")
+        if self.best_by is not None and self.best_by not in self.columns:
+            raise ValueError(f"best_by: {self.best_by!r} is no column of the suite")
         if set(self.translated) - set(self.judges):
             raise ValueError("translated: the suite has no judges of these roles")
         unknown = {row for figures in self.published.values() for row in figures.rows} - {*names, TRUE_IMAGES}

@@ -6,20 +6,19 @@ import csv
 import html
 import io
 import json
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from saropt.benchmark.cells import Cell, best_seeds, cells_of, flat, ranks_of, rates_of
 from saropt.benchmark.costs import lines_of_costs
 from saropt.benchmark.published import place_published
 from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
-from saropt.benchmark.suite import NETWORK, TRUE_IMAGES, Suite, matching_rates
+from saropt.benchmark.suite import NETWORK, TRUE_IMAGES, Suite
 from saropt.domain import Direction, describe_role, list_roles
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
-from saropt.evaluation.network_values import KEY
 from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
 
 COSTS_TITLE = "Both directions over 256x256 pixels, twice where the losses hold round trips (docs/methods/cran.md):"
@@ -31,19 +30,6 @@ _PARTS = ("mean", "std", "low", "high")
 RESULTS = "results.json"
 COSTS = ("parameters_m", "gmac", "images_per_s")
 """Columns that every table ends with: what a translation and the training cost."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure: mean and standard deviation (n - 1) over seeds; `rank` 1 or 2 where it is best or second.
-
-    `interval` is the 95 % interval (low, high) over scenes, where there are scenes enough.
-    """
-
-    mean: float
-    spread: float | None
-    rank: int | None = None
-    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +67,7 @@ class Table:
     tests: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
     costs: tuple[str, ...] = ()
+    best_by: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -148,10 +135,13 @@ class Table:
 
     def _note(self) -> str:
         few = few_scenes(self.scenes)
+        seeds = "mean ± standard deviation over seeds"
+        if self.best_by is not None:
+            seeds = f"of several seeds the one with the best {column_title(self.best_by)}, which flatters every row"
         marked = any(row.below_constant for row in self.rows)
         return (
             f"{self.data}, split {self.split}, {self.n} tiles of 256 from {self.scenes} scenes; "
-            "mean ± standard deviation over seeds; best bold, second underlined, among the trained methods. "
+            f"{seeds}; best bold, second underlined, among the trained methods. "
             + (f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged.")
             + (f" {MARK_MEANS}." if marked else "")
             + (f" {NETWORK_MEANS}." if any(column.endswith(NETWORK) for column in self.columns) else "")
@@ -201,6 +191,8 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     >>> build_table(load_suite("ci-smoke"), {}).rows
     ()
     """
+    if suite.best_by is not None:
+        reports = best_seeds(reports, suite.best_by)
     order = [run.name for run in suite.runs if run.name in reports]
     found = {name: list(reports[name].values()) for name in order}
     empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0}
@@ -208,10 +200,10 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
     directions = tuple(sorted(held, key=_place))
     columns = tuple(dict.fromkeys((*suite.columns, *COSTS)))
-    means = {name: _cells(parts, directions, columns) for name, parts in found.items()}
+    means = {name: cells_of(parts, directions, columns) for name, parts in found.items()}
     held_columns = {c for by in means.values() for cells in by.values() for c in cells}
     columns = tuple(c for c in columns if c in suite.columns or c in held_columns)
-    ranks = _ranks(means, directions, columns)
+    ranks = ranks_of(means, directions, columns)
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
     sums = {name: {d: pooled(parts, d) for d in directions} for name, parts in found.items()}
     rows = [
@@ -258,6 +250,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         ),
         tuple(apart),
         tuple(lines_of_costs(suite, first["data"].get("images", {}))),
+        suite.best_by,
     )
 
 
@@ -288,34 +281,6 @@ def _below_constant(means: dict[str, dict[str, Cell]], baselines: dict[str, Any]
     )
 
 
-def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
-    """All figures of the one model of a report in one direction."""
-    (model,) = report["models"]
-    figures = _flat(model["directions"].get(direction, {}))
-    if figures and (pace := report.get("training", {}).get("images_per_s")) is not None:
-        figures["images_per_s"] = pace
-    for distribution in figures.get("distributions", ()):
-        figures |= _flat(distribution)
-    measured = _flat(report.get(KEY, {}).get(direction, {}).get(model["model"], {}))
-    for part in (measured, *(_flat(distribution) for distribution in measured.get("distributions", ()))):
-        figures |= {f"{key}{NETWORK}": value for key, value in part.items()}
-    matched = report.get("matching", {}).get(direction)
-    if matched and figures:
-        figures |= _rates(matched["models"][model["model"]])
-    judged = report.get("segmentation", {}).get(direction)
-    if judged and figures:
-        figures |= _flat(judged["models"][model["model"]]) | {
-            "pixel_accuracy_real": judged["real"].get("pixel_accuracy")
-        }
-    return figures
-
-
-def _rates(by_matcher: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Matching rates under `pmr.NAME` and so on."""
-    rates = matching_rates()
-    return {f"{rate}.{name}": found[rate] for name, found in by_matcher.items() for rate in rates}
-
-
 def _place(direction: str) -> list[int]:
     """Where a direction stands among others: roles in the order in which they are registered."""
     parsed, order = Direction.parse(direction), list_roles()
@@ -327,48 +292,6 @@ def _arrow(direction: str) -> str:
     parsed = Direction.parse(direction)
     inputs = "+".join(describe_role(role).short.upper() for role in parsed.inputs)
     return f"{inputs}→{describe_role(parsed.output).short.upper()}"
-
-
-def _flat(scores: dict[str, Any]) -> dict[str, Any]:
-    """Figures by class, number of tiles and so on under `class_iou.NAME`, `fid_by_n.500`."""
-    flat = {
-        f"{key}.{name}": figure
-        for key, value in scores.items()
-        if isinstance(value, dict)
-        for name, figure in value.items()
-    }
-    return scores | flat
-
-
-def _cells(
-    parts: Sequence[dict[str, Any]], directions: Sequence[str], columns: Sequence[str]
-) -> dict[str, dict[str, Cell]]:
-    cells: dict[str, dict[str, Cell]] = {}
-    for direction in directions:
-        figures = [_figures(part, direction) for part in parts]
-        for column in columns:
-            values = [f[column] for f in figures if f.get(column) is not None]
-            if values:
-                spread = statistics.stdev(values) if len(values) > 1 else None
-                cells.setdefault(direction, {})[column] = Cell(statistics.fmean(values), spread)
-    return cells
-
-
-def _ranks(
-    means: dict[str, dict[str, dict[str, Cell]]], directions: Sequence[str], columns: Sequence[str]
-) -> dict[tuple[str, str, str], int]:
-    ranks: dict[tuple[str, str, str], int] = {}
-    for direction in directions:
-        for column in dict.fromkeys(columns):
-            metric = metric_of(column)
-            if metric is not None and not metric.better:
-                continue
-            held = {name: by.get(direction, {}) for name, by in means.items()}
-            found = [(cells[column].mean, name) for name, cells in held.items() if column in cells]
-            found.sort(reverse=metric is None or metric.better > 0)
-            if len(found) > 1:
-                ranks |= {(name, direction, column): place for place, (_, name) in enumerate(found[:2], 1)}
-    return ranks
 
 
 def _references(
@@ -385,9 +308,9 @@ def _references(
     if judges:
         majority = {d: {"pixel_accuracy": judge["majority"]} for d, judge in judges.items()}
         named.append(("most frequent class", "baseline", majority))
-        named.append((TRUE_IMAGES, "reference", {d: _flat(judge["real"]) for d, judge in judges.items()}))
+        named.append((TRUE_IMAGES, "reference", {d: flat(judge["real"]) for d, judge in judges.items()}))
     if raw:
-        named.append(("untranslated input", "reference", {d: _rates(by) for d, by in raw.items()}))
+        named.append(("untranslated input", "reference", {d: rates_of(by) for d, by in raw.items()}))
     rows = []
     for name, kind, by in named:
         held = {d: by[d] for d in directions if d in by}
