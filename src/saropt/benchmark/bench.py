@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import saropt
 from saropt.benchmark.checks import check_fid, check_figures
-from saropt.benchmark.figures import spaced_names, write_figures
+from saropt.benchmark.figures import shown_names, write_figures
 from saropt.benchmark.suite import (
     NETWORK,
     TRAINED_MATCHER,
@@ -217,7 +217,7 @@ class Bench:
             segmenters=[Segmenter.load(judge.file) for judge in judges if judge.role in roles],
             matchers=matchers,
             weights=self.weights,
-            tiles=self.tiles or spaced_names(root, self.suite.split),
+            tiles=self.tiles or shown_names(root, self.suite.split),
             network_values=self.suite.on_network_values,
         )
         evaluate(spec, report, progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}"))
