@@ -28,11 +28,8 @@ NETWORKS: dict[str, tuple[str, dict]] = {
     "resnet, antialiased (CUT)": ("resnet", {"antialias": True}),
     "unet_256 (pix2pix)": ("unet_256", {}),
     "cran": ("cran", {}),
-    "cran, n_g 46, joins encoder": ("cran", {"width": 46, "joins": "encoder", "skip": "second"}),
-    "cran, n_g 42, 3 latent layers": (
-        "cran",
-        {"width": 42, "joins": "encoder", "skip": "second", "latent_layers": 3},
-    ),
+    "cran_unet": ("cran_unet", {}),
+    "cran_cyclegan": ("cran_cyclegan", {}),
     "s2oformer": ("s2oformer", {}),
     "hat": ("hat", {}),
 }

@@ -69,3 +69,34 @@ def test_the_paper_trains_on_all_pairs_of_ddhrnet():
     base = load_suite("sgcl-table2").base
     assert base["data"]["max_rasters"] is None
     assert base["engine"]["max_steps"] == 6264 * 100 // 2
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_several_data_roots_are_one_table(tmp_path, across):
+    cyclegan = suite("several", {"name": "CycleGAN", "method": "cyclegan"}).model_copy(update={"across": across})
+    roots = [write_simulated_root(tmp_path / name, **SIMULATED, seed=seed) for seed, name in enumerate(("a", "b"))]
+    table = run_suite(cyclegan, tmp_path / "out", roots, accelerator="cpu")
+    names = [row.name for row in table.rows if row.kind == "method"]
+    pairs = ["a: CycleGAN", "a on b: CycleGAN", "b: CycleGAN", "b on a: CycleGAN"]
+    assert names == (pairs if across else pairs[::2])
+    figures = [row.cells["sar2opt"]["psnr"].mean for row in table.rows if row.kind == "method"]
+    assert len(set(figures)) == len(figures)
+    assert len(list((tmp_path / "out" / "trainings").glob("cyclegan-*"))) == 2, "each root is trained on once"
+    assert table.data == ("a, a on b, b, b on a" if across else "a, b")
+    alone = run_suite(cyclegan.model_copy(update={"across": False}), tmp_path / "out", roots[0], accelerator="cpu")
+    assert figures[0] == next(row for row in alone.rows if row.kind == "method").cells["sar2opt"]["psnr"].mean
+    for folder in ("several", "several/a", "several/b"):
+        assert (tmp_path / "out" / folder / "table.md").is_file()
+
+
+def test_data_roots_of_one_name_and_a_lone_one_across_are_refused(tmp_path):
+    cyclegan = suite("several", {"name": "CycleGAN", "method": "cyclegan"})
+    roots = [
+        write_simulated_root(tmp_path / name / "a", **SIMULATED)
+        for name in ("x", "y")
+        if (tmp_path / name).mkdir() is None
+    ]
+    with pytest.raises(InputError, match="two data roots have one name"):
+        run_suite(cyclegan, tmp_path / "out", roots)
+    with pytest.raises(InputError, match="give two or more"):
+        run_suite(cyclegan.model_copy(update={"across": True}), tmp_path / "out", roots[:1])

@@ -9,6 +9,7 @@ import yaml
 
 from saropt.benchmark import list_suites, load_suite
 from saropt.benchmark.suite import merged, placed, rows_named
+from saropt.domain import Direction
 from saropt.errors import InputError
 from saropt.methods import get_method
 from saropt.training import TrainingConfig
@@ -34,9 +35,11 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
         ({"colour": 1}, "colour: Extra inputs"),
         ({"runs": []}, "runs: "),
         ({"runs": [{"name": "a", "method": "cut"}] * 2}, "two runs have one name"),
-        ({"published": {"data": {"b": {}}}}, "rows that do not exist: b"),
+        ({"published": {"data": {"rows": {"b": {}}}}}, "rows that do not exist: b"),
         ({"columns": ["pmr.trained"]}, "'pmr.trained' is of a matcher that the suite does not have"),
         ({"columns": ["ir.rift-like"], "matchers": ["sift"]}, "'ir.rift-like' is of a matcher"),
+        ({"best_by": "fid"}, "best_by: 'fid' is no column of the suite"),
+        ({"translated": ["sar"]}, "translated: the suite has no judges of these roles"),
         ({"matchers": ["orb"]}, "matchers: Value error, unknown matcher 'orb'; known: rift, sift"),
         (
             {"runs": [{"name": "a", "method": "cran-refine", "config": {"arguments": {"start": "$run:b"}}}]},
@@ -55,8 +58,11 @@ def test_a_wrong_suite_is_told_in_one_line(changes, message, tmp_path):
 def test_published_figures_stand_in_columns():
     for name in list_suites():
         suite = load_suite(name)
-        named = {m for rows in suite.published.values() for by in rows.values() for f in by.values() for m in f}
-        assert named <= set(suite.columns), name
+        for published in suite.published.values():
+            by_direction = list(published.rows.values())
+            assert {m for by in by_direction for figures in by.values() for m in figures} <= set(suite.columns), name
+            roles = {Direction.parse(direction).output for by in by_direction for direction in by}
+            assert roles <= set(published.scale), f"{name}: a scale is part of every published row"
 
 
 def test_an_unknown_suite_names_the_shipped_ones():

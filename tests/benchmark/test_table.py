@@ -9,7 +9,13 @@ import statistics
 import pytest
 
 from saropt.benchmark import Suite, build_table
+from saropt.benchmark.suite import Published
 from saropt.benchmark.table import write_table
+
+
+def published(rows: dict, bands: int = 3, range_: str | None = "0..255", note: str = "") -> dict:
+    return {"scale": {"optical": {"bands": bands, "range": range_}}, "rows": rows, "note": note}
+
 
 SUITE = Suite(
     name="s",
@@ -17,7 +23,7 @@ SUITE = Suite(
     seeds=(0, 1),
     runs=[{"name": name, "method": "cut"} for name in ("first", "sec_ond", "third", "unfinished")],
     columns=("psnr", "mae", "collapse_ratio", "pixel_accuracy"),
-    published={"published-set": {"first": {"sar2opt": {"psnr": 20.0}}}},
+    published={"published-set": published({"first": {"sar2opt": {"psnr": 20.0}}})},
 )
 
 
@@ -78,9 +84,72 @@ def test_baselines_and_true_images_stand_below_without_rank():
 
 def test_published_figures_only_beside_the_published_data():
     assert ("first", "published") not in rows()
-    table = build_table(SUITE, {"first": {0: report("first", 15.0, 0.1, data="published-set")}})
+    table = build_table(SUITE, {"first": {0: scaled()}})
     (published,) = [row for row in table.rows if row.kind == "published"]
     assert published.cells["sar2opt"]["psnr"].mean == 20.0
+
+
+def scaled(range_: str = "0..255", network: str = "0..255", data: str = "published-set") -> dict:
+    """A report whose figures are of three bands on this scale, with a figure of network values."""
+    found = report("first", 15.0, 0.1, accuracy=0.5, data=data)
+    found["directions"] = {"sar2opt": {"scale": {"bands": 3, "range": range_, "network": network}}}
+    found["network_values"] = {"sar2opt": {"first": {"psnr": 22.0, "distributions": [{"fid_by_n": {"500": 9.0}}]}}}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("own", "there", "column", "reason"),
+    [
+        (("0..255", "0..255"), (3, "0..255"), "psnr", ""),
+        (("reflectance 0..1", "reflectance 0..0.4"), (3, "reflectance 0..0.4"), "psnr.network", ""),
+        (("0..255", "0..255"), (13, "0..255"), None, "published on 13 bands of 0..255, here on 3 bands of 0..255"),
+        (
+            ("reflectance 0..1", "reflectance 0..0.4"),
+            (3, "0..255"),
+            None,
+            "published on 3 bands of 0..255, here on 3 bands of reflectance 0..1 and reflectance 0..0.4",
+        ),
+        (("0..255", "0..255"), (3, None), None, "the source does not say what its optical values span"),
+    ],
+)
+def test_published_figures_stand_beside_those_of_their_scale_alone(own, there, column, reason, tmp_path):
+    rows = {"first": {"sar2opt": {"psnr": 20.0, "pixel_accuracy": 0.7}}}
+    columns = ("psnr", "psnr.network", "pixel_accuracy")
+    suite = SUITE.model_copy(
+        update={
+            "columns": columns,
+            "published": {"published-set": Published(**published(rows, *there, note="A note."))},
+        }
+    )
+    table = build_table(suite, {"first": {0: scaled(*own)}})
+    (row,) = [row for row in table.rows if row.kind == "published"]
+    assert row.cells["sar2opt"]["pixel_accuracy"].mean == 0.7, "accuracies are on one scale everywhere"
+    assert {c for c in row.cells["sar2opt"] if c != "pixel_accuracy"} == ({column} if column else set())
+    expected = ["A note."] if column else [f"sar2opt: first: PSNR dB 20; {reason}", "A note."]
+    assert list(table.apart) == expected
+    assert table.rows[0].cells["sar2opt"]["psnr.network"].mean == 22.0
+    write_table(table, tmp_path)
+    for name in ("table.md", "table.html"):
+        assert expected[0] in (tmp_path / name).read_text()
+    assert "| SAR→OPT PSNR dB, network |" in (tmp_path / "table.md").read_text()
+
+
+def test_figures_of_data_without_a_name_stand_below_every_table():
+    given = Published(**published({"first": {"sar2opt": {"psnr": 20.0}}}))
+    suite = SUITE.model_copy(update={"published": {"unnamed": given}})
+    table = build_table(suite, {"first": {0: scaled(data="mine")}})
+    assert not [row for row in table.rows if row.kind == "published"]
+    assert table.apart == ("sar2opt: first: PSNR dB 20; of data that the source does not name",)
+
+
+def test_the_best_seed_of_each_row():
+    suite = SUITE.model_copy(update={"best_by": "mae"})
+    table = build_table(suite, REPORTS)
+    first = next(row for row in table.rows if row.name == "first")
+    assert (first.seeds, first.cells["sar2opt"]["mae"].mean, first.cells["sar2opt"]["psnr"].mean) == (1, 0.10, 15.0)
+    assert "of several seeds the one with the best MAE" in table.html()
+    by_psnr = build_table(SUITE.model_copy(update={"best_by": "psnr"}), REPORTS)
+    assert next(row for row in by_psnr.rows if row.name == "first").cells["sar2opt"]["psnr"].mean == 17.0
 
 
 def test_forms(tmp_path):
@@ -95,7 +164,9 @@ def test_forms(tmp_path):
     assert float(entries[0]["sar2opt psnr std"]) == pytest.approx(statistics.stdev([15.0, 17.0]))
     assert "A &amp; B" in table.html()
     write_table(table, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.tex", "table.csv", "table.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("table.md", "table.tex", "table.csv", "table.html", "results.json")
+    }
 
 
 def test_no_finished_run_is_an_empty_table():

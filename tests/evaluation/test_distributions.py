@@ -8,7 +8,7 @@ from scipy import linalg
 
 from saropt.errors import InputError
 from saropt.evaluation import extractors as module
-from saropt.evaluation.distributions import Distribution, FeatureStatistics, frechet_distance, kernel_distance
+from saropt.evaluation.distributions import Distribution, Draws, FeatureStatistics, frechet_distance, kernel_distance
 from saropt.evaluation.extractors import HaarStatistics, check_hash, known_weights
 from saropt.evaluation.tile_image import TileImage
 
@@ -44,6 +44,26 @@ def test_frechet_distance_of_gaussians_in_closed_form():
     a, b = normal(50, 1), 3.0 * normal(50, 1, seed=4) + 2.0
     expected = (a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2
     assert frechet_distance(stream(a), stream(b)) == pytest.approx(expected)
+
+
+def test_the_mean_of_random_draws():
+    """Each draw holds so many tiles, all equally likely; the mean of the distances against scipy's root by hand."""
+    fake, real = normal(400, seed=3), normal(400, seed=4, shift=0.5)
+    draws = Draws(draws=3, size=100)
+    for number, pair in enumerate(zip(fake, real, strict=True)):
+        if number < 100:
+            assert draws.mean() is None
+        draws.add(*pair)
+    by_hand = []
+    for drawn in draws._drawn:
+        places = {tuple(pair[0]) for pair in drawn}
+        assert len(places) == 100
+        assert sum(tuple(row.astype(np.float32)) in places for row in fake[:100]) < 50, "a draw is no first hundred"
+        a, b = (np.stack([pair[side] for pair in drawn]).astype(float) for side in (0, 1))
+        root = linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
+        by_hand.append(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * root))
+    assert draws.mean() == pytest.approx(np.mean(by_hand), rel=1e-6)
+    assert len(set(by_hand)) == 3
 
 
 def test_equal_sets_have_no_distance_even_when_the_covariance_is_singular():

@@ -40,7 +40,8 @@ def test_report_follows_the_schema_and_the_tiles(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
     assert result.paths == (tmp_path / "out" / "report.json", tmp_path / "out" / "report.html")
     assert report["data"]["images"]["sar"] == {"bands": ["VH"], "units": "amplitude"}
-    assert report["directions"] == {"sar2opt": {"inputs": ["sar"], "output": "optical"}}
+    scale = {"bands": 3, "range": "0..255", "network": "0..255"}
+    assert report["directions"] == {"sar2opt": {"inputs": ["sar"], "output": "optical", "scale": scale}}
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["report.html", "report.json"]
     assert (report["split"], report["n"], report["skipped"], report["tile"]) == ("test", 8, 0, 32)
     assert [m["model"] for m in report["models"]] == ["half", "grey"]

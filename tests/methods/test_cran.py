@@ -63,6 +63,20 @@ def test_loss_weights_on_constant_images():
     assert {key: v.item() for key, v in sar.items()} == pytest.approx({"real": softplus(0.3), "fake": softplus(-0.3)})
 
 
+def test_ablation_of_the_losses():
+    """Figures 3 and 4: L1 alone, GAN alone, and both."""
+    _, losses = on_constants("cran", lambda_cycle=0.0, lambda_gan=0.25)[0]
+    assert losses["gan_optical"].item() == pytest.approx(0.25 * softplus(-0.4))
+    method = build("cran", lambda_cycle=0.0, lambda_gan=0.0)
+    assert method.optimizers().keys() == {"translators"}
+    ((name, losses),) = method.updates(batch(), 0.0)
+    assert (name, losses.keys()) == ("translators", {"l1_optical", "l1_sar"})
+    steps = list(build("cran", lambda_cycle=0.0, lambda_l1=0.0).updates(batch(), 0.0))
+    assert steps[0][1].keys() == {"gan_optical", "gan_sar"}
+    with pytest.raises(ValueError, match="lambda_gan and lambda_l1 are both 0"):
+        get_method("cran").config_type(lambda_gan=0.0, lambda_l1=0.0)
+
+
 def test_refinement_has_no_paired_loss():
     _, losses = on_constants("cran-refine")[0]
     assert {key: value.item() for key, value in losses.items()} == pytest.approx(

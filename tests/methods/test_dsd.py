@@ -41,6 +41,21 @@ def test_a_true_image_has_no_feature_loss(feature):
     assert worse["feature"] > 0.0
 
 
+def test_statistics_of_the_judge():
+    """Judged by "running" statistics, translations leave no trace in them."""
+    images = batch()
+    for kind in ("batch", "running"):
+        method = build("s2oformer-dsd", semantic_statistics=kind, lambda_gan=0.0)
+        steps = method.updates(images, 0.0)
+        next(steps)
+        before = {key: value.clone() for key, value in method.semantic.named_buffers() if "mean" in key}
+        (name, _) = next(steps)
+        assert name == "generator"
+        moved = any(not torch.equal(before[key], dict(method.semantic.named_buffers())[key]) for key in before)
+        assert moved == (kind == "batch")
+        assert method.semantic.training
+
+
 def test_losses_are_the_stated_ones():
     weights = {"lambda_l1": 50.0, "lambda_feature": 3.0, "lambda_semantic": 0.5, "lambda_dice": 2.0, "lambda_gan": 0.0}
     method = build("s2oformer-dsd", **weights)

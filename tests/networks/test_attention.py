@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from saropt.networks import build_network
-from saropt.networks.hat import RHAG, HybridAttentionBlock, OverlapAttentionBlock, _drop_path
+from saropt.networks.hat import (
+    RHAG,
+    HybridAttentionBlock,
+    OverlapAttentionBlock,
+    _drop_path,
+    overlap_positions,
+    relative_positions,
+)
 
 PLAIN = {"mlp_ratio": 2.0, "compress": 2, "squeeze": 2, "drop_path": 0.0}
 SMALL = {"width": 8, "depths": [2, 1], "heads": [2, 2], "window": 4, "squeeze": 4}
@@ -65,13 +72,33 @@ def naive_attention(block, x: torch.Tensor, cell_of, sees, wide: int) -> torch.T
                     inside = 0 <= rr < height and 0 <= cc < width
                     key = k[rr, cc, part] if inside else torch.zeros(depth, dtype=x.dtype)
                     value = v[rr, cc, part] if inside else torch.zeros(depth, dtype=x.dtype)
-                    margin = (wide - side) // 2
-                    dr, dc = (rr - row + margin) - (r - row), (cc - column + margin) - (c - column)
-                    index = (dr + side - 1) * (side + wide - 1) + dc + side - 1
+                    index = published_index(side, wide, (r - row, c - column), (rr - row, cc - column))
                     scores.append((q[r, c, part] * key).sum() / depth**0.5 + block.bias.table[index, h])
                     values.append(value)
                 out[r, c, part] = (torch.softmax(torch.stack(scores), 0)[:, None] * torch.stack(values)).sum(0)
     return block.project(out)
+
+
+def published_index(side: int, wide: int, query: tuple[int, int], key: tuple[int, int]) -> int:
+    """The row of the bias table in the code of Swin and HAT: query minus key within a window; in the overlapping
+    attention key minus query, each from the corner of its own window, less what HAT's code subtracts, and negative
+    indices from the end of the table."""
+    if wide == side:
+        down, right = query[0] - key[0] + side - 1, query[1] - key[1] + side - 1
+        return down * (2 * side - 1) + right
+    margin, offset = (wide - side) // 2, side - wide + 1
+    down, right = (key[i] + margin - query[i] + offset for i in (0, 1))
+    return (down * (side + wide - 1) + right) % (side + wide - 1) ** 2
+
+
+def test_every_relative_position_has_a_bias_of_its_own():
+    for positions, side, wide in ((relative_positions(4), 4, 4), (overlap_positions(4, 6), 4, 6)):
+        found = {}
+        for query in range(side**2):
+            for key in range(wide**2):
+                relative = (query // side - key // wide, query % side - key % wide)
+                assert found.setdefault(relative, int(positions[query, key])) == positions[query, key]
+        assert sorted(found.values()) == list(range((side + wide - 1) ** 2))
 
 
 def randomised(module: nn.Module) -> nn.Module:

@@ -179,6 +179,24 @@ def test_dictionary_round_trip(recipe):
     assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
+@pytest.mark.parametrize("units", ["amplitude", "uint8", "complex", "sigma0", "gamma0", "sigma0_db", "gamma0_db"])
+def test_zeros_have_no_part_in_the_mean_in_any_unit(units):
+    """CRAN's eq. 6: the sum over the pixels that are not zero, divided by their number."""
+    random = np.random.default_rng(0)
+    amplitude = random.uniform(0.1, 0.5, 4000) if units != "uint8" else random.uniform(1.0, 255.0, 4000)
+    zeros = np.zeros_like(amplitude)
+    both = np.concatenate([amplitude, zeros])[None]
+    power = np.square(both)
+    with np.errstate(divide="ignore"):
+        stored = {"sigma0": power, "gamma0": power, "sigma0_db": 10 * np.log10(power), "complex": both * (0.6 + 0.8j)}
+    stored["gamma0_db"] = np.maximum(stored["sigma0_db"], -100.0)
+    sample = stored.get(units, both)
+    (mean,) = MultipleOfMean().statistics(sample, units, "float32")
+    assert mean == pytest.approx(amplitude.sum() / np.count_nonzero(both), rel=1e-5)
+    with pytest.raises(ValueError, match="only zeros"):
+        MultipleOfMean().statistics(sample[:, len(amplitude) :], units, "float32")
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

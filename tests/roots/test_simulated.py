@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import rasterio
@@ -150,6 +152,47 @@ def test_the_shift_is_as_long_as_stated(monkeypatch):
     row, col = places[0]
     assert 3.4 <= np.hypot(row - 4, col - 4) <= 4.6
     np.testing.assert_array_equal(scene.label, whole.label[4:100, 4:100])
+
+
+def offset_of(moved: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """(down, right) with moved(x) = true(x + offset): the slope of the phase of the low frequencies."""
+    side = len(true)
+    window = np.outer(np.hanning(side), np.hanning(side))
+    cross = np.fft.fft2((moved - moved.mean()) * window) * np.fft.fft2((true - true.mean()) * window).conj()
+    k = np.fft.fftfreq(side, 1 / side)
+    rows, columns = (grid.ravel() for grid in np.meshgrid(k, k, indexing="ij"))
+    low = (np.hypot(rows, columns) < 10) & (np.hypot(rows, columns) > 0)
+    weight = np.abs(cross.ravel()[low]) ** 0.5
+    slopes = 2 * np.pi / side * np.stack([rows, columns], 1)[low]
+    return np.linalg.lstsq(slopes * weight[:, None], np.angle(cross.ravel()[low]) * weight, rcond=None)[0]
+
+
+@pytest.mark.parametrize("off", [0.5, 1.5, 2.25])
+def test_shifts_by_fractions_of_a_pixel(off):
+    """By the phase of the cross-power spectrum, which knows nothing of how the image was moved."""
+    from saropt.roots.simulated import _simulated
+
+    for subpixel in (False, True):
+        scene = _simulated(128, 5, off, 10.0, 4.4, 0.0, None, subpixel=subpixel)
+        margin = math.ceil(off)
+        whole = module.simulate_scene((128 + 2 * margin, 128 + 2 * margin), 5)
+        true = whole.optical[:, margin : margin + 128, margin : margin + 128]
+        down, right = offset_of(scene.optical.mean(0).astype(np.float64), true.mean(0).astype(np.float64))
+        angle = np.random.default_rng([5, 1]).uniform(0.0, 2.0 * math.pi)
+        expected = np.array([off * math.sin(angle), off * math.cos(angle)])
+        if not subpixel:
+            expected = np.round(expected)
+        np.testing.assert_allclose([down, right], expected, atol=0.07)
+        np.testing.assert_array_equal(scene.label, whole.label[margin : margin + 128, margin : margin + 128])
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_test_scenes_may_lie_off_too(tmp_path, monkeypatch, test):
+    off = []
+    simulated = module._simulated
+    monkeypatch.setattr(module, "_simulated", lambda *a, **k: off.append(a[2]) or simulated(*a, **k))
+    write_simulated_root(tmp_path / "a", scenes=(1, 1, 1), size=32, misregistration_px=3, misregistration_test=test)
+    assert off == [3, 3, 3 if test else 0]
 
 
 def test_pauli_bands_and_scene_settings(tmp_path):

@@ -10,6 +10,7 @@ from saropt.errors import InputError, SaroptError
 from saropt.methods import get_method
 from saropt.radiometry import recipe_from_dict
 from saropt.training import TrainingConfig, dump_config, read_config
+from saropt.training.config import apply_settings
 from saropt.training.presets import list_presets
 
 PRESETS = [*list_presets().values(), *(Path(__file__).resolve().parents[2] / "configs").rglob("*.yaml")]
@@ -123,3 +124,16 @@ def test_shipped_presets_fit(path):
 
 def test_input_error_is_a_saropt_error():
     assert issubclass(InputError, SaroptError)
+
+
+def test_settings_reach_into_the_entries_of_a_list():
+    values = {"runs": [{"name": "a"}, {"name": "b"}]}
+    apply_settings(values, ["runs.1.config.engine.seed=3"])
+    assert values == {"runs": [{"name": "a"}, {"name": "b", "config": {"engine": {"seed": 3}}}]}
+    for wrong, message in (
+        ("runs.2.name=x", "entries 0 to 1"),
+        ("runs.a.name=x", "entries 0 to 1"),
+        ("runs.0=x", "cannot be replaced"),
+    ):
+        with pytest.raises(InputError, match=message):
+            apply_settings(values, [wrong])

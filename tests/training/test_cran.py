@@ -12,6 +12,7 @@ from training_runs import train
 from saropt.artifacts import load_weights
 from saropt.errors import InputError
 from saropt.roots import DataRoot
+from saropt.scenes import Scene
 from saropt.training import Loop, TranslatorTask
 from saropt.training.validation import Validation
 
@@ -117,7 +118,7 @@ def test_unpaired_patience_goes_by_round_trips(db_root, root, new_config, start,
 
 
 def test_refining_refuses_data_normalised_otherwise(amplitude_root, new_config, start, tmp_path):
-    with pytest.raises(InputError, match="between 2 SAR and 3 optical bands, the data have 1 SAR and 3 optical"):
+    with pytest.raises(InputError, match="has no band VV; it has VH"):
         Loop(
             TranslatorTask,
             new_config("cran-refine", arguments={"start": str(start)}, data={"sar_gain_db": 0.0}),
@@ -125,3 +126,62 @@ def test_refining_refuses_data_normalised_otherwise(amplitude_root, new_config, 
             tmp_path / "run",
             accelerator="cpu",
         )
+
+
+def test_refining_takes_bands_and_recipes_from_its_start(root, new_config, tmp_path):
+    recipe = {"kind": "db_clip", "low": -22.0, "high": 1.0}
+    data = {"bands": {"sar": ["VH"]}, "recipes": {"sar": recipe}}
+    train(new_config("cran", data=data, engine={"max_steps": 1}), root, tmp_path / "start")
+    file = tmp_path / "start" / "translator.safetensors"
+    task = TranslatorTask(new_config("cran-refine", arguments={"start": str(file)}), root)
+    assert (task.images["sar"].bands, task.images["sar"].recipe) == (("VH",), recipe)
+    other = new_config("cran-refine", arguments={"start": str(file)}, data={"recipes": {"sar": {"kind": "db_clip"}}})
+    with pytest.raises(InputError, match="the network of its file was trained on sar recipe"):
+        TranslatorTask(other, root)
+
+
+def test_refining_is_not_stopped_by_the_truth(root, new_config, start):
+    """The root has pairs, and validation of the unsupervised stage looks at none of them."""
+    config = new_config("cran-refine", arguments={"start": str(start)}, engine={**ENGINE, "patience": 2})
+    figures = TranslatorTask(config, root).validate()
+    assert figures.keys() == {"val/cycle_sar/mae", "val/cycle_optical/mae"}
+    with pytest.raises(InputError, match="cran-refine looks at none: use last"):
+        TranslatorTask(config.model_copy(update={"engine": config.engine.model_copy(update={"select": "best"})}), root)
+
+
+def test_patience_goes_by_the_whole_validation_set(db_root, new_config):
+    """All windows side by side, each once, unless the configuration states a number of random ones."""
+    root = DataRoot.open(db_root)
+    engine = {**ENGINE, "patience": 2, "validation_windows": None}
+    task = TranslatorTask(new_config(data={"crop": 32, "sar_gain_db": 0.0}, engine=engine), root)
+    windows, errors = 0, 0.0
+    with torch.no_grad():
+        for sar, optical in zip(
+            task.validation._sampler.paths("sar"), task.validation._sampler.paths("optical"), strict=True
+        ):
+            images = {}
+            for role, path in (("sar", sar), ("optical", optical)):
+                with Scene.open(path) as scene:
+                    values, valid = scene.read()
+                    normaliser = (
+                        task.images[role].make_recipe().fit(values[:, valid], task.images[role].units, scene.dtype)
+                    )
+                images[role] = torch.from_numpy(np.where(valid, normaliser.forward(values), np.nan))
+            height, width = images["sar"].shape[1:]
+            for row in range(0, height - 31, 32):
+                for col in range(0, width - 31, 32):
+                    source, target = (images[r][None, :, row : row + 32, col : col + 32] for r in ("sar", "optical"))
+                    if source.isfinite().all() and target.isfinite().all():
+                        output = task.generators["sar2opt"].eval()(source.float()).clamp(-1, 1)
+                        errors += (output - target).abs().mean().item() / 2
+                        windows += 1
+    assert windows > 1
+    assert task.validate()["val/sar2opt/mae"] == pytest.approx(errors / windows, rel=1e-5)
+    fixed = TranslatorTask(new_config(engine={**engine, "validation_windows": 3}), root)
+    assert len(fixed.validation.batch["sar"]) == 3
+    assert fixed.validation._sampler is None
+
+
+def test_windows_that_are_too_small_are_told_in_one_line(root, new_config):
+    with pytest.raises(InputError, match=r"data.crop: 32 does not fit the translator; the smallest that does is 64"):
+        TranslatorTask(new_config("cran", data={"crop": 32}), root)

@@ -78,7 +78,7 @@ def test_bridge_refuses_data_normalised_otherwise(root, new_config, regression, 
     config = new_config(
         "bridge", arguments={"start": str(regression)}, data={"recipes": {"sar": {"kind": "db_clip", "low": -25.0}}}
     )
-    with pytest.raises(InputError, match="a frozen network was trained on sar recipe"):
+    with pytest.raises(InputError, match="the network of its file was trained on sar recipe"):
         Loop(TranslatorTask, config, root, tmp_path / "run", accelerator="cpu")
 
 

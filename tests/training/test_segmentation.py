@@ -21,8 +21,9 @@ from saropt.artifacts import load_segmenter
 from saropt.errors import InputError
 from saropt.inference import Segmenter
 from saropt.networks import build_segmenter
-from saropt.roots import ConfusionMatrix, DataRoot, classes_of
-from saropt.scenes import Scene
+from saropt.roots import ConfusionMatrix, DataRoot, LabelledSampler, classes_of, describe_images
+from saropt.roots.simulated import write_simulated_root
+from saropt.scenes import Scene, write_array
 from saropt.training import Loop, SegmentationConfig, SegmenterTask, dump_config, read_segmentation_config
 
 NETWORK = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
@@ -334,3 +335,25 @@ def test_floods_are_found(shared_data, tmp_path):
     assert matrix.pixels == 30 * 256 * 256
     assert matrix.pixel_accuracy > matrix.majority + 0.02
     assert matrix.summary()["class_iou"]["flooded"] > 0.3
+
+
+def test_a_class_can_be_oversampled(tmp_path):
+    """It lies in one of four rasters: a quarter of the windows hold it, and with a share of .6 seven tenths do."""
+    root = DataRoot.open(write_simulated_root(tmp_path / "root", scenes=(4, 0, 0), size=64))
+    for number, name in enumerate(root.names("train")):
+        values = np.full((1, 64, 64), 1, np.uint8)
+        values[0, :24, :24] = 2 if number == 0 else 1
+        write_array(root.raster("label", name), values, overwrite=True)
+    classes = classes_of(root)
+    rare = list(classes.values).index(2)
+    image = describe_images(root, "optical")
+    shares = {}
+    for share in (0.0, 0.6):
+        more = (classes.names[2], share) if share else None
+        sampler = LabelledSampler(root, "train", 48, image, None, more)
+        drawn = [sampler.draw(np.random.default_rng([share > 0, seed]))[1] for seed in range(60)]
+        shares[share] = np.mean([(labels == rare).any() for labels in drawn])
+    assert 0.1 < shares[0.0] < 0.4
+    assert 0.55 < shares[0.6] < 0.85
+    with pytest.raises(InputError, match=r"data\.oversample: 'palace' is none of the classes"):
+        LabelledSampler(root, "train", 48, image, None, ("palace", 0.5))

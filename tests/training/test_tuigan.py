@@ -13,8 +13,9 @@ from saropt import Translator
 from saropt.cli import main
 from saropt.errors import InputError
 from saropt.roots import DataRoot
+from saropt.roots.simulated import write_simulated_root
 from saropt.scenes import Scene, write_array
-from saropt.training import Loop, TranslatorTask
+from saropt.training import Loop, TranslatorTask, read_config
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,14 @@ def test_evaluate_takes_the_files_of_both_directions_for_one_model(run, db_root,
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert [list(model["directions"]) for model in report["models"]] == [["sar2opt", "opt2sar"]]
     assert main(["evaluate", files[0], files[0], "--data", str(db_root), "--out", str(tmp_path / "twice")]) == 2
+
+
+def test_the_preset_trains_on_two_images_alone(tmp_path):
+    """Its documented use: one raster of the window's size on each side, and no val split."""
+    root = tmp_path / "root"
+    write_simulated_root(root, scenes=(1, 0, 0), size=256)
+    config = read_config(
+        "tuigan", Path("tuigan"), ["engine.max_steps=1", "arguments.width=2", "arguments.inner_steps=1"]
+    )
+    paths = Loop(TranslatorTask, config, DataRoot.open(root), tmp_path / "run", accelerator="cpu").run()
+    assert paths[0].is_file()

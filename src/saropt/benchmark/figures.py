@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from saropt.evaluation import LOG_FILE
 from saropt.evaluation.figures import Curve, loss_figure, tile_figures
 from saropt.evaluation.shown_tiles import TILES, file_name
+from saropt.evaluation.tiles import tile_windows
 from saropt.methods import get_method
 from saropt.roots import DataRoot
+from saropt.scenes import Scene
 
 _SHOWN = 4
+_LOOKED_AT = 200
 _SYMBOL = "L_"
 
 
-def spaced_names(root: DataRoot, split: str) -> tuple[str, ...]:
-    """Four rasters of a split, evenly spaced."""
+def shown_names(root: DataRoot, split: str) -> tuple[str, ...]:
+    """Four rasters of a split: with labels those whose first tiles hold most of each of the four most frequent classes,
+    and else evenly spaced ones."""
     names = root.names(split)
-    each = max(1, len(names) // _SHOWN)
-    return tuple(names[each // 2 :: each][:_SHOWN])
+    if not root.classes or not (root.path / "label").is_dir():
+        return _spaced(names, _SHOWN)
+    shares = {name: _shares(root, name) for name in _spaced(names, _LOOKED_AT)}
+    common = sum(shares.values(), Counter[int]()).most_common(_SHOWN)
+    return tuple(dict.fromkeys(max(shares, key=lambda name: shares[name][value]) for value, _ in common))
+
+
+def _spaced(names: Sequence[str], count: int) -> tuple[str, ...]:
+    each = max(1, len(names) // count)
+    return tuple(names[each // 2 :: each][:count])
+
+
+def _shares(root: DataRoot, name: str) -> Counter[int]:
+    """Class value -> number of pixels in the first tile of a raster."""
+    with Scene.open(root.raster("label", name), palette="index") as scene:
+        stored, valid = scene.read_stored(tile_windows(scene.height, scene.width)[0])
+    values, counts = np.unique(stored[0][valid], return_counts=True)
+    return Counter({int(v): int(n) for v, n in zip(values, counts, strict=True) if int(v) in root.classes})
 
 
 def write_figures(shown: Mapping[str, tuple[Path, Path]], folder: Path) -> list[Path]:

@@ -1,65 +1,24 @@
-"""Running a suite. The folder of every part is named by the hash of all that the part depends on, so that a second
-call goes on."""
+"""Running a suite on one or several data roots."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
-import saropt
-from saropt.benchmark.figures import spaced_names, write_figures
-from saropt.benchmark.suite import (
-    TRAINED_MATCHER,
-    RunSpec,
-    Simulation,
-    Suite,
-    merged,
-    placed,
-    row_values,
-    rows_named,
-)
-from saropt.benchmark.table import Table, build_table, write_table
-from saropt.domain import Role
+from saropt.benchmark.bench import Bench, Options
+from saropt.benchmark.suite import Suite
+from saropt.benchmark.table import Table, write_table
 from saropt.errors import InputError
-from saropt.evaluation import EvaluationSpec, evaluate
-from saropt.files import Lock, validated
-from saropt.inference import Segmenter, Translator
-from saropt.matching import Matcher, find_matcher
-from saropt.matching.learned import MATCHER_FILE
-from saropt.methods import get_method
+from saropt.evaluation.extractors import known_weights
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
-from saropt.roots.simulated import write_simulated_root
-from saropt.simulate import SceneConfig
-from saropt.training import (
-    CHECKPOINT,
-    SEGMENTER,
-    Loop,
-    MatcherTask,
-    MatchingConfig,
-    SegmentationConfig,
-    SegmenterTask,
-    Task,
-    TrainingConfig,
-    TranslatorTask,
-)
-from saropt.training.pace import read_pace
-
-RESULTS = "results.json"
-REPORT = "report.json"
-WEIGHTS = "translator.safetensors"
 
 
 def run_suite(
     suite: Suite,
     out: str | Path,
-    data: str | Path | None = None,
+    data: str | Path | Sequence[str | Path] | None = None,
     *,
     seeds: Sequence[int] | None = None,
     only: Sequence[str] | None = None,
@@ -80,7 +39,8 @@ def run_suite(
         out: folder of what suites share (data, segmenters, matchers, trainings, reports) and, in a folder with the
             suite's name, results.json, table.md, table.tex, table.csv, table.html and the figures. Suites that have a
             training in common find it there and train it once.
-        data: data root; the suite's simulation when None.
+        data: data root, or several: every row is trained on each, and one table holds them all; a folder for each below
+            the suite's has its own table and figures. The suite's simulation when None.
         seeds, only: seeds and row names to run now; all when None. The table shows all that is finished.
         max_steps: the number of steps of every row; segmenters and matcher are trained for no more steps than that.
         weights: folder of published weights, for FID, KID and LPIPS; see `saropt.evaluation.evaluate`.
@@ -103,276 +63,67 @@ def run_suite(
     unknown = set(only or ()) - {run.name for run in suite.runs}
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
-    bench = _Bench(suite, folder, data, _Options(max_steps, weights, accelerator, tuple(tiles), steps, progress))
-    for run in suite.runs:
-        for seed in suite.seeds if seeds is None else seeds:
-            if only is None or run.name in only:
+    options = Options(max_steps, weights, accelerator, tuple(tiles), steps, progress)
+    benches = _benches(suite, folder, data, options)
+    chosen = [run for run in suite.runs if only is None or run.name in only]
+    for bench in benches.values():
+        for run in chosen:
+            bench.check(run)
+    known_weights(weights)
+    for bench in benches.values():
+        for run in chosen:
+            for seed in suite.seeds if seeds is None else seeds:
                 bench.run(run, seed)
-    return bench.table(sorted({*suite.seeds, *(seeds or ())}))
+    shown = sorted({*suite.seeds, *(seeds or ())})
+    place = folder / suite.name
+    if list(benches) == [""]:
+        return benches[""].table(shown, place)
+    table = joined({name: bench.table(shown, place / name) for name, bench in benches.items()})
+    write_table(table, place)
+    return table
 
 
-@dataclass(frozen=True)
-class _Data:
-    """The data of a row: their folder, which may not exist yet, and a hash of their content."""
+def _benches(
+    suite: Suite, folder: Path, data: str | Path | Sequence[str | Path] | None, options: Options
+) -> dict[str, Bench]:
+    """A bench for each data root by its name, and with `across` for each two, "A on B"; one named "" for a single one.
 
-    path: Path
-    key: str
-    simulation: Simulation | None = None
-
-
-@dataclass(frozen=True)
-class _Segmenter:
-    """A segmenter to train, the role of the images that it segments, and its folder."""
-
-    role: Role
-    folder: Path
-    config: SegmentationConfig
-
-    @property
-    def file(self) -> Path:
-        return self.folder / SEGMENTER
-
-
-@dataclass(frozen=True)
-class _Matcher:
-    """A matcher to train, and its folder."""
-
-    folder: Path
-    config: MatchingConfig
-
-    @property
-    def file(self) -> Path:
-        return self.folder / MATCHER_FILE
+    Raises:
+        InputError: two data roots have one name, or `across` has but one.
+    """
+    if data is None or isinstance(data, str | Path) or len(data) == 1:
+        if suite.across:
+            raise InputError(suite.name, "scores what was trained on one data root on others: give two or more")
+        single = data if data is None or isinstance(data, str | Path) else data[0]
+        return {"": Bench(suite, folder, single, options)}
+    roots = {DataRoot.open(path).name: path for path in data}
+    if len(roots) < len(data):
+        raise InputError(suite.name, f"two data roots have one name; there are {', '.join(roots)}")
+    benches = {}
+    for name, path in roots.items():
+        benches[name] = Bench(suite, folder, path, options)
+        if suite.across:
+            others = {other: where for other, where in roots.items() if other != name}
+            benches |= {f"{name} on {o}": Bench(suite, folder, path, options, where) for o, where in others.items()}
+    return benches
 
 
-@dataclass(frozen=True)
-class _Options:
-    """How a suite is run; see `run_suite`."""
+def joined(tables: Mapping[str, Table]) -> Table:
+    """The tables of several data roots in one: each row is named after its data, and ranks stay within them.
 
-    max_steps: int | None
-    weights: str | Path | None
-    accelerator: str
-    tiles: tuple[str, ...]
-    steps: int | None
-    progress: Progress
-
-
-class _Bench:
-    """The parts of a suite: methods named after them find them, `run` makes them."""
-
-    def __init__(
-        self,
-        suite: Suite,
-        folder: Path,
-        data: str | Path | None,
-        options: _Options,
-    ) -> None:
-        if data is None and suite.simulate is None:
-            raise InputError(suite.name, "needs a data root")
-        if data is not None and any(run.simulate for run in suite.runs):
-            raise InputError(suite.name, "its rows differ in their simulated data: it takes no data root")
-        self.suite, self.folder = suite, folder
-        self.max_steps, self.accelerator, self.progress = options.max_steps, options.accelerator, options.progress
-        self.weights, self.tiles, self.steps = options.weights, options.tiles, options.steps
-        self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data)))
-
-    def run(self, run: RunSpec, seed: int) -> None:
-        """Train and evaluate one row with one seed, unless that is done."""
-        data = self._data(run)
-        config, training = self._training(run, seed)
-        report = self._report(run, seed)
-        if (report / REPORT).is_file():
-            return
-        for needed in rows_named(run.config):
-            self.run(self.suite.row(needed), seed)
-        if data.simulation is not None:
-            with _alone(data.path):
-                if not data.path.is_dir():
-                    self._simulate(data.path, data.simulation)
-        root = DataRoot.open(data.path)
-        judges = self._judges(data, run)
-        for segmenter in (*judges, *self._guides(data, run)):
-            with _alone(segmenter.folder):
-                self._train(SegmenterTask, segmenter.config, root, segmenter.file, segmenter.folder.name)
-        matcher = self._matcher(data)
-        if matcher:
-            with _alone(matcher.folder):
-                self._train(MatcherTask, matcher.config, root, matcher.file, "matcher")
-        what = f"{run.name}, seed {seed}"
-        with _alone(training):
-            self._train(TranslatorTask, config, root, training / WEIGHTS, what)
-        with _alone(report):
-            matchers = [find_matcher(name) for name in self.suite.matchers]
-            matchers += [find_matcher(matcher.file)] if matcher else []
-            if not (report / REPORT).is_file():
-                self._measure(report, training / WEIGHTS, root, judges, matchers, what)
-
-    def _train(self, task: type[Task], config: Any, root: DataRoot, file: Path, what: str) -> None:
-        """Train into the folder of `file`, unless training is done and the file is there."""
-        if file.is_file():
-            return
-        loop = Loop(task, config, root, file.parent, accelerator=self.accelerator, resume=_begun(file.parent))
-        loop.run(lambda step, total, figures: self.progress(step, total, what))
-
-    def _measure(
-        self,
-        report: Path,
-        weights: Path,
-        root: DataRoot,
-        judges: Sequence[_Segmenter],
-        matchers: Sequence[Matcher],
-        what: str,
-    ) -> None:
-        # torch weights take instance statistics from each scene, as the papers do; ONNX graphs hold frozen ones
-        translators = Translator.load_all(weights)
-        if self.steps is not None and any(translator.sampler is not None for translator in translators):
-            translators = Translator.load_all(weights, steps=self.steps)
-        roles = {translator.direction.output for translator in translators}
-        spec = EvaluationSpec(
-            root,
-            translators,
-            self.suite.split,
-            segmenters=[Segmenter.load(judge.file) for judge in judges if judge.role in roles],
-            matchers=matchers,
-            weights=self.weights,
-            tiles=self.tiles or spaced_names(root, self.suite.split),
-        )
-        evaluate(spec, report, progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}"))
-
-    def table(self, seeds: Sequence[int]) -> Table:
-        """The table and the figures of all finished parts, also written into the suite's folder."""
-        reports: dict[str, dict[int, dict[str, Any]]] = {}
-        shown: dict[str, tuple[Path, Path]] = {}
-        for run in self.suite.runs:
-            for seed in seeds:
-                training, report = self._training(run, seed)[1], self._report(run, seed)
-                if (report / REPORT).is_file():
-                    held = json.loads((report / REPORT).read_text(encoding="utf-8"))
-                    reports.setdefault(run.name, {})[seed] = held | {"training": read_pace(training)}
-                    shown.setdefault(run.name, (training, report))
-        table = build_table(self.suite, reports)
-        folder = self.folder / self.suite.name
-        folder.mkdir(exist_ok=True)
-        (folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
-        write_table(table, folder)
-        write_figures(shown, folder)
-        return table
-
-    def _judges(self, data: _Data, run: RunSpec) -> list[_Segmenter]:
-        """The segmenters that judge a row's translations: the suite's judges, or else those that guide its training."""
-        return self._segmenters(data, self.suite.judges, "judge") if self.suite.judges else self._guides(data, run)
-
-    def _guides(self, data: _Data, run: RunSpec) -> list[_Segmenter]:
-        return self._segmenters(data, merged(self.suite.segmenters, run.segmenters), "guide")
-
-    def _data(self, run: RunSpec) -> _Data:
-        if self._given is not None:
-            return self._given
-        assert self.suite.simulate is not None
-        values = merged(self.suite.simulate.model_dump(), run.simulate)
-        simulation = validated(Simulation, values, f"{self.suite.name}: {run.name}")
-        key = _hash(simulation.model_dump(mode="json"), saropt.__version__)
-        return _Data(self.folder / "data" / f"{self.suite.name}-{key}", key, simulation)
-
-    def _segmenters(self, data: _Data, specs: dict[Role, dict[str, Any]], task: str) -> list[_Segmenter]:
-        found = []
-        for role, values in specs.items():
-            values = merged({"modality": role, "card": {"name": f"{role}-{task}"}}, self._shortened(values))
-            config = validated(SegmentationConfig, values, f"{self.suite.name}: segmenter of {role}")
-            key = _hash(config.model_dump(mode="json"), data.key)
-            found.append(_Segmenter(role, self.folder / "segmenters" / f"{role}-{task}-{key}", config))
-        return found
-
-    def _matcher(self, data: _Data) -> _Matcher | None:
-        if self.suite.matcher is None:
-            return None
-        values = merged(self._shortened(self.suite.matcher), {"card": {"name": TRAINED_MATCHER}})
-        config = validated(MatchingConfig, values, f"{self.suite.name}: matcher")
-        key = _hash(config.model_dump(mode="json"), data.key)
-        return _Matcher(self.folder / "matchers" / key, config)
-
-    def _shortened(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The configuration of what is trained before the rows, with at most as many steps as they have."""
-        if self.max_steps is None:
-            return values
-        own = values.get("engine", {}).get("max_steps", self.max_steps)
-        return merged(values, {"engine": {"max_steps": min(own, self.max_steps)}})
-
-    def _training(self, run: RunSpec, seed: int) -> tuple[TrainingConfig, Path]:
-        """Configuration and folder of the training of one row and seed. The folder is named by the hash of all that
-        the training depends on, defaults included, and of nothing else: whatever rows and suites call it, it is one."""
-        data = self._data(run)
-        values = merged(row_values(self.suite, run), {"engine": {"seed": seed}, "card": {"name": run.method}})
-        if self.max_steps is not None:
-            log_every = max(1, self.max_steps // 100)  # so that short runs have curves too
-            values = merged(values, {"engine": {"max_steps": self.max_steps, "log_every": log_every}})
-        guides = {guide.role: guide for guide in self._guides(data, run)}
-        starts = {row: self._training(self.suite.row(row), seed)[1] for row in rows_named(values)}
-        source = f"{self.suite.name}: {run.name}"
-        # in the hash, files are named by the folders that hold them, wherever `out` is
-        named = placed(
-            values,
-            {role: Path(guide.folder.name) for role, guide in guides.items()},
-            {row: Path(start.name) for row, start in starts.items()},
-        )
-        method = get_method(run.method)
-        arguments = validated(method.config_type, named.get("arguments", {}), source).model_dump(mode="json")
-        whole = validated(TrainingConfig, named | {"arguments": arguments}, source).model_dump(mode="json")
-        key = _hash(whole, data.key, saropt.__version__)
-        filled = placed(
-            values,
-            {role: guide.file for role, guide in guides.items()},
-            {row: start / WEIGHTS for row, start in starts.items()},
-        )
-        config = cast("TrainingConfig", validated(TrainingConfig, filled, source))
-        return config, self.folder / "trainings" / f"{_slug(run.method)}-{seed}-{key}"
-
-    def _report(self, run: RunSpec, seed: int) -> Path:
-        """The folder of the evaluation of one row and seed, named by the training and by all that judges it."""
-        data = self._data(run)
-        judges = [judge.folder.name for judge in self._judges(data, run)]
-        matcher = self._matcher(data)
-        matchers = [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
-        weights = None if self.weights is None else str(self.weights)
-        key = _hash(judges, matchers, self.suite.split, weights, self.tiles, self.steps)
-        return self.folder / "reports" / f"{self._training(run, seed)[1].name}-{key}"
-
-    def _simulate(self, path: Path, simulation: Simulation) -> None:
-        write_simulated_root(
-            path,
-            config=SceneConfig(**simulation.scene),
-            progress=lambda done, total: self.progress(done, total, "simulating"),
-            **simulation.model_dump(exclude={"scene"}),
-        )
-
-
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """While this call makes a part, other calls that need it wait, and then find it made."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with Lock(place.with_name(f".{place.name}.lock"), place, "is being made by another call").acquire(wait=True):
-        yield
-
-
-def _begun(folder: Path) -> bool:
-    """Whether a run has a checkpoint to go on from; without one, what the run has left is removed."""
-    if (folder / CHECKPOINT).is_file():
-        return True
-    shutil.rmtree(folder, ignore_errors=True)
-    return False
-
-
-def _fingerprint(root: DataRoot) -> str:
-    """The hash of a data root's description, its splits, and name and size of every raster."""
-    parts: list[Any] = [(root.path / name).read_text(encoding="utf-8") for name in ("dataset.yaml", "splits.csv")]
-    for path in sorted(path for role in (*root.images, "label") for path in (root.path / role).glob("*")):
-        parts.append([path.parent.name, path.name, path.stat().st_size])
-    return _hash(*parts)
-
-
-def _hash(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _slug(name: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in name)
+    >>> from saropt.benchmark import build_table, load_suite
+    >>> joined({"here": build_table(load_suite("ci-smoke"), {})}).data
+    'here'
+    """
+    held = list(tables.values())
+    return replace(
+        held[0],
+        data=", ".join(tables),
+        n=sum(table.n for table in held),
+        scenes=sum(table.scenes for table in held),
+        directions=tuple(dict.fromkeys(d for table in held for d in table.directions)),
+        columns=tuple(dict.fromkeys(c for table in held for c in table.columns)),
+        rows=tuple(replace(row, name=f"{name}: {row.name}") for name, table in tables.items() for row in table.rows),
+        tests=tuple(f"{name}: {line}" for name, table in tables.items() for line in table.tests),
+        apart=tuple(f"{name}: {line}" for name, table in tables.items() for line in table.apart),
+    )

@@ -20,6 +20,8 @@ from saropt.training.config import KnownRole, apply_settings, read_config
 SEGMENTER_PLACE = re.compile(r"\$(\w+)_segmenter")
 RUN_PLACE = "$run:"
 TRAINED_MATCHER = "trained"
+TRUE_IMAGES = "true images"
+NETWORK = ".network"
 
 
 class _Section(BaseModel):
@@ -36,7 +38,36 @@ class Simulation(_Section):
     bands: tuple[str, ...] = ("VV", "VH")
     looks: float = 4.4
     misregistration_px: float = 0.0
+    misregistration_subpixel: bool = False
+    misregistration_test: bool = False
     scene: dict[str, Any] = Field(default_factory=dict)
+
+
+class Scale(_Section):
+    """The scale of published figures.
+
+    Attributes:
+        bands: how many bands they are of.
+        range: what [0, 1] was, in the words of `saropt.evaluation.network_values.scale_of`; None where the source does
+            not say.
+    """
+
+    bands: int = Field(ge=1)
+    range: str | None = None
+
+
+class Published(_Section):
+    """A paper's figures on one data set.
+
+    Attributes:
+        scale: output role -> scale of all figures of image quality.
+        note: what a reader of the figures must know.
+        rows: row -> direction -> metric -> figure.
+    """
+
+    scale: dict[KnownRole, Scale] = Field(default_factory=dict)
+    note: str = ""
+    rows: dict[str, dict[str, dict[str, float]]]
 
 
 class RunSpec(_Section):
@@ -68,14 +99,21 @@ class Suite(_Section):
         segmenters: role -> configuration of a segmenter of its images, which is trained first; rows name it as
             "$sar_segmenter", "$optical_segmenter" and so on.
         judges: the same for segmenters that only judge translated images; the `segmenters` do it when there are none.
+        translated: roles whose judges learn from what the row makes of the train and val splits, not from true images.
         matchers: registered matchers (`saropt.matching.MATCHERS`) that match translations with the truth.
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
+        best_by: column by which each row shows its best seed, in place of the mean over seeds.
+        across: whether the rows of each of several data roots are scored on all the others as well.
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
             "fid_by_n.500" is of the first 500 tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
             rift-like, trained, or one of published figures only), "pixel_accuracy_real" of the true images as the
-            row's segmenters see them.
-        published: data set (name in its dataset.yaml) -> row -> direction -> metric -> the paper's figure.
+            row's segmenters see them; "psnr.network" and so on are of network values
+            (`saropt.evaluation.network_values`).
+        costs: row, or "discriminators" -> published parameters (M) and operations (G) of both directions together;
+            they stand below the table beside those that are counted (`saropt.benchmark.costs`).
+        published: data set -> the paper's figures. They are found by the name in the data's dataset.yaml; those of the
+            data set "unnamed", which the paper does not name, stand below every table.
 
     >>> load_suite("ci-smoke").columns
     ('psnr', 'ssim', 'mae', 'collapse_ratio', 'pixel_accuracy')
@@ -89,12 +127,16 @@ class Suite(_Section):
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     segmenters: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
     judges: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
+    translated: tuple[KnownRole, ...] = ()
     matchers: tuple[str, ...] = ()
     matcher: dict[str, Any] | None = None
+    best_by: str | None = None
+    across: bool = False
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
-    published: dict[str, dict[str, dict[str, dict[str, float]]]] = Field(default_factory=dict)
+    costs: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    published: dict[str, Published] = Field(default_factory=dict)
 
     @field_validator("matchers")
     @classmethod
@@ -108,7 +150,11 @@ class Suite(_Section):
         names = [run.name for run in self.runs]
         if len(set(names)) < len(names):
             raise ValueError("two runs have one name")
-        unknown = {row for figures in self.published.values() for row in figures} - set(names)
+        if self.best_by is not None and self.best_by not in self.columns:
+            raise ValueError(f"best_by: {self.best_by!r} is no column of the suite")
+        if set(self.translated) - set(self.judges):
+            raise ValueError("translated: the suite has no judges of these roles")
+        unknown = {row for figures in self.published.values() for row in figures.rows} - {*names, TRUE_IMAGES}
         if unknown:
             raise ValueError(f"published figures of rows that do not exist: {', '.join(sorted(unknown))}")
         for position, run in enumerate(self.runs):
@@ -121,7 +167,8 @@ class Suite(_Section):
     def _columns_have_their_matcher(self) -> Suite:
         names = {MATCHERS[matcher]().name for matcher in self.matchers}
         names |= set() if self.matcher is None else {TRAINED_MATCHER}
-        cells = [c for rows in self.published.values() for by in rows.values() for found in by.values() for c in found]
+        published = [by for figures in self.published.values() for by in figures.rows.values()]
+        cells = [c for by in published for found in by.values() for c in found]
         names |= {column.partition(".")[2] for column in cells}
         rates = matching_rates()
         for column in self.columns:
@@ -129,6 +176,11 @@ class Suite(_Section):
             if rate in rates and name not in names:
                 raise ValueError(f"column {column!r} is of a matcher that the suite does not have")
         return self
+
+    @property
+    def on_network_values(self) -> bool:
+        """Whether a column is of network values."""
+        return any(column.endswith(NETWORK) for column in self.columns)
 
     def row(self, name: str) -> RunSpec:
         """The row of this name."""

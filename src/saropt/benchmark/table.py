@@ -5,37 +5,31 @@ from __future__ import annotations
 import csv
 import html
 import io
-import statistics
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from saropt.benchmark.cells import Cell, best_seeds, cells_of, flat, ranks_of, rates_of
+from saropt.benchmark.costs import lines_of_costs
+from saropt.benchmark.published import place_published
 from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
-from saropt.benchmark.suite import Suite, matching_rates
+from saropt.benchmark.suite import NETWORK, TRUE_IMAGES, Suite
 from saropt.domain import Direction, describe_role, list_roles
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
 from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
 
+COSTS_TITLE = "Both directions over 256x256 pixels, twice where the losses hold round trips (docs/methods/cran.md):"
+APART_TITLE = "Published figures:"
+NETWORK_MEANS = "Network: on network values, which the recipe has clipped and stretched"
 TESTS_TITLE = "Paired tests of PSNR over the same scenes, each method against the best:"
 _PARTS = ("mean", "std", "low", "high")
 
+RESULTS = "results.json"
 COSTS = ("parameters_m", "gmac", "images_per_s")
 """Columns that every table ends with: what a translation and the training cost."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure: mean and standard deviation (n - 1) over seeds; `rank` 1 or 2 where it is best or second.
-
-    `interval` is the 95 % interval (low, high) over scenes, where there are scenes enough.
-    """
-
-    mean: float
-    spread: float | None
-    rank: int | None = None
-    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +65,9 @@ class Table:
     rows: tuple[Row, ...]
     scenes: int = 0
     tests: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
+    best_by: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -120,22 +117,34 @@ class Table:
         )
         title = html.escape(self.title)
         note = html.escape(self._note())
-        tests = "".join(f"<li>{html.escape(line)}</li>" for line in self.tests)
-        tests = f"<p>{TESTS_TITLE}</p><ul>{tests}</ul>" if tests else ""
+        below = "".join(
+            f"<p>{heading}</p><ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
+            for heading, lines in self.below
+        )
         return (
             f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
             f"<meta name='viewport' content='width=device-width'><style>{style}</style>"
-            f"<h1>{title}</h1><p>{note}</p><div><table>{body}</table></div>{tests}</html>\n"
+            f"<h1>{title}</h1><p>{note}</p><div><table>{body}</table></div>{below}</html>\n"
         )
+
+    @property
+    def below(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What stands below the table: headings and their lines."""
+        parts = ((TESTS_TITLE, self.tests), (APART_TITLE, self.apart), (COSTS_TITLE, self.costs))
+        return [(heading, lines) for heading, lines in parts if lines]
 
     def _note(self) -> str:
         few = few_scenes(self.scenes)
+        seeds = "mean ± standard deviation over seeds"
+        if self.best_by is not None:
+            seeds = f"of several seeds the one with the best {column_title(self.best_by)}, which flatters every row"
         marked = any(row.below_constant for row in self.rows)
         return (
             f"{self.data}, split {self.split}, {self.n} tiles of 256 from {self.scenes} scenes; "
-            "mean ± standard deviation over seeds; best bold, second underlined, among the trained methods. "
+            f"{seeds}; best bold, second underlined, among the trained methods. "
             + (f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged.")
             + (f" {MARK_MEANS}." if marked else "")
+            + (f" {NETWORK_MEANS}." if any(column.endswith(NETWORK) for column in self.columns) else "")
         )
 
     @property
@@ -182,6 +191,8 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     >>> build_table(load_suite("ci-smoke"), {}).rows
     ()
     """
+    if suite.best_by is not None:
+        reports = best_seeds(reports, suite.best_by)
     order = [run.name for run in suite.runs if run.name in reports]
     found = {name: list(reports[name].values()) for name in order}
     empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0}
@@ -189,10 +200,10 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
     directions = tuple(sorted(held, key=_place))
     columns = tuple(dict.fromkeys((*suite.columns, *COSTS)))
-    means = {name: _cells(parts, directions, columns) for name, parts in found.items()}
+    means = {name: cells_of(parts, directions, columns) for name, parts in found.items()}
     held_columns = {c for by in means.values() for cells in by.values() for c in cells}
     columns = tuple(c for c in columns if c in suite.columns or c in held_columns)
-    ranks = _ranks(means, directions, columns)
+    ranks = ranks_of(means, directions, columns)
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
     sums = {name: {d: pooled(parts, d) for d in directions} for name, parts in found.items()}
     rows = [
@@ -214,7 +225,14 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
     raw = {d: part["raw"] for parts in found.values() for d, part in parts[0].get("matching", {}).items()}
     rows += _references(baselines, judges, raw, directions, columns)
-    for name, figures in suite.published.get(first["data"]["name"], {}).items():
+    scales = {
+        d: described["scale"]
+        for parts in found.values()
+        for d, described in parts[0].get("directions", {}).items()
+        if "scale" in described
+    }
+    placed, apart = place_published(suite, first["data"]["name"], scales)
+    for name, figures in placed.items():
         cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
         rows.append(Row(name, "published", 0, cells))
     return Table(
@@ -230,15 +248,19 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         tuple(
             line for d in directions for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)
         ),
+        tuple(apart),
+        tuple(lines_of_costs(suite, first["data"].get("images", {}))),
+        suite.best_by,
     )
 
 
 def write_table(table: Table, folder: Path) -> None:
-    """table.md, table.tex, table.csv and table.html."""
-    tests = "".join(f"\n- {line}" for line in table.tests)
-    tests = f"\n{TESTS_TITLE}\n{tests}\n" if tests else ""
+    """results.json, table.md, table.tex, table.csv and table.html in a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
+    below = "".join(f"\n{heading}\n\n" + "".join(f"- {line}\n" for line in lines) for heading, lines in table.below)
     (folder / "table.md").write_text(
-        f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{tests}", encoding="utf-8"
+        f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{below}", encoding="utf-8"
     )
     (folder / "table.tex").write_text(table.latex(), encoding="utf-8")
     (folder / "table.csv").write_text(table.csv(), encoding="utf-8")
@@ -259,31 +281,6 @@ def _below_constant(means: dict[str, dict[str, Cell]], baselines: dict[str, Any]
     )
 
 
-def _figures(report: dict[str, Any], direction: str) -> dict[str, float]:
-    """All figures of the one model of a report in one direction."""
-    (model,) = report["models"]
-    figures = _flat(model["directions"].get(direction, {}))
-    if figures and (pace := report.get("training", {}).get("images_per_s")) is not None:
-        figures["images_per_s"] = pace
-    for distribution in figures.get("distributions", ()):
-        figures |= _flat(distribution)
-    matched = report.get("matching", {}).get(direction)
-    if matched and figures:
-        figures |= _rates(matched["models"][model["model"]])
-    judged = report.get("segmentation", {}).get(direction)
-    if judged and figures:
-        figures |= _flat(judged["models"][model["model"]]) | {
-            "pixel_accuracy_real": judged["real"].get("pixel_accuracy")
-        }
-    return figures
-
-
-def _rates(by_matcher: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Matching rates under `pmr.NAME` and so on."""
-    rates = matching_rates()
-    return {f"{rate}.{name}": found[rate] for name, found in by_matcher.items() for rate in rates}
-
-
 def _place(direction: str) -> list[int]:
     """Where a direction stands among others: roles in the order in which they are registered."""
     parsed, order = Direction.parse(direction), list_roles()
@@ -295,48 +292,6 @@ def _arrow(direction: str) -> str:
     parsed = Direction.parse(direction)
     inputs = "+".join(describe_role(role).short.upper() for role in parsed.inputs)
     return f"{inputs}→{describe_role(parsed.output).short.upper()}"
-
-
-def _flat(scores: dict[str, Any]) -> dict[str, Any]:
-    """Figures by class, number of tiles and so on under `class_iou.NAME`, `fid_by_n.500`."""
-    flat = {
-        f"{key}.{name}": figure
-        for key, value in scores.items()
-        if isinstance(value, dict)
-        for name, figure in value.items()
-    }
-    return scores | flat
-
-
-def _cells(
-    parts: Sequence[dict[str, Any]], directions: Sequence[str], columns: Sequence[str]
-) -> dict[str, dict[str, Cell]]:
-    cells: dict[str, dict[str, Cell]] = {}
-    for direction in directions:
-        figures = [_figures(part, direction) for part in parts]
-        for column in columns:
-            values = [f[column] for f in figures if f.get(column) is not None]
-            if values:
-                spread = statistics.stdev(values) if len(values) > 1 else None
-                cells.setdefault(direction, {})[column] = Cell(statistics.fmean(values), spread)
-    return cells
-
-
-def _ranks(
-    means: dict[str, dict[str, dict[str, Cell]]], directions: Sequence[str], columns: Sequence[str]
-) -> dict[tuple[str, str, str], int]:
-    ranks: dict[tuple[str, str, str], int] = {}
-    for direction in directions:
-        for column in dict.fromkeys(columns):
-            metric = metric_of(column)
-            if metric is not None and not metric.better:
-                continue
-            held = {name: by.get(direction, {}) for name, by in means.items()}
-            found = [(cells[column].mean, name) for name, cells in held.items() if column in cells]
-            found.sort(reverse=metric is None or metric.better > 0)
-            if len(found) > 1:
-                ranks |= {(name, direction, column): place for place, (_, name) in enumerate(found[:2], 1)}
-    return ranks
 
 
 def _references(
@@ -353,9 +308,9 @@ def _references(
     if judges:
         majority = {d: {"pixel_accuracy": judge["majority"]} for d, judge in judges.items()}
         named.append(("most frequent class", "baseline", majority))
-        named.append(("true images", "reference", {d: _flat(judge["real"]) for d, judge in judges.items()}))
+        named.append((TRUE_IMAGES, "reference", {d: flat(judge["real"]) for d, judge in judges.items()}))
     if raw:
-        named.append(("untranslated input", "reference", {d: _rates(by) for d, by in raw.items()}))
+        named.append(("untranslated input", "reference", {d: rates_of(by) for d, by in raw.items()}))
     rows = []
     for name, kind, by in named:
         held = {d: by[d] for d in directions if d in by}

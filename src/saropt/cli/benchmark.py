@@ -22,7 +22,10 @@ def benchmark(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DATA", help="Data root (default: the suite's simulated data).")
+        list[Path] | None,
+        typer.Option(
+            "--data", metavar="DATA", help="Data root (default: the suite's simulated data); may be repeated."
+        ),
     ] = None,
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", metavar="N", help="Run only this seed; may be repeated.")
@@ -80,7 +83,7 @@ def benchmark(
             table = room.run_suite(
                 chosen,
                 out,
-                data,
+                data or None,
                 seeds=seeds,
                 only=only,
                 max_steps=max_steps,
@@ -91,6 +94,6 @@ def benchmark(
                 progress=bar,
             )
         typer.echo(table.markdown())
-        for line in table.tests:
-            typer.echo(line)
+        for heading, lines in table.below:
+            typer.echo("\n".join([heading, *lines]))
         typer.echo(f"wrote table.md, .tex, .csv, .html, results.json and the figures to {out / chosen.name}")

@@ -90,6 +90,12 @@ def simulate(
     misregistration: Annotated[
         float, typer.Option(metavar="PIXELS", help="Shift of the optical images in train and val.")
     ] = 0.0,
+    misregistration_subpixel: Annotated[
+        bool, typer.Option("--misregistration-subpixel", help="Shift by fractions of a pixel, not by whole pixels.")
+    ] = False,
+    misregistration_test: Annotated[
+        bool, typer.Option("--misregistration-test", help="Shift the optical images of test too.")
+    ] = False,
     season: Annotated[
         str, typer.Option(metavar="autumn|winter|spring|summer", help="Season of the vegetation.")
     ] = "autumn",
@@ -145,7 +151,13 @@ def simulate(
         if earlier is not None:
             path = write_simulated_dates(out, dates=dates, **common)
         else:
-            path = write_simulated_root(out, misregistration_px=misregistration, **common)
+            path = write_simulated_root(
+                out,
+                misregistration_px=misregistration,
+                misregistration_subpixel=misregistration_subpixel,
+                misregistration_test=misregistration_test,
+                **common,
+            )
     typer.echo(f"wrote {path}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from saropt.domain import Role
@@ -69,13 +70,12 @@ def _common_images(roots: Sequence[DataRoot]) -> dict[Role, ImageSpec]:
         optional = spec.optional
         for other in others:
             there = other.images.get(role)
-            if there is not None and (there.bands, there.units) != (spec.bands, spec.units):
-                found = f"{role} has {', '.join(there.bands)} in {there.units}"
-                raise InputError(other.path, f"{found}, {first.path} has {', '.join(spec.bands)} in {spec.units}")
+            if there is not None and replace(there, optional=spec.optional) != spec:
+                raise InputError(other.path, f"{role} has {_in_words(there)}, {first.path} has {_in_words(spec)}")
             optional = optional or there is None or there.optional
         if optional and role in ("sar", "optical"):
             raise InputError(first.path, f"{role} is missing in another root: joined roots are pairs")
-        images[role] = ImageSpec(spec.bands, spec.units, optional)
+        images[role] = replace(spec, optional=optional)
     for other in others:
         if not 1.0 - _TOLERANCE < other.gsd_m / first.gsd_m < 1.0 + _TOLERANCE:
             raise InputError(other.path, f"has pixels of {other.gsd_m:g} m, {first.path} of {first.gsd_m:g} m")
@@ -84,10 +84,20 @@ def _common_images(roots: Sequence[DataRoot]) -> dict[Role, ImageSpec]:
     return images
 
 
+def _in_words(spec: ImageSpec) -> str:
+    declared = "" if spec.range is None else f" in the range {spec.range[0]:g}..{spec.range[1]:g}"
+    return f"{', '.join(spec.bands)} in {spec.units}{declared}"
+
+
 def _describe(part: Path, name: str, roots: Sequence[DataRoot], images: dict[Role, ImageSpec], labelled: bool) -> None:
     first = roots[0]
     entries = {
-        role: {"bands": list(spec.bands), "units": spec.units, **({"optional": True} if spec.optional else {})}
+        role: {
+            "bands": list(spec.bands),
+            "units": spec.units,
+            **({"optional": True} if spec.optional else {}),
+            **({"range": list(spec.range)} if spec.range else {}),
+        }
         for role, spec in images.items()
     }
     description = {"name": name, "gsd_m": first.gsd_m, "paired": True, **entries}

@@ -31,6 +31,7 @@ from saropt.evaluation.measure import (
     measure_place,
 )
 from saropt.evaluation.metric import Subject
+from saropt.evaluation.network_values import NetworkValues
 from saropt.evaluation.reference_baselines import REFERENCE_BASELINES
 from saropt.evaluation.report import build_report
 from saropt.evaluation.section import Section
@@ -218,6 +219,9 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         kinds = [kind for kind in kinds if len(direction.inputs) == 1 or not kind.one_input]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]
         sections = _make_sections(spec, root, direction)
+        if spec.network_values:
+            targets = {row.name: (Subject(bands, weights=weights), row.model.target) for row in here}
+            sections.append(NetworkValues(targets))
         inputs = [role for role in direction.inputs if role in root.images and not root.images[role].optional]
         judge = judges.get(direction)
         ground = None

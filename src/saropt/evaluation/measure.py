@@ -208,7 +208,9 @@ class RasterOutputs:
         values, _ = made.image.read(place.window)
         if values.dtype.kind == "f" and not np.isfinite(values[:, valid]).all():
             raise InputError(row.name, f"gives values that are not finite at valid pixels of {place.name}")
-        return Pixels(values, valid, target.units, target.bands, np.dtype(target.dtype))
+        true = place.images[row.model.direction.output]
+        declared = true.range if true.units == target.units else None
+        return Pixels(values, valid, target.units, target.bands, np.dtype(target.dtype), declared)
 
     def spreads(self, row: ModelRow, place: Place) -> dict[str, NDArray[np.float32]]:
         """The maps (B, h, w) of a model at a place, in its own units: the deviation of its samples, the half-width."""

@@ -14,6 +14,7 @@ from saropt.evaluation.curves import read_curves
 from saropt.evaluation.intervals import CONVENTION, TESTS_CONVENTION, few_scenes
 from saropt.evaluation.measure import DirectionRows
 from saropt.evaluation.metric import METRICS
+from saropt.evaluation.network_values import scale_of
 from saropt.evaluation.spec import EvaluationSpec
 from saropt.evaluation.tiles import MIN_VALID
 from saropt.evaluation.verdicts import paired_tests
@@ -109,7 +110,7 @@ def build_report(
         "conventions": {},
         "scenes": scenes,
         "notes": [NO_RANKING, *notes, *([few] if (few := few_scenes(scenes)) else []), *shared],
-        "directions": {d.direction: {"inputs": list(d.direction.inputs), "output": d.direction.output} for d in rows},
+        "directions": {d.direction: _describe(d, root) for d in rows},
         "models": [{"model": name, "directions": directions} for name, directions in models.items()],
         "baselines": baselines if spec.baselines else {},
         "tests": {
@@ -137,6 +138,14 @@ def build_report(
         report["curves"] = {name: read_curves(folder) for name, folder in spec.runs.items()}
     ready: dict[str, Any] = finite(report)
     return ready
+
+
+def _describe(rows: DirectionRows, root: DataRoot) -> dict[str, Any]:
+    """A direction, and the scale that the figures of its models are on."""
+    output = rows.direction.output
+    described = {"inputs": list(rows.direction.inputs), "output": output}
+    scales = [scale_of(row.model.target, root.images[output].range) for row in rows.models]
+    return described | ({"scale": scales[0]} if scales else {})
 
 
 def finite(value: Any) -> Any:

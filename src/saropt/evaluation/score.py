@@ -171,7 +171,7 @@ def _values(made: Scene, window: Window, true: Pixels, valid: np.ndarray) -> np.
     lacking = int((valid & ~given).sum())
     if lacking or not np.isfinite(values[:, valid]).all():
         raise InputError(made.path, f"has no value at {lacking or 'some'} valid pixels of the true image")
-    return Pixels(values, valid, true.units, true.bands, true.dtype).in_unit_range(str(made.path))
+    return Pixels(values, valid, true.units, true.bands, true.dtype, true.range).in_unit_range(str(made.path))
 
 
 def _fitted(root: DataRoot, role: Role, train: Sequence[str]) -> TrainMean | None:

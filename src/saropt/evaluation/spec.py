@@ -32,6 +32,7 @@ class EvaluationSpec:
         changed: names of the label's classes that mark changed ground, for translators that take an earlier image.
         tiles: names of rasters whose first tile is kept as pictures and shown across the models in figures, which need
             matplotlib (the extra `train`).
+        network_values: whether image quality is measured on network values too (`saropt.evaluation.network_values`).
         baselines: whether trivial baselines are measured too.
         baselines_from: another data root of the same bands, or its folder, whose train split fits the baselines: for
             data without a train split, or a translator that was trained elsewhere.
@@ -57,6 +58,7 @@ class EvaluationSpec:
     weights: str | Path | None = None
     changed: Sequence[str] = ()
     tiles: Sequence[str] = ()
+    network_values: bool = False
     baselines: bool = True
     baselines_from: str | Path | DataRoot | None = None
     runs: Mapping[str, Path] = field(default_factory=dict)

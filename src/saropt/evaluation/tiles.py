@@ -18,33 +18,36 @@ from saropt.scenes import Scene, Window
 
 TILE = 256
 MIN_VALID = 0.5
+DECLARE_RANGE = "state range: [low, high] for these images in dataset.yaml"
 _CHECKED_PIXELS = 1 << 14
 _NUMPY_TYPES = {"complex_int16": "complex64"}
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Pixels of one role: values (C, h, w) in their units, validity (h, w), units, band names and stored data type."""
+    """Pixels of one role: values (C, h, w) in their units, validity (h, w), units, band names, stored data type, and
+    the range that the data root declares."""
 
     values: NDArray[Any]
     valid: NDArray[np.bool_]
     units: str
     bands: tuple[str, ...]
     dtype: np.dtype[Any]
+    range: tuple[float, float] | None = None
 
     def in_unit_range(self, source: str) -> NDArray[np.float32]:
-        """The values in [0, 1], by the fixed range of their units (`saropt.radiometry.to_unit_range`).
+        """The values in [0, 1], by their declared range or the fixed one of their units (`to_unit_range`).
 
         Args:
             source: what an error names.
 
         Raises:
-            InputError: the units have no fixed range.
+            InputError: the units have no fixed range, and none is declared.
         """
         try:
-            return to_unit_range(self.values, self.units, self.dtype)
+            return to_unit_range(self.values, self.units, self.dtype, self.range)
         except ValueError as error:
-            raise InputError(source, str(error)) from error
+            raise InputError(source, f"{error}; {DECLARE_RANGE}") from error
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Rasters:
             dtype = np.dtype(_NUMPY_TYPES.get(scene.dtype, scene.dtype))
             values, valid = scene.read(window)
             valid = valid & ValueRule.of(described.units, scene.dtype).measured(values)
-            images[role] = Pixels(values, valid, described.units, described.bands, dtype)
+            images[role] = Pixels(values, valid, described.units, described.bands, dtype, described.range)
             if not described.optional:
                 needed.append(images[role].valid)
         return Place(self.name, window, images, np.logical_and.reduce(needed))

@@ -97,6 +97,8 @@ class Method(nn.Module, ABC):
     """Roles that its batches hold. With "label" among them, the data root must be paired and name classes."""
     unpaired: ClassVar[bool] = False
     """Whether the images of a batch's roles are drawn independently."""
+    unsupervised: ClassVar[bool] = False
+    """Whether validation looks at no pairs, even where the data have some."""
     single_batch: ClassVar[bool] = False
     """Whether every step gets the batch of the first, as methods that learn from single images do; on one device."""
 
@@ -108,6 +110,11 @@ class Method(nn.Module, ABC):
     def roles_of(cls, config: Any) -> tuple[Role, ...]:
         """The roles that a run with this config draws, in the order of `saropt.domain.list_roles`."""
         return cls.roles
+
+    @classmethod
+    def images_of(cls, config: Any) -> Mapping[Role, ImageCard]:
+        """The images of a file that the config names: where a run names no bands or no recipe, it takes theirs."""
+        return {}
 
     @abstractmethod
     def generators(self) -> dict[Direction, nn.Module]:
@@ -159,8 +166,8 @@ class Method(nn.Module, ABC):
         return {}
 
     def trained_inputs(self) -> Mapping[Role, ImageCard]:
-        """The images that a frozen network of the method was trained on; data that are normalised otherwise are
-        refused."""
+        """The images that a network which the method takes from a file was trained on; data that are normalised
+        otherwise are refused."""
         return {}
 
     def channels(self, direction: Direction) -> tuple[int, int]:

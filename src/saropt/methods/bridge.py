@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -20,7 +20,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import Direction, Role
 from saropt.methods.base import Batch, Update
 from saropt.methods.compact import Compact, CompactConfig
-from saropt.methods.pretrained import PretrainedTranslator
+from saropt.methods.pretrained import PretrainedTranslator, images_of_file
 from saropt.methods.registry import register
 from saropt.methods.regression import Attempt, pixel_losses
 from saropt.networks import Bridge as BridgeNetwork
@@ -58,6 +58,10 @@ class Bridge(Compact):
         super().__init__(config, bands)
         network = cast("BridgeNetwork", self.generator)
         network.regressor.load_state_dict(self._start.network(config.direction).state_dict())
+
+    @classmethod
+    def images_of(cls, config: Any) -> Mapping[Role, ImageCard]:
+        return images_of_file(config.start)
 
     @cached_property
     def _start(self) -> PretrainedTranslator:

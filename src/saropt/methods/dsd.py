@@ -40,6 +40,8 @@ class DSDConfig(MethodConfig):
         semantic_network, semantic_arguments: "snunet" or a segmenter of `saropt segment train`.
         feature: map of the feature loss: "deepest" (SNUNet's x4_0, which sees the target only) or "fused" (its
             x3_1, the deepest that sees both images).
+        semantic_statistics: what the DSD's BatchNorm goes by while it judges the translator: "batch", the statistics of
+            the images that it sees, as in its own step, or "running", those gathered from real targets.
         lambda_gan: weight of the adversarial term; 0 builds no PatchGAN.
     """
 
@@ -49,6 +51,7 @@ class DSDConfig(MethodConfig):
     semantic_network: str = "snunet"
     semantic_arguments: dict = Field(default_factory=dict)
     feature: Literal["deepest", "fused"] = "deepest"
+    semantic_statistics: Literal["batch", "running"] = "batch"
     lambda_l1: float = Field(100.0, ge=0.0)
     lambda_feature: float = Field(10.0, ge=0.0)
     lambda_semantic: float = Field(1.0, ge=0.0)
@@ -116,8 +119,12 @@ class DSD(OneDirection):
             real_pair, fake_pair = (torch.cat([source, image], dim=1) for image in (target, fake))
             real_half, fake_half = discriminator_losses(self.discriminator, real_pair, fake_pair, config.gan_mode)
             yield "discriminator", {"real": real_half, "fake": fake_half}
+        training = self.semantic.training
         with frozen(*judges):
-            yield "generator", self._generator_losses(source, target, fake, label)
+            self.semantic.train(training and config.semantic_statistics == "batch")
+            losses = self._generator_losses(source, target, fake, label)
+            self.semantic.train(training)
+            yield "generator", losses
 
     def _label(self, batch: Batch) -> Tensor:
         if batch.label is None:

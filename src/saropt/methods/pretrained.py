@@ -6,9 +6,21 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from saropt.artifacts import DirectionCard, blend, load_translator_module, load_weights
+from saropt.artifacts import DirectionCard, ImageCard, blend, load_translator_module, load_weights
 from saropt.domain import Direction, Role, describe_role
 from saropt.errors import InputError
+
+
+def images_of_file(path: str | None) -> Mapping[Role, ImageCard]:
+    """The images of a `.safetensors` translator file by role; none without a file.
+
+    Raises:
+        InputError: no such file, or not a translator file.
+
+    >>> images_of_file(None)
+    {}
+    """
+    return {} if path is None else load_weights(path)[0].images
 
 
 class PretrainedTranslator:

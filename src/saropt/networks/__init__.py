@@ -2,7 +2,7 @@
 
 from saropt.networks.bridge import Bridge
 from saropt.networks.compiling import check_compiler
-from saropt.networks.cran import CRANTranslator
+from saropt.networks.cran import CRANCycleGAN, CRANTranslator, CRANUNet
 from saropt.networks.diffusion_schedule import diffuse, regression_target
 from saropt.networks.diffusion_unet import DiffusionUNet
 from saropt.networks.errors import ErrorNetwork
@@ -28,7 +28,9 @@ from saropt.networks.unet import UNet256
 __all__ = [
     "HAT",
     "Bridge",
+    "CRANCycleGAN",
     "CRANTranslator",
+    "CRANUNet",
     "DiffusionUNet",
     "ErrorNetwork",
     "Generator",

@@ -55,25 +55,38 @@ def shift_mask(height: int, width: int, side: int, shift: int, like: Tensor) -> 
     return (region[:, :, None] != region[:, None, :]).to(like.dtype) * -100.0
 
 
-def relative_positions(side: int, other: int) -> Tensor:
-    """(side^2, other^2) indices into a table of (side + other - 1)^2 biases: by row and column difference of a key of
-    the concentric `other` x `other` window to a query."""
-    queries, keys = torch.arange(side), torch.arange(other)
-    difference = keys[None, :] - queries[:, None] + side - 1
-    table = difference[:, None, :, None] * (side + other - 1) + difference[None, :, None, :]
-    return table.reshape(side * side, other * other)
+def relative_positions(side: int) -> Tensor:
+    """(side^2, side^2) indices into a table of (2 side - 1)^2 biases, by row and column of a query minus those of a key
+    (Swin's and HAT's order, so that published tables fit)."""
+    places = torch.arange(side)
+    return _table_indices(places[:, None] - places[None, :] + side - 1, 2 * side - 1)
+
+
+def overlap_positions(side: int, wide: int) -> Tensor:
+    """(side^2, wide^2) indices into a table of (side + wide - 1)^2 biases, by row and column of a key of the concentric
+    wider window minus those of a query, each counted from the corner of its own window; as in HAT's code, what is below
+    zero counts from the table's end."""
+    queries, keys = torch.arange(side), torch.arange(wide)
+    span = side + wide - 1
+    return _table_indices(keys[None, :] - queries[:, None] + side - wide + 1, span) % span**2
+
+
+def _table_indices(difference: Tensor, span: int) -> Tensor:
+    """(n^2, m^2) indices, row by row, of differences (n, m) along one axis."""
+    n, m = difference.shape
+    return (difference[:, None, :, None] * span + difference[None, :, None, :]).reshape(n * n, m * m)
 
 
 class PositionBias(nn.Module):
-    """Learned bias (heads, side^2, other^2) of relative positions."""
+    """Learned bias (heads, queries, keys) by indices (queries, keys) into a table of `size` rows."""
 
     positions: Tensor
 
-    def __init__(self, side: int, other: int, heads: int) -> None:
+    def __init__(self, positions: Tensor, size: int, heads: int) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.empty((side + other - 1) ** 2, heads))
+        self.table = nn.Parameter(torch.empty(size, heads))
         nn.init.trunc_normal_(self.table, std=0.02)
-        self.register_buffer("positions", relative_positions(side, other), persistent=False)
+        self.register_buffer("positions", positions, persistent=False)
 
     def forward(self) -> Tensor:
         return self.table[self.positions].permute(2, 0, 1)
@@ -125,7 +138,7 @@ class HybridAttentionBlock(nn.Module):
         self.drop_path = drop_path
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
-        self.bias = PositionBias(window, window, heads)
+        self.bias = PositionBias(relative_positions(window), (2 * window - 1) ** 2, heads)
         self.project = nn.Linear(channels, channels)
         self.channel = ChannelAttentionBlock(channels, compress, squeeze)
         self.mlp = _mlp(channels, mlp_ratio)
@@ -167,7 +180,7 @@ class OverlapAttentionBlock(nn.Module):
         self.wide = window + int(overlap * window)
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
-        self.bias = PositionBias(window, self.wide, heads)
+        self.bias = PositionBias(overlap_positions(window, self.wide), (window + self.wide - 1) ** 2, heads)
         self.project = nn.Linear(channels, channels)
         self.mlp = _mlp(channels, mlp_ratio)
 

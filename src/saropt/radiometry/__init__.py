@@ -17,7 +17,7 @@ from saropt.radiometry.recipes import (
     recipe_from_dict,
 )
 from saropt.radiometry.speckle import add_speckle, speckle_gain_db
-from saropt.radiometry.units import RANGES, apply_gain, convert, from_db, to_db, to_unit_range
+from saropt.radiometry.units import RANGES, apply_gain, convert, describe_range, from_db, to_db, to_unit_range
 from saropt.radiometry.validity import ValueRule, check_units, repeated_value
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "apply_gain",
     "check_units",
     "convert",
+    "describe_range",
     "dual_pol_power",
     "edge_preservation",
     "equivalent_looks",

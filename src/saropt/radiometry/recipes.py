@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import SAR_UNITS, Scale, Unit, describe_units
-from saropt.radiometry.units import from_db, to_db
+from saropt.radiometry.units import POWER_FLOOR, from_db, to_db
 
 Statistics = tuple[float, ...]
+_ZERO_AMPLITUDE = 1.001 * POWER_FLOOR**0.5
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Recipe(ABC):
         except ValueError:
             return None
 
+    @abstractmethod
+    def span(self, units: str) -> str:
+        """What [-1, 1] spans of values in these units, in words, so that figures can be told to be on one scale."""
+
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, **asdict(self)}
 
@@ -135,6 +140,9 @@ class EightBit(Recipe):
     def unit_of(self, units: str, dtype: str) -> Unit | None:
         return Unit(units, "stretch")
 
+    def span(self, units: str) -> str:
+        return "0..255"
+
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
         return np.clip(np.asarray(values, np.float32) / 127.5 - 1.0, -1.0, 1.0)
 
@@ -165,6 +173,9 @@ class Reflectance(Recipe):
             if known is not None and known.scale == "reflectance"
             else Unit(units, "reflectance", None, self.scale)
         )
+
+    def span(self, units: str) -> str:
+        return f"reflectance 0..{self.high:g}"
 
     def taking(self, units: str, own: str) -> Reflectance:
         """The recipe for values in other units of reflectance than its `own`."""
@@ -201,6 +212,9 @@ class DbClip(Recipe):
         if not self.low < self.high:
             raise ValueError(f"low {self.low} dB must be below high {self.high} dB")
 
+    def span(self, units: str) -> str:
+        return "0..255" if units == "uint8" else f"{self.low:g}..{self.high:g} dB"
+
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
         if units == "uint8":
             return _to_network(np.asarray(values, np.float32), 0.0, 255.0)
@@ -236,6 +250,11 @@ class Q99Amplitude(Recipe):
         if not 0.0 < self.quantile <= 1.0 or not self.floor_db < 0.0:
             raise ValueError(f"quantile {self.quantile} must lie in (0, 1] and floor_db {self.floor_db} below 0")
 
+    def span(self, units: str) -> str:
+        if self.scale == "linear":
+            return f"amplitude 0..its {self.quantile:.0%} quantile"
+        return f"{self.floor_db:g}..0 dB of the {self.quantile:.0%} quantile"
+
     def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
         if units == "amplitude" and dtype == "uint8":
             return (255.0,) * len(sample)
@@ -264,8 +283,9 @@ class Q99Amplitude(Recipe):
 class MultipleOfMean(Recipe):
     """CRAN's normalisation (Fu et al. 2021, eq. 5-6): x over `factor` times the mean of the non-zero pixels.
 
-    y = 2 min(x / (factor * mean), 1) - 1. The paper prints factor = 2000, which would map a whole image to -1 and is
-    read as a lost decimal point; the default 3 saturates 0.09 % of single-look Rayleigh amplitude.
+    y = 2 min(x / (factor * mean), 1) - 1. Zeros count in no unit; in decibels they are -100 dB and below. The paper
+    prints factor = 2000, which would map a whole image to -1 and is read as a lost decimal point; the default 3
+    saturates 0.09 % of single-look Rayleigh amplitude.
 
     >>> recipe = MultipleOfMean()
     >>> recipe.statistics(np.array([[0.0, 2.0, 4.0]]), "amplitude", "float32")
@@ -282,9 +302,13 @@ class MultipleOfMean(Recipe):
         if not 0.0 < self.factor <= 50.0:
             raise ValueError(f"factor {self.factor} would leave the image without contrast; 2 to 3 is usual")
 
+    def span(self, units: str) -> str:
+        return f"0..{self.factor:g} times the mean"
+
     def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
         amplitude = _amplitude(sample, units)
-        present = amplitude > 0.0
+        # in units that go through decibels a zero has become the floor
+        present = amplitude > (0.0 if units in ("amplitude", "uint8", "complex") else _ZERO_AMPLITUDE)
         if not np.all(present.any(axis=1)):
             raise ValueError("a band holds only zeros: no mean to normalise by")
         return tuple(float(band[mask].mean(dtype=np.float64)) for band, mask in zip(amplitude, present, strict=True))

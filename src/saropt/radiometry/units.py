@@ -109,13 +109,17 @@ def apply_gain(values: NDArray[np.float32], units: str, gain_db: float | NDArray
     return values * np.power(10.0, np.asarray(gain_db) / exponent).astype(np.float32)
 
 
-def to_unit_range(values: NDArray[Any], units: str, dtype: np.dtype[Any] | str) -> NDArray[np.float32]:
-    """Values in [0, 1] by the fixed range of their units (`RANGES`), the same for every scene.
+def to_unit_range(
+    values: NDArray[Any], units: str, dtype: np.dtype[Any] | str, declared: tuple[float, float] | None = None
+) -> NDArray[np.float32]:
+    """Values in [0, 1] by the range that is declared for them or else the fixed range of their units (`RANGES`), the
+    same for every scene.
 
     Args:
         values: any shape, in `units`.
         units: SAR units, or the text by which a data root names its optical units.
         dtype: the data type of the raster that `values` come from or are compared with.
+        declared: lowest and highest value, in `units`.
 
     Raises:
         ValueError: the units have no fixed range, as amplitudes without calibration have none.
@@ -123,6 +127,9 @@ def to_unit_range(values: NDArray[Any], units: str, dtype: np.dtype[Any] | str) 
     >>> to_unit_range(np.array([-30.0, 5.0]), "sigma0_db", "float32")
     array([0., 1.], dtype=float32)
     """
+    if declared is not None:
+        low, high = declared
+        return np.clip((np.asarray(values, np.float32) - low) / (high - low), 0.0, 1.0)
     if np.dtype(dtype) == np.uint8 or units == "uint8":
         return np.clip(np.asarray(values, np.float32) / 255.0, 0.0, 1.0)
     try:
@@ -136,6 +143,21 @@ def to_unit_range(values: NDArray[Any], units: str, dtype: np.dtype[Any] | str) 
     if unit.scale == "amplitude" and decibels.size and float(np.median(decibels)) > high + 10.0:
         raise ValueError("amplitudes without calibration (medians far above 1) have no fixed range to [0, 1]")
     return np.clip((decibels - low) / (high - low), 0.0, 1.0)
+
+
+def describe_range(units: str, dtype: np.dtype[Any] | str, declared: tuple[float, float] | None = None) -> str:
+    """The range of `to_unit_range` in words, so that figures can be told to be on one scale.
+
+    >>> describe_range("sigma0", "float32"), describe_range("reflectance x 10000", "uint16")
+    ('-30..5 dB', 'reflectance 0..1')
+    """
+    if declared is not None:
+        return f"{declared[0]:g}..{declared[1]:g}"
+    if np.dtype(dtype) == np.uint8 or units == "uint8":
+        return "0..255"
+    if describe_units(units).scale == "reflectance":
+        return "reflectance 0..1"
+    return f"{DB_RANGE[0]:g}..{DB_RANGE[1]:g} dB"
 
 
 def _no_db(units: str) -> str:

@@ -33,10 +33,11 @@ class LabelledSampler:
         crop: window side in pixels.
         image: role, bands, units and recipe (`describe_images`).
         augmentation: random changes; None for none.
+        oversample: name of a class, and the share of the windows that hold it for certain.
 
     Raises:
-        InputError: no classes, a raster or label is missing, smaller than `crop`, the two are on different grids, or
-            values contradict their units.
+        InputError: no classes, none of the name to oversample, a raster or label is missing, smaller than `crop`, the
+            two are on different grids, or values contradict their units.
 
     >>> from saropt.roots import DataRoot, describe_images
     >>> from saropt.roots.simulated import write_simulated_root
@@ -54,10 +55,17 @@ class LabelledSampler:
         crop: int,
         image: ImageCard,
         augmentation: Augmentation | None = None,
+        oversample: tuple[str, float] | None = None,
     ) -> None:
         self.crop = crop
         self.image = image
         self.classes = classes_of(root)
+        self._wanted, self._share = None, 0.0
+        if oversample is not None:
+            (name, self._share), names = oversample, self.classes.titles
+            if name not in names:
+                raise InputError("data.oversample", f"{name!r} is none of the classes {', '.join(names)}")
+            self._wanted = names.index(name)
         self.augmentation = augmentation or Augmentation(flips=False)
         rasters = root.rasters(image.role, split)
         self.label_paths = [root.raster("label", name) for name in rasters]
@@ -81,6 +89,7 @@ class LabelledSampler:
         Raises:
             InputError: an unknown label value, or no window with a labelled pixel.
         """
+        wanted = self._wanted if self._wanted is not None and rng.random() < self._share else None
         for _ in range(_TRIES):
             index = self._choice.draw(rng)
             path = self._pool.paths[index]
@@ -93,10 +102,11 @@ class LabelledSampler:
             labels = self.classes.indices(stored[0], labelled, self.label_paths[index])
             values, valid = self._images.read(path, self._pool.bands, window)
             labels[~valid] = IGNORED
-            if (labels != IGNORED).any():
+            if (labels != IGNORED).any() if wanted is None else (labels == wanted).any():
                 break
         else:
-            raise InputError(self.label_paths[0].parent, f"no labelled window of {self.crop} px in {_TRIES} tries")
+            what = "labelled window" if wanted is None else f"window with {self.classes.titles[wanted]}"
+            raise InputError(self.label_paths[0].parent, f"no {what} of {self.crop} px in {_TRIES} tries")
         values = self.augmentation.disturb(rng, self.image.role, values, self.image.units)
         network = self._pool.normaliser(index).forward(values)
         network[:, ~valid] = self._pool.median(index)[:, None]

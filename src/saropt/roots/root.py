@@ -30,6 +30,7 @@ class ImageSpec:
         bands: band names, in the order of the file.
         units: SAR units, or a text that says the scale of other values.
         optional: a name without a file of this role lacks that input; otherwise every name must have one.
+        range: lowest and highest value that figures of quality go by, in `units`; None for the usual range.
 
     >>> ImageSpec(("VV", "VH"), "sigma0_db").bands
     ('VV', 'VH')
@@ -38,6 +39,7 @@ class ImageSpec:
     bands: tuple[str, ...]
     units: str
     optional: bool = False
+    range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -312,7 +314,16 @@ def _image_spec(path: Path, role: Role, entry: Any) -> ImageSpec:
     units = str(entry["units"])
     if is_sar(role) and units not in SAR_UNITS:
         raise InputError(path, f"{role}.units {units!r} is not one of {', '.join(SAR_UNITS)}")
-    return ImageSpec(bands, units, optional)
+    return ImageSpec(bands, units, optional, _range(path, role, entry.get("range")))
+
+
+def _range(path: Path, role: Role, given: Any) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    numbers = isinstance(given, list) and len(given) == 2 and all(type(value) in (int, float) for value in given)
+    if not numbers or not -math.inf < given[0] < given[1] < math.inf:
+        raise InputError(path, f"{role}.range must hold the lowest and the highest value, [low, high], not {given}")
+    return float(given[0]), float(given[1])
 
 
 def scene_of(name: str, groups: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from saropt.domain import Role
 from saropt.errors import InputError
@@ -49,6 +50,8 @@ def write_simulated_root(
     sar_gain_db: float = 0.0,
     config: SceneConfig | None = None,
     misregistration_px: float = 0.0,
+    misregistration_subpixel: bool = False,
+    misregistration_test: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write simulated scenes as a paired, labelled data root. It appears under `path` only when it is whole.
@@ -64,7 +67,10 @@ def write_simulated_root(
         bands: polarisations to write, out of VV and VH; or HH-VV, HV, HH+VV, the Pauli components of a quad-polarised
             view of the same ground with `looks` rounded to whole looks.
         misregistration_px: how far the optical images of train and val lie off the SAR images, in a direction of each
-            scene's own (rounded to whole pixels; georeference and labels stay the SAR image's). Test is aligned.
+            scene's own (georeference and labels stay the SAR image's).
+        misregistration_subpixel: whether they lie off by fractions of a pixel, by cubic interpolation, and not by the
+            nearest whole pixels.
+        misregistration_test: whether those of test lie off as well, as in real data.
         progress: called with (scenes done, scenes in all).
         seed, gsd_m, looks, sar_gain_db, config: as for `simulate_scene`.
 
@@ -87,8 +93,8 @@ def write_simulated_root(
         raise InputError("misregistration_px", f"must lie in 0..{MAX_MISREGISTRATION_PX}, not {misregistration_px}")
 
     def write(part: Path, name: str, split: str, number: int, scene_seed: int) -> None:
-        off = misregistration_px if split != "test" else 0.0
-        scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config)
+        off = misregistration_px if split != "test" or misregistration_test else 0.0
+        scene = _simulated(size, scene_seed, off, gsd_m, looks, sar_gain_db, config, subpixel=misregistration_subpixel)
         _write_array(part, name, scene, units, bands, number, looks)
 
     description = {
@@ -160,6 +166,8 @@ def _simulated(
     looks: float,
     sar_gain_db: float,
     config: SceneConfig | None,
+    *,
+    subpixel: bool = False,
 ) -> SimulatedScene:
     """A scene whose optical image is cut `off_px` away from the rest, out of a scene with that much margin."""
     height, width = (size, size) if isinstance(size, int) else size
@@ -173,13 +181,17 @@ def _simulated(
         config=config,
     )
     angle = np.random.default_rng([seed, 1]).uniform(0.0, 2.0 * math.pi)
-    down, right = round(off_px * math.sin(angle)), round(off_px * math.cos(angle))
+    offset = off_px * math.sin(angle), off_px * math.cos(angle)
+    down, right = (round(part) for part in offset)
 
     def cut(array: np.ndarray, row: int, col: int) -> np.ndarray:
         return array[..., row : row + height, col : col + width]
 
     aligned: dict[str, Any] = {name: cut(getattr(scene, name), margin, margin) for name in _GRIDS}
     aligned |= {name: cut(getattr(scene, name), margin + down, margin + right) for name in _OPTICAL_GRIDS}
+    if subpixel and off_px > 0.0:
+        moved = ndimage.shift(scene.optical, (0.0, -offset[0], -offset[1]), order=3, mode="nearest")
+        aligned["optical"] = np.clip(cut(moved, margin, margin), 0.0, 1.0).astype(scene.optical.dtype)
     return replace(scene, **aligned)
 
 

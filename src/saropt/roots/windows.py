@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -145,12 +145,39 @@ class WindowSampler:
         sample: Sample = {"label": np.ascontiguousarray(arrays.pop())} if label else {}
         for number, pool in enumerate(pools):
             values, valid = arrays[2 * number : 2 * number + 2]
-            network = None
             if pool.paths[index] is not None:
                 values = self.augmentation.disturb(rng, pool.card.role, values, pool.card.units)
-                network = pool.normaliser(index).forward(values)
-            sample[pool.card.role] = np.ascontiguousarray(pool.card.network_bands(network, valid))
+            sample[pool.card.role] = self._for_network(pool, index, values, valid)
         return sample
+
+    def tiles(self, roles: Collection[Role]) -> Iterator[Sample]:
+        """All windows of the split that stand side by side from each raster's corner and are wholly valid, as they are.
+
+        Args:
+            roles: the images to give; where roles are drawn independently, one.
+
+        >>> from saropt.roots import DataRoot, describe_images
+        >>> from saropt.roots.simulated import write_simulated_root
+        >>> root = DataRoot.open(write_simulated_root("root", scenes=(2, 0, 0), size=80))
+        >>> sampler = WindowSampler(root, "train", 32, {"sar": describe_images(root, "sar")})
+        >>> len(list(sampler.tiles(["sar"])))
+        8
+        """
+        pools = [pool for pool in self._pools if pool.card.role in roles]
+        for index, path in enumerate(pools[0].paths):
+            height, width = pools[0].shape(index) if path is not None else (0, 0)
+            for row in range(0, height - self.crop + 1, self.crop):
+                for col in range(0, width - self.crop + 1, self.crop):
+                    images = [self._read(pool, index, Window(row, col, self.crop, self.crop)) for pool in pools]
+                    if all(pool.card.optional or image[1].all() for pool, image in zip(pools, images, strict=True)):
+                        yield {
+                            pool.card.role: self._for_network(pool, index, *image)
+                            for pool, image in zip(pools, images, strict=True)
+                        }
+
+    def _for_network(self, pool: Pool, index: int, values: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        network = None if pool.paths[index] is None else pool.normaliser(index).forward(values)
+        return np.ascontiguousarray(pool.card.network_bands(network, valid))
 
     def _label(self, index: int, window: Window) -> NDArray[np.int64]:
         path = self._label_paths[index]

@@ -21,6 +21,7 @@ from saropt.errors import InputError
 from saropt.radiometry import PAULI_BANDS, pauli_power
 from saropt.scenes import Georeference
 
+UavsarBands = Literal["pauli", "powers", "HH", "HV", "VV"]
 POWERS = ("HHHH", "HVHV", "VVVV")
 _NUMBERS = ("set_rows", "set_cols", "row_addr", "col_addr", "row_mult", "col_mult")
 
@@ -31,7 +32,8 @@ class FlightLine:
     Args:
         annotation: the .ann file; the raw files lie beside it.
         product: "grd" (ground-projected) or "mlc" (multilooked, in radar geometry).
-        pauli: Pauli components, which need HHVV as well, instead of the powers of HH, HV, VV.
+        bands: "pauli", the Pauli components, which need HHVV as well; "powers", those of HH, HV and VV; or one of "HH",
+            "HV" and "VV", for which no other file is needed.
 
     Attributes:
         height, width: in pixels.
@@ -48,10 +50,11 @@ class FlightLine:
     saropt.errors.InputError: line.ann: is not a file; give the flight line's .ann
     """
 
-    def __init__(self, annotation: Path, product: Literal["grd", "mlc"] = "grd", *, pauli: bool = True) -> None:
-        self.bands = PAULI_BANDS if pauli else ("HH", "HV", "VV")
+    def __init__(self, annotation: Path, product: Literal["grd", "mlc"] = "grd", bands: UavsarBands = "pauli") -> None:
+        self.bands = PAULI_BANDS if bands == "pauli" else ("HH", "HV", "VV") if bands == "powers" else (bands,)
+        self._needed = POWERS if len(self.bands) > 1 else (2 * self.bands[0],)
         described = read_annotation(annotation)
-        files = _find_files(described, annotation, product, (*POWERS, "HHVV") if pauli else POWERS)
+        files = _find_files(described, annotation, product, (*POWERS, "HHVV") if bands == "pauli" else self._needed)
         prefix = next((p for p in ("pwr", "mag") if f"{product}_{p}.set_rows" in described), "pwr")
         numbers: dict[str, float] = {}
         for key in _NUMBERS:
@@ -77,13 +80,13 @@ class FlightLine:
         return np.memmap(path, dtype, "r", shape=(self.height, self.width))
 
     def power(self, start: int, stop: int) -> NDArray[np.float32]:
-        """(3, rows, width), linear power of the rows `start` to `stop`; NaN where nothing was measured."""
+        """(bands, rows, width), linear power of the rows `start` to `stop`; NaN where nothing was measured."""
         rows = {name: np.asarray(pixels[start:stop]) for name, pixels in self._pixels.items()}
-        empty = np.logical_and.reduce([rows[name] == 0 for name in POWERS])
+        empty = np.logical_and.reduce([rows[name] == 0 for name in self._needed])
         if "HHVV" in rows:
             power = pauli_power(rows)
         else:
-            power = np.stack([rows[name] for name in POWERS]).astype(np.float32)
+            power = np.stack([rows[name] for name in self._needed]).astype(np.float32)
         power[:, empty] = np.nan
         return power
 

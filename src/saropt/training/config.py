@@ -103,7 +103,7 @@ class LoopConfig(Section):
         ema: decay of the averaged weights, with warm-up (1 + s) / (10 + s); 0 switches averaging off.
         clip: largest gradient norm per optimizer step; 0 for none.
         validate_every, checkpoint_every: in steps; 0 for never.
-        validation_windows: fixed windows of the val split.
+        validation_windows: number of fixed random windows of the val split.
         select: "last", or "best" for the weights with the best validation figure.
         patience: stop after this many validations in a row without a better figure; 0 trains to max_steps.
     """
@@ -137,12 +137,15 @@ class EngineConfig(LoopConfig):
         sample_every: sample pictures, in steps; 0 for never.
         select: "best" takes the averaged weights with the lowest validation MAE (a milestone's weights are then the
             best up to that milestone); it needs paired data.
-        patience: goes by the MAE that "best" goes by or, on unpaired data, by that of the round trips through both
-            directions.
+        validation_windows: by default 24, or with `patience` all windows that tile the split: what ends a training must
+            not hang on a few of them.
+        patience: goes by the MAE that "best" goes by or, on unpaired data and in methods that look at no pairs, by that
+            of the round trips through both directions.
     """
 
     ema: float = Field(0.999, ge=0.0, lt=1.0)
     clip: float = Field(1.0, ge=0.0)
+    validation_windows: int | None = Field(None, ge=1)  # type: ignore[assignment]
     checkpoint_activations: bool = False
     strategy: Literal["ddp", "fsdp"] = "ddp"
     compile: bool = False
@@ -231,7 +234,8 @@ def dump_config(config: BaseModel) -> str:
 
 
 def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
-    """Put `--set key=value` assignments with dotted keys into nested `values`, in place.
+    """Put `--set key=value` assignments with dotted keys into nested `values`, in place; an entry of a list is named by
+    its number, from 0.
 
     Raises:
         InputError: one does not read key=value, or cannot be set there.
@@ -251,9 +255,17 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
             raise OptionError("settings", setting, "cannot be set there") from error
 
 
-def _assign(values: dict[str, Any], keys: list[str], value: Any) -> None:
+def _assign(values: Any, keys: list[str], value: Any) -> None:
     for key in keys[:-1]:
-        values = values.setdefault(key, {})
-        if not isinstance(values, dict):
+        values = _entry(values, key) if isinstance(values, list) else values.setdefault(key, {})
+        if not isinstance(values, dict | list):
             raise OptionError("settings", None, f"{key} is not a section")
+    if isinstance(values, list):
+        raise OptionError("settings", None, f"{keys[-1]}: an entry of a list cannot be replaced, only its settings")
     values[keys[-1]] = value
+
+
+def _entry(values: list, key: str) -> Any:
+    if not key.isdecimal() or int(key) >= len(values):
+        raise OptionError("settings", None, f"{key}: the list has the entries 0 to {len(values) - 1}")
+    return values[int(key)]

@@ -66,7 +66,8 @@ class SegmenterTask(OneNetworkTask):
             speckle_probability=data.speckle_probability,
             optical_gain=data.optical_gain,
         )
-        self.sampler = LabelledSampler(root, "train", data.crop, self.input_card, augmentation)
+        more = None if data.oversample is None else (data.oversample, data.oversample_share)
+        self.sampler = LabelledSampler(root, "train", data.crop, self.input_card, augmentation, more)
         self.classes = self.sampler.classes
         self.validation: tuple[Tensor, np.ndarray] | None = None
         if self.validates:

@@ -19,7 +19,12 @@ from saropt.training.config import (
 
 
 class SegmentationDataConfig(Section):
-    """Windows of one role; the keys mean what they mean in `DataConfig`."""
+    """Windows of one role; the keys mean what they mean in `DataConfig`.
+
+    Attributes:
+        oversample: name of a class that more windows are to hold.
+        oversample_share: share of the windows that hold it for certain.
+    """
 
     crop: int = Field(256, ge=8)
     batch_size: int = Field(8, ge=1)
@@ -29,6 +34,8 @@ class SegmentationDataConfig(Section):
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     optical_gain: float = Field(1.0, ge=1.0, le=4.0)
+    oversample: str | None = None
+    oversample_share: float = Field(0.5, gt=0.0, le=1.0)
 
 
 class SegmentationConfig(Section):

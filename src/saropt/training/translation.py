@@ -26,7 +26,7 @@ from saropt.training.export import move_fidelity_end, write_translators
 from saropt.training.generators import has_blocks, prepare_generators
 from saropt.training.task import Outcome, Task, check_stride, check_windows, training_card
 from saropt.training.tracking import Tracker
-from saropt.training.validation import Validation
+from saropt.training.validation import SOME_WINDOWS, Validation
 from saropt.training.windows import describe_roles, draw_windows
 
 _SAMPLE_IMAGES = 4
@@ -76,7 +76,7 @@ class TranslatorTask(Task):
         self._check_pairs()
         if config.data.max_rasters is not None:
             self.root = root.with_fewer("train", config.data.max_rasters, config.data.rasters_seed)
-        self._open_data()
+        self._open_data(arguments)
         self._build(arguments)
         self.sample_every = self.engine.sample_every
         has_truth = self.validation is not None and self.validation.has_truth
@@ -109,6 +109,8 @@ class TranslatorTask(Task):
                 raise InputError("data.splits", f"must be the same for all roles: {method} needs pairs")
         if not root.paired and self.engine.select == "best":
             raise InputError("engine.select", "best needs validation on pairs, and the data are unpaired: use last")
+        if self.method_class.unsupervised and self.engine.select == "best":
+            raise InputError("engine.select", f"best needs validation on pairs, and {method} looks at none: use last")
 
     @property
     def image_roles(self) -> tuple[Role, ...]:
@@ -121,10 +123,15 @@ class TranslatorTask(Task):
                 reason = f"{direction.output} is optional there: nothing can be trained to make it"
                 raise InputError(self.root.path / "dataset.yaml", reason)
 
-    def _open_data(self) -> None:
+    def _open_data(self, arguments: Any) -> None:
         root, data, labels = self.root, self.config.data, "label" in self.roles
         if labels:
             classes_of(root)
+        given = self.method_class.images_of(arguments)
+        own = {role: image for role, image in given.items() if role in self.image_roles}
+        bands = {role: image.bands for role, image in own.items()} | data.bands
+        recipes = {role: image.recipe for role, image in own.items()} | data.recipes
+        data = data.model_copy(update={"bands": bands, "recipes": recipes})
         self.images = describe_roles(root, data, self.image_roles)
         augmentation = Augmentation(
             flips=data.flips,
@@ -148,7 +155,8 @@ class TranslatorTask(Task):
         self.validation: Validation | None = None
         if self.engine.validate_every or self.engine.sample_every:
             sampler = WindowSampler(root, "val", data.crop, self.images)
-            self.validation = Validation(sampler, self.engine.validation_windows)
+            count = self.engine.validation_windows or (None if self.engine.patience else SOME_WINDOWS)
+            self.validation = Validation(sampler, count, truth=not self.method_class.unsupervised)
 
     def _build(self, arguments: Any) -> None:
         cls = self.method_class
@@ -174,7 +182,7 @@ class TranslatorTask(Task):
             for what in ("bands", "units", "recipe"):
                 here, there = getattr(self.images[role], what), getattr(trained, what)
                 if here != there:
-                    reason = f"a frozen network was trained on {role} {what} {there}, the data have {here}"
+                    reason = f"the network of its file was trained on {role} {what} {there}, the data have {here}"
                     raise InputError(f"arguments of {self.config.method}", reason)
 
     def place(self, device: torch.device) -> None:

@@ -270,6 +270,22 @@ def test_uavsar_ground_projected(tmp_path, gsd):
         prepare("uavsar", annotation, tmp_path / "x")
 
 
+@pytest.mark.parametrize("gsd", [6, 10])
+def test_uavsar_of_one_polarisation_needs_its_own_file_alone(tmp_path, gsd):
+    annotation, files = write_uavsar(tmp_path)
+    for path in tmp_path.glob("*.grd"):
+        if "VVVV" not in path.name:
+            path.unlink()
+    options = [f"gsd_m={gsd}", "bands=VV", f"name=uavsar-{gsd}m", "train=1.0", "val=0.0"]
+    root = DataRoot.open(prepare("uavsar", annotation, tmp_path / "out", options))
+    assert (root.name, root.gsd_m, root.images["sar"].bands) == (f"uavsar-{gsd}m", gsd, ("VV",))
+    with Scene.open(root.raster("sar", "line_train")) as scene:
+        values, valid = scene.read()
+    assert values[:, valid].mean() == pytest.approx(files["VVVV"][:, 5:].mean(), rel=0.05)
+    with pytest.raises(InputError, match="lacks HHHH"):
+        prepare("uavsar", annotation, tmp_path / "x", ["bands=HH"])
+
+
 def test_uavsar_multilooked(tmp_path):
     annotation, files = write_uavsar(tmp_path, product="mlc")
     path = prepare("uavsar", annotation, tmp_path / "out", ["product=mlc", "gsd_m=10", "train=1.0", "val=0", "gap=0"])

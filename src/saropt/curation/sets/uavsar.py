@@ -14,14 +14,14 @@ from saropt.curation.sets.base import Entry, Plan, Source, Write, register_set, 
 from saropt.curation.sets.products import SceneOptions
 from saropt.errors import OptionError
 from saropt.scenes import Georeference, Grid, Scene, SceneWriter, Window, overlap_grid
-from saropt.sensors.uavsar import FlightLine
+from saropt.sensors.uavsar import FlightLine, UavsarBands
 
 _STRIP_PIXELS = 1 << 21
 
 
 class UavsarOptions(SceneOptions):
     product: Literal["grd", "mlc"] = Field("grd", description="ground-projected, or multilooked in radar geometry")
-    bands: Literal["pauli", "powers"] = Field("pauli", description="HH-VV, HV, HH+VV, or HH, HV, VV; power either way")
+    bands: UavsarBands = Field("pauli", description="HH-VV, HV, HH+VV; or HH, HV, VV; or one of these alone; power")
     gsd_m: float | None = Field(6.0, gt=0, description="pixel in metres: 6 and 10 in CRAN")
 
 
@@ -34,7 +34,7 @@ class UavsarOptions(SceneOptions):
 def uavsar(source: Path, options: UavsarOptions) -> Plan:
     """Plan UAVSAR flight lines: linear power as delivered (called sigma0, because UAVSAR normalises by area). A .grd
     file is warped to UTM. A .mlc file is averaged over whole numbers of pixels and stays in slant range."""
-    line = FlightLine(source, options.product, pauli=options.bands == "pauli")
+    line = FlightLine(source, options.product, options.bands)
     description = {
         "name": options.name or source.stem,
         "gsd_m": options.gsd_m or 6.0,
@@ -79,7 +79,7 @@ def _multilooked(line: FlightLine, looks: tuple[int, ...], window: Window) -> Wr
                 start = (window.row + row) * looks[0]
                 power = line.power(start, start + height * looks[0])
                 columns = slice(window.col * looks[1], (window.col + window.width) * looks[1])
-                blocks = power[:, :, columns].reshape(3, height, looks[0], window.width, looks[1])
+                blocks = power[:, :, columns].reshape(len(power), height, looks[0], window.width, looks[1])
                 writer.write(row, 0, blocks.mean(axis=(2, 4)))
             writer.finish()
 

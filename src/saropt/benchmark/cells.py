@@ -1,0 +1,117 @@
+"""The figures of a suite's rows: read from reports, averaged over seeds, ranked."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saropt.benchmark.suite import NETWORK, matching_rates
+from saropt.evaluation.metric import metric_of
+from saropt.evaluation.network_values import KEY
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure: mean and standard deviation (n - 1) over seeds; `rank` 1 or 2 where it is best or second.
+
+    `interval` is the 95 % interval (low, high) over scenes, where there are scenes enough.
+    """
+
+    mean: float
+    spread: float | None
+    rank: int | None = None
+    interval: tuple[float, float] | None = None
+
+
+def figures_of(report: dict[str, Any], direction: str) -> dict[str, float]:
+    """All figures of the one model of a report in one direction."""
+    (model,) = report["models"]
+    figures = flat(model["directions"].get(direction, {}))
+    if figures and (pace := report.get("training", {}).get("images_per_s")) is not None:
+        figures["images_per_s"] = pace
+    for distribution in figures.get("distributions", ()):
+        figures |= flat(distribution)
+    measured = flat(report.get(KEY, {}).get(direction, {}).get(model["model"], {}))
+    for part in (measured, *(flat(distribution) for distribution in measured.get("distributions", ()))):
+        figures |= {f"{key}{NETWORK}": value for key, value in part.items()}
+    matched = report.get("matching", {}).get(direction)
+    if matched and figures:
+        figures |= rates_of(matched["models"][model["model"]])
+    judged = report.get("segmentation", {}).get(direction)
+    if judged and figures:
+        figures |= flat(judged["models"][model["model"]]) | {
+            "pixel_accuracy_real": judged["real"].get("pixel_accuracy")
+        }
+    return figures
+
+
+def rates_of(by_matcher: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Matching rates under `pmr.NAME` and so on."""
+    rates = matching_rates()
+    return {f"{rate}.{name}": found[rate] for name, found in by_matcher.items() for rate in rates}
+
+
+def flat(scores: dict[str, Any]) -> dict[str, Any]:
+    """Figures by class, number of tiles and so on under `class_iou.NAME`, `fid_by_n.500`."""
+    flat = {
+        f"{key}.{name}": figure
+        for key, value in scores.items()
+        if isinstance(value, dict)
+        for name, figure in value.items()
+    }
+    return scores | flat
+
+
+def cells_of(
+    parts: Sequence[dict[str, Any]], directions: Sequence[str], columns: Sequence[str]
+) -> dict[str, dict[str, Cell]]:
+    cells: dict[str, dict[str, Cell]] = {}
+    for direction in directions:
+        figures = [figures_of(part, direction) for part in parts]
+        for column in columns:
+            values = [f[column] for f in figures if f.get(column) is not None]
+            if values:
+                spread = statistics.stdev(values) if len(values) > 1 else None
+                cells.setdefault(direction, {})[column] = Cell(statistics.fmean(values), spread)
+    return cells
+
+
+def ranks_of(
+    means: dict[str, dict[str, dict[str, Cell]]], directions: Sequence[str], columns: Sequence[str]
+) -> dict[tuple[str, str, str], int]:
+    ranks: dict[tuple[str, str, str], int] = {}
+    for direction in directions:
+        for column in dict.fromkeys(columns):
+            metric = metric_of(column)
+            if metric is not None and not metric.better:
+                continue
+            held = {name: by.get(direction, {}) for name, by in means.items()}
+            found = [(cells[column].mean, name) for name, cells in held.items() if column in cells]
+            found.sort(reverse=metric is None or metric.better > 0)
+            if len(found) > 1:
+                ranks |= {(name, direction, column): place for place, (_, name) in enumerate(found[:2], 1)}
+    return ranks
+
+
+def best_seeds(
+    reports: Mapping[str, Mapping[int, dict[str, Any]]], column: str
+) -> dict[str, dict[int, dict[str, Any]]]:
+    """The report of one seed of each row: the one with the best mean of a column over its directions.
+
+    Args:
+        reports: row -> seed -> what report.json holds.
+    """
+    metric = metric_of(column)
+    sign = 1 if metric is None else metric.better
+
+    def score(report: dict[str, Any]) -> float:
+        (model,) = report["models"]
+        found = [figures_of(report, direction).get(column) for direction in model["directions"]]
+        known = [value for value in found if value is not None]
+        return sign * statistics.fmean(known) if known else -math.inf
+
+    chosen = {row: max(by_seed, key=lambda seed: score(by_seed[seed])) for row, by_seed in reports.items()}
+    return {row: {seed: reports[row][seed]} for row, seed in chosen.items()}
