@@ -1,8 +1,8 @@
 """Measure the translator of a run at both ends and at its shipped blend, and put it into the package.
 
-    python tools/bundle.py RUN CONFIG DATA:SPLIT [DATA:SPLIT ...] [--baselines-from DATA]
+    python tools/bundle.py RUN CONFIG [DATA:SPLIT ...] [--baselines-from DATA] [--left-out REPORT ...]
 
-CONFIG is the run's preset; the card's words (attribution, notes, realism) are taken from it as they stand now.
+REPORT is a report.json of the same method at realism 0, trained without the set that it measures. CONFIG is the run's preset; the card's words (attribution, notes, realism) are taken from it as they stand now.
 
 Writes src/saropt/artifacts/bundled/NAME.onnx, whose card holds the measured quality, and prints the table.
 """
@@ -10,6 +10,7 @@ Writes src/saropt/artifacts/bundled/NAME.onnx, whose card holds the measured qua
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -45,12 +46,27 @@ def measured(path: Path, card: Card, data: str, split: str, baselines_from: str 
     return {f"{name}: {row}": {key: round(scores[key], 4) for key in FIGURES} for row, scores in rows.items()}
 
 
+def left_out(path: Path) -> dict[str, dict[str, float]]:
+    """Figures by row of a report on a set that was left out of the training."""
+    report = json.loads(path.read_text())
+    name = f"{report['data']['name']} left out of the training, {report['n']} tiles of 256"
+    rows = {"realism 0": report["models"][0]["directions"]} | {
+        row: {direction: scores} for direction, found in report["baselines"].items() for row, scores in found.items()
+    }
+    return {
+        f"{name}: {row}": {key: round(scores[key], 4) for key in FIGURES}
+        for row, found in rows.items()
+        for scores in found.values()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("config", type=Path)
-    parser.add_argument("data", nargs="+", metavar="DATA:SPLIT")
+    parser.add_argument("data", nargs="*", metavar="DATA:SPLIT")
     parser.add_argument("--baselines-from")
+    parser.add_argument("--left-out", type=Path, nargs="*", default=[], metavar="REPORT")
     arguments = parser.parse_args()
     path = arguments.run / "translator.onnx"
     card = read_card(path)
@@ -65,6 +81,8 @@ def main() -> None:
     for item in arguments.data:
         data, _, split = item.rpartition(":")
         quality |= measured(path, card, data, split, arguments.baselines_from)
+    for report in arguments.left_out:
+        quality |= left_out(report)
     model = onnx.load(path)
     store_card(model, card.model_copy(update={"quality": quality}))
     target = bundled_folder() / f"{card.name}.onnx"

@@ -16,7 +16,7 @@ from saropt.errors import install_words
 from saropt.inference import list_translators
 from saropt.scenes import Scene
 
-BUNDLED = ["s1-losangeles", "losangeles-s1", "sen12-vv", "flood-reference", "s1-reference"]
+BUNDLED = ["s1-losangeles", "losangeles-s1", "s1-world", "flood-reference", "s1-reference"]
 FILES = ["optical.tif", "preview.png", "reference.tif", "report.json", "sar.tif", "two_dates", "two_dates.png"]
 WITHOUT_TORCH = """
 import importlib.machinery, sys

@@ -40,12 +40,12 @@ def test_a_saved_translator_is_the_same(folder: Path) -> None:
 
 
 def test_a_translator_is_replaced_only_on_demand(folder: Path) -> None:
-    other = Translator.load("sen12-vv")
+    other = Translator.load("s1-world")
     with pytest.raises(InputError, match="holds a translator already"):
         other.save_pretrained(folder)
     assert Translator.from_pretrained(folder).card.name == "s1-losangeles"
     other.save_pretrained(folder, overwrite=True)
-    assert Translator.from_pretrained(folder).card.name == "sen12-vv"
+    assert Translator.from_pretrained(folder).card.name == "s1-world"
 
 
 def test_what_is_no_repository_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def to_optical():
 
 @pytest.fixture(scope="module")
 def absolute():
-    return Translator.load("sen12-vv", threads=1)
+    return Translator.load("s1-world", threads=1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Add to a bundled translator what it saw in training, and its map of reliability.
+
+    python tools/trust.py NAME TRAIN:SPLIT [DATA:SPLIT[:FILE] ...]
+
+TRAIN is the data root that it was trained on. The scenes of DATA, 10 or more in all, calibrate the map; where it was
+trained on them, FILE is a translator of the same method, trained without them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import onnx
+
+from saropt.artifacts import read_card
+from saropt.artifacts.graph import store_card
+from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
+from saropt.inference import Translator
+from saropt.inference.bundled import bundled_folder
+from saropt.inference.familiarity import seen_in_training
+from saropt.roots import DataRoot
+
+
+def main() -> None:
+    name, train, *data = sys.argv[1:]
+    path = bundled_folder() / f"{name}.onnx"
+    temporary = path.with_suffix(".new.onnx")
+    root, _, split = train.rpartition(":")
+    card = read_card(path)
+    image = next(iter(card.directions.values())).inputs[0]
+    seen = seen_in_training(DataRoot.open(root), image, split)
+    model = onnx.load(path)
+    store_card(model, card.model_copy(update={"training": card.training.model_copy(update={"seen": seen})}))
+    temporary.write_bytes(model.SerializeToString())
+    os.replace(temporary, path)
+    print(f"{name}: {0 if seen is None else len(seen.scenes)} training scenes described")
+    if data:
+        sets = []
+        for item in data:
+            place, split, *file = item.split(":")
+            sets.append(CalibrationSet(DataRoot.open(place), split, Translator.load(file[0]) if file else None))
+        found = calibrate_reliability(Translator.load(path), sets, temporary)
+        os.replace(temporary, path)
+        print(f"{found.scenes} scenes: {found.coverage:.3f} inside, {found.least_coverage:.3f} in the worst; {found}")
+
+
+if __name__ == "__main__":
+    main()
