@@ -131,6 +131,14 @@ def test_a_product_with_an_earlier_image_on_a_map(tmp_path: Path) -> None:
         assert (out.height, out.width) == shape
 
 
+def test_a_product_is_inspected(safe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "inspect", str(safe)]) == 0
+    out = capsys.readouterr().out
+    assert "VV, VH" in out
+    assert "sigma0_db" in out
+    assert "9 control points" in out
+
+
 def test_a_folder_of_products_is_many_scenes(safe: Path, tmp_path: Path) -> None:
     folder = tmp_path / "products"
     folder.mkdir()

@@ -13,7 +13,7 @@ from saropt.progress import Progress
 from saropt.radiometry import check_units, sar_composite, to_db
 from saropt.radiometry.composite import CO_RANGE, CROSS_RANGE, RATIO_RANGE
 from saropt.scenes import Scene, SceneWriter, Window
-from saropt.sensors.grd_names import grd_product
+from saropt.sensors.grd_scene import open_scene_or_product
 
 _TILE = 1024
 _PAIRS = (("VV", "VH"), ("HH", "HV"))
@@ -47,7 +47,7 @@ def write_composite(
     [153.0, 134.0, 64.0]
     """
     check_not_input(out, [source])
-    with _open(source, units) as scene:
+    with open_scene_or_product(source, units) as scene:
         try:
             check_units(scene.sample(1 << 16), units, scene.dtype)
             to_db(np.ones(1), units)
@@ -79,16 +79,6 @@ def write_composite(
                 if progress is not None:
                     progress(number, len(starts), "windows")
             return writer.finish()
-
-
-def _open(source: str | Path, units: str) -> Scene:
-    if grd_product(source) is None:
-        return Scene.open(source)
-    from typing import cast
-
-    from saropt.sensors.grd_scene import GrdScene
-
-    return cast(Scene, GrdScene(source, units=units))  # read in the same way
 
 
 def _bands(scene: Scene, source: str | Path) -> tuple[int, int]:

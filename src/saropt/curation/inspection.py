@@ -14,6 +14,7 @@ from saropt.progress import Progress
 from saropt.radiometry import SAR_UNITS, check_units
 from saropt.roots.root import SPLITS, DataRoot, ImageSpec
 from saropt.scenes import Scene, Window
+from saropt.sensors.grd_scene import open_scene_or_product
 
 LEVELS = (0.0, 0.01, 0.5, 0.99, 1.0)
 _SAMPLE = 1 << 20
@@ -34,7 +35,8 @@ class Facts:
 
 
 def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
-    """Describe a raster: bands, size, data type, location, share of invalid pixels, and quantiles of the values.
+    """Describe a raster, or a Sentinel-1 product in sigma0_db: bands, size, data type, location, share of invalid
+    pixels, and quantiles of the values.
 
     The quantiles are computed from at most 2^20 valid pixels, and from the modulus of complex pixels.
 
@@ -46,7 +48,7 @@ def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
     >>> inspect_raster(path).quantiles
     {'VV': [1.0, 1.0, 1.0, 1.0, 1.0]}
     """
-    with Scene.open(path) as scene:
+    with open_scene_or_product(path) as scene:
         sample = scene.sample(_SAMPLE)
         facts = {
             "bands": ", ".join(scene.band_names),

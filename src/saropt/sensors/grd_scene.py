@@ -6,19 +6,35 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.errors import OptionError
 from saropt.files import digest_files
-from saropt.scenes import Grid, Window, overlap_grid, read_mirrored, sample_pixels
+from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
 from saropt.sensors.calibrated import Calibrated
 from saropt.sensors.grd_names import grd_product, product_files
 from saropt.sensors.projection import MapProjection
 from saropt.sensors.sentinel1 import TARGETS, GrdProduct
+
+
+def open_scene_or_product(path: str | Path, units: str | None = None) -> Scene:
+    """A local raster, or a Sentinel-1 GRD product that is calibrated to `units` ("sigma0_db" when None).
+
+    Raises:
+        InputError: as of `Scene.open` and `GrdScene`.
+
+    >>> from saropt.scenes import write_array
+    >>> with open_scene_or_product(write_array("scene.tif", np.ones((1, 8, 8), np.float32))) as scene:
+    ...     scene.width
+    8
+    """
+    if grd_product(path) is None:
+        return Scene.open(path)
+    return cast(Scene, GrdScene(path, units=units))  # read in the same way
 
 
 class GrdScene:
@@ -114,6 +130,8 @@ class GrdScene:
         valid: NDArray[np.bool_] = np.logical_and.reduce(measured)
         values[:, ~valid] = 0
         return values, valid
+
+    read_stored = read
 
     def read_padded(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """As `read`, mirrored at the edges where the window reaches outside the frame."""
