@@ -2,7 +2,8 @@
 
     python tools/bundle.py RUN CONFIG [DATA:SPLIT ...] [--baselines-from DATA] [--left-out REPORT ...]
 
-REPORT is a report.json of the same method at realism 0, trained without the set that it measures. CONFIG is the run's preset; the card's words (attribution, notes, realism) are taken from it as they stand now.
+CONFIG is the run's preset; the card's words (attribution, notes, realism) are taken from it as they stand now. REPORT
+is a report.json of the same method at realism 0, trained without the set that it measures.
 
 Writes src/saropt/artifacts/bundled/NAME.onnx, whose card holds the measured quality, and prints the table.
 """
