@@ -222,13 +222,16 @@ def open_input(
         try:
             bands = [place + 1 for place in _positions(image, names, is_plain_picture)]
         except ValueError as error:
-            taken = f"the {model} takes {', '.join(image.bands)}"
-            raise InputError(shown, f"{error}; {taken}", remedy="bands") from error
+            raise InputError(shown, f"{error}; {_taken(image, model)}", remedy="bands") from error
     scene = open_scene(path, bands, grid=grid, resampling=resampling, units=units or image.units, nodata=nodata)
     if scene.count != len(image.bands) and not (image.partial and bands_given(image, scene.band_names)):
         scene.close()
         raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
     return scene
+
+
+def _taken(image: ImageCard, model: str) -> str:
+    return f"the {model} takes {', '.join(image.bands)}{', or some of them by name' if image.partial else ''}"
 
 
 def _open_product(
@@ -252,8 +255,7 @@ def _open_product(
         try:
             bands = [place + 1 for place in _positions(image, names, False)]
         except ValueError as error:
-            taken = f"the {model} takes {', '.join(image.bands)}"
-            raise InputError(path, f"{error}; {taken}", remedy="bands") from error
+            raise InputError(path, f"{error}; {_taken(image, model)}", remedy="bands") from error
     scene = GrdScene(path, bands, target, pixel_m=pixel_m, grid=grid)
     return cast(Scene, scene)  # read in the same way
 
