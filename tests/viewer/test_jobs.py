@@ -61,7 +61,7 @@ def test_options_reach_the_translator(viewer: TestClient, folder: Path, tmp_path
     layer = layer_of(viewer, "root/sar/a.tif", "sar")
     options = {"bands": ["VH"], "units": "sigma0_db", "realism": 0.25, "tile": 96}
     job = wait_for(viewer, order_job(viewer, layer["id"], **options)["id"], "done")
-    assert job["request"] == {**options, "direction": "sar2opt", "companions": {}}
+    assert job["request"] == {**options, "direction": "sar2opt", "reliability": False, "companions": {}}
     expected = Translator.load("s1-losangeles", realism=0.25).translate(
         folder / "root" / "sar" / "a.tif", tmp_path / "out.tif", units="sigma0_db", tile=96
     )
@@ -70,6 +70,14 @@ def test_options_reach_the_translator(viewer: TestClient, folder: Path, tmp_path
         assert np.array_equal(got.read()[0], wanted.read()[0])
         assert got.tags["SAROPT_REALISM"] == "0.25"
         assert "guess" in got.tags["SAROPT_NOTICE"]
+
+
+def test_a_map_of_reliability_is_a_layer_and_warnings_are_the_message(viewer: TestClient) -> None:
+    layer = layer_of(viewer, "root/sar/a.tif", "sar")
+    job = wait_for(viewer, order_job(viewer, layer["id"], translator="s1-world", reliability=True)["id"], "done")
+    products = [one["product"] for one in scene_named(viewer, "root/sar/a.tif")["layers"]]
+    assert "reliability" in products
+    assert "unlike the training data" in job["message"]
 
 
 def test_a_failing_job_harms_nobody(viewer: TestClient, folder: Path) -> None:

@@ -38,7 +38,7 @@ class Job:
 
     Attributes:
         request: scene (the scene's id), layer (id), source (the layer's name), translator, direction, bands, units,
-            tile, realism, out (name of the output).
+            tile, realism, reliability, out (name of the output).
         done, total: tiles; 0 before the first.
         message: why it failed.
         seam: of blended translations, as of `saropt.inference.SceneResult`.
@@ -217,6 +217,7 @@ class Jobs:
         place = self.folder / job.id
         place.mkdir(exist_ok=True)
         options = {key: job.request[key] for key in ("direction", "bands", "units", "tile", "realism")}
+        options["reliability"] = job.request.get("reliability", False)
         options["companions"] = {name: str(path) for name, path in companions.items()}
         files = {"scene": str(scene), "translator": str(translator), "out": str(self.output(job))}
         with (place / "log.txt").open("ab") as log:
@@ -267,7 +268,7 @@ class Jobs:
             if cancelled:
                 shutil.rmtree(self.folder / key, ignore_errors=True)
             elif event == "done":
-                self._end(key, "done", seam=last["seam"])
+                self._end(key, "done", "; ".join(last["warnings"]), seam=last["seam"])
             elif event == "failed":
                 self._end(key, "failed", last["reason"])
             elif not self._stopping:

@@ -210,6 +210,7 @@ class JobIn(BaseModel):
     )
     tile: Annotated[int, Field(ge=16, le=8192)] | None = None
     realism: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    reliability: bool = False
     companions: dict[Companion, Id] = Field(default_factory=dict)
 
 
@@ -235,6 +236,7 @@ class JobOut(BaseModel):
     @classmethod
     def of(cls, job: Job) -> JobOut:
         request = {key: job.request[key] for key in ("direction", "bands", "units", "tile", "realism")}
+        request["reliability"] = job.request.get("reliability", False)
         request["companions"] = job.request.get("companions", {})
         return cls(
             **{name: getattr(job, name) for name in ("id", "state", "done", "total", "message", "seam", "created")},

@@ -11,9 +11,12 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from saropt.errors import InputError, SaroptError
+
+if TYPE_CHECKING:
+    from saropt.inference import SceneResult
 
 _EVERY_SECONDS = 0.2
 _NICENESS = 10  # tiles go first
@@ -26,7 +29,8 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        _send(events, "done", seam=_translate(request, events))
+        made = _translate(request, events)
+        _send(events, "done", seam=made.seam, warnings=made.warnings)
     except SaroptError as error:
         _send(events, "failed", reason=error.reason if isinstance(error, InputError) else str(error))
     except MemoryError:
@@ -38,11 +42,13 @@ def main() -> None:
     os._exit(0)
 
 
-def _translate(request: dict[str, Any], events: TextIO) -> float | None:
+def _translate(request: dict[str, Any], events: TextIO) -> SceneResult:
     from saropt.batch.jobs import translate_when_free
     from saropt.inference import LoadOptions, TranslateOptions, Translator
 
-    load = LoadOptions(direction=request["direction"], realism=request["realism"])
+    load = LoadOptions(
+        direction=request["direction"], realism=request["realism"], reliability=request.get("reliability", False)
+    )
     translator = Translator.load(request["translator"], load, threads=request["threads"])
     last = 0.0
 
@@ -57,7 +63,7 @@ def _translate(request: dict[str, Any], events: TextIO) -> float | None:
         bands=bands, units=request["units"], tile=request["tile"], resume=True, **request["companions"]
     )
     # a worker of a server that was killed lets go of the output as soon as it notices
-    return translate_when_free(translator, request["scene"], request["out"], options, progress).seam
+    return translate_when_free(translator, request["scene"], request["out"], options, progress)
 
 
 def _send(events: TextIO, event: str, **content: object) -> None:

@@ -64,7 +64,7 @@ export interface Image {
 export interface Card {
   name: string;
   method: string;
-  directions: Record<string, { inputs: Image[]; outputs: Image[] }>;
+  directions: Record<string, { inputs: Image[]; outputs: Image[]; reliability: { alpha: number; realism: number | null } | null }>;
   gsd_m: number;
   training: { data: string; split: string; steps: number; licence: string; attribution: string };
   realism: number | null;
@@ -103,6 +103,7 @@ export interface JobOrder {
   bands: string[] | null;
   units: string | null;
   realism: number | null;
+  reliability: boolean;
   companions: Partial<Record<Companion, string>>;
 }
 

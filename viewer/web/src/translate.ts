@@ -16,6 +16,7 @@ export class TranslatePanel {
   private bands: string[] = [];
   private units = "";
   private realism: number | null = null;
+  private reliability = false;
   private companions: Partial<Record<Companion, string>> = {};
 
   constructor(
@@ -84,6 +85,7 @@ export class TranslatePanel {
         ),
       ...this.companionFields(card.directions[this.direction]?.inputs ?? [], target),
       card.realism !== null && this.realismField(card.realism),
+      card.directions[this.direction]?.reliability != null && this.reliabilityField(),
       h("button", { type: "button", class: "primary wide", "data-key": "start", click: () => this.submit(source) }, t("start")),
       h("p", { class: "notice" }, t("notice")),
       cardFacts(card, source, target),
@@ -130,6 +132,18 @@ export class TranslatePanel {
     return h("label", { class: "field" }, h("span", {}, t("realism"), " ", value), slider, h("small", { class: "soft" }, t("realismHelp")));
   }
 
+  private reliabilityField(): HTMLElement {
+    const box: HTMLInputElement = h("input", {
+      type: "checkbox",
+      checked: this.reliability,
+      "data-key": "reliability",
+      change: () => {
+        this.reliability = box.checked;
+      },
+    });
+    return h("label", { class: "field" }, h("span", {}, box, " ", t("reliability")), h("small", { class: "soft" }, t("reliabilityHelp")));
+  }
+
   /** The first translator for this kind of layer whose bands it has, and the units that its folder states. */
   private suit(layer: Layer): void {
     const names = layer.bands.map((band) => band.toLowerCase());
@@ -147,6 +161,7 @@ export class TranslatePanel {
     this.direction = direction;
     this.bands = [];
     this.realism = null;
+    this.reliability = false;
     this.companions = {};
   }
 
@@ -161,6 +176,7 @@ export class TranslatePanel {
         bands: chosen.every((band) => band !== "") ? chosen : null,
         units: this.units === "" ? null : this.units,
         realism: this.realism,
+        reliability: this.reliability,
         companions: this.companions,
       })
       .then(this.submitted)
