@@ -154,3 +154,15 @@ def test_real_roots_open(shared_data):
         name = next(iter(root.splits))
         assert root.raster("sar", name).is_file()
         assert root.raster("optical", name).is_file()
+
+
+def test_names_in_capital_letters_windows_lines_and_a_byte_order_mark(db_root, tmp_path):
+    root = shutil.copytree(db_root, tmp_path / "root")
+    for path in [*(root / "sar").iterdir(), *(root / "optical").iterdir()]:
+        path.rename(path.with_suffix(".TIF"))
+    lines = (root / "splits.csv").read_text(encoding="utf-8").splitlines()
+    (root / "splits.csv").write_bytes(("\ufeff" + "\r\n".join(lines) + "\r\n").encode())
+    opened = DataRoot.open(root)
+    assert opened.splits == DataRoot.open(db_root).splits
+    assert {path.name for path in opened.rasters("sar", "train").values()} == {"a.TIF", "b.TIF"}
+    assert opened.raster("optical", "c").name == "c.TIF"

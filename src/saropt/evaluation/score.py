@@ -25,7 +25,7 @@ from saropt.files import write_text
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.frozen import FrozenSplit, raster_hash, read_frozen
-from saropt.roots.root import SUFFIXES, scene_of
+from saropt.roots.root import SUFFIXES, find_raster, scene_of
 from saropt.scenes import Scene, Window
 
 KIND = "saropt submission 1"
@@ -155,10 +155,10 @@ def _measured(
 
 
 def _prediction(folder: Path, name: str) -> Path:
-    for suffix in SUFFIXES:
-        if (folder / f"{name}{suffix}").is_file():
-            return folder / f"{name}{suffix}"
-    raise InputError(folder, f"no raster named {name} (tried {', '.join(SUFFIXES)})")
+    path = find_raster(folder, name)
+    if path is None:
+        raise InputError(folder, f"no raster named {name} (tried {', '.join(SUFFIXES)})")
+    return path
 
 
 def _values(made: Scene, window: Window, true: Pixels, valid: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from saropt.radiometry import SAR_UNITS
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+_WRITTEN = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 _GSD_TOLERANCE = 0.1
 
 
@@ -257,8 +258,7 @@ class DataRoot:
         return InputError(self.path / role, f"no raster named {name} (tried {', '.join(SUFFIXES)})")
 
     def _find(self, role: Role, name: str) -> Path | None:
-        candidates = (self.path / role / f"{name}{suffix}" for suffix in SUFFIXES)
-        return next((candidate for candidate in candidates if candidate.is_file()), None)
+        return find_raster(self.path / role, name)
 
     def _find_all(self, role: Role, split: str | None) -> dict[str, Path | None]:
         """As `_find` for each name, with one look at the folder."""
@@ -266,9 +266,19 @@ class DataRoot:
         present = {entry.name for entry in os.scandir(folder) if entry.is_file()} if folder.is_dir() else set()
         found: dict[str, Path | None] = {}
         for name in names:
-            file = next((file for suffix in SUFFIXES if (file := name + suffix) in present), None)
+            file = next((file for suffix in _WRITTEN if (file := name + suffix) in present), None)
             found[name] = folder / file if file is not None else self._find(role, name) if "/" in name else None
         return found
+
+
+def find_raster(folder: Path, name: str) -> Path | None:
+    """The raster NAME.SUFFIX of a folder, its suffix (`SUFFIXES`) in small or capital letters; None if there is none.
+
+    >>> find_raster(Path("roots"), "unknown") is None
+    True
+    """
+    candidates = (folder / f"{name}{suffix}" for suffix in _WRITTEN)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _read_description(path: Path) -> dict[str, Any]:

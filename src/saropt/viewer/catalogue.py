@@ -16,6 +16,7 @@ import yaml
 from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
 from saropt.errors import InputError
 from saropt.files import load_json, load_yaml
+from saropt.roots.root import find_raster
 from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
 
 Kind = Literal["sar", "optical", "translation", "product", "error"]
@@ -268,7 +269,9 @@ def _role(path: Path) -> tuple[Kind | None, str | None]:
     side = path.parent.name
     if side in ("sar", "optical"):
         return side, _stated_units(path.parent.parent, side)  # type: ignore[return-value]
-    if _COMPANION.match(path.stem) or (path.stem.lower() == "reference" and _beside(path, "sar") is not None):
+    if _COMPANION.match(path.stem) or (
+        path.stem.lower() == "reference" and find_raster(path.parent, "sar") is not None
+    ):
         return "optical", None
     return None, None
 
@@ -282,11 +285,11 @@ def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
         source = path.with_name(Path(layer.info.tags.get("SAROPT_SOURCE", "")).name or path.name)
         found = image or (source if source != path else None)
     elif path.parent.name == "optical":
-        found = _beside(path.parent.parent / "sar" / path.name, stem)
+        found = find_raster(path.parent.parent / "sar", stem)
     elif (match := _COMPANION.match(stem)) is not None:
-        found = _beside(path, match["scene"])
+        found = find_raster(path.parent, match["scene"])
     elif stem.lower() == "reference":
-        found = _beside(path, "sar")
+        found = find_raster(path.parent, "sar")
     else:
         found = None
     return found if found in layers and found != path else None
@@ -313,10 +316,6 @@ def _output_role(direction: str | None) -> Role | None:
         return None if direction is None else Direction.parse(direction).output
     except ValueError:
         return None
-
-
-def _beside(path: Path, stem: str) -> Path | None:
-    return next((other for s in SUFFIXES if (other := path.with_name(stem + s)).is_file()), None)
 
 
 def _guess_kind(info: RasterInfo) -> Kind:
