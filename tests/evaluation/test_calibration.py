@@ -145,13 +145,13 @@ def test_files_without_a_map_and_other_realisms_are_refused(with_map):
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     return write_simulated_root(
-        tmp_path_factory.mktemp("data") / "root", scenes=(0, 12, 2), size=64, units="sigma0_db", bands=("VH",)
+        tmp_path_factory.mktemp("data") / "root", scenes=(0, 12, 2), size=64, units="amplitude", bands=("VH",)
     )
 
 
-def test_a_translator_is_calibrated_translates_and_is_scored(simulated, make_translator, tmp_path, capsys):
-    plain, out = str(make_translator()), tmp_path / "reliable.onnx"
-    assert main(["reliability", plain, str(out), "--data", str(simulated)]) == 0
+def test_a_translator_is_calibrated_translates_and_is_scored(simulated, tmp_path, capsys):
+    out = tmp_path / "reliable.onnx"
+    assert main(["reliability", "s1-losangeles", str(out), "--data", str(simulated)]) == 0
     card = next(iter(read_card(out).directions.values())).reliability
     assert card.scenes == 12
     assert card.data == ("root",)
@@ -172,8 +172,10 @@ def test_a_translator_is_calibrated_translates_and_is_scored(simulated, make_tra
 
 
 def test_data_that_calibrate_nothing_are_refused(simulated, make_translator, tmp_path):
-    translator = Translator.load(make_translator())
+    translator = Translator.load("s1-losangeles")
     root = DataRoot.open(simulated)
+    with pytest.raises(InputError, match="does not fit test: its output is in 'reflectance', the truth in 'uint8'"):
+        calibrate_reliability(Translator.load(make_translator()), [CalibrationSet(root)], tmp_path / "a.onnx")
     with pytest.raises(InputError, match=r"2 scenes calibrate nothing at alpha 0\.1: 10 do"):
         calibrate_reliability(translator, [CalibrationSet(root, "test")], tmp_path / "a.onnx")
     training = translator.card.training.model_copy(update={"data": "root", "split": "val"})

@@ -208,6 +208,8 @@ def _gathered(translator: Translator, sets: Sequence[CalibrationSet], seed: int,
 
 def _windows_of(model: Translator, root: DataRoot, name: str, rng: np.random.Generator) -> list[_Window]:
     row = make_model_row(model, root, None)
+    if row.warnings:
+        raise InputError(root.path, f"does not fit {model.card.name}: {row.warnings[0]}")
     roles = [*row.inputs, model.direction.output]
     with open_rasters(root, name, roles) as rasters, ExitStack() as stack:
         sources = {
