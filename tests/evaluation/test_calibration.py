@@ -164,6 +164,7 @@ def test_a_translator_is_calibrated_translates_and_is_scored(simulated, tmp_path
     assert main(["evaluate", str(out), *arguments]) == 0
     printed = capsys.readouterr().out
     assert "of the pixels lie within their half-width (90% is stated)" in printed
+    assert "was calibrated on this data set" in printed
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     found = report["models"][0]["directions"]["sar2opt"]["reliability"]
     assert set(found["ause"]) == {"reliability", *RIVALS}

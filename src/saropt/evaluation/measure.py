@@ -133,6 +133,10 @@ def make_model_row(
             f"its output is in {given.units!r}, the truth in {true.units!r}: each is scaled by its own range, "
             "so the errors hold the difference of the scales as well"
         )
+    if model.reliability is not None and root.name in model.reliability.data:
+        warnings.append(
+            "its map of reliability was calibrated on this data set: on new scenes fewer pixels may be inside"
+        )
     subject = Subject([true.bands[i] for i in outputs], model, weights, samples, seed)
     return ModelRow(model, subject, inputs, outputs, warnings, alone, places)
 
