@@ -9,7 +9,7 @@ from saropt.errors import InputError
 from saropt.evaluation.compare import read_submission
 from saropt.files import check_not_input, digest_files, load_json, load_xml, load_yaml, same_place
 from saropt.roots import DataRoot
-from saropt.roots.root import check_name
+from saropt.roots.names import check_name
 
 
 def test_aliases_that_grow():

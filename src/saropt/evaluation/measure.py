@@ -135,7 +135,7 @@ def make_model_row(
         )
     if model.reliability is not None and root.name in model.reliability.data:
         warnings.append(
-            "its map of reliability was calibrated on this data set: on new scenes fewer pixels may be inside"
+            "its map of reliability was calibrated on this data set: fewer pixels of new scenes may be inside"
         )
     subject = Subject([true.bands[i] for i in outputs], model, weights, samples, seed)
     return ModelRow(model, subject, inputs, outputs, warnings, alone, places)

@@ -25,7 +25,8 @@ from saropt.files import write_text
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.frozen import FrozenSplit, raster_hash, read_frozen
-from saropt.roots.root import SUFFIXES, find_raster, scene_of
+from saropt.roots.names import SUFFIXES, find_raster
+from saropt.roots.root import scene_of
 from saropt.scenes import Scene, Window
 
 KIND = "saropt submission 1"

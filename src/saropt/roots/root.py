@@ -16,10 +16,9 @@ from saropt.domain import Role, describe_role, is_sar, list_roles
 from saropt.errors import InputError
 from saropt.files import read_yaml
 from saropt.radiometry import SAR_UNITS
+from saropt.roots.names import ENDINGS, SUFFIXES, check_name, find_raster
 
 SPLITS = ("train", "val", "test")
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-_WRITTEN = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 _GSD_TOLERANCE = 0.1
 
 
@@ -266,19 +265,9 @@ class DataRoot:
         present = {entry.name for entry in os.scandir(folder) if entry.is_file()} if folder.is_dir() else set()
         found: dict[str, Path | None] = {}
         for name in names:
-            file = next((file for suffix in _WRITTEN if (file := name + suffix) in present), None)
+            file = next((file for suffix in ENDINGS if (file := name + suffix) in present), None)
             found[name] = folder / file if file is not None else self._find(role, name) if "/" in name else None
         return found
-
-
-def find_raster(folder: Path, name: str) -> Path | None:
-    """The raster NAME.SUFFIX of a folder, its suffix (`SUFFIXES`) in small or capital letters; None if there is none.
-
-    >>> find_raster(Path("roots"), "unknown") is None
-    True
-    """
-    candidates = (folder / f"{name}{suffix}" for suffix in _WRITTEN)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -343,24 +332,6 @@ def scene_of(name: str, groups: Mapping[str, str]) -> str:
     ('group north', 'b')
     """
     return f"group {groups[name]}" if name in groups else name
-
-
-def check_name(name: str | None, source: str | Path, where: str = "") -> None:
-    """Refuse a name that would be a path out of its folder.
-
-    Raises:
-        InputError: it is empty, absolute, or holds "..", a backslash or a control character; names `source`.
-
-    >>> check_name("../../etc/passwd", "splits.csv")
-    Traceback (most recent call last):
-    ...
-    saropt.errors.InputError: splits.csv: '../../etc/passwd' is no name of a raster
-    """
-    parts = (name or "").split("/")
-    bad = not name or any(part in ("", ".", "..") for part in parts) or "\\" in name
-    if bad or any(ord(character) < 32 or ord(character) == 127 for character in name or ""):
-        shown = repr((name or "")[:80])
-        raise InputError(source, f"{where}{': ' if where else ''}{shown} is no name of a raster")
 
 
 def read_splits(path: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -16,7 +16,7 @@ import yaml
 from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
 from saropt.errors import InputError
 from saropt.files import load_json, load_yaml
-from saropt.roots.root import find_raster
+from saropt.roots.names import find_raster
 from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
 
 Kind = Literal["sar", "optical", "translation", "product", "error"]
