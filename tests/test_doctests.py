@@ -36,7 +36,6 @@ def test_examples_run(name, tmp_path, monkeypatch):
 NO_EXAMPLE = {
     "saropt.scenes.objects.object_exists",
     "saropt.scenes.objects.upload",
-    "saropt.scenes.remote.remote_scene",
 }
 """They need an object store or a web server."""
 

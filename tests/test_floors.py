@@ -14,7 +14,7 @@ import saropt
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = Path(saropt.__file__).parent
-TORCH_ROOMS = {"networks", "losses", "methods", "training"}
+TORCH_ROOMS = {"networks", "losses", "methods", "training", "benchmark"}
 LIGHT_ROOMS = (
     "radiometry",
     "simulate",

@@ -78,7 +78,9 @@ def test_an_optional_input_may_be_missing(referenced: Path, tmp_path: Path) -> N
     model = make_model("copy", copy, "sar+optref2opt")
     report = run([model], referenced, tmp_path / "out", tile=32)
     assert seen == [True, False, False, False]  # each place with what is there, then from SAR alone
-    assert report["directions"] == {"sar+optref2opt": {"inputs": ["sar", "optical_reference"], "output": "optical"}}
+    scale = {"bands": 3, "range": "0..255", "network": "0..255"}
+    inputs = ["sar", "optical_reference"]
+    assert report["directions"] == {"sar+optref2opt": {"inputs": inputs, "output": "optical", "scale": scale}}
     figures = report["models"][0]["directions"]["sar+optref2opt"]
     alone = run([make_model("grey", lambda v: v.repeat(3, 0))], referenced, tmp_path / "alone", tile=32)
     assert figures["mae"] < 0.75 * alone["models"][0]["directions"]["sar2opt"]["mae"]
