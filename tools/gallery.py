@@ -204,7 +204,7 @@ SAR and optical images, so the truth is known, and the pictures may be used free
 world in some ways (no registration error, no haze) and harder in others (its colours are not those of the training
 data). Figures on real scenes stand in [benchmarks](benchmarks.md) and in `saropt models NAME`.
 
-`python tools/gallery.py` makes this page.
+Three [real places](gallery-real.md) have a page of their own. `python tools/gallery.py` makes this page.
 """
 
 if __name__ == "__main__":
