@@ -14,6 +14,7 @@ from saropt.errors import OptionError
 from saropt.viewer.app import create_app
 from saropt.viewer.rasters import Limits
 from saropt.viewer.security import is_loopback
+from saropt.viewer.slow_clients import TimedProtocol
 from saropt.viewer.state import Viewer
 
 
@@ -55,6 +56,7 @@ def serve(
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            http=TimedProtocol,
             timeout_graceful_shutdown=3,
         )
         server = _Server(config, lambda: ready(address, viewer))
