@@ -297,3 +297,28 @@ def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_actors, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"\[ray\]"):
         open_executor("ray", Work("m"))
+
+
+def test_sigterm_says_what_an_interrupt_says(make_translator: Factory, tmp_path: Path) -> None:
+    """As job schedulers send it: to the process alone, which resumes to the bytes of a plain run."""
+    values = np.random.default_rng(0).normal(-12, 3, (1, 1500, 1500)).astype(np.float32)
+    scene = write_array(tmp_path / "scene.tif", values, band_names=["VH"])
+    model, code = str(make_translator()), "import sys; from saropt.cli import main; sys.exit(main())"
+
+    def command(out: str, *options: str) -> list[str]:
+        places = [str(scene), str(tmp_path / out), "--model", model, "--tile", "32"]
+        return [sys.executable, "-c", code, "translate", *places, *options]
+
+    process = subprocess.Popen(command("out.tif"), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(tmp_path.glob(".out*")):
+        time.sleep(0.01)
+    process.terminate()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "saropt: interrupted; the same command with --resume goes on from there" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out.tif").exists()
+    assert subprocess.run(command("out.tif", "--resume"), check=False, capture_output=True).returncode == 0
+    assert subprocess.run(command("plain.tif"), check=False, capture_output=True).returncode == 0
+    assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "plain.tif").read_bytes()
