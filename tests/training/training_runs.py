@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,9 @@ METHODS = {
     "cran": {"network_arguments": {"width": 2}, "discriminator_width": 4},
     "cran-refine": {"discriminator_width": 4},
 }
+
+LOST_PEER = "Connection closed by peer"
+"""Of gloo, seen once on a loaded machine in some hundred runs, without an error of ours."""
 
 SCRIPT = """
 import json, os, signal, sys
@@ -107,18 +112,26 @@ def launch(
     (folder / "script.py").write_text(SCRIPT)
     (folder / "config.yaml").write_text(dump_config(config))
     arguments = [config.method, root, folder, kill_at, "resume" if resume else "start", devices, interrupt_at]
-    done = subprocess.run(
+    done = _launched(folder, arguments)
+    if done.returncode not in (0, 7) and LOST_PEER in done.stderr and not (resume or interrupt_at):
+        warnings.warn(f"gloo lost a peer, the run is repeated once: {done.stderr}", stacklevel=2)
+        shutil.rmtree(folder / "run")
+        done = _launched(folder, arguments)
+    if interrupt_at:
+        assert done.returncode not in (0, 7)
+        assert "KeyboardInterrupt" in done.stderr, done.stderr
+    else:
+        assert done.returncode == (7 if kill_at else 0), done.stderr  # whole: the first error is the cause
+
+
+def _launched(folder: Path, arguments: list[Any]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, folder / "script.py", *map(str, arguments)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=500,
     )
-    if interrupt_at:
-        assert done.returncode not in (0, 7)
-        assert "KeyboardInterrupt" in done.stderr, done.stderr
-    else:
-        assert done.returncode == (7 if kill_at else 0), done.stderr  # whole: the first error is the cause
 
 
 def flatten(value, place=""):
