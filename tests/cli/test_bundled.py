@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,7 +15,7 @@ from saropt.artifacts import read_card
 from saropt.cli import main
 from saropt.errors import install_words
 from saropt.inference import list_translators
-from saropt.scenes import Scene
+from saropt.scenes import Scene, write_array
 
 BUNDLED = ["s1-losangeles", "losangeles-s1", "s1-world", "flood-reference", "s1-reference"]
 FILES = ["optical.tif", "preview.png", "reference.tif", "report.json", "sar.tif", "two_dates", "two_dates.png"]
@@ -142,3 +143,13 @@ def test_cards_say_what_they_must(name: str, capsys: pytest.CaptureFixture[str])
     path = list_translators()[name]
     assert read_card(path).name == name
     assert path.stat().st_size <= 12_000_000
+
+
+def test_a_retired_translator_is_not_listed_and_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "sen12-vv" not in list_translators()
+    values = np.random.default_rng(0).normal(-12, 3, (1, 64, 64)).astype(np.float32)
+    scene = write_array(tmp_path / "scene.tif", values, band_names=["VV"])
+    assert (
+        main(["translate", str(scene), str(tmp_path / "out.tif"), "--model", "sen12-vv", "--units", "sigma0_db"]) == 0
+    )
+    assert "s1-world takes its place" in capsys.readouterr().err

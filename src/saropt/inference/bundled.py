@@ -18,6 +18,25 @@ def bundled_folder() -> Path:
     return Path(str(files("saropt.artifacts"))) / "bundled"
 
 
+RETIRED = {"sen12-vv": "is below one colour everywhere outside its two regions: s1-world takes its place"}
+"""Translators that are no longer listed, and why. Commands that name them go on, with a warning."""
+
+
+def retired_folder() -> Path:
+    return bundled_folder().with_name("retired")
+
+
+def warning_of(path: Path) -> list[str]:
+    """A line about a retired translator; nothing about any other file.
+
+    >>> warning_of(find_translator("sen12-vv"))[0].split(":")[0]
+    'sen12-vv is below one colour everywhere outside its two regions'
+    >>> warning_of(find_translator("s1-world"))
+    []
+    """
+    return [f"{path.stem} {RETIRED[path.stem]}"] if path.parent == retired_folder() else []
+
+
 def list_translators(folder: str | Path | None = None) -> dict[str, Path]:
     """The bundled translators and, where a folder is given, the translator files in it: name -> file.
 
@@ -48,6 +67,8 @@ def find_translator(model: str | Path, direction: Direction | None = None, suffi
     bundled = list_translators()
     if str(model) in bundled:
         return bundled[str(model)]
+    if str(model) in RETIRED:
+        return retired_folder() / f"{model}.onnx"
     path = Path(model)
     if path.is_dir():
         alone = [f"translator-{direction}.onnx"] if direction is not None else []

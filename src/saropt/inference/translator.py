@@ -15,7 +15,7 @@ from saropt.artifacts import Card, ImageCard
 from saropt.domain import Direction, Role, rgb_bands
 from saropt.errors import InputError, OptionError
 from saropt.inference.any_arrays import translate_any
-from saropt.inference.bundled import held_directions, translator_file
+from saropt.inference.bundled import held_directions, translator_file, warning_of
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
 from saropt.inference.products import Product, store
@@ -179,6 +179,7 @@ class Translator(SceneModel, Pretrained):
         if options.stac:
             inputs = (scene, *options.all_inputs.values(), *options.companions.values())
             write_item(result.products, list(dict.fromkeys(map(str, inputs))))
+        result = replace(result, warnings=(*warning_of(self.path), *result.warnings))
         several = sampling is not None and sampling.samples > 1
         return replace(result, seam=None) if several else result
 
