@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,9 +119,13 @@ class Viewer:
         return known
 
     def used_bytes(self) -> int:
-        """Bytes under the state folder."""
-        sizes = (Path(place) / name for place, _, names in os.walk(self.state) for name in names)
-        return sum(path.stat().st_size for path in sizes if path.exists())
+        """Bytes under the state folder; a file that goes while it is looked at has none."""
+        used = 0
+        for place, _, names in os.walk(self.state):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    used += os.stat(os.path.join(place, name)).st_size
+        return used
 
     def _card(self, path: Path) -> Card:
         key = (path, path.stat().st_mtime_ns)
