@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CARD_KEY = "saropt"
 _DELTA = "realism_delta/"
 _ERRORS = "errors/"
+NO_RELIABILITY = "holds no reliability: `saropt reliability` makes a file that does"
 
 
 def read_card(path: str | Path) -> Card:
@@ -57,7 +58,7 @@ def load_graph(path: str | Path, realism: float | None = None, errors: bool = Fa
     card, model = _parse(path)
     share = card.realism if realism is None else realism
     if errors and len(model.graph.output) < 2:
-        raise InputError(path, "holds no reliability: `saropt reliability` makes a file that does")
+        raise InputError(path, NO_RELIABILITY)
     _choose_outputs(model, errors)
     try:
         return card, _blended(model, share or 0.0).SerializeToString()

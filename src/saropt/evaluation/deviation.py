@@ -13,6 +13,18 @@ from saropt.evaluation.metric import Metric, Subject, Tile, register_metric
 BLOCK = 8
 
 
+def block_means(maps: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    """Means (C, n) of maps (C, H, W) over the wholly valid blocks of 8x8 pixels, side by side from the upper left.
+
+    >>> block_means(np.ones((2, 16, 20)), np.ones((16, 20), bool)).shape
+    (2, 4)
+    """
+    rows, cols = (side // BLOCK for side in valid.shape)
+    area = np.s_[..., : rows * BLOCK, : cols * BLOCK]
+    blocks = np.where(valid, maps, np.nan)[area].reshape(len(maps), rows, BLOCK, cols, BLOCK).mean((2, 4))
+    return blocks[:, np.isfinite(blocks[0])]
+
+
 class _Correlation:
     """Pearson's correlation of a stream of pairs, from sums in double precision."""
 
@@ -55,11 +67,7 @@ class DeviationQuality:
         """Take deviation and absolute error (C, H, W) in [0, 1], validity (H, W)."""
         pair = np.stack([deviation.mean(0, dtype=np.float64), error.mean(0, dtype=np.float64)])
         self._pixels.add(*pair[:, valid])
-        rows, cols = (side // BLOCK for side in valid.shape)
-        if rows and cols:
-            area = np.s_[..., : rows * BLOCK, : cols * BLOCK]
-            blocks = np.where(valid, pair, np.nan)[area].reshape(2, rows, BLOCK, cols, BLOCK).mean((2, 4))
-            self._blocks.add(*blocks[:, np.isfinite(blocks[0])])
+        self._blocks.add(*block_means(pair, valid))
 
     def figures(self) -> dict[str, Any]:
         """All figures under `deviation`."""

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from saropt.evaluation.deviation import BLOCK, block_means
 from saropt.evaluation.metric import Metric, Subject, Tile, register_metric
 
-BLOCK, PIXELS_PER_TILE = 8, 256
+PIXELS_PER_TILE = 256
 RIVALS = ("gradient of the input", "local variation of the input", "brightness of the output")
 
 
@@ -67,10 +68,7 @@ class ReliabilityQuality:
         some = maps[:, valid]
         chosen = np.random.default_rng(len(self._inside)).permutation(some.shape[1])[:PIXELS_PER_TILE]
         self._pixels.append(some[:, chosen])
-        rows, cols = (side // BLOCK for side in valid.shape)
-        area = np.s_[..., : rows * BLOCK, : cols * BLOCK]
-        blocks = np.where(valid, maps, np.nan)[area].reshape(len(maps), rows, BLOCK, cols, BLOCK).mean((2, 4))
-        self._blocks.append(blocks[:, np.isfinite(blocks[0])])
+        self._blocks.append(block_means(maps, valid))
 
     def figures(self) -> dict[str, Any]:
         """All figures under `reliability`."""

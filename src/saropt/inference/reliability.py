@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import DirectionCard, ImageCard, ReliabilityCard
+from saropt.artifacts.graph import NO_RELIABILITY
 from saropt.errors import InputError, OptionError
 from saropt.inference.products import Product
 from saropt.radiometry import Normaliser
@@ -46,7 +47,7 @@ def check_reliability(path: Path, described: DirectionCard, realism: float | Non
     """
     card = described.reliability
     if card is None:
-        raise InputError(path, "holds no reliability: `saropt reliability` makes a file that does")
+        raise InputError(path, NO_RELIABILITY)
     if card.realism != realism:
         reason = f"the reliability of this file was calibrated at realism {card.realism:g}"
         raise OptionError("realism", realism, reason)
