@@ -3,6 +3,7 @@ and the two networks of equal size that the paper compares it with."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -38,7 +39,7 @@ class _Double(nn.Module):
         return self.convolution(x)[..., :-1, :-1]
 
 
-class _SixScales(nn.Module):
+class _SixScales(nn.Module, ABC):
     """Encoder and decoder of twelve 3x3 layers over six scales, LeakyReLU(0.2) before every layer but the first, tanh
     at the end. At each scale the decoder concatenates the map of one encoder layer, deconvolves, concatenates what
     `_joined` gives, and deconvolves again.
@@ -105,9 +106,9 @@ class _SixScales(nn.Module):
             x = grow(x if join is None else torch.cat([join, x], dim=1))
         return torch.tanh(x)
 
+    @abstractmethod
     def _joined(self, scale: int, image: Tensor, encoded: Tensor) -> Tensor | None:
         """What is joined at a scale: of the input image, or the map of the encoder layer that is no skip."""
-        raise NotImplementedError
 
 
 @network("cran")
