@@ -14,7 +14,7 @@ from reference_files import reference_translator
 from saropt.cli import main
 from saropt.errors import InputError
 from saropt.evaluation.ground import area_under
-from saropt.evaluation.reference_baselines import DifferenceRegression
+from saropt.evaluation.reference_baselines import DifferenceRegression, ValuePropagation
 from saropt.scenes import write_array
 
 Factory = Callable[..., Path]
@@ -144,6 +144,30 @@ def test_regression_of_the_difference_sees_the_difference() -> None:
     source = np.concatenate([old, sar, before])
     baseline.fit([(source[:, :, None], target[:, :, None], None)])
     assert np.allclose(baseline.predict(source[:, :, None], target[:, :, None]), np.clip(target, 0, 1)[:, :, None])
+
+
+def test_holes_are_filled_as_by_propagating_values_until_nothing_changes() -> None:
+    rng = np.random.default_rng(3)
+    image, sar, hole = rng.uniform(0.2, 0.3, (2, 7, 9)), rng.uniform(0.4, 0.6, (1, 7, 9)), rng.random((7, 9)) < 0.6
+    hole[0, :3] = True
+    feature = np.zeros((7, 9))
+    for i in range(7):
+        for j in range(9):
+            block = [sar[0, mirror(i + a, 7), mirror(j + b, 9)] for a in range(-2, 3) for b in range(-2, 3)]
+            feature[i, j] = np.mean(block)
+    wanted = np.where(hole, 0.25, image)
+    for _ in range(3000):
+        for i, j in zip(*np.nonzero(hole), strict=True):
+            near = [(i + a, j + b) for a, b in ((1, 0), (-1, 0), (0, 1), (0, -1)) if 0 <= i + a < 7 and 0 <= j + b < 9]
+            wanted[:, i, j] = np.mean([wanted[:, k, n] * feature[i, j] / feature[k, n] for k, n in near], axis=0)
+    source = np.concatenate([np.where(hole, np.nan, image), sar])
+    assert np.allclose(ValuePropagation().predict(source, image), wanted, atol=1e-9)
+    assert (ValuePropagation().predict(np.full((3, 4, 4), np.nan), image[:, :4, :4]) == 0.5).all()
+
+
+def mirror(index: int, size: int) -> int:
+    """The index inside, counted back from the border: the border pixel itself is repeated."""
+    return -index - 1 if index < 0 else 2 * size - index - 1 if index >= size else index
 
 
 def test_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:

@@ -38,6 +38,8 @@ class Baseline(ABC):
     """Whether it is for directions with one input alone."""
     looks_at: ClassVar[tuple[Role, ...]] = ()
     """Roles of its input, in order; empty for all inputs of the direction that no raster lacks."""
+    fills: ClassVar[bool] = False
+    """Whether it fills holes of its input itself: they are NaN. For the others they have the mean of their band."""
 
     @abstractmethod
     def update(self, source: Float, target: Float) -> None:

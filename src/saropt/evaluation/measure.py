@@ -266,17 +266,16 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
             judged = rows.judge is not None
             classes = (outputs.labels(direction, place), outputs.labels(row, place)) if judged else None
             rows.shown.add(row.name, place, _shot(row, view, 0.0), classes)
-    for role in present:
-        if not place.images[role].valid.all():
-            inputs[role] = _filled(inputs[role], place.images[role].valid)
+    holed = {role: np.where(place.images[role].valid, inputs[role], np.nan) for role in present}
+    filled = {role: _filled(inputs[role], place.images[role].valid) for role in present}
     for baseline in rows.baselines:
         roles = baseline.looks_at(rows.baseline_inputs)
         if any(role not in inputs for role in roles):
             continue
-        seen = [
-            inputs[role][rows.outputs] if role == f"{direction.output}_reference" else inputs[role] for role in roles
-        ]
-        tile = measure_baseline(baseline, seen, truth, rasters.scene)
+        bands = [rows.outputs if role == f"{direction.output}_reference" else slice(None) for role in roles]
+        given = holed if baseline.baseline.fills else filled
+        seen = [given[role][chosen] for role, chosen in zip(roles, bands, strict=True)]
+        tile = measure_baseline(baseline, seen, filled[roles[0]][bands[0]], truth, rasters.scene)
         if rows.ground is not None:
             rows.ground.see(baseline.baseline.name, rasters, place, tile, None)
 
@@ -289,16 +288,24 @@ def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -
         row.gallery.add(_shot(row, view, numbers["psnr"]))
 
 
-def measure_baseline(row: BaselineRow, inputs: Sequence[NDArray[np.float32]], truth: TileImage, scene: str) -> Tile:
-    """Measure one tile of a scene for a baseline, which looks at all bands of its inputs (C, h, w) in [0, 1]."""
-    source = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
-    tile = Tile.of(row.baseline.predict(source, truth.values, truth.mask), inputs[0], truth)
+def measure_baseline(
+    row: BaselineRow, inputs: Sequence[NDArray[np.float32]], source: NDArray[np.float32], truth: TileImage, scene: str
+) -> Tile:
+    """Measure one tile of a scene for a baseline, which looks at all bands of its inputs (C, h, w) in [0, 1].
+
+    Args:
+        source: the first of the inputs without holes, to which metrics compare the output.
+    """
+    seen = np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
+    tile = Tile.of(row.baseline.predict(seen, truth.values, truth.mask), source, truth)
     row.quality.add(tile, scene)
     return tile
 
 
 def _filled(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Values (C, h, w) with the mean of each band where they are not valid; .5 where nothing is."""
+    if valid.all():
+        return values
     means = values[:, valid].mean(axis=1) if valid.any() else np.full(len(values), 0.5, np.float32)
     return np.where(valid, values, means[:, None, None]).astype(np.float32)
 

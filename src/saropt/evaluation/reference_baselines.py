@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import splu
 
 from saropt.evaluation.baselines import Baseline, Float, Image, Linear
 
@@ -48,10 +50,79 @@ class DifferenceRegression(Linear):
         return super().predict(_differences(np.asarray(source), len(np.asarray(target))), target, valid)
 
 
+class ValuePropagation(Baseline):
+    """The earlier optical image, its holes filled from around them by the structure of the SAR image.
+
+    After VPint2 (Arp et al. 2024, doi 10.1016/j.isprsjprs.2024.07.030), in which a missing value is the mean over its
+    neighbours of their values times the ratio of a feature image here and there, until nothing changes. The feature
+    image of VPint2 is a clear image of another date; here it is SAR, averaged over 5x5 pixels. Of values divided by
+    the feature image that fixed point is the solution of Laplace's equation, which is solved directly.
+
+    >>> sar, image = np.full((1, 4, 4), 0.5), np.full((1, 4, 4), 0.25)
+    >>> image[:, 1, 1] = np.nan
+    >>> float(ValuePropagation().predict(np.concatenate([image, sar]), image)[0, 1, 1])
+    0.25
+    """
+
+    name = "value_propagation"
+    fitted = False
+    fills = True
+    looks_at = ("optical_reference", "sar")
+
+    def update(self, source: Float, target: Float) -> None:
+        """Nothing is learned."""
+
+    def finish(self) -> None:
+        """Nothing is learned."""
+
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        bands = len(np.asarray(target))
+        image, sar = np.asarray(source)[:bands], np.asarray(source)[bands:]
+        hole = np.isnan(image).any(axis=0)
+        if hole.all():
+            return np.full_like(image, 0.5)
+        grey = np.nan_to_num(sar, nan=float(np.nanmean(sar)) if np.isfinite(sar).any() else 0.5).mean(axis=0)
+        feature = np.maximum(ndimage.uniform_filter(grey.astype(np.float64), 5), 0.02)
+        return np.where(hole, np.clip(_harmonic(image / feature, hole) * feature, 0.0, 1.0), image).astype(image.dtype)
+
+
+def _harmonic(values: NDArray[np.float64], hole: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Values (C, h, w) with each pixel of the hole (h, w) the mean of its neighbours above, below, left and right."""
+    index = np.full(hole.shape, -1)
+    index[hole] = np.arange(hole.sum())
+    filled = np.where(hole, 0.0, values)
+    around = np.zeros((len(values), int(hole.sum())))
+    degree = np.zeros(int(hole.sum()))
+    rows, columns = [], []
+    for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+        here = [slice(None), slice(None)]
+        there = [slice(None), slice(None)]
+        here[axis], there[axis] = (slice(None, -1), slice(1, None)) if step > 0 else (slice(1, None), slice(None, -1))
+        inside, neighbour = index[tuple(here)], index[tuple(there)]
+        pixels = inside[inside >= 0]
+        degree[pixels] += 1
+        around[:, pixels] += filled[(slice(None), *there)][:, inside >= 0]
+        both = (inside >= 0) & (neighbour >= 0)
+        rows.append(inside[both])
+        columns.append(neighbour[both])
+    links = sparse.coo_matrix(
+        (np.ones(sum(map(len, rows))), (np.concatenate(rows), np.concatenate(columns))), shape=(len(degree),) * 2
+    )
+    solve = splu(sparse.csc_matrix(sparse.diags(degree) - links)).solve if len(degree) else None
+    if solve is not None:
+        filled[:, hole] = np.stack([solve(band) for band in around])
+    return filled
+
+
 def _differences(source: NDArray[Any], bands: int) -> NDArray[Any]:
     """Reference bands and SAR differences from reference bands, SAR bands and earlier SAR bands."""
     count = (len(source) - bands) // 2
     return np.concatenate([source[:bands], source[bands : bands + count] - source[bands + count :]])
 
 
-REFERENCE_BASELINES: tuple[type[Baseline], ...] = (CopyReference, GainOfReference, DifferenceRegression)
+REFERENCE_BASELINES: tuple[type[Baseline], ...] = (
+    CopyReference,
+    GainOfReference,
+    DifferenceRegression,
+    ValuePropagation,
+)

@@ -17,7 +17,15 @@ NAMES = {
 }
 MARK = "†"
 MARK_MEANS = f"{MARK} PSNR below the constant train mean"
-_RIVALS = ("train_mean", "copy_input", "linear", "copy_reference", "reference_linear", "sar_difference")
+_RIVALS = (
+    "train_mean",
+    "copy_input",
+    "linear",
+    "copy_reference",
+    "reference_linear",
+    "sar_difference",
+    "value_propagation",
+)
 NEAR_TRUTH_DB = 35.0
 TESTED = ("psnr", "ssim", "mae")
 Figures = Mapping[str, Any]
