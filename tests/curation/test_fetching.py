@@ -18,6 +18,7 @@ from rasterio.warp import transform_bounds
 
 from saropt.cli import main
 from saropt.curation import fetching, stac
+from saropt.curation.fetch_places import Place, fetch_places, read_places
 from saropt.curation.fetching import Request, fetch
 from saropt.curation.stac import Collection, Service, pair_acquisitions, read_area, read_service
 from saropt.errors import InputError
@@ -322,8 +323,85 @@ def test_the_command_line(tmp_path, world, service, area, capsys):
         (["--area", "5,5,4,6"], "no box"),
         (["--area", bounds], "exists already"),
         (["--area", bounds, "--service", "nowhere"], "known service"),
+        (["--area", bounds, "--places", "s1-world-large"], "needs --area and --dates, or --places alone"),
+        ([], "needs --area and --dates, or --places alone"),
     ):
         assert main([*arguments, *extra]) == 2
         assert words in capsys.readouterr().err
     assert main(["data", "fetch", "x", "--area", bounds, "--dates", "2023-05-31/2023-05-01"]) == 2
     assert "ends before" in capsys.readouterr().err
+
+
+def write_places(path, rows):
+    path.write_text("\ufeffname,longitude,latitude,from,to,split\r\n" + "".join(f"{row}\r\n" for row in rows))
+    return path
+
+
+def test_many_places_become_one_root_and_failures_are_made_up_for(tmp_path, world, service, capsys):
+    lon, lat = (transform_bounds(UTM, "EPSG:4326", WEST, NORTH - 960, WEST + 960, NORTH)[i] for i in (0, 3))
+    two_dates(world)
+    world.add("rtc", 24, radar(6))
+    middle = transform_bounds(UTM, "EPSG:4326", *(WEST + 480, NORTH - 480) * 2)
+    file = tmp_path / "service.yaml"
+    file.write_text(yaml.safe_dump(service.model_dump()))
+    when = "2023-05-01,2023-05-15"
+    rows = [
+        f"first,{middle[0]},{middle[1]},{when},train",
+        f"elsewhere,{lon + 20},{lat},{when},train",
+        f"second,{middle[0]},{middle[1]},{when},val",
+        f"third,{middle[0] - 0.001},{middle[1]},2023-05-20,2023-05-31,test",
+    ]
+    listed = write_places(tmp_path / "places.csv", rows)
+    arguments = ["data", "fetch", str(tmp_path / "world"), "--places", str(listed), "--service", str(file)]
+    arguments += ["--side", "0.5"]
+    broken = f"s2-25-{int(WEST)}-B04.tif"  # the optical image of the third place alone
+    world.server.faults[broken] = lambda number, handler, content: handler.answer(404, b"") or True
+    assert main(arguments) == 2
+    assert "1 places failed" in capsys.readouterr().err
+    assert not (tmp_path / "world").exists()
+    world.server.faults.clear()
+    before = sum(world.server.requests.values())
+    assert main(arguments) == 0
+    assert "1 of 4 places have no pair (elsewhere: no pair: found" in capsys.readouterr().out
+    root = DataRoot.open(tmp_path / "world")
+    assert root.splits == {"first-20230511_train": "train", "second-20230511_val": "val", "third-20230525_test": "test"}
+    assert sum(world.server.requests.values()) - before < before, "what was there is not fetched again"
+    assert not list(tmp_path.glob(".world*"))
+    pytest.importorskip("torch")
+    small = "{width: 4, encoder: [0, 1, 1], middle: 1, decoder: [1, 1, 1], unshuffle: 2}"
+    settings = [f"arguments.network_arguments={small}", "arguments.loss.block=8", "data.crop=16", "data.batch_size=2"]
+    settings += ["arguments.adversarial_start=1", "engine.precision=32-true", "engine.validate_every=0"]
+    train = ["train", "compact", str(root.path), "--out", str(tmp_path / "run"), "--config", "s1-world-large"]
+    assert main([*train, "--max-steps", "2", "--device", "cpu", *[x for one in settings for x in ("--set", one)]]) == 0
+    assert (tmp_path / "run" / "translator-sar2opt.onnx").is_file() or (tmp_path / "run" / "translator.onnx").is_file()
+
+
+def test_lists_of_places(tmp_path, capsys):
+    world = read_places("s1-world-large")
+    assert all(place.area(5.12).bounds[0] < place.longitude for place in world)
+    assert {place.split for place in world} == {"train", "val", "test"}
+    for row, words in (
+        ("a,1,2,2023-05-01,2023-05-31,all", "is no place within the globe"),
+        ("a,1,2,2023-06-01,2023-05-31,train", "is no place within the globe"),
+        ("a,1,200,2023-05-01,2023-05-31,train", "is no place within the globe"),
+        ("a,one,2,2023-05-01,2023-05-31,train", "line 2: is no place"),
+        ("../a,1,2,2023-05-01,2023-05-31,train", "is no name of a raster"),
+        ("a,1,2", "line 2: is no place"),
+        ("", "and at least one place"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read_places(str(write_places(tmp_path / "places.csv", [row])))
+    again = ["a,1,2,2023-05-01,2023-05-31,train", "A,1,2,2023-05-01,2023-05-31,train"]
+    with pytest.raises(InputError, match="has a twice"):
+        read_places(str(write_places(tmp_path / "places.csv", again)))
+    with pytest.raises(InputError, match="neither a list of places"):
+        read_places("s2-world")
+    with pytest.raises(InputError, match="too near to a pole"):
+        Place("a", 179.999, 10, *[datetime(2023, 5, 1)] * 2, "train").area(5)
+
+
+def test_three_places_that_fail_in_a_row_end_the_work(tmp_path, service, world):
+    places = [Place(f"p{i}", 10.0 + i, 10.0, DATES.start, DATES.end, "train") for i in range(9)]
+    world.server.search_failures = 10**6
+    with pytest.raises(InputError, match="3 places failed"):
+        fetch_places(places, DATES, tmp_path / "root", service, service)

@@ -12,11 +12,23 @@ import typer
 def fetch_data(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to create.")],
     area: Annotated[
-        str, typer.Option(metavar="W,S,E,N|FILE", help="Bounding box in degrees, or a GeoJSON file with a polygon.")
-    ],
+        str | None,
+        typer.Option(metavar="W,S,E,N|FILE", help="Bounding box in degrees, or a GeoJSON file with a polygon."),
+    ] = None,
     dates: Annotated[
-        str, typer.Option(metavar="FROM/TO", help="First and last day, for example 2023-05-01/2023-06-30.")
-    ],
+        str | None, typer.Option(metavar="FROM/TO", help="First and last day, for example 2023-05-01/2023-06-30.")
+    ] = None,
+    places: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Fetch many places instead of one: a list of the package (s1-world-large), or a CSV file with the "
+            "columns name, longitude, latitude, from, to and split.",
+        ),
+    ] = None,
+    side_km: Annotated[
+        float, typer.Option("--side", min=0.5, metavar="KM", help="With --places: side of each square.")
+    ] = 5.12,
     service: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Name of a STAC service, or a YAML file that describes one.")
     ] = "planetary-computer",
@@ -45,7 +57,8 @@ def fetch_data(
         str,
         typer.Option(
             metavar="strips|train|val|test",
-            help="Split the area into train, val and test strips, or put all of it in one split.",
+            help="Split the area into train, val and test strips, or put all of it in one split. "
+            "With --places the list says the split of each place.",
         ),
     ] = "strips",
     references: Annotated[
@@ -56,20 +69,30 @@ def fetch_data(
         float, typer.Option(min=0, metavar="GB", help="Stop before the download if the estimated size is larger.")
     ] = 4.0,
 ) -> None:
-    """Download Sentinel-1 and Sentinel-2 images of an area.
+    """Download Sentinel-1 and Sentinel-2 images of an area, or of many places.
 
     To continue an interrupted download, run the same command again.
     """
     from saropt.cli.progress import progress_bar
+    from saropt.curation.fetch_places import fetch_places, read_places
     from saropt.curation.fetching import Request, fetch
     from saropt.curation.stac import read_area, read_service
 
-    start, end = _days(dates)
+    if (places is None) != (area is not None and dates is not None) or (places and (area or dates)):
+        raise typer.BadParameter("needs --area and --dates, or --places alone", param_hint="data fetch")
+    start, end = (datetime.now(UTC),) * 2 if dates is None else _days(dates)
     request = Request(start, end, pairs, max_cloud, max_days, min_cover, pixel, split, max_gigabytes, references)
     radar = read_service(service)
     optical = radar if optical_service is None else read_service(optical_service)
     with progress_bar("fetch") as report:
-        path = fetch(read_area(area), request, out, radar, optical, progress=report)
+        if area is not None:
+            path = fetch(read_area(area), request, out, radar, optical, progress=report)
+        else:
+            listed = read_places(str(places))
+            path, empty = fetch_places(listed, request, out, radar, optical, side_km=side_km, progress=report)
+            if empty:
+                first = "; ".join(f"{name}: {reason}" for name, reason in list(empty.items())[:3])
+                typer.echo(f"{len(empty)} of {len(listed)} places have no pair ({first})")
     typer.echo(f"wrote {path}")
 
 

@@ -38,7 +38,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "saropt data simulate pairs --scenes 8,2,2 --units sigma0_db",
         "saropt data inspect pairs",
     ),
-    "data fetch": ("saropt data fetch pairs --area area.geojson --dates 2023-05-01/2023-06-30",),
+    "data fetch": (
+        "saropt data fetch pairs --area area.geojson --dates 2023-05-01/2023-06-30",
+        "saropt data fetch world --places s1-world-large --max-cloud 20",
+    ),
     "data prepare": (
         "saropt data prepare sen12",
         "saropt data prepare sen12 downloads/sen12 pairs --set seed=1",

@@ -21,6 +21,14 @@ from saropt.scenes import Grid, Window, grid_over, utm_of
 from saropt.scenes.remote import without_query
 
 
+class NoPairError(OptionError):
+    """A place has no pair of images within the limits that were asked for.
+
+    >>> str(NoPairError("area", None, "no pair"))
+    'area: no pair'
+    """
+
+
 @dataclass(frozen=True)
 class Request:
     """What to fetch, and from when.
@@ -107,7 +115,7 @@ def plan_pairs(
         reason = (
             f"no pair: found {counts}, none within {request.max_days:g} days over {request.min_cover:.0%} of the area"
         )
-        raise OptionError("area", None, reason)
+        raise NoPairError("area", None, reason)
     written = [[_written(one) for one in pair] for pair in pairs]
     signed = any(_is_signed(item) for pair in pairs for one in pair for item in one.items)
     content = {"wanted": wanted, "signed": signed, "pairs": written}

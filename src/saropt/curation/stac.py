@@ -61,7 +61,7 @@ SERVICES: dict[str, Service] = {
         sar=Collection(name="sentinel-1-rtc", assets={"VV": "vv", "VH": "vh"}, units="gamma0"),
         optical=Collection(
             name="sentinel-2-l2a",
-            assets={"B4": "B04", "B3": "B03", "B2": "B02"},
+            assets={"B4": "B04", "B3": "B03", "B2": "B02", "B8": "B08"},
             units="reflectance x 10000",
             mask="SCL",
         ),
@@ -70,7 +70,7 @@ SERVICES: dict[str, Service] = {
         url="https://earth-search.aws.element84.com/v1",
         optical=Collection(
             name="sentinel-2-l2a",
-            assets={"B4": "red", "B3": "green", "B2": "blue"},
+            assets={"B4": "red", "B3": "green", "B2": "blue", "B8": "nir"},
             units="reflectance x 10000",
             mask="scl",
         ),
