@@ -2,6 +2,7 @@
 
 # isort: off
 from saropt.evaluation import standard  # noqa: F401  metrics stand in tables in this order
+from saropt.evaluation import spectra  # noqa: F401
 from saropt.evaluation import distributions  # noqa: F401
 from saropt.evaluation import deviation  # noqa: F401
 from saropt.evaluation import reliability  # noqa: F401
