@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import stat
 import warnings
 from collections.abc import Mapping, Sequence
@@ -96,8 +97,8 @@ class Scene:
         band_names: names of the chosen bands.
         is_plain_picture: whether it is a PNG or JPEG, whose bands are always called red, green and blue.
         is_rgb: whether the first three chosen bands are marked as red, green, blue.
-        nodata: the nodata value of the first chosen band, or None.
-        georeference: CRS, transform, control points.
+        nodata: the nodata value of the first chosen band, or None; NaN where a scale or an offset is applied.
+        georeference: CRS, transform, control points, rational polynomial coefficients.
         tags: the file's own metadata.
         acquired: time of acquisition (UTC) according to the tags, or None.
 
@@ -153,10 +154,12 @@ class Scene:
         self.scaling = None if palette == "index" else _scaling(dataset, self._indexes, units)
         self.dtype: str = dataset.dtypes[self._indexes[0] - 1] if self.scaling is None else "float32"
         self.nodata: float | None = dataset.nodatavals[self._indexes[0] - 1]
+        if self.scaling is not None and self.nodata is not None:
+            self.nodata = math.nan
         self._declared = nodata
         gcps, gcp_crs = dataset.gcps
         transform = None if dataset.transform == rasterio.Affine.identity() else dataset.transform
-        self.georeference = Georeference(dataset.crs, transform, tuple(gcps), gcp_crs)
+        self.georeference = Georeference(dataset.crs, transform, tuple(gcps), gcp_crs, dataset.tags(ns="RPC"))
         self.tags: dict[str, str] = dataset.tags()
         self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
 
