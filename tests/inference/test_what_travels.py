@@ -1,4 +1,4 @@
-"""What an output takes from its input: the place on the ground and the facts that stay true, not those of the pixels."""
+"""What an output takes from its input: its place on the ground and the facts that stay true."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saropt.scenes import Scene, mosaic
 
 COEFFICIENTS = " ".join(["1e-3"] * 20)
 RPC = {
-    **{name: "100" for name in ("LINE_OFF", "SAMP_OFF", "LINE_SCALE", "SAMP_SCALE", "HEIGHT_OFF", "HEIGHT_SCALE")},
+    **dict.fromkeys(("LINE_OFF", "SAMP_OFF", "LINE_SCALE", "SAMP_SCALE", "HEIGHT_OFF", "HEIGHT_SCALE"), "100"),
     **{"LAT_OFF": "12.5", "LONG_OFF": "3.25", "LAT_SCALE": ".5", "LONG_SCALE": ".5"},
     **{f"{name}_COEFF": COEFFICIENTS for name in ("LINE_NUM", "LINE_DEN", "SAMP_NUM", "SAMP_DEN")},
 }

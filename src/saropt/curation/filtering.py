@@ -78,7 +78,11 @@ def filter_scene(
             dtype=dtype,
             nodata=scene.nodata,
             georeference=scene.georeference,
-            tags={**tags_for_output(scene, same_units=not is_complex), "SPECKLE_FILTER": name, "SPECKLE_FILTER_LOOKS": f"{looks:g}"},
+            tags={
+                **tags_for_output(scene, same_units=not is_complex),
+                "SPECKLE_FILTER": name,
+                "SPECKLE_FILTER_LOOKS": f"{looks:g}",
+            },
             overwrite=overwrite,
         ) as writer:
             windows = cut_windows(scene.height, scene.width, tile)
