@@ -54,10 +54,10 @@ class InputError(SaroptError):
     """
 
     def __init__(self, source: str | Path, reason: str, remedy: str | None = None) -> None:
-        self.source = str(source)
+        self.source = " ".join(str(source).split()) if "\n" in str(source) else str(source)
         self.reason = " ".join(reason.split()) if "\n" in reason else reason
         self.remedy = remedy
-        text = f"{source}: {self.reason}"
+        text = f"{self.source}: {self.reason}"
         if remedy is not None:
             spelled, effect = REMEDIES[remedy]
             text += f" ({spelled} {effect})"

@@ -70,7 +70,10 @@ class StacServer:
                 server.requests[name] += 1
                 path = server.folder / name
                 if not path.is_file():
-                    return self.answer(404, b"none")
+                    return self.answer(
+                        404,
+                        b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>",
+                    )
                 content = path.read_bytes()
                 fault = server.faults.get(name)
                 if fault is not None and fault(server.requests[name], self, content):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import pickle
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +101,49 @@ def test_a_mask_beside_the_scene_counts(server: Any, tmp_path: Path) -> None:
             valid = scene.read()[1]
         assert valid[:, :1050].all()
         assert not valid[:, 1050:].any(), place
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("none", "1.0"), ("", "0.5"), ("text", "a.tif.msk) cannot be read"), ("busy", "a.tif.msk) cannot be read")],
+)
+def test_a_mask_beside_an_object(fault: str, words: str, tmp_path: Path) -> None:
+    """In two processes: GDAL looks for a mask without letting other threads run, and so without this server."""
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
+        rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", count=1, height=64, width=64, dtype="uint8") as dataset,
+    ):
+        dataset.write(np.full((1, 64, 64), 9, np.uint8))
+        dataset.write_mask(np.repeat(np.array([[255, 0]], np.uint8), 32, axis=1) * np.ones((64, 1), np.uint8))
+    content = b"text" if fault == "text" else (tmp_path / "a.tif.msk").read_bytes()
+    objects = {"b/a.tif": (tmp_path / "a.tif").read_bytes()} | ({} if fault == "none" else {"b/a.tif.msk": content})
+    (tmp_path / "objects").write_bytes(pickle.dumps(objects))
+    server = f"""
+import pickle, sys, object_store
+store = object_store.ObjectStore()
+store.objects = pickle.load(open({str(tmp_path / "objects")!r}, "rb"))
+store.refuse = lambda method, path, query: 503 if {fault == "busy"} and path.endswith("msk") else None
+print(store.endpoint, flush=True)
+sys.stdin.read()
+"""
+    reader = """
+from saropt.scenes import open_scene, remote
+remote.TRIES = 1
+with open_scene("s3://b/a.tif") as scene:
+    print(scene.read()[1].mean())
+"""
+    place = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([sys.executable, "-c", server], env=place, **pipes) as store:
+        assert store.stdout is not None
+        settings = {"NO_SIGN_REQUEST": "YES", "S3_ENDPOINT": store.stdout.readline().strip()}
+        settings |= {"HTTPS": "NO", "VIRTUAL_HOSTING": "FALSE"}
+        environment = os.environ | {f"AWS_{key}": value for key, value in settings.items()}
+        done = subprocess.run(
+            [sys.executable, "-c", reader], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        store.communicate("")
+    assert words in done.stdout + done.stderr
 
 
 def test_a_page_for_every_name_is_no_mask(server: Any, tmp_path: Path) -> None:

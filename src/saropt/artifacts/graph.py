@@ -7,6 +7,7 @@ to the runtime.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,12 @@ from saropt.errors import InputError
 from saropt.files import atomic_file
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
 CARD_KEY = "saropt"
 _DELTA = "realism_delta/"
 _ERRORS = "errors/"
+_LOOPS = ("Loop", "Scan", "SequenceMap")
 NO_RELIABILITY = "holds no reliability: `saropt reliability` makes a file that does"
 
 
@@ -47,7 +49,7 @@ def load_graph(path: str | Path, realism: float | None = None, errors: bool = Fa
 
     Raises:
         InputError: the file is missing, truncated, a pickle, not a translator, of another version, refers to other
-            files, or holds no network of errors.
+            files, holds loops, or no network of errors.
 
     >>> from saropt.inference.bundled import find_translator
     >>> card, model = load_graph(find_translator("s1-losangeles"), realism=0.0)
@@ -201,10 +203,20 @@ def _parse(path: Path) -> tuple[Card, ModelProto]:
         raise InputError(path, "is no saropt translator: it has no card (or the file is truncated)")
     if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in _tensors(model)):
         raise InputError(path, "points to weights outside the file, which is refused")
+    if any(node.op_type in _LOOPS for node in _nodes([model.graph, *model.functions])):
+        raise InputError(path, "holds a loop, which may never end: refused")
     try:
         return parse_card(metadata[CARD_KEY]), model
     except ValueError as error:
         raise InputError(path, str(error)) from error
+
+
+def _nodes(parts: Iterable[GraphProto | FunctionProto]) -> Iterator[NodeProto]:
+    """The nodes of graphs and functions, and of the graphs within them."""
+    for part in parts:
+        for node in part.node:
+            yield node
+            yield from _nodes(inner for held in node.attribute for inner in (held.g, *held.graphs))
 
 
 def _tensors(model: ModelProto) -> list:

@@ -158,7 +158,7 @@ def check_translator_path(path: Path) -> None:
     """Check that a file may be a translator or segmenter file, before any library opens it.
 
     Raises:
-        InputError: missing, a directory, empty, or a pickle (a pickle can run code when it is loaded).
+        InputError: missing, a directory, a pipe or device, empty, or a pickle (a pickle can run code when it is loaded).
 
     >>> check_translator_path(Path("unknown.onnx"))
     Traceback (most recent call last):
@@ -169,6 +169,8 @@ def check_translator_path(path: Path) -> None:
         raise InputError(path, "no such file")
     if path.is_dir():
         raise InputError(path, "is a directory, not a file")
+    if not path.is_file():
+        raise InputError(path, "is not a regular file")
     with path.open("rb") as stream:
         start = stream.read(9)
     if not start:

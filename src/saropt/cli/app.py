@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if arguments is None and given[0] in HINTS and given[0] != "train":  # training has its own way to stop
         signal.signal(signal.SIGTERM, _interrupt)
+    if "" in given:
+        return _refuse("an argument is empty (a variable of the shell without a value?)")
     try:
         code = app(given, prog_name="saropt", standalone_mode=False) or 0
         sys.stdout.flush()
@@ -115,7 +117,8 @@ def _interrupt(*_: object) -> None:
 
 
 def _refuse(message: str) -> int:
-    print(f"saropt: error: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
+    print(f"saropt: error: {line}", file=sys.stderr)
     return BAD_INPUT
 
 

@@ -13,6 +13,7 @@ from saropt.progress import Progress
 from saropt.radiometry import check_units, sar_composite, to_db
 from saropt.radiometry.composite import CO_RANGE, CROSS_RANGE, RATIO_RANGE
 from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
 
 _TILE = 1024
@@ -64,7 +65,7 @@ def write_composite(
             dtype="uint8",
             nodata=0,
             georeference=scene.georeference,
-            tags={**scene.tags, "COMPOSITE_RANGES_DB": ranges},
+            tags={**tags_for_output(scene), "COMPOSITE_RANGES_DB": ranges},
             overwrite=overwrite,
             photometric="rgb",
         ) as writer:

@@ -17,6 +17,7 @@ from saropt.progress import Progress
 from saropt.radiometry import FILTERS, PAULI_BANDS, check_units, convert, from_db, pauli_needs, pauli_power, to_db
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes.metadata import tags_for_output
 
 TILE = 1024
 
@@ -77,7 +78,11 @@ def filter_scene(
             dtype=dtype,
             nodata=scene.nodata,
             georeference=scene.georeference,
-            tags={**scene.tags, "SPECKLE_FILTER": name, "SPECKLE_FILTER_LOOKS": f"{looks:g}"},
+            tags={
+                **tags_for_output(scene, same_units=not is_complex),
+                "SPECKLE_FILTER": name,
+                "SPECKLE_FILTER_LOOKS": f"{looks:g}",
+            },
             overwrite=overwrite,
         ) as writer:
             windows = cut_windows(scene.height, scene.width, tile)
@@ -199,7 +204,7 @@ def write_pauli(
             dtype="float32",
             nodata=float("nan"),
             georeference=first.georeference,
-            tags=first.tags,
+            tags=tags_for_output(first),
             overwrite=overwrite,
         ) as writer:
             windows = cut_windows(first.height, first.width, TILE)

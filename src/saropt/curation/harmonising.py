@@ -17,6 +17,7 @@ from saropt.radiometry import gain_and_offset
 from saropt.roots.labels import Classes, classes_of
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes.metadata import tags_for_output
 
 LEAST_UNCHANGED = 0.1
 
@@ -111,7 +112,7 @@ def _write(image: Scene, windows: Sequence[Window], gain: NDArray, offset: NDArr
         dtype=image.dtype,
         nodata=image.nodata,
         georeference=image.georeference,
-        tags={**image.tags, "HARMONISED_TO": "optical_reference"},
+        tags={**tags_for_output(image, same_units=True), "HARMONISED_TO": "optical_reference"},
         photometric="rgb" if image.is_rgb and image.count == 3 else None,
     ) as writer:
         for window in windows:

@@ -27,6 +27,8 @@ def read_submission(path: str | Path) -> dict[str, Any]:
     >>> read_submission("theirs.json")["name"]
     'theirs'
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(path, "is not a regular file")
     try:
         found = load_json(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -34,9 +34,10 @@ from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
 from saropt.inference.requests import SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend
-from saropt.inference.sources import ArraySource, Source, open_input, scene_tags
+from saropt.inference.sources import ArraySource, Source, open_input
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
+from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
 from saropt.sensors.grd_names import product_files
 
@@ -245,7 +246,7 @@ class SceneModel:
     def _common_tags(self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None) -> dict[str, str]:
         """The tags of all products of a run."""
         run = [scene.path.name, self._file_hash, options.units, options.bands, *(key or ())]
-        return scene_tags(scene) | {
+        return tags_for_output(scene) | {
             "SAROPT_VERSION": version("saropt"),
             "SAROPT_SOURCE": scene.path.name,
             "SAROPT_RUN": _digest(run),

@@ -373,28 +373,3 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitte
     normaliser = recipe.fit(sample, units, source.dtype)
     network = normaliser.forward(sample[:, :_SAMPLE, None])
     return Fitted(normaliser, np.median(network, axis=(1, 2)).astype(np.float32), rule, tuple(notes))
-
-
-_STALE_TAGS = ("AREA_OR_POINT", "NODATA", "UNITS", "CALIBRATED_TO", "SCALE", "OFFSET", "VALID_RANGE")
-_STALE_STARTS = ("TIFFTAG_MIN", "TIFFTAG_MAX", "STATISTICS_", "SPECKLE_FILTER", "SAROPT_", "RADIOMETRIC_")
-_STALE_WORDS = ("NODATA", "MINIMUM", "MAXIMUM", "STDDEV", "FILL_VALUE", "FILLVALUE", "NO_DATA", "SCALE_FACTOR")
-
-
-def is_stale_tag(key: str) -> bool:
-    """Whether a tag states facts of the input's own numbers, which what is made of it does not have.
-
-    >>> is_stale_tag("STATISTICS_MEAN"), is_stale_tag("PRODUCT_ID")
-    (True, False)
-    """
-    name = key.upper()
-    short = name.rpartition("#")[2]
-    stale = name in _STALE_TAGS or short in _STALE_TAGS or name.startswith(_STALE_STARTS)
-    return stale or any(word in name for word in _STALE_WORDS) or short.endswith("UNITS")
-
-
-def scene_tags(scene: Scene) -> dict[str, str]:
-    """The scene's own tags, for what is made of it."""
-    tags = {key: value for key, value in scene.tags.items() if not is_stale_tag(key)}
-    if scene.acquired is not None:
-        tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
-    return tags

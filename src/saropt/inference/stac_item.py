@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
@@ -41,8 +44,8 @@ def check_item(scene: Scene, out: str | Path, overwrite: bool) -> None:
     """Check, before any pixel is made, that an output can have an item.
 
     Raises:
-        InputError: the output is an object of a store, the scene has no date (STAC requires one), or there is an item
-            already.
+        InputError: the output is an object of a store, the scene has no date (STAC requires one) or an impossible
+            place, or there is an item already.
 
     >>> from saropt.scenes import write_array
     >>> import numpy as np
@@ -57,6 +60,10 @@ def check_item(scene: Scene, out: str | Path, overwrite: bool) -> None:
         raise OptionError("stac", True, "writes items beside local outputs only")
     if scene.acquired is None:
         raise InputError(scene.source, "has no date, which a STAC item needs: add the tag ACQUISITION_DATE")
+    try:
+        footprint(scene.georeference, scene.height, scene.width)
+    except (ValueError, CPLE_BaseError, RasterioError) as error:
+        raise InputError(scene.source, f"has no place on the globe, which a STAC item states: {error}") from error
     if item_path(out).exists() and not overwrite:
         raise InputError(item_path(out), "exists already", remedy="overwrite")
 
@@ -110,6 +117,10 @@ def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, A
 
     An outline that crosses 180 degrees is cut there, and the west of its box is then greater than its east.
 
+    Raises:
+        ValueError: the raster lies outside the range of its coordinate system.
+        CPLE_BaseError, RasterioError: its control points or its coordinate system cannot be used.
+
     >>> from affine import Affine
     >>> from rasterio.crs import CRS
     >>> where = Georeference(CRS.from_epsg(4326), Affine(0.5, 0, 179.5, 0, -0.5, 10))
@@ -126,10 +137,12 @@ def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, A
     if where.transform is not None:
         points = [where.transform @ point for point in edge]
     else:
-        with GCPTransformer(list(where.gcps)) as places:
+        with rasterio.Env(), GCPTransformer(list(where.gcps)) as places:
             xs, ys = places.xy([row for _, row in edge], [column for column, _ in edge], offset="ul")
         points = list(zip(xs, ys, strict=True))
     longitudes, latitudes = transform(crs, "EPSG:4326", [x for x, _ in points], [y for _, y in points])
+    if not np.isfinite([longitudes, latitudes]).all():
+        raise ValueError("its coordinates are out of the range of its CRS")
     straight = unwrapped(longitudes)
     shift = 360.0 if min(straight) < -180.0 else 0.0
     ring = [(x + shift, y) for x, y in zip(straight, latitudes, strict=True)][::-1]  # counter-clockwise, north up

@@ -15,6 +15,7 @@ from saropt.matching.geometry import inverted, transformed
 from saropt.matching.scene_matching import SceneMatch
 from saropt.progress import Progress, silent
 from saropt.scenes import Grid, Scene, SceneWriter, Window
+from saropt.scenes.metadata import tags_for_output
 
 _BLOCK = 512
 
@@ -66,7 +67,7 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
             dtype=dtype,
             nodata=nodata,
             georeference=place,
-            tags={key: value for key, value in source.tags.items() if key != "AREA_OR_POINT"}
+            tags=tags_for_output(source, same_units=True)
             | {"SAROPT_REGISTERED_TO": match.b.name, "SAROPT_REGISTERED_BY": f"{match.method}, {match.kind}"},
             overwrite=overwrite,
             photometric="rgb" if source.is_rgb and source.count == 3 else None,

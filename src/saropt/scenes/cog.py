@@ -106,9 +106,11 @@ class Layout:
                 attributes = {"Id": str(gcp.id or number), "Info": gcp.info or ""}
                 attributes |= {key: repr(float(value)) for key, value in numbers.items()}
                 ElementTree.SubElement(points, "GCP", attributes)
-        metadata = ElementTree.SubElement(root, "Metadata")
-        for key, value in self.tags.items():
-            ElementTree.SubElement(metadata, "MDI", key=key).text = str(value)
+        for domain, tags in (({}, self.tags), ({"domain": "RPC"}, place.rpcs)):
+            if tags or not domain:
+                metadata = ElementTree.SubElement(root, "Metadata", domain)
+                for key, value in tags.items():
+                    ElementTree.SubElement(metadata, "MDI", key=key).text = str(value)
         for position, name in enumerate(self.band_names):
             band = ElementTree.SubElement(
                 root,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Georeference:
             none.
         gcps: ground control points (Sentinel-1 GRD in radar geometry has these instead of a transform).
         gcp_crs: coordinate system of the control points.
+        rpcs: rational polynomial coefficients, by GDAL's names ("LINE_OFF", "LINE_NUM_COEFF", ...).
 
     >>> from affine import Affine
     >>> from rasterio.crs import CRS
@@ -61,3 +63,4 @@ class Georeference:
     transform: Affine | None = None
     gcps: tuple[GroundControlPoint, ...] = ()
     gcp_crs: CRS | None = None
+    rpcs: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -13,6 +13,8 @@ from saropt.errors import InputError
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
+    from saropt.scenes.reading import Scene
+
 _BAND_NAME_TAGS = ("POLARIZATION", "POLARISATION", "BANDNAME", "BAND_NAME", "NAME", "LONG_NAME")
 _DATE_TAGS = [
     *("ACQUISITION_DATETIME", "ACQUISITION_DATE", "ACQUISITION_TIME", "ACQUISITIONDATETIME", "ACQUIRED"),
@@ -20,6 +22,10 @@ _DATE_TAGS = [
 ]
 _SAR_DATE_TAGS = ["SAR_PRODUCT", "S1_PRODUCT", "SAR_DATE", "S1_DATE"]
 _OPTICAL_DATE_TAGS = ["OPTICAL_PRODUCT", "S2_PRODUCT", "OPTICAL_DATE", "S2_DATE"]
+_STALE_TAGS = ("AREA_OR_POINT", "NODATA", "SCALE", "OFFSET", "VALID_RANGE", "SAROPT_WORK", "SAROPT_RUN")
+_STALE_STARTS = ("TIFFTAG_MIN", "TIFFTAG_MAX", "STATISTICS_")
+_STALE_WORDS = ("NODATA", "MINIMUM", "MAXIMUM", "STDDEV", "FILL_VALUE", "FILLVALUE", "NO_DATA", "SCALE_FACTOR")
+_UNIT_STARTS = ("SPECKLE_FILTER", "SAROPT_", "RADIOMETRIC_")
 _POLARISATION = re.compile(r"\b(VV|VH|HH|HV)\b", re.IGNORECASE)
 _YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})[-:/.]?(\d\d)[-:/.]?(\d\d)(?:[T _](\d\d):?(\d\d):?(\d\d))?(?!\d)")
 _DAY_FIRST = re.compile(r"(?<!\d)(\d\d)[./-](\d\d)[./-](\d{4})(?!\d)")
@@ -60,6 +66,43 @@ def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> date
         if (found := parse_date(upper.get(key, ""))) is not None:
             return found
     return None
+
+
+def is_stale_tag(key: str, same_units: bool = False) -> bool:
+    """Whether a tag states facts of a raster's own numbers, which what is made of it does not have: statistics, nodata,
+    scale and offset, and units unless these are the same.
+
+    >>> is_stale_tag("STATISTICS_MEAN"), is_stale_tag("PRODUCT_ID")
+    (True, False)
+    >>> is_stale_tag("CALIBRATED_TO"), is_stale_tag("CALIBRATED_TO", same_units=True)
+    (True, False)
+    """
+    name = key.upper()
+    short = name.rpartition("#")[2]
+    if name in _STALE_TAGS or short in _STALE_TAGS or name.startswith(_STALE_STARTS):
+        return True
+    if any(word in name for word in _STALE_WORDS):
+        return True
+    return not same_units and (name == "CALIBRATED_TO" or name.startswith(_UNIT_STARTS) or short.endswith("UNITS"))
+
+
+def tags_for_output(scene: Scene, *, same_units: bool = False) -> dict[str, str]:
+    """The scene's own tags, for a raster that is made of it.
+
+    Args:
+        same_units: whether the pixels of that raster are in the units of the scene.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import Scene, write_array
+    >>> path = write_array("a.tif", np.ones((1, 8, 8), np.float32), tags={"NOTE": "x", "STATISTICS_MEAN": "1"})
+    >>> with Scene.open(path) as scene:
+    ...     tags_for_output(scene)
+    {'NOTE': 'x'}
+    """
+    tags = {key: value for key, value in scene.tags.items() if not is_stale_tag(key, same_units)}
+    if scene.acquired is not None:
+        tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
+    return tags
 
 
 def band_names(dataset: DatasetReader, indexes: Sequence[int]) -> list[str]:

@@ -12,6 +12,7 @@ import rasterio
 
 from saropt.errors import InputError
 from saropt.scenes.georeference import Georeference, Window
+from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
 
@@ -36,7 +37,8 @@ def mosaic(
 ) -> Path:
     """Join touching fragments that lie on one pixel grid into one COG, without resampling.
 
-    Memory is bounded: fragments are copied in chunks of rows. Tags that all fragments share are kept.
+    Memory is bounded: fragments are copied in chunks of rows. Tags that all fragments share are kept. Where fragments
+    state a scale or an offset, these are applied.
 
     Args:
         paths: fragments with the same CRS, pixel size, bands and type, on whole-pixel offsets, not overlapping.
@@ -95,7 +97,8 @@ def mosaic(
         for part in fragments:
             with Scene.open(part.path) as scene:
                 for row, rows in _chunks(scene.height, scene.width):
-                    stored, valid = scene.read_stored(Window(row, 0, rows, scene.width))
+                    window = Window(row, 0, rows, scene.width)
+                    stored, valid = scene.read(window) if scene.scaling else scene.read_stored(window)
                     if not valid.all():
                         if fill is None:
                             raise InputError(part.path, "has invalid pixels; give a nodata value for them")
@@ -135,7 +138,7 @@ def _fragment(path: Path, first: _Fragment | None) -> _Fragment:
             scene.band_names,
             scene.dtype,
             scene.nodata,
-            scene.tags,
+            tags_for_output(scene, same_units=True),
             scene.is_rgb,
         )
 

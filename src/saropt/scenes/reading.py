@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import stat
 import warnings
 from collections.abc import Mapping, Sequence
@@ -38,11 +39,11 @@ CACHE_BYTES = 32 << 20
 
 
 def environment(**options: str) -> rasterio.Env:
-    """GDAL settings, with further ones as `options`. A truncated PNG or JPEG is an error under them, not grey
-    pixels."""
-    return rasterio.Env(
-        GDAL_CACHEMAX=CACHE_BYTES, GDAL_ERROR_ON_LIBJPEG_WARNING=True, GDAL_PNG_WHOLE_IMAGE_OPTIM="NO", **options
-    )
+    """GDAL settings, with further ones as `options`. Under them a truncated PNG, JPEG or raw file is an error, not grey
+    pixels, and files beside a raster are looked for whatever the variables of the environment say."""
+    settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_ERROR_ON_LIBJPEG_WARNING": True, "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+    settings |= {"RAW_CHECK_FILE_SIZE": "YES", "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
+    return rasterio.Env(**(settings | options))
 
 
 _MASK_NAMES = ("alpha", "mask", "valid", "opacity", "transparency")
@@ -96,8 +97,8 @@ class Scene:
         band_names: names of the chosen bands.
         is_plain_picture: whether it is a PNG or JPEG, whose bands are always called red, green and blue.
         is_rgb: whether the first three chosen bands are marked as red, green, blue.
-        nodata: the nodata value of the first chosen band, or None.
-        georeference: CRS, transform, control points.
+        nodata: the nodata value of the first chosen band, or None; NaN where a scale or an offset is applied.
+        georeference: CRS, transform, control points, rational polynomial coefficients.
         tags: the file's own metadata.
         acquired: time of acquisition (UTC) according to the tags, or None.
 
@@ -153,10 +154,10 @@ class Scene:
         self.scaling = None if palette == "index" else _scaling(dataset, self._indexes, units)
         self.dtype: str = dataset.dtypes[self._indexes[0] - 1] if self.scaling is None else "float32"
         self.nodata: float | None = dataset.nodatavals[self._indexes[0] - 1]
+        if self.scaling is not None and self.nodata is not None:
+            self.nodata = math.nan
         self._declared = nodata
-        gcps, gcp_crs = dataset.gcps
-        transform = None if dataset.transform == rasterio.Affine.identity() else dataset.transform
-        self.georeference = Georeference(dataset.crs, transform, tuple(gcps), gcp_crs)
+        self.georeference = _georeference(dataset, self.source)
         self.tags: dict[str, str] = dataset.tags()
         self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
 
@@ -194,6 +195,7 @@ class Scene:
         try:
             with environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
                 dataset = open_named(path)
+                _check_mask(dataset, path)
         except UnicodeError as error:
             raise InputError(path, "its name is not UTF-8: rename it") from error
         except (RasterioError, CPLE_BaseError) as error:
@@ -316,6 +318,15 @@ class Scene:
         return valid
 
 
+def _check_mask(dataset: DatasetReader, path: Path) -> None:
+    """Refuse a mask beside a raster that GDAL does not use, which it does not tell."""
+    unused = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha} & set(dataset.mask_flag_enums[0])
+    mask = next((path.with_name(path.name + end) for end in (".msk", ".MSK") if Path(f"{path}{end}").exists()), None)
+    if unused and mask is not None:
+        dataset.close()
+        raise InputError(path, f"the mask beside it ({mask.name}) cannot be used: it is damaged or of another size")
+
+
 def is_alpha(dataset: DatasetReader, index: int) -> bool:
     """Whether a band is marked as alpha and has no name, or the name of a mask. A band with a name of its own, such as
     NIR, is a band: GDAL marks the fourth band of 8-bit files as alpha unless told otherwise.
@@ -327,6 +338,16 @@ def is_alpha(dataset: DatasetReader, index: int) -> bool:
     """
     name = (dataset.descriptions[index - 1] or "").strip().lower()
     return dataset.colorinterp[index - 1] == ColorInterp.alpha and (not name or name in _MASK_NAMES)
+
+
+def _georeference(dataset: DatasetReader, source: str) -> Georeference:
+    gcps, gcp_crs = dataset.gcps
+    transform = None if dataset.transform == rasterio.Affine.identity() else dataset.transform
+    if transform is not None and not (all(map(math.isfinite, transform)) and transform.determinant):
+        raise InputError(source, f"its geotransform {transform.to_gdal()} gives its pixels no place")
+    if not all(map(math.isfinite, (number for gcp in gcps for number in (gcp.row, gcp.col, gcp.x, gcp.y)))):
+        raise InputError(source, "has control points that are not numbers")
+    return Georeference(dataset.crs, transform, tuple(gcps), gcp_crs, dataset.tags(ns="RPC"))
 
 
 def _scaling(dataset: DatasetReader, indexes: Sequence[int], units: str | None) -> list[tuple[float, float]] | None:

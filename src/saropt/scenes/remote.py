@@ -42,6 +42,10 @@ _RESERVED = "%:/?#[]@!$&'()*+,;=~-._"
 _LONGEST_WAIT_S = 60.0
 _MOST_JSON_BYTES = 64 << 20
 _STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
+_NOT_THERE = re.compile(
+    r"does not exist|NoSuchKey|BlobNotFound|access ?denied|not authorized|does not have .* access|code: 40[134]",
+    re.IGNORECASE,
+)
 _SECRETS = re.compile(r"(://)[^\s?#]*@(?=[^/\s]*)")
 
 
@@ -167,8 +171,10 @@ def open_scene(
     address = str(scene)
     check_address(address)
     address = address.removeprefix("/vsicurl/")
-    shown, folder, options = without_query(address), None, network_options() | _beside(address)
+    shown, folder, options = without_query(address), None, network_options()
     try:
+        with environment(**options), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+            options |= _beside(address, shown)
         with environment(**options), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
             if urlsplit(address).scheme in ("http", "https"):
                 dataset, folder = _open_ranges(address)
@@ -215,11 +221,26 @@ def network_options() -> dict[str, str]:
     }
 
 
-def _beside(address: str) -> dict[str, str]:
-    """GDAL settings by which it looks for the mask beside a scene; in a store, it takes the internal mask alone."""
+def _beside(address: str, shown: str) -> dict[str, str]:
+    """GDAL settings by which it looks for the mask beside a scene. In a store it is looked for here, by one request:
+    GDAL would ask for dozens of other names, and would take a failed request for an absent mask."""
     if urlsplit(address).scheme in ("http", "https"):  # the folder that GDAL sees holds nothing else
         return {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
-    return {} if is_store(address) or "/vsi" in address[1:] else {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
+    if is_store(address):
+        return {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"} if _has_mask(address, shown) else {}
+    return {} if "/vsi" in address[1:] else {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
+
+
+def _has_mask(address: str, shown: str) -> bool:
+    """Whether a store has a mask beside a scene. A store may answer 403 for what is not there."""
+    try:
+        open_named(f"{object_path(address)}.msk").close()
+    except RasterioError as error:
+        if _NOT_THERE.search(str(error)):
+            return False
+        words = " ".join(without_secrets(str(error)).split())
+        raise InputError(shown, f"the mask beside it ({scene_name(address)}.msk) cannot be read: {words}") from error
+    return True
 
 
 def is_store(place: str | Path) -> bool:

@@ -44,8 +44,8 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
     """Check early that an output file can be written.
 
     Raises:
-        InputError: the suffix is wrong, the folder does not exist, the path is a folder, or the file exists and
-            `overwrite` is False.
+        InputError: the suffix is wrong, the folder does not exist, the path is a folder, a pipe or a device, or the
+            file exists and `overwrite` is False.
 
     >>> check_writable(Path("scene.tif"), suffixes=(".tif",), overwrite=False)
     >>> check_writable(Path("scene.png"), suffixes=(".tif",), overwrite=False)
@@ -61,7 +61,9 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
             raise InputError(path, f"the folder {path.parent} does not exist")
         if path.is_dir():
             raise InputError(path, "is a directory")
-        if path.exists() and not overwrite:
+        if path.exists() and not path.is_file():
+            raise InputError(path, "is not a regular file")
+        if os.path.lexists(path) and not overwrite:
             raise InputError(path, "exists already", remedy="overwrite")
     except OSError as error:
         raise InputError(path, f"cannot be written: {error.strerror}") from error

@@ -20,6 +20,7 @@ from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
 from saropt.roots.description import write_description
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
+from saropt.scenes.metadata import tags_for_output
 
 _STRIP_PIXELS = 1 << 21
 _SMALL_PIXELS = 1 << 20
@@ -177,8 +178,10 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
     dtype = np.dtype(source.dtype or ("complex64" if first.dtype == "complex_int16" else first.dtype))
     nodata = first.nodata if source.nodata is None else source.nodata
 
+    scaled = source.convert is source.dtype is None and any(scene.scaling for scene in scenes)
+
     def read(part: Window) -> NDArray:
-        pieces = [scene.read_stored(part) for scene in scenes]
+        pieces = [scene.read(part) if scaled else scene.read_stored(part) for scene in scenes]
         values = np.concatenate([piece[0] for piece in pieces])
         valid = np.logical_and.reduce([piece[1] for piece in pieces])
         if source.convert is not None:
@@ -200,7 +203,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
         dtype=dtype,
         nodata=nodata,
         georeference=place,
-        tags=first.tags,
+        tags=tags_for_output(first, same_units=source.convert is None),
         overview_resampling="nearest" if categorical else "average",
     ) as writer:
         rows = max(1, _STRIP_PIXELS // window.width)

@@ -32,7 +32,7 @@ class OnnxBackend:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised as well
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle turns go to reader and writer
         if threads:
             options.intra_op_num_threads = threads
