@@ -86,6 +86,13 @@ def colours(page: Any, across: float) -> np.ndarray:
     return np.asarray(shot.crop((x - 12, y - 12, x + 12, y + 12))).astype(int)
 
 
+def centre(element: Any) -> np.ndarray:
+    """RGB of a patch in the middle of an element."""
+    shot = Image.open(io.BytesIO(element.screenshot())).convert("RGB")
+    x, y = shot.width // 2 + 30, shot.height // 2 + 30
+    return np.asarray(shot.crop((x - 12, y - 12, x + 12, y + 12))).astype(int)
+
+
 def is_grey(patch: np.ndarray) -> bool:
     return bool(np.ptp(patch, axis=2).max() <= 2)
 
@@ -213,6 +220,42 @@ def test_layers_and_their_display(visit: Any) -> None:
     settle(page)
     assert page.inner_text(".side.right .chip") == "SAR"
     assert page.inner_text(".side.left .chip") == "Optical"
+
+
+def test_three_layers_at_once(visit: Any, folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    """SAR, translation and truth between two dividers, then side by side in maps that move together."""
+    grey = np.full_like(simulated[1], 128)
+    tags = {"SAROPT_SOURCE": "here.tif", "SAROPT_TRANSLATOR": "flat", "SAROPT_DIRECTION": "sar2opt"}
+    write_array(folder / "flat.tif", grey, band_names=["B4", "B3", "B2"], georeference=PLACE, tags=tags)
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.locator('.scene[title="here.tif"]', has_text="Translation").wait_for()
+    choose(page, "here.tif")
+    assert page.locator(".side .chip").all_inner_texts() == ["SAR", "Translation", "Optical"]
+    first, second = page.locator(".divider").all()
+    assert np.abs(colours(page, 0.5) - 128).max() <= 1
+    second.focus()
+    second.press("Home")
+    assert first.get_attribute("aria-valuenow") == "0"
+    assert not is_grey(colours(page, 0.5))
+
+    page.click('.tool[aria-pressed="false"]')
+    maps = page.locator(".map")
+    sync_api.expect(maps).to_have_count(3)
+    assert page.locator(".divider").count() == 0
+    page.wait_for_timeout(800)
+    assert np.abs(centre(maps.nth(1)) - 128).max() <= 1
+    before = centre(maps.nth(2))
+    maps.nth(0).press("ArrowRight")
+    page.wait_for_timeout(800)
+    assert np.abs(centre(maps.nth(2)) - before).max() > 8
+    maps.nth(0).press("Enter")
+    page.wait_for_selector(".readout:not([hidden])")
+    assert re.findall(r"^(\w+) B4", page.inner_text(".readout"), re.MULTILINE) == ["Translation", "Optical"]
+    page.reload()
+    page.wait_for_selector(".sidebar:not([inert])")
+    choose(page, "root/sar/a.tif")
+    sync_api.expect(maps).to_have_count(2)
 
 
 def test_keyboard_alone(visit: Any) -> None:

@@ -2,7 +2,7 @@ import { layerTitle } from "./titles";
 import { type Layer, type LayerDetail, type Style, filePath, picturePath } from "./api";
 import { h, refill, select } from "./dom";
 import { t, named } from "./i18n";
-import type { Store } from "./store";
+import { SLOTS, type Slot, type Store } from "./store";
 
 const SPANS: [number, number][] = [
   [2, 98],
@@ -30,14 +30,14 @@ export class LayersPanel {
 
   private card(layer: Layer): HTMLElement {
     const detail = this.store.details.get(layer.id);
-    const side = (which: "left" | "right") =>
+    const side = (which: Slot) =>
       h(
         "button",
         {
           type: "button",
           class: "toggle",
           "data-key": `${which}-${layer.id}`,
-          "aria-pressed": String(this.store[which] === layer.id),
+          "aria-pressed": String(this.store.slots[which] === layer.id),
           click: () => this.assign(which, layer.id),
         },
         t(which),
@@ -47,7 +47,7 @@ export class LayersPanel {
     return h(
       "section",
       { class: `layer ${layer.kind}` },
-      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), side("left"), side("right")),
+      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), ...SLOTS.map(side)),
       h("p", { class: "name" }, layer.name.split("/").pop() ?? layer.name),
       layer.guess && h("p", { class: "notice" }, t("notice")),
       help !== "" && h("p", { class: "soft" }, help),
@@ -62,13 +62,15 @@ export class LayersPanel {
     );
   }
 
-  private assign(which: "left" | "right", id: string): void {
+  private assign(which: Slot, id: string): void {
     const { store } = this;
-    if (which === "right" && store.right === id) store.right = null;
+    const { slots } = store;
+    if (slots[which] === id && which !== "left") slots[which] = null;
     else {
-      const other = which === "left" ? "right" : "left";
-      if (store[other] === id) store[other] = store[which];
-      store[which] = id;
+      const other = SLOTS.find((slot) => slots[slot] === id);
+      if (other !== undefined) slots[other] = slots[which];
+      slots[which] = id;
+      slots.left ??= id;
     }
     store
       .load()
