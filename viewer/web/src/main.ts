@@ -84,7 +84,7 @@ function askForToken(): void {
 
 async function read(place: Place): Promise<void> {
   const points = await Promise.all(
-    store.shown.map(async (layer) => ({
+    store.onMap.map(async (layer) => ({
       layer,
       point: await api.point(layer.id, place.x, place.y).catch((error: unknown) => {
         if (error instanceof Refusal && error.status === 404) return null;
@@ -134,14 +134,14 @@ function renderReading(): void {
   );
 }
 
-function pane(layer: Layer): Pane[] {
-  const style = store.styles.get(layer.id);
-  return style === undefined ? [] : [{ layer, style, opacity: store.opacities.get(layer.id) ?? 1 }];
+function pane(layer: Layer | null): Pane | null {
+  const style = layer === null ? undefined : store.styles.get(layer.id);
+  return layer === null || style === undefined ? null : { layer, style, opacity: store.opacities.get(layer.id) ?? 1 };
 }
 
 function renderLabels(): void {
-  const side = (slot: Slot) => {
-    const layer = store.layer(store.slots[slot]);
+  const side = (slot: Slot | "over") => {
+    const layer = store.layer(slot === "over" ? store.over : store.slots[slot]);
     return (
       layer !== null &&
       h(
@@ -155,7 +155,7 @@ function renderLabels(): void {
   };
   const offer = h("button", { type: "button", class: "primary", click: () => show("translate") }, t("translateThis"));
   labels.classList.toggle("apart", store.apart);
-  refill(labels, ...SLOTS.map(side), store.shown.length === 1 && offer);
+  refill(labels, ...SLOTS.map(side), side("over"), store.shown.length === 1 && offer);
 }
 
 function renderReports(): void {
@@ -268,7 +268,8 @@ function render(): void {
 }
 
 function draw(): void {
-  map.show(store.shown.flatMap(pane), store.apart);
+  const panes = store.shown.map(pane).filter((one) => one !== null);
+  map.show(panes, pane(store.layer(store.over)), store.apart);
 }
 
 function build(): void {

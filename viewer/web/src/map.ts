@@ -52,8 +52,8 @@ export class Board {
     });
   }
 
-  /** Show these panes; the view stays unless the scene lies elsewhere. */
-  show(panes: Pane[], apart: boolean): void {
+  /** Show these panes, and one over all of them; the view stays unless the scene lies elsewhere. */
+  show(panes: Pane[], over: Pane | null, apart: boolean): void {
     this.base = panes[0]?.layer ?? null;
     const key = this.base === null ? "" : `${this.base.grid} ${this.base.extent.join(" ")}`;
     const moved = key !== this.gridKey;
@@ -69,9 +69,9 @@ export class Board {
     const whole = () => 0;
     this.frames.forEach((frame, index) => {
       frame.setView(this.view);
-      const pane = panes[index];
-      if (apart) frame.show(pane === undefined ? [] : [{ pane, from: whole }]);
-      else frame.show(panes.map((one, place): Placed => ({ pane: one, from: place === 0 ? whole : () => this.dividers[place - 1]?.share ?? 0 })));
+      const below = apart ? panes.slice(index, index + 1) : panes;
+      const placed = below.map((pane, place): Placed => ({ pane, from: place === 0 ? whole : () => this.dividers[place - 1]?.share ?? 0 }));
+      frame.show(over === null ? placed : [...placed, { pane: over, from: whole }]);
     });
     this.apartButton.hidden = panes.length < 2;
     this.apartButton.setAttribute("aria-pressed", String(apart));

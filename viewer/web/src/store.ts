@@ -12,6 +12,8 @@ export class Store {
   jobs: Job[] = [];
   scene: Scene | null = null;
   readonly slots: Record<Slot, string | null> = { left: null, middle: null, right: null };
+  /** A layer over all others. */
+  over: string | null = null;
   apart = localStorage.getItem("saropt-apart") === "yes";
   readonly details = new Map<string, LayerDetail>();
   readonly styles = new Map<string, Style>();
@@ -35,6 +37,11 @@ export class Store {
     return SLOTS.map((slot) => this.layer(this.slots[slot])).filter((layer): layer is Layer => layer !== null);
   }
 
+  get onMap(): Layer[] {
+    const over = this.layer(this.over);
+    return over === null ? this.shown : [...this.shown, over];
+  }
+
   take(catalogue: Catalogue): void {
     this.catalogue = catalogue;
     if (this.scene !== null) this.scene = catalogue.scenes.find((scene) => scene.id === this.scene?.id) ?? null;
@@ -47,6 +54,7 @@ export class Store {
     const { scenes } = this.catalogue;
     const scene = scenes.find((one) => one.id === id) ?? scenes.find((one) => one.layers.length > 1) ?? scenes[0] ?? null;
     this.scene = scene;
+    this.over = null;
     const [first, ...beside] = scene?.layers ?? [];
     const made = beside.find((layer) => layer.id === guess) ?? beside.findLast((layer) => layer.kind === "translation") ?? null;
     const truth = beside.find((layer) => layer !== made && layer.role !== null && layer.kind !== "translation" && layer.role === made?.role) ?? null;
@@ -60,7 +68,7 @@ export class Store {
 
   /** The details of the shown layers. */
   async load(): Promise<void> {
-    const wanted = this.shown.map((layer) => layer.id).filter((id) => !this.fresh(id));
+    const wanted = this.onMap.map((layer) => layer.id).filter((id) => !this.fresh(id));
     for (const detail of await Promise.all(wanted.map((id) => api.layer(id)))) {
       this.details.set(detail.id, detail);
       this.styles.set(detail.id, detail.style);
