@@ -51,6 +51,22 @@ def test_layer_point_and_picture(viewer: TestClient, folder: Path) -> None:
     assert picture.headers["content-disposition"] == 'attachment; filename="a.png"'
 
 
+def test_histogram_and_thresholds(viewer: TestClient) -> None:
+    layer = layer_of(viewer, "here.tif", "sar")
+    place = f"/api/layers/{layer['id']}"
+    whole, decibels = (viewer.get(f"{place}/histogram", params=p).json() for p in ({}, {"decibels": "amplitude"}))
+    assert whole["high"] <= 255
+    assert decibels["high"] == pytest.approx(20 * np.log10(whole["high"]), abs=3)
+    assert viewer.get(f"{place}/histogram", params={"band": 2}).json() == {"detail": "one band out of 1"}
+    opaque = viewer.get(f"{place}/picture", params={"side": 224})
+    cut = viewer.get(f"{place}/picture", params={"side": 224, "least": 60, "most": 90})
+    share = [(np.asarray(Image.open(io.BytesIO(one.content)))[..., -1] > 0).mean() for one in (opaque, cut)]
+    assert 0 < share[1] < share[0] == 1
+    colour = layer_of(viewer, "here.tif", "optical")
+    refused = viewer.get(f"/api/layers/{colour['id']}/picture", params={"least": 60})
+    assert (refused.status_code, refused.json()["detail"]) == (422, "least and most go with one band")
+
+
 def test_styles_of_tiles(viewer: TestClient) -> None:
     layer = layer_of(viewer, "plain.png", "sar")
     tile = f"/api/layers/{layer['id']}/tiles/0/0/0"

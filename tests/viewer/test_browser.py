@@ -86,6 +86,13 @@ def colours(page: Any, across: float) -> np.ndarray:
     return np.asarray(shot.crop((x - 12, y - 12, x + 12, y + 12))).astype(int)
 
 
+def centre(element: Any) -> np.ndarray:
+    """RGB of a patch in the middle of an element."""
+    shot = Image.open(io.BytesIO(element.screenshot())).convert("RGB")
+    x, y = shot.width // 2 + 30, shot.height // 2 + 30
+    return np.asarray(shot.crop((x - 12, y - 12, x + 12, y + 12))).astype(int)
+
+
 def is_grey(patch: np.ndarray) -> bool:
     return bool(np.ptp(patch, axis=2).max() <= 2)
 
@@ -213,6 +220,95 @@ def test_layers_and_their_display(visit: Any) -> None:
     settle(page)
     assert page.inner_text(".side.right .chip") == "SAR"
     assert page.inner_text(".side.left .chip") == "Optical"
+
+
+def test_histogram_sets_the_range(visit: Any) -> None:
+    page = visit()
+    choose(page, "root/sar/a.tif")
+    page.click("#tab-layers")
+    card = page.locator(".layer.sar")
+    card.locator("summary").click()
+    card.locator(".histogram").wait_for()
+    low, high = (field.input_value() for field in card.locator("input[type=number]").all())
+    box = card.locator(".histogram").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20, steps=4)
+    page.mouse.up()
+    after = [field.input_value() for field in card.locator("input[type=number]").all()]
+    assert after[0] == low
+    assert float(low) < float(after[1]) < float(high)
+    assert card.locator("select").nth(2).input_value() == "range"
+
+
+def test_threshold_of_a_map_on_top(visit: Any, folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    """The right half is from radar: half of the pixels stay when less than 60 is hidden."""
+    share = np.repeat(np.array([[0, 100]], np.uint8), 112, axis=1).repeat(160, axis=0)[None]
+    tags = {"SAROPT_SOURCE": "here.tif", "SAROPT_PRODUCT": "origin"}
+    write_array(folder / "share.tif", share, band_names=["from radar"], georeference=PLACE, tags=tags)
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.locator('.scene[title="here.tif"]', has_text="Product").wait_for()
+    choose(page, "here.tif")
+    drag_divider(page, 1)
+    before = colours(page, 0.4)
+    page.click("#tab-layers")
+    page.click('[data-key^="over-"]')
+    page.wait_for_selector(".side.over .notice")
+    settle(page)
+    black, white = colours(page, 0.4), colours(page, 0.6)
+    assert black.max() <= 12
+    assert white.min() >= 190
+    card = page.locator(".layer.product")
+    card.locator("select").first.select_option("least")
+    settle(page)
+    slider = card.locator(".threshold input")
+    slider.fill("60")
+    assert card.locator("output").inner_text() == "60"
+    sync_api.expect(card.locator(".threshold p")).to_have_text("50.0 % of the pixels")
+    settle(page)
+    assert np.array_equal(colours(page, 0.4), before)
+    assert np.array_equal(colours(page, 0.6), white)
+    card.locator("select").first.select_option("most")
+    settle(page)
+    assert np.array_equal(colours(page, 0.4), black)
+    assert is_grey(colours(page, 0.6))
+
+
+def test_three_layers_at_once(visit: Any, folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    """SAR, translation and truth between two dividers, then side by side in maps that move together."""
+    grey = np.full_like(simulated[1], 128)
+    tags = {"SAROPT_SOURCE": "here.tif", "SAROPT_TRANSLATOR": "flat", "SAROPT_DIRECTION": "sar2opt"}
+    write_array(folder / "flat.tif", grey, band_names=["B4", "B3", "B2"], georeference=PLACE, tags=tags)
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.locator('.scene[title="here.tif"]', has_text="Translation").wait_for()
+    choose(page, "here.tif")
+    assert page.locator(".side .chip").all_inner_texts() == ["SAR", "Translation", "Optical"]
+    first, second = page.locator(".divider").all()
+    assert np.abs(colours(page, 0.5) - 128).max() <= 1
+    second.focus()
+    second.press("Home")
+    assert first.get_attribute("aria-valuenow") == "0"
+    assert not is_grey(colours(page, 0.5))
+
+    page.click('.tool[aria-pressed="false"]')
+    maps = page.locator(".map")
+    sync_api.expect(maps).to_have_count(3)
+    assert page.locator(".divider").count() == 0
+    page.wait_for_timeout(800)
+    assert np.abs(centre(maps.nth(1)) - 128).max() <= 1
+    before = centre(maps.nth(2))
+    maps.nth(0).press("ArrowRight")
+    page.wait_for_timeout(800)
+    assert np.abs(centre(maps.nth(2)) - before).max() > 8
+    maps.nth(0).press("Enter")
+    page.wait_for_selector(".readout:not([hidden])")
+    assert re.findall(r"^(\w+) B4", page.inner_text(".readout"), re.MULTILINE) == ["Translation", "Optical"]
+    page.reload()
+    page.wait_for_selector(".sidebar:not([inert])")
+    choose(page, "root/sar/a.tif")
+    sync_api.expect(maps).to_have_count(2)
 
 
 def test_keyboard_alone(visit: Any) -> None:

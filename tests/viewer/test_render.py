@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from saropt.scenes import Scene, write_array
 from saropt.viewer import render
 from saropt.viewer.catalogue import Catalogue, Layer
 from saropt.viewer.rasters import Limits, inspect
-from saropt.viewer.render import Style
+from saropt.viewer.statistics import BINS, Statistics
+from saropt.viewer.styles import PERCENTILES, Style, default_style, in_db
 
 GUESS = {"SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt", "SAROPT_SOURCE": "here.tif"}
 WHOLE = Style((1,), (0.0,), (255.0,))
@@ -101,22 +103,50 @@ def test_error_is_the_mean_absolute_difference(layers: dict[str, Layer]) -> None
     reading = render.read_point(error, east, north)
     assert reading is not None
     assert reading.values[0] == pytest.approx(expected[70, 100], abs=1e-6)
-    percentiles = render.Statistics()(error)
+    percentiles = Statistics()(error)
     assert percentiles[0, -1] == pytest.approx(expected.max(), abs=1e-6)
-    assert percentiles[0, render.PERCENTILES.index(50.0)] == pytest.approx(np.median(expected), abs=1e-6)
+    assert percentiles[0, PERCENTILES.index(50.0)] == pytest.approx(np.median(expected), abs=1e-6)
 
 
 def test_statistics_and_default_styles(layers: dict[str, Layer]) -> None:
-    statistics = render.Statistics()
+    statistics = Statistics()
     layer = layers["root/sar/a.tif"]
     valid = stored(layer)[0, :, 8:].astype(np.float64)
-    expected = np.percentile(valid, render.PERCENTILES)
+    expected = np.percentile(valid, PERCENTILES)
     assert np.allclose(statistics(layer)[0], expected, atol=1e-4)
-    style = render.default_style(layer, statistics(layer))
+    style = default_style(layer, statistics(layer))
     assert style.decibels is None
     assert (style.low[0], style.high[0]) == pytest.approx((expected[3], expected[9]), abs=1e-4)
     for name, bands in (("here_optical.tif", (1, 2, 3)), ("guess.tif", (3, 2, 1))):
-        assert render.default_style(layers[name], statistics(layers[name])) == Style(bands, (0.0,), (255.0,))
+        assert default_style(layers[name], statistics(layers[name])) == Style(bands, (0.0,), (255.0,))
+
+
+def test_histograms(layers: dict[str, Layer]) -> None:
+    """Counts of a band, of the valid pixels alone; nothing of the sample is lost."""
+    layer, statistics = layers["root/sar/a.tif"], Statistics()
+    valid = stored(layer)[0, :, 8:].astype(np.float64)
+    found = statistics.histogram(layer, 1, None)
+    start, end = np.percentile(valid, (0.5, 99.5))
+    assert found.low == pytest.approx(max(valid.min(), start - (end - start) / 10), abs=1e-4)
+    assert found.high == pytest.approx(min(valid.max(), end + (end - start) / 10), abs=1e-4)
+    counts, _ = np.histogram(valid, BINS, (found.low, found.high))
+    assert np.abs(np.cumsum(found.counts) - np.cumsum(counts)).max() <= 2  # float32 at the edges of the parts
+    assert found.below + sum(found.counts) + found.above == valid.size
+    assert found.above == (valid > found.high).sum()
+
+    amplitude = statistics.histogram(layers["here.tif"], 1, "amplitude")
+    logarithm = in_db(stored(layers["here.tif"])[0], "amplitude")
+    assert amplitude.high <= logarithm.max()
+    edges = np.linspace(amplitude.low, amplitude.high, BINS + 1)
+    assert amplitude.counts[-5] == ((logarithm >= edges[-6]) & (logarithm < edges[-5])).sum()
+
+
+def test_thresholds_hide_pixels(layers: dict[str, Layer]) -> None:
+    layer = layers["plain.png"]
+    values = stored(layer)[0]
+    shown = pixels(render.tile_png(layer, 0, 0, 0, replace(WHOLE, least=60.0, most=90.0)))[:160, :224, 1] > 0
+    assert 0 < shown.sum() < shown.size
+    assert np.array_equal(shown, (values >= 60) & (values <= 90))
 
 
 def test_decibels(tmp_path: Path) -> None:
@@ -128,7 +158,7 @@ def test_decibels(tmp_path: Path) -> None:
     catalogue = Catalogue(tmp_path, Limits())
     catalogue.scan({}, [])
     (layer,) = catalogue.layers.values()
-    style = render.default_style(layer, render.Statistics()(layer))
+    style = default_style(layer, Statistics()(layer))
     assert style.decibels == "amplitude"
     assert style.low[0] == pytest.approx(20 * math.log10(np.percentile(amplitude, 2)), abs=1e-3)
     shown = pixels(render.tile_png(layer, 0, 0, 0, Style((1,), (-20.0,), (0.0,), "amplitude")))[:64, :64, 0]

@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from saropt.errors import InputError
 from saropt.inference import NOTICE
-from saropt.viewer.routes import router
+from saropt.viewer import layer_routes, routes
 from saropt.viewer.security import LOOPBACK_NAMES, Guard
 from saropt.viewer.state import Viewer
 from saropt.viewer.uploads import TooLargeError
@@ -54,7 +54,8 @@ def create_app(viewer: Viewer, token: str | None = None, host: str = "127.0.0.1"
     app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES | {host} if token is None else None)
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.include_router(router)
+    app.include_router(routes.router)
+    app.include_router(layer_routes.router)
     app.mount("/", StaticFiles(directory=Path(str(files("saropt.viewer"))) / "static", html=True))
     return app
 

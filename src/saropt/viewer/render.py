@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,100 +19,17 @@ from rio_tiler.errors import PointOutsideBounds, TileOutsideBounds
 from rio_tiler.io import ImageReader, Reader
 from rio_tiler.models import ImageData, PointData
 
-from saropt.domain import canonical_band, describe_units, rgb_bands
+from saropt.domain import canonical_band
 from saropt.errors import InputError
 from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.inference import NOTICE
-from saropt.radiometry import to_db
-from saropt.scenes import Scene
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.pyramids import open_for_display
 from saropt.viewer.rasters import TILE, environment, open_raster
+from saropt.viewer.styles import Floats, Style, in_db
 
-Decibels = Literal["amplitude", "power"]
-PERCENTILES = (0.0, 0.5, 1.0, 2.0, 5.0, 25.0, 50.0, 75.0, 95.0, 98.0, 99.0, 99.5, 100.0)
-_SAMPLE_PIXELS = 1 << 18
-_ERROR_SIDE = 1024
 _NARROWEST = 360
-_KEPT = 512
 _EMPTY = Image.new("LA", (TILE, TILE), 0)
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Style:
-    """How numbers become colours.
-
-    Attributes:
-        bands: one band as grey, or three as red, green, blue; numbers from 1.
-        low, high: one pair for all bands or one for each; black and full brightness.
-        decibels: the stored numbers are amplitude or power and are shown in dB; low and high are in dB, too.
-    """
-
-    bands: tuple[int, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    decibels: Decibels | None = None
-
-
-class Statistics:
-    """Percentiles of the layers' bands, each computed once."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], NDArray[np.float64]] = OrderedDict()
-        self._locks: dict[tuple[str, str], threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, layer: Layer) -> NDArray[np.float64]:
-        """(bands, len(PERCENTILES)) from a sample of the valid pixels; NaN where there are none.
-
-        Raises:
-            InputError: the file cannot be read.
-        """
-        key = (layer.id, layer.info.version)
-        with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            if key not in self._kept:
-                self._kept[key] = _percentiles(layer)
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            return self._kept[key]
-
-
-def default_style(layer: Layer, percentiles: NDArray[np.float64]) -> Style:
-    """Colours as stored for 8-bit optical images, else 2 to 98 % of the pixels; amplitude and power in dB."""
-    bands = _default_bands(layer)
-    if layer.kind == "error":
-        return Style(bands, (0.0,), (ERROR_TOP,))
-    if layer.info.dtype == "uint8" and layer.role == "optical":
-        return Style(bands, (0.0,), (255.0,))
-    decibels = decibels_of(layer) if layer.kind != "product" else None
-    chosen = percentiles[[band - 1 for band in bands]]
-    low, high = chosen[:, PERCENTILES.index(2.0)], chosen[:, PERCENTILES.index(98.0)]
-    if layer.kind == "product":
-        low = np.zeros_like(low)
-    if decibels is not None:
-        floor = chosen[:, PERCENTILES.index(5.0)]
-        low = np.where(low > 0, low, floor)
-        low, high = (in_db(edge, decibels).astype(np.float64) for edge in (low, high))
-    low, high = np.nan_to_num(low, nan=0.0), np.nan_to_num(high, nan=1.0)
-    high = np.where(high > low, high, low + 1.0)
-    return Style(bands, tuple(map(float, low)), tuple(map(float, high)), decibels)
-
-
-def in_db(values: NDArray, decibels: Decibels) -> Floats:
-    """Amplitude or power as decibels."""
-    return to_db(values, "amplitude" if decibels == "amplitude" else "sigma0")
-
-
-def decibels_of(layer: Layer) -> Decibels | None:
-    """Whether the pixels are amplitude or power, from which decibels follow."""
-    try:
-        scale = None if layer.units is None else describe_units(layer.units).scale
-    except ValueError:
-        return None
-    return "amplitude" if scale == "amplitude" else "power" if scale == "power" else None
 
 
 def tile_png(layer: Layer, z: int, x: int, y: int, style: Style) -> bytes:
@@ -126,7 +41,7 @@ def tile_png(layer: Layer, z: int, x: int, y: int, style: Style) -> bytes:
         return reader.tile(x, y, z, tilesize=TILE, indexes=indexes, resampling_method=method, **options)
 
     try:
-        return _png(_coloured(layer, *_values(layer, read, style.bands), style))
+        return _png(_coloured(layer, *values_of(layer, read, style.bands), style))
     except TileOutsideBounds:
         return _png(_EMPTY)
 
@@ -138,7 +53,7 @@ def picture(layer: Layer, side: int, style: Style) -> Image.Image:
         method: Any = "bilinear" if max(layer.info.width, layer.info.height) > side else "nearest"
         return reader.preview(indexes=indexes, max_size=side, resampling_method=method)
 
-    return _coloured(layer, *_values(layer, read, style.bands), style)
+    return _coloured(layer, *values_of(layer, read, style.bands), style)
 
 
 def thumbnail_png(layer: Layer, style: Style) -> bytes:
@@ -211,41 +126,17 @@ def read_point(layer: Layer, x: float, y: float) -> Reading | None:
             place = (x, y) if on_map else (column, row)
             return reader.point(place[0], place[1], indexes=indexes)
 
-        values, valid = _values(layer, read, tuple(range(1, len(layer.info.bands) + 1)), full=True)
+        values, valid = values_of(layer, read, tuple(range(1, len(layer.info.bands) + 1)), full=True)
     except (RasterioError, CPLE_BaseError, PointOutsideBounds):
         return None
     numbers = tuple(float(value) if valid.all() else None for value in values.ravel())
     return Reading(None if warped else column, None if warped else row, *place, numbers)
 
 
-def _default_bands(layer: Layer) -> tuple[int, ...]:
-    names = layer.info.bands
-    if layer.kind in ("product", "error") or len(names) < 3 or layer.role == "sar":
-        return (1,)
-    found = rgb_bands(names)
-    return tuple(place + 1 for place in found) if found != (0, 0, 0) else (1, 2, 3)
-
-
-def _percentiles(layer: Layer) -> NDArray[np.float64]:
-    if layer.kind == "error":
-
-        def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
-            return reader.preview(indexes=indexes, max_size=_ERROR_SIDE)
-
-        values, valid = _values(layer, read, (1,))
-        sample = values[:, valid]
-    else:
-        with Scene.open(layer.path) as scene:
-            sample = scene.sample(_SAMPLE_PIXELS)
-    if sample.shape[1] == 0:
-        return np.full((len(layer.info.bands), len(PERCENTILES)), np.nan)
-    return np.percentile(sample.astype(np.float64), PERCENTILES, axis=1).T
-
-
 Read = Callable[[Reader, tuple[int, ...]], ImageData | PointData]
 
 
-def _values(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = False) -> tuple[Floats, NDArray[np.bool_]]:
+def values_of(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = False) -> tuple[Floats, NDArray[np.bool_]]:
     """(len(bands), h, w) numbers and (h, w) validity; of an error layer its one band.
 
     Args:
@@ -306,6 +197,10 @@ def _coloured(layer: Layer, values: Floats, valid: NDArray[np.bool_], style: Sty
     low = np.array(style.low, np.float32).reshape(-1, 1, 1)
     high = np.array(style.high, np.float32).reshape(-1, 1, 1)
     unit = np.clip((values - low) / np.maximum(high - low, np.float32(1e-12)), 0, 1)
+    if style.least is not None:
+        valid = valid & (values[0] >= np.float32(style.least))
+    if style.most is not None:
+        valid = valid & (values[0] <= np.float32(style.most))
     alpha = np.where(valid, 255, 0).astype(np.uint8)
     if layer.kind in ("product", "error"):
         return Image.fromarray(np.dstack([heat(unit[0] * ERROR_TOP), alpha]), "RGBA")

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from saropt.domain import Direction
-from saropt.viewer import render
-from saropt.viewer.catalogue import Layer
-from saropt.viewer.render import Decibels, Style
+from saropt.viewer.dependencies import BUSY, MISSING, ORDER, ORDER_REFUSALS, REFUSALS, REMOVAL, Key, TheViewer
 from saropt.viewer.schemas import (
     CatalogueOut,
     Detail,
     Info,
     JobIn,
     JobOut,
-    LayerDetail,
-    PointOut,
     RefusedOut,
     ReportOut,
     SceneOut,
     TranslatorOut,
 )
 from saropt.viewer.security import COOKIE, REPORT_POLICY
-from saropt.viewer.state import Viewer
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Detail, "description": "Unknown host name"},
-    401: {"model": Detail, "description": "The token is missing or wrong"},
-    422: {"model": Detail, "description": "Does not fit, or cannot be used"},
-}
-_ORDER_REFUSALS: dict[int | str, dict[str, Any]] = {
-    403: {"model": Detail, "description": "The header X-Saropt is missing, or a foreign page asks"},
-    413: {"model": Detail, "description": "Larger than a limit, or the quota is used up"},
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Detail, "description": "No such thing"}}
-_BUSY: dict[int | str, dict[str, Any]] = {409: {"model": Detail, "description": "Not in this state"}}
-_REMOVAL = {**_ORDER_REFUSALS, **_MISSING, **_BUSY}
-_PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "A picture"}}
-_KEEP = {"cache-control": "private, max-age=31536000, immutable"}
 _BINARY = {
     "requestBody": {
         "required": True,
@@ -50,63 +31,7 @@ _BINARY = {
     }
 }
 
-router = APIRouter(prefix="/api", responses=_REFUSALS)
-
-
-def _viewer(request: Request) -> Viewer:
-    viewer: Viewer = request.app.state.viewer
-    return viewer
-
-
-def _order(
-    x_saropt: Annotated[str, Header(min_length=1, description="1: tells the viewer's pages from others.")],
-) -> None:
-    """Documents the header that the guard has asked for."""
-
-
-TheViewer = Annotated[Viewer, Depends(_viewer)]
-_ORDER = [Depends(_order)]
-Key = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
-LayerKey = Annotated[str, Path(pattern=r"^[0-9a-f]{16}(-error)?$")]
-
-
-def _layer(viewer: TheViewer, layer: LayerKey) -> Layer:
-    found = viewer.catalogue.layers.get(layer)
-    if found is None:
-        raise HTTPException(404, "no such layer")
-    return found
-
-
-TheLayer = Annotated[Layer, Depends(_layer)]
-Number = Annotated[float, Query(allow_inf_nan=False, ge=-1e30, le=1e30)]
-
-
-def _style(
-    viewer: TheViewer,
-    layer: TheLayer,
-    band: Annotated[
-        list[Annotated[int, Query(ge=1, le=1000)]] | None,
-        Query(max_length=3, description="One band as grey, or red, green and blue; the layer's own when left out."),
-    ] = None,
-    low: Annotated[list[Number] | None, Query(max_length=3, description="Black; one number, or one a band.")] = None,
-    high: Annotated[list[Number] | None, Query(max_length=3, description="White; one number, or one a band.")] = None,
-    decibels: Annotated[
-        Decibels | None, Query(description="Stored numbers are amplitude or power; show them, low and high in dB.")
-    ] = None,
-) -> Style:
-    if band is None and low is None and high is None and decibels is None:
-        return render.default_style(layer, viewer.statistics(layer))
-    if low is None or high is None or len(low) != len(high):
-        raise HTTPException(422, "low and high go together")
-    bands = tuple(band) if band else render.default_style(layer, viewer.statistics(layer)).bands
-    if len(bands) == 2 or max(bands) > len(layer.info.bands):
-        raise HTTPException(422, f"one or three bands out of {len(layer.info.bands)}")
-    if len(low) not in (1, len(bands)):
-        raise HTTPException(422, "low and high: one number, or one for each band")
-    return Style(bands, tuple(low), tuple(high), decibels)
-
-
-TheStyle = Annotated[Style, Depends(_style)]
+router = APIRouter(prefix="/api", responses=REFUSALS)
 
 
 @router.get("/info")
@@ -122,7 +47,7 @@ def get_info(viewer: TheViewer) -> Info:
     )
 
 
-@router.post("/session", dependencies=_ORDER, status_code=204, response_model=None, responses=_ORDER_REFUSALS)
+@router.post("/session", dependencies=ORDER, status_code=204, response_model=None, responses=ORDER_REFUSALS)
 def open_session(request: Request, response: Response) -> None:
     """Take the token of this request's bearer header into a cookie, for pages; nothing to do without a token."""
     if request.app.state.token is not None:
@@ -140,14 +65,14 @@ def get_catalogue(viewer: TheViewer) -> CatalogueOut:
     )
 
 
-@router.post("/catalogue/scan", dependencies=_ORDER, responses=_ORDER_REFUSALS)
+@router.post("/catalogue/scan", dependencies=ORDER, responses=ORDER_REFUSALS)
 def scan(viewer: TheViewer) -> CatalogueOut:
     """Look through the folder again."""
     viewer.scan()
     return get_catalogue(viewer)
 
 
-@router.get("/scenes/{scene}", responses=_MISSING)
+@router.get("/scenes/{scene}", responses=MISSING)
 def get_scene(viewer: TheViewer, scene: Key) -> SceneOut:
     """One scene."""
     if scene not in viewer.catalogue.scenes:
@@ -157,10 +82,10 @@ def get_scene(viewer: TheViewer, scene: Key) -> SceneOut:
 
 @router.post(
     "/scenes",
-    dependencies=_ORDER,
+    dependencies=ORDER,
     status_code=201,
     openapi_extra=_BINARY,
-    responses=_ORDER_REFUSALS,
+    responses=ORDER_REFUSALS,
 )
 async def upload(
     request: Request, viewer: TheViewer, name: Annotated[str, Query(min_length=1, max_length=200)]
@@ -173,10 +98,10 @@ async def upload(
 
 @router.delete(
     "/scenes/{scene}",
-    dependencies=_ORDER,
+    dependencies=ORDER,
     status_code=204,
     response_model=None,
-    responses={**_ORDER_REFUSALS, **_MISSING, **_BUSY},
+    responses={**ORDER_REFUSALS, **MISSING, **BUSY},
 )
 def delete_scene(viewer: TheViewer, scene: Key) -> None:
     """Remove an upload; translations of it stay. Scenes of the folder cannot be removed."""
@@ -191,79 +116,7 @@ def delete_scene(viewer: TheViewer, scene: Key) -> None:
     viewer.scan()
 
 
-@router.get("/layers/{layer}", responses=_MISSING)
-def get_layer(viewer: TheViewer, layer: TheLayer) -> LayerDetail:
-    """A layer with percentiles of its pixels and the style it is shown in."""
-    for shown in layer.pair or (layer,):
-        viewer.pyramids.want(shown.id, shown.path, shown.info)
-    percentiles = viewer.statistics(layer)
-    return LayerDetail.detailed(layer, percentiles, render.default_style(layer, percentiles))
-
-
-@router.get("/layers/{layer}/tiles/{z}/{x}/{y}", responses={**_MISSING, **_PNG}, response_class=Response)
-def get_tile(
-    layer: TheLayer,
-    style: TheStyle,
-    z: Annotated[int, Path(ge=0, le=26)],
-    x: Annotated[int, Path(ge=0, lt=1 << 26)],
-    y: Annotated[int, Path(ge=0, lt=1 << 26)],
-    v: Annotated[str, Query(max_length=40, description="The layer's version; lets the answer be kept.")] = "",
-) -> Response:
-    """A tile of 256 pixels: of the Web Mercator quad, or of the raster's own rows and columns, y downwards.
-
-    In the raster's own grid, zoom `maxzoom` is full resolution and each zoom below halves it.
-    """
-    headers = _KEEP if v == layer.info.version else None
-    return Response(render.tile_png(layer, z, x, y, style), media_type="image/png", headers=headers)
-
-
-@router.get("/layers/{layer}/thumbnail", responses={**_MISSING, **_PNG}, response_class=Response)
-def get_thumbnail(viewer: TheViewer, layer: TheLayer, v: Annotated[str, Query(max_length=40)] = "") -> Response:
-    """The whole layer in 192 pixels."""
-    style = render.default_style(layer, viewer.statistics(layer))
-    headers = _KEEP if v == layer.info.version else None
-    return Response(render.thumbnail_png(layer, style), media_type="image/png", headers=headers)
-
-
-@router.get("/layers/{layer}/picture", responses={**_MISSING, **_PNG}, response_class=Response)
-def get_picture(layer: TheLayer, style: TheStyle, side: Annotated[int, Query(ge=16, le=4096)] = 2048) -> Response:
-    """The whole layer as a PNG to keep; translations carry their notice in the pixels."""
-    name = layer.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-    headers = {"content-disposition": f'attachment; filename="{safe}.png"'}
-    return Response(render.exported_png(layer, side, style), media_type="image/png", headers=headers)
-
-
-@router.get("/layers/{layer}/point", responses=_MISSING)
-def get_point(
-    layer: TheLayer,
-    x: Annotated[float, Query(allow_inf_nan=False, ge=-1e7, le=1e7, description="Longitude, or column.")],
-    y: Annotated[float, Query(allow_inf_nan=False, ge=-1e7, le=1e7, description="Latitude, or row.")],
-) -> PointOut:
-    """One pixel, by longitude and latitude, or by column and row where there is no georeference."""
-    reading = render.read_point(layer, x, y)
-    if reading is None:
-        raise HTTPException(404, "outside the scene")
-    kind = render.decibels_of(layer)
-    decibels = None
-    if kind is not None:
-        decibels = [None if v is None else float(render.in_db(np.array(v), kind)) for v in reading.values]
-    return PointOut.of(layer, reading, decibels)
-
-
-@router.get(
-    "/layers/{layer}/file",
-    responses={**_MISSING, 200: {"content": {"image/tiff": {}}, "description": "The GeoTIFF"}},
-    response_class=FileResponse,
-)
-def get_file(layer: TheLayer) -> FileResponse:
-    """The GeoTIFF of a translation."""
-    if layer.kind != "translation":
-        raise HTTPException(404, "only translations can be fetched as files")
-    return FileResponse(layer.path, media_type="image/tiff", filename=layer.path.name)
-
-
-@router.get("/reports/{report}/page", responses={**_MISSING, 200: {"content": {"text/html": {}}}})
+@router.get("/reports/{report}/page", responses={**MISSING, 200: {"content": {"text/html": {}}}})
 def get_report(viewer: TheViewer, report: Key) -> FileResponse:
     """An evaluation report, in a sandbox."""
     found = viewer.catalogue.reports.get(report)
@@ -289,11 +142,11 @@ def get_jobs(viewer: TheViewer) -> list[JobOut]:
 
 @router.post(
     "/jobs",
-    dependencies=_ORDER,
+    dependencies=ORDER,
     status_code=201,
     responses={
-        **_ORDER_REFUSALS,
-        **_MISSING,
+        **ORDER_REFUSALS,
+        **MISSING,
         429: {"model": Detail, "description": "Too many jobs wait"},
     },
 )
@@ -331,7 +184,7 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
     return JobOut.of(viewer.jobs.submit(request))
 
 
-@router.get("/jobs/{job}", responses=_MISSING)
+@router.get("/jobs/{job}", responses=MISSING)
 def get_job(viewer: TheViewer, job: Key) -> JobOut:
     """One job."""
     try:
@@ -340,7 +193,7 @@ def get_job(viewer: TheViewer, job: Key) -> JobOut:
         raise HTTPException(404, "no such job") from None
 
 
-@router.post("/jobs/{job}/cancel", dependencies=_ORDER, responses={**_ORDER_REFUSALS, **_MISSING})
+@router.post("/jobs/{job}/cancel", dependencies=ORDER, responses={**ORDER_REFUSALS, **MISSING})
 def cancel(viewer: TheViewer, job: Key) -> JobOut:
     """End a job that waits or runs; one that has ended stays as it is."""
     try:
@@ -349,7 +202,7 @@ def cancel(viewer: TheViewer, job: Key) -> JobOut:
         raise HTTPException(404, "no such job") from None
 
 
-@router.delete("/jobs/{job}", dependencies=_ORDER, status_code=204, response_model=None, responses=_REMOVAL)
+@router.delete("/jobs/{job}", dependencies=ORDER, status_code=204, response_model=None, responses=REMOVAL)
 def delete_job(viewer: TheViewer, job: Key) -> None:
     """Forget an ended job and its translation."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,7 +14,9 @@ from saropt.domain import SAR_UNITS, Direction
 from saropt.inference import NOTICE
 from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
-from saropt.viewer.render import PERCENTILES, Decibels, Reading, Style, decibels_of
+from saropt.viewer.render import Reading
+from saropt.viewer.statistics import Histogram
+from saropt.viewer.styles import PERCENTILES, Decibels, Style, decibels_of
 
 Band = Annotated[str, Field(min_length=1, max_length=64)]
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}(-error)?$")]
@@ -50,10 +53,12 @@ class StyleOut(BaseModel):
     low: list[float]
     high: list[float]
     decibels: Decibels | None
+    least: float | None
+    most: float | None
 
     @classmethod
     def of(cls, style: Style) -> StyleOut:
-        return cls(bands=list(style.bands), low=list(style.low), high=list(style.high), decibels=style.decibels)
+        return cls(**asdict(style))
 
 
 class LayerOut(BaseModel):
@@ -115,6 +120,24 @@ class LayerDetail(LayerOut):
         rows = [[float(v) if np.isfinite(v) else None for v in row] for row in percentiles]
         plain = LayerOut.of(layer).model_dump()
         return cls(**plain, levels=list(PERCENTILES), percentiles=rows, style=StyleOut.of(style))
+
+
+class HistogramOut(BaseModel):
+    """How often values occur in one band.
+
+    `counts` are of equal parts of the range from `low` to `high`, out of a sample of the valid pixels; `below` and
+    `above` lie beyond it.
+    """
+
+    low: float
+    high: float
+    counts: list[int]
+    below: int
+    above: int
+
+    @classmethod
+    def of(cls, found: Histogram) -> HistogramOut:
+        return cls(**asdict(found))
 
 
 class SceneOut(BaseModel):

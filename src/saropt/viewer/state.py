@@ -22,7 +22,7 @@ from saropt.viewer.catalogue import Catalogue
 from saropt.viewer.jobs import Jobs
 from saropt.viewer.pyramids import Pyramids
 from saropt.viewer.rasters import Limits
-from saropt.viewer.render import Statistics
+from saropt.viewer.statistics import Statistics
 from saropt.viewer.uploads import Uploads
 
 STATE_FOLDER = ".saropt-viewer"

@@ -6,6 +6,16 @@ export interface Style {
   low: number[];
   high: number[];
   decibels: Decibels | null;
+  least: number | null;
+  most: number | null;
+}
+
+export interface Histogram {
+  low: number;
+  high: number;
+  counts: number[];
+  below: number;
+  above: number;
 }
 
 export interface Layer {
@@ -169,6 +179,8 @@ export const api = {
   scan: () => ask<Catalogue>("api/catalogue/scan", { method: "POST" }),
   removeScene: (id: string) => ask<void>(`api/scenes/${id}`, { method: "DELETE" }),
   layer: (id: string) => ask<LayerDetail>(`api/layers/${id}`),
+  histogram: (id: string, band: number, decibels: Decibels | null) =>
+    ask<Histogram>(`api/layers/${id}/histogram?band=${band}${decibels === null ? "" : `&decibels=${decibels}`}`),
   point: (id: string, x: number, y: number) => ask<Point>(`api/layers/${id}/point?x=${x}&y=${y}`),
   translators: () => ask<Translator[]>("api/translators"),
   jobs: () => ask<Job[]>("api/jobs"),
@@ -200,7 +212,7 @@ export function styleQuery(style: Style): string {
   style.bands.forEach((band) => query.append("band", String(band)));
   style.low.forEach((low) => query.append("low", String(low)));
   style.high.forEach((high) => query.append("high", String(high)));
-  if (style.decibels !== null) query.append("decibels", style.decibels);
+  for (const name of ["decibels", "least", "most"] as const) if (style[name] !== null) query.append(name, String(style[name]));
   return query.toString();
 }
 

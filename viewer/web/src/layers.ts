@@ -1,8 +1,9 @@
 import { layerTitle } from "./titles";
 import { type Layer, type LayerDetail, type Style, filePath, picturePath } from "./api";
 import { h, refill, select } from "./dom";
+import { drawn, Histograms, shareOf } from "./histogram";
 import { t, named } from "./i18n";
-import type { Store } from "./store";
+import { SLOTS, type Slot, type Store } from "./store";
 
 const SPANS: [number, number][] = [
   [2, 98],
@@ -15,12 +16,15 @@ const SPANS: [number, number][] = [
 export class LayersPanel {
   readonly element = h("div", { class: "panel" });
   private readonly open = new Set<string>();
+  private readonly histograms: Histograms;
 
   constructor(
     private readonly store: Store,
     private readonly fail: (error: unknown) => void,
     private readonly draw: () => void,
-  ) {}
+  ) {
+    this.histograms = new Histograms(fail, () => this.render());
+  }
 
   render(): void {
     const { scene } = this.store;
@@ -30,14 +34,14 @@ export class LayersPanel {
 
   private card(layer: Layer): HTMLElement {
     const detail = this.store.details.get(layer.id);
-    const side = (which: "left" | "right") =>
+    const side = (which: Slot) =>
       h(
         "button",
         {
           type: "button",
           class: "toggle",
           "data-key": `${which}-${layer.id}`,
-          "aria-pressed": String(this.store[which] === layer.id),
+          "aria-pressed": String(this.store.slots[which] === layer.id),
           click: () => this.assign(which, layer.id),
         },
         t(which),
@@ -47,11 +51,12 @@ export class LayersPanel {
     return h(
       "section",
       { class: `layer ${layer.kind}` },
-      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), side("left"), side("right")),
+      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), ...SLOTS.map(side), isMap(layer) && this.overButton(layer)),
       h("p", { class: "name" }, layer.name.split("/").pop() ?? layer.name),
       layer.guess && h("p", { class: "notice" }, t("notice")),
       help !== "" && h("p", { class: "soft" }, help),
       style !== undefined && legend(layer, style),
+      isMap(layer) && style !== undefined && detail !== undefined && this.threshold(layer, detail, style),
       style !== undefined && detail !== undefined && this.controls(layer, detail, style),
       h(
         "div",
@@ -62,22 +67,70 @@ export class LayersPanel {
     );
   }
 
-  private assign(which: "left" | "right", id: string): void {
+  private assign(which: Slot, id: string): void {
     const { store } = this;
-    if (which === "right" && store.right === id) store.right = null;
+    const { slots } = store;
+    if (slots[which] === id && which !== "left") slots[which] = null;
     else {
-      const other = which === "left" ? "right" : "left";
-      if (store[other] === id) store[other] = store[which];
-      store[which] = id;
+      const other = SLOTS.find((slot) => slots[slot] === id);
+      if (other !== undefined) slots[other] = slots[which];
+      slots[which] = id;
+      slots.left ??= id;
     }
-    store
+    this.loaded();
+  }
+
+  private loaded(): void {
+    this.store
       .load()
-      .then(() => store.changed())
+      .then(() => this.store.changed())
       .catch(this.fail);
   }
 
+  private overButton(layer: Layer): HTMLElement {
+    const { store } = this;
+    const pressed = store.over === layer.id;
+    const toggle = () => {
+      store.over = pressed ? null : layer.id;
+      this.loaded();
+    };
+    return h("button", { type: "button", class: "toggle", "data-key": `over-${layer.id}`, "aria-pressed": String(pressed), click: toggle }, t("over"));
+  }
+
+  /** Hides the pixels of a map of origin, reliability or error on one side of a value. */
+  private threshold(layer: Layer, detail: LayerDetail, style: Style): HTMLElement {
+    const band = (style.bands[0] ?? 1) - 1;
+    const least = style.most === null;
+    const value = style.least ?? style.most;
+    const [from, to] = [detail.percentiles[band]?.at(0) ?? 0, detail.percentiles[band]?.at(-1) ?? 1];
+    const side = value === null ? "" : least ? "least" : "most";
+    const cut = (which: string, at: number) => this.apply(layer, { ...style, least: which === "least" ? at : null, most: which === "most" ? at : null });
+    const histogram = value === null ? null : this.histograms.of(layer, band + 1, style.decibels);
+    const output = h("output", {}, value === null ? "" : short(value));
+    const slider: HTMLInputElement = h("input", {
+      type: "range",
+      min: from,
+      max: to,
+      step: (to - from) / 200 || 1,
+      value,
+      "aria-label": t("threshold"),
+      "data-key": `threshold-${layer.id}`,
+      input: () => {
+        output.value = short(slider.valueAsNumber);
+      },
+      change: () => cut(side, slider.valueAsNumber),
+    });
+    const options: [string, string][] = [["", t("allPixels")], ["least", t("atLeast")], ["most", t("atMost")]];
+    return h(
+      "div",
+      { class: "threshold" },
+      select(t("threshold"), options, side, (which) => cut(which, value ?? (from + to) / 2)),
+      value !== null && h("div", { class: "row" }, slider, output),
+      histogram !== null && h("p", { class: "soft" }, t("shareShown", { share: (100 * shareOf(histogram, value ?? 0, least)).toFixed(1) })),
+    );
+  }
+
   private controls(layer: Layer, detail: LayerDetail, style: Style): HTMLElement {
-    const fixed = layer.kind === "error";
     const opacity = this.store.opacities.get(layer.id) ?? 1;
     const slider: HTMLInputElement = h("input", {
       type: "range",
@@ -92,20 +145,29 @@ export class LayersPanel {
     });
     const box: HTMLDetailsElement = h(
       "details",
-      { open: this.open.has(layer.id), toggle: () => (box.open ? this.open.add(layer.id) : this.open.delete(layer.id)) },
+      { open: this.open.has(layer.id), toggle: () => this.unfold(layer, box.open) },
       h("summary", { "data-key": `display-${layer.id}` }, t("display")),
       h("label", { class: "field" }, h("span", {}, t("opacity")), slider),
-      ...(fixed ? [] : [...this.bandFields(layer, detail, style), this.scaleField(layer, detail, style), ...this.stretchFields(layer, detail, style)]),
+      ...(layer.kind === "error" ? [] : this.bandFields(layer, detail, style)),
+      !isMap(layer) && this.scaleField(layer, detail, style),
+      ...this.stretchFields(layer, detail, style),
       h("button", { type: "button", click: () => this.apply(layer, detail.style, 1) }, t("reset")),
     );
     return box;
+  }
+
+  private unfold(layer: Layer, open: boolean): void {
+    if (open === this.open.has(layer.id)) return;
+    if (open) this.open.add(layer.id);
+    else this.open.delete(layer.id);
+    this.render();
   }
 
   private bandFields(layer: Layer, detail: LayerDetail, style: Style): HTMLElement[] {
     const names: [string, string][] = layer.bands.map((band, index) => [String(index + 1), band]);
     const change = (bands: number[]) => this.apply(layer, stretched(detail, { ...style, bands }, spanOf(detail, style) ?? [2, 98]));
     const grey = style.bands.length === 1;
-    const options: [string, string][] = layer.bands.length > 1 ? [...names, ["colour", t("colour")]] : names;
+    const options: [string, string][] = layer.bands.length > 1 && !isMap(layer) ? [...names, ["colour", t("colour")]] : names;
     const fields = [
       select(t("bands"), options, grey ? String(style.bands[0]) : "colour", (value) =>
         change(value === "colour" ? [1, 2, Math.min(3, layer.bands.length)] : [Number(value)]),
@@ -134,7 +196,8 @@ export class LayersPanel {
     });
   }
 
-  private stretchFields(layer: Layer, detail: LayerDetail, style: Style): HTMLElement[] {
+  private stretchFields(layer: Layer, detail: LayerDetail, style: Style): Element[] {
+    if (!this.open.has(layer.id)) return [];
     const span = spanOf(detail, style);
     const label = ([low, high]: [number, number]) => (high === 100 ? t("minmax") : t("percentile", { low, high }));
     const options: [string, string][] = SPANS.map((one) => [one.join(" "), label(one)]);
@@ -149,11 +212,13 @@ export class LayersPanel {
       });
       return h("label", { class: "field" }, h("span", {}, `${t(which)}${style.decibels ? " (dB)" : ""}`), input);
     };
+    const picture = drawn(layer, style, this.histograms, (low, high) => this.apply(layer, { ...style, low: [low], high: [high] }));
     return [
       select(t("stretch"), options, span === null ? "range" : span.join(" "), (value) => {
         const chosen = value.split(" ").map(Number);
         this.apply(layer, value === "range" ? { ...style, low: one(style.low), high: one(style.high) } : stretched(detail, style, [chosen[0] ?? 2, chosen[1] ?? 98]));
       }),
+      ...(picture === false ? [] : [picture]),
       number("low"),
       number("high"),
     ];
@@ -165,6 +230,11 @@ export class LayersPanel {
     this.store.changed();
   }
 }
+
+const short = (value: number): string => String(Number(value.toPrecision(3)));
+
+/** Whether a layer is a map of a figure about the translation. */
+const isMap = (layer: Layer): boolean => layer.kind === "product" || layer.kind === "error";
 
 const one = (values: number[]): number[] => [values[0] ?? 0];
 
@@ -198,13 +268,12 @@ function legend(layer: Layer, style: Style): HTMLElement | false {
     return h("p", { class: "soft" }, (["red", "green", "blue"] as const).map((colour, index) => `${t(colour)} ${names[index]}`).join(" · "));
   }
   const unit = style.decibels !== null ? " dB" : layer.units !== null && layer.units !== "uint8" ? ` ${layer.units}` : "";
-  const heat = layer.kind === "error" || layer.kind === "product";
-  const text = (value: number | undefined) => `${Number((value ?? 0).toPrecision(3))}${unit}`;
+  const text = (value: number | undefined) => `${short(value ?? 0)}${unit}`;
   return h(
     "div",
     { class: "legend" },
     h("span", {}, `${layer.bands[(style.bands[0] ?? 1) - 1] ?? ""}: ${text(style.low[0])}`),
-    h("i", { class: heat ? "ramp heat" : "ramp" }),
+    h("i", { class: isMap(layer) ? "ramp heat" : "ramp" }),
     h("span", {}, text(style.high[0])),
   );
 }

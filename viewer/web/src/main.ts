@@ -4,9 +4,10 @@ import { h, refill } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
 import { JobsPanel } from "./jobs";
 import { LayersPanel } from "./layers";
-import { degrees, type Pane, type Place, SwipeMap } from "./map";
+import type { Pane } from "./frame";
+import { Board, degrees, type Place } from "./map";
 import { ScenesPanel } from "./scenes";
-import { Store } from "./store";
+import { SLOTS, type Slot, Store } from "./store";
 import { TranslatePanel } from "./translate";
 
 const TABS = ["scenes", "layers", "translate", "jobs", "reports"] as const;
@@ -20,7 +21,14 @@ const labels = h("div", { class: "labels" });
 const tabs = h("div", { class: "tabs", role: "tablist" });
 const header = h("header", {});
 const reports = h("div", { class: "panel" });
-const map = new SwipeMap((place) => void read(place).catch(fail));
+const map = new Board(
+  (place) => void read(place).catch(fail),
+  () => {
+    store.apart = !store.apart;
+    localStorage.setItem("saropt-apart", store.apart ? "yes" : "no");
+    store.changed();
+  },
+);
 const scenes = new ScenesPanel(store, fail, () => undefined);
 const layers = new LayersPanel(store, fail, draw);
 const translate = new TranslatePanel(store, fail, () => {
@@ -75,9 +83,8 @@ function askForToken(): void {
 }
 
 async function read(place: Place): Promise<void> {
-  const chosen = [store.layer(store.left), store.layer(store.right)].filter((layer): layer is Layer => layer !== null);
   const points = await Promise.all(
-    chosen.map(async (layer) => ({
+    store.onMap.map(async (layer) => ({
       layer,
       point: await api.point(layer.id, place.x, place.y).catch((error: unknown) => {
         if (error instanceof Refusal && error.status === 404) return null;
@@ -127,29 +134,28 @@ function renderReading(): void {
   );
 }
 
-function pane(id: string | null): Pane | null {
-  const layer = store.layer(id);
-  const style = id === null ? undefined : store.styles.get(id);
-  if (layer === null || style === undefined) return null;
-  return { layer, style, opacity: store.opacities.get(layer.id) ?? 1 };
+function pane(layer: Layer | null): Pane | null {
+  const style = layer === null ? undefined : store.styles.get(layer.id);
+  return layer === null || style === undefined ? null : { layer, style, opacity: store.opacities.get(layer.id) ?? 1 };
 }
 
 function renderLabels(): void {
-  const side = (which: "left" | "right") => {
-    const layer = store.layer(store[which]);
-    if (layer === null) {
-      if (which === "left" || store.scene === null) return h("span", {});
-      return h("button", { type: "button", class: "primary", click: () => show("translate") }, t("translateThis"));
-    }
-    return h(
-      "div",
-      { class: `side ${which}` },
-      h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)),
-      h("span", { class: "what" }, layer.translator ?? layer.name.split("/").pop() ?? ""),
-      layer.guess && h("strong", { class: "notice" }, t("notice")),
+  const side = (slot: Slot | "over") => {
+    const layer = store.layer(slot === "over" ? store.over : store.slots[slot]);
+    return (
+      layer !== null &&
+      h(
+        "div",
+        { class: `side ${slot}` },
+        h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)),
+        h("span", { class: "what" }, layer.translator ?? layer.name.split("/").pop() ?? ""),
+        layer.guess && h("strong", { class: "notice" }, t("notice")),
+      )
     );
   };
-  refill(labels, side("left"), side("right"));
+  const offer = h("button", { type: "button", class: "primary", click: () => show("translate") }, t("translateThis"));
+  labels.classList.toggle("apart", store.apart);
+  refill(labels, ...SLOTS.map(side), side("over"), store.shown.length === 1 && offer);
 }
 
 function renderReports(): void {
@@ -262,7 +268,8 @@ function render(): void {
 }
 
 function draw(): void {
-  map.show(pane(store.left), pane(store.right));
+  const panes = store.shown.map(pane).filter((one) => one !== null);
+  map.show(panes, pane(store.layer(store.over)), store.apart);
 }
 
 function build(): void {

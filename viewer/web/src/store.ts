@@ -1,5 +1,9 @@
 import { api, type Catalogue, type Info, type Job, type Layer, type LayerDetail, type Scene, type Style, type Translator } from "./api";
 
+/** Places of the map, from left to right. */
+export const SLOTS = ["left", "middle", "right"] as const;
+export type Slot = (typeof SLOTS)[number];
+
 /** Everything the page shows; whoever changes it calls `changed`. */
 export class Store {
   info: Info | null = null;
@@ -7,8 +11,10 @@ export class Store {
   translators: Translator[] = [];
   jobs: Job[] = [];
   scene: Scene | null = null;
-  left: string | null = null;
-  right: string | null = null;
+  readonly slots: Record<Slot, string | null> = { left: null, middle: null, right: null };
+  /** A layer over all others. */
+  over: string | null = null;
+  apart = localStorage.getItem("saropt-apart") === "yes";
   readonly details = new Map<string, LayerDetail>();
   readonly styles = new Map<string, Style>();
   readonly opacities = new Map<string, number>();
@@ -26,25 +32,35 @@ export class Store {
     return this.scene?.layers.find((layer) => layer.id === id) ?? null;
   }
 
-  take(catalogue: Catalogue): void {
-    this.catalogue = catalogue;
-    if (this.scene !== null) {
-      const again = catalogue.scenes.find((scene) => scene.id === this.scene?.id) ?? null;
-      this.scene = again;
-      if (again === null) this.left = this.right = null;
-    }
-    if (this.layer(this.left) === null) this.left = this.scene?.layers[0]?.id ?? null;
-    if (this.layer(this.right) === null) this.right = null;
+  /** The layers on the map, from left to right. */
+  get shown(): Layer[] {
+    return SLOTS.map((slot) => this.layer(this.slots[slot])).filter((layer): layer is Layer => layer !== null);
   }
 
-  /** Choose a scene: itself on the left; a translation, else the reference, on the right. */
-  async choose(id: string, right: string | null = null): Promise<void> {
-    const scene = this.catalogue.scenes.find((one) => one.id === id) ?? this.catalogue.scenes[0] ?? null;
+  get onMap(): Layer[] {
+    const over = this.layer(this.over);
+    return over === null ? this.shown : [...this.shown, over];
+  }
+
+  take(catalogue: Catalogue): void {
+    this.catalogue = catalogue;
+    if (this.scene !== null) this.scene = catalogue.scenes.find((scene) => scene.id === this.scene?.id) ?? null;
+    for (const slot of SLOTS) if (this.layer(this.slots[slot]) === null) this.slots[slot] = null;
+    this.slots.left ??= this.scene?.layers[0]?.id ?? null;
+  }
+
+  /** Choose a scene: itself on the left, a translation beside it, what the translation should be on the right. */
+  async choose(id: string, guess: string | null = null): Promise<void> {
+    const { scenes } = this.catalogue;
+    const scene = scenes.find((one) => one.id === id) ?? scenes.find((one) => one.layers.length > 1) ?? scenes[0] ?? null;
     this.scene = scene;
-    this.left = scene?.layers[0]?.id ?? null;
-    const beside = scene?.layers.filter((layer) => layer.id !== this.left) ?? [];
-    const best = beside.findLast((layer) => layer.kind === "translation") ?? beside[0] ?? null;
-    this.right = beside.find((layer) => layer.id === right)?.id ?? best?.id ?? null;
+    this.over = null;
+    const [first, ...beside] = scene?.layers ?? [];
+    const made = beside.find((layer) => layer.id === guess) ?? beside.findLast((layer) => layer.kind === "translation") ?? null;
+    const truth = beside.find((layer) => layer !== made && layer.role !== null && layer.kind !== "translation" && layer.role === made?.role) ?? null;
+    this.slots.left = first?.id ?? null;
+    this.slots.middle = truth === null ? null : (made?.id ?? null);
+    this.slots.right = (truth ?? made ?? beside[0])?.id ?? null;
     if (scene !== null) history.replaceState(null, "", `#scene=${scene.id}`);
     await this.load();
     this.changed();
@@ -52,7 +68,7 @@ export class Store {
 
   /** The details of the shown layers. */
   async load(): Promise<void> {
-    const wanted = [this.left, this.right].filter((id): id is string => id !== null && !this.fresh(id));
+    const wanted = this.onMap.map((layer) => layer.id).filter((id) => !this.fresh(id));
     for (const detail of await Promise.all(wanted.map((id) => api.layer(id)))) {
       this.details.set(detail.id, detail);
       this.styles.set(detail.id, detail.style);
