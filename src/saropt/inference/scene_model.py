@@ -219,12 +219,8 @@ class SceneModel:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        warnings = [unlike] if unlike is not None else []
-        warnings += (
-            [*reader.notes, *cloud_notes(options)]
-            + missing_inputs(self.inputs, sources)
-            + ([] if clear is None else clear.warnings)
-        )
+        told = [*([] if unlike is None else [unlike]), *reader.notes, *cloud_notes(options)]
+        warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
 
     def array_products(
