@@ -93,8 +93,9 @@ def test_references_come_from_any_grid_and_projection(fresh, scene, colours, tmp
     step = (longitudes[1] - longitudes[0]) / WIDTH
     place = Georeference(CRS.from_epsg(4326), from_origin(longitudes[0], latitudes[0] + step, step, step))
     flat = np.stack([np.full((HEIGHT, WIDTH // 2), value, np.uint8) for value in (40, 90, 140)])
-    old = write_optical(tmp_path / "degrees.tif", flat, place)
+    old = write_optical(tmp_path / "degrees.tif", flat, place, tags={"ACQUISITION_DATE": "2026-06-12"})
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
+    assert tags(result.path)["SAROPT_OPTICAL_REFERENCE_DATE"].startswith("2026-06-12")
     image, radar = read(result.path), read(result.products["origin"])[0]
     left, right = np.s_[20:-60, 20 : WIDTH // 2 - 20], np.s_[20:-60, WIDTH // 2 + 20 :]
     assert (radar[left] == 0).all()

@@ -16,8 +16,8 @@ from saropt.errors import InputError, OptionError
 from saropt.inference import Translator
 from saropt.scenes import Scene, Window, write_array
 from saropt.sensors.calibrated import Calibrated
-from saropt.sensors.grd_names import grd_product
 from saropt.sensors.grd_scene import GrdScene
+from saropt.sensors.product_names import grd_product
 from saropt.sensors.sentinel1 import GrdProduct, calibrate
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from saropt.errors import InputError, OptionError
 from saropt.inference.requests import COMPANIONS
 from saropt.scenes import is_remote, scene_name
-from saropt.sensors.grd_names import grd_product
+from saropt.sensors.product_names import product_of
 
 RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
 
@@ -34,11 +34,11 @@ def list_scenes(given: str) -> list[str] | None:
     if is_remote(given):
         return None
     path = Path(given)
-    if grd_product(path) is not None:
+    if product_of(path) is not None:
         return None
     if path.is_dir():
         found = sorted(str(p) for p in path.iterdir() if p.name[0] != "." and _is_scene(p))
-        reason = f"is a directory without rasters ({', '.join(RASTERS)}) or Sentinel-1 products"
+        reason = f"is a directory without rasters ({', '.join(RASTERS)}) or Sentinel products"
     elif path.suffix.lower() == ".txt" and path.is_file():
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
@@ -61,7 +61,7 @@ def list_scenes(given: str) -> list[str] | None:
 
 def _is_scene(path: Path, any_file: bool = False) -> bool:
     raster = path.is_file() and (any_file or path.suffix.lower() in RASTERS)
-    return raster or grd_product(path) is not None
+    return raster or product_of(path) is not None
 
 
 def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -33,7 +33,7 @@ data.command("pauli", epilog=epilog("data pauli"))(pauli)
 
 @data.command("inspect", epilog=epilog("data inspect"))
 def inspect_data(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Data root, raster file or Sentinel-1 product.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Data root, raster file or Sentinel product.")],
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Also write an HTML page with histograms and pictures."),
@@ -45,14 +45,14 @@ def inspect_data(
     from saropt.cli.tables import print_facts
     from saropt.curation.inspection import inspect_raster, inspect_root
     from saropt.errors import InputError
-    from saropt.sensors.grd_names import grd_product
+    from saropt.sensors.product_names import product_of
 
     if html is not None and html.exists() and not overwrite:
         raise InputError(html, "exists already: choose another name, or replace it with --overwrite")
-    if html is not None and grd_product(path) is not None:
-        raise InputError(path, "is a product: --html takes rasters; saropt data calibrate makes one")
+    if html is not None and product_of(path) is not None:
+        raise InputError(path, "is a product: --html takes rasters and data roots")
     with progress_bar("inspect") as report:
-        if not path.is_dir() or grd_product(path) is not None:
+        if not path.is_dir() or product_of(path) is not None:
             description, sides = {"file": str(path)}, [inspect_raster(path, report)]
         else:
             description, sides = inspect_root(path, report)

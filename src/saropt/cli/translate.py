@@ -21,7 +21,7 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG, PNG, Sentinel-1 product or URL. For many: a folder, quoted glob or list (.txt, .csv).",
+            help="GeoTIFF, COG, PNG, Sentinel product or URL. For many: a folder, quoted glob or list (.txt, .csv).",
         ),
     ],
     out: Annotated[
@@ -54,7 +54,9 @@ def translate(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="FILE|DIR", help="Earlier clear optical image of the place, on any grid."),
+        typer.Option(
+            metavar="FILE|DIR", help="Earlier clear optical image of the place, on any grid, or a Sentinel-2 product."
+        ),
     ] = None,
     reference_sar: Annotated[
         str | None, typer.Option(metavar="FILE|DIR", help="Earlier SAR image, best of the reference's date.")

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
+from saropt.inference.opening import open_input
 from saropt.inference.products import Block, Product
 from saropt.inference.requests import TranslateOptions
-from saropt.inference.sources import Source, open_input
+from saropt.inference.sources import Source
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
-from saropt.sensors.grd_names import grd_product
+from saropt.sensors.product_names import product_of, sentinel2_product
 
 _ALL_CLEAR = 0.999
 _NO_SHARE = 255
@@ -31,11 +32,11 @@ class Companion:
 
     Args:
         raster: the raster.
-        mask: one band on the same grid, not 0 where the raster must not be used. Its own gaps hide nothing.
+        masks: each of one band on the same grid, not 0 where the raster must not be used. Its own gaps hide nothing.
     """
 
-    def __init__(self, raster: Scene, mask: Scene | None = None) -> None:
-        self.raster, self._mask = raster, mask
+    def __init__(self, raster: Scene, masks: Sequence[Scene] = ()) -> None:
+        self.raster, self._masks = raster, masks
         self.width, self.height = raster.width, raster.height
         self.dtype, self.source, self.band_names = raster.dtype, raster.source, raster.band_names
         self.block_shape = raster.block_shape
@@ -44,8 +45,7 @@ class Companion:
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) and validity (h, w) of a window inside the raster; of all of it when None."""
         values, valid = self.raster.read(window)
-        if self._mask is not None:
-            valid = valid & (self._mask.read(window)[0][0] == 0)
+        valid = _unhidden(valid, self._masks, window)
         if self._colours is not None:
             values = values * self._colours[0] + self._colours[1]
         values[:, ~valid] = 0
@@ -85,19 +85,17 @@ class ClearPixels:
 
     Args:
         scene: optical image of today on the output's grid, in the output's bands.
-        mask: raster on the same grid that is not 0 where the image must not be used; None for none.
+        masks: rasters on the same grid that are not 0 where the image must not be used.
     """
 
-    def __init__(self, scene: Scene, mask: Scene | None) -> None:
-        self._scene, self._mask = scene, mask
+    def __init__(self, scene: Scene, masks: Sequence[Scene]) -> None:
+        self._scene, self._masks = scene, masks
         self._kept = self._seen = 0
 
     def read(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) as stored, and where they are clear (h, w)."""
         stored, clear = self._scene.read_stored(window)
-        if self._mask is not None:
-            clear = clear & (self._mask.read(window)[0][0] == 0)
-        return stored, clear
+        return stored, _unhidden(clear, self._masks, window)
 
     def keep(self, block: Block) -> None:
         """Put the clear pixels into the image of a finished part, and note them in its maps of origin and
@@ -142,8 +140,7 @@ def open_companions(
             raise InputError(path, f"is given as {role}, but the {kind} takes {taken}")
         raster = stack.enter_context(open_input(path, None, image, kind, _grid_for(path, scene)))
         mask = options.reference_mask if role == "optical_reference" else None
-        hidden = None if mask is None else stack.enter_context(_open_mask(mask, scene))
-        sources[role] = Companion(raster, hidden)
+        sources[role] = Companion(raster, _open_masks(stack, path, mask, scene))
     return sources
 
 
@@ -176,8 +173,7 @@ def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageC
         raise InputError(path, f"is {clear.height}x{clear.width} pixels, {scene.source} {scene.height}x{scene.width}")
     if np.dtype(clear.dtype) != np.dtype(image.dtype):
         raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
-    mask = None if options.keep_clear_mask is None else stack.enter_context(_open_mask(options.keep_clear_mask, scene))
-    return ClearPixels(clear, mask)
+    return ClearPixels(clear, _open_masks(stack, path, options.keep_clear_mask, scene))
 
 
 def with_today(products: Sequence[Product]) -> list[Product]:
@@ -219,11 +215,46 @@ def _grid_for(path: str | Path, scene: Scene) -> Grid | None:
     place = scene.georeference
     if place.crs is None or place.transform is None:
         return None
-    if grd_product(path) is None:  # a product lies on no map grid
+    if product_of(path) is None:
         with open_scene(path) as raster:
             if same_grid(raster, scene):
                 return None
     return Grid(place.crs, place.transform, scene.height, scene.width)
+
+
+def _open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, scene: Scene) -> list[Scene]:
+    """The masks of a raster on the scene's grid: the one that is given, and the clouds of a Sentinel-2 product."""
+    masks = [] if mask is None else [stack.enter_context(_open_mask(mask, scene))]
+    if sentinel2_product(path) is not None:
+        from saropt.sensors.sentinel2 import open_cloud_mask
+
+        clouds = open_cloud_mask(path, grid=_grid_for(path, scene))
+        masks += [] if clouds is None else [stack.enter_context(clouds)]
+    return masks
+
+
+def _unhidden(valid: NDArray[np.bool_], masks: Sequence[Scene], window: Window | None) -> NDArray[np.bool_]:
+    for mask in masks:
+        valid = valid & (mask.read(window)[0][0] == 0)
+    return valid
+
+
+def cloud_notes(options: TranslateOptions) -> list[str]:
+    """One line for each Sentinel-2 product among the rasters that come with a scene: what becomes of its clouds."""
+    given = (*options.all_inputs.values(), *([options.keep_clear] if options.keep_clear is not None else []))
+    return [_cloud_note(product) for path in given if (product := sentinel2_product(path)) is not None]
+
+
+def _cloud_note(product: Path) -> str:
+    from saropt.sensors.sentinel2 import CLOUD_CLASSES, open_cloud_mask
+
+    mask = open_cloud_mask(product)
+    if mask is None:
+        return f"{product.name} has no scene classification: its clouds, if any, count as ground unless a mask is given"
+    with mask:
+        share = float(np.mean(mask.sample()))
+    classes = ", ".join(map(str, CLOUD_CLASSES))
+    return f"{product.name}: clouds and their shadows (classes {classes}) are masked, {share:.1%} of the product"
 
 
 def _open_mask(path: str | Path, scene: Scene) -> Scene:

@@ -17,9 +17,9 @@ from saropt.domain import Direction
 from saropt.errors import InputError, OptionError
 from saropt.files import atomic_file
 from saropt.inference.bundled import card_of, find_translator
+from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import chosen_direction, torch_device
-from saropt.inference.sources import open_input
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
 

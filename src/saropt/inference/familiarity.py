@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard, SeenCard
 from saropt.errors import InputError
+from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
-from saropt.inference.sources import open_input
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot

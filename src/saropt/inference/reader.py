@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
-from saropt.inference.sources import Source, bands_given, fit_input
+from saropt.inference.opening import bands_given
+from saropt.inference.sources import Source, fit_input
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window

@@ -63,8 +63,10 @@ class TranslateOptions:
     Attributes:
         bands: bands of the scene by name or 1-based number; those that the card names when None.
         units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
-        reference, reference_sar: path or address of an earlier optical or SAR image of the place, on any grid.
-        reference_mask: raster that is not 0 where the earlier optical image must not be used (cloud, shadow).
+        reference, reference_sar: path or address of an earlier optical or SAR image of the place, on any grid; also a
+            Sentinel-2 or Sentinel-1 product.
+        reference_mask: raster that is not 0 where the earlier optical image must not be used (cloud, shadow), beside
+            the clouds that the scene classification of a Sentinel-2 L2A product tells of.
         keep_clear: optical image of today in the bands, units and type of the output; its valid pixels are kept as they
             are.
         keep_clear_mask: raster that is not 0 where `keep_clear` must not be used.

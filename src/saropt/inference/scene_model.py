@@ -18,6 +18,7 @@ from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.files import check_not_input, digest_files
 from saropt.inference.companions import (
+    cloud_notes,
     dates_of,
     match_reference,
     missing_inputs,
@@ -29,17 +30,22 @@ from saropt.inference.companions import (
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.familiarity import unlike_training
 from saropt.inference.guard import OutputGuard
+from saropt.inference.opening import open_input
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
 from saropt.inference.requests import SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend
+<<<<<<< HEAD
 from saropt.inference.sources import ArraySource, Source, open_input
+=======
+from saropt.inference.sources import ArraySource, Source, scene_tags
+>>>>>>> products
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
-from saropt.sensors.grd_names import product_files
+from saropt.sensors.product_names import product_files
 
 WORK_TAG = "SAROPT_WORK"
 """Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""
@@ -218,8 +224,8 @@ class SceneModel:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        warnings = [unlike] if unlike is not None else []
-        warnings += reader.notes + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
+        told = [*([] if unlike is None else [unlike]), *reader.notes, *cloud_notes(options)]
+        warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
 
     def array_products(

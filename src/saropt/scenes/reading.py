@@ -200,16 +200,40 @@ class Scene:
             raise InputError(path, "its name is not UTF-8: rename it") from error
         except (RasterioError, CPLE_BaseError) as error:
             raise InputError(path, f"is not a raster that can be read: {short_reason(error, path)}") from error
+        return cls.of(
+            dataset, path, bands, palette=palette, grid=grid, resampling=resampling, units=units, nodata=nodata
+        )
+
+    @classmethod
+    def of(
+        cls,
+        dataset: DatasetReader,
+        path: Path,
+        bands: Sequence[str | int] | None = None,
+        *,
+        palette: Literal["colours", "index"] = "colours",
+        grid: Grid | None = None,
+        resampling: str = "bilinear",
+        units: str | None = None,
+        nodata: float | None = None,
+    ) -> Self:
+        """The scene of an open data set, which is closed with it; arguments and errors are those of `open`."""
+        tags = dataset.tags()
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling)
         try:
-            return cls(dataset, path, bands, palette, units=units, nodata=nodata)
+            return cls(dataset, path, bands, palette, units=units, nodata=nodata).with_tags(tags)
         except (CPLE_BaseError, UnicodeError) as error:
             dataset.close()
             raise InputError(path, f"holds texts or a CRS that cannot be read: {short_reason(error, path)}") from error
         except BaseException:
             dataset.close()
             raise
+
+    def with_tags(self, tags: dict[str, str]) -> Self:
+        """The same scene with the tags of the file, which a warped data set does not have."""
+        self.tags, self.acquired = tags, acquisition_date(tags, self.band_names)
+        return self
 
     def close(self) -> None:
         """Close the file; further reads fail."""

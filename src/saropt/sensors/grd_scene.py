@@ -16,13 +16,15 @@ from saropt.files import digest_files
 from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
 from saropt.sensors.calibrated import Calibrated
-from saropt.sensors.grd_names import grd_product, product_files
+from saropt.sensors.product_names import grd_product, product_files, sentinel2_product
 from saropt.sensors.projection import MapProjection
 from saropt.sensors.sentinel1 import TARGETS, GrdProduct
+from saropt.sensors.sentinel2 import open_sentinel2
 
 
 def open_scene_or_product(path: str | Path, units: str | None = None) -> Scene:
-    """A local raster, or a Sentinel-1 GRD product that is calibrated to `units` ("sigma0_db" when None).
+    """A local raster, a Sentinel-1 GRD product that is calibrated to `units` ("sigma0_db" when None), or a Sentinel-2
+    product.
 
     Raises:
         InputError: as of `Scene.open` and `GrdScene`.
@@ -32,6 +34,8 @@ def open_scene_or_product(path: str | Path, units: str | None = None) -> Scene:
     ...     scene.width
     8
     """
+    if sentinel2_product(path) is not None:
+        return open_sentinel2(path)
     if grd_product(path) is None:
         return Scene.open(path)
     return cast(Scene, GrdScene(path, units=units))  # read in the same way

@@ -1,0 +1,131 @@
+"""Opens what a user names, a raster or a product, with the bands that a card's input has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from saropt.artifacts import ImageCard
+from saropt.domain import describe_role, is_sar, match_bands, match_some_bands
+from saropt.errors import InputError, OptionError
+from saropt.scenes import Grid, Scene, open_scene
+from saropt.sensors.product_names import grd_product, sentinel2_product
+
+
+def open_input(
+    path: str | Path,
+    bands: Sequence[str | int] | None,
+    image: ImageCard,
+    model: str,
+    grid: Grid | None = None,
+    resampling: str = "bilinear",
+    units: str | None = None,
+    nodata: float | None = None,
+    *,
+    pixel_m: float | None = None,
+) -> Scene:
+    """A scene, or a product of Sentinel-1 (GRD) or Sentinel-2, with the bands of a card's input.
+
+    Args:
+        path: path or address.
+        bands: by name or 1-based number; those that the card names when None.
+        image: the input.
+        model: "translator" or "segmenter", for errors.
+        grid, resampling: read the scene as if warped to this grid.
+        units: units of the scene; those of the card when None.
+        nodata: a stored value that is no measurement, which the file does not declare.
+        pixel_m: side in metres of the UTM pixels that a product is projected to; None for radar geometry.
+
+    Raises:
+        InputError: it cannot be read, or its bands are not those of the card.
+    """
+    product = grd_product(path)
+    if product is not None:
+        return _open_product(product, bands, image, model, units, pixel_m=pixel_m, grid=grid)
+    if pixel_m is not None:
+        raise OptionError("pixel", f"{pixel_m:g}", "projects Sentinel-1 products; other scenes keep their own grid")
+    optical = sentinel2_product(path)
+    if optical is not None:
+        from saropt.sensors.sentinel2 import open_sentinel2
+
+        _check_reflectance(optical, image, model, units)
+    if bands is None:
+        with open_scene(path) if optical is None else open_sentinel2(optical) as scene:
+            names, shown, is_plain_picture = scene.band_names, scene.source, scene.is_plain_picture
+        try:
+            bands = [place + 1 for place in _positions(image, names, is_plain_picture)]
+        except ValueError as error:
+            raise InputError(shown, f"{error}; {_taken(image, model)}", remedy="bands") from error
+    if optical is not None:
+        scene = open_sentinel2(optical, bands, grid=grid, resampling=resampling)
+    else:
+        scene = open_scene(path, bands, grid=grid, resampling=resampling, units=units or image.units, nodata=nodata)
+    if scene.count != len(image.bands) and not (image.partial and bands_given(image, scene.band_names)):
+        scene.close()
+        raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
+    return scene
+
+
+def _check_reflectance(product: Path, image: ImageCard, model: str, units: str | None) -> None:
+    """Refuse a Sentinel-2 product where something else than its reflectance is asked for."""
+    wanted = units or image.units
+    if is_sar(image.role) or "10000" not in wanted:
+        what = f"holds reflectance x 10000, the {model} takes {describe_role(image.role).title} in {wanted}"
+        raise InputError(product, what)
+
+
+def _taken(image: ImageCard, model: str) -> str:
+    return f"the {model} takes {', '.join(image.bands)}{', or some of them by name' if image.partial else ''}"
+
+
+def _open_product(
+    path: Path,
+    bands: Sequence[str | int] | None,
+    image: ImageCard,
+    model: str,
+    units: str | None,
+    *,
+    pixel_m: float | None,
+    grid: Grid | None,
+) -> Scene:
+    """A Sentinel-1 product, calibrated to the units of the card where it can be, with the bands of the card."""
+    from saropt.sensors.grd_scene import GrdScene
+    from saropt.sensors.sentinel1 import TARGETS
+
+    target = units or (image.units if image.units in TARGETS else None)
+    if bands is None:
+        with GrdScene(path) as scene:
+            names = scene.band_names
+        try:
+            bands = [place + 1 for place in _positions(image, names, False)]
+        except ValueError as error:
+            raise InputError(path, f"{error}; {_taken(image, model)}", remedy="bands") from error
+    scene = GrdScene(path, bands, target, pixel_m=pixel_m, grid=grid)
+    return cast(Scene, scene)  # read in the same way
+
+
+def _positions(image: ImageCard, names: Sequence[str], is_plain_picture: bool) -> list[int]:
+    """As `match_bands`, or the bands that are there where some may be missing. The colours of a PNG or JPEG say nothing
+    where they do not fit, for it has no other names."""
+    try:
+        return match_bands(image.bands, names)
+    except ValueError:
+        if is_plain_picture and len(names) == len(image.bands):
+            return list(range(len(names)))
+        if image.partial and (some := match_some_bands(image.bands, names)):
+            return [place for _, place in some]
+        raise
+
+
+def bands_given(image: ImageCard, names: Sequence[str]) -> list[int]:
+    """Positions in an input's bands of those that a source with these band names gives, in the source's order; empty
+    where a name is none of them.
+
+    >>> from saropt.radiometry import DbClip
+    >>> card = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> bands_given(card, ["VH"])
+    [1]
+    """
+    found = {place: position for position, place in match_some_bands(image.bands, names)}
+    return [found[place] for place in range(len(names))] if len(found) == len(names) else []

@@ -1,0 +1,215 @@
+"""Sentinel-2 products (L1C and L2A) that are read like scenes, from their folder or .zip; nothing is written between.
+
+Reflectance after ESA, "Sentinel-2 Products Specification Document" (S2-PDGS-TAS-DI-PSD, issue 15), per band:
+
+    reflectance x 10000 = (DN + offset) * 10000 / quantification
+
+The offset is RADIO_ADD_OFFSET of L1C and BOA_ADD_OFFSET of L2A, which products before baseline 04.00 do not have; DN 0
+is nodata, and 65535 saturated.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from saropt.errors import InputError
+from saropt.files import digest_files, load_xml
+from saropt.scenes import Grid, Scene
+from saropt.scenes.warping import short_reason
+from saropt.sensors.annotation import number_in
+from saropt.sensors.product_names import product_files, sentinel2_product
+
+BANDS: Final = {"B4": 3, "B3": 2, "B2": 1, "B8": 7}
+"""The bands of 10 m, and their numbers (`band_id`) in the metadata."""
+CLOUD_CLASSES: Final = {3: "cloud shadow", 8: "cloud", 9: "cloud", 10: "cirrus"}
+"""Classes of the scene classification (SCL) of L2A that do not show the ground."""
+_SATURATED: Final = 65535
+_OFFSETS_SINCE: Final = 4.0
+
+
+@dataclass(frozen=True)
+class _Product:
+    """Where the rasters of a product are, and what turns their numbers into reflectance."""
+
+    path: Path
+    images: dict[str, str]
+    classification: str | None
+    offsets: dict[str, float]
+    quantification: float
+    acquired: str
+
+
+class Sentinel2Scene(Scene):
+    """A scene of B4, B3, B2 and B8 in reflectance x 10000 (uint16, at least 1; 0 is nodata), at 10 m."""
+
+    def identity(self) -> str:
+        """A hash of the product's files."""
+        return digest_files(product_files(self.path))
+
+
+def open_sentinel2(
+    path: str | Path,
+    bands: Sequence[str | int] | None = None,
+    *,
+    grid: Grid | None = None,
+    resampling: str = "bilinear",
+) -> Sentinel2Scene:
+    """Open a product of Sentinel-2.
+
+    Args:
+        path: .SAFE folder, .zip, manifest.safe, MTD_MSIL1C.xml or MTD_MSIL2A.xml.
+        bands, grid, resampling: as of `Scene.open`.
+
+    Raises:
+        InputError: no such product, of several granules, or a band that is not of 10 m.
+
+    >>> open_sentinel2("S2A_MSIL2A.SAFE")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: S2A_MSIL2A.SAFE: no such file or folder
+    """
+    product = _read_product(path)
+    quantum = 10000.0 / product.quantification
+    sources: dict[str, tuple[str, Mapping[float, float]]] = {}
+    for band, image in product.images.items():
+        offset = product.offsets[band]
+        lowest, highest = max(1.0, 1.0 - offset), _SATURATED - 1.0
+        knots = {0.0: 0.0, 1.0: 1.0, lowest: max(1.0, (lowest + offset) * quantum)}
+        sources[band] = image, knots | {highest: (highest + offset) * quantum, _SATURATED: 0.0}
+    tags = {"S2_PRODUCT": product.path.name.removesuffix(".zip").removesuffix(".SAFE")}
+    tags |= {"ACQUISITION_DATE": product.acquired}
+    dataset = _virtual(product, sources, tags)
+    return Sentinel2Scene.of(dataset, product.path, bands, grid=grid, resampling=resampling)
+
+
+def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | None:
+    """The clouds and their shadows by the scene classification: one band that is 1 where they are and 0 elsewhere; None
+    of L1C, which has no classification.
+
+    Raises:
+        InputError: as of `open_sentinel2`.
+
+    >>> open_cloud_mask("S2A_MSIL2A.SAFE")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: S2A_MSIL2A.SAFE: no such file or folder
+    """
+    product = _read_product(path)
+    if product.classification is None:
+        return None
+    knots = {float(value): float(value in CLOUD_CLASSES) for value in range(256)}
+    dataset = _virtual(product, {"clouds": (product.classification, knots)}, {}, nodata=False)
+    return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="nearest")
+
+
+def _read_product(path: str | Path) -> _Product:
+    place = sentinel2_product(path) or Path(path)
+    if not place.exists():
+        raise InputError(path, "no such file or folder")
+    try:
+        if place.is_dir():
+            names = [item.relative_to(place).as_posix() for item in place.rglob("*.*") if item.is_file()]
+            metadata = _one(place, names, r"MTD_MSIL(1C|2A)\.xml")
+            content = (place / metadata).read_bytes()
+        else:
+            with zipfile.ZipFile(place) as archive:
+                names = archive.namelist()
+                metadata = _one(place, names, r"MTD_MSIL(1C|2A)\.xml")
+                content = archive.read(metadata)
+        root = load_xml(content)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(path, f"is neither a .SAFE folder nor its .zip: {error}") from error
+    except (ValueError, zlib.error) as error:
+        raise InputError(path, f"its metadata cannot be read: {error}") from error
+    level = "L2A" if "MSIL2A" in metadata.upper() else "L1C"
+    resolution = "_10m" if level == "L2A" else ""
+    images = {band: _one(place, names, rf"IMG_DATA/(R10m/)?\w+_B0{band[1:]}{resolution}\.jp2") for band in BANDS}
+    classes = [name for name in names if re.search(r"IMG_DATA/R20m/\w+_SCL_20m\.jp2$", name)] if level == "L2A" else []
+    kind = "BOA" if level == "L2A" else "RADIO"
+    offsets = {
+        band: _offset(root, f".//{kind}_ADD_OFFSET[@band_id='{number}']", place) for band, number in BANDS.items()
+    }
+    names_of_scale = ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
+    known = next((name for name in names_of_scale if root.find(f".//{name}") is not None), names_of_scale[-1])
+    quantification = number_in(root, f".//{known}", place, "metadata")
+    if quantification <= 0:
+        raise InputError(place, f"metadata says {known} {quantification:g}")
+    acquired = root.findtext(".//DATATAKE_SENSING_START") or root.findtext(".//PRODUCT_START_TIME") or ""
+    return _Product(place, images, classes[0] if len(classes) == 1 else None, offsets, quantification, acquired)
+
+
+def _offset(root: ElementTree.Element, name: str, place: Path) -> float:
+    if root.find(name) is not None:
+        return number_in(root, name, place, "metadata")
+    baseline = number_in(root, ".//PROCESSING_BASELINE", place, "metadata")
+    if baseline >= _OFFSETS_SINCE:
+        raise InputError(place, f"is of processing baseline {baseline:05.2f}, but its metadata has no {name[3:]}")
+    return 0.0
+
+
+def _one(place: Path, names: Sequence[str], pattern: str) -> str:
+    """The one file whose path ends like a pattern."""
+    found = [name for name in names if re.search(rf"(^|/){pattern}$", name)]
+    if len(found) != 1:
+        what = pattern.replace("\\", "").replace("(R10m/)?w+", "*")
+        raise InputError(place, f"holds {len(found)} files {what}; a Sentinel-2 product of one granule has one")
+    return found[0]
+
+
+def _virtual(
+    product: _Product,
+    sources: Mapping[str, tuple[str, Mapping[float, float]]],
+    tags: Mapping[str, str],
+    *,
+    nodata: bool = True,
+) -> rasterio.DatasetReader:
+    """Bands on one grid, each from an image of the product, its numbers replaced by way of a table of knots, linear
+    between them.
+
+    Raises:
+        InputError: an image cannot be read, or is of another size.
+    """
+    frames = []
+    for image, _ in sources.values():
+        try:
+            with rasterio.open(_gdal_path(product.path, image), driver="JP2OpenJPEG") as jp2:
+                frames.append((jp2.width, jp2.height, jp2.transform, jp2.crs, jp2.dtypes[0], jp2.block_shapes[0]))
+        except RasterioError as error:
+            raise InputError(product.path, f"{image} cannot be read: {short_reason(error, product.path)}") from error
+    width, height, transform, crs, dtype, block = frames[0]
+    if frames.count(frames[0]) != len(frames) or crs is None:
+        raise InputError(product.path, "its images are not on one map grid")
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
+    ElementTree.SubElement(root, "SRS").text = crs.to_wkt()
+    ElementTree.SubElement(root, "GeoTransform").text = ", ".join(map(repr, transform.to_gdal()))
+    metadata = ElementTree.SubElement(root, "Metadata")
+    for key, value in tags.items():
+        ElementTree.SubElement(metadata, "MDI", key=key).text = value
+    kind = {"uint8": "Byte", "uint16": "UInt16"}.get(dtype, "UInt16")
+    for number, (name, (image, knots)) in enumerate(sources.items(), start=1):
+        band = ElementTree.SubElement(root, "VRTRasterBand", dataType=kind, band=str(number))
+        band.set("blockXSize", str(block[1]))
+        band.set("blockYSize", str(block[0]))
+        ElementTree.SubElement(band, "Description").text = name
+        if nodata:
+            ElementTree.SubElement(band, "NoDataValue").text = "0"
+        source = ElementTree.SubElement(band, "ComplexSource")
+        ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0").text = _gdal_path(product.path, image)
+        ElementTree.SubElement(source, "SourceBand").text = "1"
+        ElementTree.SubElement(source, "LUT").text = ",".join(f"{key!r}:{value!r}" for key, value in knots.items())
+    return rasterio.open(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _gdal_path(product: Path, image: str) -> str:
+    place = product.absolute()
+    return str(place / image) if place.is_dir() else f"/vsizip/{{{place}}}/{image}"

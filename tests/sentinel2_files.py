@@ -1,0 +1,101 @@
+"""Small Sentinel-2 products in the published layout, for the tests of several rooms."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+
+SIDE = 240
+CRS_33N, WEST, NORTH = CRS.from_epsg(32633), 399960.0, 5300040.0
+NUMBERS = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
+LOW, NODATA, SATURATED = (3, 4), (0, 0), (5, 6)
+
+
+def write_jp2(path: Path, values: np.ndarray, metres: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = from_origin(WEST, NORTH, metres, metres)
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", width=values.shape[1], height=values.shape[0], count=1, dtype=values.dtype,
+        crs=CRS_33N, transform=place, QUALITY="100", REVERSIBLE="YES",
+    ) as out:  # fmt: skip
+        out.write(values, 1)
+
+
+def metadata(level: str, baseline: str, quantification: str = "10000") -> str:
+    """The fields of MTD_MSIL1C.xml or MTD_MSIL2A.xml that say what the numbers mean, where the format has them."""
+    special = "".join(
+        f"<Special_Values><SPECIAL_VALUE_TEXT>{text}</SPECIAL_VALUE_TEXT>"
+        f"<SPECIAL_VALUE_INDEX>{value}</SPECIAL_VALUE_INDEX></Special_Values>"
+        for text, value in (("NODATA", 0), ("SATURATED", 65535))
+    )
+    one = "BOA" if level == "2A" else "RADIO"
+    listed = "BOA_ADD_OFFSET_VALUES_LIST" if level == "2A" else "Radiometric_Offset_List"
+    offsets = "".join(f'<{one}_ADD_OFFSET band_id="{number}">-1000</{one}_ADD_OFFSET>' for number in range(13))
+    offsets = f"<{listed}>{offsets}</{listed}>" if float(baseline) >= 4 else ""
+    scale = f'<QUANTIFICATION_VALUE unit="none">{quantification}</QUANTIFICATION_VALUE>'
+    if level == "2A":
+        scale = (
+            f'<QUANTIFICATION_VALUES_LIST><BOA_QUANTIFICATION_VALUE unit="none">{quantification}'
+            '</BOA_QUANTIFICATION_VALUE><AOT_QUANTIFICATION_VALUE unit="none">1000.0</AOT_QUANTIFICATION_VALUE>'
+            "</QUANTIFICATION_VALUES_LIST>"
+        )
+    root = f"Level-{level}_User_Product"
+    space = f"https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-{level}.xsd"
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><n1:{root} xmlns:n1="{space}"><n1:General_Info><Product_Info>'
+        "<PRODUCT_START_TIME>2022-06-01T10:05:59.024Z</PRODUCT_START_TIME>"
+        f"<PROCESSING_LEVEL>Level-{level}</PROCESSING_LEVEL><PROCESSING_BASELINE>{baseline}</PROCESSING_BASELINE>"
+        "<Datatake><DATATAKE_SENSING_START>2022-06-01T10:05:59.024Z</DATATAKE_SENSING_START></Datatake></Product_Info>"
+        f"<Product_Image_Characteristics>{special}{scale}{offsets}</Product_Image_Characteristics></n1:General_Info>"
+        f"</n1:{root}>"
+    )
+
+
+def write_sentinel2(
+    folder: Path, level: str = "2A", baseline: str = "05.09", reflectance: dict[str, np.ndarray] | None = None
+) -> tuple[Path, dict[str, np.ndarray], np.ndarray]:
+    """A product, its reflectance x 10000 by band (B02 ...) and its classification (L2A) at 20 m.
+
+    The first band has a pixel of nodata, a saturated one and one below reflectance 0.
+    """
+    rng = np.random.default_rng(2)
+    shift = 1000 if float(baseline) >= 4 else 0
+    name = f"S2A_MSIL{level}_20220601T100559_N{baseline.replace('.', '')}_R022_T33UVP_20220601T140000"
+    safe = folder / f"{name}.SAFE"
+    granule = safe / "GRANULE" / f"L{level}_T33UVP_A036260_20220601T100559" / "IMG_DATA"
+    stem, suffix = "T33UVP_20220601T100559", "_10m" if level == "2A" else ""
+    truth = reflectance or {
+        band: np.kron(rng.integers(200, 6000, (SIDE // 8, SIDE // 8)), np.ones((8, 8), int)) for band in NUMBERS
+    }
+    for band, values in truth.items():
+        stored = (values + shift).astype(np.uint16)
+        if band == "B02":
+            stored[NODATA], stored[SATURATED] = 0, 65535
+            stored[LOW] = max(shift - 40, 1)
+        write_jp2((granule / "R10m" if level == "2A" else granule) / f"{stem}_{band}{suffix}.jp2", stored, 10)
+    classes = np.full((SIDE // 2, SIDE // 2), 4, np.uint8)
+    classes[10:20, 10:20], classes[40:44, 40:44], classes[60:62], classes[80:81] = 9, 3, 8, 10
+    classes[90:92], classes[100:104] = 2, 11  # dark ground and snow are no clouds
+    if level == "2A":
+        write_jp2(granule / "R20m" / f"{stem}_SCL_20m.jp2", classes, 20)
+        for band in ("B02", "B03", "B04", "B8A"):  # the same bands at 20 m are no bands of 10 m
+            write_jp2(granule / "R20m" / f"{stem}_{band}_20m.jp2", np.full((SIDE // 2, SIDE // 2), 7, np.uint16), 20)
+    else:
+        write_jp2(granule / f"{stem}_B8A.jp2", np.full((SIDE // 2, SIDE // 2), 7, np.uint16), 20)
+    (safe / f"MTD_MSIL{level}.xml").write_text(metadata(level, baseline))
+    (safe / "manifest.safe").write_text("<xfdu/>")
+    return safe, truth, classes
+
+
+def zipped(safe: Path) -> Path:
+    """The .zip of a .SAFE folder, as it is delivered."""
+    archive = safe.with_name(f"{safe.stem}.zip")
+    with zipfile.ZipFile(archive, "w") as out:
+        for path in safe.rglob("*"):
+            out.write(path, f"{safe.name}/{path.relative_to(safe).as_posix()}")
+    return archive
