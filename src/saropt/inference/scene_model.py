@@ -36,11 +36,7 @@ from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
 from saropt.inference.requests import SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend
-<<<<<<< HEAD
-from saropt.inference.sources import ArraySource, Source, open_input
-=======
-from saropt.inference.sources import ArraySource, Source, scene_tags
->>>>>>> products
+from saropt.inference.sources import ArraySource, Source
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
 from saropt.scenes.metadata import tags_for_output

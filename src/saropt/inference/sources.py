@@ -16,7 +16,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
 from saropt.errors import InputError
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
-from saropt.scenes import Scene, Window, fills_blocks, read_mirrored, sample_pixels
+from saropt.scenes import Window, fills_blocks, read_mirrored, sample_pixels
 
 _SAMPLE = 1 << 18
 
