@@ -22,8 +22,7 @@ def fetch_data(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Fetch many places instead of one: a list of the package (s1-world-large), or a CSV file with the "
-            "columns name, longitude, latitude, from, to and split.",
+            help="Fetch many places: s1-world-large, or a CSV file (name, longitude, latitude, from, to, split).",
         ),
     ] = None,
     side_km: Annotated[
@@ -57,8 +56,7 @@ def fetch_data(
         str,
         typer.Option(
             metavar="strips|train|val|test",
-            help="Split the area into train, val and test strips, or put all of it in one split. "
-            "With --places the list says the split of each place.",
+            help="Split the area into train, val and test strips, or put all of it in one split (not with --places).",
         ),
     ] = "strips",
     references: Annotated[
@@ -69,7 +67,7 @@ def fetch_data(
         float, typer.Option(min=0, metavar="GB", help="Stop before the download if the estimated size is larger.")
     ] = 4.0,
 ) -> None:
-    """Download Sentinel-1 and Sentinel-2 images of an area, or of many places.
+    """Download Sentinel-1 and Sentinel-2 images of places.
 
     To continue an interrupted download, run the same command again.
     """
