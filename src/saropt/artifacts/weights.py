@@ -158,7 +158,8 @@ def check_translator_path(path: Path) -> None:
     """Check that a file may be a translator or segmenter file, before any library opens it.
 
     Raises:
-        InputError: missing, a directory, a pipe or device, empty, or a pickle (a pickle can run code when it is loaded).
+        InputError: missing, a directory, a pipe or device, empty, or a pickle (a pickle can run code when it is
+            loaded).
 
     >>> check_translator_path(Path("unknown.onnx"))
     Traceback (most recent call last):

@@ -26,7 +26,8 @@ def load_yaml(text: str) -> Any:
     """The value of a YAML document, as `yaml.safe_load` gives it.
 
     Raises:
-        yaml.YAMLError: no YAML, a key that stands twice in a mapping, longer or deeper than the limits, or aliases that would grow beyond them.
+        yaml.YAMLError: no YAML, a key that stands twice in a mapping, longer or deeper than the limits, or aliases that
+            would grow beyond them.
 
     >>> load_yaml("a: [1, 2]")
     {'a': [1, 2]}
