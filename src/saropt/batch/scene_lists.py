@@ -44,6 +44,8 @@ def list_scenes(given: str) -> list[str] | None:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(path, "is no readable list of paths") from error
+        if any("\0" in line for line in lines):
+            raise InputError(path, "is no readable list of paths")
         found = [line for line in lines if line and not line.startswith("#")]
         reason = "lists no scene"
     elif path.suffix.lower() == ".csv" and path.is_file():
@@ -105,7 +107,10 @@ def _read_table(path: Path) -> list[dict[str, str]]:
         InputError: it is no UTF-8 text, lacks the column `scene`, or has a column that means nothing.
     """
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        text = path.read_text(encoding="utf-8-sig")
+        if "\0" in text:
+            raise csv.Error("NUL")
+        rows = list(csv.DictReader(text.splitlines(), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(path, "is no readable table") from error
     known = ("scene", *COMPANIONS)

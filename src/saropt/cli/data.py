@@ -45,10 +45,11 @@ def inspect_data(
     from saropt.cli.tables import print_facts
     from saropt.curation.inspection import inspect_raster, inspect_root
     from saropt.errors import InputError
+    from saropt.scenes.writing import check_writable
     from saropt.sensors.product_names import product_of
 
-    if html is not None and html.exists() and not overwrite:
-        raise InputError(html, "exists already: choose another name, or replace it with --overwrite")
+    if html is not None:
+        check_writable(html, suffixes=(".html", ".htm"), overwrite=overwrite)
     if html is not None and product_of(path) is not None:
         raise InputError(path, "is a product: --html takes rasters and data roots")
     with progress_bar("inspect") as report:

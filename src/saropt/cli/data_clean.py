@@ -53,10 +53,10 @@ def clean(
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
     from saropt.curation.cleaning import Limits, clean_root, write_report, write_splits
-    from saropt.errors import InputError
+    from saropt.scenes.writing import check_writable
 
-    if report is not None and report.exists() and not overwrite:
-        raise InputError(report, "exists already: choose another name, or replace it with --overwrite")
+    if report is not None:
+        check_writable(report, suffixes=(".json",), overwrite=overwrite)
     limits = Limits(cloud, nodata, saturation, misregistration, days)
     with progress_bar("clean") as bar:
         found = clean_root(path, limits, bar)

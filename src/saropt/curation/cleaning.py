@@ -20,11 +20,12 @@ from scipy.sparse.csgraph import connected_components
 from saropt.curation.near_duplicates import Signature, equal_pairs, overlapping_pairs, signature, similar_pairs
 from saropt.curation.registration import offsets_of_pair
 from saropt.errors import InputError, OptionError
-from saropt.files import write_text
+from saropt.files import check_not_input, write_text
 from saropt.progress import Progress
 from saropt.roots.frozen import hashes_of
 from saropt.roots.root import SPLITS, DataRoot
 from saropt.scenes import Scene, Window
+from saropt.scenes.writing import check_writable
 
 KINDS = ("cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date", "leak")
 DROPPED = ("cloud", "nodata", "duplicate")
@@ -163,8 +164,8 @@ def write_splits(
     path, source = Path(path), Path(report.root) / "splits.csv"
     if unknown := set(drop) - set(KINDS):
         raise OptionError("drop", None, f"{', '.join(sorted(unknown))}: known kinds are {', '.join(KINDS)}")
-    if path.exists() and not overwrite:
-        raise InputError(path, "exists already", remedy="overwrite")
+    check_writable(path, suffixes=(".csv",), overwrite=overwrite)
+    check_not_input(path, [source])
     with source.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
         columns, rows = list(reader.fieldnames or ()), list(reader)

@@ -20,6 +20,7 @@ from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
 
 TILE = 1024
+_MOST_LOOKS = 1e4
 
 
 def filter_scene(
@@ -57,8 +58,8 @@ def filter_scene(
     """
     if name not in FILTERS:
         raise InputError("filter", f"{name!r} is not one of {', '.join(FILTERS)}")
-    if not looks > 0.5:
-        raise InputError("looks", f"must be above 0.5, not {looks:g}")
+    if not 0.5 < looks <= _MOST_LOOKS:
+        raise InputError("looks", f"must be above 0.5 and at most {_MOST_LOOKS:g}, not {looks:g}")
     chosen = FILTERS[name]
     check_not_input(out, [source])
     with Scene.open(source) as scene:

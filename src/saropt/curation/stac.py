@@ -161,6 +161,8 @@ def read_area(text: str) -> Area:
                 raise ValueError("holds no polygon")
             parts = [content["coordinates"]] if content["type"] == "Polygon" else content["coordinates"]
             points = np.array([point[:2] for part in parts for ring in part for point in ring], np.float64)
+            if points.ndim != 2 or points.shape[1] != 2:
+                raise ValueError("its coordinates are no points")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise InputError(path, f"is no GeoJSON file with a polygon: {error}") from error
         (west, south), (east, north) = points.min(axis=0), points.max(axis=0)

@@ -6,26 +6,54 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from saropt.errors import InputError
 from saropt.evaluation.intervals import difference, in_words
 from saropt.evaluation.metric import METRICS
 from saropt.evaluation.report_html import span
 from saropt.evaluation.score import KIND
 from saropt.evaluation.verdicts import CONSTANT, TESTED, marked
-from saropt.files import load_json
+from saropt.files import load_json, validated
 
 TEST_HEADING = "PSNR against the best"
+
+
+class _Figures(BaseModel):
+    psnr: float | None
+    ssim: float | None
+    mae: float | None
+    intervals: dict[str, tuple[float | None, float | None, float | None]]
+    by_scene: dict[str, dict[str, tuple[float | None, float]]]
+
+
+class _Hashes(BaseModel):
+    split: str
+    conventions: str
+
+
+class _Submission(BaseModel):
+    """What a table takes from a submission file."""
+
+    name: str
+    part: str
+    role: str
+    hashes: _Hashes
+    figures: _Figures
+    baselines: dict[str, _Figures]
 
 
 def read_submission(path: str | Path) -> dict[str, Any]:
     """What a submission file holds.
 
     Raises:
-        InputError: it is missing, or no submission file.
+        InputError: it is missing, damaged, or no submission file.
 
     >>> _ = Path("theirs.json").write_text('{"kind": "saropt submission 1", "name": "theirs"}')
-    >>> read_submission("theirs.json")["name"]
-    'theirs'
+    >>> read_submission("theirs.json")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: theirs.json: part: Field required
     """
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(path, "is not a regular file")
@@ -37,6 +65,7 @@ def read_submission(path: str | Path) -> dict[str, Any]:
         raise InputError(path, "is not a JSON file") from error
     if not isinstance(found, dict) or found.get("kind") != KIND:
         raise InputError(path, "is no submission file: saropt score writes these")
+    validated(_Submission, found, path)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import saropt
-from saropt.domain import Role
+from saropt.domain import Role, is_known, match_bands
 from saropt.errors import InputError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import CopyInput, TrainMean
@@ -23,13 +23,16 @@ from saropt.evaluation.tiles import MIN_VALID, TILE, Pixels, open_rasters, strea
 from saropt.evaluation.verdicts import verdicts
 from saropt.files import write_text
 from saropt.progress import Progress, silent
+from saropt.radiometry import ValueRule, check_units
 from saropt.roots import DataRoot
 from saropt.roots.frozen import FrozenSplit, raster_hash, read_frozen
 from saropt.roots.names import SUFFIXES, find_raster
 from saropt.roots.root import scene_of
 from saropt.scenes import Scene, Window
+from saropt.scenes.writing import check_writable
 
 KIND = "saropt submission 1"
+_CHECKED_PIXELS = 1 << 16
 
 
 def score(
@@ -62,7 +65,8 @@ def score(
         What the submission file holds.
 
     Raises:
-        InputError: a raster is missing, of another grid or not complete, or the data are not those of the split file.
+        InputError: a raster is missing, of another grid or not complete, the rasters contradict the units or the bands
+            of the true images, or the data are not those of the split file.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = write_simulated_root("root", scenes=(1, 0, 2), size=64)
@@ -71,8 +75,7 @@ def score(
     (2, 0.0, 'PSNR infinite')
     """
     predictions, out = Path(predictions), Path(out)
-    if out.exists() and not overwrite:
-        raise InputError(out, "exists already", remedy="overwrite")
+    check_writable(out, suffixes=(".json",), overwrite=overwrite)
     root, frozen = DataRoot.open(data), read_frozen(split_file)
     names = frozen.names(part)
     root.image(role)
@@ -82,6 +85,7 @@ def score(
     for item in names:
         for own in roles:
             frozen.check(own, item, root.raster(own, item))
+    _check_values(paths, root.raster(role, names[0]), root.image(role).units)
     rows = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), progress)
     if not rows["prediction"].n:
         raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
@@ -138,13 +142,14 @@ def _measured(
                 found = f"{made.count} bands of {made.width}x{made.height} pixels"
                 wanted = f"{len(bands)} bands of {rasters.width}x{rasters.height} pixels"
                 raise InputError(path, f"has {found}, the true image {wanted}")
+            order = _order(made, bands)
             for window in tile_windows(*rasters.shape, TILE):
                 place = rasters.read(window)
                 if place.valid.mean() < MIN_VALID:
                     continue
                 target = place.images[role].in_unit_range(name)
                 looked_at = target if source is None else place.images[source].in_unit_range(name)
-                outputs = {"prediction": _values(made, window, place.images[role], place.valid)}
+                outputs = {"prediction": _values(made, order, window, place.images[role], place.valid)}
                 if constant is not None:
                     outputs["train_mean"] = constant.predict(looked_at, target)
                 if source is not None:
@@ -162,13 +167,43 @@ def _prediction(folder: Path, name: str) -> Path:
     return path
 
 
-def _values(made: Scene, window: Window, true: Pixels, valid: np.ndarray) -> np.ndarray:
+def _check_values(paths: Sequence[Path], truth: Path, units: str) -> None:
+    """Refuse predictions whose values, all together, contradict the units of the true images."""
+    with Scene.open(truth) as scene:
+        dtype = scene.dtype
+    unit, samples, own = ValueRule.of(units, dtype).unit, [], dtype
+    for path in paths:
+        with Scene.open(path) as made:
+            if made.dtype.startswith("complex") and not dtype.startswith("complex"):
+                raise InputError(path, "has complex pixels, the true image has not")
+            own = made.dtype if made.dtype.startswith("float") else own
+            samples.append(made.sample(max(1 << 10, _CHECKED_PIXELS // len(paths))).ravel())
+    values = np.concatenate(samples)
+    if unit is not None and values.size:
+        try:
+            check_units(values, unit, own)
+        except ValueError as error:
+            raise InputError(paths[0].parent, f"the true images are in {units}: {error}") from error
+
+
+def _order(made: Scene, bands: Sequence[str]) -> list[int]:
+    """Places of the bands in a prediction, by name where both sides name them."""
+    if made.is_plain_picture or not all(map(is_known, bands)):
+        return list(range(len(bands)))
+    try:
+        return match_bands(bands, made.band_names)
+    except ValueError as error:
+        raise InputError(made.path, str(error)) from error
+
+
+def _values(made: Scene, order: Sequence[int], window: Window, true: Pixels, valid: np.ndarray) -> np.ndarray:
     """The predicted values of a window in [0, 1], by the range of the true image.
 
     Raises:
         InputError: a valid pixel of the truth has none.
     """
     values, given = made.read(window)
+    values = values[order]
     lacking = int((valid & ~given).sum())
     if lacking or not np.isfinite(values[:, valid]).all():
         raise InputError(made.path, f"has no value at {lacking or 'some'} valid pixels of the true image")

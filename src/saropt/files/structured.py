@@ -26,7 +26,8 @@ def load_yaml(text: str) -> Any:
     """The value of a YAML document, as `yaml.safe_load` gives it.
 
     Raises:
-        yaml.YAMLError: no YAML, longer or deeper than the limits, or aliases that would grow beyond them.
+        yaml.YAMLError: no YAML, a key that stands twice in a mapping, longer or deeper than the limits, or aliases that
+            would grow beyond them.
 
     >>> load_yaml("a: [1, 2]")
     {'a': [1, 2]}
@@ -93,6 +94,9 @@ def _expanded_size(node: yaml.Node, known: dict[int, int], depth: int) -> int:
         children = node.value
     elif isinstance(node, yaml.MappingNode):
         children = [part for pair in node.value for part in pair]
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            raise yaml.YAMLError(f"the key {max(keys, key=keys.count)} stands there twice")
     size = 1
     for child in children:
         size += _expanded_size(child, known, depth + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from saropt.errors import InputError
@@ -13,11 +14,28 @@ ENDINGS = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 def find_raster(folder: Path, name: str) -> Path | None:
     """The raster NAME.SUFFIX of a folder, its suffix (`SUFFIXES`) in small or capital letters; None if there is none.
 
+    Raises:
+        InputError: there are several.
+
     >>> find_raster(Path("roots"), "unknown") is None
     True
     """
-    candidates = (folder / f"{name}{suffix}" for suffix in ENDINGS)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    found = [path for suffix in ENDINGS if (path := folder / f"{name}{suffix}").is_file()]
+    return the_only(found) if found else None
+
+
+def the_only(files: Sequence[Path]) -> Path:
+    """The one file that these paths name.
+
+    Raises:
+        InputError: they name several: which one is meant cannot be told.
+
+    >>> the_only([Path("a.tif")]).name
+    'a.tif'
+    """
+    if len(files) > 1 and not all(file.samefile(files[0]) for file in files[1:]):
+        raise InputError(files[0], f"{files[1].name} is there too: keep one of them")
+    return files[0]
 
 
 def check_name(name: str | None, source: str | Path, where: str = "") -> None:

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from saropt.domain import Role, describe_role, is_sar, list_roles
 from saropt.errors import InputError
 from saropt.files import read_yaml
 from saropt.radiometry import SAR_UNITS
-from saropt.roots.names import ENDINGS, SUFFIXES, check_name, find_raster
+from saropt.roots.names import ENDINGS, SUFFIXES, check_name, find_raster, the_only
 
 SPLITS = ("train", "val", "test")
 _GSD_TOLERANCE = 0.1
+_KEYS = ("name", "gsd_m", "paired", "classes", "ignore_index", "licence")
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,15 @@ class DataRoot:
         try:
             root = cls(
                 path=path,
-                name=str(description["name"]),
+                name=_text(description_path, "name", description["name"]),
                 gsd_m=float(description["gsd_m"]),
                 images=_images(description_path, description),
                 splits=splits,
                 groups=groups,
                 paired=paired,
-                classes={int(key): str(value) for key, value in classes.items()},
-                ignore_index=description.get("ignore_index"),
-                licence=str(description.get("licence", "not stated")),
+                classes={int(key): _text(description_path, f"classes.{key}", name) for key, name in classes.items()},
+                ignore_index=None if (ignored := description.get("ignore_index")) is None else int(ignored),
+                licence=_text(description_path, "licence", description.get("licence") or "not stated"),
             )
         except (TypeError, ValueError) as error:
             raise InputError(description_path, str(error)) from error
@@ -265,8 +267,8 @@ class DataRoot:
         present = {entry.name for entry in os.scandir(folder) if entry.is_file()} if folder.is_dir() else set()
         found: dict[str, Path | None] = {}
         for name in names:
-            file = next((file for suffix in ENDINGS if (file := name + suffix) in present), None)
-            found[name] = folder / file if file is not None else self._find(role, name) if "/" in name else None
+            files = [folder / file for suffix in ENDINGS if (file := name + suffix) in present]
+            found[name] = the_only(files) if files else self._find(role, name) if "/" in name else None
         return found
 
 
@@ -283,7 +285,18 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise InputError(path, f"lacks {', '.join(missing)}")
     if not isinstance(description.get("classes") or {}, dict):
         raise InputError(path, "classes must map label values to names")
+    known = [*_KEYS, *list_roles()]
+    for key in description:
+        meant = get_close_matches(str(key), known, 1, 0.8)
+        if key not in known and meant:
+            raise InputError(path, f"has the key {key}, which is none: is {meant[0]} meant?")
     return description
+
+
+def _text(path: Path, key: str, value: Any) -> str:
+    if isinstance(value, bool | list | dict) or value is None:
+        raise InputError(path, f"{key} must be a text, not {value!r} (in quotes it would be one)")
+    return str(value)
 
 
 def _images(path: Path, description: Mapping[str, Any]) -> dict[Role, ImageSpec]:
@@ -304,13 +317,13 @@ def _images(path: Path, description: Mapping[str, Any]) -> dict[Role, ImageSpec]
 def _image_spec(path: Path, role: Role, entry: Any) -> ImageSpec:
     if not isinstance(entry, dict) or not isinstance(entry.get("bands"), list) or "units" not in entry:
         raise InputError(path, f"{role} must hold bands (a list) and units")
-    bands = tuple(str(band) for band in entry["bands"])
+    bands = tuple(_text(path, f"{role}.bands", band) for band in entry["bands"])
     if not bands or len(set(bands)) != len(bands):
         raise InputError(path, f"{role}.bands must name at least one band, each once")
     optional = entry.get("optional", False)
     if not isinstance(optional, bool):
         raise InputError(path, f"{role}.optional must be true or false")
-    units = str(entry["units"])
+    units = _text(path, f"{role}.units", entry["units"])
     if is_sar(role) and units not in SAR_UNITS:
         raise InputError(path, f"{role}.units {units!r} is not one of {', '.join(SAR_UNITS)}")
     return ImageSpec(bands, units, optional, _range(path, role, entry.get("range")))
@@ -362,6 +375,8 @@ def _parse_splits(path: Path, reader: csv.DictReader) -> tuple[dict[str, str], d
     splits: dict[str, str] = {}
     groups: dict[str, str] = {}
     for row in reader:
+        if row.get(None) and any(cell.strip() for cell in row[None]):  # type: ignore[call-overload]
+            raise InputError(path, f"line {reader.line_num}: has more cells than the first line has columns")
         if row["split"] not in SPLITS:
             raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
         check_name(row["name"], path, f"line {reader.line_num}")
@@ -370,4 +385,6 @@ def _parse_splits(path: Path, reader: csv.DictReader) -> tuple[dict[str, str], d
         splits[row["name"]] = row["split"]
         if row.get("group"):
             groups[row["name"]] = row["group"]
+    if not splits:
+        raise InputError(path, "lists no raster")
     return splits, groups
