@@ -144,11 +144,13 @@ def test_built_page_is_whole_and_points_nowhere() -> None:
     from importlib.resources import files
 
     static = Path(str(files("saropt.viewer"))) / "static"
-    assert {path.name for path in static.iterdir()} == {"index.html", "viewer.js", "viewer.css", "licences.md"}
+    pages, rest = {"index.html", "blind.html"}, {"viewer.js", "blind.js", "shared.js", "viewer.css", "licences.md"}
+    assert {path.name for path in static.iterdir()} == pages | rest
     assert sum(path.stat().st_size for path in static.iterdir()) < 500_000
-    page = (static / "index.html").read_text(encoding="utf-8")
-    assert re.findall(r"<script(?![^>]* src=)", page) == []
-    assert re.findall(r"(?: on\w+=|<style|style=)", page) == []
+    for name in pages:
+        page = (static / name).read_text(encoding="utf-8")
+        assert re.findall(r"<script(?![^>]* src=)", page) == []
+        assert re.findall(r"(?: on\w+=|<style|style=)", page) == []
     for path in static.iterdir():
         text = path.read_text(encoding="utf-8")
         hosts = set(re.findall(r"https?://([\w.-]+)", text))

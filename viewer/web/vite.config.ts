@@ -10,9 +10,10 @@ export default defineConfig({
     license: { fileName: "licences.md" },
     chunkSizeWarningLimit: 800,
     rolldownOptions: {
+      input: { viewer: "index.html", blind: "blind.html" },
       output: {
-        entryFileNames: "viewer.js",
-        chunkFileNames: "[name].js",
+        entryFileNames: "[name].js",
+        chunkFileNames: "shared.js",
         assetFileNames: "viewer[extname]",
       },
     },

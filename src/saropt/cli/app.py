@@ -12,6 +12,7 @@ import typer
 
 from saropt import __version__
 from saropt.cli.benchmark import benchmark
+from saropt.cli.blind import blind
 from saropt.cli.data import data
 from saropt.cli.demo import demo
 from saropt.cli.evaluate import evaluate
@@ -49,7 +50,22 @@ app = typer.Typer(
     epilog=epilog(""),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, models, methods, translate, train, evaluate, score, compare, benchmark, export, reliability, serve):
+VERBS = (
+    demo,
+    models,
+    methods,
+    translate,
+    train,
+    evaluate,
+    score,
+    compare,
+    blind,
+    benchmark,
+    export,
+    reliability,
+    serve,
+)
+for verb in VERBS:
     app.command(epilog=epilog(verb.__name__))(verb)
 app.add_typer(data, name="data")
 app.add_typer(segment, name="segment")

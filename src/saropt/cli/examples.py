@@ -33,7 +33,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "saropt reliability translator.onnx reliable.onnx --data pairs --split val",
         "saropt translate scene.tif out.tif --model reliable.onnx --reliability",
     ),
-    "serve": ("saropt serve scenes --open",),
+    "blind": ("saropt blind study.answers.csv",),
+    "serve": ("saropt serve scenes --open", "saropt serve scenes --blind study.yaml"),
     "data": (
         "saropt data simulate pairs --scenes 8,2,2 --units sigma0_db",
         "saropt data inspect pairs",

@@ -10,7 +10,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Translate and look": ("demo", "translate", "models", "serve"),
     "Data": ("data", "match", "segment"),
     "Train": ("train", "methods", "export", "reliability"),
-    "Judge": ("evaluate", "score", "compare", "benchmark"),
+    "Judge": ("evaluate", "score", "compare", "blind", "benchmark"),
 }
 
 

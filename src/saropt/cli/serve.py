@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from saropt.viewer.blind import Study
     from saropt.viewer.state import Viewer
 
 
@@ -30,6 +31,15 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="CPU threads per translation (default: all).")
     ] = None,
+    blind: Annotated[
+        Path | None,
+        typer.Option(
+            "--blind",
+            metavar="STUDY.yaml",
+            help="Ask people which of two pictures is real, instead of showing the scenes. Only --host, --port and "
+            "--open go with it; saropt blind sums up the answers.",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the map in the browser at once.")] = False,
 ) -> None:
     """Show scenes on a map in the browser, and translate them."""
@@ -38,7 +48,18 @@ def serve(
     require("serve", "serve", "fastapi", "uvicorn", "rio_tiler")
 
     from saropt.viewer import serve as run
+    from saropt.viewer import serve_blind
     from saropt.viewer.rasters import Limits
+
+    def asked(address: str, study: Study) -> None:
+        what = f"{len(study.trials)} pairs; answers go to {study.answers_file}"
+        typer.echo(f"{address}  ({what}; Ctrl-C stops)")
+        if open_page:
+            typer.launch(address)
+
+    if blind is not None:
+        serve_blind(blind, folder, host=host, port=port, ready=asked)
+        return
 
     def ready(address: str, viewer: Viewer) -> None:
         typer.echo(f"{address}  ({len(viewer.catalogue.scenes)} scenes of {viewer.folder}; Ctrl-C stops)")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saropt.viewer.server import serve
+    from saropt.viewer.server import serve, serve_blind
 
-__all__ = ["serve"]
+__all__ = ["serve", "serve_blind"]
 
 
 def __getattr__(name: str) -> Any:
-    """`serve`, imported when it is asked for: the worker of a job needs no web server."""
-    if name == "serve":
-        from saropt.viewer.server import serve
+    """The servers, imported when they are asked for: the worker of a job needs no web server."""
+    if name in __all__:
+        from saropt.viewer import server
 
-        return serve
+        return getattr(server, name)
     raise AttributeError(f"module 'saropt.viewer' has no attribute {name!r}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -16,15 +17,27 @@ from fastapi.staticfiles import StaticFiles
 from saropt.errors import InputError
 from saropt.inference import NOTICE
 from saropt.viewer import layer_routes, routes
-from saropt.viewer.security import LOOPBACK_NAMES, Guard
+from saropt.viewer.dependencies import ORDER, ORDER_REFUSALS, REFUSALS
+from saropt.viewer.security import COOKIE, LOOPBACK_NAMES, Guard
 from saropt.viewer.state import Viewer
 from saropt.viewer.uploads import TooLargeError
 
+STATIC = Path(str(files("saropt.viewer"))) / "static"
 _ABOUT = f"""Scenes, tiles and translation jobs of `saropt serve`.
 
 Orders (POST, DELETE) need the header `X-Saropt: 1`. A viewer that is bound beyond this machine asks for its token:
 `Authorization: Bearer TOKEN`. What a translator has made is, always: {NOTICE[0].lower()}{NOTICE[1:]}.
 """
+
+
+session = APIRouter(prefix="/api", responses=REFUSALS)
+
+
+@session.post("/session", dependencies=ORDER, status_code=204, response_model=None, responses=ORDER_REFUSALS)
+def open_session(request: Request, response: Response) -> None:
+    """Take the token of this request's bearer header into a cookie, for pages; nothing to do without a token."""
+    if request.app.state.token is not None:
+        response.set_cookie(COOKIE, request.app.state.token, httponly=True, samesite="strict", path="/")
 
 
 def create_app(viewer: Viewer, token: str | None = None, host: str = "127.0.0.1") -> FastAPI:
@@ -41,22 +54,32 @@ def create_app(viewer: Viewer, token: str | None = None, host: str = "127.0.0.1"
         yield
         viewer.close()
 
+    app = guarded_app("saropt viewer", _ABOUT, lifespan, token, host)
+    app.state.viewer = viewer
+    app.include_router(routes.router)
+    app.include_router(layer_routes.router)
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    return app
+
+
+def guarded_app(
+    title: str, about: str, lifespan: Callable[[FastAPI], Any] | None, token: str | None, host: str
+) -> FastAPI:
+    """An application behind the guard, with one line for what is refused; routes are for the caller to add."""
     app = FastAPI(
-        title="saropt viewer",
-        description=_ABOUT,
+        title=title,
+        description=about,
         version=version("saropt"),
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
-    app.state.viewer, app.state.token = viewer, token
+    app.state.token = token
     app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES | {host} if token is None else None)
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.include_router(routes.router)
-    app.include_router(layer_routes.router)
-    app.mount("/", StaticFiles(directory=Path(str(files("saropt.viewer"))) / "static", html=True))
+    app.include_router(session)
     return app
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse
 
 from saropt.domain import Direction
@@ -22,7 +22,7 @@ from saropt.viewer.schemas import (
     SceneOut,
     TranslatorOut,
 )
-from saropt.viewer.security import COOKIE, REPORT_POLICY
+from saropt.viewer.security import REPORT_POLICY
 
 _BINARY = {
     "requestBody": {
@@ -45,13 +45,6 @@ def get_info(viewer: TheViewer) -> Info:
         quota_bytes=limits.quota_bytes,
         used_bytes=viewer.used_bytes(),
     )
-
-
-@router.post("/session", dependencies=ORDER, status_code=204, response_model=None, responses=ORDER_REFUSALS)
-def open_session(request: Request, response: Response) -> None:
-    """Take the token of this request's bearer header into a cookie, for pages; nothing to do without a token."""
-    if request.app.state.token is not None:
-        response.set_cookie(COOKIE, request.app.state.token, httponly=True, samesite="strict", path="/")
 
 
 @router.get("/catalogue")

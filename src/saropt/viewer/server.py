@@ -6,12 +6,16 @@ import contextlib
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from saropt.errors import OptionError
 from saropt.viewer.app import create_app
+from saropt.viewer.blind import Study
+from saropt.viewer.blind_app import create_blind_app
 from saropt.viewer.rasters import Limits
 from saropt.viewer.security import is_loopback
 from saropt.viewer.slow_clients import TimedProtocol
@@ -44,24 +48,52 @@ def serve(
     ...
     saropt.errors.InputError: unknown: no such folder
     """
-    listening = _bind(host, port)
-    with listening:
+    with _bind(host, port) as listening:
         viewer = Viewer(folder, state, limits, threads)
-        token = None if is_loopback(host) else secrets.token_urlsafe(24)
-        name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{listening.getsockname()[1]}/" + (f"#token={token}" if token else "")
-        config = uvicorn.Config(
-            create_app(viewer, token, host),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            http=TimedProtocol,
-            timeout_graceful_shutdown=3,
-        )
-        server = _Server(config, lambda: ready(address, viewer))
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
+        _run(listening, host, partial(create_app, viewer), lambda address: ready(address, viewer))
+
+
+def serve_blind(
+    file: Path, folder: Path, *, host: str = "127.0.0.1", port: int = 8000, ready: Callable[[str, Study], None]
+) -> None:
+    """Serve a blind test until interrupted: its page, and nothing else of the folder.
+
+    Args:
+        file: the study, YAML (docs/viewer.md, "Blind tests").
+        folder: of its rasters.
+        host, port, ready: as for `serve`.
+
+    Raises:
+        InputError: the study, a raster, the address or the port cannot be used.
+        BusyError: another server asks this study.
+
+    >>> serve_blind(Path("unknown.yaml"), Path("."), ready=print)
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: unknown.yaml: no such file
+    """
+    with _bind(host, port) as listening, Study(file, folder) as study:
+        _run(listening, host, partial(create_blind_app, study), lambda address: ready(address, study))
+
+
+def _run(
+    listening: socket.socket, host: str, make: Callable[[str | None, str], FastAPI], ready: Callable[[str], None]
+) -> None:
+    token = None if is_loopback(host) else secrets.token_urlsafe(24)
+    name = f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{listening.getsockname()[1]}/" + (f"#token={token}" if token else "")
+    config = uvicorn.Config(
+        make(token, host),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        http=TimedProtocol,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(config, lambda: ready(address))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):

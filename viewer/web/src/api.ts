@@ -157,14 +157,23 @@ function detailOf(body: unknown, fallback: string): string {
   return fallback;
 }
 
-async function ask<T>(path: string, options: RequestInit = {}): Promise<T> {
+async function answered(path: string, options: RequestInit = {}): Promise<Response> {
   const headers = { ...(options.method ? { "X-Saropt": "1" } : {}), ...options.headers };
   const answer = await fetch(path, { ...options, headers });
   if (!answer.ok) throw new Refusal(answer.status, detailOf(await answer.json().catch(() => null), answer.statusText));
+  return answer;
+}
+
+export async function ask<T>(path: string, options: RequestInit = {}): Promise<T> {
+  const answer = await answered(path, options);
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
-function order<T>(path: string, content: unknown): Promise<T> {
+export async function askBlob(path: string, options: RequestInit = {}): Promise<Blob> {
+  return (await answered(path, options)).blob();
+}
+
+export function order<T>(path: string, content: unknown): Promise<T> {
   return ask<T>(path, {
     method: "POST",
     body: JSON.stringify(content),

@@ -124,6 +124,20 @@ const ENGLISH = {
   theme: "Light or dark",
   language: "中文",
   quota: "{used} of {quota} GB used",
+  blindTask:
+    "You will see {n} pairs of pictures of the same place. One picture of each pair was taken by a satellite; the other one is a computer model's guess. Say which one is real. You will not be told whether you were right.",
+  blindCode: "Your code",
+  blindCodeHelp: "The code that you were given, or any word of letters and digits. With the same code you go on where you left off.",
+  blindBegin: "Begin",
+  blindCount: "Pair {n} of {of}",
+  blindQuestion: "Which picture is real?",
+  blindNext: "Next",
+  blindThanks: "Thank you. All pairs are answered, and you can close this page.",
+  blindToken: "This page opens with the whole link that you were given.",
+  both: "Both",
+  neither: "Neither",
+  yes: "Yes",
+  no: "No",
 };
 
 export type Key = keyof typeof ENGLISH;
@@ -254,6 +268,19 @@ const CHINESE: Record<Key, string> = {
   theme: "浅色或深色",
   language: "English",
   quota: "已用 {used} / {quota} GB",
+  blindTask: "您将看到 {n} 对同一地点的图片。每对中一幅由卫星拍摄，另一幅是计算机模型的推测。请指出哪一幅是真实的。本页不会告知答案是否正确。",
+  blindCode: "您的编号",
+  blindCodeHelp: "请输入分配给您的编号，或任意字母和数字。使用同一编号可以接着上次继续。",
+  blindBegin: "开始",
+  blindCount: "第 {n} 对，共 {of} 对",
+  blindQuestion: "哪一幅是真实的？",
+  blindNext: "下一对",
+  blindThanks: "谢谢。所有图片均已回答，可以关闭本页。",
+  blindToken: "请使用收到的完整链接打开本页。",
+  both: "两者都是",
+  neither: "两者都不是",
+  yes: "是",
+  no: "否",
 };
 
 export type Language = "en" | "zh";
