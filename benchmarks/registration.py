@@ -59,8 +59,7 @@ def with_saropt(name: str, kind: Kind = "affine") -> Register:
 
 
 def with_opencv(detector: cv2.Feature2D, norm: int, ratio: float = 0.9) -> Register:
-    """The usual recipe: keypoints, nearest neighbours with a ratio test that lie less than SEARCH apart, a similarity by
-    RANSAC."""
+    """The usual recipe: keypoints, near neighbours (SEARCH) with a ratio test, a similarity by RANSAC."""
 
     def register(sar: NDArray, optical: NDArray) -> Shift:
         (a, a_words), (b, b_words) = (detector.detectAndCompute(eight_bits(one), None) for one in (sar, optical))
@@ -157,6 +156,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=224)
     parser.add_argument("--most", type=int, default=16)
     parser.add_argument("--scenes", type=int, default=100)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
     for data in arguments.data:
@@ -166,7 +166,8 @@ def main() -> None:
         )
         print("| method | within 2 px | 95 % interval | refused | RMSE, px | RMSE within 2 px | s per scene |")
         print("|---|---|---|---|---|---|---|")
-        for name, register in METHODS.items():
+        for name in arguments.methods:
+            register = METHODS[name]
             start = time.perf_counter()
             found = [register(sar, optical) for sar, optical, _ in pairs]
             seconds = (time.perf_counter() - start) / len(pairs)
