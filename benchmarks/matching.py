@@ -19,6 +19,7 @@ from saropt.evaluation import tile_windows
 from saropt.evaluation.tiles import Pixels, open_rasters
 from saropt.matching import Rates, find_matcher, match_pair
 from saropt.roots import DataRoot
+from saropt.scenes import Window
 
 
 def grey(pixels: Pixels) -> np.ndarray:
@@ -40,7 +41,7 @@ def main() -> None:
         rates = {(kind, m): (Rates(), [0.0]) for kind in ("raw", "translated") for m in matchers}
         for name in root.names(split):
             with open_rasters(root, name, ("sar", "optical")) as rasters:
-                place = rasters.read()
+                place = rasters.read(Window(0, 0, *rasters.shape))
             sar, target = place.images["sar"], translator.target
             made = translator.translate_array(sar.values, units=sar.units, valid=sar.valid)
             translated = Pixels(made, place.valid, target.units, tuple(target.bands), np.dtype(target.dtype))

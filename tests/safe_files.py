@@ -30,9 +30,16 @@ def vectors(name: str, line_values: Sequence[int], values_name: str, values: np.
 
 
 def write_safe(
-    folder: Path, form: str = "new", pols: Sequence[str] = ("vv", "vh"), kind: str = "GRD", border: int = 0
+    folder: Path,
+    form: str = "new",
+    pols: Sequence[str] = ("vv", "vh"),
+    kind: str = "GRD",
+    border: int = 0,
+    geometry: bool = False,
 ) -> tuple[Path, dict[str, np.ndarray]]:
-    """A small product in the published schema, and its digital numbers by polarisation."""
+    """A small product in the published schema, and its digital numbers by polarisation.
+
+    With `geometry` it has an orbit, which sees another place than the control points say."""
     safe = folder / f"{NAME}.SAFE"
     (safe / "annotation" / "calibration").mkdir(parents=True)
     (safe / "measurement").mkdir()
@@ -50,7 +57,8 @@ def write_safe(
             f"<product><adsHeader><productType>{kind}</productType><startTime>2020-11-07T13:52:41.1</startTime>"
             f"</adsHeader><generalAnnotation><productInformation><pass>Descending</pass></productInformation>"
             f"</generalAnnotation><imageAnnotation><imageInformation><numberOfSamples>{WIDTH}</numberOfSamples>"
-            f"<numberOfLines>{HEIGHT}</numberOfLines></imageInformation></imageAnnotation></product>"
+            f"<numberOfLines>{HEIGHT}</numberOfLines></imageInformation></imageAnnotation>"
+            f"{orbit_xml() if geometry else ''}</product>"
         )
         (safe / "annotation" / "calibration" / f"calibration-{stem}.xml").write_text(
             "<calibration><calibrationVectorList>"
@@ -81,3 +89,41 @@ def write_safe(
             dataset.write(digital, 1)
             dataset.gcps = (gcps, CRS.from_epsg(4326))
     return safe, numbers
+
+
+FIRST_TIME, LINE_S = "2020-11-07T13:52:41.100000", 1.5e-3
+ORBIT_RADIUS, FIRST_GROUND = 7_071_000.0, 820_000.0
+_TURN, _TILT, _NODE = 1.06e-3, np.deg2rad(98.2), np.deg2rad(-3.4)
+
+
+def satellite_at(time: float) -> np.ndarray:
+    """Earth-fixed place (3,) of a satellite on a circle, seconds after the first line."""
+    along = _TURN * (time - 4.5)
+    plane = np.array([np.cos(along), np.sin(along) * np.cos(_TILT), np.sin(along) * np.sin(_TILT)])
+    turn = np.array([[np.cos(_NODE), -np.sin(_NODE), 0], [np.sin(_NODE), np.cos(_NODE), 0], [0, 0, 1]])
+    return ORBIT_RADIUS * turn @ plane
+
+
+def orbit_xml() -> str:
+    """What the annotation says of an orbit and of the ground range: columns are 5 m of slant range each."""
+    start = np.datetime64(FIRST_TIME)
+    vectors = "".join(
+        f"<orbit><time>{start + np.timedelta64(second, 's')}</time><position>"
+        + "".join(f"<{axis}>{value:.6f}</{axis}>" for axis, value in zip("xyz", satellite_at(second), strict=True))
+        + "</position></orbit>"
+        for second in range(-70, 71, 10)
+    )
+    conversions = "".join(
+        f"<coordinateConversion><azimuthTime>{start + np.timedelta64(second, 's')}</azimuthTime>"
+        f"<sr0>{FIRST_GROUND + second}</sr0><srgrCoefficients>{2.0 * second} 2.0</srgrCoefficients>"
+        "</coordinateConversion>"
+        for second in (-5, 0, 5, 10)
+    )
+    timing = {"productFirstLineUtcTime": FIRST_TIME, "azimuthTimeInterval": LINE_S}
+    timing |= {"azimuthPixelSpacing": 10.0, "rangePixelSpacing": 10.0}
+    image = "".join(f"<{name}>{value}</{name}>" for name, value in timing.items())
+    return (
+        f"<generalAnnotation><orbitList>{vectors}</orbitList></generalAnnotation>"
+        f"<imageAnnotation><imageInformation>{image}</imageInformation></imageAnnotation>"
+        f"<coordinateConversion><coordinateConversionList>{conversions}</coordinateConversionList></coordinateConversion>"
+    )

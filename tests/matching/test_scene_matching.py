@@ -159,6 +159,25 @@ def test_tie_point_files(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ties.csv", "ties.geojson", "ties.json"]
 
 
+def test_tie_points_as_control_points(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """A, put on the ground by its control points alone, lies where B's pixels say."""
+    found = match_scenes(*pair, Sift())
+    assert found.ground is not None
+    tied = write_tie_points(tmp_path / "ties.tif", found)
+    with Scene.open(tied) as made, Scene.open(pair[0]) as before, Scene.open(pair[1]) as wanted:
+        assert np.array_equal(made.read_stored()[0], before.read_stored()[0])
+        place, target = made.georeference, wanted.georeference
+        assert place.gcp_crs == target.crs
+        assert [(one.col, one.row) for one in place.gcps] == [tuple(point) for point in found.a_points.tolist()]
+        for one, b_point in zip(place.gcps, found.b_points.tolist(), strict=True):
+            assert (one.x, one.y) == pytest.approx(target.transform @ tuple(b_point))
+    lines = write_tie_points(tmp_path / "ties.points", found).read_text().splitlines()
+    assert lines[1].split(",")[:4] == ["mapX", "mapY", "sourceX", "sourceY"]
+    (x, y), (column, row) = found.ground[0].tolist(), found.a_points[0].tolist()
+    assert [float(part) for part in lines[2].split(",")[:4]] == [x, y, column, -row]
+    assert len(lines) == 2 + len(found.residuals)
+
+
 def bad(folder: Path, kind: str) -> tuple[Path, Path]:
     texture = make_texture(200)
     good = save(folder / "good.tif", texture, at(5e5, 4e6))

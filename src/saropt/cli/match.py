@@ -50,7 +50,11 @@ def match_two(
         int, typer.Option(min=1, metavar="PIXELS", help="Maximum shift between A and B, if both are georeferenced.")
     ] = 32,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the tie points to this file: .csv, .geojson or .json.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the tie points: .csv, .geojson, .json, .points (QGIS), or A with control points: .tif.",
+        ),
     ] = None,
     registered: Annotated[
         Path | None,

@@ -23,14 +23,26 @@ def models(
             autocompletion=model_names,
         ),
     ] = None,
+    stac: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the card of NAME as a STAC item with the MLM extension.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> None:
     """List the translators, or show the details of one."""
+    from saropt.errors import OptionError
     from saropt.inference import card_of, find_translator, list_translators
 
     if name is None:
+        if stac is not None:
+            raise OptionError("stac", stac, "describes one translator: name it before the option")
         _print_list(list_translators(Path.cwd()))
         return
     path = find_translator(name)
+    if stac is not None:
+        from saropt.inference.stac_model import write_model_item
+
+        typer.echo(f"wrote {write_model_item(path, card_of(path), stac, overwrite=overwrite)}")
+        return
     _print_card(path, card_of(path))
 
 

@@ -92,6 +92,14 @@ def translate(
         float | None,
         typer.Option(metavar="METRES", help="Project a Sentinel-1 product to UTM (default: keep radar geometry)."),
     ] = None,
+    dem: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Terrain heights: put a Sentinel-1 product on UTM and flatten its relief."),
+    ] = None,
+    geoid: Annotated[
+        float | None,
+        typer.Option(metavar="METRES", help="For a --dem of heights above sea level: the geoid above the ellipsoid."),
+    ] = None,
     tile: Annotated[
         int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the translator's own).")
     ] = None,
@@ -188,6 +196,8 @@ def translate(
             units=units,
             nodata=nodata,
             pixel=pixel,
+            dem=dem,
+            geoid=geoid,
             tile=tile,
             samples=samples,
             seed=seed,

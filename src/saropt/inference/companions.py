@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
-from saropt.inference.opening import open_input
+from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.products import Block, Product
 from saropt.inference.requests import TranslateOptions
 from saropt.inference.sources import Source
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
-from saropt.sensors.product_names import product_of, sentinel2_product
+from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
 
 _ALL_CLEAR = 0.999
 _NO_SHARE = 255
@@ -138,7 +138,8 @@ def open_companions(
         if image is None:
             taken = ", ".join(one.role for one in inputs)
             raise InputError(path, f"is given as {role}, but the {kind} takes {taken}")
-        raster = stack.enter_context(open_input(path, None, image, kind, _grid_for(path, scene)))
+        terrain = terrain_of(options) if grd_product(path) is not None else None
+        raster = stack.enter_context(open_input(path, None, image, kind, _grid_for(path, scene), terrain=terrain))
         mask = options.reference_mask if role == "optical_reference" else None
         sources[role] = Companion(raster, _open_masks(stack, path, mask, scene))
     return sources

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from saropt.artifacts import ImageCard
 from saropt.domain import describe_role, is_sar, match_bands, match_some_bands
 from saropt.errors import InputError, OptionError
+from saropt.inference.requests import TranslateOptions
 from saropt.scenes import Grid, Scene, open_scene
 from saropt.sensors.product_names import grd_product, sentinel2_product
+
+if TYPE_CHECKING:
+    from saropt.sensors.terrain import Terrain
 
 
 def open_input(
@@ -24,6 +28,7 @@ def open_input(
     nodata: float | None = None,
     *,
     pixel_m: float | None = None,
+    terrain: Terrain | None = None,
 ) -> Scene:
     """A scene, or a product of Sentinel-1 (GRD) or Sentinel-2, with the bands of a card's input.
 
@@ -36,13 +41,14 @@ def open_input(
         units: units of the scene; those of the card when None.
         nodata: a stored value that is no measurement, which the file does not declare.
         pixel_m: side in metres of the UTM pixels that a product is projected to; None for radar geometry.
+        terrain: a terrain model by which a Sentinel-1 product is geocoded and flattened.
 
     Raises:
         InputError: it cannot be read, or its bands are not those of the card.
     """
     product = grd_product(path)
     if product is not None:
-        return _open_product(product, bands, image, model, units, pixel_m=pixel_m, grid=grid)
+        return _open_product(product, bands, image, model, units, pixel_m=pixel_m, grid=grid, terrain=terrain)
     if pixel_m is not None:
         raise OptionError("pixel", f"{pixel_m:g}", "projects Sentinel-1 products; other scenes keep their own grid")
     optical = sentinel2_product(path)
@@ -67,6 +73,15 @@ def open_input(
     return scene
 
 
+def terrain_of(options: TranslateOptions) -> Terrain | None:
+    """The terrain model that options name."""
+    if options.dem is None:
+        return None
+    from saropt.sensors.terrain import Terrain
+
+    return Terrain(Path(options.dem), options.geoid or 0.0)
+
+
 def _check_reflectance(product: Path, image: ImageCard, model: str, units: str | None) -> None:
     """Refuse a Sentinel-2 product where something else than its reflectance is asked for."""
     wanted = units or image.units
@@ -88,6 +103,7 @@ def _open_product(
     *,
     pixel_m: float | None,
     grid: Grid | None,
+    terrain: Terrain | None,
 ) -> Scene:
     """A Sentinel-1 product, calibrated to the units of the card where it can be, with the bands of the card."""
     from saropt.sensors.grd_scene import GrdScene
@@ -101,7 +117,7 @@ def _open_product(
             bands = [place + 1 for place in _positions(image, names, False)]
         except ValueError as error:
             raise InputError(path, f"{error}; {_taken(image, model)}", remedy="bands") from error
-    scene = GrdScene(path, bands, target, pixel_m=pixel_m, grid=grid)
+    scene = GrdScene(path, bands, target, pixel_m=pixel_m, grid=grid, terrain=terrain)
     return cast(Scene, scene)  # read in the same way
 
 

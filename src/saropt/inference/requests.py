@@ -74,6 +74,10 @@ class TranslateOptions:
         nodata: a stored value of the scene that is no measurement, beside those that it declares.
         pixel: side in metres of the UTM pixels that a Sentinel-1 product is projected to by its control points; None
             for radar geometry.
+        dem: raster of terrain heights, by which a Sentinel-1 product is put on a UTM grid (of 10 m unless `pixel` says
+            else) and its backscatter made that of flat ground; also one that is given as `reference_sar`.
+        geoid: height in metres of the geoid above the ellipsoid WGS 84, for a `dem` of heights above sea level; 0 when
+            None.
         tile: side of the windows in pixels; the card's when None.
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
             a second product holds their standard deviation.
@@ -100,6 +104,8 @@ class TranslateOptions:
     inputs: Mapping[Role, str | Path] = field(default_factory=dict)
     nodata: float | None = None
     pixel: float | None = None
+    dem: str | Path | None = None
+    geoid: float | None = None
     tile: int | None = None
     samples: int | None = None
     seed: int | None = None
@@ -113,6 +119,9 @@ class TranslateOptions:
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise OptionError(name, value, "must be positive")
+        if self.geoid is not None and (self.dem is None or not abs(self.geoid) <= 200):
+            reason = "belongs to dem, which is not given" if self.dem is None else "must be within 200 m"
+            raise OptionError("geoid", f"{self.geoid:g}", reason)
         for mask in ("reference_mask", "keep_clear_mask"):
             masked = mask.removesuffix("_mask")
             if getattr(self, mask) is not None and getattr(self, masked) is None:

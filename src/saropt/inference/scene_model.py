@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard, SeenCard
 from saropt.domain import Role
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input, digest_files
 from saropt.inference.companions import (
     cloud_notes,
@@ -30,7 +30,7 @@ from saropt.inference.companions import (
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.familiarity import unlike_training
 from saropt.inference.guard import OutputGuard
-from saropt.inference.opening import open_input
+from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -41,7 +41,7 @@ from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
-from saropt.sensors.product_names import product_files
+from saropt.sensors.product_names import grd_product, product_files
 
 WORK_TAG = "SAROPT_WORK"
 """Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""
@@ -140,8 +140,19 @@ class SceneModel:
             InputError: it cannot be read, or its bands are not those of the card.
         """
         units = options.units if isinstance(options.units, str) else None
-        first, chosen = self.inputs[0], options.bands
-        return open_input(scene, chosen, first, self.kind, units=units, nodata=options.nodata, pixel_m=options.pixel)
+        first, chosen, terrain = self.inputs[0], options.bands, terrain_of(options)
+        if terrain is not None and grd_product(scene) is None:
+            raise OptionError("dem", terrain.path, "flattens Sentinel-1 products; other scenes keep their own grid")
+        return open_input(
+            scene,
+            chosen,
+            first,
+            self.kind,
+            units=units,
+            nodata=options.nodata,
+            pixel_m=options.pixel,
+            terrain=terrain,
+        )
 
     def write_products(
         self,

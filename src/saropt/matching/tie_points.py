@@ -1,4 +1,4 @@
-"""Tie-point files: .csv, .geojson, .json (docs/formats.md)."""
+"""Tie-point files: .csv, .geojson, .json, .points, and A with control points as .tif (docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.warp import transform
 
 import saropt
 from saropt.errors import InputError
-from saropt.files import write_text
+from saropt.files import check_not_input, write_text
+from saropt.matching.features import Points
 from saropt.matching.scene_matching import SceneMatch
+from saropt.scenes import Georeference, Scene, SceneWriter, Window
+from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_writable
 
-SUFFIXES = (".csv", ".geojson", ".json")
+_BLOCK = 512
+
+SUFFIXES = (".csv", ".geojson", ".json", ".points", ".tif")
 COLUMNS = ("a_column", "a_row", "b_column", "b_row", "residual")
 
 
@@ -27,10 +34,10 @@ def check_tie_points_path(path: Path, overwrite: bool) -> None:
     Raises:
         InputError: wrong suffix, no such folder, or an existing file without `overwrite`.
 
-    >>> check_tie_points_path(Path("points.txt"), overwrite=False)
+    >>> check_tie_points_path(Path("p.md"), overwrite=False)
     Traceback (most recent call last):
     ...
-    saropt.errors.InputError: points.txt: cannot write this kind of file; use .csv or .geojson or .json
+    saropt.errors.InputError: p.md: cannot write this kind of file; use .csv or .geojson or .json or .points or .tif
     """
     check_writable(path, suffixes=SUFFIXES, overwrite=overwrite)
 
@@ -38,10 +45,12 @@ def check_tie_points_path(path: Path, overwrite: bool) -> None:
 def write_tie_points(path: str | Path, match: SceneMatch, overwrite: bool = False) -> Path:
     """Write the tie points under a temporary name, then rename.
 
-    `.csv` holds the points alone, `.json` the whole result, `.geojson` the points as longitude and latitude.
+    `.csv` holds the points alone, `.json` the whole result, `.geojson` the points as longitude and latitude, `.points`
+    those of QGIS's georeferencer, and `.tif` the pixels of A with the points as control points in B's CRS.
 
     Raises:
-        InputError: as `check_tie_points_path`, the disk fails, or GeoJSON of scenes without a place on the ground.
+        InputError: as `check_tie_points_path`, the disk fails, or a file that needs a place on the ground, which B
+            lacks.
 
     >>> from saropt.matching import Sift, match_scenes
     >>> from saropt.scenes import write_array
@@ -57,8 +66,14 @@ def write_tie_points(path: str | Path, match: SceneMatch, overwrite: bool = Fals
         text = _csv(match, rows)
     elif path.suffix.lower() == ".json":
         text = json.dumps(describe(match) | {"points": _points(match, rows)}, indent=2) + "\n"
+    elif match.ground is None or match.crs is None:
+        raise InputError(path, f"needs a place on the ground, which {match.b} lacks: write .csv or .json")
+    elif path.suffix.lower() == ".tif":
+        return _write_with_points(path, match, match.ground, match.crs, overwrite)
+    elif path.suffix.lower() == ".points":
+        text = _qgis_points(match, match.ground, match.crs)
     else:
-        text = json.dumps(_geojson(path, match, rows)) + "\n"
+        text = json.dumps(_geojson(match, match.ground, match.crs, rows)) + "\n"
     write_text(path, text)
     return path
 
@@ -106,10 +121,48 @@ def _csv(match: SceneMatch, rows: np.ndarray) -> str:
     return buffer.getvalue()
 
 
-def _geojson(path: Path, match: SceneMatch, rows: np.ndarray) -> dict[str, Any]:
-    if match.ground is None or match.crs is None:
-        raise InputError(path, f"GeoJSON needs a place on the ground, which {match.b} lacks: write .csv or .json")
-    longitude, latitude = transform(match.crs, "EPSG:4326", *match.ground.T)
+def _qgis_points(match: SceneMatch, ground: Points, crs: CRS) -> str:
+    """Source coordinates are pixels, rows negative; as QGIS writes them for a raster without georeference."""
+    lines = [f"#CRS: {crs.to_wkt()}", "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"]
+    for (x, y), (column, row) in zip(ground.tolist(), match.a_points.tolist(), strict=True):
+        lines.append(f"{x!r},{y!r},{column!r},{-row!r},1,0,0,0")
+    return "\n".join(lines) + "\n"
+
+
+def _write_with_points(path: Path, match: SceneMatch, ground: Points, crs: CRS, overwrite: bool) -> Path:
+    """A's own pixels, block by block; each tie point is a control point."""
+    check_not_input(path, [match.a, match.b])
+    points = tuple(
+        GroundControlPoint(row=row, col=column, x=x, y=y, z=0.0, id=str(number))
+        for number, ((column, row), (x, y)) in enumerate(
+            zip(match.a_points.tolist(), ground.tolist(), strict=True), start=1
+        )
+    )
+    with (
+        Scene.open(match.a) as source,
+        SceneWriter(
+            path,
+            width=source.width,
+            height=source.height,
+            band_names=source.band_names,
+            dtype=np.dtype(source.dtype),
+            nodata=source.nodata,
+            georeference=Georeference(gcps=points, gcp_crs=crs),
+            tags=tags_for_output(source, same_units=True) | {"SAROPT_TIED_TO": match.b.name},
+            overwrite=overwrite,
+        ) as writer,
+    ):
+        for row in range(0, source.height, _BLOCK):
+            for column in range(0, source.width, _BLOCK):
+                size = min(_BLOCK, source.height - row), min(_BLOCK, source.width - column)
+                window = Window(row, column, *size)
+                pixels = source.read_stored(window)[0] if source.scaling is None else source.read(window)[0]
+                writer.write(row, column, pixels)
+        return writer.finish()
+
+
+def _geojson(match: SceneMatch, ground: Points, crs: CRS, rows: np.ndarray) -> dict[str, Any]:
+    longitude, latitude = transform(crs, "EPSG:4326", *ground.T)
     return {
         "type": "FeatureCollection",
         "features": [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Final, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from saropt.sensors.product_names import grd_product, product_files, sentinel2_p
 from saropt.sensors.projection import MapProjection
 from saropt.sensors.sentinel1 import TARGETS, GrdProduct
 from saropt.sensors.sentinel2 import open_sentinel2
+from saropt.sensors.terrain import Terrain, TerrainProjection
+
+_TERRAIN_PIXEL_M: Final = 10.0
 
 
 def open_scene_or_product(path: str | Path, units: str | None = None) -> Scene:
@@ -53,6 +56,8 @@ class GrdScene:
         pixel_m: side in metres of the UTM pixels that it is projected to by its control points, without a terrain
             model; None for radar geometry.
         grid: a map grid to project it to, in place of `pixel_m`.
+        terrain: a terrain model, by which the product is geocoded to the map grid (of 10 m unless one is asked for),
+            and its backscatter made that of flat ground.
 
     Attributes:
         path, source, width, height, count, file_bands, dtype, band_names, georeference, tags, acquired: as of `Scene`.
@@ -81,6 +86,7 @@ class GrdScene:
         *,
         pixel_m: float | None = None,
         grid: Grid | None = None,
+        terrain: Terrain | None = None,
     ) -> None:
         if units is not None and units not in TARGETS:
             *most, last = TARGETS
@@ -98,13 +104,21 @@ class GrdScene:
         target = units or "sigma0_db"
         self.tags = {**self._product.tags, "CALIBRATED_TO": target, "NOISE_REMOVED": "True"}
         self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
+        self._terrain = terrain
         self._calibrated = Calibrated(self._product, self.band_names, target)
-        self._projection: MapProjection | None = None
+        self._projection: MapProjection | TerrainProjection | None = None
+        if terrain is not None and pixel_m is None:
+            pixel_m = _TERRAIN_PIXEL_M
         if grid is None and pixel_m is not None:
             grid = overlap_grid([(self.georeference, self.height, self.width)], pixel_m, self.path)
         if grid is not None:
-            frame = self.georeference, self.height, self.width
-            self._projection = MapProjection(*frame, grid, self._calibrated.read)
+            frame = self.height, self.width, grid, self._calibrated.read
+            if terrain is None:
+                self._projection = MapProjection(self.georeference, *frame)
+            else:
+                geometry = self._product.geometry()
+                self._projection = TerrainProjection(geometry, terrain, *frame, decibels=target.endswith("_db"))
+                self.tags |= {"TERRAIN_FLATTENED": "True", "TERRAIN_MODEL": terrain.path.name}
             self.width, self.height, self.georeference = grid.width, grid.height, grid.georeference
 
     def close(self) -> None:
@@ -148,4 +162,5 @@ class GrdScene:
     def identity(self) -> str:
         """A hash of the product's files, with the grid."""
         place = f" {self.georeference.transform} {self.width}x{self.height}" if self._projection is not None else ""
-        return digest_files(product_files(self.path)) + place
+        model = "" if self._terrain is None else f" {digest_files([self._terrain.path])} {self._terrain.geoid:g}"
+        return digest_files(product_files(self.path)) + place + model

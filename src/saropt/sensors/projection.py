@@ -51,12 +51,12 @@ class MapProjection:
         values, valid = self._read(Window(top, left, bottom - top, right - left))
         known: NDArray[np.bool_] = np.logical_and.reduce(valid)
         values[:, ~known] = 0
-        return _bilinear(values, known, rows - top, cols - left)
+        return between_pixels(values, known, rows - top, cols - left)
 
     def _places(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Row and column in the raster of the centres of the pixels of a window, 0 at the centre of the first pixel."""
-        lattice_rows, across_rows = _lattice(window.row, window.height)
-        lattice_cols, across_cols = _lattice(window.col, window.width)
+        lattice_rows, across_rows = lattice(window.row, window.height)
+        lattice_cols, across_cols = lattice(window.col, window.width)
         cols, rows = np.meshgrid(lattice_cols + 0.5, lattice_rows + 0.5)
         a, b, c, d, e, f = self._grid.transform[:6]
         eastings, northings = (a * cols + b * rows + c).ravel(), (d * cols + e * rows + f).ravel()
@@ -66,7 +66,7 @@ class MapProjection:
         return row, col
 
 
-def _lattice(start: int, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def lattice(start: int, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Positions at whole multiples of the step around a stretch of pixels, and the weights (length, positions) that
     interpolate between them."""
     first = start // _STEP
@@ -81,7 +81,7 @@ def _lattice(start: int, length: int) -> tuple[NDArray[np.float64], NDArray[np.f
     return positions.astype(np.float64), weights
 
 
-def _bilinear(
+def between_pixels(
     values: NDArray[np.float32], known: NDArray[np.bool_], rows: NDArray[np.float64], cols: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Values (C, h, w) between the pixels of (C, H, W), by those that are known; pixels outside are not."""

@@ -37,6 +37,7 @@ from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
 from saropt.sensors.annotation import number_in, numbers_in
 from saropt.sensors.calibrated import Calibrated
+from saropt.sensors.orbit import ImageGeometry
 from saropt.sensors.tables import AzimuthBlock, Noise, Table
 
 TARGETS: Final = ("sigma0_db", "sigma0", "gamma0_db", "gamma0")
@@ -126,6 +127,10 @@ class GrdProduct:
             row, col, x, y, z = (number_in(element, field, self.path, "geolocation grid") for field in fields)
             points.append(GroundControlPoint(row=row, col=col, x=x, y=y, z=z, id=str(len(points) + 1)))
         return points
+
+    def geometry(self) -> ImageGeometry:
+        """Where points on the ground lie in the image, by the orbit."""
+        return ImageGeometry(self._xml(self.polarisations[0], "annotation"), self.path)
 
     def calibration(self, polarisation: str, target: str) -> Table:
         """The table A of a target, (lines, width)."""

@@ -1,0 +1,208 @@
+"""Radar geometry on a map grid by a terrain model: geocoding, and backscatter as if the ground were flat.
+
+Radiometric terrain flattening after Small, "Flattening Gamma: Radiometric Terrain Correction for SAR Imagery" (IEEE
+TGRS 49(8), 2011): the facets of the terrain are projected on the plane across the line of sight, and their areas are
+summed by the radar cell in which they are seen. Backscatter is multiplied by
+
+    the sum that flat ground would have / the sum,
+
+which makes gamma0 of the ellipsoid the terrain-flattened gamma0 (eq. 11 to 14), and sigma0 that of flat ground. A cell
+has several lines and columns, so that every one of them holds facets.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.warp import transform
+
+from saropt.errors import InputError
+from saropt.scenes import Scene, Window
+from saropt.scenes.grid import Grid
+from saropt.sensors.orbit import ImageGeometry, earth_fixed
+from saropt.sensors.projection import Read, between_pixels, lattice
+
+_BLOCK: Final = 512
+_MARGIN: Final = 128
+"""Pixels around a block whose facets may fall into its cells (layover)."""
+_CELL_LINES, _CELL_M = 3, 30.0
+"""Size of a cell: lines of the image, and metres of slant range."""
+_LOWEST, _HIGHEST = 0.1, 10.0
+"""Where the areas differ more from those of flat ground, layover or grazing views leave nothing to measure."""
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """A terrain model.
+
+    Attributes:
+        path: raster of heights in metres.
+        geoid: height of the geoid above the ellipsoid WGS 84 in metres, which is added to heights above sea level; 0
+            for heights above the ellipsoid.
+
+    >>> Terrain(Path("dem.tif")).geoid
+    0.0
+    """
+
+    path: Path
+    geoid: float = 0.0
+
+
+class TerrainProjection:
+    """Reads a GRD image as if it lay on a map grid, by the range-Doppler equations at the heights of a terrain model.
+
+    It works in blocks at fixed places of the grid, so what stands at a pixel does not depend on the window that is
+    read. Memory is that of two rows of blocks.
+
+    Args:
+        geometry: of the image.
+        terrain: the terrain model; pixels where it has no height are invalid.
+        height, width: of the image.
+        grid: the map grid.
+        read: (C, h, w) and valid (C, h, w) of a window of the image.
+        decibels: whether `read` gives decibels.
+
+    Raises:
+        InputError: the terrain model cannot be read, or has no height on the grid.
+    """
+
+    def __init__(
+        self,
+        geometry: ImageGeometry,
+        terrain: Terrain,
+        height: int,
+        width: int,
+        grid: Grid,
+        read: Read,
+        decibels: bool,
+    ) -> None:
+        self._geometry, self._frame, self._grid = geometry, (height, width), grid
+        self._read, self._decibels, self._geoid = read, decibels, terrain.geoid
+        around = grid.transform @ Affine.translation(-_MARGIN, -_MARGIN)
+        extended = Grid(grid.crs, around, grid.height + 2 * _MARGIN, grid.width + 2 * _MARGIN)
+        self._heights = Scene.open(terrain.path, [1], grid=extended)
+        if not self._heights.sample(1 << 16).size:
+            self._heights.close()
+            raise InputError(terrain.path, "has no height where the scene lies")
+        self._kept: OrderedDict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.bool_]]] = OrderedDict()
+        self._most_kept = 2 * (-(-grid.width // _BLOCK) + 1)
+
+    def close(self) -> None:
+        """Close the terrain model."""
+        self._heights.close()
+
+    def read(self, window: Window, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values (count, h, w) of a window of the grid, flattened, and where they are valid (h, w)."""
+        values = np.zeros((count, window.height, window.width), np.float32)
+        valid = np.zeros((window.height, window.width), bool)
+        for row in range(window.row // _BLOCK * _BLOCK, window.row + window.height, _BLOCK):
+            for col in range(window.col // _BLOCK * _BLOCK, window.col + window.width, _BLOCK):
+                top, left = max(row, window.row), max(col, window.col)
+                bottom = min(row + _BLOCK, window.row + window.height)
+                right = min(col + _BLOCK, window.col + window.width)
+                here = np.s_[..., top - window.row : bottom - window.row, left - window.col : right - window.col]
+                there = np.s_[..., top - row : bottom - row, left - col : right - col]
+                block, known = self._block(row, col, count)
+                values[here], valid[here] = block[there], known[there]
+        return values, valid
+
+    def _block(self, row: int, col: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        if (row, col) not in self._kept:
+            size = min(_BLOCK, self._grid.height - row), min(_BLOCK, self._grid.width - col)
+            self._kept[row, col] = self._computed(Window(row, col, *size), count)
+            if len(self._kept) > self._most_kept:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end((row, col))
+        return self._kept[row, col]
+
+    def _computed(self, block: Window, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        rows, cols, gain = self.places(block)
+        empty = np.zeros((count, *rows.shape), np.float32), np.zeros(rows.shape, bool)
+        seen = np.isfinite(gain)
+        if not seen.any():
+            return empty
+        height, width = self._frame
+        top, bottom = max(int(np.floor(rows[seen].min())), 0), min(int(np.floor(rows[seen].max())) + 2, height)
+        left, right = max(int(np.floor(cols[seen].min())), 0), min(int(np.floor(cols[seen].max())) + 2, width)
+        if top >= bottom or left >= right:
+            return empty
+        values, measured = self._read(Window(top, left, bottom - top, right - left))
+        known: NDArray[np.bool_] = np.logical_and.reduce(measured)
+        values[:, ~known] = 0
+        rows, cols = np.where(seen, rows - top, -9.0), np.where(seen, cols - left, -9.0)
+        made, valid = between_pixels(values, known, rows, cols)
+        with np.errstate(invalid="ignore"):
+            flattened = made + 10 * np.log10(gain) if self._decibels else made * gain
+        valid &= seen
+        return np.where(valid, flattened, 0).astype(np.float32), valid
+
+    def places(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Line and column of the image that each pixel of a window of the grid is seen at, and what flattening
+        multiplies it by; NaN where there is no height, in radar shadow, and in strong layover."""
+        wide = Window(window.row, window.col, window.height + 2 * _MARGIN, window.width + 2 * _MARGIN)
+        heights, known = self._heights.read(wide)
+        inside = np.s_[_MARGIN : _MARGIN + window.height, _MARGIN : _MARGIN + window.width]
+        nothing = np.full((window.height, window.width), np.nan)
+        if not known[inside].any():
+            return nothing, nothing, nothing
+        height = np.where(known, heights[0] + self._geoid, self._geoid).astype(np.float64)
+        points, up = self._points(wide, height)
+        (rows, rows_across), (cols, cols_across) = (lattice(0, length) for length in height.shape)
+        coarse = np.ix_(
+            np.minimum(rows, len(height) - 1).astype(int), np.minimum(cols, height.shape[1] - 1).astype(int)
+        )
+        guess = self._geometry.closest(points[:, coarse[0], coarse[1]])
+        time = self._geometry.closest(points, rows_across @ guess @ cols_across.T, steps=2)
+        sight = self._geometry.satellite(time)[0] - points
+        slant = np.sqrt(np.square(sight).sum(0))
+        line, column = self._geometry.pixels(time, slant)
+        sight /= slant
+        facets = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=2), axis=0)
+        area = np.maximum((facets * sight).sum(0), 0.0)
+        cosine = (up * sight).sum(0)
+        cell = _CELL_LINES * self._geometry.line_distance(points, time) * _CELL_M
+        flat = cosine / np.sqrt(1.0 - cosine**2)  # gamma0 area of flat ground by that of the slant plane
+        with np.errstate(divide="ignore"):
+            gain = flat * cell / _summed(area, line / _CELL_LINES, slant / _CELL_M)
+        bad = ~known | (area <= 0) | (gain < _LOWEST) | (gain > _HIGHEST)
+        return line[inside], column[inside], np.where(bad, np.nan, gain)[inside]
+
+    def _points(self, wide: Window, height: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Earth-fixed points of the pixels of the window with its margin, and where up is."""
+        (rows, rows_across), (cols, cols_across) = (lattice(0, length) for length in height.shape)
+        across, down = np.meshgrid(cols + wide.col - _MARGIN + 0.5, rows + wide.row - _MARGIN + 0.5)
+        a, b, c, d, e, f = self._grid.transform[:6]
+        eastings, northings = (a * across + b * down + c).ravel(), (d * across + e * down + f).ravel()
+        degrees = transform(self._grid.crs, CRS.from_epsg(4326), eastings, northings)[:2]
+        longitude, latitude = (rows_across @ np.reshape(part, across.shape) @ cols_across.T for part in degrees)
+        return earth_fixed(longitude, latitude, height)
+
+
+def _summed(area: NDArray[np.float64], line: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of the areas that fall into each cell, at the place of each pixel; both shared between the four nearest
+    cells.
+
+    Args:
+        area: (h, w).
+        line, reach: (h, w) place along and across the flight, in cells.
+    """
+    low_line, low_reach = np.floor(line).astype(np.intp), np.floor(reach).astype(np.intp)
+    first, left = low_line.min(), low_reach.min()
+    shape = int(low_line.max() - first + 2), int(low_reach.max() - left + 2)
+    down, right = line - low_line, reach - low_reach
+    corners = []
+    for add_line, line_share in ((0, 1 - down), (1, down)):
+        for add_reach, reach_share in ((0, 1 - right), (1, right)):
+            cell = (low_line - first + add_line) * shape[1] + low_reach - left + add_reach
+            corners.append((cell, line_share * reach_share))
+    total = np.zeros(shape[0] * shape[1])
+    for cell, share in corners:
+        total += np.bincount(cell.ravel(), (area * share).ravel(), len(total))
+    return sum((total[cell] * share for cell, share in corners), np.zeros(area.shape))

@@ -1,0 +1,38 @@
+"""`dem` and `geoid`: a Sentinel-1 product is geocoded and flattened on the way to the network."""
+
+from __future__ import annotations
+
+import pytest
+
+from safe_files import write_safe
+from saropt.errors import InputError, OptionError
+from saropt.inference import TranslateOptions, Translator
+from saropt.scenes import Scene
+from terrain_files import UTM, grid_at, ground, write_dem
+
+
+def test_translate_takes_a_terrain_model(tmp_path, make_translator):
+    """On the grid that the control points span, the orbit sees nothing: the options arrive, and a line says so."""
+    safe, _ = write_safe(tmp_path, geometry=True)
+    translator = Translator.load(make_translator())
+    dem = write_dem(tmp_path / "dem.tif", grid_at(3.0, 0.1), 0.0)
+    with pytest.raises(InputError, match="dem\\.tif: has no height where the scene lies"):
+        translator.run(safe, tmp_path / "out.tif", TranslateOptions(dem=dem, geoid=48.0))
+    with pytest.raises(OptionError, match="flattens Sentinel-1 products"):
+        translator.run(dem, tmp_path / "out.tif", TranslateOptions(dem=dem))
+    for wrong, reason in (({"geoid": 48.0}, "belongs to dem"), ({"geoid": 480.0, "dem": dem}, "within 200 m")):
+        with pytest.raises(OptionError, match=reason):
+            TranslateOptions(**wrong)
+
+
+def test_a_product_is_translated_by_a_terrain_model(tmp_path, make_translator, monkeypatch):
+    safe, _ = write_safe(tmp_path, geometry=True)
+    grid = grid_at(*ground(20.0, 30.0))
+    monkeypatch.setattr("saropt.sensors.grd_scene.overlap_grid", lambda *arguments: grid)
+    dem = write_dem(tmp_path / "dem.tif", grid, 0.0, base=0.0)
+    Translator.load(make_translator()).run(safe, tmp_path / "out.tif", TranslateOptions(dem=dem))
+    with Scene.open(tmp_path / "out.tif") as made:
+        _, valid = made.read()
+        assert (made.georeference.crs, made.georeference.transform) == (UTM, grid.transform)
+        assert made.tags["TERRAIN_FLATTENED"] == "True"
+        assert 500 < valid.sum() < valid.size / 2
