@@ -7,11 +7,21 @@ import math
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 
 from saropt.artifacts import ImageCard, read_card
 from saropt.inference import ArraySource, Translator
-from saropt.inference.familiarity import QUANTILES, describe_scene, summarise, unlike_training
+from saropt.inference.familiarity import (
+    QUANTILES,
+    describe_scene,
+    other_pixel_size,
+    summarise,
+    unlike_training,
+)
 from saropt.inference.reader import TileReader
+from saropt.scenes import Georeference, write_array
 
 RECIPE = {"kind": "db_clip", "low": -30.0, "high": 0.0}
 IMAGE = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=RECIPE, partial=True)
@@ -83,3 +93,46 @@ def test_a_run_warns_and_its_tags_say_so(make_translator, make_scene, tmp_path):
     with rasterio.open(made.path) as file:
         assert file.tags()["SAROPT_WARNING"] == made.warnings[0]
     assert read_card(path).training.seen is None
+
+
+def points(step: float) -> tuple[GroundControlPoint, ...]:
+    return tuple(GroundControlPoint(r, c, 10 + c * step, -r * step) for r in (0, 90) for c in (0, 90))
+
+
+UTM, DEGREES, MERCATOR, FEET = (CRS.from_epsg(number) for number in (32633, 4326, 3857, 2229))
+TURNED = Affine.translation(5e5, 4e6) @ Affine.rotation(30) @ Affine.scale(20, -20)
+PLACES = {
+    "10 m": (Georeference(UTM, Affine(10, 0, 5e5, 0, -10, 4e6)), None),
+    "1 m": (Georeference(UTM, Affine(1, 0, 5e5, 0, -1, 4e6)), 1.0),
+    "turned": (Georeference(UTM, TURNED), 20.0),
+    "degrees at 60 north": (Georeference(DEGREES, Affine(8.98e-5, 0, 10, 0, -8.98e-5, 60)), None),
+    "degrees across 180": (Georeference(DEGREES, Affine(9e-5, 0, 179.9955, 0, -9e-5, 0)), None),
+    "stretched by Mercator": (Georeference(MERCATOR, Affine(20, 0, 1e6, 0, -20, 8_399_737)), None),
+    "feet": (Georeference(FEET, Affine(3.28, 0, 6.4e6, 0, -3.28, 1.8e6)), 1.0),
+    "points, 10 m": (Georeference(gcps=points(9e-5), gcp_crs=DEGREES), None),
+    "points, 40 m": (Georeference(gcps=points(36e-5), gcp_crs=DEGREES), 40.0),
+    "beyond the globe": (Georeference(UTM, Affine(10, 0, 1e30, 0, -10, 4e6)), None),
+    "nowhere": (Georeference(), None),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_pixels_of_another_size(name):
+    place, pixel = PLACES[name]
+    told = other_pixel_size(place, 100, 100, 10.0)
+    if pixel is None:
+        assert told is None
+    else:
+        assert told is not None
+        assert float(told.split("pixels of ")[1].split(" m")[0]) == pytest.approx(pixel, rel=0.01)
+
+
+def test_a_run_tells_the_size_of_pixels(tmp_path):
+    values = np.random.default_rng(0).normal(-12, 3, (1, 64, 64)).astype(np.float32)
+    for pixel, told in ((10.0, False), (1.0, True)):
+        place = Georeference(UTM, Affine(pixel, 0, 5e5, 0, -pixel, 4e6))
+        scene = write_array(tmp_path / f"{pixel}.tif", values, band_names=["VH"], georeference=place)
+        made = Translator.load("s1-world", threads=1)
+        result = made.translate(scene, tmp_path / f"{pixel}_out.tif", units="sigma0_db")
+        with rasterio.open(result) as file:
+            assert ("pixels of 1 m" in file.tags().get("SAROPT_WARNING", "")) == told

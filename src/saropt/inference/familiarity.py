@@ -2,7 +2,8 @@
 
 A scene is described by the distribution of its network inputs: five quantiles of every band, and the logarithm of its
 mean gradient, over at most 16 windows spread over it. It is unlike the training data where its distance to the nearest
-training scene is above that of 95 % of the training scenes to their nearest ones.
+training scene is above that of 95 % of the training scenes to their nearest ones. The size of its pixels on the ground
+is held against that of the training data, too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from saropt.artifacts import ImageCard, SeenCard
 from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
+from saropt.scenes import Georeference
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
@@ -27,6 +29,8 @@ TEXTURE = "texture"
 _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
+_MOST_RATIO = 1.5
+_METRES_PER_DEGREE = 111_195.0
 
 
 def describe_scene(reader: TileReader) -> NDArray[np.float64]:
@@ -85,6 +89,40 @@ def seen_in_training(root: DataRoot, image: ImageCard, split: str) -> SeenCard |
             except InputError:
                 continue  # mostly nodata
     return summarise(described, image)
+
+
+def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float) -> str | None:
+    """One line where a scene's pixels are 1.5 times larger or smaller than those of the training data; None where they
+    are not, or where the scene has no place on the globe.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> other_pixel_size(Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6)), 100, 100, 10.0)
+    'the scene has pixels of 1 m, the training data of 10 m: bring it to that size first'
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+    from rasterio.transform import from_gcps
+    from rasterio.warp import transform
+
+    crs, affine = place.crs, place.transform
+    if affine is None and len(place.gcps) >= 3:
+        crs, affine = place.gcp_crs, from_gcps(place.gcps)
+    if crs is None or affine is None:
+        return None
+    corners = [affine @ (width / 2 + right, height / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
+    try:
+        degrees = np.array(transform(crs, "EPSG:4326", *zip(*corners, strict=True)))
+    except (RasterioError, CPLE_BaseError):
+        return None
+    steps = degrees[:, 1:] - degrees[:, :1]  # (2 axes, 2 steps) of one pixel
+    steps[0] = (steps[0] + 180.0) % 360.0 - 180.0
+    steps *= _METRES_PER_DEGREE
+    steps[0] *= math.cos(math.radians(float(degrees[1, 0])))
+    pixel = math.sqrt(abs(float(np.linalg.det(steps))))
+    if not pixel > 0.0 or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
+        return None
+    return f"the scene has pixels of {pixel:.3g} m, the training data of {gsd_m:g} m: bring it to that size first"
 
 
 def summarise(described: Sequence[NDArray[np.float64]], image: ImageCard) -> SeenCard | None:

@@ -28,7 +28,7 @@ from saropt.inference.companions import (
     with_today,
 )
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
-from saropt.inference.familiarity import unlike_training
+from saropt.inference.familiarity import other_pixel_size, unlike_training
 from saropt.inference.guard import OutputGuard
 from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.outputs import Destination, finish_all, product_path
@@ -67,6 +67,8 @@ class SceneModel:
     """What the network gives, in the order of its bands; empty where that is no image."""
     seen: SeenCard | None = None
     """What the scenes of the training looked like, where that is known."""
+    gsd_m: float | None = None
+    """Size of their pixels in metres."""
 
     def __init__(
         self, path: Path, kind: str, inputs: Sequence[ImageCard], network: TiledNetwork, backend: Backend
@@ -193,9 +195,9 @@ class SceneModel:
             resume_key = None if key is None else self._resume_key(source, options, key, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
-            unlike = None if self.seen is None else unlike_training(reader, self.seen)
-            if unlike is not None:
-                common["SAROPT_WARNING"] = unlike
+            unlike = self._unlike(reader, source)
+            if unlike:
+                common["SAROPT_WARNING"] = "; ".join(unlike)
             writers = {
                 product.name: stack.enter_context(
                     SceneWriter(
@@ -231,7 +233,7 @@ class SceneModel:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        told = [*([] if unlike is None else [unlike]), *reader.notes, *cloud_notes(options)]
+        told = [*unlike, *reader.notes, *cloud_notes(options)]
         warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
 
@@ -255,6 +257,13 @@ class SceneModel:
 
         self.stream_products(self.read(source, units), products, run, write)
         return made
+
+    def _unlike(self, reader: TileReader, scene: Scene) -> list[str]:
+        """In which ways a scene is unlike the training data, a line each."""
+        found = None if self.seen is None else unlike_training(reader, self.seen)
+        size = scene.height, scene.width
+        pixel = None if self.gsd_m is None else other_pixel_size(scene.georeference, *size, self.gsd_m)
+        return [line for line in (found, pixel) if line is not None]
 
     def _common_tags(self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None) -> dict[str, str]:
         """The tags of all products of a run."""

@@ -39,7 +39,7 @@ class Segmenter(SceneModel):
         super().__init__(path, "segmenter", (card.input,), card, backend)
         from saropt.roots import Classes
 
-        self.card = card
+        self.card, self.gsd_m = card, card.gsd_m
         self.classes = Classes(card.classes, card.ignore_index)
 
     @classmethod

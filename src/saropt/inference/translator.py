@@ -70,6 +70,7 @@ class Translator(SceneModel, Pretrained):
         tiled = with_errors(described) if reliability else described
         super().__init__(path, "translator", described.inputs, tiled, backend)
         self.card = card
+        self.gsd_m = card.gsd_m
         self.seen = card.training.seen if direction == next(iter(card.directions)) else None
         self.direction = direction
         self.outputs = described.outputs
