@@ -71,6 +71,7 @@ def filter_scene(
         is_complex = scene.dtype.startswith("complex")
         dtype = np.dtype("float32" if is_complex else scene.dtype)
         target = "amplitude" if is_complex else units
+        made_by = {"SPECKLE_FILTER": name, "SPECKLE_FILTER_LOOKS": f"{looks:g}"}
         with SceneWriter(
             out,
             width=scene.width,
@@ -79,11 +80,7 @@ def filter_scene(
             dtype=dtype,
             nodata=scene.nodata,
             georeference=scene.georeference,
-            tags={
-                **tags_for_output(scene, same_units=not is_complex),
-                "SPECKLE_FILTER": name,
-                "SPECKLE_FILTER_LOOKS": f"{looks:g}",
-            },
+            tags=tags_for_output(scene, same_units=not is_complex) | made_by,
             overwrite=overwrite,
         ) as writer:
             windows = cut_windows(scene.height, scene.width, tile)
