@@ -51,6 +51,25 @@ def test_layer_point_and_picture(viewer: TestClient, folder: Path) -> None:
     assert picture.headers["content-disposition"] == 'attachment; filename="a.png"'
 
 
+def test_units_that_fit(viewer: TestClient, folder: Path) -> None:
+    """Values in decibels fit decibels alone; tags that say so are told."""
+    decibels = np.random.default_rng(0).normal(-14, 4, (1, 64, 64)).astype(np.float32)
+    write_array(folder / "tagged.tif", decibels, band_names=["VH"], tags={"UNITS": "sigma0_db"})
+    write_array(folder / "bare.tif", decibels, band_names=["VH"])
+    viewer.post("/api/catalogue/scan", headers=ORDER)
+    details = [
+        viewer.get(f"/api/layers/{layer_of(viewer, name, kind)['id']}").json()
+        for name, kind in (
+            ("tagged.tif", "sar"),
+            ("bare.tif", "sar"),
+            ("root/sar/a.tif", "sar"),
+            ("here.tif", "optical"),
+        )
+    ]
+    assert [one["fitting_units"] for one in details] == [["sigma0_db", "gamma0_db"]] * 3 + [[]]
+    assert [one["stated_units"] for one in details] == ["sigma0_db", None, "sigma0_db", None]
+
+
 def test_histogram_and_thresholds(viewer: TestClient) -> None:
     layer = layer_of(viewer, "here.tif", "sar")
     place = f"/api/layers/{layer['id']}"

@@ -311,6 +311,36 @@ def test_three_layers_at_once(visit: Any, folder: Path, simulated: tuple[np.ndar
     sync_api.expect(maps).to_have_count(2)
 
 
+def test_units_are_chosen_beforehand_and_a_job_is_repeated_with_others(visit: Any, folder: Path) -> None:
+    decibels = np.random.default_rng(0).normal(-14, 4, (1, 64, 64)).astype(np.float32)
+    (folder / "places").mkdir()
+    write_array(folder / "places" / "bare_20200506.tif", decibels, band_names=["VH"], georeference=PLACE)
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.wait_for_selector('[data-key="folder-places"]')
+    assert page.locator(".folder summary strong").all_inner_texts() == ["/", "places", "root"]
+    page.click('[data-key="folder-places"]')
+    assert not page.is_visible('.scene[title="places/bare_20200506.tif"]')
+    page.click('[data-key="folder-places"]')
+    assert "2020-05-06" in page.inner_text('.scene[title="places/bare_20200506.tif"]')
+    choose(page, "places/bare_20200506.tif")
+    page.click("#tab-translate")
+    units = page.locator("#panel-translate label", has_text="Units of the input").locator("select")
+    page.get_by_text("The values fit sigma0_db, gamma0_db only").wait_for()
+    assert units.input_value() == "sigma0_db"
+    page.locator("#panel-translate select").nth(1).select_option("sar2opt s1-losangeles")
+    units.select_option("amplitude")
+    page.get_by_text("The values cannot be amplitude. Units that fit: sigma0_db, gamma0_db").wait_for()
+    page.click('[data-key="start"]')
+    page.wait_for_selector('.job[data-state="failed"]', timeout=LONG_MS)
+    page.click('[data-key^="again-"]')
+    page.wait_for_selector("#panel-translate:not([hidden])")
+    assert units.input_value() == "amplitude"
+    units.select_option("sigma0_db")
+    page.click('[data-key="start"]')
+    page.wait_for_selector('.job[data-state="done"]', timeout=LONG_MS)
+
+
 def test_keyboard_alone(visit: Any) -> None:
     page = visit()
     choose(page, "here.tif")

@@ -42,11 +42,33 @@ def test_scenes_and_their_companions(folder: Path, simulated: tuple[np.ndarray, 
         "plain.png": ["sar"],
         "root/sar/a.tif": ["sar", "optical"],
     }
+    (guess,) = (layer for layer in catalogue.layers.values() if layer.name == "guess.tif")
+    parents = [layer.parent for layer in catalogue.scenes[catalogue.scene_of(guess).id].layers]
+    assert parents == [None, None, None, guess.id, guess.id]
     units = {layer.name: layer.units for layer in catalogue.layers.values()}
     assert units["root/sar/a.tif"] == "sigma0_db"
     assert units["root/optical/a.tif"] == units["guess.tif"] == "uint8"
     assert units["here.tif"] is None
     assert catalogue.refused == []
+
+
+def test_dates_of_tags_and_names(tmp_path: Path) -> None:
+    """Tags come before names; the date that a program stores for the file is none of the scene."""
+    write_array(tmp_path / "S1A_IW_20201107T135241_VV.tif", GREY)
+    write_array(tmp_path / "20190101.tif", GREY, tags={"ACQUISITION_DATE": "2020-05-06"})
+    write_array(tmp_path / "undated.tif", GREY, tags={"TIFFTAG_DATETIME": "2024:01:01 10:00:00"})
+    dates = {layer.name: layer.info.acquired for layer in scanned(tmp_path).layers.values()}
+    assert dates == {
+        "S1A_IW_20201107T135241_VV.tif": "2020-11-07T13:52:41Z",
+        "20190101.tif": "2020-05-06",
+        "undated.tif": None,
+    }
+
+
+def test_truth_beside_sar_is_its_reference(tmp_path: Path) -> None:
+    for name in ("sar", "truth", "TRUTH2"):
+        write_array(tmp_path / f"{name}.tif", GREY)
+    assert kinds(scanned(tmp_path)) == {"sar.tif": ["sar", "optical"], "TRUTH2.tif": ["sar"]}
 
 
 def test_another_grid_is_another_scene(folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from saropt.domain import describe_role
 from saropt.errors import InputError
 from saropt.progress import Progress
-from saropt.radiometry import SAR_UNITS, check_units
+from saropt.radiometry import SAR_UNITS, check_units, fitting_units
 from saropt.roots.root import SPLITS, DataRoot, ImageSpec
 from saropt.scenes import Scene, Window
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -52,7 +52,7 @@ def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
         sample = scene.sample(_SAMPLE)
         facts = {
             "bands": ", ".join(scene.band_names),
-            "units that fit": ", ".join(_fitting_units(sample, scene.dtype)),
+            "units that fit": ", ".join(fitting_units(sample, scene.dtype)) if sample.size else "no valid pixel",
             "size": f"{scene.width}x{scene.height} pixels",
             "type": scene.dtype,
             "CRS": _crs(scene),
@@ -158,12 +158,6 @@ def _quantiles(bands: Sequence[str], sample: np.ndarray) -> dict[str, list[float
         return {}
     values = np.abs(sample) if np.iscomplexobj(sample) else sample
     return {band: [float(q) for q in np.quantile(row, LEVELS)] for band, row in zip(bands, values, strict=True)}
-
-
-def _fitting_units(sample: np.ndarray, dtype: str) -> list[str]:
-    if not sample.size:
-        return ["no valid pixel"]
-    return [units for units in SAR_UNITS if not _contradiction(sample, units, dtype)]
 
 
 def _contradiction(sample: np.ndarray, units: str, dtype: str) -> str:

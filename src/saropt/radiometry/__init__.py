@@ -18,7 +18,7 @@ from saropt.radiometry.recipes import (
 )
 from saropt.radiometry.speckle import add_speckle, speckle_gain_db
 from saropt.radiometry.units import RANGES, apply_gain, convert, describe_range, from_db, to_db, to_unit_range
-from saropt.radiometry.validity import ValueRule, check_units, repeated_value
+from saropt.radiometry.validity import ValueRule, check_units, fitting_units, repeated_value
 
 __all__ = [
     "FILTERS",
@@ -42,6 +42,7 @@ __all__ = [
     "dual_pol_power",
     "edge_preservation",
     "equivalent_looks",
+    "fitting_units",
     "from_db",
     "gain_and_offset",
     "pauli_needs",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import Unit, describe_units
+from saropt.domain import SAR_UNITS, Unit, describe_units
 
 _FEW = 0.005
 _REPEATED = 0.002
@@ -98,6 +98,23 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
     low, high = (value - ratio, value + ratio) if unit.scale == "decibels" else sorted((value / ratio, value * ratio))
     near = float(((sample >= low) & (sample <= high)).mean()) - share
     return value if near < share / 20.0 else None
+
+
+def fitting_units(values: NDArray, dtype: np.dtype | str | None = None) -> list[str]:
+    """The SAR units that a sample of valid pixels, any shape, can be in, as far as `check_units` says; none where it is
+    empty.
+
+    >>> fitting_units(np.random.default_rng(0).normal(-12, 4, 1000))
+    ['sigma0_db', 'gamma0_db']
+    """
+    found = []
+    for units in SAR_UNITS if values.size else ():
+        try:
+            check_units(values, units, dtype)
+        except ValueError:
+            continue
+        found.append(units)
+    return found
 
 
 def check_units(

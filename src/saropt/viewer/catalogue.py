@@ -22,6 +22,7 @@ from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
 Kind = Literal["sar", "optical", "translation", "product", "error"]
 Origin = Literal["folder", "upload", "job"]
 MOST_RASTERS, DEEPEST = 2000, 6
+_TRUTHS = ("reference", "truth")
 _COMPANION = re.compile(r"^(?P<scene>.+)_(?P<what>optical|reference)$", re.IGNORECASE)
 
 
@@ -33,6 +34,7 @@ class Layer:
         kind: what it shows; all but "error" are files.
         pair: of an error layer, the translation and its reference.
         display: a copy with overviews, for pictures.
+        parent: id of the translation that a product or an error layer belongs to.
         units: of the pixels, where the folder or the translator's card says them.
         translator: name of the translator that made it.
         direction: of the translator that made it.
@@ -51,6 +53,7 @@ class Layer:
     product: str | None = None
     pair: tuple[Layer, Layer] | None = None
     display: Path | None = None
+    parent: str | None = None
 
     @property
     def guess(self) -> bool:
@@ -139,7 +142,7 @@ class Catalogue:
                     scenes[job] = SceneEntry(job, path.name, "job", (layer,))
                 else:
                     scenes[scene_id] = replace(scene, layers=(*scene.layers, layer))
-            self.scenes = {key: with_errors(scene) for key, scene in scenes.items()}
+            self.scenes = {key: arranged(scene) for key, scene in scenes.items()}
             self.layers = {layer.id: layer for scene in self.scenes.values() for layer in scene.layers}
             self.reports = {report.id: report for report in reports}
             self.refused = refused
@@ -247,21 +250,36 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "replace").decode("utf-8")
 
 
-def with_errors(scene: SceneEntry) -> SceneEntry:
-    """The scene with an error layer for each 8-bit translation that has a reference of the same bands."""
+def arranged(scene: SceneEntry) -> SceneEntry:
+    """The scene with an error layer for each 8-bit translation that has a reference of the same bands. Products and
+    error layers stand behind the translation that they belong to."""
     truths = [layer for layer in scene.layers if layer.kind in ("sar", "optical")]
-    errors = []
-    for guess in scene.layers:
-        for truth in truths:
-            alike = guess.kind == "translation" and truth.role == guess.role and guess.info.same_grid(truth.info)
-            types = {guess.info.dtype, truth.info.dtype}
-            if alike and types == {"uint8"} and len(guess.info.bands) == len(truth.info.bands):
-                name = f"|{guess.path.name} - {truth.path.name}|"
-                version = f"{guess.info.version}-{truth.info.version}"
-                info = replace(guess.info, bands=("error",), indexes=(1,), version=version)
-                key, pair = f"{guess.id}-error", (guess, truth)
-                errors.append(replace(guess, id=key, kind="error", name=name, info=info, units=None, pair=pair))
-    return replace(scene, layers=(*scene.layers, *errors))
+    guesses = {layer.id: layer for layer in scene.layers if layer.kind == "translation"}
+    runs = {run: key for key, layer in guesses.items() if (run := layer.info.tags.get("SAROPT_RUN")) is not None}
+    products = [
+        replace(layer, parent=runs.get(layer.info.tags.get("SAROPT_RUN", "")))
+        for layer in scene.layers
+        if layer.kind == "product"
+    ]
+    errors = [error for guess in guesses.values() for truth in truths if (error := _error(guess, truth)) is not None]
+    figures = [*products, *errors]
+    layers: list[Layer] = []
+    for layer in scene.layers:
+        if layer.kind != "product":
+            layers += [layer, *(one for one in figures if one.parent == layer.id)]
+    return replace(scene, layers=(*layers, *(one for one in figures if one.parent is None)))
+
+
+def _error(guess: Layer, truth: Layer) -> Layer | None:
+    alike = truth.role == guess.role and guess.info.same_grid(truth.info)
+    types = {guess.info.dtype, truth.info.dtype}
+    if not alike or types != {"uint8"} or len(guess.info.bands) != len(truth.info.bands):
+        return None
+    name = f"|{guess.path.name} - {truth.path.name}|"
+    version = f"{guess.info.version}-{truth.info.version}"
+    info = replace(guess.info, bands=("error",), indexes=(1,), version=version)
+    key, pair = f"{guess.id}-error", (guess, truth)
+    return replace(guess, id=key, kind="error", name=name, info=info, units=None, pair=pair, parent=guess.id)
 
 
 def _role(path: Path) -> tuple[Kind | None, str | None]:
@@ -269,9 +287,7 @@ def _role(path: Path) -> tuple[Kind | None, str | None]:
     side = path.parent.name
     if side in ("sar", "optical"):
         return side, _stated_units(path.parent.parent, side)  # type: ignore[return-value]
-    if _COMPANION.match(path.stem) or (
-        path.stem.lower() == "reference" and find_raster(path.parent, "sar") is not None
-    ):
+    if _COMPANION.match(path.stem) or (path.stem.lower() in _TRUTHS and find_raster(path.parent, "sar") is not None):
         return "optical", None
     return None, None
 
@@ -288,7 +304,7 @@ def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
         found = find_raster(path.parent.parent / "sar", stem)
     elif (match := _COMPANION.match(stem)) is not None:
         found = find_raster(path.parent, match["scene"])
-    elif stem.lower() == "reference":
+    elif stem.lower() in _TRUTHS:
         found = find_raster(path.parent, "sar")
     else:
         found = None

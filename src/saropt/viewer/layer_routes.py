@@ -80,7 +80,8 @@ def get_layer(viewer: TheViewer, layer: TheLayer) -> LayerDetail:
     for shown in layer.pair or (layer,):
         viewer.pyramids.want(shown.id, shown.path, shown.info)
     percentiles = viewer.statistics(layer)
-    return LayerDetail.detailed(layer, percentiles, default_style(layer, percentiles))
+    style = default_style(layer, percentiles)
+    return LayerDetail.detailed(layer, percentiles, style, viewer.statistics.fitting_units(layer))
 
 
 @router.get("/tiles/{z}/{x}/{y}", responses=_PNG, response_class=Response)

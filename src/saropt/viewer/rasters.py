@@ -21,6 +21,7 @@ from rio_tiler.io import ImageReader, Reader
 
 from saropt.errors import InputError
 from saropt.scenes import Scene
+from saropt.scenes.metadata import acquisition_date, parse_date
 from saropt.scenes.reading import is_alpha
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class RasterInfo:
         minzoom, maxzoom: of the tiles.
         version: changes when the file does.
         tags: the file's metadata.
+        acquired: when it was acquired, by its tags or its name: a date, or a time in UTC as ISO 8601 writes them.
     """
 
     width: int
@@ -100,6 +102,7 @@ class RasterInfo:
     overviews: bool
     tags: dict[str, str] = field(default_factory=dict)
     transform: tuple[float, ...] = ()
+    acquired: str | None = None
 
     @property
     def palette(self) -> bool:
@@ -180,6 +183,7 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             "overviews": bool(dataset.overviews(1)),
             "tags": tags,
             "transform": tuple(dataset.transform)[:6],
+            "acquired": _acquired(path, tags, names),
         }
         if bounds is None:
             with ImageReader(None, dataset=dataset) as reader:
@@ -204,6 +208,16 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             minzoom=minzoom,
             maxzoom=maxzoom,
         )
+
+
+def _acquired(path: Path, tags: dict[str, str], names: tuple[str, ...]) -> str | None:
+    """By the tags, then by the name; the date of a TIFF file is mostly that of its writing."""
+    stated = {key: value for key, value in tags.items() if key.upper() != "TIFFTAG_DATETIME"}
+    found = acquisition_date(stated, names) or parse_date(path.stem)
+    if found is None:
+        return None
+    text = found.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return text.removesuffix("T00:00:00Z")
 
 
 def _check_size(dataset: DatasetReader, path: Path, limits: Limits) -> None:

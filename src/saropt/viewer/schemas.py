@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from saropt.artifacts import Card
 from saropt.domain import SAR_UNITS, Direction
 from saropt.inference import NOTICE
+from saropt.inference.sources import tagged_units
 from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import Reading
@@ -91,14 +92,17 @@ class LayerOut(BaseModel):
     product: str | None
     guess: bool
     notice: str | None
+    parent: str | None
+    acquired: str | None
 
     @classmethod
     def of(cls, layer: Layer) -> LayerOut:
         info = layer.info
         return cls(
             **{name: getattr(layer, name) for name in ("id", "kind", "name", "origin", "units", "translator", "guess")},
+            parent=layer.parent,
             **{name: getattr(info, name) for name in ("width", "height", "dtype", "grid", "bounds", "extent", "crs")},
-            **{name: getattr(info, name) for name in ("pixel_m", "minzoom", "maxzoom", "version")},
+            **{name: getattr(info, name) for name in ("pixel_m", "minzoom", "maxzoom", "version", "acquired")},
             bands=list(info.bands),
             decibels=decibels_of(layer),
             direction=layer.direction,
@@ -109,17 +113,29 @@ class LayerOut(BaseModel):
 
 
 class LayerDetail(LayerOut):
-    """A raster with its statistics: `percentiles[band][i]` is the `levels[i]` percentile, None without valid pixels."""
+    """A raster with its statistics.
+
+    `percentiles[band][i]` is the `levels[i]` percentile, None without valid pixels. `fitting_units` are the SAR units
+    that the values can be in, and `stated_units` those that its folder or its tags state.
+    """
 
     levels: list[float]
     percentiles: list[list[float | None]]
     style: StyleOut
+    fitting_units: list[str]
+    stated_units: str | None
 
     @classmethod
-    def detailed(cls, layer: Layer, percentiles: NDArray[np.float64], style: Style) -> LayerDetail:
-        rows = [[float(v) if np.isfinite(v) else None for v in row] for row in percentiles]
-        plain = LayerOut.of(layer).model_dump()
-        return cls(**plain, levels=list(PERCENTILES), percentiles=rows, style=StyleOut.of(style))
+    def detailed(cls, layer: Layer, percentiles: NDArray[np.float64], style: Style, fitting: list[str]) -> LayerDetail:
+        stated = layer.units if layer.units in SAR_UNITS else tagged_units(layer.info.tags)
+        return cls(
+            **LayerOut.of(layer).model_dump(),
+            levels=list(PERCENTILES),
+            percentiles=[[float(v) if np.isfinite(v) else None for v in row] for row in percentiles],
+            style=StyleOut.of(style),
+            fitting_units=fitting,
+            stated_units=stated,
+        )
 
 
 class HistogramOut(BaseModel):

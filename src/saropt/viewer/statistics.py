@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 
+from saropt.radiometry import fitting_units
 from saropt.scenes import Scene
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.render import values_of
@@ -55,8 +56,11 @@ class Statistics:
         Raises:
             InputError: the file cannot be read.
         """
-        found: NDArray[np.float64] = self._once((layer.id, layer.info.version), lambda: _percentiles(layer))
-        return found
+        return self._figures(layer)[0]
+
+    def fitting_units(self, layer: Layer) -> list[str]:
+        """The SAR units that the values can be in (`saropt.radiometry.fitting_units`)."""
+        return self._figures(layer)[1]
 
     def histogram(self, layer: Layer, band: int, decibels: Decibels | None) -> Histogram:
         """The histogram of a band, numbered from 1.
@@ -70,6 +74,12 @@ class Statistics:
         key = (layer.id, layer.info.version, decibels)
         found: list[Histogram] = self._once(key, lambda: [_histogram(one, decibels) for one in _sample(layer)])
         return found[band - 1]
+
+    def _figures(self, layer: Layer) -> tuple[NDArray[np.float64], list[str]]:
+        found: tuple[NDArray[np.float64], list[str]] = self._once(
+            (layer.id, layer.info.version), lambda: _figures(layer)
+        )
+        return found
 
     def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         with self._lock:
@@ -95,11 +105,12 @@ def _sample(layer: Layer) -> NDArray[Any]:
         return scene.sample(_SAMPLE_PIXELS)
 
 
-def _percentiles(layer: Layer) -> NDArray[np.float64]:
+def _figures(layer: Layer) -> tuple[NDArray[np.float64], list[str]]:
     sample = _sample(layer)
     if sample.shape[1] == 0:
-        return np.full((len(layer.info.bands), len(PERCENTILES)), np.nan)
-    return np.percentile(sample.astype(np.float64), PERCENTILES, axis=1).T
+        return np.full((len(layer.info.bands), len(PERCENTILES)), np.nan), []
+    percentiles = np.percentile(sample.astype(np.float64), PERCENTILES, axis=1).T
+    return percentiles, fitting_units(sample, layer.info.dtype) if layer.role == "sar" else []
 
 
 def _histogram(values: NDArray[Any], decibels: Decibels | None) -> Histogram:

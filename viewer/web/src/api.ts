@@ -42,12 +42,16 @@ export interface Layer {
   role: string | null;
   product: string | null;
   guess: boolean;
+  parent: string | null;
+  acquired: string | null;
 }
 
 export interface LayerDetail extends Layer {
   levels: number[];
   percentiles: (number | null)[][];
   style: Style;
+  fitting_units: string[];
+  stated_units: string | null;
 }
 
 export interface Scene {
@@ -94,8 +98,10 @@ export interface Job {
   id: string;
   state: "queued" | "running" | "done" | "failed" | "cancelled";
   scene: string;
+  layer: string;
   source: string;
   translator: string;
+  request: Omit<JobOrder, "layer" | "translator">;
   done: number;
   total: number;
   message: string;

@@ -21,6 +21,7 @@ export class JobsPanel {
     private readonly say: (text: string) => void,
     private readonly shown: () => void,
     private readonly counted: () => void,
+    private readonly again: (job: Job) => void,
   ) {}
 
   get active(): number {
@@ -96,6 +97,7 @@ export class JobsPanel {
       await this.store.load();
       this.store.changed();
     };
+    const known = this.store.catalogue.scenes.some((scene) => scene.layers.some((layer) => layer.id === job.layer));
     const share = job.total > 0 ? job.done / job.total : undefined;
     return h(
       "section",
@@ -117,6 +119,7 @@ export class JobsPanel {
         active(job) && act("cancel", () => api.cancel(job.id), t("cancel")),
         job.result !== null && h("button", { type: "button", class: "primary", "data-key": `show-${job.id}`, click: () => void open().catch(this.fail) }, t("show")),
         job.result !== null && h("a", { class: "button", href: filePath(job.result), download: "", title: t("tiffTitle") }, t("tiff")),
+        !active(job) && known && h("button", { type: "button", "data-key": `again-${job.id}`, click: () => this.again(job) }, t("again")),
         !active(job) && act("remove", remove, t("remove")),
       ),
     );

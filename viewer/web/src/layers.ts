@@ -50,9 +50,10 @@ export class LayersPanel {
     const help = named(`help_${layer.product ?? layer.kind}`, "");
     return h(
       "section",
-      { class: `layer ${layer.kind}` },
+      { class: `layer ${layer.kind}${layer.parent === null ? "" : " child"}` },
       h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), ...SLOTS.map(side), isMap(layer) && this.overButton(layer)),
       h("p", { class: "name" }, layer.name.split("/").pop() ?? layer.name),
+      layer.acquired !== null && layer.parent === null && h("p", { class: "soft" }, t("acquired", { date: layer.acquired.replace("T", " ").replace("Z", " UTC") })),
       layer.guess && h("p", { class: "notice" }, t("notice")),
       help !== "" && h("p", { class: "soft" }, help),
       style !== undefined && legend(layer, style),

@@ -36,7 +36,10 @@ const translate = new TranslatePanel(store, fail, () => {
   show("jobs");
   void jobs.watch();
 });
-const jobs = new JobsPanel(store, fail, say, () => show("layers"), renderTabs);
+const jobs = new JobsPanel(store, fail, say, () => show("layers"), renderTabs, (job) => {
+  show("translate");
+  translate.repeat(job).catch(fail);
+});
 const panels: Record<Tab, HTMLElement> = {
   scenes: scenes.element,
   layers: layers.element,

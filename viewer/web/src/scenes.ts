@@ -9,6 +9,7 @@ const MANY = 8;
 export class ScenesPanel {
   readonly element = h("div", { class: "panel" });
   private readonly sending = new Map<string, number>();
+  private readonly folded = new Set<string>();
   private filter = "";
   private readonly input: HTMLInputElement;
 
@@ -33,7 +34,10 @@ export class ScenesPanel {
 
   render(): void {
     const { scenes, refused } = this.store.catalogue;
-    const shown = scenes.filter((scene) => scene.name.toLowerCase().includes(this.filter.toLowerCase()));
+    const wanted = this.filter.toLowerCase();
+    const shown = scenes.filter((scene) => `${scene.name} ${dateOf(scene)}`.toLowerCase().includes(wanted));
+    const folders = new Map<string, Scene[]>();
+    for (const scene of shown) folders.set(folderOf(scene), [...(folders.get(folderOf(scene)) ?? []), scene]);
     const search: HTMLInputElement = h("input", {
       type: "search",
       value: this.filter,
@@ -59,7 +63,7 @@ export class ScenesPanel {
       ),
       scenes.length > MANY && search,
       scenes.length === 0 && h("p", { class: "soft" }, t("noScenes")),
-      h("ul", { class: "scenes" }, ...shown.map((scene) => this.item(scene))),
+      ...[...folders].map(([folder, held]) => this.folder(folder, held, folders.size > 1)),
       refused.length > 0 &&
         h(
           "details",
@@ -96,6 +100,21 @@ export class ScenesPanel {
     }
   }
 
+  /** The scenes of a folder by date, then by name; under a heading that folds them where there are several folders. */
+  private folder(name: string, scenes: Scene[], several: boolean): HTMLElement {
+    const key = (scene: Scene) => `${dateOf(scene)} ${scene.name}`;
+    const sorted = scenes.toSorted((one, other) => (key(one) < key(other) ? -1 : 1));
+    const list = h("ul", { class: "scenes" }, ...sorted.map((scene) => this.item(scene)));
+    if (!several) return list;
+    const box: HTMLDetailsElement = h(
+      "details",
+      { open: !this.folded.has(name), class: "folder", toggle: () => (box.open ? this.folded.delete(name) : this.folded.add(name)) },
+      h("summary", { "data-key": `folder-${name}` }, h("strong", {}, name), " ", h("small", { class: "soft" }, String(scenes.length))),
+      list,
+    );
+    return box;
+  }
+
   private item(scene: Scene): HTMLElement {
     const [first] = scene.layers;
     const kinds = [...new Set(scene.layers.map((layer) => layer.kind))];
@@ -117,6 +136,7 @@ export class ScenesPanel {
           "span",
           {},
           h("strong", {}, name),
+          dateOf(scene) !== "" && h("small", {}, dateOf(scene).replace("T", " ").replace("Z", " UTC")),
           first !== undefined && h("small", { class: "soft" }, `${first.width} × ${first.height}${first.pixel_m ? ` · ${Number(first.pixel_m.toPrecision(3))} m` : ""}`),
           h("span", { class: "chips" }, ...kinds.map((kind) => h("i", { class: `chip ${kind}` }, t(`kind_${kind}`)))),
         ),
@@ -145,6 +165,16 @@ export class ScenesPanel {
       })
       .catch(this.fail);
   }
+}
+
+const dateOf = (scene: Scene): string => scene.layers[0]?.acquired ?? "";
+
+/** The folder of a scene; of a data root the root itself. */
+function folderOf(scene: Scene): string {
+  if (scene.origin !== "folder") return t(scene.origin === "upload" ? "uploads" : "translations");
+  const parts = scene.name.split("/").slice(0, -1);
+  if (["sar", "optical"].includes(parts.at(-1) ?? "")) parts.pop();
+  return parts.join("/") || "/";
 }
 
 const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0);

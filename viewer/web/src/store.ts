@@ -68,11 +68,16 @@ export class Store {
 
   /** The details of the shown layers. */
   async load(): Promise<void> {
-    const wanted = this.onMap.map((layer) => layer.id).filter((id) => !this.fresh(id));
-    for (const detail of await Promise.all(wanted.map((id) => api.layer(id)))) {
-      this.details.set(detail.id, detail);
-      this.styles.set(detail.id, detail.style);
-    }
+    const wanted = this.onMap.map((layer) => layer.id);
+    await Promise.all(wanted.map((id) => this.detail(id)));
+  }
+
+  /** The details of a layer of the scene, asked for unless they are known. */
+  async detail(id: string): Promise<void> {
+    if (this.fresh(id)) return;
+    const detail = await api.layer(id);
+    this.details.set(id, detail);
+    this.styles.set(id, detail.style);
   }
 
   private fresh(id: string): boolean {

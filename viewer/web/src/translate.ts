@@ -1,4 +1,4 @@
-import { api, type Card, type Companion, type Image, type Layer, type Translator } from "./api";
+import { api, type Card, type Companion, type Image, type Job, type Layer, type Translator } from "./api";
 import { h, refill, select } from "./dom";
 import { named, t } from "./i18n";
 import { layerTitle } from "./titles";
@@ -14,7 +14,8 @@ export class TranslatePanel {
   private translator: string | null = null;
   private direction = "";
   private bands: string[] = [];
-  private units = "";
+  /** Null until it is known what fits the chosen layer. */
+  private units: string | null = null;
   private realism: number | null = null;
   private reliability = false;
   private companions: Partial<Record<Companion, string>> = {};
@@ -58,10 +59,24 @@ export class TranslatePanel {
     );
   }
 
+  /** Fill the form with the settings of a job, to change and send again. */
+  async repeat(job: Job): Promise<void> {
+    const { request } = job;
+    await this.store.choose(job.scene);
+    await this.store.detail(job.layer);
+    this.layer = job.layer;
+    this.pick(job.translator, request.direction);
+    this.bands = request.bands ?? [];
+    this.units = request.units ?? "";
+    this.realism = request.realism;
+    this.reliability = request.reliability;
+    this.companions = { ...request.companions };
+    this.render();
+  }
+
   private form(layer: Layer, known: Translator): HTMLElement {
     const { card } = known;
     const [source, target] = ends(card, this.direction);
-    const units = this.store.info?.units ?? [];
     const ratio = layer.pixel_m === null ? 1 : Math.max(layer.pixel_m / card.gsd_m, card.gsd_m / layer.pixel_m);
     const names: [string, string][] = [["", t("byName")], ...layer.bands.map((band): [string, string] => [band, band])];
     return h(
@@ -74,21 +89,37 @@ export class TranslatePanel {
           this.bands[index] = value;
         }),
       ),
-      source.role !== "optical" &&
-        select(
-          t("units"),
-          [["", t("asCard", { units: source.units })], ...units.map((unit): [string, string] => [unit, unit])],
-          this.units,
-          (value) => {
-            this.units = value;
-          },
-        ),
+      source.role !== "optical" && this.unitsField(layer, source),
       ...this.companionFields(card.directions[this.direction]?.inputs ?? [], target),
       card.realism !== null && this.realismField(card.realism),
       card.directions[this.direction]?.reliability != null && this.reliabilityField(),
       h("button", { type: "button", class: "primary wide", "data-key": "start", click: () => this.submit(source) }, t("start")),
       h("p", { class: "notice" }, t("notice")),
       cardFacts(card, source, target),
+    );
+  }
+
+  /** The units of the input. What the folder or the tags state is chosen beforehand where the values agree; else what
+   * alone fits the values, sigma0 where gamma0 fits as well. */
+  private unitsField(layer: Layer, source: Image): HTMLElement {
+    const detail = layer.role === "sar" ? this.store.details.get(layer.id) : undefined;
+    const fitting = detail?.fitting_units ?? [];
+    const stated = detail?.stated_units ?? null;
+    const alike = new Set(fitting.map((unit) => unit.replace("gamma0", "sigma0"))).size === 1;
+    const only = alike ? (fitting[0] ?? null) : null;
+    if (this.units === null && detail !== undefined) this.units = stated !== null && fitting.includes(stated) ? stated : (only ?? "");
+    const chosen = this.units || source.units;
+    const options = (this.store.info?.units ?? []).map((unit): [string, string] => [unit, fitting.includes(unit) ? unit : t("unfitUnits", { unit })]);
+    return h(
+      "div",
+      {},
+      select(t("units"), [["", t("asCard", { units: source.units })], ...options], this.units ?? "", (value) => {
+        this.units = value;
+        this.render();
+      }),
+      detail !== undefined && !fitting.includes(chosen) && h("p", { class: "warning" }, t("unitsDisagree", { units: chosen, fitting: fitting.join(", ") || "–" })),
+      detail !== undefined && chosen === stated && h("p", { class: "soft" }, t("unitsStated", { units: chosen })),
+      chosen !== stated && chosen === only && h("p", { class: "soft" }, t("unitsOnly", { fitting: fitting.join(", ") })),
     );
   }
 
@@ -151,9 +182,13 @@ export class TranslatePanel {
     const able = ways.filter(({ source }) => source.role === (layer.role ?? "sar"));
     const fits = able.find(({ source }) => source.bands.every((band) => names.includes(band.toLowerCase())));
     const found = fits ?? able[0] ?? ways[0];
-    const known = layer.units !== null && (this.store.info?.units ?? []).includes(layer.units);
-    this.units = layer.role !== "optical" && known ? (layer.units ?? "") : "";
+    this.units = null;
     this.pick(found?.one.name ?? "", found?.way ?? "");
+    if (found !== undefined)
+      this.store
+        .detail(layer.id)
+        .then(() => this.render())
+        .catch(this.fail);
   }
 
   private pick(name: string, direction: string): void {
@@ -174,7 +209,7 @@ export class TranslatePanel {
         translator: this.translator,
         direction: this.direction,
         bands: chosen.every((band) => band !== "") ? chosen : null,
-        units: this.units === "" ? null : this.units,
+        units: this.units || null,
         realism: this.realism,
         reliability: this.reliability,
         companions: this.companions,
