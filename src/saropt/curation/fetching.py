@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -130,6 +131,7 @@ def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, 
         )
 
 
+_REFLECTANCE_SCALE = 1e-4
 _TOKENS: dict[str, tuple[float, str]] = {}
 
 
@@ -243,10 +245,12 @@ def _offset(item: dict[str, Any]) -> float:
     if properties.get("earthsearch:boa_offset_applied"):
         return 0.0
     stated = [
-        float(band["offset"]) / float(band["scale"])
+        band["offset"] / band["scale"]
         for asset in item.get("assets", {}).values()
-        for band in asset.get("raster:bands") or ()
-        if isinstance(band, dict) and band.get("offset") and band.get("scale")
+        if isinstance(bands := asset.get("raster:bands"), list)
+        for band in bands
+        if isinstance(band, dict) and all(type(band.get(key)) in (int, float) for key in ("offset", "scale"))
+        if band["scale"] and (band["offset"] or math.isclose(band["scale"], _REFLECTANCE_SCALE))
     ]
     if stated:
         return round(min(stated))
@@ -254,11 +258,9 @@ def _offset(item: dict[str, Any]) -> float:
     if baseline is None:
         names = f"{properties.get('s2:product_uri', '')} {item['id']}"
         named = re.search(r"_N(\d\d)(\d\d)_", names)
-        baseline = f"{named[1]}.{named[2]}" if named else None
-    try:
-        return -1000.0 if float(str(baseline)) >= 4.0 else 0.0
-    except ValueError:
-        pass
+        baseline = f"{named[1]}.{named[2]}" if named else ""
+    if re.fullmatch(r"0*\d{1,2}(\.\d+)?", str(baseline)):
+        return -1000.0 if float(baseline) >= 4.0 else 0.0
     described = f"{item.get('collection', '')} {properties.get('platform', '')} {item['id']}".lower()
     late = str(properties.get("datetime") or properties.get("start_datetime")) >= "2022-01-25"
     if late and re.search(r"sentinel-?2|\bs2[abc]_", described):
