@@ -17,7 +17,7 @@ from saropt.cli import main
 from saropt.errors import InputError, OptionError
 from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability, conformal_factor
 from saropt.evaluation.reliability import RIVALS, ause
-from saropt.inference import TranslateOptions, Translator
+from saropt.inference import TranslateOptions, Translator, find_translator
 from saropt.inference.reliability import check_reliability, with_errors
 from saropt.networks import ErrorNetwork
 from saropt.roots import DataRoot
@@ -111,6 +111,14 @@ def test_a_pixel_sees_no_farther_than_the_network_says():
         (gradient,) = torch.autograd.grad(network(source, torch.zeros(1, 1, 96, 96))[0, 0, row, row], source)
         rows = gradient[0, 0].abs().sum(1).nonzero().flatten()
         assert max(row - rows.min(), rows.max() - row) <= ErrorNetwork.receptive_field // 2
+
+
+def test_tiles_of_a_map_reach_as_far_as_its_network():
+    """The plain install has no torch, and so repeats what the network says of itself."""
+    described = next(iter(read_card(find_translator("s1-losangeles")).directions.values()))
+    tiled = with_errors(described)
+    assert tiled.stride % ErrorNetwork.stride == 0
+    assert tiled.receptive_field - described.receptive_field == ErrorNetwork.receptive_field - 1
 
 
 def test_the_map_does_not_depend_on_the_tiling(with_map, make_scene, tmp_path):
