@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import ORDER, Client, layer_of, scene_named
+from asking import ORDER, PLACE, Client, layer_of, scene_named
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -49,6 +49,33 @@ def test_layer_point_and_picture(viewer: TestClient, folder: Path) -> None:
     picture = viewer.get(f"/api/layers/{layer['id']}/picture", params={"side": 64})
     assert Image.open(io.BytesIO(picture.content)).size == (64, 46)
     assert picture.headers["content-disposition"] == 'attachment; filename="a.png"'
+
+
+def test_swipe_of_two_layers(viewer: TestClient, folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    """The divider begins at the right, reaches the left, and the notice stands unchanged in every frame."""
+    tags = {"SAROPT_SOURCE": "here.tif", "SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt"}
+    write_array(folder / "guess.tif", np.full_like(simulated[1], 128), georeference=PLACE, tags=tags)
+    viewer.post("/api/catalogue/scan", headers=ORDER)
+    sar, guess, truth = (layer_of(viewer, "here.tif", kind) for kind in ("sar", "translation", "optical"))
+    swipe = Image.open(io.BytesIO(viewer.get(f"/api/layers/{sar['id']}/swipe/{guess['id']}").content))
+    frames = []
+    for number in range(swipe.n_frames):
+        swipe.seek(number)
+        frames.append(np.asarray(swipe.convert("RGB")).astype(int))
+    height = 2 * 160  # enlarged to make room for the notice
+    half = len(frames) // 2
+    assert np.abs(frames[half][:height, 4:] - 128).max() <= 2
+    assert np.ptp(frames[0][:height, :-4], axis=2).max() <= 2
+    assert np.std(frames[0][:height, :-4]) > 20
+    strips = [frame[height:] for frame in frames]
+    assert strips[0].max() > 200
+    assert all(np.array_equal(strip, strips[0]) for strip in strips)
+    assert NOTICE.encode() in swipe.info["comment"]
+    measured = viewer.get(f"/api/layers/{sar['id']}/swipe/{truth['id']}").content
+    assert "comment" not in Image.open(io.BytesIO(measured)).info
+    other = layer_of(viewer, "plain.png", "sar")["id"]
+    refused = viewer.get(f"/api/layers/{sar['id']}/swipe/{other}")
+    assert (refused.status_code, refused.json()["detail"]) == (422, "the layers lie on different grids")
 
 
 def test_units_that_fit(viewer: TestClient, folder: Path) -> None:

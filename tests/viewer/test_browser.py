@@ -333,6 +333,9 @@ def test_units_are_chosen_beforehand_and_a_job_is_repeated_with_others(visit: An
     page.get_by_text("The values cannot be amplitude. Units that fit: sigma0_db, gamma0_db").wait_for()
     page.click('[data-key="start"]')
     page.wait_for_selector('.job[data-state="failed"]', timeout=LONG_MS)
+    assert "amplitude" in page.inner_text(".messages [role=alert] p")
+    page.click(".messages [role=alert] button")
+    sync_api.expect(page.locator(".messages [role=alert] p")).to_have_count(0)
     page.click('[data-key^="again-"]')
     page.wait_for_selector("#panel-translate:not([hidden])")
     assert units.input_value() == "amplitude"

@@ -118,6 +118,23 @@ def get_picture(layer: TheLayer, style: TheStyle, side: Annotated[int, Query(ge=
     return Response(render.exported_png(layer, side, style), media_type="image/png", headers=headers)
 
 
+@router.get(
+    "/swipe/{other}",
+    responses={200: {"content": {"image/gif": {}}, "description": "An animation"}},
+    response_class=Response,
+)
+def get_swipe(
+    viewer: TheViewer, layer: TheLayer, other: LayerKey, side: Annotated[int, Query(ge=16, le=1024)] = 512
+) -> Response:
+    """A divider that runs over this layer and another one of the same grid, as GIF; each in its default colours."""
+    right = _layer(viewer, other)
+    if not layer.info.same_grid(right.info):
+        raise HTTPException(422, "the layers lie on different grids")
+    styles = (default_style(layer, viewer.statistics(layer)), default_style(right, viewer.statistics(right)))
+    headers = {"content-disposition": 'attachment; filename="swipe.gif"'}
+    return Response(render.swipe_gif((layer, right), styles, side), media_type="image/gif", headers=headers)
+
+
 @router.get("/histogram")
 def get_histogram(
     viewer: TheViewer,

@@ -29,6 +29,7 @@ from saropt.viewer.rasters import TILE, environment, open_raster
 from saropt.viewer.styles import Floats, Style, in_db
 
 _NARROWEST = 360
+_FRAMES, _FRAME_MS = 32, 90
 _EMPTY = Image.new("LA", (TILE, TILE), 0)
 
 
@@ -85,6 +86,34 @@ def labelled(image: Image.Image, layer: Layer) -> Image.Image:
         text = NOTICE
     ImageDraw.Draw(whole).text((size // 2, image.height + strip // 2), text, (255, 255, 255, 255), font, anchor="lm")
     return whole
+
+
+def swipe_gif(layers: tuple[Layer, Layer], styles: tuple[Style, Style], side: int) -> bytes:
+    """An animation of a divider that runs over two layers of one grid and back; where one of them is a guess, every
+    frame says so."""
+    guess = next((layer for layer in layers if layer.guess), None)
+    pictures = []
+    for layer, style in zip(layers, styles, strict=True):
+        shown = picture(layer, side, style).convert("RGBA")
+        whole = Image.alpha_composite(Image.new("RGBA", shown.size, (20, 24, 28, 255)), shown)
+        pictures.append((whole if guess is None else labelled(whole, guess)).convert("RGB"))
+    both = Image.fromarray(np.hstack([np.asarray(one) for one in pictures]))
+    palette = both.quantize(255, dither=Image.Dither.NONE)
+    left, right = np.hsplit(np.asarray(palette), 2)
+    line = int(np.argmax(np.array(palette.getpalette()).reshape(-1, 3).sum(axis=1)))
+    differ = (left != right).any(axis=1)  # the divider leaves the notice free
+    frames = []
+    for share in (1 + np.cos(np.linspace(0, 2 * np.pi, _FRAMES, endpoint=False))) / 2:
+        at = round(share * left.shape[1])
+        frame = np.where(np.arange(left.shape[1]) < at, left, right)
+        frame[differ, max(at - 1, 0) : at + 1] = line
+        image = Image.fromarray(frame, "P")
+        image.putpalette(palette.getpalette() or [])
+        frames.append(image)
+    buffer = io.BytesIO()
+    text = {} if guess is None else {"comment": NOTICE.encode()}
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=_FRAME_MS, loop=0, **text)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

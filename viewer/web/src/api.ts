@@ -235,5 +235,6 @@ export const tilePath = (layer: Layer, style: Style): string =>
   `api/layers/${layer.id}/tiles/{z}/{x}/{y}?${styleQuery(style)}&v=${layer.version}`;
 export const thumbnailPath = (layer: Layer): string => `api/layers/${layer.id}/thumbnail?v=${layer.version}`;
 export const picturePath = (layer: Layer, style: Style): string => `api/layers/${layer.id}/picture?${styleQuery(style)}`;
+export const swipePath = (left: string, right: string): string => `api/layers/${left}/swipe/${right}`;
 export const filePath = (layer: string): string => `api/layers/${layer}/file`;
 export const reportPath = (report: string): string => `api/reports/${report}/page`;

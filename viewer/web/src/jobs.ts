@@ -19,6 +19,7 @@ export class JobsPanel {
     private readonly store: Store,
     private readonly fail: (error: unknown) => void,
     private readonly say: (text: string) => void,
+    private readonly warn: (text: string) => void,
     private readonly shown: () => void,
     private readonly counted: () => void,
     private readonly again: (job: Job) => void,
@@ -53,7 +54,7 @@ export class JobsPanel {
     const ended = jobs.filter((job) => !active(job) && active(before.get(job.id) ?? job));
     this.store.jobs = jobs;
     for (const job of ended) {
-      if (job.state === "failed") this.say(t("jobFailed", { name: job.source, reason: job.message }));
+      if (job.state === "failed") this.warn(t("jobFailed", { name: job.source, reason: job.message }));
       if (job.state === "done") this.say(t("jobDone", { name: job.source }));
     }
     const done = ended.filter((job) => job.state === "done");

@@ -1,5 +1,5 @@
 import { layerTitle } from "./titles";
-import { type Layer, type LayerDetail, type Style, filePath, picturePath } from "./api";
+import { type Layer, type LayerDetail, type Style, filePath, picturePath, swipePath } from "./api";
 import { h, refill, select } from "./dom";
 import { drawn, Histograms, shareOf } from "./histogram";
 import { t, named } from "./i18n";
@@ -47,6 +47,7 @@ export class LayersPanel {
         t(which),
       );
     const style = this.store.styles.get(layer.id);
+    const first = this.store.scene?.layers[0];
     const help = named(`help_${layer.product ?? layer.kind}`, "");
     return h(
       "section",
@@ -63,6 +64,7 @@ export class LayersPanel {
         "div",
         { class: "row" },
         style !== undefined && h("a", { class: "button", href: picturePath(layer, style), download: "", title: t("pngTitle") }, t("png")),
+        layer.kind === "translation" && first !== undefined && first !== layer && h("a", { class: "button", href: swipePath(first.id, layer.id), download: "", title: t("gifTitle") }, t("gif")),
         layer.kind === "translation" && h("a", { class: "button", href: filePath(layer.id), download: "", title: t("tiffTitle") }, t("tiff")),
       ),
     );

@@ -15,7 +15,9 @@ type Tab = (typeof TABS)[number];
 const MESSAGE_MS = 9000;
 
 const store = new Store();
-const messages = h("div", { class: "messages", role: "status", "aria-live": "polite" });
+const news = h("div", { role: "status", "aria-live": "polite" });
+const errors = h("div", { class: "errors", role: "alert" });
+const messages = h("div", { class: "messages" }, errors, news);
 const readout = h("aside", { class: "readout", hidden: true, "aria-live": "polite" });
 const labels = h("div", { class: "labels" });
 const tabs = h("div", { class: "tabs", role: "tablist" });
@@ -36,7 +38,7 @@ const translate = new TranslatePanel(store, fail, () => {
   show("jobs");
   void jobs.watch();
 });
-const jobs = new JobsPanel(store, fail, say, () => show("layers"), renderTabs, (job) => {
+const jobs = new JobsPanel(store, fail, say, warn, () => show("layers"), renderTabs, (job) => {
   show("translate");
   translate.repeat(job).catch(fail);
 });
@@ -53,13 +55,20 @@ let reading: { scene: string | undefined; place: Place; points: { layer: Layer; 
 
 function say(text: string): void {
   const message = h("p", {}, text);
-  messages.append(message);
+  news.append(message);
   window.setTimeout(() => message.remove(), MESSAGE_MS);
+}
+
+/** An error stays until it is closed; the same one is not shown twice. */
+function warn(text: string): void {
+  if ([...errors.children].some((shown) => shown.firstChild?.textContent === text)) return;
+  const message = h("p", {}, h("span", {}, text), h("button", { type: "button", class: "plain", "aria-label": t("close"), click: () => message.remove() }, "×"));
+  errors.append(message);
 }
 
 function fail(error: unknown): void {
   if (error instanceof Refusal && error.status === 401) askForToken();
-  else say(error instanceof Refusal ? error.message : t("connection"));
+  else warn(error instanceof Refusal ? error.message : t("connection"));
 }
 
 function askForToken(): void {
@@ -73,7 +82,7 @@ function askForToken(): void {
       await begin();
     } catch (error) {
       field.value = "";
-      say(error instanceof Error ? error.message : t("connection"));
+      warn(error instanceof Error ? error.message : t("connection"));
     }
   };
   const dialog = h(
