@@ -100,7 +100,8 @@ def translator_file(sar_bands: int, optical_bands: int, direction: str | None = 
 def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes) -> Method:
     torch.manual_seed(0)
     cls = get_method(name)
-    needs_start = "start" in cls.config_type.model_fields and name != "reference"
+    may_start = name == "reference" or getattr(cls, "goes_on", False)
+    needs_start = "start" in cls.config_type.model_fields and not may_start
     start = {"start": translator_file(sar_bands, optical_bands)} if needs_start else {}
     config = cls.config_type(**{**SMALL.get(name, {}), **start, **changes})
     earlier = {"sar_reference": sar_bands + 1, "optical_reference": optical_bands + 1}

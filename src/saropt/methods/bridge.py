@@ -52,6 +52,7 @@ class Bridge(Compact):
     """
 
     config_type = BridgeConfig
+    goes_on = False
     config: BridgeConfig
 
     def __init__(self, config: BridgeConfig, bands: Mapping[Role, int]) -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import nn
 
-from saropt.artifacts import DirectionCard, ImageCard, blend, load_translator_module, load_weights
+from saropt.artifacts import (
+    Card,
+    DirectionCard,
+    ImageCard,
+    blend,
+    load_graph,
+    load_translator_module,
+    load_weights,
+    read_card,
+)
+from saropt.artifacts.weights import Weights
 from saropt.domain import Direction, Role, describe_role
 from saropt.errors import InputError
 
 
 def images_of_file(path: str | None) -> Mapping[Role, ImageCard]:
-    """The images of a `.safetensors` translator file by role; none without a file.
+    """The images of a translator file by role; none without a file.
 
     Raises:
         InputError: no such file, or not a translator file.
@@ -20,11 +31,13 @@ def images_of_file(path: str | None) -> Mapping[Role, ImageCard]:
     >>> images_of_file(None)
     {}
     """
-    return {} if path is None else load_weights(path)[0].images
+    if path is None:
+        return {}
+    return (read_card(path) if Path(path).suffix.lower() == ".onnx" else load_weights(path)[0]).images
 
 
 class PretrainedTranslator:
-    """A `.safetensors` translator file whose networks a method takes over.
+    """A translator file, `.safetensors` or `.onnx`, whose networks a method takes over.
 
     Args:
         path: the file.
@@ -37,12 +50,13 @@ class PretrainedTranslator:
 
     def __init__(self, path: str, bands: Mapping[Role, int], realism: float | None = None) -> None:
         self.path = path
-        self.card, weights = load_weights(path)
+        graph = Path(path).suffix.lower() == ".onnx"
+        self.card, weights = _graph_weights(path, realism) if graph else load_weights(path)
         in_file = {role: len(image.bands) for role, image in self.card.images.items()}
         if any(bands.get(role) != count for role, count in in_file.items()):
             there, here = (_in_words({role: counts.get(role, 0) for role in in_file}) for counts in (in_file, bands))
             raise InputError(path, f"translates between {there} bands, the data have {here}")
-        self._weights = blend(weights, self.card.realism if realism is None else realism)
+        self._weights = weights if graph else blend(weights, self.card.realism if realism is None else realism)
 
     def described(self, direction: Direction) -> DirectionCard:
         """What the card says of a direction.
@@ -62,6 +76,21 @@ class PretrainedTranslator:
         """
         self.described(direction)
         return load_translator_module(self.path, self.card, direction, self._weights)
+
+
+def _graph_weights(path: str, realism: float | None) -> tuple[Card, Weights]:
+    """Card and weights of an `.onnx` file, blended; its initializers have the names of the network's own weights."""
+    import onnx
+    from onnx import numpy_helper
+
+    card, content = load_graph(path, realism)
+    (direction,) = card.directions
+    tensors = onnx.load_model_from_string(content).graph.initializer
+    return card, {
+        f"{direction}.{one.name}": numpy_helper.to_array(one).copy()
+        for one in tensors
+        if not one.name.startswith("errors/")
+    }
 
 
 def _in_words(bands: Mapping[Role, int]) -> str:

@@ -84,6 +84,7 @@ class Reference(Compact):
 
     config_type = ReferenceConfig
     config: ReferenceConfig
+    goes_on = False
 
     def __init__(self, config: ReferenceConfig, bands: Mapping[Role, int]) -> None:
         inputs = config.direction.inputs

@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_TO_OPTICAL, Direction, Role
+from saropt.errors import InputError
 from saropt.losses import block_minimum, haar_l1, match_colour
 from saropt.methods.bands import SAR_ROLES, without_a_band
 from saropt.methods.base import Batch, MethodConfig, OneDirection, Update
+from saropt.methods.pretrained import PretrainedTranslator, images_of_file
 from saropt.methods.registry import register
 from saropt.networks import build_network
 
@@ -50,6 +53,8 @@ class RegressionConfig(MethodConfig):
             stops before, at a higher rate.
         no_band: share of windows without one of the SAR bands, which is -1 in the SAR image and in an earlier one.
             Above 0, scenes may lack bands.
+        start: translator file (.safetensors or .onnx) whose network is trained on; bands and recipes are those of the
+            file where none are named. None for a fresh network.
     """
 
     direction: Direction = SAR_TO_OPTICAL
@@ -61,6 +66,7 @@ class RegressionConfig(MethodConfig):
     decay_stretch: float = Field(1.0, ge=1.0)
     weight_decay: float = Field(1e-4, ge=0.0)
     no_band: float = Field(0.0, ge=0.0, le=1.0)
+    start: str | None = None
 
 
 def pixel_losses(output: Tensor, target: Tensor, config: PixelLossConfig) -> dict[str, Tensor]:
@@ -110,14 +116,38 @@ class Regression(OneDirection):
     """
 
     config_type = RegressionConfig
+    goes_on: ClassVar[bool] = True
+    """Whether the network of `start` is trained on; methods that make something else of that file say False."""
+    _started: tuple[str, dict] | None = None
 
     def __init__(self, config: RegressionConfig, bands: Mapping[Role, int]) -> None:
         super().__init__(config, bands)
         self.config = config
         if config.no_band and ("sar" not in config.direction.inputs or bands["sar"] < 2):
             raise ValueError("no_band: needs an input sar of two or more bands")
-        network, arguments = self.network_of(config.direction)
-        self.generator = build_network(network, *self.channels(config.direction), **arguments)
+        self.generator = self._build_generator()
+
+    def _build_generator(self) -> nn.Module:
+        config = self.config
+        if config.start is None or not self.goes_on:
+            network, arguments = self.network_of(config.direction)
+            return build_network(network, *self.channels(config.direction), **arguments)
+        start = PretrainedTranslator(config.start, self.bands)
+        described = start.described(config.direction)
+        for name, value in (("network", described.network), ("network_arguments", described.arguments)):
+            if name in config.model_fields_set and getattr(config, name) != value:
+                raise InputError(
+                    start.path, f"has {name} {value}, the configuration {getattr(config, name)}: leave it out"
+                )
+        self._started = described.network, described.arguments
+        return start.network(config.direction)
+
+    @classmethod
+    def images_of(cls, config: RegressionConfig) -> Mapping[Role, ImageCard]:
+        return images_of_file(config.start) if cls.goes_on else {}
+
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
+        return super().network_of(direction) if self._started is None else self._started
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config

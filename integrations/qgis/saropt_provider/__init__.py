@@ -1,0 +1,8 @@
+"""The plug-in's entry point, which QGIS calls."""
+
+
+def classFactory(interface):
+    """The plug-in."""
+    from .provider import Plugin
+
+    return Plugin()
