@@ -13,7 +13,7 @@ def blind(
         Path, typer.Argument(metavar="ANSWERS.csv", help="File of answers that saropt serve --blind has written.")
     ],
 ) -> None:
-    """Sum up a blind test: how often people told the real picture from the translation.
+    """Sum up a blind test: how often the real picture was found.
 
     50 % is guessing. The first interval takes answers as independent of each other, the second one draws over people.
     """

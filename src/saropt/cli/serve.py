@@ -36,8 +36,7 @@ def serve(
         typer.Option(
             "--blind",
             metavar="STUDY.yaml",
-            help="Ask people which of two pictures is real, instead of showing the scenes. Only --host, --port and "
-            "--open go with it; saropt blind sums up the answers.",
+            help="Ask people which of two pictures is real, instead of showing scenes; saropt blind sums up.",
         ),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the map in the browser at once.")] = False,
