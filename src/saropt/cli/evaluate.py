@@ -192,12 +192,10 @@ def _print_ground(direction: str, found: dict[str, Any]) -> None:
 def _print_segmentation(direction: str, judged: dict[str, Any]) -> None:
     from saropt.cli.tables import print_table
     from saropt.evaluation.metric import metrics_in
+    from saropt.evaluation.segmentation import segmentation_rows
 
     columns = metrics_in([judged["real"]], "segmentation")
-    cells = [
-        [name, *(metric.text(scores[metric.key]) for metric in columns), *map(_share, scores["class_iou"].values())]
-        for name, scores in (*judged["models"].items(), ("real images", judged["real"]))
-    ]
+    cells = [[name, *texts] for name, texts in segmentation_rows(judged, columns)]
     classes = [f"IoU {name}" for name in judged["real"]["class_iou"]]
     headings = ["", *(metric.title for metric in columns), *classes]
     print_table(headings, cells, f"{direction}, segmented by {judged['segmenter']}")
@@ -210,11 +208,19 @@ def _print_segmentation(direction: str, judged: dict[str, Any]) -> None:
 
 def _print_matching(direction: str, found: dict[str, Any]) -> None:
     from saropt.cli.tables import print_table
+    from saropt.evaluation.intervals import with_ends
     from saropt.evaluation.metric import metrics_in
 
     columns = metrics_in(found["raw"].values(), "matching")
     cells = [
-        [name, *(metric.text(scores[metric.key]) for scores in by_matcher.values() for metric in columns)]
+        [
+            name,
+            *(
+                with_ends(metric.text(scores[metric.key]), scores["intervals"][metric.key], metric.digits)
+                for scores in by_matcher.values()
+                for metric in columns
+            ),
+        ]
         for name, by_matcher in (("untranslated input", found["raw"]), *found["models"].items())
     ]
     headings = ["", *(f"{matcher} {metric.title}" for matcher in found["raw"] for metric in columns)]

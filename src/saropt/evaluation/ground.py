@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from saropt.errors import InputError
 from saropt.evaluation.by_class import Labels
-from saropt.evaluation.intervals import Interval, SceneSums, difference
+from saropt.evaluation.intervals import SceneSums, difference, ends, with_ends
 from saropt.evaluation.metric import Tile
 from saropt.evaluation.reference_baselines import CopyReference
 from saropt.evaluation.tiles import Place, Rasters
@@ -116,7 +116,7 @@ class GroundErrors:
         copied = {kind: sums.as_dict() for kind, sums in scenes.get(CopyReference.name, {}).items()}
         return {
             name: {
-                kind: _ends(difference(sums.as_dict(), copied[kind])) for kind, sums in kinds.items() if kind in copied
+                kind: ends(difference(sums.as_dict(), copied[kind])) for kind, sums in kinds.items() if kind in copied
             }
             for name, kinds in scenes.items()
             if name != CopyReference.name
@@ -143,7 +143,7 @@ class GroundErrors:
             "tiles": {kind: first[kind].n for kind in GROUNDS if kind in first},
             "psnr": psnr,
             "intervals": {
-                name: {kind: _ends(sums.interval()) for kind, sums in kinds.items()} for name, kinds in scenes.items()
+                name: {kind: ends(sums.interval()) for kind, sums in kinds.items()} for name, kinds in scenes.items()
             },
             "gain_intervals": self._gain_intervals(),
             "scenes": {kind: len(sums.means()) for kind, sums in first.items()},
@@ -159,10 +159,6 @@ class GroundErrors:
                 kind: {name: kinds[kind].mean for name, kinds in self._psnr.items() if kind in kinds} for kind in days
             },
         }
-
-
-def _ends(found: Interval | None) -> list[float] | None:
-    return None if found is None else [found.low, found.high]
 
 
 def _bins(rasters: Rasters, role: str) -> list[str]:
@@ -201,18 +197,17 @@ def rows_of(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     def text(value: float | None, digits: int = 2) -> str:
         return "–" if value is None else f"{value:.{digits}f}"
 
-    def span(ends: Sequence[float] | None) -> str:
-        return "" if ends is None else f" ({ends[0]:.2f} to {ends[1]:.2f})"
-
     rows = []
     for name, psnr in found["psnr"].items():
         gain = found["gain_over_copy"].get(name, {}).get("changed")
-        ends = found["gain_intervals"].get(name, {}).get("changed")
+        gained = found["gain_intervals"].get(name, {}).get("changed")
         areas = found["auc"].get(name, {})
         spans = found["intervals"].get(name, {})
-        cells = [text(psnr.get(kind)) + span(spans.get(kind)) for kind in GROUNDS]
+        cells = [with_ends(text(psnr.get(kind)), spans.get(kind), 2) for kind in GROUNDS]
         cells += [
-            "–" if gain is None else f"{gain:+.2f}" + ("" if ends is None else f" ({ends[0]:+.2f} to {ends[1]:+.2f})"),
+            "–"
+            if gain is None
+            else f"{gain:+.2f}" + ("" if gained is None else f" ({gained[0]:+.2f} to {gained[1]:+.2f})"),
             text(areas.get("labelled"), 3),
             text(areas.get("measured"), 3),
         ]

@@ -172,6 +172,63 @@ class SceneSums:
         return {scene: list(own) for scene, own in self._of.items()}
 
 
+class SceneShares:
+    """Parts and wholes of each scene, by figure; a figure is the sum of its parts over the sum of its wholes.
+
+    >>> shares = SceneShares()
+    >>> for scene, right in zip("abcdef", (7, 8, 9, 8, 7, 9), strict=True):
+    ...     shares.add(scene, "accuracy", right, 10)
+    >>> low, high = shares.intervals()["accuracy"]
+    >>> low < 0.8 < high
+    True
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[str, list[float]]] = {}
+
+    def add(self, scene: str, figure: str, part: float, whole: float) -> None:
+        """Take the part and the whole of one tile."""
+        own = self._of.setdefault(figure, {}).setdefault(scene, [0.0, 0.0])
+        own[0] += part
+        own[1] += whole
+
+    def intervals(self) -> dict[str, list[float] | None]:
+        """The ends of the interval of each figure; None where there are too few scenes (`interval`)."""
+        return {figure: ends(interval(*np.array(list(own.values())).T)) for figure, own in self._of.items()}
+
+    def mean_interval(self, figures: Sequence[str]) -> list[float] | None:
+        """The ends of the interval of the mean of some figures, each linearised at its value (the delta method)."""
+        scenes = list(dict.fromkeys(scene for figure in figures for scene in self._of[figure]))
+        known = [np.array([self._of[figure].get(scene, [0.0, 0.0]) for scene in scenes]) for figure in figures]
+        known = [own for own in known if own[:, 1].sum() > 0]
+        if not known:
+            return None
+        ratios = [own[:, 0].sum() / own[:, 1].sum() for own in known]
+        residuals = [
+            (own[:, 0] - ratio * own[:, 1]) / own[:, 1].sum() for own, ratio in zip(known, ratios, strict=True)
+        ]
+        values = np.mean(ratios) + len(scenes) * np.mean(residuals, axis=0)
+        return ends(interval(values, np.ones(len(scenes))))
+
+
+def ends(found: Interval | None) -> list[float] | None:
+    """[low, high] of an interval, as reports hold it.
+
+    >>> ends(Interval(-1.0, 2.0, 8))
+    [-1.0, 2.0]
+    """
+    return None if found is None else [found.low, found.high]
+
+
+def with_ends(text: str, span: Sequence[float] | None, digits: int) -> str:
+    """A figure as tables show it, with its interval where there is one.
+
+    >>> with_ends("0.80", [0.71, 0.9], 2), with_ends("0.80", None, 2)
+    ('0.80 (0.71 to 0.90)', '0.80')
+    """
+    return text if span is None else f"{text} ({span[0]:.{digits}f} to {span[1]:.{digits}f})"
+
+
 Sums = Mapping[str, Sequence[float]]
 
 

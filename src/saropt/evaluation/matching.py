@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from saropt.evaluation.gallery import Bytes
+from saropt.evaluation.intervals import SceneShares
 from saropt.evaluation.metric import Metric, register_metric
 from saropt.evaluation.section import TileView
 from saropt.matching import Matcher, Rates, match_pair
@@ -32,21 +33,22 @@ class MatchingRates:
     def __init__(self, matchers: Sequence[Matcher], shown: Sequence[str] = ()) -> None:
         self._matchers = list(matchers)
         self._shown = tuple(shown)
-        self._raw = {matcher.name: Rates() for matcher in matchers}
-        self._models: dict[str, dict[str, Rates]] = {}
+        self._raw = {matcher.name: _SceneRates() for matcher in matchers}
+        self._models: dict[str, dict[str, _SceneRates]] = {}
         self.drawings: dict[str, list[tuple[str, Bytes]]] = {}
 
     def see(self, model: str, view: TileView) -> None:
         """See `Section`."""
         first = not self._models or model == next(iter(self._models))
-        rates = self._models.setdefault(model, {matcher.name: Rates() for matcher in self._matchers})
+        rates = self._models.setdefault(model, {matcher.name: _SceneRates() for matcher in self._matchers})
         tile = view.tile
         output, truth, valid = tile.output.values.mean(0), tile.truth.values.mean(0), tile.truth.mask
         for matcher in self._matchers:
             found = match_pair(matcher, output, truth, valid)
-            rates[matcher.name].add(found)
+            rates[matcher.name].add(view.rasters.scene, found)
             if first:
-                self._raw[matcher.name].add(match_pair(matcher, tile.source.mean(0), truth, valid))
+                raw = match_pair(matcher, tile.source.mean(0), truth, valid)
+                self._raw[matcher.name].add(view.rasters.scene, raw)
         drawn = self.drawings.setdefault(model, [])
         name = view.rasters.name
         wanted = name in self._shown if self._shown else len(drawn) < DRAWINGS
@@ -62,6 +64,25 @@ class MatchingRates:
                 for model, by_matcher in self._models.items()
             },
         }
+
+
+class _SceneRates:
+    """Rates, and their intervals over scenes."""
+
+    def __init__(self) -> None:
+        self._rates, self._shares = Rates(), SceneShares()
+
+    def add(self, scene: str, pair: PairMatches) -> None:
+        self._rates.add(pair)
+        for key, part, whole in (
+            ("pmr", len(pair.a), pair.keypoints),
+            ("ir", pair.inliers.sum(), len(pair.a)),
+            ("ir_ed", pair.correct.sum(), len(pair.a)),
+        ):
+            self._shares.add(scene, key, part, whole)
+
+    def summary(self) -> dict[str, Any]:
+        return self._rates.summary() | {"intervals": self._shares.intervals()}
 
 
 def draw_matches(a: np.ndarray, b: np.ndarray, found: PairMatches) -> Bytes:

@@ -249,7 +249,7 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
     true = place.images[direction.output]
     truth = TileImage(true.in_unit_range(place.name)[rows.outputs], place.valid)
     if rows.judge is not None:
-        rows.judge.see(None, place, outputs.labels(direction, place))
+        rows.judge.see(None, rasters.scene, place, outputs.labels(direction, place))
     true_here = replace(true, values=true.values[rows.outputs], valid=place.valid)
     for row in rows.models:
         pixels = outputs.of(row, place)
@@ -261,7 +261,7 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         if rows.ground is not None:
             rows.ground.see(row.name, rasters, place, tile, outputs.change(row, place))
         if rows.judge is not None:
-            rows.judge.see(row.name, place, outputs.labels(row, place))
+            rows.judge.see(row.name, rasters.scene, place, outputs.labels(row, place))
         if rows.shown is not None and rows.shown.wants(place):
             judged = rows.judge is not None
             classes = (outputs.labels(direction, place), outputs.labels(row, place)) if judged else None

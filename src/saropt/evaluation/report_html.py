@@ -15,6 +15,7 @@ from saropt.evaluation.gallery import Bytes, Shot, jpeg_uri
 from saropt.evaluation.ground import HEADINGS, KEY, rows_of
 from saropt.evaluation.intervals import Interval, in_words
 from saropt.evaluation.metric import METRICS, Metric, metrics_in
+from saropt.evaluation.segmentation import segmentation_rows
 from saropt.evaluation.verdicts import MARK_MEANS, TESTED, marked
 
 ORACLE = "image_mean_oracle"
@@ -192,7 +193,7 @@ def _matching(report: Mapping[str, Any], drawings: Drawings) -> list[dict[str, A
                 "matchers": list(found["raw"]),
                 "rates": rates,
                 "rows": [
-                    (name, [_percent(scores[rate.key]) for scores in by_matcher.values() for rate in rates])
+                    (name, [_percent(scores, rate.key) for scores in by_matcher.values() for rate in rates])
                     for name, by_matcher in rows.items()
                 ],
                 "drawings": [
@@ -204,8 +205,11 @@ def _matching(report: Mapping[str, Any], drawings: Drawings) -> list[dict[str, A
     return sections
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+def _percent(scores: Mapping[str, Any], key: str) -> str:
+    value, span = scores[key], scores["intervals"][key]
+    if value is None:
+        return "–"
+    return f"{value:.1%}" if span is None else f"{value:.1%} ({100 * span[0]:.1f} to {100 * span[1]:.1f})"
 
 
 def _classes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -240,10 +244,7 @@ def _segmentation(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     sections = []
     for direction, judged in _by_direction(report, "segmentation"):
         columns = metrics_in([judged["real"]], "segmentation")
-        rows = [
-            (name, [METRICS["class_iou"].text(v) for v in (*(s[m.key] for m in columns), *s["class_iou"].values())])
-            for name, s in (*judged["models"].items(), ("real images", judged["real"]))
-        ]
+        rows = segmentation_rows(judged, columns)
         sections.append({"title": direction.in_words, "judged": judged, "columns": columns, "rows": rows})
     return sections
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from saropt.domain import Direction, Role, match_bands
 from saropt.errors import InputError
 from saropt.evaluation.by_class import Labels
-from saropt.evaluation.metric import Metric, register_metric
+from saropt.evaluation.intervals import SceneShares, with_ends
+from saropt.evaluation.metric import METRICS, Metric, register_metric
 from saropt.evaluation.tiles import Place, Rasters
 from saropt.inference import Segmenter
 from saropt.roots import ConfusionMatrix, DataRoot
@@ -19,7 +20,8 @@ from saropt.roots import ConfusionMatrix, DataRoot
 KEY = "segmentation"
 CONVENTION = (
     "a segmenter's classes on the translated image against the labels, over all valid labelled pixels of the tiles; "
-    "`real` is the same segmenter on the true image; majority is the accuracy of the most frequent label everywhere"
+    "`real` is the same segmenter on the true image; majority is the accuracy of the most frequent label everywhere; "
+    "intervals over scenes: a share is a sum of parts over a sum of wholes, a mean of shares is linearised"
 )
 _ABSENT = "classes without a labelled pixel (`absent`) are left out"
 for _key, _title, _convention, _shown in (
@@ -56,8 +58,8 @@ class Judge:
         self.segmenter = segmenter
         self._labels = Labels(root)
         self._classes = self._labels.classes
-        self._true = ConfusionMatrix(self._classes.titles)
-        self._translated: dict[str, ConfusionMatrix] = {}
+        self._true = _Scores(self.titles)
+        self._translated: dict[str, _Scores] = {}
 
     def check(self, rasters: Rasters) -> None:
         """Make sure that the rasters have labels on their grid.
@@ -80,12 +82,10 @@ class Judge:
             takes = ", ".join(card.input.bands)
             raise InputError(card.name, f"takes the bands {takes}; the images have {', '.join(given)}") from None
 
-    def see(self, model: str | None, place: Place, labels: NDArray[np.uint8]) -> None:
-        """Score the label values (h, w) of one tile of a model's output; of the true image when `model` is None."""
-        matrix = self._true
-        if model is not None:
-            matrix = self._translated.setdefault(model, ConfusionMatrix(self._classes.titles))
-        matrix.add(self.truth(place), self.indices(labels))
+    def see(self, model: str | None, scene: str, place: Place, labels: NDArray[np.uint8]) -> None:
+        """Score the label values (h, w) of one tile of a scene: of a model's output, or of the true image (None)."""
+        scores = self._true if model is None else self._translated.setdefault(model, _Scores(self.titles))
+        scores.add(scene, self.truth(place), self.indices(labels))
 
     @property
     def titles(self) -> list[str]:
@@ -104,10 +104,60 @@ class Judge:
         """Scores of the true and the translated images."""
         return {
             "segmenter": self.segmenter.card.name,
-            "majority": self._true.majority,
+            "majority": self._true.matrix.majority,
             "real": self._true.summary(),
-            "models": {name: matrix.summary() for name, matrix in self._translated.items()},
+            "models": {name: scores.summary() for name, scores in self._translated.items()},
         }
+
+
+class _Scores:
+    """A confusion matrix, and what is right of each scene."""
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        self.matrix = ConfusionMatrix(titles)
+        self._shares = SceneShares()
+
+    def add(self, scene: str, truth: NDArray[np.uint8], predicted: NDArray[np.intp]) -> None:
+        tile = ConfusionMatrix(self.matrix.titles)
+        tile.add(truth, predicted)
+        self.matrix.counts += tile.counts
+        right, labelled, found = np.diag(tile.counts), tile.counts.sum(axis=1), tile.counts.sum(axis=0)
+        self._shares.add(scene, "pixel_accuracy", right.sum(), tile.pixels)
+        for title, one, of, taken in zip(tile.titles, right, labelled, found, strict=True):
+            self._shares.add(scene, f"class_accuracy.{title}", one, of)
+            self._shares.add(scene, f"class_iou.{title}", one, of + taken - one)
+
+    def summary(self) -> dict[str, Any]:
+        """The scores, and `intervals` over scenes by key."""
+        spans = self._shares.intervals()
+        for key, parts in (("mean_class_accuracy", "class_accuracy"), ("miou", "class_iou")):
+            spans[key] = self._shares.mean_interval([f"{parts}.{title}" for title in self.matrix.titles])
+        return self.matrix.summary() | {"intervals": spans}
+
+
+def segmentation_rows(judged: Mapping[str, Any], columns: Sequence[Metric]) -> list[tuple[str, list[str]]]:
+    """(name, cells) of the translated and the true images: the columns, then the IoU of each class, with intervals.
+
+    >>> scores = {"miou": 0.5, "class_iou": {"water": 0.5}, "intervals": {"miou": [0.4, 0.6], "class_iou.water": None}}
+    >>> segmentation_rows({"models": {}, "real": scores}, [METRICS["miou"]])
+    [('real images', ['0.500 (0.400 to 0.600)', '0.500'])]
+    """
+    return [
+        (
+            name,
+            [
+                *(
+                    with_ends(metric.text(s[metric.key]), s["intervals"][metric.key], metric.digits)
+                    for metric in columns
+                ),
+                *(
+                    with_ends(METRICS["class_iou"].text(value), s["intervals"][f"class_iou.{title}"], 3)
+                    for title, value in s["class_iou"].items()
+                ),
+            ],
+        )
+        for name, s in (*judged["models"].items(), ("real images", judged["real"]))
+    ]
 
 
 def make_judges(
