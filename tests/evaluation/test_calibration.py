@@ -15,7 +15,8 @@ from saropt.artifacts.export import errors_graph
 from saropt.artifacts.graph import write_with_errors
 from saropt.cli import main
 from saropt.errors import InputError, OptionError
-from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability, conformal_factor
+from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
+from saropt.evaluation.conformal import conformal_factor
 from saropt.evaluation.reliability import RIVALS, ause
 from saropt.inference import TranslateOptions, Translator, find_translator
 from saropt.inference.reliability import check_reliability, with_errors

@@ -124,3 +124,22 @@ def read(path, name):
         with Scene.open(file) as scene:
             pictures.append(scene.read()[0])
     return np.stack([np.repeat(pictures[0], 3, 0), pictures[1]])
+
+
+def test_the_deviation_is_calibrated_over_scenes() -> None:
+    """Errors are normal with twice the deviation, so that 1.645 x 2 deviations hold 90 % of them; the finite number of
+    scenes asks for a little more."""
+    rng = np.random.default_rng(4)
+    quality = DeviationQuality(8, 0)
+    valid = np.ones((64, 64), bool)
+    for scene in range(30):
+        deviation = rng.uniform(0.01, 0.1, (2, 64, 64))
+        quality.take(deviation, np.abs(rng.normal(0.0, 2.0 * deviation)), valid, f"scene {scene}")
+    found = quality.figures()["deviation"]["calibration"]
+    assert found["scenes"] == 30
+    assert found["factor"] == pytest.approx([3.6, 3.6], abs=0.2)
+    assert 0.90 < found["coverage"] < 0.95
+    assert found["least_coverage"] > 0.88
+    few = DeviationQuality(8, 0)
+    few.take(deviation, deviation, valid, "one")
+    assert few.figures()["deviation"]["calibration"] == {}

@@ -140,6 +140,13 @@ def _print_scores(result: EvaluationResult) -> None:
                     f"{name}: mean of {found['samples']} samples; their deviation correlates with its error by "
                     f"{_share(found['correlation'])} per pixel, {_share(found['correlation_8px'])} over 8 pixels"
                 )
+                if calibration := found["calibration"]:
+                    factors = ", ".join(f"{factor:.2f}" for factor in calibration["factor"])
+                    typer.echo(
+                        f"{name}: {factors} times the deviation holds {1 - calibration['alpha']:.0%} of the truth; "
+                        f"in scenes left out in turn {calibration['coverage']:.1%}, "
+                        f"{calibration['least_coverage']:.1%} in the worst of {calibration['scenes']}"
+                    )
             if (found := scores.get("reliability")) is not None:
                 _print_reliability(name, found)
     for warning in result.warnings:

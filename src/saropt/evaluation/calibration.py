@@ -2,8 +2,7 @@
 
 A small network learns the mean absolute error of each pixel from what the translator got and gave. Conformal risk
 control (Angelopoulos et al., ICLR 2024) then finds the factor that makes half-widths of these errors. The unit that is
-exchanged is the scene, never the pixel: with n scenes of which the mean share of pixels outside is R, the smallest
-factor with (n R + 1) / (n + 1) <= alpha.
+exchanged is the scene, never the pixel (`saropt.evaluation.conformal`).
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from saropt.artifacts import ReliabilityCard
 from saropt.artifacts.graph import write_with_errors
 from saropt.errors import InputError, MissingExtraError, OptionError
+from saropt.evaluation.conformal import conformal_factor, held_out_coverage, least_scenes
 from saropt.evaluation.measure import make_model_row
 from saropt.evaluation.tiles import open_rasters
 from saropt.inference import Block, Product, Translator
@@ -118,14 +118,14 @@ def calibrate_reliability(
     _check_torch()
     windows = _gathered(translator, sets, seed, progress)
     scenes = list(dict.fromkeys(window.scene for window in windows))
-    least = math.ceil(1.0 / alpha)
+    least = least_scenes(alpha)
     if len(scenes) < least:
         raise InputError(sets[0].root.path, f"{len(scenes)} scenes calibrate nothing at alpha {alpha:g}: {least} do")
     errors = _predicted(windows, scenes, seed, progress)
     ratios = _ratios(windows, errors, seed)
     bands = len(translator.target.bands)
     scale = [conformal_factor([ratios[scene][band] for scene in scenes], alpha) for band in range(bands)]
-    coverage = [_coverage_of(scene, scenes, ratios, alpha, bands) for scene in scenes]
+    coverage = held_out_coverage(ratios, alpha)
     card = ReliabilityCard(
         alpha=alpha,
         scale=tuple(scale),
@@ -146,43 +146,6 @@ def calibrate_reliability(
     directions[translator.direction] = described.model_copy(update={"reliability": card})
     write_with_errors(translator.path, out, translator.card.model_copy(update={"directions": directions}), graph)
     return card
-
-
-def conformal_factor(ratios: Sequence[ArrayLike], alpha: float) -> float:
-    """The smallest factor whose conformal risk is at most alpha.
-
-    Args:
-        ratios: of each scene, the errors over the predicted errors of its pixels.
-
-    Raises:
-        ValueError: too few scenes for any factor.
-
-    >>> conformal_factor([np.arange(100)] * 99, alpha=0.1)
-    90.0
-    """
-    count = len(ratios)
-    share = (alpha * (count + 1) - 1.0) / count
-    if share < 0.0:
-        raise ValueError(f"{count} scenes are too few for alpha {alpha:g}")
-    values = np.concatenate([np.asarray(one, np.float64) for one in ratios])
-    weights = np.concatenate([np.full(np.size(one), 1.0 / (count * np.size(one))) for one in ratios])
-    order = np.argsort(values)[::-1]
-    above = np.cumsum(weights[order])  # mean share of pixels at or above each value, from the largest
-    first = int(np.searchsorted(above, share * (1.0 + 1e-9), side="right"))
-    return float(values[order[min(first, len(order) - 1)]])
-
-
-def _coverage_of(
-    scene: str, scenes: Sequence[str], ratios: dict[str, NDArray[np.float32]], alpha: float, bands: int
-) -> float:
-    """Share of the pixels of a scene inside their half-width, where the factors come from all other scenes."""
-    others = [one for one in scenes if one != scene]
-    alpha = max(alpha, 1.0 / (len(others) + 1))
-    inside = [
-        (ratios[scene][band] <= conformal_factor([ratios[one][band] for one in others], alpha)).mean()
-        for band in range(bands)
-    ]
-    return float(np.mean(inside))
 
 
 def _check_torch() -> None:

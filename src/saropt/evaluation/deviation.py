@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.evaluation.conformal import conformal_factor, held_out_coverage, least_scenes
 from saropt.evaluation.metric import Metric, Subject, Tile, register_metric
 
 BLOCK = 8
+ALPHA = 0.1
+PIXELS_PER_SCENE = 1 << 14
+PIXELS_PER_TILE = 1 << 10
+_LEAST_DEVIATION = 1e-6
 
 
 def block_means(maps: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
@@ -35,6 +40,10 @@ class _Correlation:
         self._sums += [a.size, a.sum(), b.sum(), (a * a).sum(), (b * b).sum(), (a * b).sum()]
 
     @property
+    def count(self) -> float:
+        return float(self._sums[0])
+
+    @property
     def means(self) -> tuple[float, float]:
         count, a, b, *_ = self._sums
         return (a / count, b / count) if count else (math.nan, math.nan)
@@ -52,6 +61,7 @@ class DeviationQuality:
     def __init__(self, samples: int, seed: int) -> None:
         self.samples, self.seed = samples, seed
         self._pixels, self._blocks = _Correlation(), _Correlation()
+        self._ratios: dict[str, NDArray[np.float32]] = {}
 
     @classmethod
     def of(cls, subject: Subject) -> DeviationQuality | None:
@@ -61,13 +71,33 @@ class DeviationQuality:
     def add(self, tile: Tile) -> None:
         """See `Accumulator`."""
         assert tile.deviation is not None
-        self.take(tile.deviation, np.abs(tile.output.values - tile.truth.values), tile.truth.mask)
+        self.take(tile.deviation, np.abs(tile.output.values - tile.truth.values), tile.truth.mask, tile.scene)
 
-    def take(self, deviation: NDArray[Any], error: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+    def take(self, deviation: NDArray[Any], error: NDArray[Any], valid: NDArray[np.bool_], scene: str = "") -> None:
         """Take deviation and absolute error (C, H, W) in [0, 1], validity (H, W)."""
         pair = np.stack([deviation.mean(0, dtype=np.float64), error.mean(0, dtype=np.float64)])
         self._pixels.add(*pair[:, valid])
         self._blocks.add(*block_means(pair, valid))
+        ratios = (error / np.maximum(deviation, _LEAST_DEVIATION))[:, valid].astype(np.float32)
+        rng = np.random.default_rng(int(self._pixels.count))
+        chosen = ratios[:, rng.permutation(ratios.shape[1])[:PIXELS_PER_TILE]]
+        known = self._ratios.get(scene, chosen[:, :0])
+        self._ratios[scene] = np.concatenate([known, chosen], axis=1)[:, :PIXELS_PER_SCENE]
+
+    def _calibration(self) -> dict[str, Any]:
+        """The factors that make half-widths of the deviation, and their coverage of scenes that were left out."""
+        scenes = len(self._ratios)
+        if scenes < least_scenes(ALPHA) or "" in self._ratios:
+            return {}
+        bands = range(len(next(iter(self._ratios.values()))))
+        coverage = held_out_coverage(self._ratios, ALPHA)
+        return {
+            "alpha": ALPHA,
+            "scenes": scenes,
+            "factor": [conformal_factor([one[band] for one in self._ratios.values()], ALPHA) for band in bands],
+            "coverage": float(np.mean(coverage)),
+            "least_coverage": float(np.min(coverage)),
+        }
 
     def figures(self) -> dict[str, Any]:
         """All figures under `deviation`."""
@@ -80,7 +110,7 @@ class DeviationQuality:
             "correlation": self._pixels.value,
             f"correlation_{BLOCK}px": self._blocks.value,
         }
-        return {"deviation": found}
+        return {"deviation": found | {"calibration": self._calibration()}}
 
 
 register_metric(
@@ -89,7 +119,9 @@ register_metric(
         "deviation of the samples",
         "per pixel, mean over bands: standard deviation of the samples (N - 1) against |their mean - truth|, in "
         f"[0, 1]; Pearson's correlation over all valid pixels of the split, and over means of {BLOCK}x{BLOCK} wholly "
-        "valid pixels",
+        f"valid pixels. `calibration`, of {least_scenes(ALPHA)} scenes or more: for each band the factor by which the "
+        f"deviation holds {1 - ALPHA:.0%} of the truth, by conformal risk control over scenes, and the coverage of "
+        "scenes that were left out in turn, mean and least",
         needs=("a model that draws samples",),
         shown=False,
         split=DeviationQuality.of,

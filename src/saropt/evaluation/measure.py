@@ -255,7 +255,8 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         pixels = outputs.of(row, place)
         tile = Tile.of(pixels.in_unit_range(row.name), inputs[row.first_input][row.inputs[row.first_input]], truth)
         maps = {name: _unit_spread(pixels, one, row.name) for name, one in outputs.spreads(row, place).items()}
-        tile = replace(tile, deviation=maps.get("deviation"), half_width=maps.get("half_width"))
+        deviation, half_width = maps.get("deviation"), maps.get("half_width")
+        tile = replace(tile, scene=rasters.scene, deviation=deviation, half_width=half_width)
         view = TileView(rasters, place, tile, pixels, true_here)
         _measure_model(row, view, rows.sections)
         if rows.ground is not None:

@@ -33,6 +33,7 @@ class Tile:
         output, truth: (B, h, w) as `TileImage`, with one mask.
         deviation: (B, h, w), the standard deviation of the samples of a sampler; None for other models.
         half_width: (B, h, w), of the map of reliability; None where a model gives none.
+        scene: the scene that the tile belongs to.
     """
 
     source: NDArray[Any]
@@ -40,6 +41,7 @@ class Tile:
     truth: TileImage
     deviation: NDArray[np.float32] | None = None
     half_width: NDArray[np.float32] | None = None
+    scene: str = ""
     _results: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
