@@ -136,3 +136,10 @@ def test_a_run_tells_the_size_of_pixels(tmp_path):
         result = made.translate(scene, tmp_path / f"{pixel}_out.tif", units="sigma0_db")
         with rasterio.open(result) as file:
             assert ("pixels of 1 m" in file.tags().get("SAROPT_WARNING", "")) == told
+
+
+def test_a_place_that_gdal_gives_as_infinite_has_no_pixel_size(monkeypatch):
+    import rasterio.warp
+
+    monkeypatch.setattr(rasterio.warp, "transform", lambda *_: ([math.inf] * 3, [math.inf] * 3))
+    assert other_pixel_size(PLACES["beyond the globe"][0], 100, 100, 10.0) is None

@@ -115,6 +115,8 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
         degrees = np.array(transform(crs, "EPSG:4326", *zip(*corners, strict=True)))
     except (RasterioError, CPLE_BaseError):
         return None
+    if not np.isfinite(degrees).all():  # what GDAL gives in place of an error once another call has failed
+        return None
     steps = degrees[:, 1:] - degrees[:, :1]  # (2 axes, 2 steps) of one pixel
     steps[0] = (steps[0] + 180.0) % 360.0 - 180.0
     steps *= _METRES_PER_DEGREE
