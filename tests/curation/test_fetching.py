@@ -360,6 +360,8 @@ def test_many_places_become_one_root_and_failures_are_made_up_for(tmp_path, worl
     assert "1 places failed" in capsys.readouterr().err
     assert not (tmp_path / "world").exists()
     world.server.faults.clear()
+    assert main([*arguments, "--max-cloud", "50"]) == 2
+    assert "is unfinished work with other settings" in capsys.readouterr().err
     before = sum(world.server.requests.values())
     assert main(arguments) == 0
     assert "1 of 4 places have no pair (elsewhere: no pair: found" in capsys.readouterr().out

@@ -78,7 +78,8 @@ def fetch_data(
 
     if (places is None) != (area is not None and dates is not None) or (places and (area or dates)):
         raise typer.BadParameter("needs --area and --dates, or --places alone", param_hint="data fetch")
-    start, end = (datetime.now(UTC),) * 2 if dates is None else _days(dates)
+    listed = [] if places is None else read_places(places)
+    start, end = _days(dates) if dates is not None else (listed[0].start, listed[0].end)
     request = Request(start, end, pairs, max_cloud, max_days, min_cover, pixel, split, max_gigabytes, references)
     radar = read_service(service)
     optical = radar if optical_service is None else read_service(optical_service)
@@ -86,7 +87,6 @@ def fetch_data(
         if area is not None:
             path = fetch(read_area(area), request, out, radar, optical, progress=report)
         else:
-            listed = read_places(str(places))
             path, empty = fetch_places(listed, request, out, radar, optical, side_km=side_km, progress=report)
             if empty:
                 first = "; ".join(f"{name}: {reason}" for name, reason in list(empty.items())[:3])

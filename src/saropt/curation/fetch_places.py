@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from saropt.curation.fetch_plan import NoPairError, Request
-from saropt.curation.fetching import fetch
+from saropt.curation.fetching import check_new, fetch
 from saropt.curation.joining import join_roots
 from saropt.curation.stac import Area, Service
 from saropt.errors import BusyError, InputError, SaroptError
@@ -20,8 +22,8 @@ from saropt.files import Lock, write_text
 from saropt.progress import Progress, silent
 from saropt.roots.names import check_name
 from saropt.roots.root import SPLITS
+from saropt.scenes.georeference import METRES_PER_DEGREE
 
-KM_PER_DEGREE = 111.32
 FAILURES_IN_A_ROW = 3
 _COLUMNS = ("name", "longitude", "latitude", "from", "to", "split")
 
@@ -49,7 +51,7 @@ class Place:
 
     def area(self, side_km: float) -> Area:
         """The square of `side_km` around the centre, along longitudes and latitudes; it may not cross 180 degrees."""
-        north = side_km / KM_PER_DEGREE / 2
+        north = 1000.0 * side_km / METRES_PER_DEGREE / 2
         east = north / math.cos(math.radians(self.latitude))
         bounds = (self.longitude - east, self.latitude - north, self.longitude + east, self.latitude + north)
         if bounds[0] < -180 or bounds[2] > 180 or bounds[1] < -84 or bounds[3] > 84:
@@ -132,15 +134,13 @@ def fetch_places(
     saropt.errors.InputError: nowhere/root: the folder nowhere does not exist
     """
     out = Path(out)
-    if out.exists():
-        raise InputError(out, "exists already")
-    if not out.parent.is_dir():
-        raise InputError(out, f"the folder {out.parent} does not exist")
+    check_new(out)
     part = out.with_name(f".{out.name}.places")
     lock = Lock(part.with_name(f"{part.name}.lock"), out, "is being fetched by another process")
     try:
         lock.acquire()
         part.mkdir(exist_ok=True)
+        _check_work(part, [asdict(request), side_km, sar_service.url, optical_service.url, *map(asdict, places)])
         empty = _fetch_each(places, request, part, (sar_service, optical_service), side_km, progress)
         roots = [part / place.name for place in places if place.name not in empty]
         if not roots:
@@ -156,6 +156,15 @@ def fetch_places(
     finally:
         lock.release()
     return out, empty
+
+
+def _check_work(part: Path, wanted: list[Any]) -> None:
+    """Note in the folder of unfinished work what it is for, or refuse work with other places or settings."""
+    note, content = part / "work.json", json.dumps(wanted, default=str)
+    if not note.is_file():
+        write_text(note, content)
+    elif note.read_text(encoding="utf-8") != content:
+        raise InputError(part, "is unfinished work with other settings: remove it")
 
 
 def _fetch_each(

@@ -63,10 +63,7 @@ def fetch(
     saropt.errors.OptionError: split='odd': is not one of train, val, test, strips
     """
     out = Path(out).absolute()
-    if out.exists():
-        raise InputError(out, "exists already")
-    if not out.parent.is_dir():
-        raise InputError(out, f"the folder {out.parent} does not exist")
+    check_new(out)
     if sar_service.sar is None:
         raise InputError(sar_service.url, "offers no calibrated Sentinel-1: take another service for SAR")
     if request.split not in (*SPLITS, "strips"):
@@ -103,6 +100,23 @@ def fetch(
     finally:
         lock.release()
     return out
+
+
+def check_new(out: Path) -> None:
+    """Check that a data root can be made.
+
+    Raises:
+        InputError: it exists, or its parent does not.
+
+    >>> check_new(Path("nowhere/root"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: nowhere/root: the folder nowhere does not exist
+    """
+    if out.exists():
+        raise InputError(out, "exists already")
+    if not out.parent.is_dir():
+        raise InputError(out, f"the folder {out.parent} does not exist")
 
 
 def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, services: dict[str, Service]) -> None:

@@ -63,6 +63,18 @@ class Baseline(ABC):
         return self
 
 
+class Unfitted(Baseline):
+    """A baseline that learns nothing from the train split."""
+
+    fitted = False
+
+    def update(self, source: Float, target: Float) -> None:
+        """Nothing is learned."""
+
+    def finish(self) -> None:
+        """Nothing is learned."""
+
+
 def fit_all(baselines: Iterable[Baseline], pairs: Iterable[Pair]) -> None:
     """Fit several baselines in one pass over the train pairs.
 
@@ -114,7 +126,7 @@ class TrainMean(Baseline):
         return np.broadcast_to(self.colour.astype(x.dtype)[:, None, None], (len(self.colour), *x.shape[1:])).copy()
 
 
-class CopyInput(Baseline):
+class CopyInput(Unfitted):
     """The mean of the input bands in every target band: the input again.
 
     >>> CopyInput().predict(np.full((2, 8, 8), 0.5), np.ones((3, 8, 8))).shape
@@ -122,14 +134,7 @@ class CopyInput(Baseline):
     """
 
     name = "copy_input"
-    fitted = False
     one_input = True
-
-    def update(self, source: Float, target: Float) -> None:
-        """Nothing is learned."""
-
-    def finish(self) -> None:
-        """Nothing is learned."""
 
     def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
         return np.repeat(_image(source).mean(0, keepdims=True), len(np.asarray(target)), 0)
@@ -217,7 +222,7 @@ class HistogramMatch(Baseline):
         return np.take(self.tables.astype(x.dtype), _levels(x.mean(0)), axis=1)
 
 
-class ImageMeanOracle(Baseline):
+class ImageMeanOracle(Unfitted):
     """Predicts the true mean colour of each tile: the best result (in MSE) that is possible without any texture.
 
     >>> source, target = np.ones((1, 2, 2)), np.array([[[0.0, 1.0], [0.0, 1.0]]])
@@ -226,14 +231,7 @@ class ImageMeanOracle(Baseline):
     """
 
     name = "image_mean_oracle"
-    fitted = False
     oracle = True
-
-    def update(self, source: Float, target: Float) -> None:
-        """Nothing is learned."""
-
-    def finish(self) -> None:
-        """Nothing is learned."""
 
     def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
         truth = _image(target)

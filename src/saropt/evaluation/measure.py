@@ -267,14 +267,15 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
             judged = rows.judge is not None
             classes = (outputs.labels(direction, place), outputs.labels(row, place)) if judged else None
             rows.shown.add(row.name, place, _shot(row, view, 0.0), classes)
-    holed = {role: np.where(place.images[role].valid, inputs[role], np.nan) for role in present}
     filled = {role: _filled(inputs[role], place.images[role].valid) for role in present}
     for baseline in rows.baselines:
         roles = baseline.looks_at(rows.baseline_inputs)
         if any(role not in inputs for role in roles):
             continue
         bands = [rows.outputs if role == f"{direction.output}_reference" else slice(None) for role in roles]
-        given = holed if baseline.baseline.fills else filled
+        given = filled
+        if baseline.baseline.fills:
+            given = {role: np.where(place.images[role].valid, inputs[role], np.nan) for role in roles}
         seen = [given[role][chosen] for role, chosen in zip(roles, bands, strict=True)]
         tile = measure_baseline(baseline, seen, filled[roles[0]][bands[0]], truth, rasters.scene)
         if rows.ground is not None:

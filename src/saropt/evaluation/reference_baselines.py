@@ -9,21 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
-from saropt.evaluation.baselines import Baseline, Float, Image, Linear
+from saropt.evaluation.baselines import Baseline, Float, Image, Linear, Unfitted
 
 
-class CopyReference(Baseline):
+class CopyReference(Unfitted):
     """The earlier optical image as it is."""
 
     name = "copy_reference"
-    fitted = False
     looks_at = ("optical_reference",)
-
-    def update(self, source: Float, target: Float) -> None:
-        """Nothing is learned."""
-
-    def finish(self) -> None:
-        """Nothing is learned."""
 
     def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
         return np.asarray(source).copy()
@@ -50,7 +43,7 @@ class DifferenceRegression(Linear):
         return super().predict(_differences(np.asarray(source), len(np.asarray(target))), target, valid)
 
 
-class ValuePropagation(Baseline):
+class ValuePropagation(Unfitted):
     """The earlier optical image, its holes filled from around them by the structure of the SAR image.
 
     After VPint2 (Arp et al. 2024, doi 10.1016/j.isprsjprs.2024.07.030), in which a missing value is the mean over its
@@ -65,15 +58,8 @@ class ValuePropagation(Baseline):
     """
 
     name = "value_propagation"
-    fitted = False
     fills = True
     looks_at = ("optical_reference", "sar")
-
-    def update(self, source: Float, target: Float) -> None:
-        """Nothing is learned."""
-
-    def finish(self) -> None:
-        """Nothing is learned."""
 
     def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
         bands = len(np.asarray(target))
@@ -81,6 +67,8 @@ class ValuePropagation(Baseline):
         hole = np.isnan(image).any(axis=0)
         if hole.all():
             return np.full_like(image, 0.5)
+        if not hole.any():
+            return image.copy()
         grey = np.nan_to_num(sar, nan=float(np.nanmean(sar)) if np.isfinite(sar).any() else 0.5).mean(axis=0)
         feature = np.maximum(ndimage.uniform_filter(grey.astype(np.float64), 5), 0.02)
         return np.where(hole, np.clip(_harmonic(image / feature, hole) * feature, 0.0, 1.0), image).astype(image.dtype)
@@ -108,9 +96,8 @@ def _harmonic(values: NDArray[np.float64], hole: NDArray[np.bool_]) -> NDArray[n
     links = sparse.coo_matrix(
         (np.ones(sum(map(len, rows))), (np.concatenate(rows), np.concatenate(columns))), shape=(len(degree),) * 2
     )
-    solve = splu(sparse.csc_matrix(sparse.diags(degree) - links)).solve if len(degree) else None
-    if solve is not None:
-        filled[:, hole] = np.stack([solve(band) for band in around])
+    factors = splu(sparse.csc_matrix(sparse.diags(degree) - links))
+    filled[:, hole] = np.stack([factors.solve(band) for band in around])
     return filled
 
 

@@ -18,6 +18,8 @@ LONGEST_PERIOD_PX = 18
 PATTERN_DB = 6.0
 VISIBLE_LEVELS = 0.5
 _TINY = 1e-9
+_FREQUENCY = np.hypot(*np.meshgrid(np.fft.fftfreq(WINDOW), np.fft.fftfreq(WINDOW)))
+"""Cycles per pixel (64, 64) of each place of a spectrum."""
 
 
 class SpectralPower:
@@ -51,7 +53,7 @@ class SpectralPower:
         if not self._windows:
             return {}
         output, truth = self._output / self._windows, self._truth / self._windows
-        fine = _frequency() >= FINE
+        fine = _FREQUENCY >= FINE
         found: dict[str, Any] = {"sharpness": float(_decibels(output[fine].sum()) - _decibels(truth[fine].sum()))}
         if self._windows >= LEAST_WINDOWS:
             found["pattern"], period = repeated_pattern(output, truth)
@@ -95,20 +97,14 @@ def repeated_pattern(output: NDArray[np.float64], truth: NDArray[np.float64]) ->
     excess = _decibels(output) - _decibels(median)
     known = _decibels(truth) - _decibels(ndimage.median_filter(truth, footprint=around, mode="wrap"))
     stands = excess - np.maximum(ndimage.maximum_filter(known, 3, mode="wrap"), 0.0) > PATTERN_DB
-    stands &= _frequency() > 1 / LONGEST_PERIOD_PX
+    stands &= _FREQUENCY > 1 / LONGEST_PERIOD_PX
     if not stands.any():
         return 0.0, math.inf
     pair = np.full(output.shape, 2.0)  # a wave has its power at two frequencies, but at the ends of the axes
     pair[np.ix_([0, WINDOW // 2], [0, WINDOW // 2])] = 1.0
     level = 255.0 * np.sqrt(pair * np.maximum(output - median, 0.0)) / np.hanning(WINDOW + 1).sum() ** 2
     at = np.unravel_index(int(np.where(stands, level, -1.0).argmax()), level.shape)
-    return float(level[at]), float(1 / _frequency()[at])
-
-
-def _frequency() -> NDArray[np.float64]:
-    """Cycles per pixel (64, 64) of each place of a spectrum."""
-    one = np.fft.fftfreq(WINDOW)
-    return np.hypot(one[:, None], one[None, :])
+    return float(level[at]), float(1 / _FREQUENCY[at])
 
 
 def _decibels(power: Any) -> Any:

@@ -20,6 +20,7 @@ from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.scenes import Georeference
+from saropt.scenes.georeference import METRES_PER_DEGREE
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
@@ -30,7 +31,6 @@ _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
 _MOST_RATIO = 1.5
-_METRES_PER_DEGREE = 111_195.0
 
 
 def describe_scene(reader: TileReader) -> NDArray[np.float64]:
@@ -119,7 +119,7 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
         return None
     steps = degrees[:, 1:] - degrees[:, :1]  # (2 axes, 2 steps) of one pixel
     steps[0] = (steps[0] + 180.0) % 360.0 - 180.0
-    steps *= _METRES_PER_DEGREE
+    steps *= METRES_PER_DEGREE
     steps[0] *= math.cos(math.radians(float(degrees[1, 0])))
     pixel = math.sqrt(abs(float(np.linalg.det(steps))))
     if not pixel > 0.0 or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from saropt.artifacts import Card, ImageCard
 from saropt.domain import Direction
-from saropt.errors import InputError
 from saropt.files import digest_files, write_text
+from saropt.scenes.writing import check_writable
 
 MLM: Final = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 _ALWAYS: Final = {"start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
@@ -39,10 +39,7 @@ def write_model_item(path: str | Path, card: Card, out: str | Path, *, overwrite
     ['VV', 'VH']
     """
     out, path = Path(out), Path(path).absolute()
-    if out.suffix.lower() != ".json":
-        raise InputError(out, "cannot write this kind of file; use .json")
-    if out.exists() and not overwrite:
-        raise InputError(out, "exists already", remedy="overwrite")
+    check_writable(out, suffixes=(".json",), overwrite=overwrite)
     write_text(out, json.dumps(_item(path, card), indent=2) + "\n")
     return out
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rasterio.crs import CRS
 
 
+METRES_PER_DEGREE = 111_320.0
+"""Along a meridian, and along the equator; elsewhere a degree of longitude is shorter by the cosine of the latitude."""
+
+
 @dataclass(frozen=True)
 class Window:
     """A rectangle of pixels. `row` and `col` may be negative: a window may reach outside the raster.

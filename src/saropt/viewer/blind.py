@@ -209,12 +209,13 @@ class Study:
         line = io.StringIO(newline="")
         writer = csv.DictWriter(line, FIELDS, lineterminator="\n")
         with open(self.answers_file, "a+b") as stream:
-            stream.seek(0)
-            content = stream.read()
-            if not content:
+            if not stream.tell():
                 writer.writeheader()
-            elif not content.endswith(b"\n"):
-                stream.truncate(content.rfind(b"\n") + 1)
+            else:
+                stream.seek(-1, os.SEEK_END)
+                if stream.read() != b"\n":
+                    stream.seek(0)
+                    stream.truncate(stream.read().rfind(b"\n") + 1)
             writer.writerow(row)
             stream.write(line.getvalue().encode())
             stream.flush()

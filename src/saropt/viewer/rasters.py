@@ -21,6 +21,7 @@ from rio_tiler.io import ImageReader, Reader
 
 from saropt.errors import InputError
 from saropt.scenes import Scene
+from saropt.scenes.georeference import METRES_PER_DEGREE
 from saropt.scenes.metadata import acquisition_date, parse_date
 from saropt.scenes.reading import is_alpha
 
@@ -197,7 +198,11 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             minzoom, maxzoom = int(reader.minzoom), int(reader.maxzoom)
             extent = transform_bounds(crs, MERCATOR, *_clipped(reader.dataset.bounds, bounds, crs), densify_pts=21)
             across = abs(reader.dataset.transform.a + 1j * reader.dataset.transform.d)
-            metres = crs.linear_units_factor[1] if crs.is_projected else 111_320 * math.cos(math.radians(bounds[1]))
+            metres = (
+                crs.linear_units_factor[1]
+                if crs.is_projected
+                else METRES_PER_DEGREE * math.cos(math.radians(bounds[1]))
+            )
         return RasterInfo(
             **common,
             grid="map",

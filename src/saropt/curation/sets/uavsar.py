@@ -14,6 +14,7 @@ from saropt.curation.sets.base import Entry, Plan, Source, Write, register_set, 
 from saropt.curation.sets.products import SceneOptions
 from saropt.errors import OptionError
 from saropt.scenes import Georeference, Grid, Scene, SceneWriter, Window, overlap_grid
+from saropt.scenes.georeference import METRES_PER_DEGREE
 from saropt.sensors.uavsar import FlightLine, UavsarBands
 
 _STRIP_PIXELS = 1 << 21
@@ -110,7 +111,7 @@ def _projected(line: FlightLine, grid: Grid, window: Window) -> Write:
                 for row in range(start, stop, step):
                     writer.write(row - start, 0, line.power(row, min(row + step, stop)))
                 writer.finish()
-            spacing = abs(place.transform.e) * 111_320.0
+            spacing = abs(place.transform.e) * METRES_PER_DEGREE
             method = "average" if abs(grid.transform.a) > 1.5 * spacing else "bilinear"
             with (
                 Scene.open(middle, grid=part, resampling=method) as scene,
