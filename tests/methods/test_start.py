@@ -11,7 +11,9 @@ from saropt.artifacts import load_graph
 from saropt.domain import SAR_TO_OPTICAL
 from saropt.errors import InputError
 from saropt.inference import find_translator
+from saropt.methods.base import Batch
 from saropt.methods.compact import Compact, CompactConfig
+from saropt.methods.reference import Reference, ReferenceConfig
 from saropt.methods.regression import Regression, RegressionConfig
 
 FILE = str(find_translator("s1-losangeles"))
@@ -40,3 +42,29 @@ def test_another_network_or_other_bands_are_refused():
         Regression(RegressionConfig(start=FILE), {"sar": 2, "optical": 3})
     with pytest.raises(InputError, match="no such file"):
         Regression.images_of(RegressionConfig(start="nothing.onnx"))
+
+
+def test_a_teacher_gives_a_second_target():
+    """The loss has the teacher's distance, its own weight, and no gradient or checkpoint holds the teacher."""
+    small = {"width": 4, "encoder": [1], "middle": 1, "decoder": [1]}
+    config = RegressionConfig(teacher=FILE, teacher_weight=3.0, network_arguments=small)
+    student = Regression(config, BANDS).train()
+    images = {role: torch.rand(2, bands, 64, 64) * 2 - 1 for role, bands in BANDS.items()}
+    attempt = student.attempt(Batch(images))
+
+    _, graph = load_graph(FILE)
+    example = onnxruntime.InferenceSession(graph).run(None, {"input": images["sar"].numpy()})[0]
+    difference = attempt.output.detach().numpy().astype(np.float64) - example[:, :3]
+    naive = 3.0 * np.mean(np.sqrt(difference**2 + config.loss.epsilon**2))
+    assert attempt.losses["teacher"].item() == pytest.approx(naive, rel=1e-4)
+    attempt.losses["teacher"].backward()
+    assert any(parameter.grad is not None for parameter in student.generator.parameters())
+    assert not any("teacher" in name for name in student.state_dict())
+    assert not any("teacher" in name for name, _ in student.named_parameters())
+    assert student.trained_inputs() == load_graph(FILE)[0].images
+
+
+def test_methods_that_start_otherwise_have_no_teacher():
+    bands = {"sar": 1, "optical": 3, "optical_reference": 4}
+    with pytest.raises(ValueError, match="teacher: reference learns from no teacher"):
+        Reference(ReferenceConfig(direction="sar+optref2opt", teacher=FILE), bands)

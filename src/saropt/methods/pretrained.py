@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from saropt.artifacts import (
     Card,
@@ -20,6 +21,7 @@ from saropt.artifacts import (
 from saropt.artifacts.weights import Weights
 from saropt.domain import Direction, Role, describe_role
 from saropt.errors import InputError
+from saropt.methods.guidance import freeze
 
 
 def images_of_file(path: str | None) -> Mapping[Role, ImageCard]:
@@ -76,6 +78,24 @@ class PretrainedTranslator:
         """
         self.described(direction)
         return load_translator_module(self.path, self.card, direction, self._weights)
+
+
+class FrozenTranslator(nn.Module):
+    """A network that is only asked: no optimizer, gradient or checkpoint has its weights; always in evaluation mode."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.eval()
+        freeze(self.network)
+
+    def train(self, mode: bool = True) -> FrozenTranslator:
+        """It stays in evaluation mode."""
+        return self
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> Tensor:
+        output: Tensor = self.network(image)
+        return output
 
 
 def _graph_weights(path: str, realism: float | None) -> tuple[Card, Weights]:

@@ -19,10 +19,10 @@ from torch.optim import AdamW, Optimizer
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_TO_OPTICAL, Direction, Role
 from saropt.errors import InputError
-from saropt.losses import block_minimum, haar_l1, match_colour
+from saropt.losses import block_minimum, charbonnier, haar_l1, match_colour
 from saropt.methods.bands import SAR_ROLES, without_a_band
 from saropt.methods.base import Batch, MethodConfig, OneDirection, Update
-from saropt.methods.pretrained import PretrainedTranslator, images_of_file
+from saropt.methods.pretrained import FrozenTranslator, PretrainedTranslator, images_of_file
 from saropt.methods.registry import register
 from saropt.networks import build_network
 
@@ -55,6 +55,9 @@ class RegressionConfig(MethodConfig):
             Above 0, scenes may lack bands.
         start: translator file (.safetensors or .onnx) whose network is trained on; bands and recipes are those of the
             file where none are named. None for a fresh network.
+        teacher: translator file whose output, at its own realism, is a second target (knowledge distillation, Hinton et
+            al., 2015): a narrow network learns what a wider one knows. Bands and recipes must be those of the file.
+        teacher_weight: weight of the mean Charbonnier distance from the teacher's output, added to the pixel losses.
     """
 
     direction: Direction = SAR_TO_OPTICAL
@@ -67,6 +70,8 @@ class RegressionConfig(MethodConfig):
     weight_decay: float = Field(1e-4, ge=0.0)
     no_band: float = Field(0.0, ge=0.0, le=1.0)
     start: str | None = None
+    teacher: str | None = None
+    teacher_weight: float = Field(1.0, gt=0.0)
 
 
 def pixel_losses(output: Tensor, target: Tensor, config: PixelLossConfig) -> dict[str, Tensor]:
@@ -117,7 +122,7 @@ class Regression(OneDirection):
 
     config_type = RegressionConfig
     goes_on: ClassVar[bool] = True
-    """Whether the network of `start` is trained on; methods that make something else of that file say False."""
+    """Whether the network of `start` is trained on and there may be a teacher; other methods say False."""
     _started: tuple[str, dict] | None = None
 
     def __init__(self, config: RegressionConfig, bands: Mapping[Role, int]) -> None:
@@ -126,6 +131,12 @@ class Regression(OneDirection):
         if config.no_band and ("sar" not in config.direction.inputs or bands["sar"] < 2):
             raise ValueError("no_band: needs an input sar of two or more bands")
         self.generator = self._build_generator()
+        self.teacher: FrozenTranslator | None = None
+        if config.teacher is not None:
+            if not self.goes_on:
+                raise ValueError(f"teacher: {self.name} learns from no teacher; leave it out")
+            teacher = PretrainedTranslator(config.teacher, self.bands)
+            self.teacher = FrozenTranslator(teacher.network(config.direction))
 
     def _build_generator(self) -> nn.Module:
         config = self.config
@@ -144,7 +155,10 @@ class Regression(OneDirection):
 
     @classmethod
     def images_of(cls, config: RegressionConfig) -> Mapping[Role, ImageCard]:
-        return images_of_file(config.start) if cls.goes_on else {}
+        return images_of_file(config.start if config.start is not None and cls.goes_on else config.teacher)
+
+    def trained_inputs(self) -> Mapping[Role, ImageCard]:
+        return images_of_file(self.config.teacher)
 
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         return super().network_of(direction) if self._started is None else self._started
@@ -170,7 +184,11 @@ class Regression(OneDirection):
         """The translation of a batch and its losses against the truth."""
         source, target = self.without_a_band(batch).pair(self.config.direction)
         output = self.generator(source)
-        return Attempt(source, target, output, pixel_losses(output, target, self.config.loss))
+        losses = pixel_losses(output, target, self.config.loss)
+        if self.teacher is not None:
+            distance = charbonnier(output - self.teacher(source), self.config.loss.epsilon).mean()
+            losses["teacher"] = self.config.teacher_weight * distance
+        return Attempt(source, target, output, losses)
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
         yield "generator", self.attempt(batch).losses
