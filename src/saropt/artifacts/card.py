@@ -13,7 +13,7 @@ from saropt.artifacts.card_version_1 import upgrade
 from saropt.artifacts.trust import ReliabilityCard, SeenCard, Strict
 from saropt.domain import Direction, Role, describe_role
 from saropt.files import load_json
-from saropt.radiometry import Recipe, recipe_from_dict
+from saropt.radiometry import Normaliser, Recipe, recipe_from_dict
 
 FORMAT_VERSION = 2
 
@@ -68,6 +68,10 @@ class ImageCard(Strict):
     def make_recipe(self) -> Recipe:
         """The normalisation recipe."""
         return recipe_from_dict(self.recipe)
+
+    def normaliser(self) -> Normaliser:
+        """The recipe bound to the units and statistics of the training."""
+        return Normaliser(self.make_recipe(), self.units, self.statistics)
 
     @property
     def channels(self) -> int:

@@ -43,6 +43,10 @@ def evaluate(
         typer.Option(min=2, metavar="N", help="For samplers: score the mean and the standard deviation of N samples."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the noise that samples start from.")] = 0,
+    speckle: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="LOOKS", help="For translations to SAR: score them with speckle of these looks."),
+    ] = None,
     reliability: Annotated[
         bool, typer.Option("--reliability", help="Also score the maps of reliability; each translator must hold one.")
     ] = False,
@@ -84,7 +88,10 @@ def evaluate(
     from saropt.inference import Segmenter, Translator
     from saropt.matching import find_matcher
 
-    loaded = [(Path(model), Translator.load_all(model, steps=steps, reliability=reliability)) for model in models]
+    loaded = [
+        (Path(model), Translator.load_all(model, steps=steps, speckle=speckle, reliability=reliability))
+        for model in models
+    ]
     names = dict.fromkeys([*(("sift", "rift") if match or matchers else ()), *(matchers or ())])
     spec = evaluation.EvaluationSpec(
         data,

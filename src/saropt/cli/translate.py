@@ -113,6 +113,14 @@ def translate(
             help="0 is most accurate but smooth, 1 is sharp but partly invented (default: the translator's own).",
         ),
     ] = None,
+    speckle: Annotated[
+        float | None,
+        typer.Option(
+            min=1.0,
+            metavar="LOOKS",
+            help="For translations to SAR: lay speckle of this number of looks on the smooth image (--seed).",
+        ),
+    ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -187,6 +195,7 @@ def translate(
             precision=precision,
             device=device,
             realism=realism,
+            speckle=speckle,
             steps=steps,
             reliability=reliability,
             compile=compile_network,

@@ -27,7 +27,6 @@ from saropt.inference import Block, Product, Translator
 from saropt.inference.engine import plain
 from saropt.inference.reliability import reliability_product
 from saropt.progress import Progress, silent
-from saropt.radiometry import Normaliser
 from saropt.roots import DataRoot
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
@@ -192,7 +191,7 @@ def _windows_of(model: Translator, root: DataRoot, name: str, rng: np.random.Gen
         model.stream_products(reader, [product], plain(model._backend), write)
         height, width = (min(CROP, side // 4 * 4) for side in rasters.shape)
         tries = max(1, min(WINDOWS, rasters.height * rasters.width // (height * width)))
-        target = Normaliser(model.target.make_recipe(), model.target.units, model.target.statistics)
+        target = model.target.normaliser()
         found = []
         for _ in range(tries):
             row_at = int(rng.integers(0, rasters.height - height + 1))

@@ -13,7 +13,7 @@ from saropt.artifacts import ImageCard
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.metric import Subject, Tile
 from saropt.evaluation.section import TileView
-from saropt.radiometry import Normaliser, describe_range
+from saropt.radiometry import describe_range
 
 KEY = "network_values"
 
@@ -33,9 +33,7 @@ class NetworkValues:
     )
 
     def __init__(self, subjects: Mapping[str, tuple[Subject, ImageCard]]) -> None:
-        self._normalisers = {
-            name: Normaliser(card.make_recipe(), card.units, card.statistics) for name, (_, card) in subjects.items()
-        }
+        self._normalisers = {name: card.normaliser() for name, (_, card) in subjects.items()}
         self._quality = {name: ImageQuality(subject) for name, (subject, _) in subjects.items()}
 
     def see(self, model: str, view: TileView) -> None:

@@ -12,7 +12,6 @@ from saropt.artifacts import DirectionCard, ImageCard, ReliabilityCard
 from saropt.artifacts.graph import NO_RELIABILITY
 from saropt.errors import InputError, OptionError
 from saropt.inference.products import Product
-from saropt.radiometry import Normaliser
 
 RELIABLE = "reliable"
 _STRIDE, _MARGIN = 4, 30
@@ -73,7 +72,7 @@ def reliability_product(outputs: tuple[ImageCard, ...], card: ReliabilityCard) -
     """
     image = outputs[0]
     bands, behind = len(image.bands), sum(len(one.bands) for one in outputs)
-    inverse = Normaliser(image.make_recipe(), image.units, image.statistics).inverse
+    inverse = image.normaliser().inverse
     scale = np.array(card.scale, np.float32)[:, None, None]
 
     def decode(network: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,6 +26,8 @@ class LoadOptions:
             card's value when None.
         steps: steps of a sampler; the card's when None.
         reliability: whether runs also write the half-width within which most true values lie (`ReliabilityCard`).
+        speckle: looks of the simulated speckle on a SAR image, which the network gives smooth; its seed is that of the
+            samples. None for no speckle.
         compile: whether torch.compile makes code for the network: a minute or less before the first window, then up to
             four times as fast. Results differ by rounding.
 
@@ -43,6 +45,7 @@ class LoadOptions:
     realism: float | None = None
     steps: int | None = None
     reliability: bool = False
+    speckle: float | None = None
     compile: bool = False
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class LoadOptions:
             object.__setattr__(self, "direction", Direction.parse(self.direction))
         if self.realism is not None and not 0.0 <= self.realism <= 1.0:
             raise OptionError("realism", self.realism, "must lie between 0 and 1")
+        if self.speckle is not None and not 1.0 <= self.speckle <= 1e4:
+            raise OptionError("speckle", f"{self.speckle:g}", "must be a number of looks from 1 to 10,000")
         if self.precision not in ("fp32", "bf16"):
             raise OptionError("precision", self.precision, "must be fp32 or bf16")
         if self.device not in ("auto", "cpu", "cuda"):

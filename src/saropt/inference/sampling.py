@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import SamplerCard
+from saropt.artifacts import DirectionCard, ImageCard, SamplerCard
+from saropt.errors import OptionError
 from saropt.inference.engine import Run
 from saropt.inference.runtimes import Backend
-from saropt.radiometry import position_noise
+from saropt.radiometry import apply_gain, position_noise, position_speckle_db
 from saropt.scenes import Window
 
 
@@ -33,6 +34,39 @@ def single_sample(backend: Backend, sampler: SamplerCard, seed: int, number: int
         return backend(np.concatenate([batch, noise], axis=1))
 
     return run
+
+
+def check_speckle(looks: float, name: str, described: DirectionCard, reliability: bool) -> None:
+    """Check that speckle can be laid on what a translator makes.
+
+    Raises:
+        OptionError: no SAR image, or one that has noise of its own or comes with its reliability.
+    """
+    reason = None
+    if described.outputs[0].role != "sar":
+        reason = f"{name} makes no SAR image"
+    elif described.sampler is not None:
+        reason = f"{name} draws samples, which have a speckle of their own"
+    elif reliability:
+        reason = "the reliability holds for the image without speckle"
+    if reason is not None:
+        raise OptionError("speckle", f"{looks:g}", reason)
+
+
+def speckled(run: Run, image: ImageCard, looks: float, seed: int) -> Run:
+    """Runs whose first bands, a SAR image, have simulated speckle; values stay within the range of its recipe."""
+    bands = len(image.bands)
+    normaliser = image.normaliser()
+
+    def with_speckle(batch: NDArray[np.float32], windows: Sequence[Window]) -> NDArray[np.float32]:
+        made = run(batch, windows)
+        for values, w in zip(made, windows, strict=True):
+            gain = position_speckle_db(seed, bands, looks, w.row, w.col, w.height, w.width)
+            speckled_values = apply_gain(normaliser.inverse(values[:bands]), image.units, gain)
+            values[:bands] = normaliser.forward(speckled_values)
+        return made
+
+    return with_speckle
 
 
 def mean_and_deviation(

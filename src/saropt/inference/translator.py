@@ -22,12 +22,11 @@ from saropt.inference.products import Product, store
 from saropt.inference.reliability import check_reliability, reliability_product, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
-from saropt.inference.sampling import Sampling, mean_and_deviation, single_sample
+from saropt.inference.sampling import Sampling, check_speckle, mean_and_deviation, single_sample, speckled
 from saropt.inference.scene_model import WORK_TAG, SceneModel, Write, nodata_of
 from saropt.inference.sources import ArraySource, Source
 from saropt.inference.stac_item import check_item, write_item
 from saropt.progress import Progress, silent
-from saropt.radiometry import Normaliser
 from saropt.scenes import open_scene
 
 NOTICE = "A model's guess, not a measurement"
@@ -43,6 +42,7 @@ class Translator(SceneModel, Pretrained):
         exact: whether any tiling gives the result of one pass over the whole scene.
         sampler: how it draws samples; None where it has one output only.
         realism: blend of the file's two ends; None where it holds one.
+        speckle: looks of the speckle that is laid on a SAR image; None for none.
         reliability: how the half-widths were calibrated that its runs write; None where they write none.
 
     >>> translator = Translator.load("s1-losangeles")
@@ -61,13 +61,12 @@ class Translator(SceneModel, Pretrained):
         card: Card,
         direction: Direction,
         backend: Backend,
-        realism: float | None,
-        reliability: bool = False,
+        options: LoadOptions,
     ) -> None:
         described = card.directions[direction]
-        self.realism = card.realism if realism is None else realism
-        self.reliability = check_reliability(path, described, self.realism) if reliability else None
-        tiled = with_errors(described) if reliability else described
+        self.realism = card.realism if options.realism is None else options.realism
+        self.reliability = check_reliability(path, described, self.realism) if options.reliability else None
+        tiled = with_errors(described) if options.reliability else described
         super().__init__(path, "translator", described.inputs, tiled, backend)
         self.card = card
         self.gsd_m = card.gsd_m
@@ -75,6 +74,9 @@ class Translator(SceneModel, Pretrained):
         self.direction = direction
         self.outputs = described.outputs
         self.sampler = described.sampler
+        self.speckle = options.speckle
+        if self.speckle is not None:
+            check_speckle(self.speckle, card.name, described, self.reliability is not None)
         self._loaded: tuple[LoadOptions, int | None] | None = None
 
     def __repr__(self) -> str:
@@ -110,14 +112,27 @@ class Translator(SceneModel, Pretrained):
         card, direction, backend = open_backend(path, options, threads)
         if options.realism is not None and card.realism is None:
             raise InputError(path, "holds one set of weights: it has no realism to choose")
-        made = cls(path, card, direction, backend, options.realism, options.reliability)
+        made = cls(path, card, direction, backend, options)
         made._loaded = options, threads
         return made
 
     @classmethod
     def load_all(cls, model: str | Path, **options: Any) -> list[Self]:
-        """Every direction that a translator holds, each as a `Translator`; options and errors are those of `load`."""
-        return [cls.load(model, direction=direction, **options) for direction in held_directions(model)]
+        """Every direction that a translator holds, each as a `Translator`.
+
+        Args:
+            options: fields of `LoadOptions`; `speckle` is for the directions that make SAR images.
+
+        Raises:
+            InputError: as for `load`; also where speckle is asked for and no direction makes SAR images.
+        """
+        directions = held_directions(model)
+        if any(one.output == "sar" for one in directions):
+            smooth = {**options, "speckle": None}
+            return [
+                cls.load(model, direction=one, **(options if one.output == "sar" else smooth)) for one in directions
+            ]
+        return [cls.load(model, direction=one, **options) for one in directions]
 
     @property
     def source(self) -> ImageCard:
@@ -197,7 +212,8 @@ class Translator(SceneModel, Pretrained):
             return tagged == self._resume_key(source, options, self._key(sampling))
 
     def _key(self, sampling: Sampling | None) -> list[object]:
-        return [self.direction, self.realism, sampling, self.sampler, *([self.reliability] if self.reliability else [])]
+        further = [one for one in (self.reliability, self.speckle) if one is not None]
+        return [self.direction, self.realism, sampling, self.sampler, *further]
 
     def stream(
         self,
@@ -320,6 +336,8 @@ class Translator(SceneModel, Pretrained):
         Raises:
             OptionError: something is asked for that it does not do.
         """
+        if self.speckle is not None and samples in (None, 1):
+            return Sampling(seed=seed or 0)
         if self.sampler is None:
             for name, value in (("samples", samples), ("seed", seed)):
                 if value is not None:
@@ -328,11 +346,13 @@ class Translator(SceneModel, Pretrained):
         return Sampling(samples or 1, seed or 0)
 
     def _run(self, sampling: Sampling | None) -> Run:
+        if sampling is not None and self.speckle is not None:
+            return speckled(plain(self._backend), self.target, self.speckle, sampling.seed)
         if sampling is None or self.sampler is None:
             return plain(self._backend)
         if sampling.samples == 1:
             return single_sample(self._backend, self.sampler, sampling.seed)
-        return mean_and_deviation(self._backend, self.sampler, sampling, _inverse(self.target).inverse)
+        return mean_and_deviation(self._backend, self.sampler, sampling, self.target.normaliser().inverse)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -348,6 +368,8 @@ class Translator(SceneModel, Pretrained):
         }
         if self.realism is not None:
             tags["SAROPT_REALISM"] = f"{self.realism:g}"
+        if sampling is not None and self.speckle is not None:
+            tags |= {"SAROPT_SPECKLE_LOOKS": f"{self.speckle:g}", "SAROPT_SEED": str(sampling.seed)}
         if sampling is not None and self.sampler is not None:
             drawn = {"SAMPLES": sampling.samples, "SEED": sampling.seed, "STEPS": self.sampler.steps}
             tags |= {f"SAROPT_{key}": str(value) for key, value in drawn.items()}
@@ -358,10 +380,6 @@ class Translator(SceneModel, Pretrained):
 
 def _load_again(kind: type[Translator], path: str, options: LoadOptions, threads: int | None) -> Translator:
     return kind.load(path, options, threads=threads)
-
-
-def _inverse(image: ImageCard) -> Normaliser:
-    return Normaliser(image.make_recipe(), image.units, image.statistics)
 
 
 def _product(name: str, images: Sequence[ImageCard], start: int, in_units: bool) -> Product:
@@ -375,7 +393,7 @@ def _product(name: str, images: Sequence[ImageCard], start: int, in_units: bool)
     parts: list[tuple[slice, Callable[[NDArray], NDArray]]] = []
     for image in images:
         place = slice(start, start + len(image.bands))
-        parts.append((place, _inverse(image).inverse if not in_units else lambda values: values))
+        parts.append((place, image.normaliser().inverse if not in_units else lambda values: values))
         start = place.stop
 
     def decode(network: NDArray[np.float32]) -> NDArray:

@@ -16,7 +16,7 @@ from saropt.radiometry.recipes import (
     Reflectance,
     recipe_from_dict,
 )
-from saropt.radiometry.speckle import add_speckle, speckle_gain_db
+from saropt.radiometry.speckle import add_speckle, position_speckle_db, speckle_gain_db
 from saropt.radiometry.units import RANGES, apply_gain, convert, describe_range, from_db, to_db, to_unit_range
 from saropt.radiometry.validity import ValueRule, check_units, fitting_units, repeated_value
 
@@ -48,6 +48,7 @@ __all__ = [
     "pauli_needs",
     "pauli_power",
     "position_noise",
+    "position_speckle_db",
     "recipe_from_dict",
     "repeated_value",
     "sar_composite",
