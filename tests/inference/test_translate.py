@@ -22,7 +22,7 @@ import saropt
 from saropt.artifacts import ImageCard, TrainingCard
 from saropt.domain import Direction
 from saropt.errors import InputError
-from saropt.inference import NOTICE, ScratchRaster, TranslateOptions, Translator
+from saropt.inference import NOTICE, LoadOptions, ScratchRaster, TranslateOptions, Translator
 from saropt.scenes import Georeference, Scene, write_array
 from translator_files import make_translator_card
 
@@ -353,7 +353,7 @@ def test_optional_inputs_are_stacked_with_their_validity(tmp_path: Path) -> None
     )
     direction = Direction(["sar", "optical_reference"], "optical")
     assert card.directions[direction].channels == (5, 3)
-    translator = Translator(tmp_path / "t.onnx", card, direction, Network(), None)
+    translator = Translator(tmp_path / "t.onnx", card, direction, Network(), LoadOptions())
     (tmp_path / "t.onnx").write_bytes(b"no graph")
     rng = np.random.default_rng(0)
     sar, old = rng.integers(1, 256, (1, 40, 50)).astype(np.uint8), rng.integers(1, 256, (3, 40, 50)).astype(np.uint8)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.artifacts import ImageCard
+from saropt.domain import rgb_bands
 from saropt.scenes import Window
 
 Decode = Callable[[NDArray[np.float32]], NDArray]
@@ -94,3 +97,39 @@ def store(values: NDArray[np.float32], dtype: str, nodata: float = 0) -> NDArray
     lowest = 1 if kind.kind == "u" and nodata == 0 else limits.min
     rounded = np.rint(values)
     return np.clip(rounded, lowest, limits.max, out=rounded).astype(kind)
+
+
+def nodata_of(dtype: str, units: str = "") -> float:
+    """The nodata value of an output type: 0 for unsigned integers (255 for per cent, where 0 is a value), NaN for
+    others.
+
+    >>> nodata_of("uint8"), nodata_of("uint8", "percent")
+    (0, 255)
+    """
+    if units == "percent":
+        return 255
+    return 0 if np.dtype(dtype).kind == "u" else math.nan
+
+
+def image_product(name: str, images: Sequence[ImageCard], start: int, in_units: bool) -> Product:
+    """The product of outputs that stand behind one another in the network's bands, from band `start` on.
+
+    Args:
+        in_units: whether the values are in the output's units already, as the mean of several samples is.
+    """
+    bands = tuple(band for image in images for band in image.bands)
+    dtype, nodata = images[0].dtype, nodata_of(images[0].dtype, images[0].units)
+    parts: list[tuple[slice, Callable[[NDArray], NDArray]]] = []
+    for image in images:
+        place = slice(start, start + len(image.bands))
+        parts.append((place, image.normaliser().inverse if not in_units else lambda values: values))
+        start = place.stop
+
+    def decode(network: NDArray[np.float32]) -> NDArray:
+        values = [to_units(network[place]) for place, to_units in parts]
+        return store(values[0] if len(values) == 1 else np.concatenate(values), dtype, nodata)
+
+    is_picture = name == "image" and len(bands) == 3 and rgb_bands(bands) != (0, 0, 0) and images[0].role == "optical"
+    suffix = "" if name == "image" else f"_{name}"
+    photometric = "rgb" if is_picture else None
+    return Product(name, bands, dtype, nodata, decode, suffix, photometric=photometric)

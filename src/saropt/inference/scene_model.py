@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -304,15 +303,3 @@ def _destinations(out: str | Path, products: Sequence[Product], options: Transla
 
 def _digest(parts: Sequence[object]) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
-
-
-def nodata_of(dtype: str, units: str = "") -> float:
-    """The nodata value of an output type: 0 for unsigned integers (255 for per cent, where 0 is a value), NaN for
-    others.
-
-    >>> nodata_of("uint8"), nodata_of("uint8", "percent")
-    (0, 255)
-    """
-    if units == "percent":
-        return 255
-    return 0 if np.dtype(dtype).kind == "u" else math.nan

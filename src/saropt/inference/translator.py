@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import Card, ImageCard
-from saropt.domain import Direction, Role, rgb_bands
+from saropt.domain import Direction, Role
 from saropt.errors import InputError, OptionError
 from saropt.inference.any_arrays import translate_any
 from saropt.inference.bundled import held_directions, translator_file, warning_of
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
-from saropt.inference.products import Product, store
+from saropt.inference.products import Product, image_product
 from saropt.inference.reliability import check_reliability, reliability_product, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, check_speckle, mean_and_deviation, single_sample, speckled
-from saropt.inference.scene_model import WORK_TAG, SceneModel, Write, nodata_of
+from saropt.inference.scene_model import WORK_TAG, SceneModel, Write
 from saropt.inference.sources import ArraySource, Source
 from saropt.inference.stac_item import check_item, write_item
 from saropt.progress import Progress, silent
@@ -318,7 +318,7 @@ class Translator(SceneModel, Pretrained):
         made: list[Product] = []
         start = 0
         for name, group in groupby(self.outputs, key=lambda image: image.product):
-            made.append(_product(name, list(group), start, in_units=several))
+            made.append(image_product(name, list(group), start, in_units=several))
             start += len(made[-1].bands)
         if self.reliability is not None:
             made.append(reliability_product(self.outputs, self.reliability))
@@ -380,27 +380,3 @@ class Translator(SceneModel, Pretrained):
 
 def _load_again(kind: type[Translator], path: str, options: LoadOptions, threads: int | None) -> Translator:
     return kind.load(path, options, threads=threads)
-
-
-def _product(name: str, images: Sequence[ImageCard], start: int, in_units: bool) -> Product:
-    """The product of outputs that stand behind one another in the network's bands, from band `start` on.
-
-    Args:
-        in_units: whether the values are in the output's units already, as the mean of several samples is.
-    """
-    bands = tuple(band for image in images for band in image.bands)
-    dtype, nodata = images[0].dtype, nodata_of(images[0].dtype, images[0].units)
-    parts: list[tuple[slice, Callable[[NDArray], NDArray]]] = []
-    for image in images:
-        place = slice(start, start + len(image.bands))
-        parts.append((place, image.normaliser().inverse if not in_units else lambda values: values))
-        start = place.stop
-
-    def decode(network: NDArray[np.float32]) -> NDArray:
-        values = [to_units(network[place]) for place, to_units in parts]
-        return store(values[0] if len(values) == 1 else np.concatenate(values), dtype, nodata)
-
-    is_picture = name == "image" and len(bands) == 3 and rgb_bands(bands) != (0, 0, 0) and images[0].role == "optical"
-    suffix = "" if name == "image" else f"_{name}"
-    photometric = "rgb" if is_picture else None
-    return Product(name, bands, dtype, nodata, decode, suffix, photometric=photometric)
