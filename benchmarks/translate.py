@@ -5,7 +5,8 @@
     python benchmarks/translate.py memory     peak resident memory by scene size
     python benchmarks/translate.py full       a whole Sentinel-1 GRD frame, 25,000x17,000, two bands of float32 decibels
 
-Scenes are simulated uint8 VH amplitude, tiled from one 2048x2048 scene. Needs `saropt[train]` for `resnet`.
+Scenes are simulated, in the bands and units that the translator takes (uint8 amplitude or float32 decibels), tiled from
+one 2048x2048 scene. Needs `saropt[train]` for `resnet`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +27,31 @@ from saropt.inference.tiling import halo_of, plan_tiles
 from saropt.scenes import SceneWriter
 from saropt.simulate import amplitude_q99, simulate_scene
 
-MODEL = "s1-losangeles"
 EMPTY = "import saropt.inference, onnxruntime, onnx, rasterio"
 BLOCK = 2048
+POLARISATIONS = ["VV", "VH"]
 Options = dict[str, str]
 
 
-def make_scene(path: Path, side: int) -> None:
-    """A uint8 VH amplitude scene of side x side pixels, written block by block."""
-    block = amplitude_q99(simulate_scene(BLOCK, 0, looks=8).sigma0[1])[None]
-    with SceneWriter(path, width=side, height=side, band_names=["VH"], dtype="uint8", overwrite=True) as writer:
-        for row in range(0, side, BLOCK):
-            for col in range(0, side, BLOCK):
-                writer.write(row, col, block[:, : side - row, : side - col])
+def make_scene(path: Path, model: str, side: int) -> None:
+    """A scene of side x side pixels in what the translator takes."""
+    card = Translator.load(model).source
+    sigma0 = simulate_scene(BLOCK, 0, looks=8).sigma0[[POLARISATIONS.index(band) for band in card.bands]]
+    block = _decibels(sigma0) if card.units == "sigma0_db" else np.stack([amplitude_q99(band) for band in sigma0])
+    _write(path, block, card.bands, side, side)
+
+
+def _decibels(sigma0: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(sigma0.astype(np.float32), 1e-5))
+
+
+def _write(path: Path, block: np.ndarray, bands: Sequence[str], width: int, height: int) -> None:
+    """A scene of copies of a block, written block by block."""
+    dtype = str(block.dtype)
+    with SceneWriter(path, width=width, height=height, band_names=bands, dtype=dtype, overwrite=True) as writer:
+        for row in range(0, height, BLOCK):
+            for col in range(0, width, BLOCK):
+                writer.write(row, col, block[:, : height - row, : width - col])
         writer.finish()
 
 
@@ -51,16 +64,18 @@ def fastest(action: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-def engine(folder: Path, side: int, repeats: int, options: Options) -> None:
+def engine(folder: Path, model: str, side: int, repeats: int, options: Options) -> None:
     """Alternates engine and bare generator so that both see the same machine."""
     scene, out = folder / "scene.tif", folder / "out.tif"
-    make_scene(scene, side)
-    translator = Translator.load(MODEL, **options)
+    make_scene(scene, model, side)
+    translator = Translator.load(model, **options)
     card = translator.card.directions["sar2opt"]
     assert card.receptive_field is not None
     tile = round(card.tile * translator._backend.tile_scale)
     tiles = plan_tiles(side, side, tile, halo_of(card.receptive_field, card.stride), card.stride)
-    window = np.random.default_rng(0).uniform(-1, 1, (1, 1, tiles[0].read.height, tiles[0].read.width))
+    window = np.random.default_rng(0).uniform(
+        -1, 1, (1, translator.source.channels, tiles[0].read.height, tiles[0].read.width)
+    )
     window = window.astype(np.float32)
 
     def bare() -> None:
@@ -78,15 +93,15 @@ def engine(folder: Path, side: int, repeats: int, options: Options) -> None:
     print(f"saropt translate {megapixels / min(whole_times):6.2f} Mpx/s, {share:.1%} of the bare generator")
 
 
-def resnet(folder: Path, side: int, repeats: int, options: Options) -> None:
+def resnet(folder: Path, model: str, side: int, repeats: int, options: Options) -> None:
     """The engine, file reading and COG writing included, against eager ResNet-9 on 256x256 tiles without halo."""
     import torch
 
     from saropt.networks import build_network
 
     scene, out = folder / "scene.tif", folder / "out.tif"
-    make_scene(scene, side)
-    translator = Translator.load(MODEL, **options)
+    make_scene(scene, model, side)
+    translator = Translator.load(model, **options)
     network = build_network("resnet", 1, 3).eval()
     tile = torch.zeros(1, 1, 256, 256)
 
@@ -104,36 +119,30 @@ def resnet(folder: Path, side: int, repeats: int, options: Options) -> None:
     print(f"saropt translate ({side}x{side}) {fast:6.3f} Mpx/s: {fast / slow:.1f} times")
 
 
-def memory(folder: Path, sides: list[int], options: Options) -> None:
+def memory(folder: Path, model: str, sides: list[int], options: Options) -> None:
     """Each size in a process of its own; the empty process is measured with the model's libraries imported."""
     empty = _peak(EMPTY)
     print(f"empty process {empty:.0f} MB")
     for side in sides:
         scene, out = folder / f"{side}.tif", folder / f"{side}-out.tif"
-        make_scene(scene, side)
+        make_scene(scene, model, side)
         peak = _peak(
             "from saropt import Translator; "
-            f"Translator.load({MODEL!r}, **{options!r}).translate({str(scene)!r}, {str(out)!r})"
+            f"Translator.load({model!r}, **{options!r}).translate({str(scene)!r}, {str(out)!r})"
         )
         print(f"{side}x{side}: peak {peak:.0f} MB, {peak - empty:.0f} MB over the empty process", flush=True)
         scene.unlink()
         out.unlink()
 
 
-def full(folder: Path, width: int, height: int, options: Options) -> None:
+def full(folder: Path, model: str, width: int, height: int, options: Options) -> None:
     """One frame, written and read strip by strip, to a COG in a process of its own."""
     scene, out = folder / "scene.tif", folder / "out.tif"
-    sigma0 = simulate_scene(BLOCK, 0, looks=8).sigma0.astype(np.float32)
-    block = 10 * np.log10(np.maximum(sigma0, 1e-5))
-    bands = ["VV", "VH"]
-    with SceneWriter(scene, width=width, height=height, band_names=bands, dtype="float32", overwrite=True) as writer:
-        for row in range(0, height, BLOCK):
-            for col in range(0, width, BLOCK):
-                writer.write(row, col, block[:, : height - row, : width - col])
-        writer.finish()
+    _write(scene, _decibels(simulate_scene(BLOCK, 0, looks=8).sigma0), POLARISATIONS, width, height)
     empty = _peak(EMPTY)
-    load = f"Translator.load({MODEL!r}, **{options!r})"
-    translate = f"{load}.translate({str(scene)!r}, {str(out)!r}, bands=['VH'], units='sigma0_db')"
+    bands = Translator.load(model).source.bands
+    load = f"Translator.load({model!r}, **{options!r})"
+    translate = f"{load}.translate({str(scene)!r}, {str(out)!r}, bands={bands!r}, units='sigma0_db')"
     start = time.perf_counter()
     peak = _peak(f"from saropt import Translator; {translate}")
     minutes = (time.perf_counter() - start) / 60
@@ -152,6 +161,7 @@ def _peak(program: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["engine", "resnet", "memory", "full"])
+    parser.add_argument("--model", default="s1-losangeles", help="translator, a name or a file")
     parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--sides", type=int, nargs="+", default=[6144, 16384])
     parser.add_argument("--repeats", type=int, default=3)
@@ -160,17 +170,18 @@ def main() -> None:
     parser.add_argument("--frame", type=int, nargs=2, default=[25000, 17000], metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--folder", type=Path, help="where to work; `full` takes some 15 GB")
     arguments = parser.parse_args()
+    model = arguments.model
     options = {"backend": arguments.backend, "precision": arguments.precision}
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         if arguments.part == "memory":
-            memory(folder, arguments.sides, options)
+            memory(folder, model, arguments.sides, options)
         elif arguments.part == "full":
-            full(folder, *arguments.frame, options)
+            full(folder, model, *arguments.frame, options)
         else:
             part = {"engine": engine, "resnet": resnet}[arguments.part]
-            part(folder, arguments.side, arguments.repeats, options)
+            part(folder, model, arguments.side, arguments.repeats, options)
 
 
 if __name__ == "__main__":
