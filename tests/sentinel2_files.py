@@ -20,10 +20,11 @@ def write_jp2(path: Path, values: np.ndarray, metres: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     place = from_origin(WEST, NORTH, metres, metres)
     with rasterio.open(
-        path, "w", driver="JP2OpenJPEG", width=values.shape[1], height=values.shape[0], count=1, dtype=values.dtype,
+        path, "w", driver="JP2OpenJPEG", width=values.shape[-1], height=values.shape[-2], dtype=values.dtype,
+        count=1 if values.ndim == 2 else len(values),
         crs=CRS_33N, transform=place, QUALITY="100", REVERSIBLE="YES",
     ) as out:  # fmt: skip
-        out.write(values, 1)
+        out.write(values if values.ndim == 3 else values[None])
 
 
 def metadata(level: str, baseline: str, quantification: str = "10000") -> str:
@@ -57,9 +58,15 @@ def metadata(level: str, baseline: str, quantification: str = "10000") -> str:
 
 
 def write_sentinel2(
-    folder: Path, level: str = "2A", baseline: str = "05.09", reflectance: dict[str, np.ndarray] | None = None
+    folder: Path,
+    level: str = "2A",
+    baseline: str = "05.09",
+    reflectance: dict[str, np.ndarray] | None = None,
+    mask: np.ndarray | None = None,
 ) -> tuple[Path, dict[str, np.ndarray], np.ndarray]:
     """A product, its reflectance x 10000 by band (B02 ...) and its classification (L2A) at 20 m.
+
+    `mask` (3, h, w) is the classification mask of L1C at 60 m: opaque clouds, cirrus, snow.
 
     The first band has a pixel of nodata, a saturated one and one below reflectance 0.
     """
@@ -87,6 +94,8 @@ def write_sentinel2(
             write_jp2(granule / "R20m" / f"{stem}_{band}_20m.jp2", np.full((SIDE // 2, SIDE // 2), 7, np.uint16), 20)
     else:
         write_jp2(granule / f"{stem}_B8A.jp2", np.full((SIDE // 2, SIDE // 2), 7, np.uint16), 20)
+    if mask is not None:
+        write_jp2(granule.parent / "QI_DATA" / "MSK_CLASSI_B00.jp2", mask, 60)
     (safe / f"MTD_MSIL{level}.xml").write_text(metadata(level, baseline))
     (safe / "manifest.safe").write_text("<xfdu/>")
     return safe, truth, classes

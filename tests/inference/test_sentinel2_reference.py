@@ -69,7 +69,20 @@ def test_a_mask_that_is_given_hides_more(translator, scene, tmp_path):
 def test_level_1c_says_that_its_clouds_count(translator, scene, tmp_path):
     safe, _, _ = write_sentinel2(tmp_path, "1C", "03.01")
     result = translator.run(scene, tmp_path / "out.tif", TranslateOptions(reference=safe))
-    assert any("has no scene classification: its clouds, if any, count as ground" in line for line in result.warnings)
+    assert any("says nothing of its clouds: they count as ground" in line for line in result.warnings)
+
+
+def test_clouds_of_level_1c_are_not_used(translator, scene, tmp_path):
+    mask = np.zeros((3, SIDE // 6, SIDE // 6), np.uint8)
+    mask[0, :20] = mask[1, :, :10] = 1
+    safe, _, _ = write_sentinel2(tmp_path, "1C", mask=mask)
+    result = translator.run(scene, tmp_path / "out.tif", TranslateOptions(reference=safe))
+    radar, hidden = read(result.products["origin"])[0], np.kron(mask[:2].any(axis=0), np.ones((6, 6), bool))
+    assert (radar[hidden] == 100).all()
+    assert radar[~hidden].mean() < 60
+    assert any(
+        "opaque clouds and cirrus (classification mask; shadows are not) are masked" in t for t in result.warnings
+    )
 
 
 def test_clear_pixels_of_todays_product_are_kept(translator, scene, tmp_path):

@@ -62,6 +62,16 @@ def test_the_cloud_mask_is_of_four_classes_on_any_grid(tmp_path):
     assert open_cloud_mask(safe) is None
 
 
+def test_the_cloud_mask_of_level_1c_has_clouds_and_cirrus_but_no_snow(tmp_path):
+    mask = np.zeros((3, SIDE // 6, SIDE // 6), np.uint8)
+    mask[0, 3:9, 4:8] = mask[1, 6:12, 20:25] = mask[1, 8, 5] = mask[2, 30:, 30:] = 1
+    safe, _, _ = write_sentinel2(tmp_path, "1C", mask=mask)
+    for product in (safe, zipped(safe)):
+        with open_cloud_mask(product) as clouds:
+            assert np.array_equal(clouds.read()[0][0] != 0, mask[:2].any(axis=0))
+            assert clouds.tags["CLOUDS"] == "opaque clouds and cirrus (classification mask; shadows are not)"
+
+
 def test_another_grid_reads_between_the_pixels(tmp_path):
     row, col = np.mgrid[:SIDE, :SIDE]
     ramp = dict.fromkeys(("B02", "B03", "B04", "B08"), 2000 + 10 * col + 4 * row)

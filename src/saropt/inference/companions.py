@@ -247,15 +247,14 @@ def cloud_notes(options: TranslateOptions) -> list[str]:
 
 
 def _cloud_note(product: Path) -> str:
-    from saropt.sensors.sentinel2 import CLOUD_CLASSES, open_cloud_mask
+    from saropt.sensors.sentinel2 import open_cloud_mask
 
     mask = open_cloud_mask(product)
     if mask is None:
-        return f"{product.name} has no scene classification: its clouds, if any, count as ground unless a mask is given"
+        return f"{product.name} says nothing of its clouds: they count as ground unless a mask is given"
     with mask:
-        share = float(np.mean(mask.sample()))
-    classes = ", ".join(map(str, CLOUD_CLASSES))
-    return f"{product.name}: clouds and their shadows (classes {classes}) are masked, {share:.1%} of the product"
+        share, known = float(np.mean(mask.sample())), mask.tags["CLOUDS"]
+    return f"{product.name}: {known} are masked, {share:.1%} of the product"
 
 
 def _open_mask(path: str | Path, scene: Scene) -> Scene:

@@ -31,10 +31,21 @@ from saropt.sensors.product_names import product_files, sentinel2_product
 
 BANDS: Final = {"B4": 3, "B3": 2, "B2": 1, "B8": 7}
 """The bands of 10 m, and their numbers (`band_id`) in the metadata."""
-CLOUD_CLASSES: Final = {3: "cloud shadow", 8: "cloud", 9: "cloud", 10: "cirrus"}
-"""Classes of the scene classification (SCL) of L2A that do not show the ground."""
+_CLOUD_CLASSES: Final = (3, 8, 9, 10)
+"""Classes of the scene classification (SCL) of L2A that do not show the ground: cloud shadow, cloud twice, cirrus."""
+_CLOUD_BANDS: Final = (1, 2)
+"""Bands of the classification mask (MSK_CLASSI, 60 m) of L1C that are 1 where opaque clouds and cirrus are."""
 _SATURATED: Final = 65535
 _OFFSETS_SINCE: Final = 4.0
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A band of an image of the product, and the table of knots that its numbers go through, linear between them."""
+
+    image: str
+    knots: Mapping[float, float]
+    band: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class _Product:
 
     path: Path
     images: dict[str, str]
-    classification: str | None
+    clouds: tuple[_Layer, ...]
     offsets: dict[str, float]
     quantification: float
     acquired: str
@@ -80,12 +91,12 @@ def open_sentinel2(
     """
     product = _read_product(path)
     quantum = 10000.0 / product.quantification
-    sources: dict[str, tuple[str, Mapping[float, float]]] = {}
+    sources: dict[str, Sequence[_Layer]] = {}
     for band, image in product.images.items():
         offset = product.offsets[band]
         lowest, highest = max(1.0, 1.0 - offset), _SATURATED - 1.0
         knots = {0.0: 0.0, 1.0: 1.0, lowest: max(1.0, (lowest + offset) * quantum)}
-        sources[band] = image, knots | {highest: (highest + offset) * quantum, _SATURATED: 0.0}
+        sources[band] = [_Layer(image, knots | {highest: (highest + offset) * quantum, _SATURATED: 0.0})]
     tags = {"S2_PRODUCT": product.path.name.removesuffix(".zip").removesuffix(".SAFE")}
     tags |= {"ACQUISITION_DATE": product.acquired}
     dataset = _virtual(product, sources, tags)
@@ -93,8 +104,9 @@ def open_sentinel2(
 
 
 def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | None:
-    """The clouds and their shadows by the scene classification: one band that is 1 where they are and 0 elsewhere; None
-    of L1C, which has no classification.
+    """The clouds that the product knows of: one band that is 1 where they are and 0 elsewhere, whose tag CLOUDS says by
+    what. L2A has clouds, cirrus and shadows in its scene classification, L1C since baseline 04.00 opaque clouds and
+    cirrus in its classification mask. None where the product has neither.
 
     Raises:
         InputError: as of `open_sentinel2`.
@@ -105,10 +117,13 @@ def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | No
     saropt.errors.InputError: S2A_MSIL2A.SAFE: no such file or folder
     """
     product = _read_product(path)
-    if product.classification is None:
+    if not product.clouds:
         return None
-    knots = {float(value): float(value in CLOUD_CLASSES) for value in range(256)}
-    dataset = _virtual(product, {"clouds": (product.classification, knots)}, {}, nodata=False)
+    classified = f"clouds and their shadows (classes {', '.join(map(str, _CLOUD_CLASSES))})"
+    known = (
+        classified if len(product.clouds) == 1 else "opaque clouds and cirrus (classification mask; shadows are not)"
+    )
+    dataset = _virtual(product, {"clouds": product.clouds}, {"CLOUDS": known}, nodata=False)
     return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="nearest")
 
 
@@ -134,7 +149,6 @@ def _read_product(path: str | Path) -> _Product:
     level = "L2A" if "MSIL2A" in metadata.upper() else "L1C"
     resolution = "_10m" if level == "L2A" else ""
     images = {band: _one(place, names, rf"IMG_DATA/(R10m/)?\w+_B0{band[1:]}{resolution}\.jp2") for band in BANDS}
-    classes = [name for name in names if re.search(r"IMG_DATA/R20m/\w+_SCL_20m\.jp2$", name)] if level == "L2A" else []
     kind = "BOA" if level == "L2A" else "RADIO"
     offsets = {
         band: _offset(root, f".//{kind}_ADD_OFFSET[@band_id='{number}']", place) for band, number in BANDS.items()
@@ -145,7 +159,18 @@ def _read_product(path: str | Path) -> _Product:
     if quantification <= 0:
         raise InputError(place, f"metadata says {known} {quantification:g}")
     acquired = root.findtext(".//DATATAKE_SENSING_START") or root.findtext(".//PRODUCT_START_TIME") or ""
-    return _Product(place, images, classes[0] if len(classes) == 1 else None, offsets, quantification, acquired)
+    return _Product(place, images, _clouds(names, level), offsets, quantification, acquired)
+
+
+def _clouds(names: Sequence[str], level: str) -> tuple[_Layer, ...]:
+    """Where the clouds of a product are; nothing where it does not say."""
+    pattern = r"IMG_DATA/R20m/\w+_SCL_20m\.jp2$" if level == "L2A" else r"QI_DATA/MSK_CLASSI_B00\.jp2$"
+    found = [name for name in names if re.search(pattern, name)]
+    if len(found) != 1:
+        return ()
+    if level == "L2A":
+        return (_Layer(found[0], {float(value): float(value in _CLOUD_CLASSES) for value in range(256)}),)
+    return tuple(_Layer(found[0], {0.0: 0.0, 1.0: 1.0}, band) for band in _CLOUD_BANDS)
 
 
 def _offset(root: ElementTree.Element, name: str, place: Path) -> float:
@@ -168,19 +193,18 @@ def _one(place: Path, names: Sequence[str], pattern: str) -> str:
 
 def _virtual(
     product: _Product,
-    sources: Mapping[str, tuple[str, Mapping[float, float]]],
+    sources: Mapping[str, Sequence[_Layer]],
     tags: Mapping[str, str],
     *,
     nodata: bool = True,
 ) -> rasterio.DatasetReader:
-    """Bands on one grid, each from an image of the product, its numbers replaced by way of a table of knots, linear
-    between them.
+    """Bands on one grid, each from layers of the product's images; of several, the last that is not 0 counts.
 
     Raises:
         InputError: an image cannot be read, or is of another size.
     """
     frames = []
-    for image, _ in sources.values():
+    for image in dict.fromkeys(layer.image for layers in sources.values() for layer in layers):
         try:
             with rasterio.open(_gdal_path(product.path, image), driver="JP2OpenJPEG") as jp2:
                 frames.append((jp2.width, jp2.height, jp2.transform, jp2.crs, jp2.dtypes[0], jp2.block_shapes[0]))
@@ -196,17 +220,22 @@ def _virtual(
     for key, value in tags.items():
         ElementTree.SubElement(metadata, "MDI", key=key).text = value
     kind = {"uint8": "Byte", "uint16": "UInt16"}.get(dtype, "UInt16")
-    for number, (name, (image, knots)) in enumerate(sources.items(), start=1):
+    for number, (name, layers) in enumerate(sources.items(), start=1):
         band = ElementTree.SubElement(root, "VRTRasterBand", dataType=kind, band=str(number))
         band.set("blockXSize", str(block[1]))
         band.set("blockYSize", str(block[0]))
         ElementTree.SubElement(band, "Description").text = name
         if nodata:
             ElementTree.SubElement(band, "NoDataValue").text = "0"
-        source = ElementTree.SubElement(band, "ComplexSource")
-        ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0").text = _gdal_path(product.path, image)
-        ElementTree.SubElement(source, "SourceBand").text = "1"
-        ElementTree.SubElement(source, "LUT").text = ",".join(f"{key!r}:{value!r}" for key, value in knots.items())
+        for layer in layers:
+            source = ElementTree.SubElement(band, "ComplexSource")
+            place = _gdal_path(product.path, layer.image)
+            ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0").text = place
+            ElementTree.SubElement(source, "SourceBand").text = str(layer.band)
+            if layer is not layers[0]:
+                ElementTree.SubElement(source, "NODATA").text = "0"
+            table = ",".join(f"{key!r}:{value!r}" for key, value in layer.knots.items())
+            ElementTree.SubElement(source, "LUT").text = table
     return rasterio.open(ElementTree.tostring(root, encoding="unicode"))
 
 
