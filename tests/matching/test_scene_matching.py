@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 import pytest
 from affine import Affine
+from scipy import ndimage
 
 from saropt.errors import InputError
 from saropt.matching import RiftLike, Sift, match_scenes, register, write_tie_points
 from saropt.matching import scene_matching as module
 from saropt.matching.geometry import transformed
 from saropt.scenes import Georeference, Scene, write_array
+from sentinel2_files import CRS_33N, NORTH, SIDE, WEST, write_sentinel2, zipped
 
 from .conftest import UTM, at, make_texture
 
@@ -227,3 +229,16 @@ def test_a_rotated_grid(tmp_path: Path, texture: np.ndarray) -> None:
 
 def _apply(affine: Affine, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return affine.a * columns + affine.b * rows + affine.c, affine.d * columns + affine.e * rows + affine.f
+
+
+def test_sentinel2_products_are_matched_as_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    ground = np.clip(3000 + 9000 * ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 2.0), 300, 9000).astype(int)
+    safe, _, _ = write_sentinel2(tmp_path, reflectance=dict.fromkeys(("B02", "B03", "B04", "B08"), ground))
+    place = Georeference(CRS_33N, Affine(10, 0, WEST, 0, -10, NORTH))
+    rolled = np.roll(ground, (3, 5), (0, 1)).astype(np.uint16)
+    moved = write_array(tmp_path / "moved.tif", rolled[None], georeference=place)
+    match = match_scenes(zipped(safe), moved, Sift())
+    assert np.abs(match.matrix[:2, 2] - (5, 3)).max() < 0.2
+    with Scene.open(register(match, tmp_path / "registered.tif")) as scene:
+        assert scene.band_names == ["B4", "B3", "B2", "B8"]

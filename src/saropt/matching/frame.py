@@ -20,6 +20,7 @@ from saropt.errors import InputError
 from saropt.matching.features import Points
 from saropt.matching.geometry import transformed
 from saropt.scenes import Georeference, Grid, Scene
+from saropt.sensors.grd_scene import open_scene_or_product
 
 _DENSIFY = 21
 
@@ -85,7 +86,7 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
             points and therefore no grid.
     """
     with ExitStack() as stack:
-        first, second = stack.enter_context(Scene.open(a)), stack.enter_context(Scene.open(b))
+        first, second = stack.enter_context(open_scene_or_product(a)), stack.enter_context(open_scene_or_product(b))
         places = first.georeference, second.georeference
         if not all(is_located(place) for place in places):
             yield Frame(first, second, None, *places)
@@ -95,8 +96,10 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
             raise InputError(b, "has control points and no grid: warp it first, or make it the first scene")
         grid = _common_grid(first, Grid(crs, affine, second.height, second.width), b)
         finer = _pixel_of(first, crs) < _pixel(grid.transform)
-        warped_a = Scene.open(a, grid=grid, resampling="average" if finer else "bilinear")
-        warped_b = Scene.open(b, grid=grid, resampling="bilinear" if grid.transform.a == affine.a else "average")
+        warped_a = open_scene_or_product(a, grid=grid, resampling="average" if finer else "bilinear")
+        warped_b = open_scene_or_product(
+            b, grid=grid, resampling="bilinear" if grid.transform.a == affine.a else "average"
+        )
         yield Frame(stack.enter_context(warped_a), stack.enter_context(warped_b), grid, *places)
 
 

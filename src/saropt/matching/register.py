@@ -16,6 +16,7 @@ from saropt.matching.scene_matching import SceneMatch
 from saropt.progress import Progress, silent
 from saropt.scenes import Grid, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
+from saropt.sensors.grd_scene import open_scene_or_product
 
 _BLOCK = 512
 
@@ -41,7 +42,7 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
     'moved.tif'
     """
     check_not_input(out, [match.a, match.b])
-    with Scene.open(match.b) as target:
+    with open_scene_or_product(match.b) as target:
         height, width, place = target.height, target.width, target.georeference
     matrix, grid = _in_pixels_of_b(match), None
     if match.grid is not None:
@@ -52,7 +53,7 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
             (a, b, c), (d, e, f), _ = inverted(matrix)
             affine, matrix = affine @ Affine(a, b, c, d, e, f), np.eye(3)
         grid = Grid(place.crs, affine, height, width)
-    with Scene.open(match.a, grid=grid) as source:
+    with open_scene_or_product(match.a, grid=grid) as source:
         if source.dtype.startswith("complex"):
             raise InputError(match.a, "has complex pixels, which cannot be resampled: take their power first")
         dtype = np.dtype(source.dtype)
@@ -88,7 +89,7 @@ def _in_pixels_of_b(match: SceneMatch) -> NDArray[np.float64]:
     """The transform from A warped to B's whole grid (from A's own pixels, without a grid) to the pixels of B."""
     if match.grid is None:
         return match.matrix
-    with Scene.open(match.b) as target:
+    with open_scene_or_product(match.b) as target:
         affine = target.georeference.transform
     assert affine is not None
     to_file = np.array(~affine @ match.grid.transform, np.float64).reshape(3, 3)

@@ -18,9 +18,10 @@ from saropt.errors import InputError
 from saropt.files import check_not_input, write_text
 from saropt.matching.features import Points
 from saropt.matching.scene_matching import SceneMatch
-from saropt.scenes import Georeference, Scene, SceneWriter, Window
+from saropt.scenes import Georeference, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_writable
+from saropt.sensors.grd_scene import open_scene_or_product
 
 _BLOCK = 512
 
@@ -139,7 +140,7 @@ def _write_with_points(path: Path, match: SceneMatch, ground: Points, crs: CRS, 
         )
     )
     with (
-        Scene.open(match.a) as source,
+        open_scene_or_product(match.a) as source,
         SceneWriter(
             path,
             width=source.width,

@@ -25,9 +25,19 @@ from saropt.sensors.terrain import Terrain, TerrainProjection
 _TERRAIN_PIXEL_M: Final = 10.0
 
 
-def open_scene_or_product(path: str | Path, units: str | None = None) -> Scene:
+def open_scene_or_product(
+    path: str | Path,
+    units: str | None = None,
+    *,
+    bands: Sequence[str | int] | None = None,
+    grid: Grid | None = None,
+    resampling: str = "bilinear",
+) -> Scene:
     """A local raster, a Sentinel-1 GRD product that is calibrated to `units` ("sigma0_db" when None), or a Sentinel-2
     product.
+
+    Args:
+        bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid by its control points.
 
     Raises:
         InputError: as of `Scene.open` and `GrdScene`.
@@ -38,10 +48,10 @@ def open_scene_or_product(path: str | Path, units: str | None = None) -> Scene:
     8
     """
     if sentinel2_product(path) is not None:
-        return open_sentinel2(path)
+        return open_sentinel2(path, bands, grid=grid, resampling=resampling)
     if grd_product(path) is None:
-        return Scene.open(path)
-    return cast(Scene, GrdScene(path, units=units))  # read in the same way
+        return Scene.open(path, bands, grid=grid, resampling=resampling)
+    return cast(Scene, GrdScene(path, bands, units=units, grid=grid))  # read in the same way
 
 
 class GrdScene:

@@ -11,15 +11,20 @@ import pytest
 import rasterio
 import yaml
 from affine import Affine
+from rasterio import warp
 from rasterio.crs import CRS
 
+import sentinel2_files
+from safe_files import write_safe
 from saropt.curation.sets import SETS, prepare
 from saropt.curation.sets.base import split_groups, strips
 from saropt.curation.sets.whu_opt_sar import WhuOptions
 from saropt.errors import InputError
 from saropt.radiometry import pauli_power
 from saropt.roots import DataRoot
-from saropt.scenes import Georeference, Scene, write_array
+from saropt.scenes import Georeference, Grid, Scene, write_array
+from saropt.sensors.grd_scene import GrdScene
+from saropt.sensors.sentinel2 import open_sentinel2
 
 UTM = CRS.from_epsg(32654)
 
@@ -224,6 +229,40 @@ def test_a_pair_of_scenes_lands_on_one_grid(tmp_path):
     np.testing.assert_allclose(values[0], sar[0, 2 : 2 + values.shape[1], 2 : 2 + values.shape[2]], atol=1e-5)
     with pytest.raises(InputError, match="needs an optical raster"):
         prepare("pair", tmp_path / "sar.tif", tmp_path / "x")
+
+
+def test_a_pair_of_products_is_calibrated_on_one_grid(tmp_path, monkeypatch):
+    """A Sentinel-1 product in radar geometry and a Sentinel-2 product, without a file between them."""
+    (west,), (north,) = warp.transform("EPSG:4326", "EPSG:32611", [-118.0], [34.0])
+    for name, value in {
+        "CRS_33N": "EPSG:32611",
+        "WEST": round(west, -1) - 300,
+        "NORTH": round(north, -1) + 300,
+    }.items():
+        monkeypatch.setattr(sentinel2_files, name, value)
+    (tmp_path / "s1").mkdir()
+    radar, _ = write_safe(tmp_path / "s1")
+    optical, _, _ = sentinel2_files.write_sentinel2(tmp_path)
+    options = [f"optical={sentinel2_files.zipped(optical)}", "gsd_m=10", "gap=0", "train=1", "val=0", "sar_bands=[VH]"]
+    root = DataRoot.open(prepare("pair", radar, tmp_path / "root", options))
+    assert root.paired
+    assert (root.images["sar"].bands, root.images["sar"].units) == (("VH",), "sigma0_db")
+    assert root.images["optical"].units == "reflectance x 10000"
+    (name,) = root.splits
+    with Scene.open(root.raster("optical", name)) as scene, Scene.open(root.raster("sar", name)) as other:
+        assert scene.georeference == other.georeference
+        values, valid = scene.read()
+        grid = Grid(scene.georeference.crs, scene.georeference.transform, scene.height, scene.width)
+        decibels, seen = other.read()
+    with open_sentinel2(optical, grid=grid, resampling="cubic") as scene:
+        assert np.array_equal(values[:, valid], scene.read()[0][:, valid])
+    with GrdScene(radar, ["VH"], grid=grid) as scene:
+        wanted, known = scene.read()
+    assert seen.any()
+    assert np.array_equal(seen, known)
+    np.testing.assert_allclose(decibels[:, seen], wanted[:, seen], atol=1e-5)
+    with pytest.raises(InputError, match=r"optical_units: .* is read as reflectance x 10000"):
+        prepare("pair", radar, tmp_path / "x", [*options, "optical_units=uint8"])
 
 
 def write_uavsar(folder, rows=60, cols=50, product="grd"):

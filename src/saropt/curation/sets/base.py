@@ -40,6 +40,7 @@ class Source:
         band_names: names of the bands of the result; needed with `convert`.
         dtype: data type of the result; that of the file when None.
         nodata: nodata value of the result; that of the file when None.
+        units: what a Sentinel-1 product is calibrated to; sigma0_db when None.
         palette_index: read the indices of a paletted image, as for class numbers, instead of its colours.
 
     >>> Source((Path("a.tif"),)).is_copy, Source((Path("a.tif"),), bands=(1,)).is_copy
@@ -55,6 +56,7 @@ class Source:
     band_names: tuple[str, ...] | None = None
     dtype: str | None = None
     nodata: float | None = None
+    units: str | None = None
     palette_index: bool = False
 
     @property

@@ -8,6 +8,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -21,6 +22,7 @@ from saropt.progress import Progress
 from saropt.roots.description import write_description
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
+from saropt.sensors.grd_scene import open_scene_or_product
 
 _STRIP_PIXELS = 1 << 21
 _SMALL_PIXELS = 1 << 20
@@ -133,15 +135,13 @@ class Readers:
         self._scenes: OrderedDict[tuple[object, ...], Scene] = OrderedDict()
 
     def open(self, source: Source, path: Path) -> Scene:
-        key = (path, source.bands, source.grid, source.resampling, source.palette_index)
+        key = (path, source.bands, source.grid, source.resampling, source.units, source.palette_index)
         if key not in self._scenes:
-            self._scenes[key] = Scene.open(
-                path,
-                bands=source.bands,
-                palette="index" if source.palette_index else "colours",
-                grid=source.grid,
-                resampling=source.resampling,
-            )
+            how: dict[str, Any] = {"bands": source.bands, "grid": source.grid, "resampling": source.resampling}
+            if source.palette_index:
+                self._scenes[key] = Scene.open(path, palette="index", **how)
+            else:
+                self._scenes[key] = open_scene_or_product(path, source.units, **how)
             while len(self._scenes) > _OPEN_SCENES:
                 self._scenes.popitem(last=False)[1].close()
         self._scenes.move_to_end(key)

@@ -19,16 +19,20 @@ from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, registe
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid, Scene, overlap_grid
+from saropt.sensors.grd_scene import open_scene_or_product
 from saropt.sensors.product_folders import ProductFolder, read_gaofen3, read_terrasar_x
+from saropt.sensors.product_names import sentinel2_product
 
 
 class SceneOptions(SplitOptions):
     train: float = Field(0.7, ge=0, le=1, description="share of the scene's length")
     val: float = Field(0.15, ge=0, le=1, description="share of the scene's length; test has the rest")
     gap: int = Field(64, ge=0, description="pixels left out between the parts")
-    optical: str = Field("", description="optical raster of the same ground")
+    optical: str = Field("", description="optical raster, or Sentinel-2 product, of the same ground")
     optical_bands: list[str | int] | None = Field(None, description="bands to take of it")
-    optical_units: str = Field("uint8", description="uint8, or the scale in words")
+    optical_units: str | None = Field(
+        None, description="uint8, or the scale in words; uint8 when null, of a Sentinel-2 product reflectance x 10000"
+    )
     gsd_m: float | None = Field(None, gt=0, description="pixel of the common grid; the coarser of the two when null")
     name: str = Field("", description="name of the root")
     licence: str = Field("not stated", description="licence of the images")
@@ -41,7 +45,7 @@ class PairOptions(SceneOptions):
 
 def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options: SceneOptions) -> Plan:
     """Plan a data root from a SAR scene, with or without an optical scene, on the ground that both cover."""
-    with Scene.open(sar.paths[0], bands=sar.bands) as scene:
+    with open_scene_or_product(sar.paths[0], bands=sar.bands) as scene:
         place, height, width = scene.georeference, scene.height, scene.width
         step = _pixel_m(scene)
     sides: dict[str, Source] = {"sar": replace(sar, band_names=tuple(bands))}
@@ -54,13 +58,13 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     grid: Grid | None = None
     if options.optical:
         optical = Path(options.optical)
-        with Scene.open(optical, bands=options.optical_bands) as scene:
+        with open_scene_or_product(optical, bands=options.optical_bands) as scene:
             places = [(place, height, width), (scene.georeference, scene.height, scene.width)]
             grid = overlap_grid(places, options.gsd_m, sar.paths[0])
             names = scene.band_names
         chosen = tuple(options.optical_bands) if options.optical_bands else None
         sides["optical"] = Source((optical,), bands=chosen, grid=grid, resampling="cubic")
-        description["optical"] = {"bands": names, "units": options.optical_units}
+        description["optical"] = {"bands": names, "units": optical_units(optical, options.optical_units)}
     elif options.gsd_m is not None and place.transform is not None and place.crs is not None:
         grid = overlap_grid([(place, height, width)], options.gsd_m, sar.paths[0])
     if grid is not None:
@@ -78,10 +82,22 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     return Plan(description, entries)
 
 
+def optical_units(optical: Path, stated: str | None) -> str:
+    """
+    Raises:
+        OptionError: other units are stated than a Sentinel-2 product has.
+    """
+    if sentinel2_product(optical) is None:
+        return stated or "uint8"
+    if stated is not None and "10000" not in stated:
+        raise OptionError("options", None, f"optical_units: {optical.name} is read as reflectance x 10000")
+    return stated or "reflectance x 10000"
+
+
 @register_set(
     "pair",
-    title="two scenes of one place: SRC is the SAR raster, --set optical=FILE the optical one",
-    layout="a raster with a place on the ground",
+    title="two scenes of one place: SRC is the SAR scene, --set optical=FILE the optical one",
+    layout="a raster with a place on the ground, or a Sentinel product",
     options=PairOptions,
 )
 def pair(source: Path, options: PairOptions) -> Plan:
@@ -92,10 +108,10 @@ def pair(source: Path, options: PairOptions) -> Plan:
     if options.units not in SAR_UNITS or options.units == "complex":
         able = ", ".join(SAR_UNITS[:-1])
         raise OptionError("options", None, f"units: {options.units!r} cannot be resampled; use one of {able}")
-    with Scene.open(source, bands=options.sar_bands) as scene:
+    with open_scene_or_product(source, options.units, bands=options.sar_bands) as scene:
         names = scene.band_names
     bands = tuple(options.sar_bands) if options.sar_bands else None
-    sar = Source((source,), bands=bands, nodata=float("nan"), dtype="float32")
+    sar = Source((source,), bands=bands, nodata=float("nan"), dtype="float32", units=options.units)
     return scene_plan(sar, names, options.units, source.stem, options)
 
 

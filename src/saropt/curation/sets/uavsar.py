@@ -11,10 +11,11 @@ import rasterio
 from pydantic import Field
 
 from saropt.curation.sets.base import Entry, Plan, Source, Write, register_set, strips
-from saropt.curation.sets.products import SceneOptions
+from saropt.curation.sets.products import SceneOptions, optical_units
 from saropt.errors import OptionError
 from saropt.scenes import Georeference, Grid, Scene, SceneWriter, Window, overlap_grid
 from saropt.scenes.georeference import METRES_PER_DEGREE
+from saropt.sensors.grd_scene import open_scene_or_product
 from saropt.sensors.uavsar import FlightLine, UavsarBands
 
 _STRIP_PIXELS = 1 << 21
@@ -54,9 +55,12 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
         return Plan({**description, "licence": options.licence}, entries)
     places = [(line.georeference, line.height, line.width)]
     if options.optical:
-        with Scene.open(options.optical, bands=options.optical_bands) as scene:
+        with open_scene_or_product(options.optical, bands=options.optical_bands) as scene:
             places.append((scene.georeference, scene.height, scene.width))
-            description["optical"] = {"bands": scene.band_names, "units": options.optical_units}
+            description["optical"] = {
+                "bands": scene.band_names,
+                "units": optical_units(Path(options.optical), options.optical_units),
+            }
     grid = overlap_grid(places, options.gsd_m, source)
     description["gsd_m"] = float(grid.transform.a)
     entries = []
