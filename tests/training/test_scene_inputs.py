@@ -158,7 +158,10 @@ def test_a_file_with_them_goes_on_with_its_own(trained):
 
 def test_a_teacher_may_know_less_or_as_much(trained):
     file, world = str(trained / "translator.onnx"), str(find_translator("s1-world"))
-    for teacher, scene_inputs, bands in ((world, ("month",), {"sar": 2, "optical": 4}), (file, ("month", "latitude"), BANDS)):
+    for teacher, scene_inputs, bands in (
+        (world, ("month",), {"sar": 2, "optical": 4}),
+        (file, ("month", "latitude"), BANDS),
+    ):
         method = Regression(RegressionConfig(teacher=teacher, scene_inputs=scene_inputs), bands)
         vectors = torch.tensor([encode_scene_inputs(scene_inputs, {"month": 5})] * 2)
         images = {role: torch.zeros(2, count, 64, 64) for role, count in bands.items()}

@@ -233,7 +233,9 @@ class Regression(OneDirection):
         output = self.generator(source)
         losses = pixel_losses(output, target, self.config.loss)
         if self.teacher is not None:
-            distance = charbonnier(output - self.teacher(source[:, : self._taught_bands]), self.config.loss.epsilon).mean()
+            distance = charbonnier(
+                output - self.teacher(source[:, : self._taught_bands]), self.config.loss.epsilon
+            ).mean()
             losses["teacher"] = self.config.teacher_weight * distance
         return Attempt(source, target, output, losses)
 
