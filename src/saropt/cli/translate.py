@@ -105,10 +105,12 @@ def translate(
         typer.Option(metavar="1..12", help="Month of SCENE, for translators that take it (default: not known)."),
     ] = None,
     latitude: Annotated[
-        float | None, typer.Option(metavar="DEGREES", help="Latitude of SCENE, north positive, likewise.")
+        float | None,
+        typer.Option(metavar="DEGREES", help="Latitude of SCENE, north positive, for the same (default: not known)."),
     ] = None,
     incidence: Annotated[
-        float | None, typer.Option(metavar="DEGREES", help="Incidence angle of the radar at the centre, likewise.")
+        float | None,
+        typer.Option(metavar="DEGREES", help="Incidence angle at its centre, for the same (default: not known)."),
     ] = None,
     read_scene_inputs: Annotated[
         bool,
