@@ -12,6 +12,7 @@ import yaml
 from saropt.roots import DataRoot
 from saropt.roots.simulated_dates import OPTICAL_BANDS
 from saropt.scenes import Scene, write_array
+from saropt.scenes.metadata import parse_date
 
 ABSENT_DB = (-45.0, -35.0)
 """Noise in this range stands for a polarisation that was not measured: a `db_clip` recipe from -30 dB makes it -1."""
@@ -29,6 +30,7 @@ class Pair:
         optical: raster, and the positions (from 0) of B4, B3, B2, B8 in it.
         b8: raster of B8 where `optical` has three bands; without one, B8 is `SAND_B8` times B4.
         earlier: raster of the earlier optical image, with the bands at the same positions.
+        month: of the acquisition, where the set tells.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Pair:
     bands: tuple[int, ...] = (0, 1, 2, 3)
     b8: Path | None = None
     earlier: Path | None = None
+    month: int | None = None
 
 
 def calibrated_sets(shared: Path) -> dict[str, list[Pair]]:
@@ -55,6 +58,7 @@ def calibrated_sets(shared: Path) -> dict[str, list[Pair]]:
                 root.path / optical / root.raster("optical", raster).name,
                 bands,
                 root.path / b8 / root.raster("optical", raster).name if b8 else None,
+                month=month_of(name, raster),
             )
             for raster, split in root.splits.items()
         ]
@@ -66,6 +70,21 @@ def calibrated_sets(shared: Path) -> dict[str, list[Pair]]:
         "bigearthnet4": pairs("bigearthnet4", bands=(0, 1, 2), b8="b8"),
         "desert-months": [pair for pair in pairs("desert-months", bands=(0, 1, 2)) if pair.name[:3] in QUARTERS],
     }
+
+
+def month_of(name: str, raster: str) -> int | None:
+    """The month of a raster of a set by its file name, or by what is published of the set; None where it is not known.
+
+    SEN12MS-CR names the season alone: autumn is October here.
+    """
+    if name == "desert-months":
+        return int(raster[1:3])
+    if name == "sen1floods11-spain1":
+        return 9
+    if raster.startswith("fall"):
+        return 10
+    found = parse_date(raster)
+    return None if found is None else found.month
 
 
 QUARTERS = ("m01", "m04", "m07", "m10")
@@ -111,6 +130,6 @@ def write_pairs(root: Path, name: str, pairs: list[Pair], licence: str, referenc
         "licence": licence,
     }
     (root / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-    rows = [f"{pair.name},{pair.split}" for pair in pairs]
-    (root / "splits.csv").write_text("\n".join(["name,split", *rows]) + "\n")
+    rows = [f"{pair.name},{pair.split},{pair.month or ''}" for pair in pairs]
+    (root / "splits.csv").write_text("\n".join(["name,split,month", *rows]) + "\n")
     return root

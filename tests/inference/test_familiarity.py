@@ -17,6 +17,7 @@ from saropt.inference.familiarity import (
     QUANTILES,
     describe_scene,
     other_pixel_size,
+    other_scene_inputs,
     summarise,
     unlike_training,
 )
@@ -143,3 +144,33 @@ def test_a_place_that_gdal_gives_as_infinite_has_no_pixel_size(monkeypatch):
 
     monkeypatch.setattr(rasterio.warp, "transform", lambda *_: ([math.inf] * 3, [math.inf] * 3))
     assert other_pixel_size(PLACES["beyond the globe"][0], 100, 100, 10.0) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({}, None),
+        ({"month": 6, "latitude": 50.0, "incidence": 36.0}, None),
+        ({"month": 12}, None),  # one month from January, around the turn of the year
+        ({"month": 4}, "its month is 4, the nearest there 6 (2 months away)"),
+        ({"month": 7, "latitude": -46.0}, "its latitude is -46, the nearest there 45 (91 degrees away)"),
+        (
+            {"month": 9, "latitude": 39.9},
+            "its month is 9, the nearest there 7 (2 months away), "
+            "its latitude is 39.9, the nearest there 45 (5.1 degrees away)",
+        ),
+        ({"latitude": 56, "incidence": 24.5}, "its incidence is 24.5, the nearest there 35 (10.5 degrees away)"),
+    ],
+)
+def test_months_latitudes_and_incidence_angles_far_from_the_training_are_told(known, told):
+    seen = {"month": (1.0, 6.0, 7.0), "latitude": (45.0, 52.0), "incidence": (35.0, 40.0)}
+    found = other_scene_inputs(known, seen)
+    assert found == (None if told is None else f"the scene is unlike the training data: {told}")
+    assert other_scene_inputs(known, {}) is None
+
+
+def test_a_southern_month_is_compared_by_its_season():
+    line = other_scene_inputs({"month": 10, "latitude": -46.0}, {"month": (7.0,)})
+    assert line is not None
+    assert line.endswith("its month is 10, in the north 4, the nearest there 7 (3 months away)")
+    assert other_scene_inputs({"month": 1, "latitude": -46.0}, {"month": (7.0,)}) is None

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from saropt.artifacts.card_version_1 import upgrade
 from saropt.artifacts.trust import ReliabilityCard, SeenCard, Strict
-from saropt.domain import Direction, Role, describe_role
+from saropt.domain import Direction, Role, describe_role, known_scene_inputs, scene_bands
 from saropt.files import load_json
 from saropt.radiometry import Normaliser, Recipe, recipe_from_dict
 
 FORMAT_VERSION = 2
-
+SceneInputs = Annotated[tuple[str, ...], AfterValidator(known_scene_inputs)]
 
 AnyCard = TypeVar("AnyCard", "Card", "SegmenterCard", "MatcherCard")
 
@@ -124,6 +124,8 @@ class DirectionCard(Strict):
     Attributes:
         inputs: in the order of the network's input bands.
         outputs: in the order of the network's output bands; the first is the image of the direction's output role.
+        scene_inputs: numbers that describe the whole scene (`saropt.domain.SCENE_INPUTS`), each of which may be
+            missing. The network takes their bands, constant over the scene, behind those of the images.
         network, arguments: registered name and arguments of the network.
         stride: tile origins and sizes are multiples of it.
         receptive_field: input pixels that one output pixel sees, or None when it sees the whole tile.
@@ -141,6 +143,7 @@ class DirectionCard(Strict):
 
     inputs: tuple[ImageCard, ...] = Field(min_length=1)
     outputs: tuple[ImageCard, ...] = Field(min_length=1)
+    scene_inputs: SceneInputs = ()
     network: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     stride: int = Field(ge=1)
@@ -158,7 +161,7 @@ class DirectionCard(Strict):
     @property
     def channels(self) -> tuple[int, int]:
         """Bands that the network takes (without a sampler's noise) and gives."""
-        taken = sum(image.channels for image in self.inputs)
+        taken = sum(image.channels for image in self.inputs) + scene_bands(self.scene_inputs)
         return taken, sum(len(image.bands) for image in self.outputs)
 
 
@@ -167,6 +170,8 @@ class TrainingCard(Strict):
 
     Attributes:
         seen: the distribution of the scenes, of the first input; None where they were too few to tell.
+        scene_inputs: name (`saropt.domain.SCENE_INPUTS`) -> the values of the scenes, each once; those that no scene
+            tells of are left out.
 
     >>> TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0").steps
     100
@@ -180,6 +185,7 @@ class TrainingCard(Strict):
     attribution: str = ""
     config: dict[str, Any] = Field(default_factory=dict)
     seen: SeenCard | None = None
+    scene_inputs: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
 class Card(Strict):

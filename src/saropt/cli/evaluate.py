@@ -70,6 +70,10 @@ def evaluate(
             help="Rasters to show side by side for all translators, as PNG and SVG figures in the report's folder.",
         ),
     ] = None,
+    read_scene_inputs: Annotated[
+        bool,
+        typer.Option("--read-scene-inputs", help="Tell translators that take them the month, latitude and incidence."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report in DIR.")] = False,
 ) -> None:
     """Score translators and simple baselines on a data root.
@@ -105,6 +109,7 @@ def evaluate(
         changed=changed.split(",") if changed else (),
         runs={translators[0].card.name: path for path, translators in loaded if (path / evaluation.LOG_FILE).is_file()},
         tiles=tiles.split(",") if tiles else (),
+        read_scene_inputs=read_scene_inputs,
         overwrite=overwrite,
     )
     with progress_bar("evaluate") as bar:

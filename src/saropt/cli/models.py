@@ -101,6 +101,8 @@ def _print_card(path: Path, card: Card) -> None:
             + (f"receptive field {field} px (tile-exact)" if field else "sees the whole tile")
             + (f", instance statistics of the {described.statistics}" if described.statistics != "none" else "")
         )
+        if described.scene_inputs:
+            facts[f"{direction} scene inputs"] = f"{', '.join(described.scene_inputs)}; each may be missing"
         if described.sampler is not None:
             sampler = described.sampler
             facts[f"{direction} sampler"] = f"{sampler.kind}, {sampler.steps} steps; noise by seed and pixel position"

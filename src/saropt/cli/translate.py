@@ -100,6 +100,22 @@ def translate(
         float | None,
         typer.Option(metavar="METRES", help="For a --dem of heights above sea level: the geoid above the ellipsoid."),
     ] = None,
+    month: Annotated[
+        int | None,
+        typer.Option(metavar="1..12", help="Month of SCENE, for translators that take it (default: not known)."),
+    ] = None,
+    latitude: Annotated[
+        float | None,
+        typer.Option(metavar="DEGREES", help="Latitude of SCENE, north positive, for the same (default: not known)."),
+    ] = None,
+    incidence: Annotated[
+        float | None,
+        typer.Option(metavar="DEGREES", help="Incidence angle at its centre, for the same (default: not known)."),
+    ] = None,
+    read_scene_inputs: Annotated[
+        bool,
+        typer.Option("--read-scene-inputs", help="Take these three from SCENE's tags and place, where not given."),
+    ] = False,
     tile: Annotated[
         int | None, typer.Option(min=1, metavar="PIXELS", help="Side of a tile (default: the translator's own).")
     ] = None,
@@ -207,6 +223,10 @@ def translate(
             pixel=pixel,
             dem=dem,
             geoid=geoid,
+            month=month,
+            latitude=latitude,
+            incidence=incidence,
+            read_scene_inputs=read_scene_inputs,
             tile=tile,
             samples=samples,
             seed=seed,

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from saropt.domain import Role
+from saropt.domain import SCENE_INPUTS, Role
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.progress import Progress, silent
 from saropt.roots.description import write_description
 from saropt.roots.root import DataRoot, ImageSpec
+from saropt.roots.scene_inputs import stated_scene_inputs
 
 _TOLERANCE = 0.1
 
@@ -21,6 +22,7 @@ def join_roots(out: str | Path, sources: Sequence[str | Path], *, progress: Prog
     """Copy data roots into one. A raster NAME of the root ROOT is called ROOT-NAME there, and keeps its split.
 
     The roles of the first root are taken. A role that is optional somewhere, or that another root lacks, is optional.
+    The month, latitude and incidence that a splits.csv states go along.
 
     Args:
         out: data root to write; it appears when it is whole.
@@ -104,5 +106,11 @@ def _describe(part: Path, name: str, roots: Sequence[DataRoot], images: dict[Rol
     if labelled:
         description |= {"classes": dict(first.classes), "ignore_index": first.ignore_index}
     description["licence"] = "; ".join(f"{root.name}: {root.licence}" for root in roots)
-    splits = [(_name(root, name), split) for root in roots for name, split in root.splits.items()]
-    write_description(part, description, splits)
+    stated = [(root, stated_scene_inputs(root)) for root in roots]
+    columns = [one for one in SCENE_INPUTS if any(one in known for _, names in stated for known in names.values())]
+    rows = [
+        (_name(root, name), split, *(f"{known[name][one]:.10g}" if one in known[name] else "" for one in columns))
+        for root, known in stated
+        for name, split in root.splits.items()
+    ]
+    write_description(part, description, rows, columns)

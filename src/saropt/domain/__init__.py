@@ -11,6 +11,14 @@ from saropt.domain.bands import (
 )
 from saropt.domain.directions import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
 from saropt.domain.roles import Quantity, Role, RoleInfo, describe_role, is_sar, list_roles, register_role
+from saropt.domain.scene_inputs import (
+    SCENE_INPUTS,
+    check_scene_input,
+    encode_scene_inputs,
+    known_scene_inputs,
+    scene_bands,
+    season,
+)
 from saropt.domain.units import SAR_UNITS, Plausible, Scale, Unit, describe_units
 
 __all__ = [
@@ -19,6 +27,7 @@ __all__ = [
     "POLARISATIONS",
     "SAR_TO_OPTICAL",
     "SAR_UNITS",
+    "SCENE_INPUTS",
     "Direction",
     "Plausible",
     "Quantity",
@@ -27,13 +36,18 @@ __all__ = [
     "Scale",
     "Unit",
     "canonical_band",
+    "check_scene_input",
     "describe_role",
     "describe_units",
+    "encode_scene_inputs",
     "is_known",
     "is_sar",
+    "known_scene_inputs",
     "list_roles",
     "match_bands",
     "match_some_bands",
     "register_role",
     "rgb_bands",
+    "scene_bands",
+    "season",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -44,6 +45,7 @@ from saropt.files import write_text
 from saropt.inference import Translator
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
+from saropt.roots.scene_inputs import scene_inputs_of, stated_scene_inputs
 
 
 def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = silent) -> EvaluationResult:
@@ -84,10 +86,15 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
     rows = _prepare(spec, root, bool(train))
     if train:
         _fit(rows, train_root, train, spec.tile, steps)
-    counted, skipped = _measure_split(spec, root, names, rows, steps)
+    told = _scene_inputs(spec, root, names)
+    counted, skipped = _measure_split(spec, root, names, rows, steps, told)
     if not counted:
         raise InputError(root.path, f"split {spec.split!r} has no tile that is at least {MIN_VALID:.0%} valid")
     notes = []
+    if spec.read_scene_inputs:
+        counts = Counter(key for known in told.values() for key in known)
+        words = ", ".join(f"{key} of {count}" for key, count in counts.items()) or "nothing"
+        notes.append(f"Models that take scene inputs were told: {words} of {len(names)} rasters.")
     if spec.baselines and not train:
         notes.append(f"{train_root.name} has no train split: the fitted baselines are left out.")
     elif train_root is not root:
@@ -326,13 +333,29 @@ def _update(row: BaselineRow, rows: DirectionRows, place: Place) -> None:
     row.baseline.update(np.concatenate(seen).astype(np.float64), target)
 
 
+def _scene_inputs(spec: EvaluationSpec, root: DataRoot, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Raster name -> what the models are told of it; empty where they are told nothing."""
+    if not spec.read_scene_inputs:
+        return {}
+    taking = [model for model in spec.models if model.scene_inputs]
+    if not taking:
+        raise OptionError("read_scene_inputs", True, "none of the models takes month, latitude or incidence")
+    stated = stated_scene_inputs(root)
+    return {name: scene_inputs_of(root, taking[0].direction.inputs[0], name, stated) for name in names}
+
+
 def _measure_split(
-    spec: EvaluationSpec, root: DataRoot, names: Sequence[str], rows: Sequence[DirectionRows], steps: _Steps
+    spec: EvaluationSpec,
+    root: DataRoot,
+    names: Sequence[str],
+    rows: Sequence[DirectionRows],
+    steps: _Steps,
+    told: Mapping[str, Mapping[str, float]],
 ) -> tuple[int, int]:
     """Measure every tile of the split; the numbers of tiles that were measured and that were skipped."""
     counted = skipped = 0
     for name in names:
-        with open_rasters(root, name, _roles(rows, root)) as rasters, ExitStack() as stack:
+        with open_rasters(root, name, _roles(rows, root), told.get(name)) as rasters, ExitStack() as stack:
             outputs = None
             for window in tile_windows(*rasters.shape, spec.tile):
                 place = rasters.read(window)

@@ -112,7 +112,8 @@ def translate_rasters(
     started = time.perf_counter()
     given = {role: chosen for role, chosen in (places or {}).items() if role in sources}
     units = rasters.units(model.source.role)
-    model.stream(sources, write, units=units, places=given, samples=subject.samples, seed=seed)
+    told = {name: value for name, value in rasters.scene_inputs.items() if name in model.scene_inputs}
+    model.stream(sources, write, units=units, places=given, samples=subject.samples, seed=seed, scene_inputs=told)
     subject.seconds += time.perf_counter() - started
     subject.pixels += rasters.height * rasters.width
     return ModelOutput(image, deviation, origin, reliability)

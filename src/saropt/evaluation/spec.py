@@ -33,6 +33,8 @@ class EvaluationSpec:
         tiles: names of rasters whose first tile is kept as pictures and shown across the models in figures, which need
             matplotlib (the extra `train`).
         network_values: whether image quality is measured on network values too (`saropt.evaluation.network_values`).
+        read_scene_inputs: whether models that take scene inputs (`saropt.domain.SCENE_INPUTS`) are told those of the
+            data: what splits.csv states, and else what the first input's raster tells of. Missing otherwise.
         baselines: whether trivial baselines are measured too.
         baselines_from: another data root of the same bands, or its folder, whose train split fits the baselines: for
             data without a train split, or a translator that was trained elsewhere.
@@ -59,6 +61,7 @@ class EvaluationSpec:
     changed: Sequence[str] = ()
     tiles: Sequence[str] = ()
     network_values: bool = False
+    read_scene_inputs: bool = False
     baselines: bool = True
     baselines_from: str | Path | DataRoot | None = None
     runs: Mapping[str, Path] = field(default_factory=dict)

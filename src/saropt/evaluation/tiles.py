@@ -71,10 +71,13 @@ class Rasters:
     Attributes:
         scenes: role -> raster; an optional input may be missing.
         scene: the unit that moves as a whole when intervals are drawn (`DataRoot.scene_of`).
+        scene_inputs: name -> value of the scene inputs that models are told.
     """
 
-    def __init__(self, root: DataRoot, name: str, scenes: Mapping[Role, Scene]) -> None:
-        self.name = name
+    def __init__(
+        self, root: DataRoot, name: str, scenes: Mapping[Role, Scene], scene_inputs: Mapping[str, float]
+    ) -> None:
+        self.name, self.scene_inputs = name, scene_inputs
         self.scene = root.scene_of(name)
         self.scenes = dict(scenes)
         self._root = root
@@ -112,8 +115,13 @@ class Rasters:
 
 
 @contextmanager
-def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[Rasters]:
+def open_rasters(
+    root: DataRoot, name: str, roles: Sequence[Role], scene_inputs: Mapping[str, float] | None = None
+) -> Iterator[Rasters]:
     """Open the rasters of one name, one for each role; an optional role may have none.
+
+    Args:
+        scene_inputs: what models are told of the scene; nothing when None.
 
     Raises:
         InputError: a raster is missing or cannot be read, its bands are not those of the root, or the rasters are not
@@ -138,7 +146,7 @@ def open_rasters(root: DataRoot, name: str, roles: Sequence[Role]) -> Iterator[R
                     raise InputError(path, f"{titles} are not on one grid: {shapes}")
             _check_values(scene, role, described.units)
             scenes[role] = scene
-        yield Rasters(root, name, scenes)
+        yield Rasters(root, name, scenes, scene_inputs or {})
 
 
 def _check_values(scene: Scene, role: Role, units: str) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import Card, blend, load_graph, load_translator_module, load_weights
 from saropt.artifacts.graph import store_card
 from saropt.artifacts.quantise import quantise
-from saropt.domain import Direction
+from saropt.domain import Direction, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import atomic_file
 from saropt.inference.bundled import card_of, find_translator
@@ -73,6 +73,8 @@ def export_translator(
         raise InputError(path, "is an ONNX file already: int8 or another realism make another file of it")
     if int8 and card.directions[direction].sampler is not None:
         raise InputError(path, "is a sampler: its ranges depend on the noise, int8 is not for it")
+    if int8 and card.directions[direction].scene_inputs:
+        raise InputError(path, "takes scene inputs: its ranges depend on them, int8 is not for it")
     windows: NDArray[np.float32] | None = None
     if int8 or card.directions[direction].statistics == "scene":
         if data is None:
@@ -91,7 +93,8 @@ def export_translator(
 
 def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[np.float32]:
     """Network inputs (32, C, h, w) from all over the train split, normalised as whole scenes are."""
-    images, stride = card.directions[direction].inputs, card.directions[direction].stride
+    described = card.directions[direction]
+    images, stride = described.inputs, described.stride
     role = images[0].role
     size = math.ceil(_SIDE / stride) * stride
     paths = list(root.rasters(role, "train").values())  # type: ignore[arg-type]
@@ -100,7 +103,9 @@ def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[n
     windows = []
     for path, group in groupby(paths[number * len(paths) // _WINDOWS] for number in range(_WINDOWS)):
         with open_input(path, None, images[0], "translator") as scene:
-            read = TileReader(images, {role: scene}, {role: units})
+            read = TileReader(
+                images, {role: scene}, {role: units}, constants=encode_scene_inputs(described.scene_inputs, {})
+            )
             for _ in group:
                 places = zip(
                     rng.integers(0, max(scene.height - size, 0) + 1, _TRIES),

@@ -3,24 +3,25 @@
 A scene is described by the distribution of its network inputs: five quantiles of every band, and the logarithm of its
 mean gradient, over at most 16 windows spread over it. It is unlike the training data where its distance to the nearest
 training scene is above that of 95 % of the training scenes to their nearest ones. The size of its pixels on the ground
-is held against that of the training data, too.
+is held against that of the training data, too, and so are its month, latitude and incidence angle where they are known.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard, SeenCard
+from saropt.domain import SCENE_INPUTS, Role, season
 from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.scenes import Georeference
-from saropt.scenes.georeference import METRES_PER_DEGREE
+from saropt.scenes.georeference import METRES_PER_DEGREE, degrees_at_centre
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
@@ -100,22 +101,8 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
     >>> other_pixel_size(Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6)), 100, 100, 10.0)
     'the scene has pixels of 1 m, the training data of 10 m: bring it to that size first'
     """
-    from rasterio._err import CPLE_BaseError
-    from rasterio.errors import RasterioError
-    from rasterio.transform import from_gcps
-    from rasterio.warp import transform
-
-    crs, affine = place.crs, place.transform
-    if affine is None and len(place.gcps) >= 3:
-        crs, affine = place.gcp_crs, from_gcps(place.gcps)
-    if crs is None or affine is None:
-        return None
-    corners = [affine @ (width / 2 + right, height / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
-    try:
-        degrees = np.array(transform(crs, "EPSG:4326", *zip(*corners, strict=True)))
-    except (RasterioError, CPLE_BaseError):
-        return None
-    if not np.isfinite(degrees).all():  # what GDAL gives in place of an error once another call has failed
+    degrees = degrees_at_centre(place, height, width)
+    if degrees is None:
         return None
     steps = degrees[:, 1:] - degrees[:, :1]  # (2 axes, 2 steps) of one pixel
     steps[0] = (steps[0] + 180.0) % 360.0 - 180.0
@@ -125,6 +112,66 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
     if not pixel > 0.0 or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
         return None
     return f"the scene has pixels of {pixel:.3g} m, the training data of {gsd_m:g} m: bring it to that size first"
+
+
+def scene_inputs_in_training(root: DataRoot, role: Role, split: str) -> dict[str, tuple[float, ...]]:
+    """The months, latitudes and incidence angles of the scenes of a split, each value once, to a whole number; what is
+    known of no scene is left out. Months are those of the northern hemisphere with the same season.
+
+    Args:
+        role: of the first input of the translator.
+
+    Raises:
+        InputError: a raster cannot be read, or an entry of splits.csv is no number.
+
+    >>> from saropt.roots import DataRoot
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(2, 0, 0), size=64))
+    >>> _ = (root.path / "splits.csv").write_text("name,split,month\\ntrain_000,train,7\\ntrain_001,train,8\\n")
+    >>> scene_inputs_in_training(root, "sar", "train")
+    {'month': (7.0, 8.0)}
+    """
+    from saropt.roots.scene_inputs import scene_inputs_of, stated_scene_inputs
+
+    home = root.borrowed.get(role, root)
+    stated = stated_scene_inputs(home)
+    names = list(home.rasters(role, split))
+    found: dict[str, set[float]] = {}
+    for name in names[:: max(1, math.ceil(len(names) / _MOST_SCENES))]:
+        for key, value in _by_season(scene_inputs_of(home, role, name, stated)).items():
+            found.setdefault(key, set()).add(float(round(value)))
+    return {key: tuple(sorted(found[key])) for key in SCENE_INPUTS if key in found}
+
+
+def other_scene_inputs(known: Mapping[str, float], seen: Mapping[str, Sequence[float]]) -> str | None:
+    """One line where the month, latitude or incidence angle of a scene is far from all those of the training data; None
+    where none is, or nothing is known.
+
+    Args:
+        known: of the scene.
+        seen: of the training data, as `scene_inputs_in_training` gives them.
+
+    >>> other_scene_inputs({"latitude": -33.5, "month": 1}, {"latitude": (12.0, 48.0), "month": (6.0, 7.0)})
+    'the scene is unlike the training data: its latitude is -33.5, the nearest there 12 (45.5 degrees away)'
+    """
+    parts = []
+    for name, value in _by_season(known).items():
+        described = SCENE_INPUTS[name]
+        distances = {there: abs(value - there) for there in seen.get(name, ())}
+        if name == "month":
+            distances = {there: min(apart, 12.0 - apart) for there, apart in distances.items()}
+        nearest = min(distances, key=lambda there: distances[there], default=None)
+        if nearest is None or distances[nearest] <= described.near:
+            continue
+        apart = f"{distances[nearest]:g} {described.unit or 'months'} away"
+        words = f"{known[name]:g}" if value == known[name] else f"{known[name]:g}, in the north {value:g}"
+        parts.append(f"its {name} is {words}, the nearest there {nearest:g} ({apart})")
+    return f"the scene is unlike the training data: {', '.join(parts)}" if parts else None
+
+
+def _by_season(known: Mapping[str, float]) -> dict[str, float]:
+    months = {"month": season(known["month"], known.get("latitude"))} if "month" in known else {}
+    return {**known, **months}
 
 
 def summarise(described: Sequence[NDArray[np.float64]], image: ImageCard) -> SeenCard | None:

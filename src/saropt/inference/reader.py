@@ -66,6 +66,7 @@ class TileReader:
         sources: role -> source; an optional input may be left out. All have the size of the first input.
         units: role -> units of the source, where they are not those of the card.
         places: role -> positions of the source's bands in those of the card, where some are missing.
+        constants: network values of the bands behind the inputs', which are constant over the scene.
 
     Raises:
         InputError: an input is missing, of another size or band count, without a valid pixel, or contradicts its units.
@@ -77,6 +78,7 @@ class TileReader:
         sources: Mapping[Role, Source],
         units: Mapping[Role, str] | None = None,
         places: Mapping[Role, Sequence[int]] | None = None,
+        constants: Sequence[float] = (),
     ) -> None:
         unknown = [role for role in sources if role not in {image.role for image in images}]
         if unknown:
@@ -85,6 +87,7 @@ class TileReader:
         self.inputs = [
             _bound(image, sources.get(image.role), units.get(image.role), places.get(image.role)) for image in images
         ]
+        self._constants = np.array(constants, np.float32)[:, None, None]
         first = self.inputs[0].source
         assert first is not None
         self.source = first
@@ -102,10 +105,11 @@ class TileReader:
     def __call__(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network input (C, h, w) and validity (h, w)."""
         parts = [one.read(window) for one in self.inputs]
-        if len(parts) == 1:
+        constants = [np.broadcast_to(self._constants, (len(self._constants), window.height, window.width))]
+        if len(parts) == 1 and not self._constants.size:
             return np.ascontiguousarray(parts[0][0]), parts[0][1]
         needed = [valid for one, (_, valid) in zip(self.inputs, parts, strict=True) if not one.image.optional]
-        return np.concatenate([network for network, _ in parts]), np.logical_and.reduce(needed)
+        return np.concatenate([*(network for network, _ in parts), *constants]), np.logical_and.reduce(needed)
 
     def spread_windows(self, stride: int) -> NDArray[np.float32]:
         """Network inputs (N, C, side, side) spread evenly over the scene, for statistics that are frozen before it is

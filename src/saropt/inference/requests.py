@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from saropt.domain import Direction, Role
+from saropt.domain import SCENE_INPUTS, Direction, Role, check_scene_input
 from saropt.errors import OptionError
 
 Units = str | Mapping[Role, str] | None
@@ -83,6 +83,11 @@ class TranslateOptions:
             else) and its backscatter made that of flat ground; also one that is given as `reference_sar`.
         geoid: height in metres of the geoid above the ellipsoid WGS 84, for a `dem` of heights above sea level; 0 when
             None.
+        month, latitude, incidence: of translators that take them, the month of the acquisition (1 to 12), the latitude
+            of the scene's centre in degrees, north positive, and the incidence angle there in degrees; unknown when
+            None.
+        read_scene_inputs: take those of the three that are not given from the scene's tags and georeference, where it
+            has them.
         tile: side of the windows in pixels; the card's when None.
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
             a second product holds their standard deviation.
@@ -111,6 +116,10 @@ class TranslateOptions:
     pixel: float | None = None
     dem: str | Path | None = None
     geoid: float | None = None
+    month: float | None = None
+    latitude: float | None = None
+    incidence: float | None = None
+    read_scene_inputs: bool = False
     tile: int | None = None
     samples: int | None = None
     seed: int | None = None
@@ -127,10 +136,20 @@ class TranslateOptions:
         if self.geoid is not None and (self.dem is None or not abs(self.geoid) <= 200):
             reason = "belongs to dem, which is not given" if self.dem is None else "must be within 200 m"
             raise OptionError("geoid", f"{self.geoid:g}", reason)
+        check_scene_inputs(self.given_scene_inputs)
         for mask in ("reference_mask", "keep_clear_mask"):
             masked = mask.removesuffix("_mask")
             if getattr(self, mask) is not None and getattr(self, masked) is None:
                 raise OptionError(mask, getattr(self, mask), f"is a mask of {masked}, which is not given")
+
+    @property
+    def given_scene_inputs(self) -> dict[str, float]:
+        """Name -> value of the scene inputs that are given.
+
+        >>> TranslateOptions(month=7, latitude=37.5).given_scene_inputs
+        {'month': 7, 'latitude': 37.5}
+        """
+        return {name: getattr(self, name) for name in SCENE_INPUTS if getattr(self, name) is not None}
 
     @property
     def companions(self) -> dict[str, str | Path]:
@@ -154,6 +173,27 @@ class TranslateOptions:
             given: field -> path or address; fields are those of `COMPANIONS`.
         """
         return replace(self, **given)  # type: ignore[arg-type]
+
+
+def check_scene_inputs(given: Mapping[str, float]) -> None:
+    """Refuse a scene input that is out of range.
+
+    Args:
+        given: name -> value.
+
+    Raises:
+        OptionError: one is.
+
+    >>> check_scene_inputs({"latitude": 95.0})
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: latitude='95': must be between -90 and 90 degrees
+    """
+    for name, value in given.items():
+        try:
+            check_scene_input(name, value)
+        except ValueError as error:
+            raise OptionError(name, f"{value:g}", str(error)) from error
 
 
 _ROLES = {"reference": "optical_reference", "reference_sar": "sar_reference"}

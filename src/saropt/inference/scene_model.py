@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard, SeenCard
-from saropt.domain import Role
+from saropt.domain import Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input, digest_files
 from saropt.inference.companions import (
@@ -27,17 +28,17 @@ from saropt.inference.companions import (
     with_today,
 )
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
-from saropt.inference.familiarity import other_pixel_size, unlike_training
+from saropt.inference.familiarity import other_pixel_size, other_scene_inputs, unlike_training
 from saropt.inference.guard import OutputGuard
 from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
-from saropt.inference.requests import SceneResult, TranslateOptions, Units
+from saropt.inference.requests import SceneResult, TranslateOptions, Units, check_scene_inputs
 from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source
 from saropt.progress import Progress, silent
-from saropt.scenes import Scene, SceneWriter, Window, is_remote
+from saropt.scenes import Scene, SceneWriter, Window, is_remote, read_scene_inputs
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
 from saropt.sensors.product_names import grd_product, product_files
@@ -66,8 +67,12 @@ class SceneModel:
     """What the network gives, in the order of its bands; empty where that is no image."""
     seen: SeenCard | None = None
     """What the scenes of the training looked like, where that is known."""
+    seen_scene_inputs: Mapping[str, Sequence[float]] = MappingProxyType({})
+    """Their months, latitudes and incidence angles, where they are known."""
     gsd_m: float | None = None
     """Size of their pixels in metres."""
+    scene_inputs: tuple[str, ...] = ()
+    """Numbers that describe the whole scene which the network takes (`saropt.domain.SCENE_INPUTS`)."""
 
     def __init__(
         self, path: Path, kind: str, inputs: Sequence[ImageCard], network: TiledNetwork, backend: Backend
@@ -81,6 +86,7 @@ class SceneModel:
         sources: Source | Mapping[Role, Source],
         units: Units = None,
         places: Mapping[Role, Sequence[int]] | None = None,
+        scene_inputs: Mapping[str, float] | None = None,
     ) -> TileReader:
         """The inputs of a scene, normalised; statistics that a network takes from the scene are frozen.
 
@@ -88,14 +94,17 @@ class SceneModel:
             sources: the scene, or role -> source of all inputs.
             units: units of the scene, or role -> units; those of the card where they are not given.
             places: role -> positions of a source's bands in those of the card, where some are missing.
+            scene_inputs: name -> value of those that are known.
 
         Raises:
-            InputError: an input cannot be used.
+            InputError: an input cannot be used, or a scene input is out of range or none of the network's.
         """
+        known = self._checked(scene_inputs or {})
         first = self.inputs[0].role
         given = sources if isinstance(sources, Mapping) else {first: sources}
         stated = {first: units} if isinstance(units, str) else dict(units or {})
-        reader = TileReader(self.inputs, given, stated, places)
+        constants = encode_scene_inputs(self.scene_inputs, known)
+        reader = TileReader(self.inputs, given, stated, places, constants)
         if self._backend.needs_samples:
             self._backend.freeze(reader.spread_windows(self._network.stride))
         return reader
@@ -139,7 +148,13 @@ class SceneModel:
 
         Raises:
             InputError: it cannot be read, or its bands are not those of the card.
+            OptionError: the options give or ask for scene inputs that the network does not take.
         """
+        self._checked(options.given_scene_inputs)
+        if options.read_scene_inputs and not self.scene_inputs:
+            raise OptionError(
+                "read_scene_inputs", True, f"{self.path.name} takes no month, latitude or incidence angle"
+            )
         units = options.units if isinstance(options.units, str) else None
         first, chosen, terrain = self.inputs[0], options.bands, terrain_of(options)
         if terrain is not None and grd_product(scene) is None:
@@ -189,12 +204,12 @@ class SceneModel:
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
             identity = "" if key is None else source.identity()
-            reader = self.read(sources, options.units)
+            reader = self.read(sources, options.units, scene_inputs=self._scene_inputs(source, options))
             common = self._common_tags(source, options, key) | dates_of(sources) | matched
             resume_key = None if key is None else self._resume_key(source, options, key, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
-            unlike = self._unlike(reader, source)
+            unlike = self._unlike(reader, source, options)
             if unlike:
                 common["SAROPT_WARNING"] = "; ".join(unlike)
             writers = {
@@ -237,7 +252,12 @@ class SceneModel:
         return SceneResult(written, seam, tuple(warnings))
 
     def array_products(
-        self, source: ArraySource, products: Sequence[Product], run: Run, units: Units = None
+        self,
+        source: ArraySource,
+        products: Sequence[Product],
+        run: Run,
+        units: Units = None,
+        scene_inputs: Mapping[str, float] | None = None,
     ) -> dict[str, NDArray]:
         """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets.
 
@@ -254,24 +274,50 @@ class SceneModel:
             for name, pixels in block.products.items():
                 made[name][:, w.row : w.row + w.height, w.col : w.col + w.width] = pixels
 
-        self.stream_products(self.read(source, units), products, run, write)
+        reader = self.read(source, units, scene_inputs=scene_inputs)
+        self.stream_products(reader, products, run, write)
         return made
 
-    def _unlike(self, reader: TileReader, scene: Scene) -> list[str]:
+    def _checked(self, given: Mapping[str, float]) -> Mapping[str, float]:
+        for name, value in given.items():
+            if name not in self.scene_inputs:
+                taken = (
+                    f"takes {' and '.join(self.scene_inputs)} only" if self.scene_inputs else "takes no scene inputs"
+                )
+                raise OptionError(name, f"{value:g}", f"{self.path.name} {taken}")
+        check_scene_inputs(given)
+        return given
+
+    def _scene_inputs(self, scene: Scene, options: TranslateOptions) -> dict[str, float]:
+        """Those that the options give and, where they ask for it, those that the scene tells of."""
+        read = read_scene_inputs(scene) if options.read_scene_inputs else {}
+        return {
+            name: value for name, value in {**read, **options.given_scene_inputs}.items() if name in self.scene_inputs
+        }
+
+    def _unlike(self, reader: TileReader, scene: Scene, options: TranslateOptions) -> list[str]:
         """In which ways a scene is unlike the training data, a line each."""
         found = None if self.seen is None else unlike_training(reader, self.seen)
         size = scene.height, scene.width
         pixel = None if self.gsd_m is None else other_pixel_size(scene.georeference, *size, self.gsd_m)
-        return [line for line in (found, pixel) if line is not None]
+        known = {**read_scene_inputs(scene), **options.given_scene_inputs} if self.seen_scene_inputs else {}
+        lines = (found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
+        return [line for line in lines if line is not None]
 
     def _common_tags(self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None) -> dict[str, str]:
         """The tags of all products of a run."""
-        run = [scene.path.name, self._file_hash, options.units, options.bands, *(key or ())]
-        return tags_for_output(scene) | {
-            "SAROPT_VERSION": version("saropt"),
-            "SAROPT_SOURCE": scene.path.name,
-            "SAROPT_RUN": _digest(run),
-        }
+        told_of = self._scene_inputs(scene, options)
+        run = [scene.path.name, self._file_hash, options.units, options.bands, *(key or ()), *told_of.items()]
+        words = ", ".join(f"{name}={value:g}" for name, value in told_of.items())
+        return (
+            tags_for_output(scene)
+            | ({"SAROPT_SCENE_INPUTS": words} if words else {})
+            | {
+                "SAROPT_VERSION": version("saropt"),
+                "SAROPT_SOURCE": scene.path.name,
+                "SAROPT_RUN": _digest(run),
+            }
+        )
 
     def _resume_key(
         self, scene: Scene, options: TranslateOptions, key: Sequence[object], identity: str | None = None
@@ -281,6 +327,7 @@ class SceneModel:
         beside = {**options.inputs, **options.companions}
         parts += [part for name, path in beside.items() for part in (name, self._state_of(path))]
         parts += [identity or scene.identity(), self._file_hash, self._backend.name, *key]
+        parts += self._scene_inputs(scene, options).items()
         return _digest(parts)
 
     @staticmethod

@@ -71,8 +71,10 @@ class Translator(SceneModel, Pretrained):
         self.card = card
         self.gsd_m = card.gsd_m
         self.seen = card.training.seen if direction == next(iter(card.directions)) else None
+        self.seen_scene_inputs = card.training.scene_inputs
         self.direction = direction
         self.outputs = described.outputs
+        self.scene_inputs = described.scene_inputs
         self.sampler = described.sampler
         self.speckle = options.speckle
         if self.speckle is not None:
@@ -195,7 +197,10 @@ class Translator(SceneModel, Pretrained):
         if options.stac:
             inputs = (scene, *options.all_inputs.values(), *options.companions.values())
             write_item(result.products, list(dict.fromkeys(map(str, inputs))))
-        result = replace(result, warnings=(*warning_of(self.path), *result.warnings))
+        notes = warning_of(self.path)
+        if self.reliability is not None and (options.given_scene_inputs or options.read_scene_inputs):
+            notes = [*notes, "the half-widths were calibrated for scenes of which nothing is known"]
+        result = replace(result, warnings=(*notes, *result.warnings))
         several = sampling is not None and sampling.samples > 1
         return replace(result, seam=None) if several else result
 
@@ -225,6 +230,7 @@ class Translator(SceneModel, Pretrained):
         samples: int | None = None,
         seed: int | None = None,
         tile: int | None = None,
+        scene_inputs: Mapping[str, float] | None = None,
         progress: Progress = silent,
     ) -> float | None:
         """Translate opened sources tile by tile, with the pixels that `translate` writes.
@@ -235,6 +241,7 @@ class Translator(SceneModel, Pretrained):
             units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
             places: role -> positions of a source's bands in those of the card, where some are missing.
             samples, seed, tile: as of `TranslateOptions`.
+            scene_inputs: name (`saropt.domain.SCENE_INPUTS`) -> value of those that are known.
 
         Returns:
             The seam, see `SceneResult`.
@@ -243,7 +250,7 @@ class Translator(SceneModel, Pretrained):
             InputError: an input cannot be used, or samples are asked for and there are none.
         """
         sampling = self._sampling(samples, seed)
-        reader = self.read(sources, units, places)
+        reader = self.read(sources, units, places, scene_inputs)
         return self.stream_products(reader, self.products(sampling), self._run(sampling), write, tile, progress)
 
     def translate_array(
@@ -254,6 +261,7 @@ class Translator(SceneModel, Pretrained):
         dtype: str | None = None,
         valid: NDArray[np.bool_] | None = None,
         seed: int | None = None,
+        scene_inputs: Mapping[str, float] | None = None,
     ) -> NDArray:
         """Translate an array as a scene of the same values is translated; samplers draw one sample.
 
@@ -263,6 +271,7 @@ class Translator(SceneModel, Pretrained):
             dtype: the stored type that the values come from; the array's own when None.
             valid: (H, W); everything is valid when None.
             seed: of a sampler's noise; 0 when None.
+            scene_inputs: name -> value of those that are known: `{"month": 7}`.
 
         Returns:
             (C', H, W) in the output's units and type; 0 (integers) or NaN where invalid.
@@ -271,7 +280,8 @@ class Translator(SceneModel, Pretrained):
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
         sampling = self._sampling(None, seed)
-        return self._arrays(values, units, dtype, valid, sampling)["image"]
+        source = ArraySource(values, valid, dtype)
+        return self._arrays(source, units, sampling, scene_inputs)["image"]
 
     def sample_array(
         self,
@@ -290,19 +300,17 @@ class Translator(SceneModel, Pretrained):
         """
         if samples < 2:
             raise OptionError("samples", samples, "a deviation needs at least 2")
-        made = self._arrays(values, units, dtype, valid, self._sampling(samples, seed))
+        made = self._arrays(ArraySource(values, valid, dtype), units, self._sampling(samples, seed))
         return made["image"], made["deviation"]
 
     def _arrays(
         self,
-        values: NDArray,
+        source: ArraySource,
         units: str | None,
-        dtype: str | None,
-        valid: NDArray[np.bool_] | None,
         sampling: Sampling | None,
+        scene_inputs: Mapping[str, float] | None = None,
     ) -> dict[str, NDArray]:
-        source = ArraySource(values, valid, dtype)
-        return self.array_products(source, self.products(sampling), self._run(sampling), units)
+        return self.array_products(source, self.products(sampling), self._run(sampling), units, scene_inputs)
 
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank.

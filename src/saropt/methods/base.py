@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from saropt.artifacts import ImageCard
-from saropt.domain import Direction, Role, list_roles
+from saropt.domain import Direction, Role, list_roles, scene_bands
 
 Update = tuple[str, dict[str, Tensor]]
 
@@ -26,8 +26,9 @@ class Batch(Mapping[Role, Tensor]):
     """Windows by role.
 
     Images (N, C, h, w) are normalised to [-1, 1]. The role "label" (N, h, w), dtype long, holds class indices, 255
-    where there is none; only methods that ask for labels get it. An image that may be missing has one band more, 1
-    where it is valid and 0 where it is not.
+    where there is none; only methods that ask for labels get it. "scene_inputs" (N, K) are those of
+    `Method.scene_inputs_of`, encoded by `saropt.domain.encode_scene_inputs`. An image that may be missing has one band
+    more, 1 where it is valid and 0 where it is not.
 
     Args:
         tensors: role -> windows.
@@ -60,8 +61,11 @@ class Batch(Mapping[Role, Tensor]):
         return Batch({role: tensor.to(device) for role, tensor in self._tensors.items()})
 
     def pair(self, direction: Direction) -> tuple[Tensor, Tensor]:
-        """Input and target of a direction; several inputs are joined in its order."""
+        """Input and target of a direction; several inputs are joined in its order, and scene inputs stand behind them
+        as bands that are constant over the window."""
         inputs = [self[role] for role in direction.inputs]
+        if "scene_inputs" in self:
+            inputs.append(self["scene_inputs"][:, :, None, None].expand(-1, -1, *inputs[0].shape[-2:]))
         return inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=1), self[direction.output]
 
 
@@ -105,6 +109,7 @@ class Method(nn.Module, ABC):
     def __init__(self, config: MethodConfig, bands: Mapping[Role, int]) -> None:
         super().__init__()
         self.bands = dict(bands)
+        self.scene_inputs = self.scene_inputs_of(config)
 
     @classmethod
     def roles_of(cls, config: Any) -> tuple[Role, ...]:
@@ -115,6 +120,12 @@ class Method(nn.Module, ABC):
     def images_of(cls, config: Any) -> Mapping[Role, ImageCard]:
         """The images of a file that the config names: where a run names no bands or no recipe, it takes theirs."""
         return {}
+
+    @classmethod
+    def scene_inputs_of(cls, config: Any) -> tuple[str, ...]:
+        """The scene inputs (`saropt.domain.SCENE_INPUTS`) that the batches of a run with this config hold, in the order
+        in which its networks take them."""
+        return ()
 
     @abstractmethod
     def generators(self) -> dict[Direction, nn.Module]:
@@ -173,7 +184,8 @@ class Method(nn.Module, ABC):
     def channels(self, direction: Direction) -> tuple[int, int]:
         """Bands that the network of a direction takes and gives."""
         further = sum(len(image.bands) for image in self.further_outputs(direction))
-        return sum(self.bands[role] for role in direction.inputs), self.bands[direction.output] + further
+        taken = sum(self.bands[role] for role in direction.inputs) + scene_bands(self.scene_inputs)
+        return taken, self.bands[direction.output] + further
 
 
 class OneDirection(Method):

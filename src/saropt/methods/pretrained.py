@@ -35,7 +35,25 @@ def images_of_file(path: str | None) -> Mapping[Role, ImageCard]:
     """
     if path is None:
         return {}
-    return (read_card(path) if Path(path).suffix.lower() == ".onnx" else load_weights(path)[0]).images
+    return _card_of(path).images
+
+
+def scene_inputs_of_file(path: str, direction: Direction) -> tuple[str, ...]:
+    """The scene inputs that a translator file takes in a direction; none where it lacks the direction.
+
+    Raises:
+        InputError: no such file, or not a translator file.
+
+    >>> from saropt.inference.bundled import find_translator
+    >>> scene_inputs_of_file(str(find_translator("s1-losangeles")), Direction.parse("sar2opt"))
+    ()
+    """
+    card = _card_of(path)
+    return card.directions[direction].scene_inputs if direction in card.directions else ()
+
+
+def _card_of(path: str) -> Card:
+    return read_card(path) if Path(path).suffix.lower() == ".onnx" else load_weights(path)[0]
 
 
 class PretrainedTranslator:

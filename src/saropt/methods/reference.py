@@ -93,6 +93,8 @@ class Reference(Compact):
         for role, image in ((OPTICAL, config.direction.output), (SAR, "sar")):
             if role in inputs and bands[role] != bands[image] + 1:
                 raise ValueError(f"{role} must have the bands of {image} and be optional in dataset.yaml")
+        if config.scene_inputs:
+            raise ValueError("scene_inputs: this method takes none")
         super().__init__(config, bands)
         if config.start is not None:
             start = PretrainedTranslator(config.start, bands)

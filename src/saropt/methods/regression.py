@@ -11,18 +11,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from saropt.artifacts import ImageCard
-from saropt.domain import SAR_TO_OPTICAL, Direction, Role
+from saropt.artifacts.card import SceneInputs
+from saropt.domain import SAR_TO_OPTICAL, SCENE_INPUTS, Direction, Role, scene_bands
 from saropt.errors import InputError
 from saropt.losses import block_minimum, charbonnier, haar_l1, match_colour
 from saropt.methods.bands import SAR_ROLES, without_a_band
 from saropt.methods.base import Batch, MethodConfig, OneDirection, Update
-from saropt.methods.pretrained import FrozenTranslator, PretrainedTranslator, images_of_file
+from saropt.methods.pretrained import (
+    FrozenTranslator,
+    PretrainedTranslator,
+    images_of_file,
+    scene_inputs_of_file,
+)
 from saropt.methods.registry import register
 from saropt.networks import build_network
 
@@ -53,6 +60,9 @@ class RegressionConfig(MethodConfig):
             stops before, at a higher rate.
         no_band: share of windows without one of the SAR bands, which is -1 in the SAR image and in an earlier one.
             Above 0, scenes may lack bands.
+        scene_inputs: scene inputs that the network takes (`saropt.domain.SCENE_INPUTS`): month, latitude, incidence; by
+            default those of `start`, or none. The network must have an argument scene_bands.
+        no_scene_input: how often each of them is taken away from a window, as if it were not known.
         start: translator file (.safetensors or .onnx) whose network is trained on; bands and recipes are those of the
             file where none are named. None for a fresh network.
         teacher: translator file whose output, at its own realism, is a second target (knowledge distillation, Hinton et
@@ -69,6 +79,8 @@ class RegressionConfig(MethodConfig):
     decay_stretch: float = Field(1.0, ge=1.0)
     weight_decay: float = Field(1e-4, ge=0.0)
     no_band: float = Field(0.0, ge=0.0, le=1.0)
+    scene_inputs: SceneInputs = ()
+    no_scene_input: float = Field(0.5, ge=0.0, le=1.0)
     start: str | None = None
     teacher: str | None = None
     teacher_weight: float = Field(1.0, gt=0.0)
@@ -136,13 +148,19 @@ class Regression(OneDirection):
             if not self.goes_on:
                 raise ValueError(f"teacher: {self.name} learns from no teacher; leave it out")
             teacher = PretrainedTranslator(config.teacher, self.bands)
+            self._check_scene_inputs(teacher)
+            self._taught_bands = teacher.described(config.direction).channels[0]
             self.teacher = FrozenTranslator(teacher.network(config.direction))
 
     def _build_generator(self) -> nn.Module:
         config = self.config
-        if config.start is None or not self.goes_on:
+
+        def fresh() -> nn.Module:
             network, arguments = self.network_of(config.direction)
             return build_network(network, *self.channels(config.direction), **arguments)
+
+        if config.start is None or not self.goes_on:
+            return fresh()
         start = PretrainedTranslator(config.start, self.bands)
         described = start.described(config.direction)
         for name, value in (("network", described.network), ("network_arguments", described.arguments)):
@@ -151,7 +169,19 @@ class Regression(OneDirection):
                     start.path, f"has {name} {value}, the configuration {getattr(config, name)}: leave it out"
                 )
         self._started = described.network, described.arguments
-        return start.network(config.direction)
+        self._check_scene_inputs(start)
+        if self.scene_inputs == described.scene_inputs:
+            return start.network(config.direction)
+        generator = fresh()
+        generator.load_state_dict(start.network(config.direction).state_dict(), strict=False)
+        return generator
+
+    def _check_scene_inputs(self, file: PretrainedTranslator) -> None:
+        """Refuse a file with other scene inputs than this run has; one without any goes with all."""
+        there = file.described(self.config.direction).scene_inputs
+        if there not in ((), self.scene_inputs):
+            here = ", ".join(self.scene_inputs) or "none"
+            raise InputError(file.path, f"takes the scene inputs {', '.join(there)}, the configuration names {here}")
 
     @classmethod
     def images_of(cls, config: RegressionConfig) -> Mapping[Role, ImageCard]:
@@ -160,8 +190,16 @@ class Regression(OneDirection):
     def trained_inputs(self) -> Mapping[Role, ImageCard]:
         return images_of_file(self.config.teacher)
 
+    @classmethod
+    def scene_inputs_of(cls, config: RegressionConfig) -> tuple[str, ...]:
+        if config.start is None or not cls.goes_on or "scene_inputs" in config.model_fields_set:
+            return config.scene_inputs
+        return scene_inputs_of_file(config.start, config.direction)
+
     def network_of(self, direction: Direction) -> tuple[str, dict]:
-        return super().network_of(direction) if self._started is None else self._started
+        network, arguments = super().network_of(direction) if self._started is None else self._started
+        bands = scene_bands(self.scene_inputs)
+        return network, ({**arguments, "scene_bands": bands} if bands else arguments)
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config
@@ -180,13 +218,24 @@ class Regression(OneDirection):
         """The batch without one SAR band in `no_band` of its windows."""
         return without_a_band(batch, self.bands["sar"], self.config.no_band) if self.config.no_band > 0.0 else batch
 
+    def without_scene_inputs(self, batch: Batch) -> Batch:
+        """The batch without each scene input in `no_scene_input` of its windows."""
+        if not self.scene_inputs:
+            return batch
+        vectors = batch["scene_inputs"]
+        known = torch.rand(len(vectors), len(self.scene_inputs), device=vectors.device) >= self.config.no_scene_input
+        bands = torch.tensor([SCENE_INPUTS[name].bands for name in self.scene_inputs], device=vectors.device)
+        return Batch({**batch, "scene_inputs": vectors * known.repeat_interleave(bands, dim=1)})
+
     def attempt(self, batch: Batch) -> Attempt:
         """The translation of a batch and its losses against the truth."""
-        source, target = self.without_a_band(batch).pair(self.config.direction)
+        source, target = self.without_scene_inputs(self.without_a_band(batch)).pair(self.config.direction)
         output = self.generator(source)
         losses = pixel_losses(output, target, self.config.loss)
         if self.teacher is not None:
-            distance = charbonnier(output - self.teacher(source), self.config.loss.epsilon).mean()
+            distance = charbonnier(
+                output - self.teacher(source[:, : self._taught_bands]), self.config.loss.epsilon
+            ).mean()
             losses["teacher"] = self.config.teacher_weight * distance
         return Attempt(source, target, output, losses)
 

@@ -6,6 +6,7 @@ from saropt.networks.cran import CRANCycleGAN, CRANTranslator, CRANUNet
 from saropt.networks.diffusion_schedule import diffuse, regression_target
 from saropt.networks.diffusion_unet import DiffusionUNet
 from saropt.networks.errors import ErrorNetwork
+from saropt.networks.film import FiLM
 from saropt.networks.frozen_statistics import freeze_statistics, has_instance_statistics
 from saropt.networks.hat import HAT
 from saropt.networks.keypoints import KeypointCNN, KeypointTraining, heat_map
@@ -33,6 +34,7 @@ __all__ = [
     "CRANUNet",
     "DiffusionUNet",
     "ErrorNetwork",
+    "FiLM",
     "Generator",
     "KeypointCNN",
     "KeypointTraining",

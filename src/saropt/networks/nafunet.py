@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saropt.networks.film import FiLM
 from saropt.networks.registry import network
 
 
@@ -69,6 +70,8 @@ class NAFUNet(nn.Module):
         encoder, decoder: blocks per level, outermost first; equal lengths.
         middle: blocks at the coarsest level.
         unshuffle: factor of the pixel-unshuffle at the entrance.
+        scene_bands: how many of the bands in, the last ones, are constant over the scene. They go to a `FiLM` behind
+            the middle and behind each level of the decoder, and nowhere else.
 
     Shapes: (N, in_channels, H, W) -> (N, out_channels, H, W), H and W multiples of `stride`.
 
@@ -86,6 +89,7 @@ class NAFUNet(nn.Module):
         middle: int = 5,
         decoder: Sequence[int] = (2, 2, 4),
         unshuffle: int = 2,
+        scene_bands: int = 0,
     ) -> None:
         super().__init__()
         if len(encoder) != len(decoder):
@@ -97,7 +101,8 @@ class NAFUNet(nn.Module):
         self.receptive_field = self._receptive_field(unshuffle, encoder, middle, decoder)
         self.unshuffle = nn.PixelUnshuffle(unshuffle)
         self.shuffle = nn.PixelShuffle(unshuffle)
-        self.entry = nn.Conv2d(in_channels * unshuffle**2, width, 3, padding=1)
+        self.scene_bands = scene_bands
+        self.entry = nn.Conv2d((in_channels - scene_bands) * unshuffle**2, width, 3, padding=1)
         self.exit = nn.Conv2d(width, out_channels * unshuffle**2, 3, padding=1)
         self.encoder = nn.ModuleList(_stage(widths[level], encoder[level]) for level in range(levels))
         self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in range(levels))
@@ -107,6 +112,7 @@ class NAFUNet(nn.Module):
             for i in range(levels)
         )
         self.decoder = nn.ModuleList(_stage(widths[level], decoder[level]) for level in range(levels))
+        self.films = nn.ModuleList(FiLM(scene_bands, channels) for channels in widths if scene_bands)
 
     @staticmethod
     def _receptive_field(unshuffle: int, encoder: Sequence[int], middle: int, decoder: Sequence[int]) -> int:
@@ -120,16 +126,22 @@ class NAFUNet(nn.Module):
         return unshuffle * (cells + 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        vector = None
+        if self.scene_bands:
+            x, vector = x[:, : -self.scene_bands], x[:, -self.scene_bands :, 0, 0]
         x = self.entry(self.unshuffle(x))
         skips = []
         for stage, down in zip(self.encoder, self.down, strict=True):
             x = stage(x)
             skips.append(x)
             x = down(x)
-        x = self.middle(x)
+        x = self._modulated(self.middle(x), vector, len(skips))
         for level in reversed(range(len(skips))):
-            x = self.decoder[level](self.up[level](x) + skips[level])
+            x = self._modulated(self.decoder[level](self.up[level](x) + skips[level]), vector, level)
         return self.shuffle(self.exit(x))
+
+    def _modulated(self, x: Tensor, vector: Tensor | None, level: int) -> Tensor:
+        return x if vector is None else self.films[level](x, vector)
 
 
 def _stage(channels: int, blocks: int) -> nn.Sequential:

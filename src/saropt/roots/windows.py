@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import Role, describe_role, list_roles
+from saropt.domain import Role, describe_role, encode_scene_inputs, list_roles
 from saropt.errors import InputError
 from saropt.roots.augmentation import Augmentation
 from saropt.roots.index import Indexed, index_rasters
@@ -17,12 +17,14 @@ from saropt.roots.labels import check_label, classes_of
 from saropt.roots.pool import Check, Pool
 from saropt.roots.rasters import Rasters
 from saropt.roots.root import DataRoot
+from saropt.roots.scene_inputs import scene_inputs_of, stated_scene_inputs
 from saropt.roots.weighted_choice import WeightedChoice, balanced_areas
 from saropt.scenes import Window
 
 _TRIES = 64
 Sample = dict[Role, NDArray]
-"""Role -> array. Images (C, h, w) are float32 in [-1, 1]; class indices (h, w) are int64 under "label"."""
+"""Role -> array. Images (C, h, w) are float32 in [-1, 1]; class indices (h, w) are int64 under "label"; scene inputs
+(K,) are float32 under "scene_inputs"."""
 
 
 class WindowSampler:
@@ -45,6 +47,7 @@ class WindowSampler:
         balance: how evenly, from 0 (by area) to 1 (equally): shares are areas to the power of 1 - balance.
         labels: draw the labels of the windows as well; pairs only.
         cache_bytes: memory for decoded pixels.
+        scene_inputs: names of the scene inputs (`saropt.domain.SCENE_INPUTS`) to give with the windows; pairs only.
 
     Raises:
         InputError: rasters are missing, smaller than `crop`, on different grids though paired, without the tag, or
@@ -75,6 +78,7 @@ class WindowSampler:
         balance: float = 1.0,
         labels: bool = False,
         cache_bytes: int = 1 << 30,
+        scene_inputs: Sequence[str] = (),
     ) -> None:
         self.crop = crop
         self.augmentation = augmentation or Augmentation(flips=False)
@@ -107,10 +111,17 @@ class WindowSampler:
                 self._choices.append(WeightedChoice(balanced_areas(pool.areas, pool.groups(tag), balance)))
             self._pools.append(pool)
             self._rasters.units |= {path: card.units for path in pool.paths if path is not None}
+        self._vectors: list[NDArray[np.float32]] = []
+        if scene_inputs:
+            if self.unpaired:
+                raise InputError(root.path, "scene inputs are drawn with pairs only")
+            role, stated = cards[0].role, stated_scene_inputs(root)
+            known = [scene_inputs_of(root, role, name, stated) for name in root.names(split_of[role])]
+            self._vectors = [np.array(encode_scene_inputs(scene_inputs, one), np.float32) for one in known]
         if labels:
             self._label_paths = list(root.rasters("label", split_of[cards[0].role]).values())
-            known = index_rasters(root, "label", self._label_paths, check=check_label)
-            self._check_grids(self._label_paths, [(facts.height, facts.width) for facts in known])
+            indexed = index_rasters(root, "label", self._label_paths, check=check_label)
+            self._check_grids(self._label_paths, [(facts.height, facts.width) for facts in indexed])
 
     def paths(self, role: Role) -> list[Path]:
         """The rasters that the windows of a role are drawn from."""
@@ -129,7 +140,8 @@ class WindowSampler:
         Returns:
             Role -> (C, crop, crop), float32 in [-1, 1]. An optional image has one band more, 1 where it is valid and
             0 where it is not; its own bands are 0 there, and everywhere when the raster is missing. "label" ->
-            (crop, crop), int64 class indices, `IGNORED` where there is none.
+            (crop, crop), int64 class indices, `IGNORED` where there is none. "scene_inputs" -> (K,), float32, where
+            they are asked for, see `saropt.domain.encode_scene_inputs`.
         """
         if not self.unpaired:
             return self._draw_together(rng, self._choices[0], self._pools)
@@ -143,6 +155,8 @@ class WindowSampler:
         label = [self._label(index, window)] if self._label_paths else []
         arrays = self.augmentation.symmetry(rng, *(array for image in images for array in image), *label)
         sample: Sample = {"label": np.ascontiguousarray(arrays.pop())} if label else {}
+        if self._vectors:
+            sample["scene_inputs"] = self._vectors[index]
         for number, pool in enumerate(pools):
             values, valid = arrays[2 * number : 2 * number + 2]
             if pool.paths[index] is not None:
@@ -170,7 +184,8 @@ class WindowSampler:
                 for col in range(0, width - self.crop + 1, self.crop):
                     images = [self._read(pool, index, Window(row, col, self.crop, self.crop)) for pool in pools]
                     if all(pool.card.optional or image[1].all() for pool, image in zip(pools, images, strict=True)):
-                        yield {
+                        vector = {"scene_inputs": self._vectors[index]} if self._vectors else {}
+                        yield vector | {
                             pool.card.role: self._for_network(pool, index, *image)
                             for pool, image in zip(pools, images, strict=True)
                         }

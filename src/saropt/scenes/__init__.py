@@ -8,6 +8,7 @@ from saropt.scenes.mosaic import mosaic
 from saropt.scenes.pixel_samples import fills_blocks, sample_pixels
 from saropt.scenes.reading import Scene
 from saropt.scenes.remote import is_remote, open_scene, scene_name
+from saropt.scenes.scene_inputs import read_scene_inputs
 from saropt.scenes.writing import SceneWriter
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "open_scene",
     "overlap_grid",
     "read_mirrored",
+    "read_scene_inputs",
     "reflect_indices",
     "sample_pixels",
     "scene_name",

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from affine import Affine
     from rasterio.control import GroundControlPoint
@@ -68,3 +71,30 @@ class Georeference:
     gcps: tuple[GroundControlPoint, ...] = ()
     gcp_crs: CRS | None = None
     rpcs: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def degrees_at_centre(place: Georeference, height: int, width: int) -> NDArray[np.float64] | None:
+    """Longitude and latitude (2, 3) of the centre of a raster, and of a pixel to its right and one below; None where
+    the raster has no place on the globe.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> degrees_at_centre(Georeference(CRS.from_epsg(4326), Affine(0.1, 0, 10.0, 0, -0.1, 50.0)), 20, 40)[:, 0].tolist()
+    [12.0, 49.0]
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+    from rasterio.transform import from_gcps
+    from rasterio.warp import transform
+
+    crs, affine = place.crs, place.transform
+    if affine is None and len(place.gcps) >= 3:
+        crs, affine = place.gcp_crs, from_gcps(place.gcps)
+    if crs is None or affine is None:
+        return None
+    corners = [affine @ (width / 2 + right, height / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
+    try:
+        degrees = np.array(transform(crs, "EPSG:4326", *zip(*corners, strict=True)))
+    except (RasterioError, CPLE_BaseError):
+        return None
+    return degrees if np.isfinite(degrees).all() else None  # GDAL gives infinite ones once another call has failed

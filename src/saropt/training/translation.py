@@ -16,7 +16,7 @@ from saropt.artifacts import Card, DirectionCard, SamplerCard
 from saropt.domain import Direction, Role
 from saropt.errors import InputError, OptionError
 from saropt.files import validated
-from saropt.inference.familiarity import seen_in_training
+from saropt.inference.familiarity import scene_inputs_in_training, seen_in_training
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
 from saropt.networks import check_compiler, has_instance_statistics
@@ -151,10 +151,12 @@ class TranslatorTask(Task):
             balance_tag=data.balance_tag,
             balance=data.balance,
             labels=labels,
+            scene_inputs=self.method_class.scene_inputs_of(arguments),
         )
         self.validation: Validation | None = None
         if self.engine.validate_every or self.engine.sample_every:
-            sampler = WindowSampler(root, "val", data.crop, self.images)
+            scene_inputs = self.method_class.scene_inputs_of(arguments)
+            sampler = WindowSampler(root, "val", data.crop, self.images, scene_inputs=scene_inputs)
             count = self.engine.validation_windows or (None if self.engine.patience else SOME_WINDOWS)
             self.validation = Validation(sampler, count, truth=not self.method_class.unsupervised)
 
@@ -243,13 +245,14 @@ class TranslatorTask(Task):
         config, root = self.config, self.root
         first = next(iter(self.generators)).inputs[0]
         seen = seen_in_training(root, self.module.describe_input(self.images[first]), config.data.split(first))
+        scene_inputs = scene_inputs_in_training(root, first, config.data.split(first))
         training = training_card(config, root, self._describe_splits(), step)
         return Card(
             name=config.card.name or folder.name,
             method=config.method,
             directions={direction: self._describe(direction) for direction in self.generators},
             gsd_m=root.gsd_m,
-            training=training.model_copy(update={"seen": seen}),
+            training=training.model_copy(update={"seen": seen, "scene_inputs": scene_inputs}),
             realism=config.card.realism if two_ends else None,
             licence=config.card.licence,
             notes=config.card.notes,
@@ -269,6 +272,7 @@ class TranslatorTask(Task):
         return DirectionCard(
             inputs=tuple(self.module.describe_input(self.images[role]) for role in direction.inputs),
             outputs=(self.images[direction.output], *self.module.further_outputs(direction)),
+            scene_inputs=self.module.scene_inputs,
             network=network,
             arguments=arguments,
             stride=module.stride,

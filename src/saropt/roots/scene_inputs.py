@@ -1,0 +1,66 @@
+"""The scene inputs (`saropt.domain.SCENE_INPUTS`) of the rasters of a data root."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+
+from saropt.domain import SCENE_INPUTS, Role, check_scene_input
+from saropt.errors import InputError
+from saropt.roots.root import DataRoot
+from saropt.scenes import Scene, read_scene_inputs
+
+
+def stated_scene_inputs(root: DataRoot) -> dict[str, dict[str, float]]:
+    """Raster name -> scene input -> value, from the columns `month`, `latitude` and `incidence` of splits.csv.
+
+    Raises:
+        InputError: an entry is no number or out of range.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> _ = (root.path / "splits.csv").write_text("name,split,month\\ntrain_000,train,7\\n")
+    >>> stated_scene_inputs(root)
+    {'train_000': {'month': 7.0}}
+    """
+    path = root.path / "splits.csv"
+    rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+    return {row["name"]: _stated(row, f"{path}: {row['name']}") for row in rows}
+
+
+def _stated(row: Mapping[str, str | None], place: str) -> dict[str, float]:
+    found = {}
+    for name in SCENE_INPUTS:
+        text = (row.get(name) or "").strip()
+        if text:
+            try:
+                found[name] = check_scene_input(name, float(text))
+            except ValueError as error:
+                reason = str(error) if str(error).startswith("must") else "must be a number"
+                raise InputError(place, f"{name} {text} {reason}") from error
+    return found
+
+
+def scene_inputs_of(
+    root: DataRoot, role: Role, name: str, stated: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """The scene inputs of one name: those that splits.csv states, and else what the raster of a role tells of
+    (`saropt.scenes.read_scene_inputs`).
+
+    Args:
+        stated: what `stated_scene_inputs` gives.
+
+    Raises:
+        InputError: the raster cannot be read.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 0), size=64))
+    >>> scene_inputs_of(root, "sar", "train_000", {"train_000": {"month": 7.0}})
+    {'month': 7.0}
+    """
+    given = stated.get(name, {})
+    path = root.path_of(role, name)
+    if path is None or set(given) == set(SCENE_INPUTS):
+        return dict(given)
+    with Scene.open(path) as scene:
+        return {**read_scene_inputs(scene), **given}

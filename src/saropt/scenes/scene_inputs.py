@@ -1,0 +1,42 @@
+"""Reads the scene inputs of a raster (`saropt.domain.SCENE_INPUTS`) from its tags and its place on the ground."""
+
+from __future__ import annotations
+
+from saropt.domain import check_scene_input
+from saropt.scenes.georeference import degrees_at_centre
+from saropt.scenes.metadata import acquisition_date
+from saropt.scenes.reading import Scene
+
+_INCIDENCE_TAGS = ("INCIDENCE_ANGLE", "VIEW:INCIDENCE_ANGLE")
+
+
+def read_scene_inputs(scene: Scene) -> dict[str, float]:
+    """Name -> value of the scene inputs that a raster tells of: the month of its date of acquisition,
+    the latitude of its centre, and the incidence angle of a tag INCIDENCE_ANGLE in degrees.
+
+    TIFFTAG_DATETIME is no date of acquisition here: many programs store the date of the file there. A simulated raster
+    tells of nothing: its date and place are made up.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> tags = {"ACQUISITION_DATE": "2024-07-01", "INCIDENCE_ANGLE": "38.5"}
+    >>> with Scene.open(write_array("dated.tif", np.ones((1, 8, 8), np.float32), tags=tags)) as scene:
+    ...     read_scene_inputs(scene)
+    {'month': 7.0, 'incidence': 38.5}
+    """
+    if "SIMULATED" in scene.tags:
+        return {}
+    found: dict[str, float] = {}
+    tags = {key.upper(): value for key, value in scene.tags.items() if key.upper() != "TIFFTAG_DATETIME"}
+    acquired = acquisition_date(tags, scene.band_names)
+    if acquired is not None:
+        found["month"] = float(acquired.month)
+    degrees = degrees_at_centre(scene.georeference, scene.height, scene.width)
+    if degrees is not None and abs(degrees[1, 0]) <= 90.0:
+        found["latitude"] = round(float(degrees[1, 0]), 2)
+    for text in (tags[key] for key in _INCIDENCE_TAGS if key in tags):
+        try:
+            found.setdefault("incidence", check_scene_input("incidence", float(text)))
+        except ValueError:
+            continue
+    return found
