@@ -14,6 +14,7 @@ from saropt.errors import InputError, OptionError
 from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.inference import Translator
 from saropt.inference.bundled import find_translator
+from saropt.methods import get_method
 from saropt.methods.base import Batch
 from saropt.methods.compact import Compact, CompactConfig
 from saropt.methods.reference import Reference, ReferenceConfig
@@ -168,6 +169,9 @@ def test_a_teacher_may_know_less_or_as_much(trained):
         assert method.attempt(Batch({**images, "scene_inputs": vectors})).losses["teacher"] > 0
     with pytest.raises(InputError, match="takes the scene inputs month, latitude, the configuration names none"):
         Regression(RegressionConfig(teacher=file), BANDS)
+    bridge = get_method("bridge")
+    with pytest.raises(InputError, match="takes the scene inputs month, latitude, the configuration names none"):
+        bridge(bridge.config_type(start=file), BANDS)
 
 
 def test_what_cannot_take_them_refuses(seasons, tmp_path, capsys):

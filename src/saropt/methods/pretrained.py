@@ -63,12 +63,19 @@ class PretrainedTranslator:
         path: the file.
         bands: number of bands of each role in the data.
         realism: blend of the file's two ends; the card's own when None.
+        scene_inputs: those of the method; a file may have the same ones or none.
 
     Raises:
-        InputError: no such file, or other band counts.
+        InputError: no such file, or other band counts or scene inputs.
     """
 
-    def __init__(self, path: str, bands: Mapping[Role, int], realism: float | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        bands: Mapping[Role, int],
+        realism: float | None = None,
+        scene_inputs: tuple[str, ...] = (),
+    ) -> None:
         self.path = path
         graph = Path(path).suffix.lower() == ".onnx"
         self.card, weights = _graph_weights(path, realism) if graph else load_weights(path)
@@ -76,6 +83,10 @@ class PretrainedTranslator:
         if any(bands.get(role) != count for role, count in in_file.items()):
             there, here = (_in_words({role: counts.get(role, 0) for role in in_file}) for counts in (in_file, bands))
             raise InputError(path, f"translates between {there} bands, the data have {here}")
+        for described in self.card.directions.values():
+            if described.scene_inputs not in ((), scene_inputs):
+                there, here = ", ".join(described.scene_inputs), ", ".join(scene_inputs) or "none"
+                raise InputError(path, f"takes the scene inputs {there}, the configuration names {here}")
         self._weights = weights if graph else blend(weights, self.card.realism if realism is None else realism)
 
     def described(self, direction: Direction) -> DirectionCard:

@@ -147,8 +147,7 @@ class Regression(OneDirection):
         if config.teacher is not None:
             if not self.goes_on:
                 raise ValueError(f"teacher: {self.name} learns from no teacher; leave it out")
-            teacher = PretrainedTranslator(config.teacher, self.bands)
-            self._check_scene_inputs(teacher)
+            teacher = PretrainedTranslator(config.teacher, self.bands, scene_inputs=self.scene_inputs)
             self._taught_bands = teacher.described(config.direction).channels[0]
             self.teacher = FrozenTranslator(teacher.network(config.direction))
 
@@ -161,7 +160,7 @@ class Regression(OneDirection):
 
         if config.start is None or not self.goes_on:
             return fresh()
-        start = PretrainedTranslator(config.start, self.bands)
+        start = PretrainedTranslator(config.start, self.bands, scene_inputs=self.scene_inputs)
         described = start.described(config.direction)
         for name, value in (("network", described.network), ("network_arguments", described.arguments)):
             if name in config.model_fields_set and getattr(config, name) != value:
@@ -169,19 +168,11 @@ class Regression(OneDirection):
                     start.path, f"has {name} {value}, the configuration {getattr(config, name)}: leave it out"
                 )
         self._started = described.network, described.arguments
-        self._check_scene_inputs(start)
         if self.scene_inputs == described.scene_inputs:
             return start.network(config.direction)
         generator = fresh()
         generator.load_state_dict(start.network(config.direction).state_dict(), strict=False)
         return generator
-
-    def _check_scene_inputs(self, file: PretrainedTranslator) -> None:
-        """Refuse a file with other scene inputs than this run has; one without any goes with all."""
-        there = file.described(self.config.direction).scene_inputs
-        if there not in ((), self.scene_inputs):
-            here = ", ".join(self.scene_inputs) or "none"
-            raise InputError(file.path, f"takes the scene inputs {', '.join(there)}, the configuration names {here}")
 
     @classmethod
     def images_of(cls, config: RegressionConfig) -> Mapping[Role, ImageCard]:
