@@ -20,7 +20,7 @@ from saropt.viewer.blind_app import create_blind_app
 from saropt.viewer.rasters import Limits
 from saropt.viewer.state import Viewer
 
-WITHOUT_INPUT = {("get", f"/api/{name}") for name in ("info", "catalogue", "translators", "jobs", "study")}
+WITHOUT_INPUT = {("get", f"/api/{name}") for name in ("info", "base-map", "catalogue", "translators", "jobs", "study")}
 LOCAL = {"Host": "localhost"}
 
 

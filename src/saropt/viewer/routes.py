@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -31,6 +33,8 @@ _BINARY = {
     }
 }
 
+BASE_MAP = Path(str(files("saropt.viewer"))) / "base_map.json"
+
 router = APIRouter(prefix="/api", responses=REFUSALS)
 
 
@@ -45,6 +49,20 @@ def get_info(viewer: TheViewer) -> Info:
         quota_bytes=limits.quota_bytes,
         used_bytes=viewer.used_bytes(),
     )
+
+
+@router.get(
+    "/base-map",
+    responses={200: {"content": {"application/json": {}}, "description": "The lines and places"}},
+    response_class=FileResponse,
+)
+def get_base_map() -> FileResponse:
+    """Coasts, borders and places of Natural Earth.
+
+    Lines are thousandths of a degree: longitude and latitude of the first point, then steps. Places are name, longitude
+    and latitude, the most important first.
+    """
+    return FileResponse(BASE_MAP, media_type="application/json", headers={"cache-control": "private, max-age=86400"})
 
 
 @router.get("/catalogue")

@@ -147,6 +147,13 @@ export interface Info {
   used_bytes: number;
 }
 
+/** Natural Earth: lines as a first point and steps in thousandths of a degree, places by importance. */
+export interface BaseMap {
+  coasts: number[][];
+  borders: number[][];
+  places: [string, number, number][];
+}
+
 export class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -190,6 +197,7 @@ export function order<T>(path: string, content: unknown): Promise<T> {
 export const api = {
   info: () => ask<Info>("api/info"),
   session: (token: string) => ask<void>("api/session", { method: "POST", headers: { Authorization: `Bearer ${token}` } }),
+  baseMap: () => ask<BaseMap>("api/base-map"),
   catalogue: () => ask<Catalogue>("api/catalogue"),
   scan: () => ask<Catalogue>("api/catalogue/scan", { method: "POST" }),
   removeScene: (id: string) => ask<void>(`api/scenes/${id}`, { method: "DELETE" }),

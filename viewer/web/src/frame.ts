@@ -12,7 +12,11 @@ import { get as getProjection } from "ol/proj";
 import { getCenter } from "ol/extent";
 import { getRenderPixel } from "ol/render";
 import { type Layer, type Style, tilePath } from "./api";
+import { BaseLayer, type World } from "./base";
 import { h } from "./dom";
+
+/** Metres of a pixel at the equator where the world is 256 pixels wide. */
+const WORLD_RESOLUTION = 156543.03392804097;
 
 export interface Pane {
   layer: Layer;
@@ -41,6 +45,7 @@ export class Frame {
   private readonly marker = overlay("marker");
   private readonly cursor = overlay("marker cursor");
   private tiles = new Map<string, TileLayer>();
+  private base: BaseLayer | null = null;
 
   constructor(
     private readonly parent: HTMLElement,
@@ -91,6 +96,14 @@ export class Frame {
     this.map.render();
   }
 
+  /** Show the world below the layers, or nothing. */
+  setBase(world: World | null): void {
+    if ((world === null) === (this.base === null)) return;
+    if (this.base !== null) this.map.removeLayer(this.base);
+    this.base = world === null ? null : new BaseLayer(world);
+    if (this.base !== null) this.map.addLayer(this.base);
+  }
+
   mark(coordinate: number[] | undefined): void {
     this.marker.setPosition(coordinate);
   }
@@ -138,18 +151,20 @@ function projectionOf(layer: Layer): Projection {
   return new Projection({ code: `pixels-${layer.width}-${layer.height}`, units: "pixels", extent: layer.extent });
 }
 
-/** A view that holds a layer and what lies half its size around it. */
+/** A view that holds a layer and what lies half its size around it; on a map, the whole world. */
 export function viewOf(layer: Layer): View {
-  const finest = layer.grid === "map" ? 156543.03392804097 / 2 ** layer.maxzoom : 1;
+  const onMap = layer.grid === "map";
+  const projection = projectionOf(layer);
+  const finest = onMap ? WORLD_RESOLUTION / 2 ** layer.maxzoom : 1;
   const [left, bottom, right, top] = layer.extent;
   const longest = Math.max(right - left, top - bottom);
   return new View({
-    projection: projectionOf(layer),
+    projection,
     center: getCenter(layer.extent),
     minResolution: finest / 16,
-    maxResolution: longest / 64,
+    maxResolution: onMap ? WORLD_RESOLUTION : longest / 64,
     resolution: longest / 500,
-    extent: [left - longest / 2, bottom - longest / 2, right + longest / 2, top + longest / 2],
+    extent: onMap ? projection.getExtent() : [left - longest / 2, bottom - longest / 2, right + longest / 2, top + longest / 2],
     showFullExtent: true,
     smoothExtentConstraint: true,
     enableRotation: false,

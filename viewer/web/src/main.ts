@@ -1,3 +1,4 @@
+import { worldOf } from "./base";
 import { layerTitle } from "./titles";
 import { api, type Layer, type Point, Refusal, reportPath } from "./api";
 import { h, refill } from "./dom";
@@ -28,6 +29,11 @@ const map = new Board(
   () => {
     store.apart = !store.apart;
     localStorage.setItem("saropt-apart", store.apart ? "yes" : "no");
+    store.changed();
+  },
+  () => {
+    store.base = !store.base;
+    localStorage.setItem("saropt-base", store.base ? "yes" : "no");
     store.changed();
   },
 );
@@ -255,6 +261,7 @@ function renderHeader(): void {
 function setTheme(theme: string): void {
   document.documentElement.dataset.theme = theme;
   localStorage.setItem("saropt-theme", theme);
+  draw();
 }
 
 function show(name: Tab): void {
@@ -282,6 +289,7 @@ function render(): void {
 function draw(): void {
   const panes = store.shown.map(pane).filter((one) => one !== null);
   map.show(panes, pane(store.layer(store.over)), store.apart);
+  map.setBase(store.base ? store.world : null);
 }
 
 function build(): void {
@@ -313,6 +321,13 @@ async function begin(): Promise<void> {
   [store.info, store.catalogue] = await Promise.all([api.info(), api.catalogue()]);
   await store.choose(hash.get("scene") ?? "");
   sidebar.inert = false;
+  api
+    .baseMap()
+    .then((base) => {
+      store.world = worldOf(base);
+      draw();
+    })
+    .catch(fail);
   void jobs.watch();
   store.translators = await api.translators();
   translate.render();

@@ -2,6 +2,7 @@ import View from "ol/View";
 import { containsExtent } from "ol/extent";
 import { getPointResolution, toLonLat, transform } from "ol/proj";
 import type { Layer } from "./api";
+import type { World } from "./base";
 import { Divider } from "./divider";
 import { h } from "./dom";
 import { Frame, type Pane, type Placed, viewOf } from "./frame";
@@ -22,6 +23,7 @@ export class Board {
   private readonly coordinates = h("output", { class: "coordinates" });
   private readonly bar = h("div", { class: "scalebar", "aria-hidden": "true" });
   private readonly apartButton: HTMLElement;
+  private readonly baseButton: HTMLElement;
   private view = new View();
   private frames: Frame[] = [];
   private dividers: Divider[] = [];
@@ -31,10 +33,12 @@ export class Board {
   constructor(
     private readonly read: (place: Place) => void,
     private readonly toggleApart: () => void,
+    private readonly toggleBase: () => void,
   ) {
     const button = (text: string, action: () => void) => h("button", { type: "button", class: "tool", click: action }, text);
     this.apartButton = button("▥", () => this.toggleApart());
-    const tools = h("div", { class: "tools" }, this.apartButton, button("+", () => this.zoom(1)), button("−", () => this.zoom(-1)), button("⤢", () => this.fit()));
+    this.baseButton = button("⊕", () => this.toggleBase());
+    const tools = h("div", { class: "tools" }, this.apartButton, this.baseButton, button("+", () => this.zoom(1)), button("−", () => this.zoom(-1)), button("⤢", () => this.fit()));
     this.element = h("div", { class: "mapbox" }, this.box, tools, h("div", { class: "status" }, this.bar, this.coordinates));
     this.setFrames(1);
     this.relabel();
@@ -45,7 +49,7 @@ export class Board {
     for (const { target } of this.frames) target.setAttribute("aria-label", t("map"));
     for (const divider of this.dividers) divider.relabel(t("swipe"), t("swipeHelp"));
     this.coordinates.value = t("clickHint");
-    const names = [t("apart"), t("zoomIn"), t("zoomOut"), t("whole")];
+    const names = [t("apart"), t("base"), t("zoomIn"), t("zoomOut"), t("whole")];
     this.element.querySelectorAll<HTMLElement>(".tool").forEach((tool, index) => {
       tool.title = names[index] ?? "";
       tool.setAttribute("aria-label", names[index] ?? "");
@@ -73,9 +77,16 @@ export class Board {
       const placed = below.map((pane, place): Placed => ({ pane, from: place === 0 ? whole : () => this.dividers[place - 1]?.share ?? 0 }));
       frame.show(over === null ? placed : [...placed, { pane: over, from: whole }]);
     });
+    this.baseButton.hidden = this.base?.grid !== "map";
     this.apartButton.hidden = panes.length < 2;
     this.apartButton.setAttribute("aria-pressed", String(apart));
     if (moved || (all && frames !== this.frames.length)) this.fit();
+  }
+
+  /** Show coasts, borders and places below the layers, or nothing. */
+  setBase(world: World | null): void {
+    this.baseButton.setAttribute("aria-pressed", String(world !== null));
+    for (const frame of this.frames) frame.setBase(this.base?.grid === "map" ? world : null);
   }
 
   /** Mark the place of a reading, or take the mark away. */

@@ -1,4 +1,5 @@
 import { api, type Catalogue, type Info, type Job, type Layer, type LayerDetail, type Scene, type Style, type Translator } from "./api";
+import type { World } from "./base";
 
 /** Places of the map, from left to right. */
 export const SLOTS = ["left", "middle", "right"] as const;
@@ -14,6 +15,9 @@ export class Store {
   readonly slots: Record<Slot, string | null> = { left: null, middle: null, right: null };
   /** A layer over all others. */
   over: string | null = null;
+  /** Whether coasts, borders and places are drawn below the layers. */
+  base = localStorage.getItem("saropt-base") !== "no";
+  world: World | null = null;
   apart = localStorage.getItem("saropt-apart") === "yes";
   readonly details = new Map<string, LayerDetail>();
   readonly styles = new Map<string, Style>();
