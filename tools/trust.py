@@ -18,7 +18,7 @@ from saropt.artifacts.graph import store_card
 from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
 from saropt.inference import Translator
 from saropt.inference.bundled import bundled_folder
-from saropt.inference.familiarity import seen_in_training
+from saropt.inference.familiarity import scene_inputs_in_training, seen_in_training
 from saropt.roots import DataRoot
 
 
@@ -30,8 +30,9 @@ def main() -> None:
     card = read_card(path)
     image = next(iter(card.directions.values())).inputs[0]
     seen = seen_in_training(DataRoot.open(root), image, split)
+    described = {"seen": seen, "scene_inputs": scene_inputs_in_training(DataRoot.open(root), image.role, split)}
     model = onnx.load(path)
-    store_card(model, card.model_copy(update={"training": card.training.model_copy(update={"seen": seen})}))
+    store_card(model, card.model_copy(update={"training": card.training.model_copy(update=described)}))
     temporary.write_bytes(model.SerializeToString())
     os.replace(temporary, path)
     print(f"{name}: {0 if seen is None else len(seen.scenes)} training scenes described")
