@@ -51,13 +51,24 @@ def scene(path: Path) -> Path:
     return write_array(path, values, band_names=["VH"])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_translation_is_quiet(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "backend"), [(1, "onnx"), (2, "onnx"), (1, "openvino")])
+def test_a_translation_is_quiet(tmp_path: Path, workers: int, backend: str) -> None:
+    pytest.importorskip("openvino" if backend == "openvino" else "onnxruntime")
     folder = tmp_path / "scenes"
     folder.mkdir()
     for name in ("a", "b"):
         scene(folder / f"{name}.tif")
-    arguments = ["translate", str(folder), str(tmp_path / "out"), "--units", "sigma0_db", "--workers", str(workers)]
+    arguments = [
+        "translate",
+        str(folder),
+        str(tmp_path / "out"),
+        "--units",
+        "sigma0_db",
+        "--workers",
+        str(workers),
+        "--backend",
+        backend,
+    ]
     calls = traced(tmp_path, [sys.executable, "-c", CODE, *arguments])
     assert not re.search(r"AF_INET", calls), calls[-2000:]
 

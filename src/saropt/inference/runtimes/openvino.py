@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,19 @@ from saropt.inference.requests import LoadOptions
 from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_graph
 
 _FIXED_PIXELS = 1 << 21
+
+
+def _import_openvino() -> ModuleType:
+    """OpenVINO without its telemetry, which would ask for an address of Google Analytics when the program ends."""
+    absent = "openvino_telemetry" not in sys.modules
+    if absent:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # its import fails, as without the package
+    try:
+        import openvino
+    finally:
+        if absent:
+            del sys.modules["openvino_telemetry"]
+    return openvino
 
 
 class OpenVinoBackend:
@@ -37,9 +52,7 @@ class OpenVinoBackend:
     tile_scale = 1.4
 
     def __init__(self, model: bytes, precision: str, threads: int | None) -> None:
-        import openvino
-
-        self._core = openvino.Core()
+        self._core = _import_openvino().Core()
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise OptionError("precision", precision, "this CPU has no bf16 arithmetic: use fp32")
         self._settings = {
