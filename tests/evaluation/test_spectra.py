@@ -103,6 +103,22 @@ def test_bundled_translators_leave_no_visible_pattern(name: str, realism: float)
     assert found["pattern"] < VISIBLE_LEVELS, found
 
 
+@pytest.mark.parametrize("name", ["s1-world", "losangeles-s1"])
+def test_the_last_layer_answers_alike_to_a_flat_surface(name: str) -> None:
+    """The four filters of a 2x2 cell: the sums of their weights, by channel, and their biases, at both ends."""
+    import onnx
+    from onnx import numpy_helper
+
+    from saropt.inference import find_translator
+
+    tensors = {one.name: numpy_helper.to_array(one) for one in onnx.load(find_translator(name)).graph.initializer}
+    for layer in ("exit", "realism_delta/exit"):
+        sums = tensors[f"{layer}.weight"].sum(axis=(2, 3), dtype=np.float64)
+        phases = sums.reshape(-1, 4, sums.shape[1])
+        assert np.ptp(phases, axis=1).max() < 1e-6
+        assert np.ptp(tensors[f"{layer}.bias"].reshape(-1, 4), axis=1).max() < 1e-7
+
+
 def test_small_and_masked_tiles_give_nothing() -> None:
     power = SpectralPower(Subject(["grey"]))
     truth = natural(4, 64)
