@@ -82,7 +82,7 @@ def test_the_coast_is_drawn_at_its_pixels(visit: Any, cape: Path) -> None:  # no
     page.click('[data-key="scan"]')
     page.wait_for_selector('.scene[title="cape.tif"]')
     choose(page, "cape.tif")
-    page.wait_for_function("document.querySelector('.tools [aria-pressed=true]')")
+    page.wait_for_selector('[aria-label^="Coasts"][aria-pressed="true"]')
     settle(page)
     catalogue = page.evaluate("fetch('api/catalogue').then((answer) => answer.json())")
     layer = next(scene for scene in catalogue["scenes"] if scene["name"] == "cape.tif")["layers"][0]

@@ -9,6 +9,7 @@ import type { Pane } from "./frame";
 import { Board, degrees, type Place } from "./map";
 import { ScenesPanel } from "./scenes";
 import { SLOTS, type Slot, Store } from "./store";
+import { Uploads } from "./uploads";
 import { TranslatePanel } from "./translate";
 
 const TABS = ["scenes", "layers", "translate", "jobs", "reports"] as const;
@@ -37,9 +38,13 @@ const map = new Board(
     store.changed();
   },
 );
-const scenes = new ScenesPanel(store, fail, () => undefined);
+const uploads = new Uploads(store, fail, () => {
+  scenes.render();
+  translate.render();
+});
+const scenes = new ScenesPanel(store, uploads, fail, () => undefined);
 const layers = new LayersPanel(store, fail, draw);
-const translate = new TranslatePanel(store, fail, () => {
+const translate = new TranslatePanel(store, uploads, fail, warn, () => {
   say(t("started"));
   show("jobs");
   void jobs.watch();
@@ -305,7 +310,9 @@ function build(): void {
   document.body.addEventListener("dragover", (event) => event.preventDefault());
   document.body.addEventListener("drop", (event) => {
     event.preventDefault();
-    scenes.send([...(event.dataTransfer?.files ?? [])]);
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (tab === "translate") translate.take(files);
+    else scenes.send(files);
   });
   new ResizeObserver(() => map.resize()).observe(map.element);
   store.listen(render);

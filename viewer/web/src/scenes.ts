@@ -1,36 +1,23 @@
-import { api, Refusal, type Scene, thumbnailPath } from "./api";
+import { api, type Scene, thumbnailPath } from "./api";
 import { h, refill } from "./dom";
 import { t } from "./i18n";
 import type { Store } from "./store";
+import { chooser, type Uploads } from "./uploads";
 
 const MANY = 8;
 
 /** The catalogue with thumbnails, and uploads. */
 export class ScenesPanel {
   readonly element = h("div", { class: "panel" });
-  private readonly sending = new Map<string, number>();
   private readonly folded = new Set<string>();
   private filter = "";
-  private readonly input: HTMLInputElement;
 
   constructor(
     private readonly store: Store,
+    private readonly uploads: Uploads,
     private readonly fail: (error: unknown) => void,
     private readonly chosen: () => void,
-  ) {
-    this.input = h("input", {
-      type: "file",
-      accept: ".tif,.tiff,.png,image/tiff,image/png",
-      multiple: true,
-      class: "hidden",
-      "aria-hidden": "true",
-      tabindex: -1,
-      change: () => {
-        this.send([...(this.input.files ?? [])]);
-        this.input.value = "";
-      },
-    });
-  }
+  ) {}
 
   render(): void {
     const { scenes, refused } = this.store.catalogue;
@@ -54,13 +41,10 @@ export class ScenesPanel {
       h(
         "div",
         { class: "row" },
-        h("button", { type: "button", class: "primary", "data-key": "upload", click: () => this.input.click() }, t("upload")),
+        chooser(t("upload"), "upload", "primary", (files) => this.send(files)),
         h("button", { type: "button", "data-key": "scan", click: () => this.scan() }, t("scan")),
-        this.input,
       ),
-      ...[...this.sending].map(([name, share]) =>
-        h("p", { role: "status" }, t("uploading", { name, share: Math.round(share * 100) }), h("progress", { max: 1, value: share })),
-      ),
+      ...this.uploads.progress(),
       scenes.length > MANY && search,
       scenes.length === 0 && h("p", { class: "soft" }, t("noScenes")),
       ...[...folders].map(([folder, held]) => this.folder(folder, held, folders.size > 1)),
@@ -78,26 +62,13 @@ export class ScenesPanel {
   }
 
   send(files: File[]): void {
-    for (const file of files) {
-      const report = (share: number) => {
-        this.sending.set(file.name, share);
-        this.render();
-      };
-      report(0);
-      api
-        .upload(file, report)
-        .then(async (scene) => {
-          this.store.take(await api.catalogue());
-          this.store.info = await api.info();
-          await this.store.choose(scene.id);
-          this.chosen();
-        })
-        .catch((error) => this.fail(error instanceof Refusal && error.status === 0 ? new Refusal(0, t("connection")) : error))
-        .finally(() => {
-          this.sending.delete(file.name);
-          this.render();
-        });
-    }
+    this.uploads
+      .send(files)
+      .then(async (scenes) => {
+        const last = scenes.at(-1);
+        if (last !== undefined) await this.store.choose(last.id);
+      })
+      .catch(this.fail);
   }
 
   /** The scenes of a folder by date, then by name; under a heading that folds them where there are several folders. */

@@ -2,10 +2,14 @@ import { api, type Card, type Companion, type Image, type Job, type Layer, type 
 import { h, refill, select } from "./dom";
 import { named, t } from "./i18n";
 import { layerTitle } from "./titles";
+import { guessParts, type Part } from "./parts";
 import type { Store } from "./store";
+import { chooser, type Uploads } from "./uploads";
 
 const METRICS = ["psnr", "ssim", "mae", "collapse_ratio"];
 const UNLIKE = 1.5;
+/** What a translator must take for a raster to come with its image. */
+const ROLES: Partial<Record<Companion, string>> = { reference: "optical_reference", reference_sar: "sar_reference" };
 
 /** The form of a translation, with the card of the chosen translator. */
 export class TranslatePanel {
@@ -19,18 +23,23 @@ export class TranslatePanel {
   private realism: number | null = null;
   private reliability = false;
   private companions: Partial<Record<Companion, string>> = {};
+  /** Ids of the layers that were added here, each of which can be given a part. */
+  private added: string[] = [];
 
   constructor(
     private readonly store: Store,
+    private readonly uploads: Uploads,
     private readonly fail: (error: unknown) => void,
+    private readonly warn: (text: string) => void,
     private readonly submitted: () => void,
   ) {}
 
   render(): void {
     const layers = this.store.scene?.layers.filter((one) => one.kind !== "error" && one.kind !== "product") ?? [];
     const layer = layers.find((one) => one.id === this.layer) ?? layers[0];
+    const add = [chooser(t("addDates"), "add-dates", "wide", (files) => this.take(files)), ...this.uploads.progress()];
     if (layer === undefined) {
-      refill(this.element, h("p", { class: "soft" }, t("noScene")));
+      refill(this.element, ...add, h("p", { class: "soft" }, t("noScene")));
       return;
     }
     if (this.layer !== layer.id || !this.translator) {
@@ -45,6 +54,8 @@ export class TranslatePanel {
     refill(
       this.element,
       h("h2", {}, t("translateThis")),
+      ...add,
+      ...this.addedFields(),
       select(t("input"), inputs, layer.id, (id) => {
         this.layer = id;
         this.suit(layers.find((one) => one.id === id) ?? layer);
@@ -74,6 +85,76 @@ export class TranslatePanel {
     this.render();
   }
 
+  /** Send images and guess what each is for. */
+  take(files: File[]): void {
+    this.placed(files).catch(this.fail);
+  }
+
+  private async placed(files: File[]): Promise<void> {
+    const sent = await this.uploads.send(files);
+    if (sent.length === 0) return;
+    this.added = [...this.added.filter((id) => this.partOf(id) !== ""), ...sent.flatMap((scene) => scene.layers.map((layer) => layer.id))];
+    const { input, ...companions } = guessParts(this.addedLayers(), this.store.layer(this.layer));
+    if (input === undefined) return;
+    await this.translated(input);
+    const wanted = (Object.keys(companions) as Companion[]).flatMap((name) => ROLES[name] ?? []);
+    const layer = this.store.layer(input);
+    if (layer !== null && !wanted.every((role) => this.takes(role))) this.suit(layer, wanted);
+    for (const role of wanted) if (!this.takes(role)) this.warn(t("takesNone", { kind: named(`kind_${role}`, role) }));
+    this.companions = companions;
+    this.render();
+  }
+
+  /** Choose what is translated and keep the rest of the form. */
+  private async translated(id: string): Promise<void> {
+    if (id === this.layer) return;
+    const kept = { translator: this.translator, direction: this.direction, companions: this.companions };
+    const role = this.inputs()[0]?.role;
+    await this.store.choose(this.store.catalogue.scenes.find((scene) => scene.layers.some((layer) => layer.id === id))?.id ?? "");
+    this.layer = id;
+    const layer = this.store.layer(id);
+    if (layer !== null) this.suit(layer);
+    if (role === layer?.role) Object.assign(this, kept);
+  }
+
+  private addedLayers(): Layer[] {
+    const layers = this.store.catalogue.scenes.flatMap((scene) => scene.layers);
+    return this.added.flatMap((id) => layers.find((layer) => layer.id === id) ?? []);
+  }
+
+  private partOf(id: string): Part | "" {
+    if (id === this.layer) return "input";
+    return this.asked().find((name) => this.companions[name] === id) ?? "";
+  }
+
+  private addedFields(): HTMLElement[] {
+    return this.addedLayers().map((layer) => {
+      const options = ["", "input", ...this.asked(true)] as const;
+      const names = options.map((part): [string, string] => [part, part === "" ? t("none") : t(part)]);
+      const field = select(layer.name, names, this.partOf(layer.id), (part) => void this.assign(layer.id, part as Part | "").catch(this.fail));
+      field.classList.add("added");
+      return field;
+    });
+  }
+
+  /** Give an added image another part. The image that is translated changes places with the one that had this part. */
+  private async assign(id: string, part: Part | ""): Promise<void> {
+    const before = this.partOf(id);
+    const holder = this.added.find((other) => other !== id && this.partOf(other) === part);
+    if (before === "input") {
+      if (holder === undefined) this.warn(t("needsInput"));
+      else {
+        if (part !== "") Object.assign(this.companions, { [part]: id });
+        await this.translated(holder);
+      }
+    } else {
+      if (before !== "") delete this.companions[before];
+      if (part === "input") await this.translated(id);
+      else if (part !== "") this.companions[part] = id;
+    }
+    this.render();
+  }
+
   private form(layer: Layer, known: Translator): HTMLElement {
     const { card } = known;
     const [source, target] = ends(card, this.direction);
@@ -90,7 +171,7 @@ export class TranslatePanel {
         }),
       ),
       source.role !== "optical" && this.unitsField(layer, source),
-      ...this.companionFields(card.directions[this.direction]?.inputs ?? [], target),
+      ...this.companionFields(),
       card.realism !== null && this.realismField(card.realism),
       card.directions[this.direction]?.reliability != null && this.reliabilityField(),
       h("button", { type: "button", class: "primary wide", "data-key": "start", click: () => this.submit(source) }, t("start")),
@@ -123,24 +204,35 @@ export class TranslatePanel {
     );
   }
 
-  /** Selects for earlier images, for a mask of each that is chosen, and for today's clear pixels. */
-  private companionFields(inputs: Image[], target: Image): HTMLElement[] {
-    const takes = (role: string) => inputs.some((one) => one.role === role);
+  private takes(role: string): boolean {
+    return this.inputs().some((one) => one.role === role);
+  }
+
+  private inputs(): Image[] {
+    return this.store.translators.find((one) => one.name === this.translator)?.card.directions[this.direction]?.inputs ?? [];
+  }
+
+  /** The rasters that can come with the image: masks only of those that are chosen, unless `all` are asked for. */
+  private asked(all = false): Companion[] {
+    const card = this.store.translators.find((one) => one.name === this.translator)?.card;
+    const optical = card !== undefined && ends(card, this.direction)[1].role === "optical";
     const asked: Companion[] = [];
-    if (takes("optical_reference")) asked.push("reference");
-    if (takes("optical_reference") && this.companions.reference) asked.push("reference_mask");
-    if (takes("sar_reference")) asked.push("reference_sar");
-    if (target.role === "optical") asked.push("keep_clear");
-    if (this.companions.keep_clear) asked.push("keep_clear_mask");
+    if (this.takes("optical_reference")) asked.push("reference");
+    if (this.takes("optical_reference") && (all || this.companions.reference)) asked.push("reference_mask");
+    if (this.takes("sar_reference")) asked.push("reference_sar");
+    if (optical) asked.push("keep_clear");
+    if (optical && (all || this.companions.keep_clear)) asked.push("keep_clear_mask");
+    return asked;
+  }
+
+  /** Selects for earlier images, for a mask of each that is chosen, and for today's clear pixels. */
+  private companionFields(): HTMLElement[] {
     const layers = (this.store.catalogue.scenes ?? []).flatMap((scene) => scene.layers);
     const all: [string, string][] = [["", t("none")], ...layers.map((one): [string, string] => [one.id, one.name])];
-    return asked.map((name) =>
+    return this.asked().map((name) =>
       select(t(name), all, this.companions[name] ?? "", (id) => {
-        if (id === "") {
-          delete this.companions[name];
-          if (name === "reference") delete this.companions.reference_mask;
-          if (name === "keep_clear") delete this.companions.keep_clear_mask;
-        } else this.companions[name] = id;
+        if (id === "") delete this.companions[name];
+        else this.companions[name] = id;
         this.render();
       }),
     );
@@ -175,12 +267,14 @@ export class TranslatePanel {
     return h("label", { class: "field" }, h("span", {}, box, " ", t("reliability")), h("small", { class: "soft" }, t("reliabilityHelp")));
   }
 
-  /** The first translator for this kind of layer whose bands it has, and the units that its folder states. */
-  private suit(layer: Layer): void {
+  /** The first translator for this kind of layer and these other inputs whose bands it has, and the units that its folder states. */
+  private suit(layer: Layer, wanted: string[] = []): void {
     const names = layer.bands.map((band) => band.toLowerCase());
     const ways = this.store.translators.flatMap((one) => one.directions.map((way) => ({ one, way, source: ends(one.card, way)[0] })));
-    const able = ways.filter(({ source }) => source.role === (layer.role ?? "sar"));
+    const inputs = (one: Translator, way: string) => one.card.directions[way]?.inputs ?? [];
+    const able = ways.filter(({ one, way, source }) => source.role === (layer.role ?? "sar") && wanted.every((role) => inputs(one, way).some((image) => image.role === role)));
     const fits = able.find(({ source }) => source.bands.every((band) => names.includes(band.toLowerCase())));
+    if (wanted.length > 0 && able.length === 0) return;
     const found = fits ?? able[0] ?? ways[0];
     this.units = null;
     this.pick(found?.one.name ?? "", found?.way ?? "");
@@ -212,9 +306,12 @@ export class TranslatePanel {
         units: this.units || null,
         realism: this.realism,
         reliability: this.reliability,
-        companions: this.companions,
+        companions: Object.fromEntries(this.asked().flatMap((name) => (this.companions[name] ? [[name, this.companions[name]]] : []))),
       })
-      .then(this.submitted)
+      .then(() => {
+        this.added = [];
+        this.submitted();
+      })
       .catch(this.fail);
   }
 }
