@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from saropt.viewer.schemas import Detail
 from saropt.viewer.state import Viewer
@@ -38,3 +38,4 @@ TheViewer = Annotated[Viewer, Depends(_viewer)]
 ORDER = [Depends(_order)]
 Key = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 LayerKey = Annotated[str, Path(pattern=r"^[0-9a-f]{16}(-error)?$")]
+LayerId = Annotated[str, Query(pattern=r"^[0-9a-f]{16}(-error)?$")]

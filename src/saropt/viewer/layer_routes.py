@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
 from fastapi.responses import FileResponse
+from pydantic import ValidationError
 
 from saropt.viewer import render
 from saropt.viewer.catalogue import Layer
-from saropt.viewer.dependencies import MISSING, REFUSALS, LayerKey, TheViewer
-from saropt.viewer.schemas import HistogramOut, LayerDetail, PointOut
+from saropt.viewer.dependencies import MISSING, REFUSALS, LayerId, LayerKey, TheViewer
+from saropt.viewer.schemas import HistogramOut, LayerDetail, PointOut, StyleOut
 from saropt.viewer.styles import Decibels, Style, decibels_of, default_style, in_db
 
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "A picture"}}
@@ -64,7 +65,7 @@ def _stated_style(
 ) -> Style:
     if low is None or high is None or len(low) != len(high):
         raise HTTPException(422, "low and high go together")
-    if len(bands) == 2 or max(bands) > len(layer.info.bands):
+    if len(bands) not in (1, 3) or max(bands) > len(layer.info.bands):
         raise HTTPException(422, f"one or three bands out of {len(layer.info.bands)}")
     if len(low) not in (1, len(bands)):
         raise HTTPException(422, "low and high: one number, or one for each band")
@@ -133,6 +134,44 @@ def get_swipe(
     styles = (default_style(layer, viewer.statistics(layer)), default_style(right, viewer.statistics(right)))
     headers = {"content-disposition": 'attachment; filename="swipe.gif"'}
     return Response(render.swipe_gif((layer, right), styles, side), media_type="image/gif", headers=headers)
+
+
+@router.get("/beside", responses=_PNG, response_class=Response)
+def get_beside(
+    viewer: TheViewer,
+    layer: TheLayer,
+    other: Annotated[list[LayerId], Query(min_length=1, max_length=2, description="What stands right of the layer.")],
+    style: Annotated[
+        list[Annotated[str, Query(max_length=1000)]],
+        Query(max_length=3, description="As JSON, one for each layer, as `style` of a layer with its percentiles."),
+    ],
+    cut: Annotated[
+        list[Annotated[float, Query(ge=0, le=1)]] | None,
+        Query(max_length=2, description="Shares of the width where the next layer begins; side by side without them."),
+    ] = None,
+    side: Annotated[int, Query(ge=16, le=2048)] = 1024,
+) -> Response:
+    """This layer and others of the same grid in one PNG to keep; what is a translation says so in the pixels."""
+    layers = [layer, *(_layer(viewer, key) for key in other)]
+    if not all(layer.info.same_grid(one.info) for one in layers[1:]):
+        raise HTTPException(422, "the layers lie on different grids")
+    if len(style) != len(layers) or (cut is not None and (len(cut) != len(other) or sorted(cut) != cut)):
+        raise HTTPException(422, "one style for each layer; one cut for each other layer, from left to right")
+    styles = [_style_of_text(one, text) for one, text in zip(layers, style, strict=True)]
+    headers = {"content-disposition": 'attachment; filename="comparison.png"'}
+    return Response(render.compared_png(layers, styles, side, cut), media_type="image/png", headers=headers)
+
+
+def _style_of_text(layer: Layer, text: str) -> Style:
+    try:
+        given = StyleOut.model_validate_json(text)
+    except ValidationError:
+        raise HTTPException(422, "a style is not as a layer's detail gives it") from None
+    numbers = (*given.low, *given.high, given.least or 0.0, given.most or 0.0)
+    if not given.bands or min(given.bands) < 1 or not all(abs(number) <= 1e30 for number in numbers):
+        raise HTTPException(422, "a style has bands from 1 on and finite limits")
+    stated = _stated_style(layer, given.bands, given.low, given.high, given.decibels)
+    return replace(stated, least=given.least, most=given.most)
 
 
 @router.get("/histogram")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +114,45 @@ def swipe_gif(layers: tuple[Layer, Layer], styles: tuple[Style, Style], side: in
     text = {} if guess is None else {"comment": NOTICE.encode()}
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=_FRAME_MS, loop=0, **text)
     return buffer.getvalue()
+
+
+def compared_png(layers: Sequence[Layer], styles: Sequence[Style], side: int, cuts: Sequence[float] | None) -> bytes:
+    """Layers of one grid in one picture under their names; what a model guessed says so in pixels and text field.
+
+    Args:
+        side: longest side of one layer's picture, in pixels.
+        cuts: shares of the width where the next layer begins, ascending; None lays the layers side by side.
+    """
+    pictures = [picture(layer, side, style).convert("RGBA") for layer, style in zip(layers, styles, strict=True)]
+    factor = math.ceil(_NARROWEST / pictures[0].width)
+    width, height = (factor * extent for extent in pictures[0].size)
+    pictures = [image.resize((width, height), Image.Resampling.NEAREST) for image in pictures]
+    size = max(14, width // 45)
+    font, strip, gap = ImageFont.load_default(size), round(size * 1.8), max(2, size // 5)
+    places = [index * (width + gap) for index in range(len(layers))] if cuts is None else [0] * len(layers)
+    starts = [0, *(round(width * cut) for cut in cuts or [])] if cuts is not None else places
+    ends = [*(start - gap // 2 for start in starts[1:]), width] if cuts is not None else [p + width for p in places]
+    guess = next((layer for layer in layers if layer.guess), None)
+    whole = Image.new("RGBA", (places[-1] + width, height + strip * (1 if guess is None else 2)), (20, 24, 28, 255))
+    draw = ImageDraw.Draw(whole)
+    for layer, image, place, start, end in zip(layers, pictures, places, starts, ends, strict=True):
+        if end <= start:
+            continue
+        whole.alpha_composite(image.crop((start - place, 0, end - place, height)), (start, strip))
+        name = _fitting(f"{layer.kind}: {layer.translator or layer.name.rsplit('/', 1)[-1]}", font, end - start - size)
+        draw.text((start + size // 2, strip // 2), name, (255, 255, 255, 255), font, anchor="lm")
+    text = PngImagePlugin.PngInfo()
+    if guess is not None:
+        draw.text((size // 2, height + round(1.5 * strip)), NOTICE, (255, 255, 255, 255), font, anchor="lm")
+        text.add_text("Notice", NOTICE)
+    return _png(whole, text)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """The text, cut where it is wider."""
+    while text and font.getlength(text) > width:
+        text = text.rstrip("…")[:-1] + "…" if len(text) > 2 else ""
+    return text
 
 
 @dataclass(frozen=True)

@@ -244,5 +244,13 @@ export const tilePath = (layer: Layer, style: Style): string =>
 export const thumbnailPath = (layer: Layer): string => `api/layers/${layer.id}/thumbnail?v=${layer.version}`;
 export const picturePath = (layer: Layer, style: Style): string => `api/layers/${layer.id}/picture?${styleQuery(style)}`;
 export const swipePath = (left: string, right: string): string => `api/layers/${left}/swipe/${right}`;
+/** Layers in one picture in their styles; `cuts` where they lie on one another. */
+export function besidePath(shown: { layer: Layer; style: Style }[], cuts: number[] | null): string {
+  const query = new URLSearchParams();
+  shown.slice(1).forEach(({ layer }) => query.append("other", layer.id));
+  shown.forEach(({ style }) => query.append("style", JSON.stringify(style)));
+  cuts?.forEach((cut) => query.append("cut", String(cut)));
+  return `api/layers/${shown[0]?.layer.id}/beside?${query}`;
+}
 export const filePath = (layer: string): string => `api/layers/${layer}/file`;
 export const reportPath = (report: string): string => `api/reports/${report}/page`;

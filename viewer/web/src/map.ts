@@ -1,7 +1,7 @@
 import View from "ol/View";
 import { containsExtent } from "ol/extent";
 import { getPointResolution, toLonLat, transform } from "ol/proj";
-import type { Layer } from "./api";
+import { besidePath, type Layer } from "./api";
 import type { World } from "./base";
 import { Divider } from "./divider";
 import { h } from "./dom";
@@ -24,6 +24,8 @@ export class Board {
   private readonly bar = h("div", { class: "scalebar", "aria-hidden": "true" });
   private readonly apartButton: HTMLElement;
   private readonly baseButton: HTMLElement;
+  private readonly saveButton: HTMLAnchorElement;
+  private panes: Pane[] = [];
   private view = new View();
   private frames: Frame[] = [];
   private dividers: Divider[] = [];
@@ -38,7 +40,8 @@ export class Board {
     const button = (text: string, action: () => void) => h("button", { type: "button", class: "tool", click: action }, text);
     this.apartButton = button("▥", () => this.toggleApart());
     this.baseButton = button("⊕", () => this.toggleBase());
-    const tools = h("div", { class: "tools" }, this.apartButton, this.baseButton, button("+", () => this.zoom(1)), button("−", () => this.zoom(-1)), button("⤢", () => this.fit()));
+    this.saveButton = h("a", { class: "button tool", download: "", click: () => this.save() }, "⤓");
+    const tools = h("div", { class: "tools" }, this.apartButton, this.baseButton, this.saveButton, button("+", () => this.zoom(1)), button("−", () => this.zoom(-1)), button("⤢", () => this.fit()));
     this.element = h("div", { class: "mapbox" }, this.box, tools, h("div", { class: "status" }, this.bar, this.coordinates));
     this.setFrames(1);
     this.relabel();
@@ -49,7 +52,7 @@ export class Board {
     for (const { target } of this.frames) target.setAttribute("aria-label", t("map"));
     for (const divider of this.dividers) divider.relabel(t("swipe"), t("swipeHelp"));
     this.coordinates.value = t("clickHint");
-    const names = [t("apart"), t("base"), t("zoomIn"), t("zoomOut"), t("whole")];
+    const names = [t("apart"), t("base"), t("save"), t("zoomIn"), t("zoomOut"), t("whole")];
     this.element.querySelectorAll<HTMLElement>(".tool").forEach((tool, index) => {
       tool.title = names[index] ?? "";
       tool.setAttribute("aria-label", names[index] ?? "");
@@ -78,6 +81,9 @@ export class Board {
       frame.show(over === null ? placed : [...placed, { pane: over, from: whole }]);
     });
     this.baseButton.hidden = this.base?.grid !== "map";
+    this.panes = panes;
+    this.saveButton.hidden = panes.length < 2;
+    this.save();
     this.apartButton.hidden = panes.length < 2;
     this.apartButton.setAttribute("aria-pressed", String(apart));
     if (moved || (all && frames !== this.frames.length)) this.fit();
@@ -134,6 +140,15 @@ export class Board {
       if (pushed !== other.share) other.place(pushed);
     });
     for (const frame of this.frames) frame.render();
+  }
+
+  /** Point the link to a picture of the layers as they are now. A divider cuts the scene where it crosses it. */
+  private save(): void {
+    if (this.panes.length < 2) return;
+    const [left, , right] = this.base?.extent ?? [0, 0, 1];
+    const [from, , to] = this.view.calculateExtent();
+    const cut = ({ share }: Divider) => Math.min(1, Math.max(0, ((from ?? 0) + share * ((to ?? 1) - (from ?? 0)) - left) / (right - left)));
+    this.saveButton.href = besidePath(this.panes, this.dividers.length === 0 ? null : this.dividers.map(cut));
   }
 
   private fit(): void {
