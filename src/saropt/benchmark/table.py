@@ -218,7 +218,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
                 }
                 for d, cells in means[name].items()
             },
-            _below_constant(means[name], baselines),
+            _below_constant(means[name], found[name][0]["baselines"]),
         )
         for name in order
     ]
