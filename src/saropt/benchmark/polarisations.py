@@ -44,7 +44,7 @@ def _row(run: RunSpec, bands: Sequence[str], tested_on: str | None) -> RunSpec:
 
 
 def with_other_band(root: DataRoot, run: RunSpec) -> DataRoot:
-    """The root that a row is tested on. If that is on another band than its own, the two bear each other's name.
+    """The data root that a row is tested on. For a row tested on another band than its own, the two swap their names.
 
     >>> from pathlib import Path
     >>> from saropt.roots import ImageSpec
