@@ -11,7 +11,7 @@ import numpy as np
 from saropt.artifacts import Card, ImageCard, TrainingCard
 from saropt.domain import Direction
 from saropt.evaluation import EvaluationSpec, evaluate
-from saropt.inference import Translator
+from saropt.inference import LoadOptions, Translator
 from saropt.scenes import write_array
 from translator_files import make_translator_card
 
@@ -106,7 +106,7 @@ def make_model(
 ) -> Translator:
     """A translator around a function of the raw values (C, H, W); the rasters of these tests fit into one window."""
     described = make_card(name, direction, **card)
-    return kind(Path(f"{name}.onnx"), described, Direction.parse(direction), FunctionBackend(translate), None)
+    return kind(Path(f"{name}.onnx"), described, Direction.parse(direction), FunctionBackend(translate), LoadOptions())
 
 
 def run(models: list[Translator], data: Any, out: Path, **options: Any) -> dict[str, Any]:
