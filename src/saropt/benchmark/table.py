@@ -247,9 +247,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         columns,
         tuple(rows),
         first.get("scenes", 0),
-        tuple(
-            line for d in compared for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)
-        ),
+        tuple(line for d in compared for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)),
         tuple(apart),
         tuple(lines_of_costs(suite, first["data"].get("images", {}))),
         suite.best_by,
