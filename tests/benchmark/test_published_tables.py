@@ -125,6 +125,7 @@ def published(table: str) -> list[str]:
         ("cran-table3", ("uavsar-6m", "uavsar-10m"), 6, {**TINY, **NARROW}),
         ("cran-figure4", ("uavsar-6m",), 0, TINY),
         ("cran-generalisation", ("uavsar-6m", "uavsar-10m"), 0, TINY),
+        ("cran-small", ("uavsar-6m",), 0, {"base__data__crop": 64}),
     ],
 )
 def test_tables_of_cran_on_uavsar(flights, tmp_path, suite, names, rows, settings):
@@ -306,6 +307,19 @@ def test_results_of_s2oformer(tmp_path):
         assert "- red\n    - green\n    - blue" in path.read_text()
     titles = ("input", "truth", "label", *rows)
     assert titles_of(tmp_path / "out" / "s2oformer-results" / "translations-sar2opt.svg")[: len(titles)] == titles
+
+
+def test_s2oformer_in_small(tmp_path):
+    rows = ("U-Net, L1", "S2OFormer, DSD")
+    only = [part for row in rows for part in ("--only", row)]
+    table = bench("s2oformer-small", tmp_path, *only, *small(simulate__scenes="[1, 1, 1]"))
+    assert "true images (reference)" in table, "a segmenter judges"
+    assert titles_of(tmp_path / "s2oformer-small" / "translations-sar2opt.svg")[:5] == (
+        "input",
+        "truth",
+        "label",
+        *rows,
+    )
 
 
 def test_the_poster(tmp_path):
