@@ -40,7 +40,17 @@ def test_tiles_are_shown_across_models(root: Path, tmp_path: Path) -> None:  # n
         words = (out / f"{name}-sar2opt.svg").read_text()
         assert ">grey<" in words
         assert ">dark<" in words
-    assert ">middle<" in (out / "segmentations-sar2opt.svg").read_text(), "the classes are named"
+        assert (">label<" in words) == (">middle<" in words) == (name != "matches"), "the classes are named"
+
+
+def test_land_cover_is_shown_without_a_segmenter(root: Path, tmp_path: Path) -> None:  # noqa: F811
+    model = make_model("grey", lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B"))
+    run([model], root, tmp_path / "out", tile=64, tiles=("c",))
+    words = (tmp_path / "out" / "translations-sar2opt.svg").read_text()
+    titles = [words.index(f">{title}<") for title in ("input", "truth", "label", "grey")]
+    assert titles == sorted(titles)
+    with Image.open(tmp_path / "out" / "tiles" / "sar2opt" / "c" / "label.png") as picture:
+        assert np.asarray(picture)[:, 10:].any()
 
 
 def test_an_unknown_tile_is_refused(root: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -93,6 +93,24 @@ def test_the_adversary_is_optional():
     assert "gan" in found["generator"]
 
 
+def test_without_its_terms_there_is_no_judge_and_no_label():
+    weights = {"lambda_feature": 0.0, "lambda_semantic": 0.0}
+    plain, adversarial = (build("unet-dsd", **weights, lambda_gan=gan) for gan in (0.0, 2.0))
+    assert plain.roles_of(plain.config) == ("sar", "optical")
+    half = build("unet-dsd", lambda_semantic=0.0)
+    assert half.roles_of(half.config) == ("sar", "optical", "label")
+    images = batch()
+    pair = Batch({"sar": images["sar"], "optical": images["optical"]})
+    assert set(plain.optimizers()) == {"generator"}
+    assert losses_of(plain, pair) == {"generator": {"l1": pytest.approx(l1_of(plain, pair), rel=1e-5)}}
+    assert set(losses_of(adversarial, pair)["generator"]) == {"l1", "gan"}
+
+
+def l1_of(method, pair) -> float:
+    with torch.no_grad():
+        return 100.0 * (method.generator(pair["sar"]) - pair["optical"]).abs().mean().item()
+
+
 def test_slides_parameters():
     for name, network in (("unet-dsd", "unet_256"), ("hat-dsd", "hat"), ("s2oformer-dsd", "s2oformer")):
         config = get_method(name).config_type()

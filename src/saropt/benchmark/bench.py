@@ -15,6 +15,7 @@ from typing import Any, cast
 import saropt
 from saropt.benchmark.checks import check_fid, check_figures
 from saropt.benchmark.figures import shown_names, write_figures
+from saropt.benchmark.polarisations import with_other_band
 from saropt.benchmark.suite import (
     NETWORK,
     TRAINED_MATCHER,
@@ -172,7 +173,8 @@ class Bench:
             matchers = [find_matcher(name) for name in self.suite.matchers]
             matchers += [find_matcher(matcher.file)] if matcher else []
             if not (report / REPORT).is_file():
-                self._measure(report, training / WEIGHTS, tested, judges, matchers, what)
+                seen = with_other_band(tested, run)
+                self._measure(report, training / WEIGHTS, seen, judges, matchers, what)
 
     def _train_segmenter(self, segmenter: _Segmenter, root: DataRoot) -> None:
         with _alone(segmenter.folder):
@@ -324,6 +326,7 @@ class Bench:
         weights = None if self.weights is None else str(self.weights)
         further = [NETWORK] if self.suite.on_network_values else []
         further += [] if self._tested is None else [self._tested.key]
+        further += [] if run.tested_on is None else [run.tested_on]
         key = _hash(judges, matchers, self.suite.split, weights, self.tiles, self.steps, *further)
         return self.folder / "reports" / f"{training.name}-{key}"
 

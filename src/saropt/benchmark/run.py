@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from saropt.benchmark.bench import Bench, Options
+from saropt.benchmark.polarisations import by_polarisation
 from saropt.benchmark.suite import Suite
 from saropt.benchmark.table import Table, write_table
 from saropt.errors import InputError
@@ -60,11 +61,14 @@ def run_suite(
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
+    paths = [data] if isinstance(data, str | Path) else list(data or ())
+    if suite.polarisations:
+        suite = by_polarisation(suite, _polarisations(suite, paths))
     unknown = set(only or ()) - {run.name for run in suite.runs}
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
     options = Options(max_steps, weights, accelerator, tuple(tiles), steps, progress)
-    benches = _benches(suite, folder, data, options)
+    benches = _benches(suite, folder, paths, options)
     chosen = [run for run in suite.runs if only is None or run.name in only]
     for bench in benches.values():
         for run in chosen:
@@ -83,19 +87,32 @@ def run_suite(
     return table
 
 
-def _benches(
-    suite: Suite, folder: Path, data: str | Path | Sequence[str | Path] | None, options: Options
-) -> dict[str, Bench]:
+def _polarisations(suite: Suite, data: Sequence[str | Path]) -> tuple[str, ...]:
+    """The bands of the SAR images of the data roots, or else of the suite's simulation.
+
+    Raises:
+        InputError: two data roots have other bands, or there are no data.
+    """
+    found = {DataRoot.open(path).image("sar").bands for path in data}
+    found |= {suite.simulate.bands} if suite.simulate is not None and not data else set()
+    if not found:
+        raise InputError(suite.name, "needs a data root")
+    if len(found) > 1:
+        other = " and ".join(", ".join(bands) for bands in sorted(found))
+        raise InputError(suite.name, f"compares the same polarisations everywhere: its data roots have {other}")
+    return found.pop()
+
+
+def _benches(suite: Suite, folder: Path, data: Sequence[str | Path], options: Options) -> dict[str, Bench]:
     """A bench for each data root by its name, and with `across` for each two, "A on B"; one named "" for a single one.
 
     Raises:
         InputError: two data roots have one name, or `across` has but one.
     """
-    if data is None or isinstance(data, str | Path) or len(data) == 1:
+    if len(data) < 2:
         if suite.across:
             raise InputError(suite.name, "scores what was trained on one data root on others: give two or more")
-        single = data if data is None or isinstance(data, str | Path) else data[0]
-        return {"": Bench(suite, folder, single, options)}
+        return {"": Bench(suite, folder, data[0] if data else None, options)}
     roots = {DataRoot.open(path).name: path for path in data}
     if len(roots) < len(data):
         raise InputError(suite.name, f"two data roots have one name; there are {', '.join(roots)}")

@@ -81,6 +81,7 @@ class RunSpec(_Section):
             earlier row with the same seed.
         simulate: over the suite's simulation, where the rows differ in their data.
         segmenters: over the suite's segmenters, where the rows differ in what guides and judges them.
+        tested_on: the SAR band that a row of one SAR band is tested on in place of its own; `polarisations` sets it.
     """
 
     name: str
@@ -89,6 +90,7 @@ class RunSpec(_Section):
     config: dict[str, Any] = Field(default_factory=dict)
     simulate: dict[str, Any] = Field(default_factory=dict)
     segmenters: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
+    tested_on: str | None = None
 
 
 class Suite(_Section):
@@ -104,6 +106,8 @@ class Suite(_Section):
         matcher: configuration of a matcher to train first that does it too, under the name "trained".
         best_by: column by which each row shows its best seed, in place of the mean over seeds.
         across: whether the rows of each of several data roots are scored on all the others as well.
+        polarisations: whether each row is trained on each SAR band alone, tested on that and on each of the others, and
+            trained on all bands together.
         base: configuration of all rows.
         columns: metrics of the table, in order; "class_iou.NAME" and "class_accuracy.NAME" are of one class,
             "fid_by_n.500" is of the first 500 tiles, "pmr.NAME", "ir.NAME" and "ir_ed.NAME" of a matcher (sift,
@@ -132,6 +136,7 @@ class Suite(_Section):
     matcher: dict[str, Any] | None = None
     best_by: str | None = None
     across: bool = False
+    polarisations: bool = False
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
     columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")

@@ -16,7 +16,7 @@ from saropt.benchmark.costs import lines_of_costs
 from saropt.benchmark.published import place_published
 from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
 from saropt.benchmark.suite import NETWORK, TRUE_IMAGES, Suite
-from saropt.domain import Direction, describe_role, list_roles
+from saropt.domain import Direction, describe_role, is_sar, list_roles
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
 from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
@@ -203,7 +203,9 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     means = {name: cells_of(parts, directions, columns) for name, parts in found.items()}
     held_columns = {c for by in means.values() for cells in by.values() for c in cells}
     columns = tuple(c for c in columns if c in suite.columns or c in held_columns)
-    ranks = ranks_of(means, directions, columns)
+    # rows of several polarisations have several truths
+    compared = [d for d in directions if not (suite.polarisations and is_sar(Direction.parse(d).output))]
+    ranks = ranks_of(means, compared, columns)
     baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
     sums = {name: {d: pooled(parts, d) for d in directions} for name, parts in found.items()}
     rows = [
@@ -218,7 +220,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
                 }
                 for d, cells in means[name].items()
             },
-            _below_constant(means[name], baselines),
+            _below_constant(means[name], found[name][0]["baselines"]),
         )
         for name in order
     ]
@@ -245,9 +247,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         columns,
         tuple(rows),
         first.get("scenes", 0),
-        tuple(
-            line for d in directions for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)
-        ),
+        tuple(line for d in compared for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)),
         tuple(apart),
         tuple(lines_of_costs(suite, first["data"].get("images", {}))),
         suite.best_by,

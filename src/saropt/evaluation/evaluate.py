@@ -17,7 +17,7 @@ from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction, Role, is_sa
 from saropt.errors import InputError, MissingExtraError, OptionError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import BASELINES, fit_all
-from saropt.evaluation.by_class import ClassErrors
+from saropt.evaluation.by_class import ClassErrors, Labels
 from saropt.evaluation.extractors import known_weights
 from saropt.evaluation.gallery import Bytes
 from saropt.evaluation.ground import GroundErrors
@@ -234,7 +234,8 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         ground = None
         if f"{direction.output}_reference" in there:
             ground = GroundErrors(root, direction.output, outputs, spec.changed)
-        shown = ShownTiles(spec.tiles, judge) if spec.tiles else None
+        labels = Labels(root) if _has_labels(root) else None
+        shown = ShownTiles(spec.tiles, judge, labels) if spec.tiles else None
         prepared.append(
             DirectionRows(direction, all_bands, outputs, inputs, here, baselines, sections, judge, ground, shown)
         )
@@ -265,11 +266,15 @@ def _common_outputs(rows: Sequence[ModelRow]) -> list[int]:
 def _make_sections(spec: EvaluationSpec, root: DataRoot, direction: Direction) -> list[Section]:
     """Matching where asked for, errors by class where there are labels, speckle where SAR comes out."""
     sections: list[Section] = [MatchingRates(spec.matchers, spec.tiles)] if spec.matchers else []
-    if len(root.classes) > 1 and (root.path / "label").is_dir():
+    if _has_labels(root):
         sections.append(ClassErrors(root))
     if is_sar(direction.output):
         sections.append(SpeckleStatistics())
     return sections
+
+
+def _has_labels(root: DataRoot) -> bool:
+    return len(root.classes) > 1 and (root.path / "label").is_dir()
 
 
 def _train_names(root: DataRoot) -> list[str]:

@@ -29,8 +29,9 @@ _SIDE = 1.5
 def tile_figures(columns: Sequence[Column], direction: str, out: Path) -> list[Path]:
     """The figures translations-, segmentations- and matches-DIRECTION, of which there are tiles; the files.
 
-    A row for each tile: of translations the input, the truth and the translations; of segmentations the truth, its
-    label, its segmentation and those of the translations; of matches one picture for each model.
+    A row for each tile: of translations the input, the truth, its label where there is one, and the translations; of
+    segmentations the truth, its label, its segmentation and those of the translations; of matches a picture for each
+    model.
 
     >>> tile_figures([], "sar2opt", Path("figures"))
     []
@@ -38,9 +39,10 @@ def tile_figures(columns: Sequence[Column], direction: str, out: Path) -> list[P
     if not columns:
         return []
     first = columns[0][1]
+    label = [("label", first, "label")] if any(first.glob("*/label.png")) else []
     plans: dict[str, list[tuple[str, Path, str]]] = {
-        "translations": [("input", first, "source"), ("truth", first, "truth")],
-        "segmentations": [("truth", first, "truth"), ("label", first, "label"), ("of truth", first, "truth-classes")],
+        "translations": [("input", first, "source"), ("truth", first, "truth"), *label],
+        "segmentations": [("truth", first, "truth"), *label, ("of truth", first, "truth-classes")],
         "matches": [],
     }
     endings = {"translations": "", "segmentations": "-classes", "matches": "-matches"}
@@ -53,7 +55,7 @@ def tile_figures(columns: Sequence[Column], direction: str, out: Path) -> list[P
         held = [t for t in tiles if any((folder / t / f"{kind}.png").is_file() for _, folder, kind in kinds)]
         if held:
             target, names = out / f"{name}-{direction}", first / CLASS_NAMES
-            classes = json.loads(names.read_text(encoding="utf-8")) if name == "segmentations" else []
+            classes = json.loads(names.read_text(encoding="utf-8")) if fixed and label else []
             written += _draw_grid(plan, held, target, classes, aspect=2.0 if name == "matches" else 1.0)
     return written
 

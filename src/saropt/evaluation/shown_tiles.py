@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from saropt.evaluation.by_class import Labels
 from saropt.evaluation.gallery import Bytes, Shot
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.tiles import Place
@@ -50,11 +51,12 @@ class ShownTiles:
     Args:
         names: of rasters.
         judge: gives the classes of true and translated images; None where nothing is segmented.
+        labels: of the rasters; None where there are none.
     """
 
-    def __init__(self, names: Sequence[str], judge: Judge | None) -> None:
+    def __init__(self, names: Sequence[str], judge: Judge | None, labels: Labels | None = None) -> None:
         self.names = tuple(names)
-        self._judge = judge
+        self._judge, self._labels = judge, labels
         self._pictures: dict[tuple[str, str], Bytes] = {}
         self._places: dict[str, Place] = {}
 
@@ -70,8 +72,9 @@ class ShownTiles:
         """
         self._pictures[place.name, "source"], self._pictures[place.name, "truth"] = shot.source, shot.truth
         self._pictures[place.name, file_name(model)] = shot.output
+        if self._labels is not None and self._labels.has(place.name):
+            self._pictures[place.name, "label"] = class_picture(self._labels.of(place))
         if self._judge is not None and classes is not None:
-            self._pictures[place.name, "label"] = class_picture(self._judge.truth(place))
             for kind, values in (("truth", classes[0]), (file_name(model), classes[1])):
                 self._pictures[place.name, f"{kind}-classes"] = class_picture(self._judge.indices(values))
 
@@ -82,10 +85,10 @@ class ShownTiles:
                 self._pictures[name, f"{file_name(model)}-matches"] = picture
 
     def save(self, folder: Path) -> None:
-        """Write NAME/KIND.png and, where there are classes, their names in order as classes.json."""
+        """Write NAME/KIND.png and, where there are labels, the names of the classes in order as classes.json."""
         folder.mkdir(parents=True, exist_ok=True)
-        if self._judge is not None:
-            write_text(folder / CLASS_NAMES, json.dumps(self._judge.titles))
+        if self._labels is not None:
+            write_text(folder / CLASS_NAMES, json.dumps(list(self._labels.classes.titles)))
         for (name, kind), picture in self._pictures.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(folder / name / f"{kind}.png")

@@ -19,7 +19,7 @@ from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
@@ -42,6 +42,7 @@ class DSDConfig(MethodConfig):
             x3_1, the deepest that sees both images).
         semantic_statistics: what the DSD's BatchNorm goes by while it judges the translator: "batch", the statistics of
             the images that it sees, as in its own step, or "running", those gathered from real targets.
+        lambda_feature, lambda_semantic: weights of the DSD's terms; 0 for both builds no DSD and needs no labels.
         lambda_gan: weight of the adversarial term; 0 builds no PatchGAN.
     """
 
@@ -60,6 +61,11 @@ class DSDConfig(MethodConfig):
     gan_mode: Literal["vanilla", "lsgan"] = "vanilla"
     discriminator_width: int = Field(64, ge=1)
     learning_rate: float = Field(3e-4, gt=0.0)
+
+    @property
+    def has_judge(self) -> bool:
+        """Whether a DSD is trained and judges the translator."""
+        return self.lambda_feature > 0.0 or self.lambda_semantic > 0.0
 
 
 class UNetDSDConfig(DSDConfig):
@@ -91,39 +97,50 @@ class DSD(OneDirection):
         self.config = config
         channels = self.channels(config.direction)
         self.generator = build_network(config.network, *channels, **config.network_arguments)
-        self.semantic = build_semantic_discriminator(
-            config.semantic_network, *channels, bands["label"], **config.semantic_arguments
-        )
-        self._smallest_batch = cast("int", self.semantic.smallest_batch)
+        if config.has_judge:
+            self.semantic = build_semantic_discriminator(
+                config.semantic_network, *channels, bands["label"], **config.semantic_arguments
+            )
+            self._smallest_batch = cast("int", self.semantic.smallest_batch)
         if config.lambda_gan > 0.0:
             self.discriminator = PatchGAN(sum(channels), config.discriminator_width)
 
+    @classmethod
+    def roles_of(cls, config: DSDConfig) -> tuple[Role, ...]:
+        roles = super().roles_of(config)
+        return roles if config.has_judge else tuple(role for role in roles if role != "label")
+
     def optimizers(self) -> dict[str, Optimizer]:
-        networks = {"semantic": self.semantic, "generator": self.generator}
+        networks: dict[str, nn.Module] = {"semantic": self.semantic} if self.config.has_judge else {}
+        networks["generator"] = self.generator
         if self.config.lambda_gan > 0.0:
             networks["discriminator"] = self.discriminator
         return {name: Adam(network.parameters(), lr=self.config.learning_rate) for name, network in networks.items()}
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
-        config, judges = self.config, [self.semantic]
+        config = self.config
+        judges: list[nn.Module] = [self.semantic] if config.has_judge else []
         source, target = batch.pair(config.direction)
-        label = self._label(batch)
-        logits, _ = self.semantic(source, target)
-        losses = {"cross_entropy": segmentation_cross_entropy(logits, label)}
-        if config.lambda_dice > 0.0:
-            losses["dice"] = config.lambda_dice * dice_loss(logits, label)
-        yield "semantic", losses
+        if config.has_judge:
+            label = self._label(batch)
+            logits, _ = self.semantic(source, target)
+            losses = {"cross_entropy": segmentation_cross_entropy(logits, label)}
+            if config.lambda_dice > 0.0:
+                losses["dice"] = config.lambda_dice * dice_loss(logits, label)
+            yield "semantic", losses
         fake = self.generator(source)
         if config.lambda_gan > 0.0:
             judges.append(self.discriminator)
             real_pair, fake_pair = (torch.cat([source, image], dim=1) for image in (target, fake))
             real_half, fake_half = discriminator_losses(self.discriminator, real_pair, fake_pair, config.gan_mode)
             yield "discriminator", {"real": real_half, "fake": fake_half}
-        training = self.semantic.training
         with frozen(*judges):
-            self.semantic.train(training and config.semantic_statistics == "batch")
-            losses = self._generator_losses(source, target, fake, label)
-            self.semantic.train(training)
+            losses = {"l1": config.lambda_l1 * functional.l1_loss(fake, target)}
+            if config.has_judge:
+                losses |= self._judged(source, target, fake, label)
+            if config.lambda_gan > 0.0:
+                judged = self.discriminator(torch.cat([source, fake], dim=1))[-1]
+                losses["gan"] = config.lambda_gan * gan_loss(judged, True, config.gan_mode)
             yield "generator", losses
 
     def _label(self, batch: Batch) -> Tensor:
@@ -134,18 +151,17 @@ class DSD(OneDirection):
             raise InputError("data.batch_size", reason)
         return batch.label
 
-    def _generator_losses(self, source: Tensor, target: Tensor, fake: Tensor, label: Tensor) -> dict[str, Tensor]:
-        config = self.config
-        losses = {"l1": config.lambda_l1 * functional.l1_loss(fake, target)}
+    def _judged(self, source: Tensor, target: Tensor, fake: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """What the frozen DSD thinks of a translation."""
+        config, training = self.config, self.semantic.training
+        self.semantic.train(training and config.semantic_statistics == "batch")
         logits, features = self.semantic(source, fake)
-        losses["semantic"] = config.lambda_semantic * segmentation_cross_entropy(logits, label)
         with torch.no_grad():
             _, real = self.semantic(source, target)
-        losses["feature"] = config.lambda_feature * functional.mse_loss(features[config.feature], real[config.feature])
-        if config.lambda_gan > 0.0:
-            judged = self.discriminator(torch.cat([source, fake], dim=1))[-1]
-            losses["gan"] = config.lambda_gan * gan_loss(judged, True, config.gan_mode)
-        return losses
+        self.semantic.train(training)
+        feature = functional.mse_loss(features[config.feature], real[config.feature])
+        semantic = segmentation_cross_entropy(logits, label)
+        return {"semantic": config.lambda_semantic * semantic, "feature": config.lambda_feature * feature}
 
 
 @register("unet-dsd", paper="Fu et al., IGARSS 2024 (U-Net under the Deep Semantic Discriminator)")
