@@ -84,6 +84,7 @@ class RasterInfo:
         minzoom, maxzoom: of the tiles.
         version: changes when the file does.
         tags: the file's metadata.
+        band_units: unit of each band as the file states it, "" where it does not.
         acquired: when it was acquired, by its tags or its name: a date, or a time in UTC as ISO 8601 writes them.
     """
 
@@ -104,6 +105,7 @@ class RasterInfo:
     tags: dict[str, str] = field(default_factory=dict)
     transform: tuple[float, ...] = ()
     acquired: str | None = None
+    band_units: tuple[str, ...] = ()
 
     @property
     def palette(self) -> bool:
@@ -180,6 +182,7 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             "bands": names,
             "indexes": indexes,
             "dtype": dataset.dtypes[indexes[0] - 1],
+            "band_units": tuple(dataset.units[i - 1] or "" for i in indexes),
             "version": version,
             "overviews": bool(dataset.overviews(1)),
             "tags": tags,

@@ -17,7 +17,7 @@ from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import Reading
 from saropt.viewer.statistics import Histogram
-from saropt.viewer.styles import PERCENTILES, Decibels, Style, decibels_of
+from saropt.viewer.styles import PERCENTILES, Decibels, Style, decibels_of, unit_texts
 
 Band = Annotated[str, Field(min_length=1, max_length=64)]
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}(-error)?$")]
@@ -66,6 +66,7 @@ class LayerOut(BaseModel):
     """A raster of a scene.
 
     `extent` is in Web Mercator metres where `grid` is "map", else columns and rows counted from the lower left corner.
+    `band_units` stand behind the numbers of each band, None where nothing is known.
     """
 
     id: str
@@ -94,6 +95,7 @@ class LayerOut(BaseModel):
     notice: str | None
     parent: str | None
     acquired: str | None
+    band_units: list[str | None]
 
     @classmethod
     def of(cls, layer: Layer) -> LayerOut:
@@ -104,6 +106,7 @@ class LayerOut(BaseModel):
             **{name: getattr(info, name) for name in ("width", "height", "dtype", "grid", "bounds", "extent", "crs")},
             **{name: getattr(info, name) for name in ("pixel_m", "minzoom", "maxzoom", "version", "acquired")},
             bands=list(info.bands),
+            band_units=unit_texts(layer),
             decibels=decibels_of(layer),
             direction=layer.direction,
             role=layer.role,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from saropt.domain import describe_units, rgb_bands
 from saropt.evaluation.gallery import ERROR_TOP
+from saropt.inference.sources import tagged_units
 from saropt.radiometry import to_db
 from saropt.viewer.catalogue import Layer
 
@@ -70,6 +71,28 @@ def decibels_of(layer: Layer) -> Decibels | None:
     except ValueError:
         return None
     return "amplitude" if scale == "amplitude" else "power" if scale == "power" else None
+
+
+def unit_texts(layer: Layer) -> list[str | None]:
+    """What stands behind the numbers of each band: the unit that the file gives for it, else that of the layer's folder
+    or tags; None where nothing is known, and of errors, which have none."""
+    if layer.kind == "error":
+        return [None] * len(layer.info.bands)
+    known = layer.units or tagged_units(layer.info.tags) or layer.info.tags.get("UNITS", "")
+    stated = (
+        layer.info.band_units if len(layer.info.band_units) == len(layer.info.bands) else [""] * len(layer.info.bands)
+    )
+    return [_unit_text(unit or known) for unit in stated]
+
+
+def _unit_text(units: str) -> str | None:
+    try:
+        unit = describe_units(units)
+    except ValueError:
+        return units.strip()[:24] or None
+    if unit.scale == "reflectance":
+        return "reflectance" if unit.factor == 1 else f"reflectance × {unit.factor:,.0f}"
+    return {"decibels": "dB", "stretch": None}.get(unit.scale, unit.name)
 
 
 def _default_bands(layer: Layer) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ export interface Layer {
   bands: string[];
   dtype: string;
   units: string | null;
+  band_units: (string | null)[];
   decibels: Decibels | null;
   grid: "map" | "pixels";
   bounds: [number, number, number, number] | null;

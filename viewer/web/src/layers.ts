@@ -270,7 +270,8 @@ function legend(layer: Layer, style: Style): HTMLElement | false {
     const names = style.bands.map((band) => layer.bands[band - 1] ?? "?");
     return h("p", { class: "soft" }, (["red", "green", "blue"] as const).map((colour, index) => `${t(colour)} ${names[index]}`).join(" · "));
   }
-  const unit = style.decibels !== null ? " dB" : layer.units !== null && layer.units !== "uint8" ? ` ${layer.units}` : "";
+  const known = layer.band_units[(style.bands[0] ?? 1) - 1];
+  const unit = style.decibels !== null ? " dB" : known ? ` ${known}` : "";
   const text = (value: number | undefined) => `${short(value ?? 0)}${unit}`;
   return h(
     "div",

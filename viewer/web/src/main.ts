@@ -143,7 +143,7 @@ function renderReading(): void {
         "tr",
         {},
         h("th", { scope: "row" }, `${layerTitle(layer)} ${band}`),
-        h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${point.units !== null && point.units !== "uint8" ? ` ${point.units}` : ""}`),
+        h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${layer.band_units[index] ? ` ${layer.band_units[index]}` : ""}`),
         h("td", {}, decibels === null ? "" : `${decibels.toFixed(2)} dB`),
       );
     });
