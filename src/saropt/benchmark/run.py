@@ -59,14 +59,14 @@ def run_suite(
     ...
     saropt.errors.InputError: ci-smoke: has no row unknown
     """
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [data] if isinstance(data, str | Path) else list(data or ())
     if suite.polarisations:
         suite = by_polarisation(suite, _polarisations(suite, paths))
     unknown = set(only or ()) - {run.name for run in suite.runs}
     if unknown:
         raise InputError(suite.name, f"has no row {', '.join(sorted(unknown))}")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
     options = Options(max_steps, weights, accelerator, tuple(tiles), steps, progress)
     benches = _benches(suite, folder, paths, options)
     chosen = [run for run in suite.runs if only is None or run.name in only]
