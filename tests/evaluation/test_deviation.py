@@ -57,7 +57,7 @@ class Sampler(Translator):
         self.sampler = SamplerCard(kind="euler", steps=1, noise_bands=1)
         self.asked = []
 
-    def stream(self, sources, write, *, units, places, samples, seed):
+    def stream(self, sources, write, *, units, places, samples, seed, scene_inputs):
         self.asked.append((samples, seed))
         (source,) = sources.values()
         values, valid = source.read()
