@@ -86,6 +86,8 @@ def small(**settings: object) -> list[str]:
     return [part for key, value in settings.items() for part in ("--set", f"{key.replace('__', '.')}={value}")]
 
 
+LONG = pytest.mark.slow  # 15 to 30 s each: several trainings of real widths
+
 TINY = {
     "base__data__crop": 64,
     "base__data__batch_size": 1,
@@ -122,10 +124,10 @@ def published(table: str) -> list[str]:
     [
         ("cran-table1", ("uavsar-6m", "uavsar-6m-pauli"), 2, TINY),
         ("cran-table2", ("uavsar-6m-pauli",), 1, TINY),
-        ("cran-table3", ("uavsar-6m", "uavsar-10m"), 6, {**TINY, **NARROW}),
+        pytest.param("cran-table3", ("uavsar-6m", "uavsar-10m"), 6, {**TINY, **NARROW}, marks=LONG),
         ("cran-figure4", ("uavsar-6m",), 0, TINY),
         ("cran-generalisation", ("uavsar-6m", "uavsar-10m"), 0, TINY),
-        ("cran-small", ("uavsar-6m",), 0, {"base__data__crop": 64}),
+        pytest.param("cran-small", ("uavsar-6m",), 0, {"base__data__crop": 64}, marks=LONG),
     ],
 )
 def test_tables_of_cran_on_uavsar(flights, tmp_path, suite, names, rows, settings):
@@ -177,6 +179,7 @@ def test_polarisations_of_cran(flights, tmp_path):
         assert figures["psnr"] == pytest.approx(by_hand[direction]["psnr"], rel=1e-6)
 
 
+@LONG
 def test_table_4_of_cran(tmp_path):
     simulated = {
         "simulate__scenes": "[2, 2, 2]",
@@ -260,6 +263,7 @@ def write_sen12jhl(folder: Path) -> tuple[Path, Path]:
     return folder / "src", folder / "hrlulc"
 
 
+@LONG
 def test_results_of_s2oformer(tmp_path):
     source, tiles = write_sen12jhl(tmp_path)
     root = tmp_path / "root"
