@@ -9,7 +9,6 @@ mean of the four. What the filters say of detail stays. Both ends of the file ar
 
 from __future__ import annotations
 
-import os
 import sys
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from saropt.artifacts import read_card
+from saropt.files import atomic_file
 from saropt.inference.bundled import bundled_folder
 
 LAYERS = ("exit", "realism_delta/exit")
@@ -25,11 +25,11 @@ LAYERS = ("exit", "realism_delta/exit")
 
 def balanced(values: NDArray[np.float32], phases: int) -> NDArray[np.float32]:
     """Weights (bands * phases, channels, 3, 3) or biases (bands * phases,), in the order of the pixel shuffle."""
-    sums = values.reshape(-1, phases, *values.shape[1:2], 9 if values.ndim == 4 else 1).sum(axis=-1, dtype=np.float64)
-    change = (sums.mean(axis=1, keepdims=True) - sums).reshape(values.shape[:2] if values.ndim == 4 else values.shape)
-    if values.ndim == 4:
-        change = change[..., None, None] / 9.0
-    return (values + change).astype(np.float32)
+    taps = (2, 3) if values.ndim == 4 else ()
+    sums = values.sum(axis=taps, dtype=np.float64, keepdims=True)
+    cells = sums.reshape(-1, phases, *sums.shape[1:])
+    change = (cells.mean(axis=1, keepdims=True) - cells).reshape(sums.shape)
+    return (values + change * sums.size / values.size).astype(np.float32)
 
 
 def main() -> None:
@@ -46,9 +46,8 @@ def main() -> None:
             tensor.CopyFrom(numpy_helper.from_array(made, tensor.name))
             most, largest = np.abs(made - values).max(), np.abs(values).max()
             print(f"{name}, {tensor.name}: changed by up to {most:.2g} of {largest:.2g}")
-    temporary = path.with_suffix(".new.onnx")
-    temporary.write_bytes(model.SerializeToString())
-    os.replace(temporary, path)
+    with atomic_file(path) as part:
+        part.write_bytes(model.SerializeToString())
 
 
 if __name__ == "__main__":

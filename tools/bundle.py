@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import onnx
 from saropt.artifacts import Card, read_card
 from saropt.artifacts.graph import store_card
 from saropt.evaluation import EvaluationSpec, evaluate
+from saropt.files import atomic_file
 from saropt.inference import Translator
 from saropt.inference.bundled import bundled_folder
 from saropt.training import read_config
@@ -88,9 +88,8 @@ def main() -> None:
     store_card(model, card.model_copy(update={"quality": quality}))
     target = bundled_folder() / f"{card.name}.onnx"
     target.parent.mkdir(exist_ok=True)
-    temporary = target.with_suffix(".tmp")
-    temporary.write_bytes(model.SerializeToString())
-    os.replace(temporary, target)
+    with atomic_file(target) as part:
+        part.write_bytes(model.SerializeToString())
     for row, scores in quality.items():
         print(f"{row:70} " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
     print(f"wrote {target}, {target.stat().st_size / 1e6:.1f} MB")

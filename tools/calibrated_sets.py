@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import yaml
 
 from saropt.roots import DataRoot
+from saropt.roots.description import write_description
 from saropt.roots.simulated_dates import OPTICAL_BANDS
 from saropt.scenes import Scene, write_array
 from saropt.scenes.metadata import parse_date
@@ -129,7 +129,5 @@ def write_pairs(root: Path, name: str, pairs: list[Pair], licence: str, referenc
         "optical": {"bands": list(OPTICAL_BANDS), "units": "reflectance x 10000"},
         "licence": licence,
     }
-    (root / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-    rows = [f"{pair.name},{pair.split},{pair.month or ''}" for pair in pairs]
-    (root / "splits.csv").write_text("\n".join(["name,split,month", *rows]) + "\n")
+    write_description(root, description, [(pair.name, pair.split, pair.month or "") for pair in pairs], ["month"])
     return root

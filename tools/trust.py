@@ -8,7 +8,6 @@ trained on them, FILE is a translator of the same method, trained without them.
 
 from __future__ import annotations
 
-import os
 import sys
 
 import onnx
@@ -16,6 +15,7 @@ import onnx
 from saropt.artifacts import read_card
 from saropt.artifacts.graph import store_card
 from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
+from saropt.files import atomic_file
 from saropt.inference import Translator
 from saropt.inference.bundled import bundled_folder
 from saropt.inference.familiarity import scene_inputs_in_training, seen_in_training
@@ -25,7 +25,6 @@ from saropt.roots import DataRoot
 def main() -> None:
     name, train, *data = sys.argv[1:]
     path = bundled_folder() / f"{name}.onnx"
-    temporary = path.with_suffix(".new.onnx")
     root, _, split = train.rpartition(":")
     card = read_card(path)
     image = next(iter(card.directions.values())).inputs[0]
@@ -33,16 +32,16 @@ def main() -> None:
     described = {"seen": seen, "scene_inputs": scene_inputs_in_training(DataRoot.open(root), image.role, split)}
     model = onnx.load(path)
     store_card(model, card.model_copy(update={"training": card.training.model_copy(update=described)}))
-    temporary.write_bytes(model.SerializeToString())
-    os.replace(temporary, path)
+    with atomic_file(path) as part:
+        part.write_bytes(model.SerializeToString())
     print(f"{name}: {0 if seen is None else len(seen.scenes)} training scenes described")
     if data:
         sets = []
         for item in data:
             place, split, *file = item.split(":")
             sets.append(CalibrationSet(DataRoot.open(place), split, Translator.load(file[0]) if file else None))
-        found = calibrate_reliability(Translator.load(path), sets, temporary)
-        os.replace(temporary, path)
+        with atomic_file(path, suffix=".onnx") as part:
+            found = calibrate_reliability(Translator.load(path), sets, part)
         print(f"{found.scenes} scenes: {found.coverage:.3f} inside, {found.least_coverage:.3f} in the worst; {found}")
 
 

@@ -53,7 +53,16 @@ def images(count: int, height: int, width: int) -> torch.Tensor:
     return torch.rand(count, 2, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-@pytest.mark.parametrize("name", sorted({*list_networks(), *SMALL} - {"diffusion_unet", "reference_unet"}))
+LONG = {"hat", "s2oformer"}  # 15 to 50 s each
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in LONG))
+        for name in sorted({*list_networks(), *SMALL} - {"diffusion_unet", "reference_unet"})
+    ],
+)
 def test_parity(name, new_card, tmp_path):
     network = small(name)
     global_view = network.receptive_field is None

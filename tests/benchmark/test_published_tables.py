@@ -86,7 +86,7 @@ def small(**settings: object) -> list[str]:
     return [part for key, value in settings.items() for part in ("--set", f"{key.replace('__', '.')}={value}")]
 
 
-LONG = pytest.mark.slow  # 15 to 30 s each: several trainings of real widths
+LONG = pytest.mark.slow  # 5 to 30 s each: several trainings of real widths
 
 TINY = {
     "base__data__crop": 64,
@@ -123,10 +123,10 @@ def published(table: str) -> list[str]:
     ("suite", "names", "rows", "settings"),
     [
         ("cran-table1", ("uavsar-6m", "uavsar-6m-pauli"), 2, TINY),
-        ("cran-table2", ("uavsar-6m-pauli",), 1, TINY),
+        pytest.param("cran-table2", ("uavsar-6m-pauli",), 1, TINY, marks=LONG),
         pytest.param("cran-table3", ("uavsar-6m", "uavsar-10m"), 6, {**TINY, **NARROW}, marks=LONG),
-        ("cran-figure4", ("uavsar-6m",), 0, TINY),
-        ("cran-generalisation", ("uavsar-6m", "uavsar-10m"), 0, TINY),
+        pytest.param("cran-figure4", ("uavsar-6m",), 0, TINY, marks=LONG),
+        pytest.param("cran-generalisation", ("uavsar-6m", "uavsar-10m"), 0, TINY, marks=LONG),
         pytest.param("cran-small", ("uavsar-6m",), 0, {"base__data__crop": 64}, marks=LONG),
     ],
 )
@@ -148,6 +148,7 @@ def test_tables_of_cran_on_uavsar(flights, tmp_path, suite, names, rows, setting
     assert DataRoot.open(flights[names[0]]).name == names[0]
 
 
+@LONG
 def test_polarisations_of_cran(flights, tmp_path):
     """A polarisation tested on itself and on another, and all together."""
     rows = ["Pix2Pix, HH on HV", "CRAN, VV", "CRAN, VV on HV", "CRAN, HH + HV + VV"]
@@ -196,6 +197,7 @@ def test_table_4_of_cran(tmp_path):
     assert len(refined) == 3
 
 
+@LONG
 def test_table_5_of_cran(flights, tmp_path):
     settings = {**TINY, **NARROW, "base__arguments__network_arguments__width": 3, "base__engine__validate_every": 0}
     table = bench("cran-table5", tmp_path, "--data", str(flights["uavsar-6m"]), *small(**settings))
@@ -326,6 +328,7 @@ def test_s2oformer_in_small(tmp_path):
     )
 
 
+@LONG
 def test_the_poster(tmp_path):
     tiny = {"simulate__scenes": "[1, 1, 2]", "simulate__size": 64, "base__data__crop": 64}
     width = {

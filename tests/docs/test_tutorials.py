@@ -50,6 +50,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"PATH": found, "PYTHONPATH": path, "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow  # 5 to 50 s each
 @pytest.mark.parametrize("name", sorted(path.name for path in TUTORIALS.glob("*.md")))
 def test_a_tutorial_runs(name: str, shell: dict[str, str], tmp_path: Path) -> None:
     work = tmp_path / "work"

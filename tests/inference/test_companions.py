@@ -165,7 +165,7 @@ def test_another_mask_is_other_work(fresh, scene, colours, tmp_path):
     from saropt.scenes import Scene
 
     with Scene.open(scene) as opened:
-        assert len({fresh._resume_key(opened, one, []) for one in options}) == 4
+        assert len({fresh._resume_key(opened, one, [], {}) for one in options}) == 4
 
 
 def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):

@@ -82,7 +82,7 @@ def test_bridge_refuses_data_normalised_otherwise(root, new_config, regression, 
         Loop(TranslatorTask, config, root, tmp_path / "run", accelerator="cpu")
 
 
-@pytest.mark.parametrize("direction", ["sar2opt", "opt2sar"])
+@pytest.mark.parametrize("direction", ["sar2opt", pytest.param("opt2sar", marks=pytest.mark.slow)])  # 25 s each
 def test_diffusion_run(root, new_config, tmp_path, direction):
     config = new_config("con-diffusion", arguments={"direction": direction}, engine={**QUICK, "validate_every": 2})
     folder = tmp_path / "run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,12 @@ def drop(page: Any, *files: Path) -> None:
     page.evaluate(DROP, [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files])
 
 
-def parts(page: Any) -> dict[str, str]:
-    """Part of each added file, as the form shows it."""
-    fields = page.locator("#panel-translate label.added").all()
-    return {field.locator("span").inner_text(): field.locator("select").input_value() for field in fields}
+def expect_parts(page: Any, *expected: str) -> None:
+    """Wait until the form shows these parts of the added files, in their order."""
+    fields = page.locator("#panel-translate label.added")
+    sync_api.expect(fields).to_have_count(len(expected))
+    for index, part in enumerate(expected):
+        sync_api.expect(fields.nth(index).locator("select")).to_have_value(part)
 
 
 def test_dropped_images_get_their_parts(visit: Any, brought: dict[str, Path], folder: Path) -> None:  # noqa: F811
@@ -77,20 +80,16 @@ def test_dropped_images_get_their_parts(visit: Any, brought: dict[str, Path], fo
     page.click("#tab-translate")
     drop(page, *brought.values())
     added = page.locator("#panel-translate label.added")
-    sync_api.expect(added).to_have_count(3)
-    sync_api.expect(added.nth(1).locator("select")).to_have_value("input")
-    assert parts(page) == {"radar_a.tif": "reference_sar", "radar_b.tif": "input", "image.tif": "reference"}
-    assert "flood.onnx" in page.locator("#panel-translate select >> nth=4").input_value()
+    sync_api.expect(added.locator("span")).to_have_text(["radar_a.tif", "radar_b.tif", "image.tif"])
+    expect_parts(page, "reference_sar", "input", "reference")
+    sync_api.expect(page.locator("#panel-translate select >> nth=4")).to_have_value(re.compile(r"flood\.onnx"))
 
     added.nth(0).locator("select").select_option("input")
-    sync_api.expect(added.nth(0).locator("select")).to_have_value("input")
-    sync_api.expect(added.nth(1).locator("select")).to_have_value("")
-    assert parts(page) == {"radar_a.tif": "input", "radar_b.tif": "", "image.tif": "reference"}
+    expect_parts(page, "input", "", "reference")
     added.nth(1).locator("select").select_option("reference_sar")
     added.nth(1).locator("select").select_option("input")
-    sync_api.expect(added.nth(1).locator("select")).to_have_value("input")
     added.nth(0).locator("select").select_option("reference_sar")
-    assert parts(page) == {"radar_a.tif": "reference_sar", "radar_b.tif": "input", "image.tif": "reference"}
+    expect_parts(page, "reference_sar", "input", "reference")
     page.click('[data-key="start"]')
     page.wait_for_selector('.job[data-state="done"]', timeout=LONG_MS)
     (made,) = (folder / ".saropt-viewer" / "jobs").glob("*/radar_b-flood.tif")

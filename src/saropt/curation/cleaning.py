@@ -23,7 +23,8 @@ from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input, write_text
 from saropt.progress import Progress
 from saropt.roots.frozen import hashes_of
-from saropt.roots.root import SPLITS, DataRoot
+from saropt.roots.root import DataRoot
+from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
 from saropt.scenes.writing import check_writable
 

@@ -13,7 +13,8 @@ from saropt.domain import is_sar
 from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.labels import Classes, classes_of
-from saropt.roots.root import SPLITS, DataRoot
+from saropt.roots.root import DataRoot
+from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
 
 BINS = 64

@@ -21,7 +21,7 @@ from saropt.errors import BusyError, InputError, SaroptError
 from saropt.files import Lock, write_text
 from saropt.progress import Progress, silent
 from saropt.roots.names import check_name
-from saropt.roots.root import SPLITS
+from saropt.roots.splits import SPLITS
 from saropt.scenes.georeference import METRES_PER_DEGREE
 
 FAILURES_IN_A_ROW = 3

@@ -23,7 +23,7 @@ from saropt.files import Lock
 from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.description import write_description
-from saropt.roots.root import SPLITS
+from saropt.roots.splits import SPLITS
 from saropt.scenes import Georeference, Grid, SceneWriter, Window, open_scene
 from saropt.scenes.remote import http_json, remote_size
 

@@ -12,7 +12,8 @@ from saropt.domain import describe_role
 from saropt.errors import InputError
 from saropt.progress import Progress
 from saropt.radiometry import SAR_UNITS, check_units, fitting_units
-from saropt.roots.root import SPLITS, DataRoot, ImageSpec
+from saropt.roots.root import DataRoot, ImageSpec
+from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
 from saropt.sensors.grd_scene import open_scene_or_product
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
 _MOST_RATIO = 1.5
+T = TypeVar("T")
 
 
 def describe_scene(reader: TileReader) -> NDArray[np.float64]:
@@ -77,9 +78,8 @@ def seen_in_training(root: DataRoot, image: ImageCard, split: str) -> SeenCard |
     10
     """
     paths = list(root.rasters(image.role, split).values())  # type: ignore[arg-type]
-    step = max(1, math.ceil(len(paths) / _MOST_SCENES))
     described = []
-    for path in paths[::step]:
+    for path in _some(paths):
         with open_input(path, None, image, "translator") as scene:
             try:
                 described.append(
@@ -137,7 +137,7 @@ def scene_inputs_in_training(root: DataRoot, role: Role, split: str) -> dict[str
     stated = stated_scene_inputs(home)
     names = list(home.rasters(role, split))
     found: dict[str, set[float]] = {}
-    for name in names[:: max(1, math.ceil(len(names) / _MOST_SCENES))]:
+    for name in _some(names):
         for key, value in _by_season(scene_inputs_of(home, role, name, stated)).items():
             found.setdefault(key, set()).add(float(round(value)))
     return {key: tuple(sorted(found[key])) for key in SCENE_INPUTS if key in found}
@@ -167,6 +167,11 @@ def other_scene_inputs(known: Mapping[str, float], seen: Mapping[str, Sequence[f
         words = f"{known[name]:g}" if value == known[name] else f"{known[name]:g}, in the north {value:g}"
         parts.append(f"its {name} is {words}, the nearest there {nearest:g} ({apart})")
     return f"the scene is unlike the training data: {', '.join(parts)}" if parts else None
+
+
+def _some(scenes: Sequence[T]) -> Sequence[T]:
+    """At most `_MOST_SCENES` of them, evenly spread."""
+    return scenes[:: max(1, math.ceil(len(scenes) / _MOST_SCENES))]
 
 
 def _by_season(known: Mapping[str, float]) -> dict[str, float]:

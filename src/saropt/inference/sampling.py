@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import DirectionCard, ImageCard, SamplerCard
+from saropt.domain import is_sar
 from saropt.errors import OptionError
 from saropt.inference.engine import Run
 from saropt.inference.runtimes import Backend
@@ -43,7 +44,7 @@ def check_speckle(looks: float, name: str, described: DirectionCard, reliability
         OptionError: no SAR image, or one that has noise of its own or comes with its reliability.
     """
     reason = None
-    if described.outputs[0].role != "sar":
+    if not is_sar(described.outputs[0].role):
         reason = f"{name} makes no SAR image"
     elif described.sampler is not None:
         reason = f"{name} draws samples, which have a speckle of their own"
@@ -62,8 +63,8 @@ def speckled(run: Run, image: ImageCard, looks: float, seed: int) -> Run:
         made = run(batch, windows)
         for values, w in zip(made, windows, strict=True):
             gain = position_speckle_db(seed, bands, looks, w.row, w.col, w.height, w.width)
-            speckled_values = apply_gain(normaliser.inverse(values[:bands]), image.units, gain)
-            values[:bands] = normaliser.forward(speckled_values)
+            rough = apply_gain(normaliser.inverse(values[:bands]), image.units, gain)
+            values[:bands] = normaliser.forward(rough)
         return made
 
     return with_speckle

@@ -204,13 +204,13 @@ class SceneModel:
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
             identity = "" if key is None else source.identity()
-            reader = self.read(sources, options.units, scene_inputs=self._scene_inputs(source, options))
-            common = self._common_tags(source, options, key) | dates_of(sources) | matched
-            resume_key = None if key is None else self._resume_key(source, options, key, identity)
+            scene_inputs = self._scene_inputs(source, options)
+            reader = self.read(sources, options.units, scene_inputs=scene_inputs)
+            common = self._common_tags(source, options, key, scene_inputs) | dates_of(sources) | matched
+            resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
-            unlike = self._unlike(reader, source, options)
-            if unlike:
+            if unlike := self._unlike(reader, source, options):
                 common["SAROPT_WARNING"] = "; ".join(unlike)
             writers = {
                 product.name: stack.enter_context(
@@ -291,9 +291,8 @@ class SceneModel:
     def _scene_inputs(self, scene: Scene, options: TranslateOptions) -> dict[str, float]:
         """Those that the options give and, where they ask for it, those that the scene tells of."""
         read = read_scene_inputs(scene) if options.read_scene_inputs else {}
-        return {
-            name: value for name, value in {**read, **options.given_scene_inputs}.items() if name in self.scene_inputs
-        }
+        known = {**read, **options.given_scene_inputs}
+        return {name: value for name, value in known.items() if name in self.scene_inputs}
 
     def _unlike(self, reader: TileReader, scene: Scene, options: TranslateOptions) -> list[str]:
         """In which ways a scene is unlike the training data, a line each."""
@@ -304,30 +303,34 @@ class SceneModel:
         lines = (found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
         return [line for line in lines if line is not None]
 
-    def _common_tags(self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None) -> dict[str, str]:
-        """The tags of all products of a run."""
-        told_of = self._scene_inputs(scene, options)
-        run = [scene.path.name, self._file_hash, options.units, options.bands, *(key or ()), *told_of.items()]
-        words = ", ".join(f"{name}={value:g}" for name, value in told_of.items())
-        return (
-            tags_for_output(scene)
-            | ({"SAROPT_SCENE_INPUTS": words} if words else {})
-            | {
-                "SAROPT_VERSION": version("saropt"),
-                "SAROPT_SOURCE": scene.path.name,
-                "SAROPT_RUN": _digest(run),
-            }
-        )
+    def _common_tags(
+        self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None, scene_inputs: Mapping[str, float]
+    ) -> dict[str, str]:
+        """The tags of all products of a run that is told these scene inputs."""
+        run = [scene.path.name, self._file_hash, options.units, options.bands, *(key or ()), *scene_inputs.items()]
+        tags = tags_for_output(scene) | {
+            "SAROPT_VERSION": version("saropt"),
+            "SAROPT_SOURCE": scene.path.name,
+            "SAROPT_RUN": _digest(run),
+        }
+        if scene_inputs:
+            tags["SAROPT_SCENE_INPUTS"] = ", ".join(f"{name}={value:g}" for name, value in scene_inputs.items())
+        return tags
 
     def _resume_key(
-        self, scene: Scene, options: TranslateOptions, key: Sequence[object], identity: str | None = None
+        self,
+        scene: Scene,
+        options: TranslateOptions,
+        key: Sequence[object],
+        scene_inputs: Mapping[str, float],
+        identity: str | None = None,
     ) -> str:
         """A hash of all that determines the pixels; `identity` is that of the scene, where it is known already."""
         parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]
         beside = {**options.inputs, **options.companions}
         parts += [part for name, path in beside.items() for part in (name, self._state_of(path))]
         parts += [identity or scene.identity(), self._file_hash, self._backend.name, *key]
-        parts += self._scene_inputs(scene, options).items()
+        parts += scene_inputs.items()
         return _digest(parts)
 
     @staticmethod

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import Card, ImageCard
-from saropt.domain import Direction, Role
+from saropt.domain import Direction, Role, is_sar
 from saropt.errors import InputError, OptionError
 from saropt.inference.any_arrays import translate_any
 from saropt.inference.bundled import held_directions, translator_file, warning_of
@@ -129,12 +129,8 @@ class Translator(SceneModel, Pretrained):
             InputError: as for `load`; also where speckle is asked for and no direction makes SAR images.
         """
         directions = held_directions(model)
-        if any(one.output == "sar" for one in directions):
-            smooth = {**options, "speckle": None}
-            return [
-                cls.load(model, direction=one, **(options if one.output == "sar" else smooth)) for one in directions
-            ]
-        return [cls.load(model, direction=one, **options) for one in directions]
+        others = {**options, "speckle": None} if any(is_sar(one.output) for one in directions) else options
+        return [cls.load(model, direction=one, **(options if is_sar(one.output) else others)) for one in directions]
 
     @property
     def source(self) -> ImageCard:
@@ -214,7 +210,8 @@ class Translator(SceneModel, Pretrained):
         with open_scene(out) as made:
             tagged = made.tags.get(WORK_TAG)
         with self.open_first(scene, options) as source:
-            return tagged == self._resume_key(source, options, self._key(sampling))
+            scene_inputs = self._scene_inputs(source, options)
+            return tagged == self._resume_key(source, options, self._key(sampling), scene_inputs)
 
     def _key(self, sampling: Sampling | None) -> list[object]:
         further = [one for one in (self.reliability, self.speckle) if one is not None]

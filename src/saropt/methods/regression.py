@@ -148,7 +148,7 @@ class Regression(OneDirection):
             if not self.goes_on:
                 raise ValueError(f"teacher: {self.name} learns from no teacher; leave it out")
             teacher = PretrainedTranslator(config.teacher, self.bands, scene_inputs=self.scene_inputs)
-            self._taught_bands = teacher.described(config.direction).channels[0]
+            self._taught, self._taught_bands = teacher.card.images, teacher.described(config.direction).channels[0]
             self.teacher = FrozenTranslator(teacher.network(config.direction))
 
     def _build_generator(self) -> nn.Module:
@@ -179,7 +179,7 @@ class Regression(OneDirection):
         return images_of_file(config.start if config.start is not None and cls.goes_on else config.teacher)
 
     def trained_inputs(self) -> Mapping[Role, ImageCard]:
-        return images_of_file(self.config.teacher)
+        return {} if self.teacher is None else self._taught
 
     @classmethod
     def scene_inputs_of(cls, config: RegressionConfig) -> tuple[str, ...]:
@@ -224,10 +224,9 @@ class Regression(OneDirection):
         output = self.generator(source)
         losses = pixel_losses(output, target, self.config.loss)
         if self.teacher is not None:
-            distance = charbonnier(
-                output - self.teacher(source[:, : self._taught_bands]), self.config.loss.epsilon
-            ).mean()
-            losses["teacher"] = self.config.teacher_weight * distance
+            example = self.teacher(source[:, : self._taught_bands])
+            distance = charbonnier(output - example, self.config.loss.epsilon)
+            losses["teacher"] = self.config.teacher_weight * distance.mean()
         return Attempt(source, target, output, losses)
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:

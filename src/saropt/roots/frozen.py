@@ -12,7 +12,8 @@ import numpy as np
 
 from saropt.domain import Role
 from saropt.errors import InputError
-from saropt.roots.root import DataRoot, read_splits
+from saropt.roots.root import DataRoot
+from saropt.roots.splits import read_splits
 from saropt.scenes import Scene, Window
 
 HASH_COLUMN = "sha256_"

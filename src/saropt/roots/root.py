@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Mapping
@@ -17,9 +16,9 @@ from saropt.domain import Role, describe_role, is_sar, list_roles
 from saropt.errors import InputError
 from saropt.files import read_yaml
 from saropt.radiometry import SAR_UNITS
-from saropt.roots.names import ENDINGS, SUFFIXES, check_name, find_raster, the_only
+from saropt.roots.names import ENDINGS, SUFFIXES, find_raster, the_only
+from saropt.roots.splits import SPLITS, read_splits
 
-SPLITS = ("train", "val", "test")
 _GSD_TOLERANCE = 0.1
 _KEYS = ("name", "gsd_m", "paired", "classes", "ignore_index", "licence")
 
@@ -345,46 +344,3 @@ def scene_of(name: str, groups: Mapping[str, str]) -> str:
     ('group north', 'b')
     """
     return f"group {groups[name]}" if name in groups else name
-
-
-def read_splits(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Name -> split, and name -> group where there is one, of a splits.csv.
-
-    Raises:
-        InputError: it is missing or malformed.
-
-    >>> _ = Path("splits.csv").write_text("name,split,group\\na,train,\\nb,test,one\\n")
-    >>> read_splits(Path("splits.csv"))
-    ({'a': 'train', 'b': 'test'}, {'b': 'one'})
-    """
-    if not path.is_file():
-        raise InputError(path, "no such file")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(path, "is not a UTF-8 text file") from error
-    try:
-        return _parse_splits(path, csv.DictReader(lines))
-    except csv.Error as error:
-        raise InputError(path, f"is not readable: {error}") from error
-
-
-def _parse_splits(path: Path, reader: csv.DictReader) -> tuple[dict[str, str], dict[str, str]]:
-    if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
-        raise InputError(path, "must have the columns name and split")
-    splits: dict[str, str] = {}
-    groups: dict[str, str] = {}
-    for row in reader:
-        if row.get(None) and any(cell.strip() for cell in row[None]):  # type: ignore[call-overload]
-            raise InputError(path, f"line {reader.line_num}: has more cells than the first line has columns")
-        if row["split"] not in SPLITS:
-            raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
-        check_name(row["name"], path, f"line {reader.line_num}")
-        if row["name"] in splits:
-            raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
-        splits[row["name"]] = row["split"]
-        if row.get("group"):
-            groups[row["name"]] = row["group"]
-    if not splits:
-        raise InputError(path, "lists no raster")
-    return splits, groups

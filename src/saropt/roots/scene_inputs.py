@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 
 from saropt.domain import SCENE_INPUTS, Role, check_scene_input
 from saropt.errors import InputError
 from saropt.roots.root import DataRoot
+from saropt.roots.splits import split_rows
 from saropt.scenes import Scene, read_scene_inputs
 
 
@@ -24,8 +24,7 @@ def stated_scene_inputs(root: DataRoot) -> dict[str, dict[str, float]]:
     {'train_000': {'month': 7.0}}
     """
     path = root.path / "splits.csv"
-    rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
-    return {row["name"]: _stated(row, f"{path}: {row['name']}") for row in rows}
+    return {row["name"]: _stated(row, f"{path}: {row['name']}") for row in split_rows(path)}
 
 
 def _stated(row: Mapping[str, str | None], place: str) -> dict[str, float]:

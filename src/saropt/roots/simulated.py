@@ -16,7 +16,7 @@ from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.radiometry import PAULI_BANDS, pauli_power
 from saropt.roots.description import write_description
-from saropt.roots.root import SPLITS
+from saropt.roots.splits import SPLITS
 from saropt.simulate import (
     BANDS,
     CLASSES,

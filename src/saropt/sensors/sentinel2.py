@@ -55,6 +55,7 @@ class _Product:
     path: Path
     images: dict[str, str]
     clouds: tuple[_Layer, ...]
+    known_clouds: str
     offsets: dict[str, float]
     quantification: float
     acquired: str
@@ -119,11 +120,7 @@ def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | No
     product = _read_product(path)
     if not product.clouds:
         return None
-    classified = f"clouds and their shadows (classes {', '.join(map(str, _CLOUD_CLASSES))})"
-    known = (
-        classified if len(product.clouds) == 1 else "opaque clouds and cirrus (classification mask; shadows are not)"
-    )
-    dataset = _virtual(product, {"clouds": product.clouds}, {"CLOUDS": known}, nodata=False)
+    dataset = _virtual(product, {"clouds": product.clouds}, {"CLOUDS": product.known_clouds}, nodata=False)
     return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="nearest")
 
 
@@ -159,18 +156,21 @@ def _read_product(path: str | Path) -> _Product:
     if quantification <= 0:
         raise InputError(place, f"metadata says {known} {quantification:g}")
     acquired = root.findtext(".//DATATAKE_SENSING_START") or root.findtext(".//PRODUCT_START_TIME") or ""
-    return _Product(place, images, _clouds(names, level), offsets, quantification, acquired)
+    return _Product(place, images, *_clouds(names, level), offsets, quantification, acquired)
 
 
-def _clouds(names: Sequence[str], level: str) -> tuple[_Layer, ...]:
-    """Where the clouds of a product are; nothing where it does not say."""
+def _clouds(names: Sequence[str], level: str) -> tuple[tuple[_Layer, ...], str]:
+    """Where the clouds of a product are, and in words what is known of them; nothing where it does not say."""
     pattern = r"IMG_DATA/R20m/\w+_SCL_20m\.jp2$" if level == "L2A" else r"QI_DATA/MSK_CLASSI_B00\.jp2$"
     found = [name for name in names if re.search(pattern, name)]
     if len(found) != 1:
-        return ()
+        return (), ""
     if level == "L2A":
-        return (_Layer(found[0], {float(value): float(value in _CLOUD_CLASSES) for value in range(256)}),)
-    return tuple(_Layer(found[0], {0.0: 0.0, 1.0: 1.0}, band) for band in _CLOUD_BANDS)
+        knots = {float(value): float(value in _CLOUD_CLASSES) for value in range(256)}
+        words = f"clouds and their shadows (classes {', '.join(map(str, _CLOUD_CLASSES))})"
+        return (_Layer(found[0], knots),), words
+    layers = tuple(_Layer(found[0], {0.0: 0.0, 1.0: 1.0}, band) for band in _CLOUD_BANDS)
+    return layers, "opaque clouds and cirrus (classification mask; shadows are not)"
 
 
 def _offset(root: ElementTree.Element, name: str, place: Path) -> float:

@@ -141,6 +141,7 @@ class TranslatorTask(Task):
             optical_gain=data.optical_gain,
         )
         splits = {role: data.split(role) for role in self.image_roles}
+        scene_inputs = self.method_class.scene_inputs_of(arguments)
         self.sampler = WindowSampler(
             root,
             splits,
@@ -151,11 +152,10 @@ class TranslatorTask(Task):
             balance_tag=data.balance_tag,
             balance=data.balance,
             labels=labels,
-            scene_inputs=self.method_class.scene_inputs_of(arguments),
+            scene_inputs=scene_inputs,
         )
         self.validation: Validation | None = None
         if self.engine.validate_every or self.engine.sample_every:
-            scene_inputs = self.method_class.scene_inputs_of(arguments)
             sampler = WindowSampler(root, "val", data.crop, self.images, scene_inputs=scene_inputs)
             count = self.engine.validation_windows or (None if self.engine.patience else SOME_WINDOWS)
             self.validation = Validation(sampler, count, truth=not self.method_class.unsupervised)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request
 
-from saropt.viewer.schemas import Detail
+from saropt.viewer.schemas import LAYER_ID, Detail
 from saropt.viewer.state import Viewer
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -37,5 +37,5 @@ def _order(
 TheViewer = Annotated[Viewer, Depends(_viewer)]
 ORDER = [Depends(_order)]
 Key = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
-LayerKey = Annotated[str, Path(pattern=r"^[0-9a-f]{16}(-error)?$")]
-LayerId = Annotated[str, Query(pattern=r"^[0-9a-f]{16}(-error)?$")]
+LayerKey = Annotated[str, Path(pattern=LAYER_ID)]
+LayerId = Annotated[str, Query(pattern=LAYER_ID)]

@@ -29,6 +29,7 @@ from saropt.viewer.rasters import TILE, environment, open_raster
 from saropt.viewer.styles import Floats, Style, in_db
 
 _NARROWEST = 360
+_DARK, _WHITE = (20, 24, 28, 255), (255, 255, 255, 255)
 _FRAMES, _FRAME_MS = 32, 90
 _EMPTY = Image.new("LA", (TILE, TILE), 0)
 
@@ -76,16 +77,21 @@ def labelled(image: Image.Image, layer: Layer) -> Image.Image:
     factor = math.ceil(_NARROWEST / image.width)
     if factor > 1:
         image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    size = max(14, image.width // 45)
-    strip = round(size * 1.8)
-    whole = Image.new("RGBA", (image.width, image.height + strip), (20, 24, 28, 255))
+    size, strip = _line_of_text(image.width)
+    whole = Image.new("RGBA", (image.width, image.height + strip), _DARK)
     whole.paste(image.convert("RGBA"), (0, 0))
     what = f" ({layer.translator})" if layer.translator else ""
     font, text = ImageFont.load_default(size), f"{NOTICE}{what}"
     if font.getlength(text) > image.width - size:
         text = NOTICE
-    ImageDraw.Draw(whole).text((size // 2, image.height + strip // 2), text, (255, 255, 255, 255), font, anchor="lm")
+    ImageDraw.Draw(whole).text((size // 2, image.height + strip // 2), text, _WHITE, font, anchor="lm")
     return whole
+
+
+def _line_of_text(width: int) -> tuple[int, int]:
+    """Size of the letters and height of the strip for a line of text on a picture of this width."""
+    size = max(14, width // 45)
+    return size, round(size * 1.8)
 
 
 def swipe_gif(layers: tuple[Layer, Layer], styles: tuple[Style, Style], side: int) -> bytes:
@@ -95,7 +101,7 @@ def swipe_gif(layers: tuple[Layer, Layer], styles: tuple[Style, Style], side: in
     pictures = []
     for layer, style in zip(layers, styles, strict=True):
         shown = picture(layer, side, style).convert("RGBA")
-        whole = Image.alpha_composite(Image.new("RGBA", shown.size, (20, 24, 28, 255)), shown)
+        whole = Image.alpha_composite(Image.new("RGBA", shown.size, _DARK), shown)
         pictures.append((whole if guess is None else labelled(whole, guess)).convert("RGB"))
     both = Image.fromarray(np.hstack([np.asarray(one) for one in pictures]))
     palette = both.quantize(255, dither=Image.Dither.NONE)
@@ -127,23 +133,23 @@ def compared_png(layers: Sequence[Layer], styles: Sequence[Style], side: int, cu
     factor = math.ceil(_NARROWEST / pictures[0].width)
     width, height = (factor * extent for extent in pictures[0].size)
     pictures = [image.resize((width, height), Image.Resampling.NEAREST) for image in pictures]
-    size = max(14, width // 45)
-    font, strip, gap = ImageFont.load_default(size), round(size * 1.8), max(2, size // 5)
+    size, strip = _line_of_text(width)
+    font, gap = ImageFont.load_default(size), max(2, size // 5)
     places = [index * (width + gap) for index in range(len(layers))] if cuts is None else [0] * len(layers)
     starts = [0, *(round(width * cut) for cut in cuts or [])] if cuts is not None else places
     ends = [*(start - gap // 2 for start in starts[1:]), width] if cuts is not None else [p + width for p in places]
     guess = next((layer for layer in layers if layer.guess), None)
-    whole = Image.new("RGBA", (places[-1] + width, height + strip * (1 if guess is None else 2)), (20, 24, 28, 255))
+    whole = Image.new("RGBA", (places[-1] + width, height + strip * (1 if guess is None else 2)), _DARK)
     draw = ImageDraw.Draw(whole)
     for layer, image, place, start, end in zip(layers, pictures, places, starts, ends, strict=True):
         if end <= start:
             continue
         whole.alpha_composite(image.crop((start - place, 0, end - place, height)), (start, strip))
         name = _fitting(f"{layer.kind}: {layer.translator or layer.name.rsplit('/', 1)[-1]}", font, end - start - size)
-        draw.text((start + size // 2, strip // 2), name, (255, 255, 255, 255), font, anchor="lm")
+        draw.text((start + size // 2, strip // 2), name, _WHITE, font, anchor="lm")
     text = PngImagePlugin.PngInfo()
     if guess is not None:
-        draw.text((size // 2, height + round(1.5 * strip)), NOTICE, (255, 255, 255, 255), font, anchor="lm")
+        draw.text((size // 2, height + round(1.5 * strip)), NOTICE, _WHITE, font, anchor="lm")
         text.add_text("Notice", NOTICE)
     return _png(whole, text)
 

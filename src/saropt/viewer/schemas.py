@@ -20,7 +20,8 @@ from saropt.viewer.statistics import Histogram
 from saropt.viewer.styles import PERCENTILES, Decibels, Style, decibels_of, unit_texts
 
 Band = Annotated[str, Field(min_length=1, max_length=64)]
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}(-error)?$")]
+LAYER_ID = r"^[0-9a-f]{16}(-error)?$"
+Id = Annotated[str, Field(pattern=LAYER_ID)]
 
 
 def _known_units(value: str) -> str:

@@ -22,7 +22,8 @@ const errors = h("div", { class: "errors", role: "alert" });
 const messages = h("div", { class: "messages" }, errors, news);
 const readout = h("aside", { class: "readout", hidden: true, "aria-live": "polite" });
 const labels = h("div", { class: "labels" });
-const tabs = h("div", { class: "tabs", role: "tablist" });
+const tabButtons = Object.fromEntries(TABS.map((name) => [name, makeTab(name)])) as Record<Tab, HTMLButtonElement>;
+const tabs = h("div", { class: "tabs", role: "tablist" }, ...Object.values(tabButtons));
 const header = h("header", {});
 const reports = h("div", { class: "panel" });
 const map = new Board(
@@ -200,35 +201,32 @@ function renderReports(): void {
   );
 }
 
+/** Made once: a button that is replaced between press and release loses its click. */
+function makeTab(name: Tab): HTMLButtonElement {
+  return h("button", {
+    type: "button",
+    role: "tab",
+    id: `tab-${name}`,
+    "aria-controls": `panel-${name}`,
+    click: () => show(name),
+    keydown: (event: KeyboardEvent) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (by === undefined) return;
+      show(TABS[(TABS.indexOf(name) + by + TABS.length) % TABS.length] ?? name);
+      document.getElementById(`tab-${tab}`)?.focus();
+    },
+  });
+}
+
 function renderTabs(): void {
-  refill(
-    tabs,
-    ...TABS.map((name) => {
-      const count = name === "jobs" ? jobs.active : 0;
-      return h(
-        "button",
-        {
-          type: "button",
-          role: "tab",
-          id: `tab-${name}`,
-          "data-key": `tab-${name}`,
-          "aria-selected": String(name === tab),
-          "aria-controls": `panel-${name}`,
-          tabindex: name === tab ? 0 : -1,
-          click: () => show(name),
-          keydown: (event: KeyboardEvent) => {
-            const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-            if (by === undefined) return;
-            show(TABS[(TABS.indexOf(name) + by + TABS.length) % TABS.length] ?? name);
-            document.getElementById(`tab-${tab}`)?.focus();
-          },
-        },
-        t(name as Key),
-        count > 0 && h("span", { class: "badge" }, String(count)),
-      );
-    }),
-  );
-  for (const name of TABS) panels[name].hidden = name !== tab;
+  for (const name of TABS) {
+    const button = tabButtons[name];
+    const count = name === "jobs" ? jobs.active : 0;
+    button.setAttribute("aria-selected", String(name === tab));
+    button.tabIndex = name === tab ? 0 : -1;
+    button.replaceChildren(t(name as Key), ...(count > 0 ? [h("span", { class: "badge" }, String(count))] : []));
+    panels[name].hidden = name !== tab;
+  }
 }
 
 function renderHeader(): void {

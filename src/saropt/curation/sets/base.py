@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from saropt.errors import InputError, OptionError
 from saropt.files import load_yaml
 from saropt.registry import Registry
-from saropt.roots.root import SPLITS
+from saropt.roots.splits import SPLITS
 from saropt.scenes import Grid, Window
 
 Convert = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]

@@ -25,7 +25,7 @@ from saropt.curation.sets.base import (
 )
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
-from saropt.roots.root import SPLITS
+from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene
 
 SAR_FOLDERS = ("sar", "s1", "sar_256_oc_0.2", "vv", "a", "gf3", "sar_image", "sar_images")

@@ -83,7 +83,8 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
 
 
 def optical_units(optical: Path, stated: str | None) -> str:
-    """
+    """The units of an optical raster as they are stated, or else "uint8"; those of a Sentinel-2 product are its own.
+
     Raises:
         OptionError: other units are stated than a Sentinel-2 product has.
     """

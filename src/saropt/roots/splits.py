@@ -1,0 +1,71 @@
+"""splits.csv: the names of a data root, the split of each, and what else is stated of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from saropt.errors import InputError
+from saropt.roots.names import check_name
+
+SPLITS = ("train", "val", "test")
+
+
+def read_splits(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Name -> split, and name -> group where there is one, of a splits.csv.
+
+    Raises:
+        InputError: it is missing or malformed.
+
+    >>> _ = Path("splits.csv").write_text("name,split,group\\na,train,\\nb,test,one\\n")
+    >>> read_splits(Path("splits.csv"))
+    ({'a': 'train', 'b': 'test'}, {'b': 'one'})
+    """
+    splits: dict[str, str] = {}
+    groups: dict[str, str] = {}
+    for row in split_rows(path):
+        splits[row["name"]] = row["split"]
+        if row.get("group"):
+            groups[row["name"]] = row["group"]
+    if not splits:
+        raise InputError(path, "lists no raster")
+    return splits, groups
+
+
+def split_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a splits.csv, column -> cell, each of another name.
+
+    Raises:
+        InputError: it is missing or malformed.
+
+    >>> _ = Path("splits.csv").write_text("name,split,month\\na,train,7\\n")
+    >>> list(split_rows(Path("splits.csv")))
+    [{'name': 'a', 'split': 'train', 'month': '7'}]
+    """
+    if not path.is_file():
+        raise InputError(path, "no such file")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not a UTF-8 text file") from error
+    try:
+        yield from _checked(path, csv.DictReader(lines))
+    except csv.Error as error:
+        raise InputError(path, f"is not readable: {error}") from error
+
+
+def _checked(path: Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
+    if not reader.fieldnames or not {"name", "split"} <= set(reader.fieldnames):
+        raise InputError(path, "must have the columns name and split")
+    names: set[str] = set()
+    for row in reader:
+        if row.get(None) and any(cell.strip() for cell in row[None]):
+            raise InputError(path, f"line {reader.line_num}: has more cells than the first line has columns")
+        if row["split"] not in SPLITS:
+            raise InputError(path, f"line {reader.line_num}: split {row['split']!r} is not {', '.join(SPLITS)}")
+        check_name(row["name"], path, f"line {reader.line_num}")
+        if row["name"] in names:
+            raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
+        names.add(row["name"])
+        yield row
