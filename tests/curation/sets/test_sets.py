@@ -174,6 +174,15 @@ def test_sen12ms_schemes(tmp_path):
         prepare("sen12ms", tmp_path / "src", tmp_path / "x", ["scheme=modis"])
 
 
+def test_sen12ms_in_the_split_of_its_authors(tmp_path):
+    sen12ms(tmp_path / "src", scenes=(1, 64, 69))
+    out = prepare("sen12ms", tmp_path / "src", tmp_path / "out", ["split=published"], partial=True)
+    of_scene = {name.removesuffix("_p7"): split for name, split in DataRoot.open(out).splits.items()}
+    assert of_scene == {"ROIs2017_winter_1": "train", "ROIs2017_winter_64": "test", "ROIs2017_winter_69": "val"}
+    with pytest.raises(InputError, match="the published split takes no train, val or seed"):
+        prepare("sen12ms", tmp_path / "src", tmp_path / "x", ["split=published", "seed=1"], partial=True)
+
+
 def test_sar2opt_keeps_the_published_test_and_splits_off_val(tmp_path):
     for part, count in (("train", 10), ("test", 4)):
         for side, bands in (("A", 3), ("B", 3)):

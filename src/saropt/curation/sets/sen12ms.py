@@ -3,13 +3,16 @@
 180,662 triplets of 256x256 pixels at 10 m, GeoTIFF: Sentinel-1 VV and VH in dB (sigma0), 13 bands of Sentinel-2 L1C
 (reflectance x 10000), and MODIS land cover in four schemes (bands of the lc files). Layout, in any depth: files named
 like ROIs1158_spring_s1_1_p30.tif, s2 and lc in place of s1 (as code that reads the set expects them). Names of the
-classes are those of MODIS MCD12Q1 v6 (Sulla-Menashe & Friedl, user guide 2018).
+classes are those of MODIS MCD12Q1 v6 (Sulla-Menashe & Friedl, user guide 2018). sen12ms_published.csv lists the scenes
+that the authors' toolbox (github.com/schmitt-muc/SEN12MS, folder splits) holds out: 26 for test and 25 for validation.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +29,7 @@ from saropt.curation.sets.base import (
     register_set,
     split_groups,
 )
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 
 TRIPLETS = 180_662
 SCHEMES: dict[str, dict[int, str]] = {
@@ -75,6 +78,19 @@ def patches(source: Path, kinds: Sequence[str], suffix: str) -> dict[str, dict[s
 
 class Sen12msOptions(SplitOptions):
     scheme: Literal["igbp", "lccs_lc", "lccs_lu", "lccs_sh"] = Field("igbp", description="land cover scheme")
+    split: Literal["random", "published"] = Field(
+        "random", description="scenes drawn with seed, or the test and validation scenes of its authors"
+    )
+
+
+def published_splits() -> dict[str, str]:
+    """val or test by scene, as the authors of SEN12MS hold them out. All other scenes are for training.
+
+    >>> published_splits()["ROIs1158_spring_15"], len(published_splits())
+    ('test', 51)
+    """
+    text = (resources.files("saropt.curation.sets") / "sen12ms_published.csv").read_text(encoding="utf-8")
+    return {row["scene"]: row["split"] for row in csv.DictReader(text.splitlines())}
 
 
 @register_set(
@@ -85,15 +101,21 @@ class Sen12msOptions(SplitOptions):
 )
 def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
     """Plan SEN12MS. All patches of a scene go to one split; `scheme` selects the land cover band."""
+    if options.split == "published" and {"train", "val", "seed"} & options.model_fields_set:
+        raise OptionError("options", None, "the published split takes no train, val or seed")
     files = patches(source, ("s1", "s2", "lc"), ".tif")
     names, missing = pair_up(files)
     missing += count_line(len(names), TRIPLETS, "triplets")
-    splits = split_groups([name.rpartition("_p")[0] for name in names], options.train, options.val, options.seed)
+    scenes = {name: name.rpartition("_p")[0] for name in names}
+    if options.split == "published":
+        splits = dict.fromkeys(scenes.values(), "train") | published_splits()
+    else:
+        splits = split_groups(list(scenes.values()), options.train, options.val, options.seed)
     band = list(SCHEMES).index(options.scheme) + 1
     entries = [
         Entry(
             name,
-            splits[name.rpartition("_p")[0]],
+            splits[scenes[name]],
             {
                 "sar": Source((files["s1"][name],), band_names=("VV", "VH")),
                 "optical": Source((files["s2"][name],), band_names=S2_BANDS),
