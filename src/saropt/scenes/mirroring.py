@@ -38,8 +38,8 @@ def read_mirrored(raster: Readable, window: Window) -> tuple[NDArray, NDArray[np
     cols = reflect_indices(window.col, window.width, raster.width)
     top, left = int(rows.min()), int(cols.min())
     values, valid = raster.read(Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1))
-    place = np.ix_(rows - top, cols - left)
-    return values[:, place[0], place[1]], valid[place]
+    rows, cols = rows - top, cols - left
+    return values.take(rows, axis=1).take(cols, axis=2), valid.take(rows, axis=0).take(cols, axis=1)
 
 
 def reflect_indices(start: int, length: int, size: int) -> np.ndarray:
