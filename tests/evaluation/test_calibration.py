@@ -164,6 +164,7 @@ def test_a_translator_is_calibrated_translates_and_is_scored(simulated, tmp_path
     card = next(iter(read_card(out).directions.values())).reliability
     assert card.scenes == 12
     assert card.data == ("root",)
+    assert card.inputs == ("sar",)
     assert 0.8 < card.coverage <= 1.0
     assert f"{card.coverage:.1%} of the pixels lie inside their half-width (goal 90%)" in capsys.readouterr().out
     scene = next((simulated / "sar").glob("test*.tif"))

@@ -19,6 +19,7 @@ from saropt.scenes import write_array
 
 Factory = Callable[..., Path]
 SIDE = 64
+DIRECTION = "sar+sarref+optref2opt"
 
 
 def make_root(folder: Path, *, masked: bool = False, places: str = "ab") -> Path:
@@ -88,7 +89,7 @@ def report(tmp_path: Path) -> dict:
 
 
 def test_the_copy_has_the_figures_of_naive_loops(report: dict, tmp_path: Path) -> None:
-    found = report["ground"]["sar+sarref+optref2opt"]
+    found = report["ground"][DIRECTION]
     label = read(tmp_path / "root" / "label" / "a.tif")[0] == 255
     hidden = np.zeros_like(label)
     hidden[:, :20] = True
@@ -101,7 +102,7 @@ def test_the_copy_has_the_figures_of_naive_loops(report: dict, tmp_path: Path) -
 
 
 def test_an_untrained_translator_is_the_copy_on_other_ground(report: dict) -> None:
-    found = report["ground"]["sar+sarref+optref2opt"]
+    found = report["ground"][DIRECTION]
     assert found["psnr"]["test"]["other"] == pytest.approx(found["psnr"]["copy_reference"]["other"], abs=1e-5)
     assert set(found["auc"]) == {"test"}
     assert found["auc"]["test"]["labelled"] == 0.5
@@ -109,14 +110,14 @@ def test_an_untrained_translator_is_the_copy_on_other_ground(report: dict) -> No
 
 
 def test_figures_by_kind_of_ground_have_intervals_over_places(report: dict, tmp_path: Path) -> None:
-    few = report["ground"]["sar+sarref+optref2opt"]
+    few = report["ground"][DIRECTION]
     assert few["intervals"]["copy_reference"]["changed"] is None, "two places are too few"
     root = make_root(tmp_path / "more", places="abcdefg")
     model = reference_translator(tmp_path, fresh=True)
     arguments = [str(model), "--data", str(root), "--out", str(tmp_path / "more-out"), "--changed", "flooded"]
     assert main(["evaluate", *arguments]) == 0
     held = json.loads((tmp_path / "more-out" / "report.json").read_text())
-    found = held["ground"]["sar+sarref+optref2opt"]
+    found = held["ground"][DIRECTION]
     assert found["scenes"]["changed"] == 7
     assert found["scenes"]["other"] == 6, "one place has no earlier image"
     low, high = found["intervals"]["copy_reference"]["other"]
@@ -129,7 +130,7 @@ def test_figures_by_kind_of_ground_have_intervals_over_places(report: dict, tmp_
 
 
 def test_the_same_translator_without_earlier_images_is_a_row(report: dict) -> None:
-    rows = report["ground"]["sar+sarref+optref2opt"]["psnr"]
+    rows = report["ground"][DIRECTION]["psnr"]
     assert list(rows)[:2] == ["test", "test, SAR alone"]
     assert rows["test, SAR alone"]["other"] < rows["test"]["other"] - 5
     names = [entry["model"] for entry in report["models"]]
@@ -170,6 +171,30 @@ def mirror(index: int, size: int) -> int:
     return -index - 1 if index < 0 else 2 * size - index - 1 if index >= size else index
 
 
+def test_two_images_of_other_dates_give_the_value_on_the_line_through_them(tmp_path: Path) -> None:
+    """Place a: 31 of the 61 days between its two images have passed. A date of place c is unknown."""
+    root = make_root(tmp_path / "root", places="ac")
+    rng = np.random.default_rng(6)
+    (root / "optical_reference_2").mkdir()
+    for name, tags in (("t", {}), ("a", {"ACQUISITION_DATE": "2026-07-01"}), ("c", {})):
+        values = rng.integers(40, 200, (3, SIDE, SIDE)).astype(np.uint8)
+        write_array(root / "optical_reference_2" / f"{name}.tif", values, tags=tags)
+    model = str(reference_translator(tmp_path, fresh=True))
+    assert main(["evaluate", model, "--data", str(root), "--out", str(tmp_path / "report")]) == 0
+    found = json.loads((tmp_path / "report" / "report.json").read_text())["baselines"][DIRECTION]["linear_in_time"]
+    first, second, now = (
+        read(root / role / "a.tif") / 255 for role in ("optical_reference", "optical_reference_2", "optical")
+    )
+    errors = [
+        (now[c, i, j] - first[c, i, j] - 31 / 61 * (second[c, i, j] - first[c, i, j])) ** 2
+        for c in range(3)
+        for i in range(SIDE)
+        for j in range(SIDE)
+    ]
+    assert found["n"] == 1
+    assert found["psnr"] == pytest.approx(-10 * np.log10(np.mean(errors)), abs=1e-4)
+
+
 def test_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
     rng = np.random.default_rng(1)
     scores, truth = rng.integers(0, 8, 300), rng.random(300) < 0.3
@@ -201,5 +226,5 @@ def test_data_may_lack_an_optional_role(tmp_path: Path) -> None:
     model = reference_translator(tmp_path, fresh=True)
     assert main(["evaluate", str(model), "--data", str(root), "--out", str(tmp_path / "out")]) == 0
     found = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert found["ground"]["sar+sarref+optref2opt"]["changed"] == "measured"
-    assert "sar_difference" not in found["baselines"]["sar+sarref+optref2opt"]
+    assert found["ground"][DIRECTION]["changed"] == "measured"
+    assert "sar_difference" not in found["baselines"][DIRECTION]

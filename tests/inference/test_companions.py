@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,23 @@ def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):
         assert not list(tmp_path.glob("out*"))
     with pytest.raises(Exception, match="is a mask of reference, which is not given"):
         TranslateOptions(reference_mask=scene)
+
+
+def test_half_widths_without_the_images_they_were_calibrated_with(tmp_path):
+    """A scene that lacks an input which all scenes of the calibration had is told so."""
+    translator = Translator.load("flood-reference", reliability=True)
+    assert translator.reliability.inputs == ("sar", "sar_reference", "optical_reference")
+    random = np.random.default_rng(0)
+    sar = write_array(tmp_path / "sar.tif", random.integers(1, 200, (1, 64, 64)).astype(np.uint8))
+    old = write_array(tmp_path / "old.tif", random.integers(1, 200, (3, 64, 64)).astype(np.uint8))
+    for options, told in (
+        (TranslateOptions(), ["earlier SAR and earlier optical: without them"]),
+        (TranslateOptions(reference=old), ["earlier SAR: without it"]),
+        (TranslateOptions(reference=old, reference_sar=sar), []),
+    ):
+        result = translator.run(sar, tmp_path / "out.tif", replace(options, overwrite=True))
+        lines = [line for line in result.warnings if "half-widths" in line]
+        assert lines == [
+            f"the half-widths were calibrated with {part} they may hold fewer of the true values" for part in told
+        ]
+        assert read(result.products["reliability"]).shape == (4, 64, 64)

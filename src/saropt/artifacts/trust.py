@@ -22,6 +22,7 @@ class ReliabilityCard(Strict):
         budget: half-width, in the units of the output and as the mean over bands, up to which a pixel is reliable.
         realism: blend of the weights that it holds for; None where the file has one set.
         data: names of the data roots that it was calibrated on.
+        inputs: roles of the inputs that all of their scenes had; empty where that is unknown.
         scenes: their number of scenes.
         coverage, least_coverage: share of a scene's pixels inside their half-width, mean over scenes and least, each
             scene measured with a calibration that has not seen it.
@@ -36,6 +37,7 @@ class ReliabilityCard(Strict):
     budget: float = Field(gt=0.0)
     realism: float | None = None
     data: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
     scenes: int = Field(ge=1)
     coverage: float = Field(ge=0.0, le=1.0)
     least_coverage: float = Field(ge=0.0, le=1.0)

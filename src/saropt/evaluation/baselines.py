@@ -7,7 +7,8 @@ is an oracle.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -38,8 +39,18 @@ class Baseline(ABC):
     """Whether it is for directions with one input alone."""
     looks_at: ClassVar[tuple[Role, ...]] = ()
     """Roles of its input, in order; empty for all inputs of the direction that no raster lacks."""
+    further: ClassVar[tuple[Role, ...]] = ()
+    """Roles behind them that no model need take."""
     fills: ClassVar[bool] = False
     """Whether it fills holes of its input itself: they are NaN. For the others they have the mean of their band."""
+
+    def take_dates(self, scene: datetime | None, inputs: Sequence[datetime | None]) -> bool:
+        """Take the dates of the scene that is measured next and of the roles that this looks at.
+
+        Returns:
+            whether it can translate this scene.
+        """
+        return True
 
     @abstractmethod
     def update(self, source: Float, target: Float) -> None:

@@ -61,9 +61,11 @@ class CalibrationSet:
 
 @dataclass(frozen=True)
 class _Window:
-    """Network input (C, h, w), network output (C', h, w), absolute errors (B, h, w), validity (h, w), and the scene."""
+    """Network input (C, h, w), network output (C', h, w), absolute errors (B, h, w), validity (h, w), and the scene
+    with the roles of its inputs."""
 
     scene: str
+    inputs: tuple[str, ...]
     source: NDArray[np.float32]
     output: NDArray[np.float32]
     error: NDArray[np.float32]
@@ -131,6 +133,7 @@ def calibrate_reliability(
         budget=1.0 if budget is None else budget,
         realism=translator.realism,
         data=tuple(dict.fromkeys(one.root.name for one in sets)),
+        inputs=tuple(role for role in windows[0].inputs if all(role in window.inputs for window in windows)),
         scenes=len(scenes),
         coverage=float(np.mean(coverage)),
         least_coverage=float(np.min(coverage)),
@@ -204,7 +207,7 @@ def _windows_of(model: Translator, root: DataRoot, name: str, rng: np.random.Gen
             true = target.forward(np.where(truth.valid, truth.values, 0)[row.outputs])
             if valid.mean() > 0.5:
                 error = np.abs(output[: len(true)].clip(-1.0, 1.0) - true)
-                found.append(_Window(f"{root.name}/{rasters.scene}", source, output, error, valid))
+                found.append(_Window(f"{root.name}/{rasters.scene}", tuple(sources), source, output, error, valid))
     return found
 
 

@@ -221,7 +221,7 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         kinds = [
             kind
             for kind in known
-            if (trained or not kind.fitted) and set(kind.looks_at) <= set(direction.inputs) & set(root.images)
+            if (trained or not kind.fitted) and {*kind.looks_at} <= there and {*kind.further} <= {*root.images}
         ]
         kinds = [kind for kind in kinds if len(direction.inputs) == 1 or not kind.one_input]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]
@@ -285,8 +285,16 @@ def _train_names(root: DataRoot) -> list[str]:
 
 
 def _roles(rows: Iterable[DirectionRows], root: DataRoot) -> list[Role]:
-    """The roles of all inputs and outputs that the data have, each once."""
-    roles = dict.fromkeys(role for d in rows for role in (*d.direction.inputs, d.direction.output))
+    """The roles of all inputs, of what baselines look at and of all outputs that the data have, each once."""
+    roles = dict.fromkeys(
+        role
+        for d in rows
+        for role in (
+            *d.direction.inputs,
+            *(role for row in d.baselines for role in row.baseline.further),
+            d.direction.output,
+        )
+    )
     return [role for role in roles if role in root.images]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ class BaselineRow:
 
     def looks_at(self, default: Sequence[Role]) -> Sequence[Role]:
         """The roles of its input."""
-        return self.baseline.looks_at or default
+        return (*(self.baseline.looks_at or default), *self.baseline.further)
 
 
 def make_model_row(
@@ -244,7 +245,8 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         InputError: an output is not finite at valid pixels, or units have no fixed range.
     """
     direction = rows.direction
-    present = [role for role in direction.inputs if role in place.images]
+    further = (role for row in rows.baselines for role in row.baseline.further)
+    present = [role for role in (*direction.inputs, *further) if role in place.images]
     inputs = {role: place.images[role].in_unit_range(place.name) for role in present}
     true = place.images[direction.output]
     truth = TileImage(true.in_unit_range(place.name)[rows.outputs], place.valid)
@@ -270,9 +272,9 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
     filled = {role: _filled(inputs[role], place.images[role].valid) for role in present}
     for baseline in rows.baselines:
         roles = baseline.looks_at(rows.baseline_inputs)
-        if any(role not in inputs for role in roles):
+        if any(role not in inputs for role in roles) or not baseline.baseline.take_dates(*_dates(rasters, roles)):
             continue
-        bands = [rows.outputs if role == f"{direction.output}_reference" else slice(None) for role in roles]
+        bands = [rows.outputs if role.startswith(f"{direction.output}_reference") else slice(None) for role in roles]
         given = filled
         if baseline.baseline.fills:
             given = {role: np.where(place.images[role].valid, inputs[role], np.nan) for role in roles}
@@ -280,6 +282,11 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         tile = measure_baseline(baseline, seen, filled[roles[0]][bands[0]], truth, rasters.scene)
         if rows.ground is not None:
             rows.ground.see(baseline.baseline.name, rasters, place, tile, None)
+
+
+def _dates(rasters: Rasters, roles: Sequence[Role]) -> tuple[datetime | None, list[datetime | None]]:
+    """The dates of the scene, which is its first raster, and of the rasters of some roles."""
+    return next(iter(rasters.scenes.values())).acquired, [rasters.scenes[role].acquired for role in roles]
 
 
 def _measure_model(row: ModelRow, view: TileView, sections: Sequence[Section]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,37 @@ class DifferenceRegression(Linear):
 
     def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
         return super().predict(_differences(np.asarray(source), len(np.asarray(target))), target, valid)
+
+
+class LinearInTime(Unfitted):
+    """Two optical images of other dates: the value on the date of the scene of the line through them, pixel by pixel.
+
+    Between their dates it interpolates, outside them it extrapolates. Scenes of which a date is unknown have no such
+    row; dates are those of the rasters' tags (`saropt.scenes.Scene.acquired`).
+
+    >>> first, second = datetime(2026, 5, 1), datetime(2026, 5, 11)
+    >>> row = LinearInTime()
+    >>> row.take_dates(datetime(2026, 5, 4), (first, second))
+    True
+    >>> two = np.stack([np.full((2, 2), 0.2), np.full((2, 2), 0.6)])
+    >>> row.predict(two, two[:1]).round(2)[0, 0].tolist()
+    [0.32, 0.32]
+    """
+
+    name = "linear_in_time"
+    looks_at = ("optical_reference",)
+    further = ("optical_reference_2",)
+
+    def take_dates(self, scene: datetime | None, inputs: Sequence[datetime | None]) -> bool:
+        first, second = inputs
+        if scene is None or first is None or second is None or first == second:
+            return False
+        self._share = (scene - first) / (second - first)
+        return True
+
+    def predict(self, source: ArrayLike, target: ArrayLike, valid: ArrayLike | None = None) -> Image:
+        first, second = np.split(np.asarray(source), 2)
+        return np.asarray(np.clip(first + self._share * (second - first), 0.0, 1.0))
 
 
 class ValuePropagation(Unfitted):
@@ -111,5 +144,6 @@ REFERENCE_BASELINES: tuple[type[Baseline], ...] = (
     CopyReference,
     GainOfReference,
     DifferenceRegression,
+    LinearInTime,
     ValuePropagation,
 )

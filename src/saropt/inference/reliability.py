@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import DirectionCard, ImageCard, ReliabilityCard
 from saropt.artifacts.graph import NO_RELIABILITY
+from saropt.domain import Role, describe_role
 from saropt.errors import InputError, OptionError
 from saropt.inference.products import Product
 
@@ -51,6 +53,21 @@ def check_reliability(path: Path, described: DirectionCard, realism: float | Non
         reason = f"the reliability of this file was calibrated at realism {card.realism:g}"
         raise OptionError("realism", realism, reason)
     return card
+
+
+def uncalibrated(card: ReliabilityCard, given: Collection[Role]) -> list[str]:
+    """A line where a scene lacks an input that all scenes of the calibration had.
+
+    >>> fields = {"scale": (2.0,), "budget": 12.0, "data": ("a",), "scenes": 20, "coverage": 0.91}
+    >>> card = ReliabilityCard(alpha=0.1, least_coverage=0.8, inputs=("sar", "sar_reference"), **fields)
+    >>> uncalibrated(card, {"sar"})
+    ['the half-widths were calibrated with earlier SAR: without it they may hold fewer of the true values']
+    """
+    names = [describe_role(role).title for role in card.inputs if role not in given]
+    if not names:
+        return []
+    what, it = " and ".join(names), "it" if len(names) == 1 else "them"
+    return [f"the half-widths were calibrated with {what}: without {it} they may hold fewer of the true values"]
 
 
 def reliability_product(outputs: tuple[ImageCard, ...], card: ReliabilityCard) -> Product:

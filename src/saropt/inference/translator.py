@@ -19,7 +19,7 @@ from saropt.inference.bundled import held_directions, translator_file, warning_o
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
 from saropt.inference.products import Product, image_product
-from saropt.inference.reliability import check_reliability, reliability_product, with_errors
+from saropt.inference.reliability import check_reliability, reliability_product, uncalibrated, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, check_speckle, mean_and_deviation, single_sample, speckled
@@ -194,8 +194,10 @@ class Translator(SceneModel, Pretrained):
             inputs = (scene, *options.all_inputs.values(), *options.companions.values())
             write_item(result.products, list(dict.fromkeys(map(str, inputs))))
         notes = warning_of(self.path)
-        if self.reliability is not None and (options.given_scene_inputs or options.read_scene_inputs):
-            notes = [*notes, "the half-widths were calibrated for scenes of which nothing is known"]
+        if self.reliability is not None:
+            notes = [*notes, *uncalibrated(self.reliability, {self.source.role, *options.all_inputs})]
+            if options.given_scene_inputs or options.read_scene_inputs:
+                notes = [*notes, "the half-widths were calibrated for scenes of which nothing is known"]
         result = replace(result, warnings=(*notes, *result.warnings))
         several = sampling is not None and sampling.samples > 1
         return replace(result, seam=None) if several else result

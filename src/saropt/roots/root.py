@@ -299,14 +299,18 @@ def _text(path: Path, key: str, value: Any) -> str:
 
 
 def _images(path: Path, description: Mapping[str, Any]) -> dict[Role, ImageSpec]:
-    """The images that dataset.yaml describes, and earlier images: a folder X_reference that it does not name holds
-    optional images in the bands and units of X."""
+    """The images that dataset.yaml describes, and those of other dates: a folder X_reference or X_reference_2 that it
+    does not name holds optional images in the bands and units of X."""
     images = {}
     for role in list_roles():
         entry = description.get(role)
         if role == "label":
             continue
-        if entry is None and (later := role.removesuffix("_reference")) != role and (path.parent / role).is_dir():
+        if (
+            entry is None
+            and (later := role.removesuffix("_2").removesuffix("_reference")) != role
+            and (path.parent / role).is_dir()
+        ):
             entry = description.get(later) and {**description[later], "optional": True}
         if entry is not None:
             images[role] = _image_spec(path, role, entry)
