@@ -108,3 +108,35 @@ def zipped(safe: Path) -> Path:
         for path in safe.rglob("*"):
             out.write(path, f"{safe.name}/{path.relative_to(safe).as_posix()}")
     return archive
+
+
+def cloud_gml(clouds: list[tuple[str, list[list[tuple[float, float]]]]]) -> str:
+    """The file MSK_CLOUDS_B00.gml of L1C before baseline 04.00: kinds, each with the rings of its polygon in metres
+    east and south of the upper left corner of the granule."""
+
+    def ring(points: list[tuple[float, float]]) -> str:
+        listed = " ".join(f"{WEST + x:.0f} {NORTH - y:.0f}" for x, y in [*points, points[0]])
+        return f'<gml:LinearRing><gml:posList srsDimension="2">{listed}</gml:posList></gml:LinearRing>'
+
+    members = "".join(
+        f'<eop:MaskFeature gml:id="{kind}.{number}"><eop:maskType codeSpace="urn:gs2:S2PDGS:maskType">{kind}'
+        f'</eop:maskType><eop:extentOf><gml:Polygon gml:id="{kind}.{number}_Polygon">'
+        f"<gml:exterior>{ring(rings[0])}</gml:exterior>"
+        + "".join(f"<gml:interior>{ring(hole)}</gml:interior>" for hole in rings[1:])
+        + "</gml:Polygon></eop:extentOf></eop:MaskFeature>"
+        for number, (kind, rings) in enumerate(clouds)
+    )
+    listed = f"<eop:maskMembers>{members}</eop:maskMembers>" if members else ""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><eop:Mask xmlns:eop="http://www.opengis.net/eop/2.0" '
+        'xmlns:gml="http://www.opengis.net/gml/3.2" gml:id="S2A_OPER_MSK_CLOUDS_SGS__20161201T120000_B00_MSIL1C">'
+        f"<gml:name>MSK_CLOUDS</gml:name>{listed}</eop:Mask>"
+    )
+
+
+def add_cloud_polygons(safe: Path, text: str) -> Path:
+    """The product with a cloud mask of polygons."""
+    place = next(safe.glob("GRANULE/*")) / "QI_DATA" / "MSK_CLOUDS_B00.gml"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(text)
+    return safe

@@ -15,7 +15,7 @@ from saropt.inference import TranslateOptions, Translator
 from saropt.inference.opening import open_input
 from saropt.inference.sources import fit_input
 from saropt.scenes import Georeference, write_array
-from sentinel2_files import CRS_33N, NORTH, SIDE, WEST, write_sentinel2, zipped
+from sentinel2_files import CRS_33N, NORTH, SIDE, WEST, add_cloud_polygons, cloud_gml, write_sentinel2, zipped
 
 
 @pytest.fixture
@@ -83,6 +83,19 @@ def test_clouds_of_level_1c_are_not_used(translator, scene, tmp_path):
     assert any(
         "opaque clouds and cirrus (classification mask; shadows are not) are masked" in t for t in result.warnings
     )
+
+
+def test_cloud_polygons_of_level_1c_are_not_used(translator, scene, tmp_path):
+    safe, _, _ = write_sentinel2(tmp_path, "1C", "02.06")
+    clouds = [("OPAQUE", [[(300, 300), (1500, 300), (1500, 1200), (300, 1200)]])]
+    add_cloud_polygons(safe, cloud_gml(clouds))
+    result = translator.run(scene, tmp_path / "out.tif", TranslateOptions(reference=safe))
+    radar, hidden = read(result.products["origin"])[0], np.zeros((SIDE, SIDE), bool)
+    hidden[30:120, 30:150] = True
+    assert (radar[hidden] == 100).all()
+    assert radar[~hidden].mean() < 60
+    share = f"{100 * hidden.mean():.1f}% of the product"
+    assert any(f"(polygons of the cloud mask; shadows are not) are masked, {share}" in t for t in result.warnings)
 
 
 def test_clear_pixels_of_todays_product_are_kept(translator, scene, tmp_path):

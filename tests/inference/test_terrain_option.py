@@ -7,8 +7,8 @@ import pytest
 from safe_files import write_safe
 from saropt.errors import InputError, OptionError
 from saropt.inference import TranslateOptions, Translator
-from saropt.scenes import Scene
-from terrain_files import UTM, grid_at, ground, write_dem
+from saropt.scenes import Scene, write_array
+from terrain_files import SIDE, UTM, grid_at, ground, write_dem
 
 
 def test_translate_takes_a_terrain_model(tmp_path, make_translator):
@@ -35,4 +35,25 @@ def test_a_product_is_translated_by_a_terrain_model(tmp_path, make_translator, m
         _, valid = made.read()
         assert (made.georeference.crs, made.georeference.transform) == (UTM, grid.transform)
         assert made.tags["TERRAIN_FLATTENED"] == "True"
+        assert made.tags["RADAR_SHADOW_PERCENT"] == "0.0"
         assert 500 < valid.sum() < valid.size / 2
+
+
+def test_ground_in_shadow_is_nodata(tmp_path, make_translator, monkeypatch):
+    """Behind a wall of 100 m the beam first reaches the ground some 80 m away."""
+    safe, _ = write_safe(tmp_path, geometry=True)
+    grid = grid_at(*ground(20.0, 30.0))
+    monkeypatch.setattr("saropt.sensors.grd_scene.overlap_grid", lambda *arguments: grid)
+    with Scene.open(write_dem(tmp_path / "flat.tif", grid, 0.0, base=0.0)) as flat:
+        heights, place = flat.read()[0], flat.georeference
+    wall = heights.shape[-1] // 2
+    heights[..., wall : wall + 2] = 100.0
+    dem = write_array(tmp_path / "dem.tif", heights, band_names=["height"], georeference=place)
+    Translator.load(make_translator()).run(safe, tmp_path / "out.tif", TranslateOptions(dem=dem))
+    with Scene.open(tmp_path / "out.tif") as made:
+        _, valid = made.read()
+        share = float(made.tags["RADAR_SHADOW_PERCENT"])
+    seen = valid[:, SIDE // 2 + 15 : SIDE // 2 + 20].all(axis=1)
+    assert seen.sum() > 20
+    assert not valid[seen, SIDE // 2 + 2 : SIDE // 2 + 7].any()
+    assert 5 < share < 30

@@ -72,7 +72,7 @@ def test_heights_move_pixels_towards_the_radar(geometry, tmp_path):
         grid = grid_at(*ground(3000.0, 9000.0, height))
         dem = write_dem(tmp_path / f"{height:g}.tif", grid, 0.0, base=height - 40)
         projection = TerrainProjection(geometry, Terrain(dem, 40.0), 6000, 18000, grid, columns_and_ones, decibels=True)
-        line, column, _ = projection.places(Window(0, 0, SIDE, SIDE))
+        line, column, *_ = projection.places(Window(0, 0, SIDE, SIDE))
         projection.close()
         assert line[SIDE // 2 - 1 : SIDE // 2 + 1, SIDE // 2 - 1 : SIDE // 2 + 1].mean() == pytest.approx(
             3000.0, abs=0.15

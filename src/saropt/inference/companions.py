@@ -20,6 +20,7 @@ from saropt.inference.sources import Source
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, open_scene, read_mirrored, sample_pixels
+from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
 
 _ALL_CLEAR = 0.999
@@ -35,7 +36,7 @@ class Companion:
         masks: each of one band on the same grid, not 0 where the raster must not be used. Its own gaps hide nothing.
     """
 
-    def __init__(self, raster: Scene, masks: Sequence[Scene] = ()) -> None:
+    def __init__(self, raster: Scene, masks: Sequence[Readable] = ()) -> None:
         self.raster, self._masks = raster, masks
         self.width, self.height = raster.width, raster.height
         self.dtype, self.source, self.band_names = raster.dtype, raster.source, raster.band_names
@@ -88,7 +89,7 @@ class ClearPixels:
         masks: rasters on the same grid that are not 0 where the image must not be used.
     """
 
-    def __init__(self, scene: Scene, masks: Sequence[Scene]) -> None:
+    def __init__(self, scene: Scene, masks: Sequence[Readable]) -> None:
         self._scene, self._masks = scene, masks
         self._kept = self._seen = 0
 
@@ -223,18 +224,22 @@ def _grid_for(path: str | Path, scene: Scene) -> Grid | None:
     return Grid(place.crs, place.transform, scene.height, scene.width)
 
 
-def _open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, scene: Scene) -> list[Scene]:
+def _open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, scene: Scene) -> list[Readable]:
     """The masks of a raster on the scene's grid: the one that is given, and the clouds of a Sentinel-2 product."""
-    masks = [] if mask is None else [stack.enter_context(_open_mask(mask, scene))]
+    masks: list[Readable] = []
+    if mask is not None:
+        masks.append(stack.enter_context(_open_mask(mask, scene)))
     if sentinel2_product(path) is not None:
         from saropt.sensors.sentinel2 import open_cloud_mask
 
         clouds = open_cloud_mask(path, grid=_grid_for(path, scene))
-        masks += [] if clouds is None else [stack.enter_context(clouds)]
+        if clouds is not None:
+            stack.enter_context(clouds)
+            masks.append(clouds)
     return masks
 
 
-def _unhidden(valid: NDArray[np.bool_], masks: Sequence[Scene], window: Window | None) -> NDArray[np.bool_]:
+def _unhidden(valid: NDArray[np.bool_], masks: Sequence[Readable], window: Window | None) -> NDArray[np.bool_]:
     for mask in masks:
         valid = valid & (mask.read(window)[0][0] == 0)
     return valid

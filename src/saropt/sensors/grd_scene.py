@@ -166,8 +166,12 @@ class GrdScene:
         return read_mirrored(self, window)
 
     def sample(self, max_pixels: int = 1 << 20) -> NDArray[np.float32]:
-        """Valid pixels (C, n) from all over the scene."""
-        return sample_pixels(self, max_pixels)
+        """Valid pixels (C, n) from all over the scene. With a terrain model the tag RADAR_SHADOW_PERCENT then says how
+        much of the ground that was read for them lies in radar shadow."""
+        picked = sample_pixels(self, max_pixels)
+        if isinstance(self._projection, TerrainProjection):
+            self.tags["RADAR_SHADOW_PERCENT"] = f"{100 * self._projection.shadow_share:.1f}"
+        return picked
 
     def identity(self) -> str:
         """A hash of the product's files, with the grid."""

@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
 
-_STEP: Final = 32
+STEP: Final = 32
 """Distance in pixels of the points at which the place in radar geometry is computed; linear between them."""
 
 Read = Callable[[Window], tuple[NDArray[np.float32], NDArray[np.bool_]]]
@@ -58,21 +59,29 @@ class MapProjection:
         lattice_rows, across_rows = lattice(window.row, window.height)
         lattice_cols, across_cols = lattice(window.col, window.width)
         cols, rows = np.meshgrid(lattice_cols + 0.5, lattice_rows + 0.5)
-        a, b, c, d, e, f = self._grid.transform[:6]
-        eastings, northings = (a * cols + b * rows + c).ravel(), (d * cols + e * rows + f).ravel()
-        xs, ys = transform(self._grid.crs, self._place.gcp_crs, eastings, northings)[:2]
-        found = self._points.rowcol(xs, ys, op=np.positive)
+        xs, ys = places_in(self._place.gcp_crs, self._grid, rows, cols)
+        found = self._points.rowcol(xs.ravel(), ys.ravel(), op=np.positive)
         row, col = (across_rows @ np.reshape(part, rows.shape) @ across_cols.T - 0.5 for part in found)
         return row, col
+
+
+def places_in(
+    crs: CRS | None, grid: Grid, rows: NDArray[np.float64], cols: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The x and y, in a coordinate system, of places of a grid: 0, 0 is the corner of its first pixel."""
+    a, b, c, d, e, f = grid.transform[:6]
+    eastings, northings = (a * cols + b * rows + c).ravel(), (d * cols + e * rows + f).ravel()
+    x, y = transform(grid.crs, crs, eastings, northings)[:2]
+    return np.reshape(x, rows.shape), np.reshape(y, rows.shape)
 
 
 def lattice(start: int, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Positions at whole multiples of the step around a stretch of pixels, and the weights (length, positions) that
     interpolate between them."""
-    first = start // _STEP
-    last = (start + length - 1) // _STEP + 1
-    positions = np.arange(first, last + 1) * _STEP
-    share = (np.arange(start, start + length) - positions[0]) / _STEP
+    first = start // STEP
+    last = (start + length - 1) // STEP + 1
+    positions = np.arange(first, last + 1) * STEP
+    share = (np.arange(start, start + length) - positions[0]) / STEP
     below = share.astype(np.intp)
     weights = np.zeros((length, len(positions)))
     pixels = np.arange(length)

@@ -27,6 +27,7 @@ from saropt.files import digest_files, load_xml
 from saropt.scenes import Grid, Scene
 from saropt.scenes.warping import short_reason
 from saropt.sensors.annotation import number_in
+from saropt.sensors.cloud_polygons import CloudPolygons, read_cloud_polygons
 from saropt.sensors.product_names import product_files, sentinel2_product
 
 BANDS: Final = {"B4": 3, "B3": 2, "B2": 1, "B8": 7}
@@ -35,6 +36,7 @@ _CLOUD_CLASSES: Final = (3, 8, 9, 10)
 """Classes of the scene classification (SCL) of L2A that do not show the ground: cloud shadow, cloud twice, cirrus."""
 _CLOUD_BANDS: Final = (1, 2)
 """Bands of the classification mask (MSK_CLASSI, 60 m) of L1C that are 1 where opaque clouds and cirrus are."""
+_POLYGONS: Final = r"QI_DATA/(\w+_)?MSK_CLOUDS_(\w+_)?B00(_MSIL1C)?\.gml$"
 _SATURATED: Final = 65535
 _OFFSETS_SINCE: Final = 4.0
 
@@ -56,6 +58,7 @@ class _Product:
     images: dict[str, str]
     clouds: tuple[_Layer, ...]
     known_clouds: str
+    polygons: str | None
     offsets: dict[str, float]
     quantification: float
     acquired: str
@@ -104,13 +107,13 @@ def open_sentinel2(
     return Sentinel2Scene.of(dataset, product.path, bands, grid=grid, resampling=resampling)
 
 
-def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | None:
+def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | CloudPolygons | None:
     """The clouds that the product knows of: one band that is 1 where they are and 0 elsewhere, whose tag CLOUDS says by
-    what. L2A has clouds, cirrus and shadows in its scene classification, L1C since baseline 04.00 opaque clouds and
-    cirrus in its classification mask. None where the product has neither.
+    what. L2A has clouds, cirrus and shadows in its scene classification; L1C has opaque clouds and cirrus in its
+    classification mask, before baseline 04.00 as polygons. None where the product has none of these.
 
     Raises:
-        InputError: as of `open_sentinel2`.
+        InputError: as of `open_sentinel2`, or the polygons cannot be read.
 
     >>> open_cloud_mask("S2A_MSIL2A.SAFE")
     Traceback (most recent call last):
@@ -118,10 +121,21 @@ def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | No
     saropt.errors.InputError: S2A_MSIL2A.SAFE: no such file or folder
     """
     product = _read_product(path)
-    if not product.clouds:
+    if product.clouds:
+        dataset = _virtual(product, {"clouds": product.clouds}, {"CLOUDS": product.known_clouds}, nodata=False)
+        return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="nearest")
+    if product.polygons is None:
         return None
-    dataset = _virtual(product, {"clouds": product.clouds}, {"CLOUDS": product.known_clouds}, nodata=False)
-    return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="nearest")
+    try:
+        polygons = read_cloud_polygons(_content(product.path, product.polygons))
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(product.path, f"{product.polygons} cannot be read: {error}") from error
+    with open_sentinel2(product.path, ["B4"]) as scene:
+        place = scene.georeference
+        assert place.transform is not None
+        own = Grid(place.crs, place.transform, scene.height, scene.width)
+    tags = {"CLOUDS": "opaque clouds and cirrus (polygons of the cloud mask; shadows are not)"}
+    return CloudPolygons(polygons, own.crs, grid or own, tags)
 
 
 def _read_product(path: str | Path) -> _Product:
@@ -131,14 +145,11 @@ def _read_product(path: str | Path) -> _Product:
     try:
         if place.is_dir():
             names = [item.relative_to(place).as_posix() for item in place.rglob("*.*") if item.is_file()]
-            metadata = _one(place, names, r"MTD_MSIL(1C|2A)\.xml")
-            content = (place / metadata).read_bytes()
         else:
             with zipfile.ZipFile(place) as archive:
                 names = archive.namelist()
-                metadata = _one(place, names, r"MTD_MSIL(1C|2A)\.xml")
-                content = archive.read(metadata)
-        root = load_xml(content)
+        metadata = _one(place, names, r"MTD_MSIL(1C|2A)\.xml")
+        root = load_xml(_content(place, metadata))
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(path, f"is neither a .SAFE folder nor its .zip: {error}") from error
     except (ValueError, zlib.error) as error:
@@ -156,20 +167,34 @@ def _read_product(path: str | Path) -> _Product:
     if quantification <= 0:
         raise InputError(place, f"metadata says {known} {quantification:g}")
     acquired = root.findtext(".//DATATAKE_SENSING_START") or root.findtext(".//PRODUCT_START_TIME") or ""
-    return _Product(place, images, *_clouds(names, level), offsets, quantification, acquired)
+    polygons = _only(names, _POLYGONS) if level == "L1C" else None
+    return _Product(place, images, *_clouds(names, level), polygons, offsets, quantification, acquired)
+
+
+def _content(product: Path, name: str) -> bytes:
+    """What a file of a product holds."""
+    if product.is_dir():
+        return (product / name).read_bytes()
+    with zipfile.ZipFile(product) as archive:
+        return archive.read(name)
+
+
+def _only(names: Sequence[str], pattern: str) -> str | None:
+    found = [name for name in names if re.search(pattern, name)]
+    return found[0] if len(found) == 1 else None
 
 
 def _clouds(names: Sequence[str], level: str) -> tuple[tuple[_Layer, ...], str]:
     """Where the clouds of a product are, and in words what is known of them; nothing where it does not say."""
     pattern = r"IMG_DATA/R20m/\w+_SCL_20m\.jp2$" if level == "L2A" else r"QI_DATA/MSK_CLASSI_B00\.jp2$"
-    found = [name for name in names if re.search(pattern, name)]
-    if len(found) != 1:
+    found = _only(names, pattern)
+    if found is None:
         return (), ""
     if level == "L2A":
         knots = {float(value): float(value in _CLOUD_CLASSES) for value in range(256)}
         words = f"clouds and their shadows (classes {', '.join(map(str, _CLOUD_CLASSES))})"
-        return (_Layer(found[0], knots),), words
-    layers = tuple(_Layer(found[0], {0.0: 0.0, 1.0: 1.0}, band) for band in _CLOUD_BANDS)
+        return (_Layer(found, knots),), words
+    layers = tuple(_Layer(found, {0.0: 0.0, 1.0: 1.0}, band) for band in _CLOUD_BANDS)
     return layers, "opaque clouds and cirrus (classification mask; shadows are not)"
 
 

@@ -7,7 +7,8 @@ summed by the radar cell in which they are seen. Backscatter is multiplied by
     the sum that flat ground would have / the sum,
 
 which makes gamma0 of the ellipsoid the terrain-flattened gamma0 (eq. 11 to 14), and sigma0 that of flat ground. A cell
-has several lines and columns, so that every one of them holds facets.
+has several lines and columns, so that every one of them holds facets. Facets in radar shadow have no area: those that
+face away from the radar, and those that nearer terrain hides (`saropt.sensors.shadow`).
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Final
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.warp import transform
 
 from saropt.errors import InputError
 from saropt.scenes import Scene, Window
 from saropt.scenes.grid import Grid
-from saropt.sensors.orbit import ImageGeometry, earth_fixed
-from saropt.sensors.projection import Read, between_pixels, lattice
+from saropt.sensors.orbit import Array, ImageGeometry, earth_fixed
+from saropt.sensors.projection import STEP, Read, between_pixels, lattice, places_in
+from saropt.sensors.shadow import RangeDirection, cast_shadow
 
 _BLOCK: Final = 512
 _MARGIN: Final = 128
@@ -36,6 +38,7 @@ _CELL_LINES, _CELL_M = 3, 30.0
 """Size of a cell: lines of the image, and metres of slant range."""
 _LOWEST, _HIGHEST = 0.1, 10.0
 """Where the areas differ more from those of flat ground, layover or grazing views leave nothing to measure."""
+_HIGHEST_RELIEF_M: Final = 9500.0
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,13 @@ class Terrain:
 class TerrainProjection:
     """Reads a GRD image as if it lay on a map grid, by the range-Doppler equations at the heights of a terrain model.
 
-    It works in blocks at fixed places of the grid, so what stands at a pixel does not depend on the window that is
-    read. Memory is that of two rows of blocks.
+    It works in blocks at fixed places of the grid, each with as much of the terrain before it as can cast a shadow on
+    it, so what stands at a pixel does not depend on the window that is read. Memory is that of two rows of blocks.
 
     Args:
         geometry: of the image.
-        terrain: the terrain model; pixels where it has no height are invalid.
+        terrain: the terrain model; pixels where it has no height are invalid. What it holds of the ground between the
+            radar and the grid casts shadows too.
         height, width: of the image.
         grid: the map grid.
         read: (C, h, w) and valid (C, h, w) of a window of the image.
@@ -85,14 +89,14 @@ class TerrainProjection:
     ) -> None:
         self._geometry, self._frame, self._grid = geometry, (height, width), grid
         self._read, self._decibels, self._geoid = read, decibels, terrain.geoid
-        around = grid.transform @ Affine.translation(-_MARGIN, -_MARGIN)
-        extended = Grid(grid.crs, around, grid.height + 2 * _MARGIN, grid.width + 2 * _MARGIN)
-        self._heights = Scene.open(terrain.path, [1], grid=extended)
-        if not self._heights.sample(1 << 16).size:
-            self._heights.close()
-            raise InputError(terrain.path, "has no height where the scene lies")
+        self._direction = RangeDirection.on(grid, geometry, height, width)
+        everywhere = _grown(Window(0, 0, grid.height, grid.width))
+        self._reach = self._direction.pixels(_relief(terrain.path, _moved(grid, everywhere)))
+        self._covered = self._direction.before(everywhere, self._reach)
+        self._heights = Scene.open(terrain.path, [1], grid=_moved(grid, self._covered))
         self._kept: OrderedDict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.bool_]]] = OrderedDict()
         self._most_kept = 2 * (-(-grid.width // _BLOCK) + 1)
+        self._shadowed: dict[tuple[int, int], tuple[int, int]] = {}
 
     def close(self) -> None:
         """Close the terrain model."""
@@ -113,6 +117,12 @@ class TerrainProjection:
                 values[here], valid[here] = block[there], known[there]
         return values, valid
 
+    @property
+    def shadow_share(self) -> float:
+        """Share of the imaged pixels of the blocks that were read so far that lie in radar shadow, 0 to 1."""
+        shadowed, imaged = np.sum(list(self._shadowed.values()) or [(0, 0)], axis=0)
+        return float(shadowed / max(imaged, 1))
+
     def _block(self, row: int, col: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         if (row, col) not in self._kept:
             size = min(_BLOCK, self._grid.height - row), min(_BLOCK, self._grid.width - col)
@@ -123,12 +133,14 @@ class TerrainProjection:
         return self._kept[row, col]
 
     def _computed(self, block: Window, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        rows, cols, gain = self.places(block)
+        rows, cols, gain, shadow = self.places(block)
         empty = np.zeros((count, *rows.shape), np.float32), np.zeros(rows.shape, bool)
+        height, width = self._frame
+        imaged = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+        self._shadowed[block.row, block.col] = int((imaged & shadow).sum()), int(imaged.sum())
         seen = np.isfinite(gain)
         if not seen.any():
             return empty
-        height, width = self._frame
         top, bottom = max(int(np.floor(rows[seen].min())), 0), min(int(np.floor(rows[seen].max())) + 2, height)
         left, right = max(int(np.floor(cols[seen].min())), 0), min(int(np.floor(cols[seen].max())) + 2, width)
         if top >= bottom or left >= right:
@@ -143,16 +155,16 @@ class TerrainProjection:
         valid &= seen
         return np.where(valid, flattened, 0).astype(np.float32), valid
 
-    def places(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Line and column of the image that each pixel of a window of the grid is seen at, and what flattening
-        multiplies it by; NaN where there is no height, in radar shadow, and in strong layover."""
-        wide = Window(window.row, window.col, window.height + 2 * _MARGIN, window.width + 2 * _MARGIN)
-        heights, known = self._heights.read(wide)
-        inside = np.s_[_MARGIN : _MARGIN + window.height, _MARGIN : _MARGIN + window.width]
-        nothing = np.full((window.height, window.width), np.nan)
-        if not known[inside].any():
-            return nothing, nothing, nothing
-        height = np.where(known, heights[0] + self._geoid, self._geoid).astype(np.float64)
+    def places(self, window: Window) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+        """Line and column of the image that each pixel of a window of the grid is seen at, NaN where there is no
+        height; what flattening multiplies it by, NaN there, in radar shadow, and in strong layover; and where radar
+        shadow is."""
+        core = _grown(window)
+        wide, height, known = self._terrain_before(core)
+        here, inside = _part(wide, core), _part(core, window)
+        if not known[here][inside].any():
+            nothing = np.full((window.height, window.width), np.nan)
+            return nothing, nothing, nothing, np.zeros(nothing.shape, bool)
         points, up = self._points(wide, height)
         (rows, rows_across), (cols, cols_across) = (lattice(0, length) for length in height.shape)
         coarse = np.ix_(
@@ -160,29 +172,87 @@ class TerrainProjection:
         )
         guess = self._geometry.closest(points[:, coarse[0], coarse[1]])
         time = self._geometry.closest(points, rows_across @ guess @ cols_across.T, steps=2)
-        sight = self._geometry.satellite(time)[0] - points
+        satellite = self._geometry.satellite(time)[0]
+        sight = satellite - points
         slant = np.sqrt(np.square(sight).sum(0))
-        line, column = self._geometry.pixels(time, slant)
         sight /= slant
+        line, column = self._geometry.pixels(time, slant)
+        hidden = np.zeros(line.shape, bool)
+        if wide != core:
+            look = -(sight * satellite).sum(0) / np.sqrt(np.square(satellite).sum(0))  # grows with the angle from nadir
+            hidden = cast_shadow(look, line, self._direction.spacing, self._reach, self._direction.side)
+        points, up, time, slant, sight, line, column = (
+            one[here] for one in (points, up, time, slant, sight, line, column)
+        )
+        hidden, known = hidden[here], known[here]
         facets = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=2), axis=0)
-        area = np.maximum((facets * sight).sum(0), 0.0)
+        area = np.where(hidden, 0.0, np.maximum((facets * sight).sum(0), 0.0))
         cosine = (up * sight).sum(0)
         cell = _CELL_LINES * self._geometry.line_distance(points, time) * _CELL_M
         flat = cosine / np.sqrt(1.0 - cosine**2)  # gamma0 area of flat ground by that of the slant plane
         with np.errstate(divide="ignore"):
             gain = flat * cell / _summed(area, line / _CELL_LINES, slant / _CELL_M)
-        bad = ~known | (area <= 0) | (gain < _LOWEST) | (gain > _HIGHEST)
-        return line[inside], column[inside], np.where(bad, np.nan, gain)[inside]
+        shadow = known & (area <= 0)
+        bad = ~known | shadow | (gain < _LOWEST) | (gain > _HIGHEST)
+        line, column, gain = np.where([~known, ~known, bad], np.nan, [line, column, gain])
+        return line[inside], column[inside], gain[inside], shadow[inside]
 
-    def _points(self, wide: Window, height: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Earth-fixed points of the pixels of the window with its margin, and where up is."""
+    def _terrain_before(self, core: Window) -> tuple[Window, Array, NDArray[np.bool_]]:
+        """A window of the grid with as much of the ground before it as can cast a shadow on it, the heights above the
+        ellipsoid there (h, w), and where they are known."""
+        whole = self._direction.before(core, self._reach)
+        place = Window(whole.row - self._covered.row, whole.col - self._covered.col, whole.height, whole.width)
+        heights, known = self._heights.read(place)
+        height = np.where(known, heights[0], 0.0).astype(np.float64) + self._geoid
+        own = _part(whole, core)
+        relief = height.max() - height[own].min(initial=np.inf, where=known[own])
+        wide = self._direction.before(core, min(self._reach, self._direction.pixels(relief)))
+        part = _part(whole, wide)
+        return wide, height[part], known[part]
+
+    def _points(self, wide: Window, height: Array) -> tuple[Array, Array]:
+        """Earth-fixed points of the pixels of a window of the grid, which may reach beyond it, and where up is."""
         (rows, rows_across), (cols, cols_across) = (lattice(0, length) for length in height.shape)
-        across, down = np.meshgrid(cols + wide.col - _MARGIN + 0.5, rows + wide.row - _MARGIN + 0.5)
-        a, b, c, d, e, f = self._grid.transform[:6]
-        eastings, northings = (a * across + b * down + c).ravel(), (d * across + e * down + f).ravel()
-        degrees = transform(self._grid.crs, CRS.from_epsg(4326), eastings, northings)[:2]
-        longitude, latitude = (rows_across @ np.reshape(part, across.shape) @ cols_across.T for part in degrees)
+        across, down = np.meshgrid(cols + wide.col + 0.5, rows + wide.row + 0.5)
+        degrees = places_in(CRS.from_epsg(4326), self._grid, down, across)
+        longitude, latitude = (rows_across @ part @ cols_across.T for part in degrees)
         return earth_fixed(longitude, latitude, height)
+
+
+def _grown(window: Window) -> Window:
+    """A window with the facets around it that may fall into its cells."""
+    wider = window.height + 2 * _MARGIN, window.width + 2 * _MARGIN
+    return Window(window.row - _MARGIN, window.col - _MARGIN, *wider)
+
+
+def _part(whole: Window, part: Window) -> tuple[EllipsisType, slice, slice]:
+    """Where a window lies in one around it."""
+    row, col = part.row - whole.row, part.col - whole.col
+    return np.s_[..., row : row + part.height, col : col + part.width]
+
+
+def _moved(grid: Grid, window: Window, step: int = 1) -> Grid:
+    """The grid of a window that may reach beyond it, of every `step` pixels."""
+    place = grid.transform @ Affine.translation(window.col, window.row) @ Affine.scale(step)
+    return Grid(grid.crs, place, -(-window.height // step), -(-window.width // step))
+
+
+def _relief(terrain: Path, grid: Grid) -> float:
+    """Metres between the lowest and the highest ground on a grid, height 0 counted in, as far as it can be on Earth.
+
+    Raises:
+        InputError: the terrain model cannot be read, or has no height there.
+    """
+    coarse = _moved(grid, Window(0, 0, grid.height, grid.width), STEP)
+    found = []
+    for extreme in ("min", "max"):
+        with Scene.open(terrain, [1], grid=coarse, resampling=extreme) as scene:
+            heights, known = scene.read()
+        found.append(heights[0][known])
+    lowest, highest = found
+    if not lowest.size:
+        raise InputError(terrain, "has no height where the scene lies")
+    return min(float(max(highest.max(), 0.0) - lowest.min()), _HIGHEST_RELIEF_M)
 
 
 def _summed(area: NDArray[np.float64], line: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
