@@ -16,13 +16,16 @@ NUMBERS = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
 LOW, NODATA, SATURATED = (3, 4), (0, 0), (5, 6)
 
 
-def write_jp2(path: Path, values: np.ndarray, metres: float) -> None:
+def write_jp2(
+    path: Path, values: np.ndarray, metres: float, east: float = 0.0, south: float = 0.0, crs: CRS = CRS_33N
+) -> None:
+    """An image whose corner lies some metres to the east and south of that of a product of one granule."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    place = from_origin(WEST, NORTH, metres, metres)
+    place = from_origin(WEST + east, NORTH - south, metres, metres)
     with rasterio.open(
         path, "w", driver="JP2OpenJPEG", width=values.shape[-1], height=values.shape[-2], dtype=values.dtype,
         count=1 if values.ndim == 2 else len(values),
-        crs=CRS_33N, transform=place, QUALITY="100", REVERSIBLE="YES",
+        crs=crs, transform=place, QUALITY="100", REVERSIBLE="YES",
     ) as out:  # fmt: skip
         out.write(values if values.ndim == 3 else values[None])
 
@@ -134,9 +137,30 @@ def cloud_gml(clouds: list[tuple[str, list[list[tuple[float, float]]]]]) -> str:
     )
 
 
-def add_cloud_polygons(safe: Path, text: str) -> Path:
+def add_cloud_polygons(safe: Path, text: str, granule: str = "*", name: str = "MSK_CLOUDS_B00.gml") -> Path:
     """The product with a cloud mask of polygons."""
-    place = next(safe.glob("GRANULE/*")) / "QI_DATA" / "MSK_CLOUDS_B00.gml"
+    place = next(safe.glob(f"GRANULE/{granule}")) / "QI_DATA" / name
     place.parent.mkdir(exist_ok=True)
     place.write_text(text)
+    return safe
+
+
+def write_several_granules(folder: Path, tiles: dict[str, tuple[int, int, np.ndarray]], *, zones: int = 1) -> Path:
+    """An L1C product of before December 2016, with long names.
+
+    `tiles` has by name the column and the row of the first pixel on the common grid of 10 m, and reflectance x 10000,
+    (h, w), of all bands alike but for 1 that each band adds; 0 is nodata. With two zones, the last tile is of another.
+    """
+    start = "20160929T102022"
+    safe = folder / f"S2A_OPER_PRD_MSIL1C_PDMC_20160929T185902_R065_V{start}_20160929T102344.SAFE"
+    for number, (tile, (col, row, values)) in enumerate(tiles.items()):
+        stem = f"S2A_OPER_MSI_L1C_TL_SGS__20160929T154211_A006640_{tile}"
+        granule = safe / "GRANULE" / f"{stem}_N02.04"
+        crs = CRS.from_epsg(32632) if zones > 1 and number == len(tiles) - 1 else CRS_33N
+        for place, band in enumerate(NUMBERS):
+            stored = np.where(values > 0, values + place, 0).astype(np.uint16)
+            write_jp2(granule / "IMG_DATA" / f"{stem}_{band}.jp2", stored, 10, 10.0 * col, 10.0 * row, crs)
+    text = metadata("1C", "02.04").replace("2022-06-01T10:05:59.024Z", "2016-09-29T10:20:22.000Z")
+    (safe / f"S2A_OPER_MTD_SAFL1C_PDMC_20160929T185902_R065_V{start}_20160929T102344.xml").write_text(text)
+    (safe / "manifest.safe").write_text("<xfdu/>")
     return safe

@@ -99,9 +99,8 @@ def damaged(safe: Path, how: str) -> None:
         (safe / "MTD_MSIL2A.xml").write_text(
             text.replace("BOA_ADD_OFFSET band_id", "X band_id").replace("/BOA_ADD_OFFSET>", "/X>")
         )
-    elif how == "two granules":
-        granule = next((safe / "GRANULE").iterdir())
-        shutil.copytree(granule, granule.with_name("L2A_T33UVQ_A036260_20220601T100559"))
+    elif how == "no granule":
+        shutil.rmtree(safe / "GRANULE")
     elif how == "no raster":
         image.write_text("<VRTDataset/>")
     elif how == "no band":
@@ -116,10 +115,10 @@ def damaged(safe: Path, how: str) -> None:
     ("how", "reason"),
     [
         ("no offset", "is of processing baseline 05.09, but its metadata has no BOA_ADD_OFFSET"),
-        ("two granules", "holds 2 files IMG_DATA/*_B04_10m.jp2; a Sentinel-2 product of one granule has one"),
+        ("no granule", "holds no granule"),
         ("no raster", "cannot be read"),
         ("no band", "holds 0 files IMG_DATA/*_B03_10m.jp2"),
-        ("no metadata", "holds 0 files MTD_MSIL(1C|2A).xml"),
+        ("no metadata", "holds 0 files MTD_MSIL1C.xml, MTD_MSIL2A.xml or S2*_OPER_MTD_SAFL1C_*.xml; one is needed"),
         ("broken metadata", "its metadata cannot be read"),
     ],
 )

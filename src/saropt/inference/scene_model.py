@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard, SeenCard
 from saropt.domain import Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
-from saropt.files import check_not_input, digest_files
+from saropt.files import check_not_input
 from saropt.inference.companions import (
     cloud_notes,
     dates_of,
@@ -41,7 +41,7 @@ from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote, read_scene_inputs
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
-from saropt.sensors.product_names import grd_product, product_files
+from saropt.sensors.product_names import digest_product, grd_product
 
 WORK_TAG = "SAROPT_WORK"
 """Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""
@@ -337,7 +337,7 @@ class SceneModel:
     def _state_of(path: str | Path) -> object:
         if is_remote(path):
             return path
-        return digest_files(product_files(path))
+        return digest_product(path)
 
     @cached_property
     def _file_hash(self) -> str:

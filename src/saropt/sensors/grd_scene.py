@@ -16,7 +16,7 @@ from saropt.files import digest_files
 from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
 from saropt.sensors.calibrated import Calibrated
-from saropt.sensors.product_names import grd_product, product_files, sentinel2_product
+from saropt.sensors.product_names import digest_product, grd_product, sentinel2_product
 from saropt.sensors.projection import MapProjection
 from saropt.sensors.sentinel1 import TARGETS, GrdProduct
 from saropt.sensors.sentinel2 import open_sentinel2
@@ -177,4 +177,4 @@ class GrdScene:
         """A hash of the product's files, with the grid."""
         place = f" {self.georeference.transform} {self.width}x{self.height}" if self._projection is not None else ""
         model = "" if self._terrain is None else f" {digest_files([self._terrain.path])} {self._terrain.geoid:g}"
-        return digest_files(product_files(self.path)) + place + model
+        return digest_product(self.path) + place + model

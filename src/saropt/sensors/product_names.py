@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Final
 
+from saropt.files import digest_files
+
 _GRD: Final = re.compile(r"S1[A-D]_.{2}_GRD", re.IGNORECASE)
-_SENTINEL_2: Final = re.compile(r"S2[A-D]_MSIL(1C|2A)_", re.IGNORECASE)
-_METADATA: Final = re.compile(r"MTD_MSIL(1C|2A)\.xml", re.IGNORECASE)
+_SENTINEL_2: Final = re.compile(r"S2[A-D]_(MSIL(1C|2A)|OPER_PRD_MSIL1C)_", re.IGNORECASE)
+_METADATA: Final = re.compile(r"(MTD_MSIL(1C|2A)|S2[A-D]_OPER_MTD_SAFL1C_\w+)\.xml", re.IGNORECASE)
 
 
 def grd_product(path: str | Path) -> Path | None:
@@ -24,8 +26,9 @@ def grd_product(path: str | Path) -> Path | None:
 
 
 def sentinel2_product(path: str | Path) -> Path | None:
-    """The product that a path names: a .SAFE folder, its .zip, its manifest.safe or its MTD_MSIL2A.xml
-    (MTD_MSIL1C.xml); None where it is no Sentinel-2 product by its name.
+    """The product that a path names: a .SAFE folder, its .zip, its manifest.safe or its metadata file (MTD_MSIL2A.xml,
+    MTD_MSIL1C.xml, S2A_OPER_MTD_SAFL1C_....xml); or one granule of it, PRODUCT/GRANULE/NAME, also of a .zip. None where
+    it is no Sentinel-2 product by its name.
 
     >>> Path("S2A_MSIL2A_20220601T100031.SAFE").mkdir()
     >>> sentinel2_product("S2A_MSIL2A_20220601T100031.SAFE").suffix
@@ -33,9 +36,21 @@ def sentinel2_product(path: str | Path) -> Path | None:
     >>> sentinel2_product("scene.tif")
     """
     place = Path(path)
+    if granule_of(place) is not None:
+        product = _named(place.parent.parent, _SENTINEL_2)
+        return place if product is not None and (product.is_file() or place.is_dir()) else None
     if _METADATA.fullmatch(place.name) is not None and place.is_file():
         return place.absolute().parent
     return _named(place, _SENTINEL_2)
+
+
+def granule_of(path: Path) -> str | None:
+    """The name of the granule of a path PRODUCT/GRANULE/NAME; None for other paths.
+
+    >>> granule_of(Path("S2A_OPER_PRD_MSIL1C_1.SAFE/GRANULE/S2A_OPER_MSI_L1C_TL_1_T32TPP_N02.04"))
+    'S2A_OPER_MSI_L1C_TL_1_T32TPP_N02.04'
+    """
+    return path.name if path.parent.name == "GRANULE" else None
 
 
 def product_of(path: str | Path) -> Path | None:
@@ -54,13 +69,23 @@ def _named(place: Path, pattern: re.Pattern[str]) -> Path | None:
     return place if place.is_dir() or place.suffix.lower() == ".zip" else None
 
 
-def product_files(path: str | Path) -> list[Path]:
-    """The files whose content a path stands for: those of a product, else the path itself.
+def digest_product(path: str | Path) -> str:
+    """A hash of what a path stands for: the content of a product, or of its granule, else of the file itself.
 
-    >>> product_files("scene.tif")
-    [PosixPath('scene.tif')]
+    Raises:
+        InputError: a file cannot be read.
+
+    >>> Path("scene.tif").write_text("1"), Path("other.tif").write_text("1")
+    (1, 1)
+    >>> digest_product("scene.tif") == digest_product("other.tif")
+    True
     """
     product = product_of(path)
-    if product is None or product.is_file():
-        return [product or Path(path)]
-    return [file for file in product.rglob("*") if file.is_file()]
+    if product is None:
+        return digest_files([path])
+    granule = granule_of(product)
+    root = product if granule is None else product.parent.parent
+    files = [file for file in product.rglob("*") if file.is_file()] if product.is_dir() else [root]
+    if granule is None:
+        return digest_files(files)
+    return f"{digest_files([*files, *root.glob('*.xml')])} {granule}"
