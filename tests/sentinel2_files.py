@@ -17,7 +17,7 @@ LOW, NODATA, SATURATED = (3, 4), (0, 0), (5, 6)
 
 
 def write_jp2(
-    path: Path, values: np.ndarray, metres: float, east: float = 0.0, south: float = 0.0, crs: CRS = CRS_33N
+    path: Path, values: np.ndarray, metres: float, east: float = 0.0, south: float = 0.0, crs: CRS | None = None
 ) -> None:
     """An image whose corner lies some metres to the east and south of that of a product of one granule."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def write_jp2(
     with rasterio.open(
         path, "w", driver="JP2OpenJPEG", width=values.shape[-1], height=values.shape[-2], dtype=values.dtype,
         count=1 if values.ndim == 2 else len(values),
-        crs=crs, transform=place, QUALITY="100", REVERSIBLE="YES",
+        crs=crs or CRS_33N, transform=place, QUALITY="100", REVERSIBLE="YES",
     ) as out:  # fmt: skip
         out.write(values if values.ndim == 3 else values[None])
 
@@ -156,7 +156,7 @@ def write_several_granules(folder: Path, tiles: dict[str, tuple[int, int, np.nda
     for number, (tile, (col, row, values)) in enumerate(tiles.items()):
         stem = f"S2A_OPER_MSI_L1C_TL_SGS__20160929T154211_A006640_{tile}"
         granule = safe / "GRANULE" / f"{stem}_N02.04"
-        crs = CRS.from_epsg(32632) if zones > 1 and number == len(tiles) - 1 else CRS_33N
+        crs = CRS.from_epsg(32632) if zones > 1 and number == len(tiles) - 1 else None
         for place, band in enumerate(NUMBERS):
             stored = np.where(values > 0, values + place, 0).astype(np.uint16)
             write_jp2(granule / "IMG_DATA" / f"{stem}_{band}.jp2", stored, 10, 10.0 * col, 10.0 * row, crs)
