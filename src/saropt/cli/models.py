@@ -11,7 +11,7 @@ import typer
 from saropt.cli.completion import model_names
 
 if TYPE_CHECKING:
-    from saropt.artifacts import Card
+    from saropt.artifacts import Card, ReliabilityCard
 
 
 def models(
@@ -106,6 +106,8 @@ def _print_card(path: Path, card: Card) -> None:
         if described.sampler is not None:
             sampler = described.sampler
             facts[f"{direction} sampler"] = f"{sampler.kind}, {sampler.steps} steps; noise by seed and pixel position"
+        if described.reliability is not None:
+            facts[f"{direction} half-widths"] = _half_widths(described.reliability)
     facts |= {
         **{f"{role} recipe": _assignments(image.recipe) for role, image in card.images.items()},
         "pixel size": f"{card.gsd_m:g} m",
@@ -123,6 +125,14 @@ def _print_card(path: Path, card: Card) -> None:
         print_table([data, *metrics], cells)
         if data in verdicts:
             typer.echo(f"{verdicts[data]}\n")
+
+
+def _half_widths(card: ReliabilityCard) -> str:
+    realism = "" if card.realism is None else f" at realism {card.realism:g}"
+    return (
+        f"for {1.0 - card.alpha:.0%} of the pixels{realism} (--reliability); {card.coverage:.1%} inside on average of "
+        f"{card.scenes} scenes of {', '.join(card.data)}, {card.least_coverage:.1%} in the worst"
+    )
 
 
 def _by_data(quality: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Mapping[str, float]]]:
