@@ -27,6 +27,11 @@ SMALL_DIFFUSION = {
 }
 SMALL = {
     "con-diffusion": {"network_arguments": SMALL_DIFFUSION},
+    "one-step-diffusion": {
+        "network_arguments": {"width": 8, "multipliers": [1, 2], "blocks": 1, "attention": [], "times": 20},
+        "discriminator_width": 4,
+        "adversarial_start": 0.5,
+    },
     "bridge": {
         "network_arguments": {"width": 8, "encoder": [1], "middle": 1, "decoder": [1]},
         "discriminator_width": 4,

@@ -41,6 +41,43 @@ def test_diffusion_loss_by_definition(prediction):
     assert found[prediction].item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_one_step_diffusion_learns_first_as_a_diffusion_model():
+    """Phase 1 is the loss of con-diffusion on x_0, with all times and a last one that holds nothing of the image."""
+    method = build("one-step-diffusion")
+    found = losses_of(method, 0.2)["generator"]
+    source, target = batch().pair(SAR_TO_OPTICAL)
+    torch.manual_seed(3)
+    time = torch.randint(20, (2,))
+    noise = torch.randn_like(target)
+    signal = torch.tensor(method.generator.schedule.signal).float()
+    assert signal[-1] == 0.0
+    expected = 0.0
+    for i, t in enumerate(time.tolist()):
+        noisy = signal[t] ** 0.5 * target[i] + (1 - signal[t]) ** 0.5 * noise[i]
+        output = method.generator(torch.cat([noisy, source[i]])[None], time[i : i + 1])[0]
+        expected += (output - target[i]).square().mean().item() / 2
+    assert list(found) == ["x0"]
+    assert found["x0"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_one_step_diffusion_is_judged_on_its_one_step_from_pure_noise():
+    method = build("one-step-diffusion")
+    for parameter in method.generator.exit.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    source, _ = batch().pair(SAR_TO_OPTICAL)
+    torch.manual_seed(3)
+    sample = method.attempt(batch()).output
+    torch.manual_seed(3)
+    noise = torch.randn(2, 3, 64, 64)
+    last = torch.full((2,), 19)
+    expected = method.generator(torch.cat([noise, source], dim=1), last).clamp(-1.0, 1.0)
+    torch.testing.assert_close(sample, expected)
+    losses = losses_of(method, 0.8)
+    assert set(losses) == {"discriminator", "adversarial"}
+    assert {"gan", "feature", "pixel"} <= set(losses["adversarial"])
+    assert method.milestones() == {"fidelity": 0.5}
+
+
 def test_schedule_without_signal_needs_another_prediction():
     arguments = {**SMALL_DIFFUSION, "zero_terminal_snr": True}
     with pytest.raises(ValueError, match="zero_terminal_snr needs prediction v or x0"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -15,6 +15,8 @@ from saropt.domain import Direction
 from saropt.losses import haar_l1
 from saropt.methods import Batch, Method, Regression, get_method, list_methods, register
 from saropt.methods.registry import METHODS
+from saropt.training.config import read_config
+from saropt.training.presets import list_presets
 
 
 def build(name: str, sar_bands: int = 1, optical_bands: int = 3, **changes: Any) -> Method:
@@ -100,15 +102,65 @@ class TestPix2Pix:
         assert all(not torch.equal(p, before[key]) for key, p in method.named_parameters())
 
 
+class TestPix2PixHD:
+    """Eq. 3 to 5 of the paper: losses of all discriminators summed, and the features of truth and translation matched."""
+
+    CHANGES: ClassVar = {
+        "discriminator_scales": 3,
+        "discriminator_norm": "instance",
+        "gan_mode": "lsgan",
+        "lambda_l1": 0.0,
+    }
+
+    def test_losses_by_definition(self):
+        method = build("pix2pix", discriminator_width=4, lambda_feature=40.0, **self.CHANGES).double()
+        images = Batch({"sar": torch.rand(2, 1, 96, 96).double(), "optical": torch.rand(2, 3, 96, 96).double()})
+        (_, judged), (_, made) = method.updates(images, 0.0)
+        fake = method.generator(images["sar"])
+        true, false = (torch.cat([images["sar"], image], dim=1) for image in (images["optical"], fake))
+        expected = {"real": 0.0, "fake": 0.0, "gan": 0.0, "feature": 0.0}
+        for discriminator in method.discriminator.scales:
+            features = {"true": [], "false": []}
+            for name, x in (("true", true), ("false", false)):
+                for stage in discriminator.stages:
+                    x = stage(x)
+                    features[name].append(x)
+            logits = {name: discriminator.head(found[-1]) for name, found in features.items()}
+            expected["real"] += 0.5 * ((logits["true"] - 1) ** 2).mean().item()
+            expected["fake"] += 0.5 * (logits["false"] ** 2).mean().item()
+            expected["gan"] += ((logits["false"] - 1) ** 2).mean().item()
+            # the published code: lambda 10, four layers of weight 4 / 4, three scales of weight 1 / 3
+            for one, other in zip(features["true"], features["false"], strict=True):
+                expected["feature"] += 10.0 * (one - other).abs().mean().item() / 3
+            true, false = (
+                functional.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) for x in (true, false)
+            )
+        found = {name: value.item() for name, value in {**judged, **made}.items()}
+        assert found.pop("l1") == 0.0
+        assert found == pytest.approx(expected, rel=1e-6)
+
+    def test_the_preset_has_the_published_settings(self):
+        config = read_config("pix2pix", list_presets()["pix2pixhd"], []).arguments
+        assert {name: config[name] for name in self.CHANGES} == self.CHANGES
+        assert config["lambda_feature"] == 4 * 10
+
+    def test_no_gradient_of_the_generator_step_reaches_the_discriminators(self):
+        method = build("pix2pix", discriminator_width=4, lambda_feature=40.0, **self.CHANGES)
+        _, (_, losses) = method.updates(flat(0.0, -0.5, 96), 0.0)
+        losses["feature"].backward()
+        assert all(parameter.grad is None for parameter in method.discriminator.parameters())
+        assert any(parameter.grad is not None for parameter in method.generator.parameters())
+
+
 class _FixedLogit(nn.Module):
     def __init__(self, logit: float) -> None:
         super().__init__()
         self.logit = nn.Parameter(torch.tensor(logit))
         self.seen: list[torch.Tensor] = []
 
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> list[list[torch.Tensor]]:
         self.seen.append(x.detach())
-        return [self.logit.expand(x.shape[0], 1, 2, 2)]
+        return [[self.logit.expand(x.shape[0], 1, 2, 2)]]
 
 
 class TestRegression:

@@ -8,6 +8,7 @@ from saropt.methods.cran import CRAN, CRANRefine
 from saropt.methods.cut import CUT, FastCUT
 from saropt.methods.cyclegan import CycleGAN
 from saropt.methods.dsd import HATDSD, S2OFormerDSD, UNetDSD
+from saropt.methods.one_step_diffusion import OneStepDiffusion
 from saropt.methods.pix2pix import Pix2Pix
 from saropt.methods.qs_attn import QSAttn
 from saropt.methods.reference import Reference
@@ -31,6 +32,7 @@ __all__ = [
     "FastCUT",
     "Method",
     "MethodConfig",
+    "OneStepDiffusion",
     "Pix2Pix",
     "QSAttn",
     "Reference",

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from saropt.artifacts import ImageCard
 from saropt.domain import Direction, Role
@@ -22,7 +23,6 @@ from saropt.methods.base import Batch, Update
 from saropt.methods.compact import Compact, CompactConfig
 from saropt.methods.pretrained import PretrainedTranslator, images_of_file
 from saropt.methods.registry import register
-from saropt.methods.regression import Attempt, pixel_losses
 from saropt.networks import Bridge as BridgeNetwork
 
 LARGEST_WEIGHT = 25.0
@@ -90,7 +90,5 @@ class Bridge(Compact):
         error = (estimate - target).square().mean(dim=(1, 2, 3))
         yield "generator", {"velocity": (weight * error).mean()}
 
-    def attempt(self, batch: Batch) -> Attempt:
-        source, target = batch.pair(self.config.direction)
-        output = self.generator(torch.cat([source, torch.randn_like(target)], dim=1))
-        return Attempt(source, target, output, pixel_losses(output, target, self.config.loss))
+    def translate(self, source: Tensor) -> Tensor:
+        return cast("BridgeNetwork", self.generator).draw(source)

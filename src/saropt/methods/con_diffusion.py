@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
@@ -61,10 +62,19 @@ class ConDiffusion(OneDirection):
         return {"generator": optimizer}
 
     def updates(self, batch: Batch, progress: float) -> Iterator[Update]:
-        source, target = batch.pair(self.config.direction)
-        time = torch.randint(len(self.schedule.signal), (len(target),), device=target.device)
-        signal = torch.from_numpy(self.schedule.signal).to(target)[time, None, None, None]
-        noise = torch.randn_like(target)
-        output = self.generator(torch.cat([diffuse(target, noise, signal), source], dim=1), time)
-        truth = regression_target(self.prediction, target, noise, signal)
-        yield "generator", {self.prediction: functional.mse_loss(output, truth)}
+        yield "generator", {self.prediction: diffusion_loss(self.generator, *batch.pair(self.config.direction))}
+
+
+def diffusion_loss(network: DiffusionUNet, source: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of what the network predicts of targets (N, C, H, W) under noise of random times.
+
+    >>> network = DiffusionUNet(1, 3, width=8, multipliers=(1, 2), blocks=1, attention=())
+    >>> diffusion_loss(network, torch.zeros(1, 1, 16, 16), torch.zeros(1, 3, 16, 16)).shape
+    torch.Size([])
+    """
+    schedule = network.schedule
+    time = torch.randint(len(schedule.signal), (len(target),), device=target.device)
+    signal = torch.from_numpy(schedule.signal).to(target)[time, None, None, None]
+    noise = torch.randn_like(target)
+    output = network(torch.cat([diffuse(target, noise, signal), source], dim=1), time)
+    return functional.mse_loss(output, regression_target(network.prediction, target, noise, signal))

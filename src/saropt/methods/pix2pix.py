@@ -3,36 +3,48 @@
 loss_G = BCE(D(x, G(x)), 1) + 100 L1(G(x), y); the discriminator, conditioned on x, steps first
 with half the sum of its two terms. The published code keeps dropout and batch statistics on at test time; a
 translator file is run with dropout off and the running statistics, so that a scene does not change from run to run.
+
+With `discriminator_scales` and `lambda_feature` it has the discriminators and the feature matching loss of pix2pixHD (Wang
+et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", CVPR 2018, eq. 3 to 5): the
+preset pix2pixhd.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from saropt.domain import SAR_TO_OPTICAL, Direction, Role
-from saropt.losses import gan_loss
+from saropt.losses import feature_matching, gan_loss
 from saropt.methods.base import Batch, MethodConfig, OneDirection, Update, frozen
-from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.registry import register
-from saropt.networks import PatchGAN, build_network
+from saropt.networks import MultiScalePatchGAN, build_network
 
 
 class Pix2PixConfig(MethodConfig):
-    """Config of `pix2pix`; defaults are the paper's."""
+    """Config of `pix2pix`; defaults are the paper's.
+
+    Attributes:
+        discriminator_scales: discriminators, each on an image of half the size of the one before; their losses are summed.
+        lambda_feature: weight of feature matching, the mean absolute difference of the discriminators' features of truth
+            and translation. The mean is over layers and scales, where pix2pixHD's code sums the four layers: its 10 is 40.
+    """
 
     direction: Direction = SAR_TO_OPTICAL
     network: str = "unet_256"
     network_arguments: dict = Field(default_factory=dict)
     discriminator_width: int = Field(64, ge=1)
+    discriminator_scales: int = Field(1, ge=1)
     discriminator_norm: Literal["batch", "instance", "none"] = "batch"
     gan_mode: Literal["vanilla", "lsgan"] = "vanilla"
     lambda_l1: float = Field(100.0, ge=0.0)
+    lambda_feature: float = Field(0.0, ge=0.0)
     learning_rate: float = Field(2e-4, gt=0.0)
     beta1: float = Field(0.5, ge=0.0, lt=1.0)
     decay_from: float = Field(0.5, ge=0.0, le=1.0)
@@ -53,8 +65,11 @@ class Pix2Pix(OneDirection):
         super().__init__(config, bands)
         self.config = config
         self.generator = build_network(config.network, *self.channels(config.direction), **config.network_arguments)
-        self.discriminator = PatchGAN(
-            sum(self.channels(config.direction)), config.discriminator_width, norm=config.discriminator_norm
+        self.discriminator = MultiScalePatchGAN(
+            sum(self.channels(config.direction)),
+            config.discriminator_width,
+            scales=config.discriminator_scales,
+            norm=config.discriminator_norm,
         )
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -75,14 +90,21 @@ class Pix2Pix(OneDirection):
         source, target = batch.pair(config.direction)
         fake = self.generator(source)
         real_pair, fake_pair = (torch.cat([source, image], dim=1) for image in (target, fake))
-        real_half, fake_half = discriminator_losses(self.discriminator, real_pair, fake_pair, config.gan_mode)
-        yield "discriminator", {"real": real_half, "fake": fake_half}
+        judged = self.discriminator(torch.cat([real_pair, fake_pair.detach()]))
+        real_logits, fake_logits = zip(*(scale[-1].chunk(2) for scale in judged), strict=True)
+        yield "discriminator", {"real": 0.5 * self._gan(real_logits, True), "fake": 0.5 * self._gan(fake_logits, False)}
         with frozen(self.discriminator):
-            logits = self.discriminator(fake_pair)[-1]
-            yield (
-                "generator",
-                {
-                    "gan": gan_loss(logits, True, config.gan_mode),
-                    "l1": config.lambda_l1 * functional.l1_loss(fake, target),
-                },
-            )
+            judged = self.discriminator(fake_pair)
+            losses = {
+                "gan": self._gan([scale[-1] for scale in judged], True),
+                "l1": config.lambda_l1 * functional.l1_loss(fake, target),
+            }
+            if config.lambda_feature > 0.0:
+                with torch.no_grad():
+                    real = self.discriminator(real_pair)
+                losses["feature"] = config.lambda_feature * feature_matching(judged, real)
+            yield "generator", losses
+
+    def _gan(self, logits: Sequence[Tensor], real: bool) -> Tensor:
+        """The loss of the logits of all scales against one label."""
+        return torch.stack([gan_loss(scale, real, self.config.gan_mode) for scale in logits]).sum()

@@ -218,10 +218,14 @@ class Regression(OneDirection):
         bands = torch.tensor([SCENE_INPUTS[name].bands for name in self.scene_inputs], device=vectors.device)
         return Batch({**batch, "scene_inputs": vectors * known.repeat_interleave(bands, dim=1)})
 
+    def translate(self, source: Tensor) -> Tensor:
+        """The generator's output (N, bands out, H, W) for its input; of a sampler one random sample."""
+        return self.generator(source)
+
     def attempt(self, batch: Batch) -> Attempt:
         """The translation of a batch and its losses against the truth."""
         source, target = self.without_scene_inputs(self.without_a_band(batch)).pair(self.config.direction)
-        output = self.generator(source)
+        output = self.translate(source)
         losses = pixel_losses(output, target, self.config.loss)
         if self.teacher is not None:
             example = self.teacher(source[:, : self._taught_bands])

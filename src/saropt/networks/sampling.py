@@ -40,6 +40,12 @@ class SamplingNetwork(nn.Module):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
 
+    def draw(self, source: Tensor) -> Tensor:
+        """A random sample (N, out_channels, H, W) for a source (N, in_channels, H, W), with the noise of torch's own
+        generator and with gradients: for training."""
+        noise = torch.randn(len(source), self.noise_channels, *source.shape[-2:], device=source.device)
+        return self(torch.cat([source, noise], dim=1))
+
     def split_noise(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Source (N, in_channels, H, W) and noise (N, noise_channels, H, W) of an input of either form."""
         if x.shape[1] == self.in_channels:
