@@ -103,7 +103,7 @@ class TestPix2Pix:
 
 
 class TestPix2PixHD:
-    """Eq. 3 to 5 of the paper: losses of all discriminators summed, and the features of truth and translation matched."""
+    """Eq. 3 to 5 of the paper: losses of all discriminators summed, features of truth and translation matched."""
 
     CHANGES: ClassVar = {
         "discriminator_scales": 3,

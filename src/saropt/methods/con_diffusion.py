@@ -48,6 +48,7 @@ class ConDiffusion(OneDirection):
     """
 
     config_type = ConDiffusionConfig
+    generator: DiffusionUNet
 
     def __init__(self, config: ConDiffusionConfig, bands: Mapping[Role, int]) -> None:
         super().__init__(config, bands)

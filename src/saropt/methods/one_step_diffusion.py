@@ -9,7 +9,7 @@ are the fidelity end of the translator file, those of phase 2 the realism end. C
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -30,8 +30,8 @@ class OneStepDiffusionConfig(CompactConfig):
     Attributes:
         network_arguments: of `saropt.networks.DiffusionUNet`; prediction x0, zero_terminal_snr, sampler ddim and steps 1
             are set unless given.
-        adversarial_start: share of the training after which phase 2 begins; E3Diff's phase 2 has a quarter of the steps
-            of phase 1.
+        adversarial_start: share of the training after which phase 2 begins; E3Diff's phase 2 has a quarter of the
+            steps of phase 1.
     """
 
     network: Literal["diffusion_unet"] = "diffusion_unet"
@@ -39,9 +39,7 @@ class OneStepDiffusionConfig(CompactConfig):
     adversarial_start: float = Field(0.8, gt=0.0, le=1.0)
 
 
-@register(
-    "one-step-diffusion", paper="in the manner of E3Diff (Qin et al., IEEE GRSL 2024), with the losses of compact"
-)
+@register("one-step-diffusion", paper="in the manner of E3Diff (Qin et al., IEEE GRSL 2024)")
 class OneStepDiffusion(Compact):
     """Two-phase training of a diffusion model that samples in one step.
 
@@ -53,6 +51,7 @@ class OneStepDiffusion(Compact):
 
     config_type = OneStepDiffusionConfig
     config: OneStepDiffusionConfig
+    generator: DiffusionUNet
 
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         network, arguments = super().network_of(direction)
@@ -63,8 +62,7 @@ class OneStepDiffusion(Compact):
             yield from super().updates(batch, progress)
             return
         source, target = self.without_scene_inputs(self.without_a_band(batch)).pair(self.config.direction)
-        network = cast("DiffusionUNet", self.generator)
-        yield "generator", {network.prediction: diffusion_loss(network, source, target)}
+        yield "generator", {self.generator.prediction: diffusion_loss(self.generator, source, target)}
 
     def translate(self, source: Tensor) -> Tensor:
-        return cast("DiffusionUNet", self.generator).draw(source)
+        return self.generator.draw(source)

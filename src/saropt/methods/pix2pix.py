@@ -4,9 +4,9 @@ loss_G = BCE(D(x, G(x)), 1) + 100 L1(G(x), y); the discriminator, conditioned on
 with half the sum of its two terms. The published code keeps dropout and batch statistics on at test time; a
 translator file is run with dropout off and the running statistics, so that a scene does not change from run to run.
 
-With `discriminator_scales` and `lambda_feature` it has the discriminators and the feature matching loss of pix2pixHD (Wang
-et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", CVPR 2018, eq. 3 to 5): the
-preset pix2pixhd.
+With `discriminator_scales` and `lambda_feature` it has the discriminators and the feature matching loss of pix2pixHD
+(Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", CVPR 2018, eq. 3 to 5):
+the preset pix2pixhd.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ class Pix2PixConfig(MethodConfig):
     """Config of `pix2pix`; defaults are the paper's.
 
     Attributes:
-        discriminator_scales: discriminators, each on an image of half the size of the one before; their losses are summed.
-        lambda_feature: weight of feature matching, the mean absolute difference of the discriminators' features of truth
-            and translation. The mean is over layers and scales, where pix2pixHD's code sums the four layers: its 10 is 40.
+        discriminator_scales: discriminators, each on an image of half the size of the one before; losses are summed.
+        lambda_feature: weight of feature matching, the mean absolute difference of the discriminators' features of
+            truth and translation. The mean is over layers and scales, where pix2pixHD's code sums the four layers: its
+            10 is 40.
     """
 
     direction: Direction = SAR_TO_OPTICAL
