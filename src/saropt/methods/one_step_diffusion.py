@@ -28,7 +28,7 @@ class OneStepDiffusionConfig(CompactConfig):
     """Config of `one-step-diffusion`.
 
     Attributes:
-        network_arguments: of `saropt.networks.DiffusionUNet`; prediction x0, zero_terminal_snr, sampler ddim and steps 1
+        network_arguments: of `saropt.networks.DiffusionUNet`; prediction x0, zero_terminal_snr, sampler ddim, steps 1
             are set unless given.
         adversarial_start: share of the training after which phase 2 begins; E3Diff's phase 2 has a quarter of the
             steps of phase 1.
