@@ -180,6 +180,17 @@ def test_reload_during_a_job_and_two_users(visit: Any, folder: Path) -> None:
         sync_api.expect(page.locator(".layer.translation")).to_have_count(1)
 
 
+def test_a_scene_of_unnamed_bands_is_offered_a_translator_that_needs_nothing_else(visit: Any, folder: Path) -> None:
+    write_array(folder / "unnamed_sar.tif", np.ones((1, 64, 64), np.uint8), band_names=["1"], georeference=PLACE)
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.wait_for_selector('.scene[title="unnamed_sar.tif"]')
+    choose(page, "unnamed_sar.tif")
+    page.click("#tab-translate")
+    page.locator("#panel-translate select").nth(1).wait_for()
+    assert page.locator("#panel-translate select").nth(1).input_value() == "sar2opt s1-losangeles"
+
+
 def test_cancel_from_the_page(visit: Any, folder: Path) -> None:
     write_array(folder / "huge.tif", np.full((1, 3000, 3000), 99, np.uint8), band_names=["VH"])
     page = visit()
