@@ -52,7 +52,7 @@ def test_layer_point_and_picture(viewer: TestClient, folder: Path) -> None:
 
 
 def test_swipe_of_two_layers(viewer: TestClient, folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
-    """The divider begins at the right, reaches the left, and the notice stands unchanged in every frame."""
+    """The divider begins at the right, reaches the left; names, notice and scale bar stand unchanged in every frame."""
     tags = {"SAROPT_SOURCE": "here.tif", "SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt"}
     write_array(folder / "guess.tif", np.full_like(simulated[1], 128), georeference=PLACE, tags=tags)
     viewer.post("/api/catalogue/scan", headers=ORDER)
@@ -62,14 +62,18 @@ def test_swipe_of_two_layers(viewer: TestClient, folder: Path, simulated: tuple[
     for number in range(swipe.n_frames):
         swipe.seek(number)
         frames.append(np.asarray(swipe.convert("RGB")).astype(int))
-    height = 2 * 160  # enlarged to make room for the notice
+    top, bottom = 25, 25 + 2 * 160  # enlarged to make room for the notice
     half = len(frames) // 2
-    assert np.abs(frames[half][:height, 4:] - 128).max() <= 2
-    assert np.ptp(frames[0][:height, :-4], axis=2).max() <= 2
-    assert np.std(frames[0][:height, :-4]) > 20
-    strips = [frame[height:] for frame in frames]
-    assert strips[0].max() > 200
-    assert all(np.array_equal(strip, strips[0]) for strip in strips)
+    assert np.abs(frames[half][top:bottom, 4:] - 128).max() <= 2
+    assert np.ptp(frames[0][top:bottom, :-4], axis=2).max() <= 2
+    assert np.std(frames[0][top:bottom, :-4]) > 20
+    names, foot = ([frame[rows] for frame in frames] for rows in (slice(top), slice(bottom, None)))
+    for strips in (names, foot):
+        assert all(np.array_equal(strip, strips[0]) for strip in strips)
+    assert min(side.max() for side in np.array_split(names[0], 2, axis=1)) > 200, "the name of each side"
+    assert foot[0][:, :200].max() > 200, "the notice"
+    bar = np.flatnonzero((foot[0][:, 395:].min(axis=2) > 200).any(axis=0))
+    assert np.ptp(bar) == pytest.approx(200 / 5, abs=2), "200 m in pixels of 5 m"
     assert NOTICE.encode() in swipe.info["comment"]
     measured = viewer.get(f"/api/layers/{sar['id']}/swipe/{truth['id']}").content
     assert "comment" not in Image.open(io.BytesIO(measured)).info

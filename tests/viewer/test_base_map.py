@@ -45,6 +45,8 @@ def test_capes_borders_and_cities_are_where_they_are(viewer: TestClient) -> None
     cities = {name: (x, y) for name, x, y in base["places"]}
     assert kilometres(cities["São Paulo"], (-46.634, -23.550)) < 5
     assert kilometres(cities["Paris"], (2.349, 48.857)) < 5
+    assert kilometres(cities["Paarl"], (18.96, -33.73)) < 5
+    assert len(base["places"]) == 7342
     assert list(cities).index("Paris") < list(cities).index("Vaduz")
     for lines in (base["coasts"], base["borders"]):
         jumps = [abs(np.diff(np.array(list(points([line])))[:, 0])).max() for line in lines]
@@ -100,6 +102,31 @@ def test_the_coast_is_drawn_at_its_pixels(visit: Any, cape: Path) -> None:  # no
     settle(page)
     assert page.get_by_label("Coasts, borders and places").get_attribute("aria-pressed") == "false"
     assert not drawn_at(page, layer, vertex, 3)
+
+
+def test_more_places_are_named_the_nearer_one_comes(visit: Any, cape: Path) -> None:  # noqa: F811
+    """Cape Town also from afar; Bredasdorp, which is less important, only from near."""
+    page = visit()
+    page.add_init_script(
+        "const fill = CanvasRenderingContext2D.prototype.fillText; window.named = [];"
+        "CanvasRenderingContext2D.prototype.fillText = function (text, ...rest)"
+        " { window.named.push(text); return fill.call(this, text, ...rest); };"
+    )
+    page.reload()
+    page.wait_for_selector(".sidebar:not([inert])")
+    page.click('[data-key="scan"]')
+    page.wait_for_selector('.scene[title="cape.tif"]')
+    choose(page, "cape.tif")
+    named = []
+    for _ in range(8):
+        page.evaluate("window.named = []")
+        page.get_by_label("Zoom out").click()
+        page.wait_for_timeout(400)
+        settle(page)
+        named.append(set(page.evaluate("window.named")))
+    assert "Bredasdorp" in named[2]
+    assert "Cape Town" in named[2] & named[-1]
+    assert "Bredasdorp" not in named[-1]
 
 
 def test_a_scene_without_a_place_has_no_base(visit: Any) -> None:  # noqa: F811

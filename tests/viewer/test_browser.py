@@ -180,6 +180,17 @@ def test_reload_during_a_job_and_two_users(visit: Any, folder: Path) -> None:
         sync_api.expect(page.locator(".layer.translation")).to_have_count(1)
 
 
+def test_a_scene_of_unnamed_bands_is_offered_a_translator_that_needs_nothing_else(visit: Any, folder: Path) -> None:
+    write_array(folder / "unnamed_sar.tif", np.ones((1, 64, 64), np.uint8), band_names=["1"], georeference=PLACE)
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.wait_for_selector('.scene[title="unnamed_sar.tif"]')
+    choose(page, "unnamed_sar.tif")
+    page.click("#tab-translate")
+    page.locator("#panel-translate select").nth(1).wait_for()
+    assert page.locator("#panel-translate select").nth(1).input_value() == "sar2opt s1-losangeles"
+
+
 def test_cancel_from_the_page(visit: Any, folder: Path) -> None:
     write_array(folder / "huge.tif", np.full((1, 3000, 3000), 99, np.uint8), band_names=["VH"])
     page = visit()
@@ -264,7 +275,7 @@ def test_threshold_of_a_map_on_top(visit: Any, folder: Path, simulated: tuple[np
     settle(page)
     slider = card.locator(".threshold input")
     slider.fill("60")
-    assert card.locator("output").inner_text() == "60"
+    assert card.locator("output").inner_text() == "60 %"
     sync_api.expect(card.locator(".threshold p")).to_have_text("50.0 % of the pixels")
     settle(page)
     assert np.array_equal(colours(page, 0.4), before)
@@ -379,15 +390,20 @@ def test_scene_without_georeference(visit: Any, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phone_and_chinese(visit: Any, scheme: str) -> None:
+def test_phone_and_chinese(visit: Any, folder: Path, scheme: str) -> None:
+    long = "place_with_a_long_name_S1A_IW_GRDH_1SDV_20210119T031653_20210119T031718.tif"
+    write_array(folder / long, np.ones((1, 32, 32), np.uint8), band_names=["VH"])
     phone = {"width": 390, "height": 844}
     page = visit(viewport=phone, locale="zh-CN", color_scheme=scheme, has_touch=True)
+    page.click('[data-key="scan"]')
+    page.wait_for_selector(f'.scene[title="{long}"]')
     choose(page, "here.tif")
     assert page.inner_text("#tab-translate") == "转换"
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     for tab in ("scenes", "layers", "translate", "jobs", "reports"):
         page.click(f"#tab-{tab}")
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.evaluate("document.querySelector('header').clientWidth") == 390
         assert page.evaluate(f"document.getElementById('panel-{tab}').scrollWidth") <= 390
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     light = sum(map(int, re.findall(r"\d+", background)[:3])) > 380

@@ -88,6 +88,40 @@ def labelled(image: Image.Image, layer: Layer) -> Image.Image:
     return whole
 
 
+def _titled(layer: Layer) -> str:
+    """What stands above a layer's picture: its kind and date, then its translator or file."""
+    date = "" if layer.info.acquired is None or layer.guess else f" {layer.info.acquired[:10]}"
+    return f"{layer.kind}{date}: {layer.translator or layer.name.rsplit('/', 1)[-1]}"
+
+
+def _foot(layers: Sequence[Layer], width: int, whole: int) -> Image.Image | None:
+    """The line below pictures of layers that are each `width` pixels wide, `whole` together: the notice where one is a
+    guess, and a scale bar where the size of a pixel is known; None where it would be empty."""
+    guess = next((layer for layer in layers if layer.guess), None)
+    pixel_m = layers[0].info.pixel_m
+    if guess is None and pixel_m is None:
+        return None
+    size, strip = _line_of_text(width)
+    image = Image.new("RGBA", (whole, strip), _DARK)
+    draw, font, room = ImageDraw.Draw(image), ImageFont.load_default(size), whole - size
+    if pixel_m is not None:
+        metres_a_pixel = pixel_m * layers[0].info.width / width
+        longest = width / 6 * metres_a_pixel
+        power = 10.0 ** math.floor(math.log10(longest))
+        length = max(step * power for step in (1, 2, 5) if step * power <= longest)
+        right, middle = whole - size // 2, strip // 2
+        left = right - round(length / metres_a_pixel)
+        top = middle - size // 3
+        draw.line([(left, top), (left, middle), (right, middle), (right, top)], _WHITE, 2)
+        text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+        draw.text((left - size // 2, middle), text, _WHITE, font, anchor="rm")
+        room = left - 2 * size - round(font.getlength(text))
+    if guess is not None:
+        text = f"{NOTICE} ({guess.translator})" if guess.translator else NOTICE
+        draw.text((size // 2, strip // 2), text if font.getlength(text) <= room else NOTICE, _WHITE, font, anchor="lm")
+    return image
+
+
 def _line_of_text(width: int) -> tuple[int, int]:
     """Size of the letters and height of the strip for a line of text on a picture of this width."""
     size = max(14, width // 45)
@@ -95,19 +129,14 @@ def _line_of_text(width: int) -> tuple[int, int]:
 
 
 def swipe_gif(layers: tuple[Layer, Layer], styles: tuple[Style, Style], side: int) -> bytes:
-    """An animation of a divider that runs over two layers of one grid and back; where one of them is a guess, every
-    frame says so."""
-    guess = next((layer for layer in layers if layer.guess), None)
-    pictures = []
-    for layer, style in zip(layers, styles, strict=True):
-        shown = picture(layer, side, style).convert("RGBA")
-        whole = Image.alpha_composite(Image.new("RGBA", shown.size, _DARK), shown)
-        pictures.append((whole if guess is None else labelled(whole, guess)).convert("RGB"))
+    """An animation of a divider that runs over two layers of one grid and back, under their names; where one of them is
+    a guess, every frame says so."""
+    pictures = [_frame(layers, picture(layer, side, style)) for layer, style in zip(layers, styles, strict=True)]
     both = Image.fromarray(np.hstack([np.asarray(one) for one in pictures]))
     palette = both.quantize(255, dither=Image.Dither.NONE)
     left, right = np.hsplit(np.asarray(palette), 2)
     line = int(np.argmax(np.array(palette.getpalette()).reshape(-1, 3).sum(axis=1)))
-    differ = (left != right).any(axis=1)  # the divider leaves the notice free
+    differ = (left != right).any(axis=1)  # the divider leaves the strips free
     frames = []
     for share in (1 + np.cos(np.linspace(0, 2 * np.pi, _FRAMES, endpoint=False))) / 2:
         at = round(share * left.shape[1])
@@ -117,9 +146,25 @@ def swipe_gif(layers: tuple[Layer, Layer], styles: tuple[Style, Style], side: in
         image.putpalette(palette.getpalette() or [])
         frames.append(image)
     buffer = io.BytesIO()
-    text = {} if guess is None else {"comment": NOTICE.encode()}
+    text = {"comment": NOTICE.encode()} if any(layer.guess for layer in layers) else {}
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=_FRAME_MS, loop=0, **text)
     return buffer.getvalue()
+
+
+def _frame(layers: tuple[Layer, Layer], shown: Image.Image) -> Image.Image:
+    """A picture between the names of both layers and the foot, which stay as they are when the divider moves."""
+    factor = math.ceil(_NARROWEST / shown.width)
+    width, height = factor * shown.width, factor * shown.height
+    foot = _foot(layers, width, width)
+    size, strip = _line_of_text(width)
+    whole = Image.new("RGBA", (width, strip + height + (0 if foot is None else strip)), _DARK)
+    whole.alpha_composite(shown.convert("RGBA").resize((width, height), Image.Resampling.NEAREST), (0, strip))
+    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(size)
+    for layer, x, anchor in zip(layers, (size // 2, width - size // 2), ("lm", "rm"), strict=True):
+        draw.text((x, strip // 2), _fitting(_titled(layer), font, width / 2 - size), _WHITE, font, anchor)
+    if foot is not None:
+        whole.paste(foot, (0, strip + height))
+    return whole.convert("RGB")
 
 
 def compared_png(layers: Sequence[Layer], styles: Sequence[Style], side: int, cuts: Sequence[float] | None) -> bytes:
@@ -138,18 +183,19 @@ def compared_png(layers: Sequence[Layer], styles: Sequence[Style], side: int, cu
     places = [index * (width + gap) for index in range(len(layers))] if cuts is None else [0] * len(layers)
     starts = [0, *(round(width * cut) for cut in cuts or [])] if cuts is not None else places
     ends = [*(start - gap // 2 for start in starts[1:]), width] if cuts is not None else [p + width for p in places]
-    guess = next((layer for layer in layers if layer.guess), None)
-    whole = Image.new("RGBA", (places[-1] + width, height + strip * (1 if guess is None else 2)), _DARK)
+    foot = _foot(layers, width, places[-1] + width)
+    whole = Image.new("RGBA", (places[-1] + width, height + strip * (1 if foot is None else 2)), _DARK)
     draw = ImageDraw.Draw(whole)
     for layer, image, place, start, end in zip(layers, pictures, places, starts, ends, strict=True):
         if end <= start:
             continue
         whole.alpha_composite(image.crop((start - place, 0, end - place, height)), (start, strip))
-        name = _fitting(f"{layer.kind}: {layer.translator or layer.name.rsplit('/', 1)[-1]}", font, end - start - size)
+        name = _fitting(_titled(layer), font, end - start - size)
         draw.text((start + size // 2, strip // 2), name, _WHITE, font, anchor="lm")
     text = PngImagePlugin.PngInfo()
-    if guess is not None:
-        draw.text((size // 2, height + round(1.5 * strip)), NOTICE, _WHITE, font, anchor="lm")
+    if foot is not None:
+        whole.paste(foot, (0, height + strip))
+    if any(layer.guess for layer in layers):
         text.add_text("Notice", NOTICE)
     return _png(whole, text)
 

@@ -78,7 +78,8 @@ def unit_texts(layer: Layer) -> list[str | None]:
     or tags; None where nothing is known, and of errors, which have none."""
     if layer.kind == "error":
         return [None] * len(layer.info.bands)
-    known = layer.units or tagged_units(layer.info.tags) or layer.info.tags.get("UNITS", "")
+    product = "%" if layer.product == "origin" else ""
+    known = product or layer.units or tagged_units(layer.info.tags) or layer.info.tags.get("UNITS", "")
     stated = (
         layer.info.band_units if len(layer.info.band_units) == len(layer.info.bands) else [""] * len(layer.info.bands)
     )

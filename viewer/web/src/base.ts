@@ -5,8 +5,12 @@ import { fromLonLat } from "ol/proj";
 import type { BaseMap } from "./api";
 import { h } from "./dom";
 
+/** Metres of a pixel at the equator where the world is 256 pixels wide. */
+export const WORLD_RESOLUTION = 156543.03392804097;
 const THOUSANDTHS = 1000;
 const MARGIN = 4;
+/** Places named on the whole world in 256 pixels; four times as many with each zoom. */
+const PLACES_OF_THE_WORLD = 12;
 
 interface Line {
   extent: Extent;
@@ -68,18 +72,20 @@ export class BaseLayer extends Layer {
     }
     context.fillStyle = colour("--soft");
     context.strokeStyle = colour("--map");
-    this.names(context, place, [width, height]);
+    const named = PLACES_OF_THE_WORLD * (WORLD_RESOLUTION / resolution) ** 2;
+    this.names(context, this.world.places.slice(0, named), place, [width, height]);
     return this.box;
   }
 
-  private names(context: CanvasRenderingContext2D, place: (at: number[]) => [number, number], [width, height]: [number, number]): void {
+  private names(context: CanvasRenderingContext2D, places: World["places"], place: (at: number[]) => [number, number], [width, height]: [number, number]): void {
     const taken: Extent[] = [];
     context.setLineDash([]);
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "middle";
     context.lineWidth = 3;
-    for (const { name, at } of this.world.places) {
+    for (const { name, at } of places) {
       const [x, y] = place(at);
+      if (x < 0 || x > width || y < 0 || y > height) continue;
       const box: Extent = [x - MARGIN, y - 2 * MARGIN, x + context.measureText(name).width + 3 * MARGIN, y + 2 * MARGIN];
       if (!containsExtent([0, 0, width, height], box) || taken.some((other) => intersects(other, box))) continue;
       taken.push(box);

@@ -12,11 +12,8 @@ import { get as getProjection } from "ol/proj";
 import { getCenter } from "ol/extent";
 import { getRenderPixel } from "ol/render";
 import { type Layer, type Style, tilePath } from "./api";
-import { BaseLayer, type World } from "./base";
+import { BaseLayer, WORLD_RESOLUTION, type World } from "./base";
 import { h } from "./dom";
-
-/** Metres of a pixel at the equator where the world is 256 pixels wide. */
-const WORLD_RESOLUTION = 156543.03392804097;
 
 export interface Pane {
   layer: Layer;

@@ -1,4 +1,4 @@
-import { layerTitle } from "./titles";
+import { bandTitle, layerTitle } from "./titles";
 import { type Layer, type LayerDetail, type Style, filePath, picturePath, swipePath } from "./api";
 import { h, refill, select } from "./dom";
 import { drawn, Histograms, shareOf } from "./histogram";
@@ -109,7 +109,8 @@ export class LayersPanel {
     const side = value === null ? "" : least ? "least" : "most";
     const cut = (which: string, at: number) => this.apply(layer, { ...style, least: which === "least" ? at : null, most: which === "most" ? at : null });
     const histogram = value === null ? null : this.histograms.of(layer, band + 1, style.decibels);
-    const output = h("output", {}, value === null ? "" : short(value));
+    const unit = unitOf(layer, style);
+    const output = h("output", {}, value === null ? "" : `${short(value)}${unit}`);
     const slider: HTMLInputElement = h("input", {
       type: "range",
       min: from,
@@ -119,7 +120,7 @@ export class LayersPanel {
       "aria-label": t("threshold"),
       "data-key": `threshold-${layer.id}`,
       input: () => {
-        output.value = short(slider.valueAsNumber);
+        output.value = `${short(slider.valueAsNumber)}${unit}`;
       },
       change: () => cut(side, slider.valueAsNumber),
     });
@@ -167,7 +168,7 @@ export class LayersPanel {
   }
 
   private bandFields(layer: Layer, detail: LayerDetail, style: Style): HTMLElement[] {
-    const names: [string, string][] = layer.bands.map((band, index) => [String(index + 1), band]);
+    const names: [string, string][] = layer.bands.map((band, index) => [String(index + 1), bandTitle(band)]);
     const change = (bands: number[]) => this.apply(layer, stretched(detail, { ...style, bands }, spanOf(detail, style) ?? [2, 98]));
     const grey = style.bands.length === 1;
     const options: [string, string][] = layer.bands.length > 1 && !isMap(layer) ? [...names, ["colour", t("colour")]] : names;
@@ -265,18 +266,23 @@ function spanOf(detail: LayerDetail, style: Style): [number, number] | null {
   );
 }
 
+/** What stands behind the numbers of a band that is shown alone. */
+function unitOf(layer: Layer, style: Style): string {
+  const known = layer.band_units[(style.bands[0] ?? 1) - 1];
+  return style.decibels !== null ? " dB" : known ? ` ${known}` : "";
+}
+
 function legend(layer: Layer, style: Style): HTMLElement | false {
   if (style.bands.length !== 1) {
     const names = style.bands.map((band) => layer.bands[band - 1] ?? "?");
     return h("p", { class: "soft" }, (["red", "green", "blue"] as const).map((colour, index) => `${t(colour)} ${names[index]}`).join(" · "));
   }
-  const known = layer.band_units[(style.bands[0] ?? 1) - 1];
-  const unit = style.decibels !== null ? " dB" : known ? ` ${known}` : "";
+  const unit = unitOf(layer, style);
   const text = (value: number | undefined) => `${short(value ?? 0)}${unit}`;
   return h(
     "div",
     { class: "legend" },
-    h("span", {}, `${layer.bands[(style.bands[0] ?? 1) - 1] ?? ""}: ${text(style.low[0])}`),
+    h("span", {}, `${bandTitle(layer.bands[(style.bands[0] ?? 1) - 1] ?? "")}: ${text(style.low[0])}`),
     h("i", { class: isMap(layer) ? "ramp heat" : "ramp" }),
     h("span", {}, text(style.high[0])),
   );

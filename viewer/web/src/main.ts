@@ -1,5 +1,5 @@
 import { worldOf } from "./base";
-import { layerTitle } from "./titles";
+import { bandTitle, layerTitle } from "./titles";
 import { api, type Layer, type Point, Refusal, reportPath } from "./api";
 import { h, refill } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
@@ -143,7 +143,7 @@ function renderReading(): void {
       return h(
         "tr",
         {},
-        h("th", { scope: "row" }, `${layerTitle(layer)} ${band}`),
+        h("th", { scope: "row" }, `${layerTitle(layer)} ${bandTitle(band)}`),
         h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${layer.band_units[index] ? ` ${layer.band_units[index]}` : ""}`),
         h("td", {}, decibels === null ? "" : `${decibels.toFixed(2)} dB`),
       );

@@ -5,3 +5,8 @@ import { named, t } from "./i18n";
 export function layerTitle(layer: Layer): string {
   return layer.product === null ? t(`kind_${layer.kind}`) : named(`product_${layer.product}`, layer.product);
 }
+
+/** What a band of a product is called; the bands of images keep their names. */
+export function bandTitle(band: string): string {
+  return named(`band_${band}`, band);
+}

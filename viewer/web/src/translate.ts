@@ -267,7 +267,8 @@ export class TranslatePanel {
     return h("label", { class: "field" }, h("span", {}, box, " ", t("reliability")), h("small", { class: "soft" }, t("reliabilityHelp")));
   }
 
-  /** The first translator for this kind of layer and these other inputs whose bands it has, and the units that its folder states. */
+  /** The first translator for this kind of layer and these other inputs whose bands it has, else one that needs no image besides
+   * them, and the units that its folder states. */
   private suit(layer: Layer, wanted: string[] = []): void {
     const names = layer.bands.map((band) => band.toLowerCase());
     const ways = this.store.translators.flatMap((one) => one.directions.map((way) => ({ one, way, source: ends(one.card, way)[0] })));
@@ -275,7 +276,8 @@ export class TranslatePanel {
     const able = ways.filter(({ one, way, source }) => source.role === (layer.role ?? "sar") && wanted.every((role) => inputs(one, way).some((image) => image.role === role)));
     const fits = able.find(({ source }) => source.bands.every((band) => names.includes(band.toLowerCase())));
     if (wanted.length > 0 && able.length === 0) return;
-    const found = fits ?? able[0] ?? ways[0];
+    const alone = able.find(({ one, way }) => inputs(one, way).length === 1 + wanted.length);
+    const found = fits ?? alone ?? able[0] ?? ways[0];
     this.units = null;
     this.pick(found?.one.name ?? "", found?.way ?? "");
     if (found !== undefined)
