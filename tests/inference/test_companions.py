@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform
@@ -16,7 +17,7 @@ from rasterio.warp import transform
 from reference_files import BANDS, reference_translator
 from saropt.errors import InputError
 from saropt.inference import TranslateOptions, Translator
-from saropt.scenes import Georeference, write_array
+from saropt.scenes import Georeference, Scene, write_array
 from translator_fixtures import GEOREFERENCE
 
 Factory = Callable[..., Path]
@@ -163,8 +164,6 @@ def test_another_mask_is_other_work(fresh, scene, colours, tmp_path):
         TranslateOptions(reference_sar=scene),
         TranslateOptions(keep_clear=old),
     ]
-    from saropt.scenes import Scene
-
     with Scene.open(scene) as opened:
         assert len({fresh._resume_key(opened, one, [], {}) for one in options}) == 4
 
@@ -183,6 +182,35 @@ def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):
         assert not list(tmp_path.glob("out*"))
     with pytest.raises(Exception, match="is a mask of reference, which is not given"):
         TranslateOptions(reference_mask=scene)
+
+
+def test_companions_of_another_place_are_refused_and_partial_ones_are_told(fresh, scene, colours, tmp_path):
+    def moved(name: str, metres: float) -> Path:
+        place = Georeference(GEOREFERENCE.crs, GEOREFERENCE.transform @ Affine.translation(metres / 10, 0))
+        return write_array(tmp_path / name, colours, band_names=BANDS, georeference=place)
+
+    far, half = moved("far.tif", 1e5), moved("half.tif", 10 * WIDTH / 2)
+    placeless = write_array(tmp_path / "placeless.tif", colours, band_names=BANDS)
+    old = write_optical(tmp_path / "old.tif", colours)
+    empty = write_array(
+        tmp_path / "empty.tif", np.full((1, HEIGHT, WIDTH), np.nan, np.float32), georeference=GEOREFERENCE
+    )
+    far_mask = write_array(tmp_path / "far_mask.tif", colours[:1], georeference=Scene.open(far).georeference)
+    for changes, message in (
+        ({"reference": far}, "far.tif: shares no ground with"),
+        ({"keep_clear": far}, "far.tif: shares no ground with"),
+        ({"reference": placeless}, "placeless.tif: has no place on the ground, as"),
+        ({"reference": old, "reference_mask": far_mask}, "far_mask.tif: shares no ground with"),
+        ({"reference": old, "reference_mask": empty}, "empty.tif: holds no valid pixel"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fresh.run(scene, tmp_path / "out.tif", TranslateOptions(**changes))
+        assert not list(tmp_path.glob("out*"))
+    for field in ("reference", "keep_clear"):
+        result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(**{field: half}, overwrite=True))
+        assert f"{half} covers 50.0% of the scene: the rest is made without it" in result.warnings
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, overwrite=True))
+    assert not [line for line in result.warnings if "covers" in line]
 
 
 def test_half_widths_without_the_images_they_were_calibrated_with(tmp_path):

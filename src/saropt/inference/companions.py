@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.warp import transform_bounds
 
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
@@ -24,6 +25,7 @@ from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
 
 _ALL_CLEAR = 0.999
+_NEARLY_ALL = 0.95
 _NO_SHARE = 255
 _LEAST_PAIRS, _LARGEST_GAIN = 1000, 3.0
 
@@ -213,7 +215,11 @@ def same_grid(one: Scene, other: Scene) -> bool:
 
 
 def _grid_for(path: str | Path, scene: Scene) -> Grid | None:
-    """The scene's grid; None where the scene has none or the raster lies on it already."""
+    """The scene's grid; None where the scene has none or the raster lies on it already.
+
+    Raises:
+        InputError: the raster lies elsewhere.
+    """
     place = scene.georeference
     if place.crs is None or place.transform is None:
         return None
@@ -221,7 +227,36 @@ def _grid_for(path: str | Path, scene: Scene) -> Grid | None:
         with open_scene(path) as raster:
             if same_grid(raster, scene):
                 return None
+            if _covered(raster, scene) == 0.0:
+                raise InputError(path, f"shares no ground with {scene.source}")
     return Grid(place.crs, place.transform, scene.height, scene.width)
+
+
+def _covered(raster: Scene, scene: Scene) -> float:
+    """Share of a scene's frame that lies in the frame of a raster, by their bounding boxes; 1 where that is unknown."""
+    here, there = scene.georeference, raster.georeference
+    if here.crs is None or here.transform is None or there.gcps:
+        return 1.0
+    if there.crs is None or there.transform is None:
+        raise InputError(raster.source, f"has no place on the ground, as {scene.source} has")
+    box = Grid(here.crs, here.transform, scene.height, scene.width).bounds
+    other = Grid(there.crs, there.transform, raster.height, raster.width).bounds
+    left, bottom, right, top = transform_bounds(there.crs, here.crs, *other)
+    across = min(right, box[2]) - max(left, box[0])
+    down = min(top, box[3]) - max(bottom, box[1])
+    return max(across, 0.0) * max(down, 0.0) / ((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def coverage_notes(options: TranslateOptions, scene: Scene) -> list[str]:
+    """One line for each raster that comes with a scene and covers a part of it only."""
+    notes = []
+    for path in dict.fromkeys((*options.all_inputs.values(), *options.companions.values())):
+        if product_of(path) is None:
+            with open_scene(path) as raster:
+                share = 1.0 if same_grid(raster, scene) else _covered(raster, scene)
+            if share < _NEARLY_ALL:
+                notes.append(f"{path} covers {share:.1%} of the scene: the rest is made without it")
+    return notes
 
 
 def _open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, scene: Scene) -> list[Readable]:
@@ -273,6 +308,9 @@ def _open_mask(path: str | Path, scene: Scene) -> Scene:
         found = f"is a mask of {mask.height}x{mask.width} pixels and {mask.count} bands"
         mask.close()
         raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
+    if not mask.sample(1 << 16).size:
+        mask.close()
+        raise InputError(path, "holds no valid pixel (all nodata or NaN): 0 is clear, anything else is masked")
     return mask
 
 

@@ -19,6 +19,7 @@ from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
 from saropt.inference.companions import (
     cloud_notes,
+    coverage_notes,
     dates_of,
     match_reference,
     missing_inputs,
@@ -246,8 +247,8 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
+            told = [*unlike, *reader.notes, *cloud_notes(options), *coverage_notes(options, source)]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        told = [*unlike, *reader.notes, *cloud_notes(options)]
         warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
 
