@@ -169,7 +169,11 @@ def test_a_translator_is_calibrated_translates_and_is_scored(simulated, tmp_path
     assert f"{card.coverage:.1%} of the pixels lie inside their half-width (goal 90%)" in capsys.readouterr().out
     scene = next((simulated / "sar").glob("test*.tif"))
     assert main(["translate", str(scene), str(tmp_path / "o.tif"), "--model", str(out), "--reliability"]) == 0
-    assert "o_reliability.tif: the reliability" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "o_reliability.tif: the reliability" in printed
+    with rasterio.open(tmp_path / "o_reliability.tif") as written:
+        share = np.nanmean(written.read(written.count))
+    assert f"{share:.1%} of its pixels lie within the error budget of {card.budget:g}; of left-out scenes" in printed
     arguments = ["--data", str(simulated), "--out", str(tmp_path / "report"), "--reliability"]
     assert main(["evaluate", str(out), *arguments]) == 0
     printed = capsys.readouterr().out

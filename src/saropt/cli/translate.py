@@ -248,6 +248,7 @@ def translate(
 
 def _translate_one(scene: str, out: str, work: Work) -> None:
     from saropt.cli.progress import progress_bar
+    from saropt.inference.reliability import reliability_in_words
     from saropt.scenes import scene_name
 
     translator = work.open()
@@ -256,6 +257,8 @@ def _translate_one(scene: str, out: str, work: Work) -> None:
     _say_written(str(result.path), translator.card.name, result.seam)
     for name, path in list(result.products.items())[1:]:
         typer.echo(f"wrote {path}: the {name}")
+    if translator.reliability is not None:
+        typer.echo(reliability_in_words(result.products["reliability"], translator.reliability))
     for warning in result.warnings:
         typer.echo(f"saropt: warning: {warning}", err=True)
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from saropt.artifacts import DirectionCard, ImageCard, ReliabilityCard
@@ -68,6 +69,22 @@ def uncalibrated(card: ReliabilityCard, given: Collection[Role]) -> list[str]:
         return []
     what, it = " and ".join(names), "it" if len(names) == 1 else "them"
     return [f"the half-widths were calibrated with {what}: without {it} they may hold fewer of the true values"]
+
+
+def reliability_in_words(path: str | Path, card: ReliabilityCard) -> str:
+    """What share of the pixels of a written map lies within the error budget, and how far the map held before.
+
+    Args:
+        path: the map; a large one is looked at in 1024x1024 pixels of it.
+    """
+    with rasterio.open(path) as written:
+        shape = min(written.height, 1024), min(written.width, 1024)
+        reliable = written.read(written.count, out_shape=shape)
+    share = float(np.nanmean(reliable)) if np.isfinite(reliable).any() else 0.0
+    return (
+        f"{share:.1%} of its pixels lie within the error budget of {card.budget:g}; of left-out scenes it held "
+        f"{card.coverage:.1%} of the pixels on average, {card.least_coverage:.1%} in the worst"
+    )
 
 
 def reliability_product(outputs: tuple[ImageCard, ...], card: ReliabilityCard) -> Product:
