@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 
 import numpy as np
@@ -64,6 +65,13 @@ def test_a_zip_gives_the_same(tmp_path):
     other = calibrate(packed, tmp_path / "other.tif")
     np.testing.assert_array_equal(read(one)[0], read(other)[0])
     assert read(other)[2].tags["S1_PRODUCT"] == NAME
+
+
+def test_no_warning_of_the_library_is_shown(tmp_path):
+    """The measurement itself has no georeference, which nobody need be told."""
+    safe, _ = write_safe(tmp_path)
+    with warnings.catch_warnings(action="error"), GrdProduct(safe) as product:
+        assert product.read("VV", 0, 4).shape == (4, WIDTH)
 
 
 def test_border_noise_is_masked(tmp_path):

@@ -18,8 +18,7 @@ from saropt.domain import Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
 from saropt.inference.companions import (
-    cloud_notes,
-    coverage_notes,
+    companion_notes,
     dates_of,
     match_reference,
     missing_inputs,
@@ -247,7 +246,7 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
-            told = [*unlike, *reader.notes, *cloud_notes(options), *coverage_notes(options, source)]
+            told = [*unlike, *reader.notes, *companion_notes(options, source, sources, self.inputs)]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))

@@ -12,6 +12,7 @@ and orthorectification are not done; use RTC products where there is relief.
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -24,7 +25,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import transform
 from rasterio.windows import Window as RasterioWindow
 
@@ -164,7 +165,8 @@ class GrdProduct:
         name = self._files[polarisation]["measurement"]
         place = self.path / name if self._zip is None else f"/vsizip/{self.path.absolute()}/{name}"
         try:
-            return rasterio.open(place, driver="GTiff")
+            with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+                return rasterio.open(place, driver="GTiff")
         except RasterioError as error:
             raise InputError(self.path, f"measurement of {polarisation} cannot be read: {error}") from error
 
