@@ -1,4 +1,4 @@
-"""Take the checkerboard out of a bundled translator of the network `naf_unet`.
+"""Take the checkerboard out of a bundled translator of the network `naf_unet` or `reference_unet`.
 
     python tools/balance.py NAME
 
@@ -20,7 +20,7 @@ from saropt.artifacts import read_card
 from saropt.files import atomic_file
 from saropt.inference.bundled import bundled_folder
 
-LAYERS = ("exit", "realism_delta/exit")
+LAYERS = ("exit", "realism_delta/exit", "unet.exit")
 
 
 def balanced(values: NDArray[np.float32], phases: int) -> NDArray[np.float32]:
