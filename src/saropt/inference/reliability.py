@@ -80,7 +80,7 @@ def reliability_in_words(path: str | Path, card: ReliabilityCard) -> str:
     >>> from saropt.scenes import write_array
     >>> path = write_array("a_reliability.tif", np.repeat([400.0, 1.0], 4).reshape(2, 2, 2).astype(np.float32))
     >>> fields = {"scale": (2.0,), "budget": 500.0, "data": ("a",), "scenes": 20, "coverage": 0.91}
-    >>> reliability_in_words(path, ReliabilityCard(alpha=0.1, least_coverage=0.8, **fields))[:56]
+    >>> reliability_in_words(path, ReliabilityCard(alpha=0.1, least_coverage=0.8, **fields))[:55]
     '100.0% of its pixels lie within the error budget of 500'
     """
     with Scene.open(path) as written:
