@@ -24,6 +24,7 @@ from saropt.methods.compact import Compact, CompactConfig
 from saropt.methods.pretrained import PretrainedTranslator, images_of_file
 from saropt.methods.registry import register
 from saropt.networks import Bridge as BridgeNetwork
+from saropt.networks.sampling import draw
 
 LARGEST_WEIGHT = 25.0
 
@@ -91,4 +92,4 @@ class Bridge(Compact):
         yield "generator", {"velocity": (weight * error).mean()}
 
     def translate(self, source: Tensor) -> Tensor:
-        return cast("BridgeNetwork", self.generator).draw(source)
+        return draw(cast("BridgeNetwork", self.generator), source)

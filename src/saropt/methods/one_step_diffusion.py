@@ -20,6 +20,7 @@ from saropt.methods.compact import Compact, CompactConfig
 from saropt.methods.con_diffusion import diffusion_loss
 from saropt.methods.registry import register
 from saropt.networks import DiffusionUNet
+from saropt.networks.sampling import draw
 
 ONE_STEP: dict[str, Any] = {"prediction": "x0", "zero_terminal_snr": True, "sampler": "ddim", "steps": 1}
 
@@ -65,4 +66,4 @@ class OneStepDiffusion(Compact):
         yield "generator", {self.generator.prediction: diffusion_loss(self.generator, source, target)}
 
     def translate(self, source: Tensor) -> Tensor:
-        return self.generator.draw(source)
+        return draw(self.generator, source)

@@ -40,15 +40,23 @@ class SamplingNetwork(nn.Module):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
 
-    def draw(self, source: Tensor) -> Tensor:
-        """A random sample (N, out_channels, H, W) for a source (N, in_channels, H, W), with the noise of torch's own
-        generator and with gradients: for training."""
-        noise = torch.randn(len(source), self.noise_channels, *source.shape[-2:], device=source.device)
-        return self(torch.cat([source, noise], dim=1))
-
     def split_noise(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Source (N, in_channels, H, W) and noise (N, noise_channels, H, W) of an input of either form."""
         if x.shape[1] == self.in_channels:
             noise = torch.from_numpy(position_noise(0, self.noise_channels, 0, 0, *x.shape[-2:]))
             return x, noise.to(x).expand(len(x), -1, -1, -1)
         return x[:, : self.in_channels], x[:, self.in_channels :]
+
+
+def draw(network: SamplingNetwork, source: Tensor) -> Tensor:
+    """A random sample (N, out_channels, H, W) for a source (N, in_channels, H, W), with the noise of torch's own
+    generator and with gradients: for training.
+
+    >>> from saropt.networks import DiffusionUNet
+    >>> network = DiffusionUNet(1, 3, width=8, multipliers=(1, 2), blocks=1, attention=(), sampler="ddim", steps=1)
+    >>> draw(network, torch.zeros(1, 1, 16, 16)).shape
+    torch.Size([1, 3, 16, 16])
+    """
+    noise = torch.randn(len(source), network.noise_channels, *source.shape[-2:], device=source.device)
+    sample: Tensor = network(torch.cat([source, noise], dim=1))
+    return sample
