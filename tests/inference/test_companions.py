@@ -199,7 +199,10 @@ def test_companions_of_another_place_are_refused_and_partial_ones_are_told(fresh
     for changes, message in (
         ({"reference": far}, "far.tif: shares no ground with"),
         ({"keep_clear": far}, "far.tif: shares no ground with"),
-        ({"reference": placeless}, "placeless.tif: has no place on the ground, as"),
+        (
+            {"reference": placeless},
+            "placeless.tif: has no place on the ground: neither a transform with CRS nor control points",
+        ),
         ({"reference": old, "reference_mask": far_mask}, "far_mask.tif: shares no ground with"),
         ({"reference": old, "reference_mask": empty}, "empty.tif: holds no valid pixel"),
     ):

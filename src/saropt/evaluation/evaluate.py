@@ -286,15 +286,7 @@ def _train_names(root: DataRoot) -> list[str]:
 
 def _roles(rows: Iterable[DirectionRows], root: DataRoot) -> list[Role]:
     """The roles of all inputs, of what baselines look at and of all outputs that the data have, each once."""
-    roles = dict.fromkeys(
-        role
-        for d in rows
-        for role in (
-            *d.direction.inputs,
-            *(role for row in d.baselines for role in row.baseline.further),
-            d.direction.output,
-        )
-    )
+    roles = dict.fromkeys(role for d in rows for role in (*d.inputs, d.direction.output))
     return [role for role in roles if role in root.images]
 
 

@@ -175,6 +175,11 @@ class DirectionRows:
     ground: GroundErrors | None = None
     shown: ShownTiles | None = None
 
+    @property
+    def inputs(self) -> tuple[Role, ...]:
+        """The roles that models and baselines look at."""
+        return (*self.direction.inputs, *(role for row in self.baselines for role in row.baseline.further))
+
 
 class RasterOutputs:
     """What models and segmenters make of the rasters of one name, in temporary files that are read tile by tile.
@@ -245,8 +250,7 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         InputError: an output is not finite at valid pixels, or units have no fixed range.
     """
     direction = rows.direction
-    further = (role for row in rows.baselines for role in row.baseline.further)
-    present = [role for role in (*direction.inputs, *further) if role in place.images]
+    present = [role for role in rows.inputs if role in place.images]
     inputs = {role: place.images[role].in_unit_range(place.name) for role in present}
     true = place.images[direction.output]
     truth = TileImage(true.in_unit_range(place.name)[rows.outputs], place.valid)

@@ -246,7 +246,7 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
-            told = [*unlike, *reader.notes, *companion_notes(options, source, sources, self.inputs)]
+            told = [*unlike, *reader.notes, *companion_notes(options, source)]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))

@@ -10,19 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from affine import Affine
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
-from rasterio.warp import transform, transform_bounds
+from rasterio.warp import transform
 
 from saropt.errors import InputError
 from saropt.matching.features import Points
 from saropt.matching.geometry import transformed
-from saropt.scenes import Georeference, Grid, Scene
+from saropt.scenes import Georeference, Grid, Scene, bounds_in
 from saropt.sensors.grd_scene import open_scene_or_product
-
-_DENSIFY = 21
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
 
 
 def _common_grid(a: Scene, b: Grid, source: str | Path) -> Grid:
-    left, bottom, right, top = _bounds_in(a, b.crs)
+    left, bottom, right, top = bounds_in(a.georeference, a.height, a.width, b.crs, a.path)
     corners = np.array([(x, y) for x in (left, right) for y in (bottom, top)])
     columns, rows = _applied(~b.transform, corners).T
     step = max(1, math.floor(_pixel_of(a, b.crs) / _pixel(b.transform) + 0.01))
@@ -116,25 +112,12 @@ def _common_grid(a: Scene, b: Grid, source: str | Path) -> Grid:
     return Grid(b.crs, transform, (last_row - first_row) // step, (last_column - first_column) // step)
 
 
-def _bounds_in(scene: Scene, crs: CRS) -> tuple[float, float, float, float]:
-    place = scene.georeference
-    if place.transform is not None and place.crs is not None:
-        own, box = place.crs, Grid(place.crs, place.transform, scene.height, scene.width).bounds
-    else:
-        x, y = [point.x for point in place.gcps], [point.y for point in place.gcps]
-        own, box = place.gcp_crs, (min(x), min(y), max(x), max(y))
-    try:
-        return box if own == crs else transform_bounds(own, crs, *box, densify_pts=_DENSIFY)
-    except (RasterioError, CPLE_BaseError) as error:
-        raise InputError(scene.path, "its CRS cannot be brought to that of the other scene") from error
-
-
 def _pixel_of(scene: Scene, crs: CRS) -> float:
     """Side of the scene's pixels in units of `crs`."""
     place = scene.georeference
     if place.crs == crs and place.transform is not None:
         return _pixel(place.transform)
-    left, bottom, right, top = _bounds_in(scene, crs)
+    left, bottom, right, top = bounds_in(place, scene.height, scene.width, crs, scene.path)
     return math.sqrt((right - left) * (top - bottom) / (scene.width * scene.height))
 
 

@@ -2,7 +2,7 @@
 
 from saropt.scenes.arrays import write_array
 from saropt.scenes.georeference import Georeference, Window
-from saropt.scenes.grid import Grid, grid_over, overlap_grid, utm_of
+from saropt.scenes.grid import Grid, bounds_in, grid_over, overlap_grid, utm_of
 from saropt.scenes.mirroring import read_mirrored, reflect_indices
 from saropt.scenes.mosaic import mosaic
 from saropt.scenes.pixel_samples import fills_blocks, sample_pixels
@@ -17,6 +17,7 @@ __all__ = [
     "Scene",
     "SceneWriter",
     "Window",
+    "bounds_in",
     "fills_blocks",
     "grid_over",
     "is_remote",

@@ -116,6 +116,42 @@ def _in_degrees(boxes: Sequence[tuple[CRS, Bounds]], source: str | Path) -> list
     return found
 
 
+def bounds_in(place: Georeference, height: int, width: int, crs: CRS, source: str | Path) -> Bounds:
+    """Left, bottom, right and top of a raster in another coordinate system.
+
+    Args:
+        place: with a transform or control points.
+        source: name of the raster for errors.
+
+    Raises:
+        InputError: it is not georeferenced, or its CRS cannot be brought to the other.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> place = Georeference(CRS.from_epsg(32611), Affine(10, 0, 500000, 0, -10, 3700000))
+    >>> [round(side, 2) for side in bounds_in(place, 1000, 1000, CRS.from_epsg(4326), "a.tif")]
+    [-117.0, 33.35, -116.89, 33.44]
+    """
+    from rasterio.warp import transform_bounds
+
+    own, box = _box(place, height, width, source)
+    try:
+        return box if own == crs else transform_bounds(own, crs, *box)
+    except (RasterioError, CPLE_BaseError) as error:
+        raise InputError(source, "its CRS cannot be brought to that of the other scene") from error
+
+
+def _box(place: Georeference, height: int, width: int, source: str | Path) -> tuple[CRS, Bounds]:
+    if place.transform is not None and place.crs is not None:
+        return place.crs, Grid(place.crs, place.transform, height, width).bounds
+    if place.gcps and place.gcp_crs is not None:
+        x, y = [gcp.x for gcp in place.gcps], [gcp.y for gcp in place.gcps]
+        if place.gcp_crs.is_geographic:
+            x = unwrapped(x)
+        return place.gcp_crs, (min(x), min(y), max(x), max(y))
+    raise InputError(source, "has no place on the ground: neither a transform with CRS nor control points")
+
+
 def overlap_grid(
     places: list[tuple[Georeference, int, int]], pixel_m: float | None, source: str | Path, crs: CRS | None = None
 ) -> Grid:
@@ -140,17 +176,7 @@ def overlap_grid(
     """
     from rasterio.warp import transform_bounds
 
-    boxes = []
-    for place, height, width in places:
-        if place.transform is not None and place.crs is not None:
-            boxes.append((place.crs, Grid(place.crs, place.transform, height, width).bounds))
-        elif place.gcps and place.gcp_crs is not None:
-            x, y = [gcp.x for gcp in place.gcps], [gcp.y for gcp in place.gcps]
-            if place.gcp_crs.is_geographic:
-                x = unwrapped(x)
-            boxes.append((place.gcp_crs, (min(x), min(y), max(x), max(y))))
-        else:
-            raise InputError(source, "has no place on the ground: neither a transform with CRS nor control points")
+    boxes = [_box(place, height, width, source) for place, height, width in places]
     if all(own == boxes[0][0] for own, _ in boxes) and not boxes[0][0].is_geographic:
         together = [box for _, box in boxes]
     else:
