@@ -112,6 +112,27 @@ def add_realism_end(model: ModelProto, realism: ModelProto) -> None:
     model.graph.initializer.extend(deltas)
 
 
+def drop_unused(model: ModelProto) -> None:
+    """Drop the nodes that lead to no output of the graph: ONNX Runtime would run them.
+
+    >>> from onnx import parser
+    >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
+    ... f (float[h, w] x) => (float[h, w] y) { y = Relu(x) z = Exp(y) }''')
+    >>> drop_unused(graph)
+    >>> [node.op_type for node in graph.graph.node]
+    ['Relu']
+    """
+    needed, kept = {value.name for value in model.graph.output}, []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            within = [graph for held in node.attribute for graph in (held.g, *held.graphs)]
+            needed.update(node.input, (value.name for graph in within for value in graph.output))
+            needed.update(name for inner in _nodes(within) for name in inner.input)
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(kept))
+
+
 def write_with_errors(path: str | Path, out: str | Path, card: Card, errors: ModelProto) -> None:
     """Write a translator file that holds a network of errors as well, as its second output.
 
@@ -161,12 +182,13 @@ def _add_errors(model: ModelProto, errors: ModelProto) -> None:
 
 
 def _choose_outputs(model: ModelProto, errors: bool) -> None:
-    """Leave one output: the image, or the image and the errors behind it. Runtimes skip what leads to neither."""
+    """Leave one output, the image or the image and the errors behind it, and what leads to it."""
     from onnx import helper
 
     outputs = model.graph.output
     if not errors:
         del outputs[1:]
+        drop_unused(model)
         return
     joined = "image_and_errors"
     model.graph.node.append(helper.make_node("Concat", [one.name for one in outputs], [joined], axis=1))

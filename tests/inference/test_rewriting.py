@@ -1,0 +1,101 @@
+"""What is changed in a graph before ONNX Runtime runs it: no value, less work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import ModelProto, load_model_from_string, parser
+from onnx.reference import ReferenceEvaluator
+
+from saropt.artifacts import load_graph
+from saropt.artifacts.graph import drop_unused
+from saropt.inference.bundled import find_translator
+from saropt.inference.runtimes import OnnxBackend
+from saropt.inference.runtimes.rewriting import sum_squares
+
+Factory = Callable[..., Path]
+
+
+def graph_of(body: str, axes: str = "{1}", channels: str = "6") -> ModelProto:
+    return parser.parse_model(
+        f"""<ir_version: 9, opset_import: ["": 18]>
+        f (float[1, {channels}, h, w] x) => (float[1, a, b, c] y) <int64[1] axes = {axes}> {{ {body} }}"""
+    )
+
+
+@pytest.mark.parametrize("axes", ["{1}", "{-3}"])
+def test_the_mean_of_squares_is_the_sum_over_the_count(axes: str) -> None:
+    graph = graph_of("s = Mul(x, x) m = ReduceMean(s, axes) y = Sqrt(m)", axes)
+    values = np.random.default_rng(0).normal(size=(1, 6, 4, 5)).astype(np.float32)
+    truth = np.sqrt(np.mean(values.astype(np.float64) ** 2, axis=1, keepdims=True))
+    changed = sum_squares(graph)
+    assert [node.op_type for node in changed.graph.node] == ["ReduceSumSquare", "Mul", "Sqrt"]
+    np.testing.assert_allclose(ReferenceEvaluator(changed).run(None, {"x": values})[0], truth, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "axes", "channels"),
+    [
+        ("s = Mul(x, x) y = ReduceMean(s, axes)", "{2}", "6"),  # an axis of unknown size
+        ("s = Mul(x, x) y = ReduceMean(s, axes)", "{1}", "n"),
+        ("t = Exp(x) s = Mul(x, t) y = ReduceMean(s, axes)", "{1}", "6"),
+        ("y = ReduceMean(x, axes)", "{1}", "6"),
+    ],
+)
+def test_other_means_stay(body: str, axes: str, channels: str) -> None:
+    graph = graph_of(body, axes, channels)
+    assert [node.op_type for node in sum_squares(graph).graph.node] == [node.op_type for node in graph.graph.node]
+
+
+def test_squares_that_are_used_elsewhere_stay() -> None:
+    changed = sum_squares(graph_of("s = Mul(x, x) m = ReduceMean(s, axes) y = Sub(s, m)"))
+    assert [node.op_type for node in changed.graph.node] == ["Mul", "ReduceSumSquare", "Mul", "Sub"]
+
+
+def test_what_a_branch_needs_is_not_dropped() -> None:
+    graph = parser.parse_model(
+        """<ir_version: 9, opset_import: ["": 18]>
+        f (float[4] x, bool flag) => (float[4] y) {
+            kept = Relu(x) gone = Exp(x)
+            y = If (flag) <then_branch = one () => (float[4] a) { a = Neg(kept) },
+                           else_branch = two () => (float[4] b) { b = Identity(kept) }>
+        }"""
+    )
+    drop_unused(graph)
+    assert [node.op_type for node in graph.graph.node] == ["Relu", "If"]
+
+
+def test_errors_are_computed_only_where_they_are_asked_for() -> None:
+    path = find_translator("s1-world")
+    counts = [len(load_model_from_string(load_graph(path, errors=errors)[1]).graph.node) for errors in (False, True)]
+    image, both = (OnnxBackend(load_graph(path, errors=errors)[1], "cpu", 1) for errors in (False, True))
+    values = np.random.default_rng(0).uniform(-1, 1, (1, 2, 48, 64)).astype(np.float32)
+    assert counts[0] < counts[1]
+    np.testing.assert_array_equal(image(values), both(values)[:, :4])
+
+
+def test_large_windows_run_in_a_session_of_their_shape(
+    make_translator: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = load_graph(make_translator())[1]
+    reference = OnnxBackend(graph, "cpu", 1)
+    monkeypatch.setattr("saropt.inference.runtimes.onnx._FIXED_PIXELS", 64 * 96)
+    backend = OnnxBackend(graph, "cpu", 1)
+    rng, sessions = np.random.default_rng(0), []
+    for shape, fixed in [
+        ((1, 1, 64, 96), True),
+        ((1, 1, 64, 96), True),
+        ((2, 1, 96, 96), True),
+        ((1, 1, 64, 64), False),
+        ((1, 1, 96, 96), True),
+    ]:
+        values = rng.uniform(-1, 1, shape).astype(np.float32)
+        np.testing.assert_allclose(backend(values), reference(values), atol=1e-5)
+        sessions.append(backend._session)
+        axes = sessions[-1].get_inputs()[0].shape
+        assert (axes == list(shape)) == fixed
+    assert [one is other for one, other in pairwise(sessions)] == [True, False, False, False]
