@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
-from pathlib import Path
-
 import numpy as np
 import pytest
 from onnx import ModelProto, load_model_from_string, parser
@@ -15,9 +11,7 @@ from saropt.artifacts import load_graph
 from saropt.artifacts.graph import drop_unused
 from saropt.inference.bundled import find_translator
 from saropt.inference.runtimes import OnnxBackend
-from saropt.inference.runtimes.rewriting import sum_squares
-
-Factory = Callable[..., Path]
+from saropt.inference.runtimes.rewriting import name_axes, sum_squares
 
 
 def graph_of(body: str, axes: str = "{1}", channels: str = "6") -> ModelProto:
@@ -78,24 +72,38 @@ def test_errors_are_computed_only_where_they_are_asked_for() -> None:
     np.testing.assert_array_equal(image(values), both(values)[:, :4])
 
 
-def test_large_windows_run_in_a_session_of_their_shape(
-    make_translator: Factory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    graph = load_graph(make_translator())[1]
-    reference = OnnxBackend(graph, "cpu", 1)
-    monkeypatch.setattr("saropt.inference.runtimes.onnx._FIXED_PIXELS", 64 * 96)
-    backend = OnnxBackend(graph, "cpu", 1)
-    rng, sessions = np.random.default_rng(0), []
-    for shape, fixed in [
-        ((1, 1, 64, 96), True),
-        ((1, 1, 64, 96), True),
-        ((2, 1, 96, 96), True),
-        ((1, 1, 64, 64), False),
-        ((1, 1, 96, 96), True),
-    ]:
-        values = rng.uniform(-1, 1, shape).astype(np.float32)
-        np.testing.assert_allclose(backend(values), reference(values), atol=1e-5)
-        sessions.append(backend._session)
-        axes = sessions[-1].get_inputs()[0].shape
-        assert (axes == list(shape)) == fixed
-    assert [one is other for one, other in pairwise(sessions)] == [True, False, False, False]
+def test_equal_sizes_get_equal_names_and_others_do_not() -> None:
+    graph = parser.parse_model(
+        """<ir_version: 9, opset_import: ["": 18]>
+        f (float[batch, 2, height, width] x) => (float[batch, 2, h, w] y) {
+            down = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x)
+            up = MaxPool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x)
+            same = Relu(down) all = GlobalAveragePool(same)
+            y = Mul(same, all)
+        }"""
+    )
+    sizes = {
+        stride: {
+            value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+            for value in name_axes(graph, stride).graph.value_info
+        }
+        for stride in (1, 2)
+    }
+    assert sizes[2]["down"] == sizes[2]["up"] == sizes[2]["same"] == ["batch", 2, "height 37", "width 41"]
+    assert sizes[1]["down"] == sizes[1]["same"] == ["batch", 2, "height 18", "width 20"]
+    assert sizes[1]["up"] == ["batch", 2, "height 19", "width 21"]
+    assert sizes[1]["all"] == ["batch", 2, 1, 1]
+
+
+def test_named_axes_change_rounding_only_and_windows_agree_to_the_bit() -> None:
+    path = find_translator("s1-world")
+    card, graph = load_graph(path)
+    described = card.directions["sar2opt"]
+    backend = OnnxBackend(graph, "cpu", 1, stride=described.stride)
+    values = np.random.default_rng(0).uniform(-1, 1, (1, 2, 464, 432)).astype(np.float32)
+    whole, part = backend(values), backend(np.ascontiguousarray(values[:, :, 16:400, 32:400]))
+    halo = -(-described.receptive_field // 2 // described.stride) * described.stride
+    inner = np.s_[:, :, halo : 384 - halo, halo : 368 - halo]
+    assert part[inner].size > 0
+    np.testing.assert_array_equal(part[inner], whole[:, :, 16:400, 32:400][inner])
+    np.testing.assert_allclose(whole, OnnxBackend(graph, "cpu", 1)(values), atol=1e-5)

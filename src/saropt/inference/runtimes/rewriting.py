@@ -49,3 +49,45 @@ def sum_squares(model: ModelProto) -> ModelProto:
         graph.node.insert(place + 1, helper.make_node("Mul", [total, share], [result]))
     drop_unused(model)
     return model
+
+
+def name_axes(model: ModelProto, stride: int) -> ModelProto:
+    """The graph with names for height and width of each intermediate image, the same name for the same size.
+
+    ONNX Runtime adds in one step with the convolution before, and keeps its blocked memory layout, only between images
+    whose sizes it knows to be equal.
+
+    Args:
+        stride: windows are multiples of it, so sizes that agree for a window of (37, 41) times the stride always agree.
+
+    >>> from onnx import parser
+    >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
+    ... f (float[batch, 2, height, width] x) => (float[batch, 2, h, w] y)
+    ... { half = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x) y = Relu(half) }''')
+    >>> axes = name_axes(graph, stride=2).graph.value_info[0].type.tensor_type.shape.dim
+    >>> [axis.dim_param or axis.dim_value for axis in axes]
+    ['batch', 2, 'height 37', 'width 41']
+    """
+    from onnx import ModelProto, shape_inference
+
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    window = {0: 3, 2: 37 * stride, 3: 41 * stride}
+    if len(axes) != 4 or not all(axes[place].dim_param for place in window):
+        return model
+    sized = ModelProto()
+    sized.CopyFrom(model)
+    for graph in (model.graph, sized.graph):
+        del graph.value_info[:]
+    for place, size in window.items():
+        sized.graph.input[0].type.tensor_type.shape.dim[place].dim_value = size
+    for value in sized.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    for value in shape_inference.infer_shapes(sized, data_prop=True).graph.value_info:
+        found = value.type.tensor_type.shape.dim
+        if len(found) == 4 and found[0].dim_value == window[0] and all(axis.dim_value for axis in found):
+            for place, size in window.items():
+                name, held = axes[place].dim_param, found[place].dim_value
+                if held > 1:
+                    found[place].dim_param = name if held == size else f"{name} {held}"
+            model.graph.value_info.append(value)
+    return model
