@@ -21,7 +21,7 @@ from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.scenes import Georeference
-from saropt.scenes.georeference import METRES_PER_DEGREE, degrees_at_centre
+from saropt.scenes.georeference import pixel_metres
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
@@ -101,15 +101,8 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
     >>> other_pixel_size(Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6)), 100, 100, 10.0)
     'the scene has pixels of 1 m, the training data of 10 m: bring it to that size first'
     """
-    degrees = degrees_at_centre(place, height, width)
-    if degrees is None:
-        return None
-    steps = degrees[:, 1:] - degrees[:, :1]  # (2 axes, 2 steps) of one pixel
-    steps[0] = (steps[0] + 180.0) % 360.0 - 180.0
-    steps *= METRES_PER_DEGREE
-    steps[0] *= math.cos(math.radians(float(degrees[1, 0])))
-    pixel = math.sqrt(abs(float(np.linalg.det(steps))))
-    if not pixel > 0.0 or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
+    pixel = pixel_metres(place, height, width)
+    if pixel is None or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
         return None
     return f"the scene has pixels of {pixel:.3g} m, the training data of {gsd_m:g} m: bring it to that size first"
 

@@ -39,6 +39,7 @@ from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote, read_scene_inputs
+from saropt.scenes.georeference import check_ground
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
 from saropt.sensors.product_names import digest_product, grd_product
@@ -147,7 +148,7 @@ class SceneModel:
         """The scene with the bands of the first input.
 
         Raises:
-            InputError: it cannot be read, or its bands are not those of the card.
+            InputError: it cannot be read, lies nowhere on Earth, or its bands are not those of the card.
             OptionError: the options give or ask for scene inputs that the network does not take.
         """
         self._checked(options.given_scene_inputs)
@@ -159,7 +160,7 @@ class SceneModel:
         first, chosen, terrain = self.inputs[0], options.bands, terrain_of(options)
         if terrain is not None and grd_product(scene) is None:
             raise OptionError("dem", terrain.path, "flattens Sentinel-1 products; other scenes keep their own grid")
-        return open_input(
+        opened = open_input(
             scene,
             chosen,
             first,
@@ -169,6 +170,12 @@ class SceneModel:
             pixel_m=options.pixel,
             terrain=terrain,
         )
+        try:
+            check_ground(opened.georeference, opened.height, opened.width, opened.source, self.gsd_m)
+        except InputError:
+            opened.close()
+            raise
+        return opened
 
     def write_products(
         self,
