@@ -12,7 +12,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from saropt.artifacts import ImageCard, read_card
-from saropt.inference import ArraySource, Translator
+from saropt.inference import ArraySource, TranslateOptions, Translator
 from saropt.inference.familiarity import (
     QUANTILES,
     describe_scene,
@@ -94,6 +94,16 @@ def test_a_run_warns_and_its_tags_say_so(make_translator, make_scene, tmp_path):
     with rasterio.open(made.path) as file:
         assert file.tags()["SAROPT_WARNING"] == made.warnings[0]
     assert read_card(path).training.seen is None
+
+
+@pytest.mark.parametrize(("width", "told"), [(1, True), (30, True), (64, False)])
+def test_a_run_tells_of_a_scene_narrower_than_its_context(make_scene, tmp_path, width, told):
+    translator = Translator.load("s1-losangeles", threads=1)
+    made = translator.run(make_scene(100, width), tmp_path / "out.tif", TranslateOptions(units="sigma0_db"))
+    words = f"the scene is 100x{width} pixels, the network looks at 324x324 for each"
+    assert any(words in line for line in made.warnings) == told
+    with rasterio.open(made.path) as file:
+        assert (words in file.tags().get("SAROPT_WARNING", "")) == told
 
 
 def points(step: float) -> tuple[GroundControlPoint, ...]:

@@ -31,7 +31,7 @@ TEXTURE = "texture"
 _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
-_MOST_RATIO = 1.5
+_MOST_RATIO, _LEAST_PART = 1.5, 8
 T = TypeVar("T")
 
 
@@ -105,6 +105,21 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
     if pixel is None or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
         return None
     return f"the scene has pixels of {pixel:.3g} m, the training data of {gsd_m:g} m: bring it to that size first"
+
+
+def too_narrow(height: int, width: int, looked_at: int) -> str | None:
+    """One line where a scene is narrower than an eighth of what a network looks at for one pixel; None where it is not.
+
+    Args:
+        looked_at: side in pixels of the network's receptive field; of its window, where it sees all of that.
+
+    >>> too_narrow(1, 500, 324)
+    'the scene is 1x500 pixels, the network looks at 324x324 for each: the picture rests on mirrored pixels'
+    """
+    if _LEAST_PART * min(height, width) >= looked_at:
+        return None
+    scene = f"the scene is {height}x{width} pixels, the network looks at {looked_at}x{looked_at} for each"
+    return f"{scene}: the picture rests on mirrored pixels"
 
 
 def scene_inputs_in_training(root: DataRoot, role: Role, split: str) -> dict[str, tuple[float, ...]]:

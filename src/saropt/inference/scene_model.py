@@ -28,7 +28,12 @@ from saropt.inference.companions import (
     with_today,
 )
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
-from saropt.inference.familiarity import other_pixel_size, other_scene_inputs, unlike_training
+from saropt.inference.familiarity import (
+    other_pixel_size,
+    other_scene_inputs,
+    too_narrow,
+    unlike_training,
+)
 from saropt.inference.guard import OutputGuard
 from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.outputs import Destination, finish_all, product_path
@@ -302,12 +307,13 @@ class SceneModel:
         return {name: value for name, value in known.items() if name in self.scene_inputs}
 
     def _unlike(self, reader: TileReader, scene: Scene, options: TranslateOptions) -> list[str]:
-        """In which ways a scene is unlike the training data, a line each."""
+        """Why a picture of a scene may be poor, a line each: it is narrow, or unlike the training data."""
         found = None if self.seen is None else unlike_training(reader, self.seen)
         size = scene.height, scene.width
         pixel = None if self.gsd_m is None else other_pixel_size(scene.georeference, *size, self.gsd_m)
         known = {**read_scene_inputs(scene), **options.given_scene_inputs} if self.seen_scene_inputs else {}
-        lines = (found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
+        narrow = too_narrow(*size, self._network.receptive_field or self._network.tile)
+        lines = (narrow, found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
         return [line for line in lines if line is not None]
 
     def _common_tags(
