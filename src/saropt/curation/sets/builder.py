@@ -20,6 +20,7 @@ from saropt.errors import InputError
 from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
 from saropt.roots.description import write_description
+from saropt.roots.values import contradiction
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -27,6 +28,7 @@ from saropt.sensors.grd_scene import open_scene_or_product
 _STRIP_PIXELS = 1 << 21
 _SMALL_PIXELS = 1 << 20
 _OPEN_SCENES = 6
+_LOOKED_AT = 3
 
 
 def prepare(
@@ -88,7 +90,8 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     be continued.
 
     Raises:
-        InputError: a source cannot be read, the output cannot be written, or other unfinished work is in the way.
+        InputError: a source cannot be read or contradicts the units of the plan, the output cannot be written, or other
+            unfinished work is in the way.
 
     >>> from saropt.curation.sets.base import Entry
     >>> from saropt.scenes import write_array
@@ -101,6 +104,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     digest = hashlib.sha256(key.encode()).hexdigest()
     readers = Readers()
     try:
+        _check_units(plan, readers)
         with Lock(part.with_name(f"{part.name}.lock"), out, "is being prepared by another process"):
             part.mkdir(exist_ok=True)
             settings = part / ".settings"
@@ -126,6 +130,23 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     finally:
         readers.close()
     return out
+
+
+def _check_units(plan: Plan, readers: Readers) -> None:
+    """Refuse sources that contradict the units which the plan declares; those of the first entries are looked at.
+
+    Raises:
+        InputError: one does.
+    """
+    for entry in plan.entries[:_LOOKED_AT]:
+        for side, source in entry.sides.items():
+            units = plan.description.get(side, {}).get("units")
+            if units is None or not isinstance(source, Source) or source.convert is not None:
+                continue
+            for path in source.paths:
+                problem = contradiction(readers.open(source, path), units)
+                if problem is not None:
+                    raise InputError(path, f"{side}: {problem}")
 
 
 class Readers:
@@ -178,7 +199,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
     dtype = np.dtype(source.dtype or ("complex64" if first.dtype == "complex_int16" else first.dtype))
     nodata = first.nodata if source.nodata is None else source.nodata
 
-    scaled = source.convert is source.dtype is None and any(scene.scaling for scene in scenes)
+    scaled = source.convert is None and any(scene.scaling for scene in scenes)
 
     def read(part: Window) -> NDArray:
         pieces = [scene.read(part) if scaled else scene.read_stored(part) for scene in scenes]
