@@ -174,7 +174,7 @@ def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):
     for changes, message in (
         ({"reference": nowhere}, "nowhere.tif"),
         ({"keep_clear": floats}, "holds float32, the output is uint8"),
-        ({"reference": scene}, "has 1 bands \\(VH\\), not B4, B3, B2"),
+        ({"reference": scene}, "has 1 band \\(VH\\), not B4, B3, B2"),
         ({"inputs": {"dem": scene}}, "is given as dem, but the translator takes sar, sar_reference, optical_reference"),
     ):
         with pytest.raises(InputError, match=message):

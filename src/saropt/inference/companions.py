@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.products import Block, Product
 from saropt.inference.requests import TranslateOptions
@@ -307,7 +307,7 @@ def _open_mask(path: str | Path, scene: Scene) -> Scene:
     """
     mask = open_scene(path, grid=_grid_for(path, scene), resampling="nearest")
     if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
-        found = f"is a mask of {mask.height}x{mask.width} pixels and {mask.count} bands"
+        found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
         mask.close()
         raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
     if not mask.sample(1 << 16).size:

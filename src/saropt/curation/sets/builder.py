@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
 from saropt.curation.sets.base import SETS, DataSet, Plan, Source, read_options
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
 from saropt.roots.description import write_description
@@ -78,7 +78,7 @@ def prepare(
         report = out.with_name(f"{out.name}.missing.txt")
         report.write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")
         first = "; ".join(plan.missing[:3]) + (", ..." if len(plan.missing) > 3 else "")
-        reason = f"lacks {len(plan.missing)} things ({first}), all listed in {report}"
+        reason = f"lacks {counted(len(plan.missing), 'thing')} ({first}), all listed in {report}"
         raise InputError(source, reason, remedy="partial")
     plan.description["prepared"] = {"set": name, "options": chosen.model_dump(mode="json")}
     key = f"{name} {source.absolute()} {chosen.model_dump_json()} {len(plan.entries)}"
