@@ -187,7 +187,7 @@ def translate(
     from dataclasses import replace
 
     from saropt.batch.jobs import Work
-    from saropt.batch.scene_lists import list_companions, list_scenes
+    from saropt.batch.scene_lists import left_out, list_companions, list_scenes
     from saropt.errors import InputError
     from saropt.inference import DEFAULT_MODELS, DIRECTIONS
     from saropt.inference.requests import LoadOptions, TranslateOptions
@@ -239,6 +239,8 @@ def translate(
     scenes = list_scenes(scene)
     if scenes is not None:
         own = list_companions(scene, scenes, companions)
+        for line in left_out(scene, scenes, companions, out):
+            typer.echo(f"saropt: warning: {line}", err=True)
         _translate_many(scenes, out, work, own, executor, workers, address)
         return
     if executor != "local" or (workers or 1) > 1:
