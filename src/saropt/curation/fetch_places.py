@@ -202,6 +202,6 @@ def _fetch_each(
         progress(number, len(places), place.name)
     if failed:
         name, reason = next(iter(failed.items()))
-        places = f"{counted(len(failed), 'place')} failed"
-        raise InputError(name, f"{reason} ({places}; what was fetched is kept: the same command goes on)")
+        lost = f"{counted(len(failed), 'place')} failed"
+        raise InputError(name, f"{reason} ({lost}; what was fetched is kept: the same command goes on)")
     return empty

@@ -18,7 +18,8 @@ from saropt.domain import Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
 from saropt.inference.companions import (
-    companion_notes,
+    Ground,
+    cloud_notes,
     dates_of,
     match_reference,
     missing_inputs,
@@ -207,10 +208,11 @@ class SceneModel:
             check_not_input(place.place, (scene, *options.all_inputs.values(), *options.companions.values(), self.path))
         with ExitStack() as stack:
             source = stack.enter_context(self.open_first(scene, options))
-            sources = open_companions(stack, options, self.inputs, source, self.kind)
+            ground = Ground(source)
+            sources = open_companions(stack, options, self.inputs, ground, self.kind)
             clear, matched = None, {}
             if options.keep_clear is not None:
-                clear = open_clear_pixels(stack, options, self.outputs[0], source)
+                clear = open_clear_pixels(stack, options, self.outputs[0], ground)
                 products = with_today(products)
                 matched = match_reference(sources, clear)
             for place in places:
@@ -258,7 +260,7 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
-            told = [*unlike, *reader.notes, *companion_notes(options, source)]
+            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
