@@ -86,10 +86,12 @@ def test_what_a_batch_does_not_use_is_told(tmp_path: Path, capsys: pytest.Captur
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         image, bands = (decibels, ["VH"]) if name == "now/a" else (optical, list(BANDS))
         write_array(tmp_path / f"{name}.tif", image, band_names=bands, georeference=GEOREFERENCE)
+    (tmp_path / "now" / "gone.tif").symlink_to("nowhere.tif")
     given = ["translate", str(tmp_path / "now"), str(tmp_path / "out"), "--model", str(model)]
     assert main([*given, "--reference", str(tmp_path / "old")]) == 0
     errors = capsys.readouterr().err
     assert f"warning: {tmp_path}/now/optical_reference_2 is a folder: not used\n" in errors
+    assert f"warning: {tmp_path}/now/gone.tif is no regular file: not used\n" in errors
     assert f"warning: {tmp_path}/old: 1 raster has the name of no scene (x.tif): not used\n" in errors
 
 

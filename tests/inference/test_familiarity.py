@@ -119,6 +119,7 @@ PLACES = {
     "degrees at 60 north": (Georeference(DEGREES, Affine(8.98e-5, 0, 10, 0, -8.98e-5, 60)), None),
     "degrees across 180": (Georeference(DEGREES, Affine(9e-5, 0, 179.9955, 0, -9e-5, 0)), None),
     "stretched by Mercator": (Georeference(MERCATOR, Affine(20, 0, 1e6, 0, -20, 8_399_737)), None),
+    "the north pole": (Georeference(CRS.from_epsg(3413), Affine(10, 0, -500, 0, -10, 500)), None),
     "feet": (Georeference(FEET, Affine(3.28, 0, 6.4e6, 0, -3.28, 1.8e6)), 1.0),
     "points, 10 m": (Georeference(gcps=points(9e-5), gcp_crs=DEGREES), None),
     "points, 40 m": (Georeference(gcps=points(36e-5), gcp_crs=DEGREES), 40.0),

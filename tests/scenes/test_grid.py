@@ -71,7 +71,7 @@ def test_common_ground():
 @pytest.mark.parametrize(
     ("crs", "transform"),
     [
-        (3413, Affine(10, 0, 0, 0, -10, 0)),  # the north pole
+        (3413, Affine(10, 0, -500, 0, -10, 500)),  # its centre is the north pole
         (3031, Affine(40, 0, 1e6, 0, -40, -1e6)),
         (3857, Affine(10, 0, 2.00375e7, 0, -10, 0)),  # across 180 degrees
         (4326, Affine(1e-4, 0, 200, 0, -1e-4, 45)),  # longitudes of 0..360

@@ -121,6 +121,9 @@ def left_out(given: str, scenes: Sequence[str], options: Mapping[str, str], out:
         folders = [path for path in sorted(Path(given).iterdir()) if path.is_dir() and product_of(path) is None]
         others = [path for path in folders if path.resolve() != Path(out).resolve()]
         lines += [f"{path} is a folder: not used" for path in others if _rasters(path)]
+        lines += [
+            f"{path} is no regular file: not used" for path in _rasters(given) if not path.exists() or path.is_fifo()
+        ]
     stems = {_stem(scene) for scene in scenes}
     for folder in options.values():
         if stray := [path.name for path in _rasters(folder) if path.stem not in stems]:

@@ -108,11 +108,11 @@ def pixel_metres(place: Georeference, height: int, width: int) -> float | None:
     degrees = degrees_at_centre(place, height, width)
     if degrees is None:
         return None
-    steps = degrees[:, 1:] - degrees[:, :1]  # (2 axes, 2 steps) of one pixel
-    steps[0] = (steps[0] + 180.0) % 360.0 - 180.0
-    steps *= METRES_PER_DEGREE
-    steps[0] *= math.cos(math.radians(float(degrees[1, 0])))
-    return math.sqrt(abs(float(np.linalg.det(steps))))
+    longitude, latitude = np.radians(degrees)
+    east, north = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)
+    on_globe = math.degrees(METRES_PER_DEGREE) * np.array([east, north, np.sin(latitude)])  # (3, 3 points), metres
+    right, below = (on_globe[:, 1:] - on_globe[:, :1]).T
+    return math.sqrt(float(np.linalg.norm(np.cross(right, below))))
 
 
 def check_ground(place: Georeference, height: int, width: int, source: str | Path, gsd_m: float | None = None) -> None:
