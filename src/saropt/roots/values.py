@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from numpy.typing import NDArray
 
@@ -15,11 +16,12 @@ from saropt.scenes import Scene, fills_blocks
 
 _SAMPLED_PIXELS = 1 << 16
 _CHECKED_RASTERS = 4
+NO_PIXEL: Final = "holds no valid pixel"
 
 
 def contradiction(scene: Scene, units: str) -> str | None:
-    """Why the pixels of a raster cannot be in these units; None where they can, where none is valid, or where the units
-    are free words of a publisher.
+    """Why the pixels of a raster cannot be in these units, `NO_PIXEL` where none is valid; None where they can, or
+    where the units are free words of a publisher.
 
     >>> import numpy as np
     >>> from saropt.scenes import write_array
@@ -33,10 +35,9 @@ def contradiction(scene: Scene, units: str) -> str | None:
     except ValueError:
         return None
     try:
-        if sample.size:
-            check_units(sample, unit, dtype)
+        check_units(sample, unit, dtype)
     except ValueError as error:
-        return str(error)
+        return str(error) if sample.size else NO_PIXEL
     return None
 
 

@@ -131,6 +131,27 @@ def test_a_pair_in_other_units_is_refused(tmp_path, side, setting, words):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["optical.tif", "sar.tif"]
 
 
+def test_a_pair_that_holds_nothing_or_lies_nowhere_is_refused(tmp_path):
+    place = Georeference(CRS.from_epsg(32654), Affine(10, 0, 4e5, 0, -10, 39e5))
+    nowhere = Georeference(CRS.from_epsg(4326), Affine(1e-4, 0, 10, 0, -1e-4, 95))
+    write_array(tmp_path / "sar.tif", np.full((1, 64, 64), np.nan, np.float32), georeference=place)
+    optical = np.random.default_rng(0).integers(1, 255, (3, 64, 64)).astype(np.uint8)
+    for name, georeference in (("here.tif", place), ("nowhere.tif", nowhere)):
+        write_array(tmp_path / name, optical, georeference=georeference)
+    for name, message in (
+        ("here.tif", r"/sar\.tif: sar: holds no valid pixel"),
+        ("nowhere.tif", r"/nowhere\.tif: lies nowhere on Earth"),
+    ):
+        with pytest.raises(InputError, match=message):
+            prepare("pair", tmp_path / "sar.tif", tmp_path / "out", [f"optical={tmp_path / name}", "gap=0"])
+        assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_group_that_is_no_regular_expression_is_one_line(tmp_path, source):
+    with pytest.raises(InputError, match=r"group: '\(\[' is no regular expression"):
+        prepare("folder", source, tmp_path / "out", ["group=(["])
+
+
 def test_scales_of_a_pair_are_applied(tmp_path):
     rng, place = np.random.default_rng(0), Georeference(CRS.from_epsg(32654), Affine(10, 0, 4e5, 0, -10, 39e5))
     decibels = rng.normal(-12, 3, (1, 64, 64))

@@ -20,7 +20,7 @@ from saropt.errors import InputError, counted
 from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
 from saropt.roots.description import write_description
-from saropt.roots.values import contradiction
+from saropt.roots.values import NO_PIXEL, contradiction
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -133,20 +133,25 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
 
 
 def _check_units(plan: Plan, readers: Readers) -> None:
-    """Refuse sources that contradict the units which the plan declares; those of the first entries are looked at.
+    """Refuse sources that contradict the units which the plan declares, or hold nothing; those of the first entries are
+    looked at.
 
     Raises:
-        InputError: one does.
+        InputError: one contradicts them, or all of a role are without a valid pixel.
     """
+    found: dict[str, list[tuple[Path, str | None]]] = {}
     for entry in plan.entries[:_LOOKED_AT]:
         for side, source in entry.sides.items():
             units = plan.description.get(side, {}).get("units")
-            if units is None or not isinstance(source, Source) or source.convert is not None:
-                continue
-            for path in source.paths:
-                problem = contradiction(readers.open(source, path), units)
-                if problem is not None:
-                    raise InputError(path, f"{side}: {problem}")
+            if units is not None and isinstance(source, Source) and source.convert is None:
+                for path in source.paths:
+                    problem = contradiction(readers.open(source, path), units)
+                    found.setdefault(side, []).append((path, problem))
+    for side, problems in found.items():
+        empty = all(problem == NO_PIXEL for _, problem in problems)
+        for path, problem in problems:
+            if problem is not None and (empty or problem != NO_PIXEL):
+                raise InputError(path, f"{side}: {problem}")
 
 
 class Readers:
