@@ -145,22 +145,37 @@ def add_cloud_polygons(safe: Path, text: str, granule: str = "*", name: str = "M
     return safe
 
 
-def write_several_granules(folder: Path, tiles: dict[str, tuple[int, int, np.ndarray]], *, zones: int = 1) -> Path:
-    """An L1C product of before December 2016, with long names.
+def write_several_granules(
+    folder: Path, tiles: dict[str, tuple[int, int, np.ndarray]], *, zones: int = 1, level: str = "1C"
+) -> Path:
+    """A product of before December 2016, with long names; of level 2A as Sen2Cor made it then, where every granule has
+    a cloud (class 9) in the first 20 x 20 pixels.
 
     `tiles` has by name the column and the row of the first pixel on the common grid of 10 m, and reflectance x 10000,
     (h, w), of all bands alike but for 1 that each band adds; 0 is nodata. With two zones, the last tile is of another.
     """
     start = "20160929T102022"
-    safe = folder / f"S2A_OPER_PRD_MSIL1C_PDMC_20160929T185902_R065_V{start}_20160929T102344.SAFE"
+    by, resolution = ("USER", "_10m") if level == "2A" else ("OPER", "")
+    run = f"PDMC_20160929T185902_R065_V{start}_20160929T102344"
+    safe = folder / f"S2A_{by}_PRD_MSIL{level}_{run}.SAFE"
     for number, (tile, (col, row, values)) in enumerate(tiles.items()):
-        stem = f"S2A_OPER_MSI_L1C_TL_SGS__20160929T154211_A006640_{tile}"
+        stem = f"S2A_{by}_MSI_L{level}_TL_SGS__20160929T154211_A006640_{tile}"
         granule = safe / "GRANULE" / f"{stem}_N02.04"
+        images = granule / "IMG_DATA" / "R10m" if level == "2A" else granule / "IMG_DATA"
         crs = CRS.from_epsg(32632) if zones > 1 and number == len(tiles) - 1 else None
         for place, band in enumerate(NUMBERS):
             stored = np.where(values > 0, values + place, 0).astype(np.uint16)
-            write_jp2(granule / "IMG_DATA" / f"{stem}_{band}.jp2", stored, 10, 10.0 * col, 10.0 * row, crs)
-    text = metadata("1C", "02.04").replace("2022-06-01T10:05:59.024Z", "2016-09-29T10:20:22.000Z")
-    (safe / f"S2A_OPER_MTD_SAFL1C_PDMC_20160929T185902_R065_V{start}_20160929T102344.xml").write_text(text)
+            write_jp2(images / f"{stem}_{band}{resolution}.jp2", stored, 10, 10.0 * col, 10.0 * row, crs)
+        if level == "2A":
+            classes = np.full((-(-values.shape[0] // 2), -(-values.shape[1] // 2)), 4, np.uint8)
+            classes[:10, :10] = 9
+            name = f"{stem.replace('_MSI_', '_SCL_')}_20m.jp2"
+            write_jp2(granule / "IMG_DATA" / name, classes, 20, 10.0 * col, 10.0 * row, crs)
+    text = metadata(level, "02.04").replace("2022-06-01T10:05:59.024Z", "2016-09-29T10:20:22.000Z")
+    if level == "2A":  # the names of PSD 13
+        for name in ("Product_Info", "Product_Image_Characteristics", "BOA_QUANTIFICATION_VALUE"):
+            text = text.replace(f"<{name}", f"<L2A_{name}").replace(f"</{name}", f"</L2A_{name}")
+        text = text.replace("QUANTIFICATION_VALUES_LIST", "L1C_L2A_Quantification_Values_List")
+    (safe / f"S2A_{by}_MTD_SAFL{level}_{run}.xml").write_text(text)
     (safe / "manifest.safe").write_text("<xfdu/>")
     return safe

@@ -26,6 +26,15 @@ _OPTIONS: Final = {"options": "set", "settings": "set", "target": "to"}
 """Arguments whose option has another name."""
 
 
+def counted(number: int, what: str) -> str:
+    """A number with the word for what is counted.
+
+    >>> counted(1, "band"), counted(3, "band")
+    ('1 band', '3 bands')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 class SaroptError(Exception):
     """Something the caller handed over cannot be used; the message is one clear line.
 

@@ -66,6 +66,7 @@ def test_plan_refuses(tmp_path: Path) -> None:
     touch(tmp_path, "a.tif", "file")
     for scenes, folder, words in (
         (["x/a.tif", "y/a.png"], tmp_path / "new", "same name"),
+        (["x/a.tif", "x/a.tif"], tmp_path / "new", "is listed twice"),
         (["a.tif"], tmp_path / "no" / "out", "does not exist"),
         (["a.tif"], tmp_path / "file", "is a file"),
         (["a.tif"], Path("s3://bucket/out"), "local folder"),

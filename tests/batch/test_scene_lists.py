@@ -49,7 +49,10 @@ def test_a_table_names_the_rasters_of_each_scene(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("file,reference\na,b\n", "must have the column scene"),
-        ("scene,refrence\na,b\n", "must have the column scene, and may have reference"),
+        ("scene,refrence\na,b\n", "has the column 'refrence' .* and may have reference"),
+        ("scene,optical_reference_2\na,b\n", "has the column 'optical_reference_2' that means nothing"),
+        ("scene,reference,reference\na,b,c\n", "has the column 'reference' that means nothing or stands twice"),
+        ("scene,reference\na,b\nc,d,e\n", "has a row of more than 2 cells"),
         ("scene\n", "lists no scene"),
     ],
 )
@@ -67,6 +70,29 @@ def test_folders_without_a_match_are_refused(tmp_path: Path) -> None:
         list_companions(str(now), scenes, {"reference": str(old)})
     with pytest.raises(SaroptError, match="must be a folder with a raster for each scene"):
         list_companions(str(now), scenes, {"reference": str(old / "b.tif")})
+
+
+def test_two_rasters_of_one_name_are_refused(tmp_path: Path) -> None:
+    now, old = touched(tmp_path / "now", "a.tif"), touched(tmp_path / "old", "a.tif", "a.png")
+    with pytest.raises(SaroptError, match=r"old: holds a\.png and a\.tif: which comes with .*/now/a\.tif\?"):
+        list_companions(str(now), [str(now / "a.tif")], {"reference": str(old)})
+
+
+def test_what_a_batch_does_not_use_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = reference_translator(tmp_path, fresh=True)
+    decibels = np.random.default_rng(0).uniform(-20, -5, (1, 64, 64)).astype(np.float32)
+    optical = np.random.default_rng(0).integers(20, 200, (3, 64, 64)).astype(np.uint8)
+    for name in ("now/a", "now/optical_reference_2/a", "old/a", "old/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        image, bands = (decibels, ["VH"]) if name == "now/a" else (optical, list(BANDS))
+        write_array(tmp_path / f"{name}.tif", image, band_names=bands, georeference=GEOREFERENCE)
+    (tmp_path / "now" / "gone.tif").symlink_to("nowhere.tif")
+    given = ["translate", str(tmp_path / "now"), str(tmp_path / "out"), "--model", str(model)]
+    assert main([*given, "--reference", str(tmp_path / "old")]) == 0
+    errors = capsys.readouterr().err
+    assert f"warning: {tmp_path}/now/optical_reference_2 is a folder: not used\n" in errors
+    assert f"warning: {tmp_path}/now/gone.tif is no regular file: not used\n" in errors
+    assert f"warning: {tmp_path}/old: 1 raster has the name of no scene (x.tif): not used\n" in errors
 
 
 def test_a_table_is_translated_with_its_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,26 @@ def test_several_runs_share_a_folder(options: list[str], run: Run, scenes: Path,
     assert held.is_file()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_batch_without_a_result_leaves_no_folder(workers: int, run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.tif").write_text("no raster")
+    code, said, errors = run(f"{tmp_path}/*.tif", tmp_path / "out", "--workers", workers)
+    assert (code, said, errors.count("\n")) == (2, "", 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
+    (tmp_path / "out").mkdir()
+    assert run(f"{tmp_path}/*.tif", tmp_path / "out", "--workers", workers)[0] == 2
+    assert (tmp_path / "out").is_dir()
+
+
+def test_resume_and_overwrite_contradict_each_other(run: Run, scenes: Path, tmp_path: Path) -> None:
+    for scene in (scenes, sorted(scenes.iterdir())[0]):
+        code, said, errors = run(scene, tmp_path / "out", "--resume", "--overwrite")
+        assert (code, said) == (2, "")
+        assert errors.startswith("saropt: error: --resume: keeps what an earlier run has made, --overwrite replaces it")
+    assert not list(tmp_path.iterdir())
+
+
 def test_failures_are_lines_at_the_end(run: Run, scenes: Path, tmp_path: Path) -> None:
     good = sorted(scenes.iterdir())[0]
     (tmp_path / "text.tif").write_text("no raster")

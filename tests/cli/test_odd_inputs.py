@@ -73,14 +73,25 @@ def placed(path: Path, **georeference: object) -> None:
     [
         ({"transform": Affine(10, 0, np.nan, 0, -10, 4e6)}, "gives its pixels no place"),
         ({"transform": Affine(0, 0, 5e5, 0, 0, 4e6)}, "gives its pixels no place"),
-        ({"transform": Affine(10, 0, 1e30, 0, -10, 4e6), "crs": "EPSG:32633"}, "no place on the globe"),
-        ({"gcps": [GroundControlPoint(0, 0, 12.1, 45.3)] * 4}, "no place on the globe"),
+        ({"transform": Affine(10, 0, 1e30, 0, -10, 4e6), "crs": "EPSG:32633"}, "lies nowhere on Earth"),
+        ({"transform": Affine(10, 0, 5e5, 0, -10, 5e7), "crs": "EPSG:32633"}, "lies nowhere on Earth"),
+        ({"transform": Affine(1e-4, 0, 12.1, 0, -1e-4, 95), "crs": "EPSG:4326"}, "centre is at 12.1048, 94.9952"),
+        ({"transform": Affine(1, 0, 12, 0, -1, 60), "crs": "EPSG:4326"}, "m wide, where about 10 m are looked for"),
+        ({"transform": Affine(1e-6, 0, 5e5, 0, -1e-6, 4e6), "crs": "EPSG:32633"}, "are 1e-06 m wide"),
+        ({"gcps": [GroundControlPoint(0, 0, 12.1, 45.3)] * 4}, "mend its georeference"),
         ({"gcps": [GroundControlPoint(0, 0, np.nan, 45.3)] * 4}, "control points that are not numbers"),
     ],
 )
 def test_places(refused: Callable[..., None], tmp_path: Path, place: dict[str, object], words: str) -> None:
     placed(tmp_path / "a.tif", **place)
     refused(words, "translate", "a.tif", "o.tif", "--units", "sigma0_db", "--stac")
+
+
+def test_places_in_the_other_verbs(refused: Callable[..., None], scene: Path, tmp_path: Path) -> None:
+    placed(tmp_path / "b.tif", transform=Affine(1, 0, 12, 0, -1, 60), crs="EPSG:4326")
+    words = "b.tif: its pixels are 110,097 m wide"
+    refused(words, "match", scene, "b.tif")
+    refused(words, "translate", scene, "o.tif", "--model", "s1-reference", "--reference", "b.tif")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", "small"])

@@ -357,7 +357,7 @@ def test_many_places_become_one_root_and_failures_are_made_up_for(tmp_path, worl
     broken = f"s2-25-{int(WEST)}-B04.tif"  # the optical image of the third place alone
     world.server.faults[broken] = lambda number, handler, content: handler.answer(404, b"") or True
     assert main(arguments) == 2
-    assert "1 places failed" in capsys.readouterr().err
+    assert "1 place failed" in capsys.readouterr().err
     assert not (tmp_path / "world").exists()
     world.server.faults.clear()
     assert main([*arguments, "--max-cloud", "50"]) == 2

@@ -43,7 +43,7 @@ def test_the_factor_is_the_smallest_whose_conformal_risk_is_at_most_alpha():
 
 
 def test_too_few_scenes_have_no_factor():
-    with pytest.raises(ValueError, match="8 scenes are too few"):
+    with pytest.raises(ValueError, match="8 scenes: too few"):
         conformal_factor([np.ones(5)] * 8, alpha=0.1)
 
 
@@ -191,7 +191,7 @@ def test_data_that_calibrate_nothing_are_refused(simulated, make_translator, tmp
     root = DataRoot.open(simulated)
     with pytest.raises(InputError, match="does not fit test: its output is in 'reflectance', the truth in 'uint8'"):
         calibrate_reliability(Translator.load(make_translator()), [CalibrationSet(root)], tmp_path / "a.onnx")
-    with pytest.raises(InputError, match=r"2 scenes calibrate nothing at alpha 0\.1: 10 do"):
+    with pytest.raises(InputError, match=r"2 scenes: too few to calibrate at alpha 0\.1, 10 do"):
         calibrate_reliability(translator, [CalibrationSet(root, "test")], tmp_path / "a.onnx")
     training = translator.card.training.model_copy(update={"data": "root", "split": "val"})
     translator.card = translator.card.model_copy(update={"training": training})

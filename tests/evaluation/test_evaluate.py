@@ -188,7 +188,7 @@ def test_bands_are_found_by_name_and_strangers_are_reported(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("translate", "message"),
     [
-        (lambda v: v, "odd: gives 1 bands for a, not 3"),
+        (lambda v: v, "odd: gives 1 band for a, not 3"),
         (lambda v: grey(v) * np.nan, "the network gives numbers that are not finite"),
     ],
 )

@@ -16,8 +16,9 @@ from rasterio.warp import transform
 
 from reference_files import BANDS, reference_translator
 from saropt.errors import InputError
-from saropt.inference import TranslateOptions, Translator
-from saropt.scenes import Georeference, Scene, write_array
+from saropt.inference import TranslateOptions, Translator, companions
+from saropt.inference.companions import Ground
+from saropt.scenes import Georeference, Scene, open_scene, write_array
 from translator_fixtures import GEOREFERENCE
 
 Factory = Callable[..., Path]
@@ -174,7 +175,7 @@ def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):
     for changes, message in (
         ({"reference": nowhere}, "nowhere.tif"),
         ({"keep_clear": floats}, "holds float32, the output is uint8"),
-        ({"reference": scene}, "has 1 bands \\(VH\\), not B4, B3, B2"),
+        ({"reference": scene}, "has 1 band \\(VH\\), not B4, B3, B2"),
         ({"inputs": {"dem": scene}}, "is given as dem, but the translator takes sar, sar_reference, optical_reference"),
     ):
         with pytest.raises(InputError, match=message):
@@ -214,6 +215,19 @@ def test_companions_of_another_place_are_refused_and_partial_ones_are_told(fresh
         assert f"{half} covers 50.0% of the scene: the rest is made without it" in result.warnings
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, overwrite=True))
     assert not [line for line in result.warnings if "covers" in line]
+
+
+def test_companions_are_looked_at_once(scene, colours, tmp_path, monkeypatch):
+    place = Georeference(GEOREFERENCE.crs, GEOREFERENCE.transform @ Affine.translation(WIDTH / 2, 0))
+    half = write_array(tmp_path / "half.tif", colours, band_names=BANDS, georeference=place)
+    opened = []
+    monkeypatch.setattr(companions, "open_scene", lambda path: opened.append(path) or open_scene(path))
+    with open_scene(scene) as radar:
+        ground = Ground(radar)
+        assert ground.grid_for(half) == ground.grid_for(half) is not None
+        assert ground.grid_for(scene) is None
+        assert ground.notes == [f"{half} covers 50.0% of the scene: the rest is made without it"]
+    assert opened == [half, scene]
 
 
 def test_half_widths_without_the_images_they_were_calibrated_with(tmp_path):

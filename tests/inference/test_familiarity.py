@@ -12,7 +12,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from saropt.artifacts import ImageCard, read_card
-from saropt.inference import ArraySource, Translator
+from saropt.inference import ArraySource, TranslateOptions, Translator
 from saropt.inference.familiarity import (
     QUANTILES,
     describe_scene,
@@ -96,6 +96,16 @@ def test_a_run_warns_and_its_tags_say_so(make_translator, make_scene, tmp_path):
     assert read_card(path).training.seen is None
 
 
+@pytest.mark.parametrize(("width", "told"), [(1, True), (30, True), (64, False)])
+def test_a_run_tells_of_a_scene_narrower_than_its_context(make_scene, tmp_path, width, told):
+    translator = Translator.load("s1-losangeles", threads=1)
+    made = translator.run(make_scene(100, width), tmp_path / "out.tif", TranslateOptions(units="sigma0_db"))
+    words = f"the scene is 100x{width} pixels, the network looks at 324x324 for each"
+    assert any(words in line for line in made.warnings) == told
+    with rasterio.open(made.path) as file:
+        assert (words in file.tags().get("SAROPT_WARNING", "")) == told
+
+
 def points(step: float) -> tuple[GroundControlPoint, ...]:
     return tuple(GroundControlPoint(r, c, 10 + c * step, -r * step) for r in (0, 90) for c in (0, 90))
 
@@ -109,6 +119,7 @@ PLACES = {
     "degrees at 60 north": (Georeference(DEGREES, Affine(8.98e-5, 0, 10, 0, -8.98e-5, 60)), None),
     "degrees across 180": (Georeference(DEGREES, Affine(9e-5, 0, 179.9955, 0, -9e-5, 0)), None),
     "stretched by Mercator": (Georeference(MERCATOR, Affine(20, 0, 1e6, 0, -20, 8_399_737)), None),
+    "the north pole": (Georeference(CRS.from_epsg(3413), Affine(10, 0, -500, 0, -10, 500)), None),
     "feet": (Georeference(FEET, Affine(3.28, 0, 6.4e6, 0, -3.28, 1.8e6)), 1.0),
     "points, 10 m": (Georeference(gcps=points(9e-5), gcp_crs=DEGREES), None),
     "points, 40 m": (Georeference(gcps=points(36e-5), gcp_crs=DEGREES), 40.0),

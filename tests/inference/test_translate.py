@@ -213,7 +213,7 @@ def test_arrays_and_tensors_keep_their_kind(make_translator: Factory) -> None:
         ({"units": "amplitude"}, "negative values"),
         ({"units": "furlongs"}, "unknown units"),
         ({"bands": ["VV"]}, "VV"),
-        ({"bands": [1, 1]}, "2 bands were chosen"),
+        ({"bands": [1, 1]}, "2 bands chosen"),
         ({"tile": 0}, "must be positive"),
     ],
 )

@@ -68,6 +68,17 @@ def test_reflectance_is_no_8_bit_picture(tmp_path, scale, dtype):
         translator((eight * scale).astype(dtype))
 
 
+@pytest.mark.parametrize("values", [[0], [-12], [0, 1]])
+def test_a_mask_or_an_empty_frame_is_no_picture(tmp_path, to_optical, values):
+    units, dtype = ("uint8", np.uint8) if values == [0, 1] else ("sigma0_db", np.float32)
+    image = np.random.default_rng(0).choice(np.array(values, dtype), (1, 96, 96))
+    scene = _write(tmp_path / "a.tif", image, ("VH",))
+    told = r"a\.tif: is no picture: all its pixels are " + " or ".join(map(str, values)) + "$"
+    with pytest.raises(InputError, match=told):
+        to_optical.translate(scene, tmp_path / "o.tif", units=units)
+    assert not (tmp_path / "o.tif").exists()
+
+
 @pytest.mark.parametrize("units", ["sigma0", "amplitude"])
 def test_digital_numbers_are_no_backscatter(tmp_path, absolute, units):
     numbers = np.rint(np.sqrt(10 ** (_decibels() / 10)) * 600).astype(np.uint16)

@@ -109,7 +109,7 @@ class TestStarts:
 
     def test_a_band_that_the_file_lacks(self, root):
         write_array(root.raster("optical", "b"), np.ones((1, 64, 64), np.uint8), overwrite=True)
-        with pytest.raises(InputError, match=r"optical/b\.tif: has 1 bands, dataset\.yaml says B4, B3, B2"):
+        with pytest.raises(InputError, match=r"optical/b\.tif: has 1 band, dataset\.yaml says B4, B3, B2"):
             WindowSampler(root, "train", 32, DB)
 
 

@@ -10,6 +10,7 @@ from rasterio.crs import CRS
 
 from saropt.errors import InputError
 from saropt.scenes import Georeference, Grid, Scene, grid_over, overlap_grid, utm_of, write_array
+from saropt.scenes.georeference import check_ground
 
 UTM = CRS.from_epsg(32654)
 
@@ -65,3 +66,28 @@ def test_common_ground():
         overlap_grid([(one, 100, 100), (far, 100, 100)], None, "x")
     with pytest.raises(InputError, match="no place on the ground"):
         overlap_grid([(Georeference(), 5, 5)], None, "x")
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        (3413, Affine(10, 0, -500, 0, -10, 500)),  # its centre is the north pole
+        (3031, Affine(40, 0, 1e6, 0, -40, -1e6)),
+        (3857, Affine(10, 0, 2.00375e7, 0, -10, 0)),  # across 180 degrees
+        (4326, Affine(1e-4, 0, 200, 0, -1e-4, 45)),  # longitudes of 0..360
+        (32633, Affine(0, 10, 5e5, 10, 0, 4e6)),
+        (32633, Affine(0.02, 0, 5e5, 0, -0.02, 4e6)),
+    ],
+)
+def test_places_on_earth(crs, transform):
+    check_ground(Georeference(CRS.from_epsg(crs), transform), 100, 100, "a.tif")
+
+
+def test_places_that_are_not_told():
+    local = CRS.from_wkt('LOCAL_CS["laboratory",UNIT["metre",1]]')
+    for place in (
+        Georeference(local, Affine(1e-5, 0, 0, 0, -1e-5, 0)),
+        Georeference(),
+        Georeference(CRS.from_epsg(4326)),
+    ):
+        check_ground(place, 100, 100, "a.tif")

@@ -80,6 +80,28 @@ def test_granules_of_one_zone_are_one_scene(safe, truth):
         assert np.array_equal(part, values[:, 90:160, 100:230])
 
 
+def test_user_products_of_sen2cor_before_december_2016(tmp_path, truth):
+    safe = write_several_granules(tmp_path, tiles_of(truth), level="2A")
+    assert safe.name.startswith("S2A_USER_PRD_MSIL2A_PDMC_")
+    expected = mosaic(truth)
+    metadata = next(safe.glob("*.xml"))
+    assert metadata.name.startswith("S2A_USER_MTD_SAFL2A_PDMC_")
+    for place in (safe, zipped(safe), metadata, safe / "manifest.safe"):
+        assert sentinel2_product(place) is not None
+        with open_sentinel2(place, ["B2"]) as scene:
+            values, valid = scene.read()
+            assert scene.acquired.isoformat().startswith("2016-09-29T10:20:22")
+        assert np.array_equal(values[0], expected)
+        assert np.array_equal(valid, expected > 0)
+    with open_cloud_mask(safe, grid=Grid(CRS_33N, from_origin(WEST, NORTH, 10, 10), *expected.shape)) as clouds:
+        hidden = clouds.read()[0][0] > 0
+    by_hand = np.zeros(expected.shape, bool)
+    for col, row in reversed(PLACES.values()):
+        by_hand[row : row + SIDE, col : col + SIDE] = False
+        by_hand[row : row + 20, col : col + 20] = True
+    assert np.array_equal(hidden, by_hand)
+
+
 def test_of_tiles_that_differ_the_first_counts(tmp_path):
     """By the names of the granules."""
     tiles = {"T33TUH": (20, 0, np.full((60, 60), 900)), "T33TUG": (0, 0, np.full((60, 60), 400))}

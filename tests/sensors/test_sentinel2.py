@@ -118,7 +118,7 @@ def damaged(safe: Path, how: str) -> None:
         ("no granule", "holds no granule"),
         ("no raster", "cannot be read"),
         ("no band", "holds 0 files IMG_DATA/*_B03_10m.jp2"),
-        ("no metadata", "holds 0 files MTD_MSIL1C.xml, MTD_MSIL2A.xml or S2*_OPER_MTD_SAFL1C_*.xml; one is needed"),
+        ("no metadata", "holds 0 files MTD_MSIL1C.xml, MTD_MSIL2A.xml or S2*_MTD_SAFL*.xml; one is needed"),
         ("broken metadata", "its metadata cannot be read"),
     ],
 )

@@ -127,6 +127,8 @@ def plan_jobs(
     for scene in scenes:
         stem = Path(scene_name(scene)).stem
         out = f"{str(folder).rstrip('/')}/{stem}.tif" if far else near / f"{stem}.tif"
+        if taken.get(stem) == scene:
+            raise InputError(scene, "is listed twice")
         if stem in taken:
             raise InputError(scene, f"has the same name as {taken[stem]}: both would be written to {out}")
         taken[stem] = scene

@@ -7,7 +7,7 @@ import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from saropt.errors import InputError, OptionError
+from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import COMPANIONS
 from saropt.scenes import is_remote, scene_name
 from saropt.sensors.product_names import product_of
@@ -78,7 +78,7 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, str
         Scene -> field -> path or address. A scene without a raster in a folder, or with an empty cell, has none.
 
     Raises:
-        InputError: a folder does not exist, no scene has a raster in it, or the table cannot be read.
+        InputError: a folder does not exist, no scene has a raster in it or one has two, or the table cannot be read.
         OptionError: an option names a file.
 
     >>> list_companions("scenes", ["scenes/a.tif"], {})
@@ -91,13 +91,54 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, str
     for name, folder in options.items():
         if not Path(folder).is_dir():
             raise OptionError(name, folder, "must be a folder with a raster for each scene, of the scene's name")
-        by_stem = {path.stem: str(path) for path in sorted(Path(folder).iterdir()) if path.suffix.lower() in RASTERS}
-        matched = {scene: by_stem[stem] for scene in scenes if (stem := Path(scene_name(scene)).stem) in by_stem}
+        rasters = _rasters(folder)
+        matched = {scene: of_name for scene in scenes if (of_name := [p for p in rasters if p.stem == _stem(scene)])}
         if not matched:
             raise InputError(folder, "holds no raster with the name of a scene")
-        for scene, path in matched.items():
-            found[scene][name] = path
+        for scene, paths in matched.items():
+            if len(paths) > 1:
+                raise InputError(folder, f"holds {paths[0].name} and {paths[1].name}: which comes with {scene}?")
+            found[scene][name] = str(paths[0])
     return found
+
+
+def left_out(given: str, scenes: Sequence[str], options: Mapping[str, str], out: str = "") -> list[str]:
+    """One line for each thing that lies where a batch looks and that it does not use: folders of rasters among the
+    scenes, and rasters with the name of no scene among those that come with scenes.
+
+    Args:
+        given, scenes, options: as of `list_companions`.
+        out: the folder of the translations, which may lie among the scenes.
+
+    >>> for name in ("scenes/a.tif", "scenes/optical_reference_2/a.tif", "old/a.tif", "old/b.tif"):
+    ...     Path(name).parent.mkdir(parents=True, exist_ok=True)
+    ...     Path(name).touch()
+    >>> left_out("scenes", ["scenes/a.tif"], {"reference": "old"})
+    ['scenes/optical_reference_2 is a folder: not used', 'old: 1 raster has the name of no scene (b.tif): not used']
+    """
+    lines = []
+    if Path(given).is_dir():
+        folders = [path for path in sorted(Path(given).iterdir()) if path.is_dir() and product_of(path) is None]
+        others = [path for path in folders if path.resolve() != Path(out).resolve()]
+        lines += [f"{path} is a folder: not used" for path in others if _rasters(path)]
+        lines += [
+            f"{path} is no regular file: not used" for path in _rasters(given) if not path.exists() or path.is_fifo()
+        ]
+    stems = {_stem(scene) for scene in scenes}
+    for folder in options.values():
+        if stray := [path.name for path in _rasters(folder) if path.stem not in stems]:
+            more = ", ..." if len(stray) > 1 else ""
+            have = f"{counted(len(stray), 'raster')} {'has' if len(stray) == 1 else 'have'} the name of no scene"
+            lines.append(f"{folder}: {have} ({stray[0]}{more}): not used")
+    return lines
+
+
+def _rasters(folder: str | Path) -> list[Path]:
+    return [path for path in sorted(Path(folder).iterdir()) if path.suffix.lower() in RASTERS]
+
+
+def _stem(scene: str) -> str:
+    return Path(scene_name(scene)).stem
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
@@ -110,13 +151,19 @@ def _read_table(path: Path) -> list[dict[str, str]]:
         text = path.read_text(encoding="utf-8-sig")
         if "\0" in text:
             raise csv.Error("NUL")
-        rows = list(csv.DictReader(text.splitlines(), strict=True))
+        table = csv.DictReader(text.splitlines(), strict=True)
+        rows, columns = list(table), list(table.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(path, "is no readable table") from error
     known = ("scene", *COMPANIONS)
-    columns = list(rows[0]) if rows else []
-    if rows and ("scene" not in columns or any(column not in known for column in columns)):
-        raise InputError(path, f"must have the column scene, and may have {', '.join(COMPANIONS)}")
+    strange = [name for place, name in enumerate(columns) if name not in known or name in columns[:place]]
+    if rows and ("scene" not in columns or strange):
+        has = f"has the column {strange[0]!r} that means nothing or stands twice; it " if strange else ""
+        raise InputError(path, f"{has}must have the column scene, and may have {', '.join(COMPANIONS)}")
+    if any(None in row for row in rows):
+        raise InputError(
+            path, f"has a row of more than {counted(len(columns), 'cell')}, which is what its first row has"
+        )
 
     def placed(cell: str | None) -> str:
         text = (cell or "").strip()

@@ -17,6 +17,7 @@ from saropt.benchmark.published import place_published
 from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
 from saropt.benchmark.suite import NETWORK, TRUE_IMAGES, Suite
 from saropt.domain import Direction, describe_role, is_sar, list_roles
+from saropt.errors import counted
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
 from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
@@ -140,7 +141,7 @@ class Table:
             seeds = f"of several seeds the one with the best {column_title(self.best_by)}, which flatters every row"
         marked = any(row.below_constant for row in self.rows)
         return (
-            f"{self.data}, split {self.split}, {self.n} tiles of 256 from {self.scenes} scenes; "
+            f"{self.data}, split {self.split}, {counted(self.n, 'tile')} of 256 from {counted(self.scenes, 'scene')}; "
             f"{seeds}; best bold, second underlined, among the trained methods. "
             + (f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged.")
             + (f" {MARK_MEANS}." if marked else "")

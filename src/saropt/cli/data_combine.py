@@ -18,12 +18,14 @@ def harmonise(
     """Match the colours of optical images to those of earlier images."""
     from saropt.cli.progress import progress_bar
     from saropt.curation.harmonising import harmonise_root
+    from saropt.errors import counted
 
     with progress_bar("harmonise") as report:
         path, dropped = harmonise_root(source, out, changed.split(",") if changed else (), progress=report)
     typer.echo(f"wrote {path}")
     if dropped:
-        typer.echo(f"left out {len(dropped)} places with too little unchanged ground: {', '.join(dropped[:10])}")
+        places = counted(len(dropped), "place")
+        typer.echo(f"left out {places} with too little unchanged ground: {', '.join(dropped[:10])}")
 
 
 def join(

@@ -35,6 +35,7 @@ def score(
     """
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_table
+    from saropt.errors import counted
     from saropt.evaluation.compare import compare as table_of
     from saropt.evaluation.score import score as score_folder
 
@@ -43,7 +44,8 @@ def score(
             predictions, data, split, out, part=part, role=role, name=name, overwrite=overwrite, progress=bar
         )
     headings, rows = table_of([out])
-    print_table(headings, rows, f"{found['data']}, {part}, {found['n']} tiles of {found['scenes']} scenes")
+    sizes = f"{counted(found['n'], 'tile')} of {counted(found['scenes'], 'scene')}"
+    print_table(headings, rows, f"{found['data']}, {part}, {sizes}")
     for warning in found["warnings"]:
         typer.echo(warning)
     if not found["truth_checked"]:

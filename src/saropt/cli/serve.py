@@ -43,6 +43,7 @@ def serve(
 ) -> None:
     """Show scenes on a map in the browser, and translate them."""
     from saropt.cli.extras import require
+    from saropt.errors import counted
 
     require("serve", "serve", "fastapi", "uvicorn", "rio_tiler")
 
@@ -51,7 +52,7 @@ def serve(
     from saropt.viewer.rasters import Limits
 
     def asked(address: str, study: Study) -> None:
-        what = f"{len(study.trials)} pairs; answers go to {study.answers_file}"
+        what = f"{counted(len(study.trials), 'pair')}; answers go to {study.answers_file}"
         typer.echo(f"{address}  ({what}; Ctrl-C stops)")
         if open_page:
             typer.launch(address)
@@ -61,7 +62,7 @@ def serve(
         return
 
     def ready(address: str, viewer: Viewer) -> None:
-        typer.echo(f"{address}  ({len(viewer.catalogue.scenes)} scenes of {viewer.folder}; Ctrl-C stops)")
+        typer.echo(f"{address}  ({counted(len(viewer.catalogue.scenes), 'scene')} of {viewer.folder}; Ctrl-C stops)")
         if open_page:
             typer.launch(address)
 

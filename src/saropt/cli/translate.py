@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -187,11 +187,13 @@ def translate(
     from dataclasses import replace
 
     from saropt.batch.jobs import Work
-    from saropt.batch.scene_lists import list_companions, list_scenes
-    from saropt.errors import InputError
+    from saropt.batch.scene_lists import left_out, list_companions, list_scenes
+    from saropt.errors import InputError, OptionError
     from saropt.inference import DEFAULT_MODELS, DIRECTIONS
     from saropt.inference.requests import LoadOptions, TranslateOptions
 
+    if resume and overwrite:
+        raise OptionError("resume", True, "keeps what an earlier run has made, --overwrite replaces it: choose one")
     companions = {
         name: given
         for name, given in (
@@ -239,6 +241,8 @@ def translate(
     scenes = list_scenes(scene)
     if scenes is not None:
         own = list_companions(scene, scenes, companions)
+        for line in left_out(scene, scenes, companions, out):
+            typer.echo(f"saropt: warning: {line}", err=True)
         _translate_many(scenes, out, work, own, executor, workers, address)
         return
     if executor != "local" or (workers or 1) > 1:
@@ -277,21 +281,28 @@ def _translate_many(
     from saropt.cli.progress import progress_bar
     from saropt.inference import card_of, find_translator
     from saropt.scenes import scene_name
+    from saropt.scenes.remote import is_store
 
     runner = open_executor(executor, work, workers, address)
     name = card_of(find_translator(work.model, work.load.direction)).name
     options = work.translate
-    jobs, finished = plan_jobs(
-        scenes,
-        folder,
-        companions=companions,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        staging=options.staging,
-    )
-    check_finished(work, finished)
-    with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
-        outcomes = list(running)
+    is_new = not is_store(folder) and not Path(folder).exists()
+    try:
+        jobs, finished = plan_jobs(
+            scenes,
+            folder,
+            companions=companions,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            staging=options.staging,
+        )
+        check_finished(work, finished)
+        with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
+            outcomes = list(running)
+    finally:
+        if is_new:
+            with suppress(OSError):  # it holds something, or was never made
+                Path(folder).rmdir()
     seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     before = len(finished) + sum(outcome.found for outcome in outcomes)

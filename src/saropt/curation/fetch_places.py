@@ -17,7 +17,7 @@ from saropt.curation.fetch_plan import NoPairError, Request
 from saropt.curation.fetching import check_new, fetch
 from saropt.curation.joining import join_roots
 from saropt.curation.stac import Area, Service
-from saropt.errors import BusyError, InputError, SaroptError
+from saropt.errors import BusyError, InputError, SaroptError, counted
 from saropt.files import Lock, write_text
 from saropt.progress import Progress, silent
 from saropt.roots.names import check_name
@@ -202,7 +202,6 @@ def _fetch_each(
         progress(number, len(places), place.name)
     if failed:
         name, reason = next(iter(failed.items()))
-        raise InputError(
-            name, f"{reason} ({len(failed)} places failed; what was fetched is kept: the same command goes on)"
-        )
+        lost = f"{counted(len(failed), 'place')} failed"
+        raise InputError(name, f"{reason} ({lost}; what was fetched is kept: the same command goes on)")
     return empty

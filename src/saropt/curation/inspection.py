@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from saropt.domain import describe_role
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.progress import Progress
 from saropt.radiometry import SAR_UNITS, check_units, fitting_units
 from saropt.roots.root import DataRoot, ImageSpec
@@ -119,7 +119,8 @@ def _inspect_role(
     for number, path in enumerate(paths, start=1):
         with Scene.open(path) as scene:
             if scene.count != len(image.bands):
-                raise InputError(path, f"has {scene.count} bands, dataset.yaml says {', '.join(image.bands)}")
+                found = counted(scene.count, "band")
+                raise InputError(path, f"has {found}, dataset.yaml says {', '.join(image.bands)}")
             shapes.append((scene.width, scene.height))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))
@@ -129,7 +130,7 @@ def _inspect_role(
     sample = np.concatenate(samples, axis=1)
     weights = [width * height for width, height in shapes]
     facts = {
-        title: f"{len(paths)} rasters",
+        title: counted(len(paths), "raster"),
         "bands": ", ".join(image.bands),
         "units": image.units,
         "sizes": ", ".join(f"{width}x{height}" for width, height in sorted(set(shapes))),

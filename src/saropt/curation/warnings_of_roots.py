@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from saropt.domain import describe_units
-from saropt.radiometry import check_units
 from saropt.roots import DataRoot
+from saropt.roots.values import contradiction
 from saropt.scenes import Scene
 
 _LOST = {
@@ -13,7 +12,6 @@ _LOST = {
     "test": "there is nothing to judge a translator on",
 }
 _LOOKED_AT = 3
-_PIXELS = 1 << 16
 
 
 def root_warnings(root: DataRoot) -> list[str]:
@@ -29,14 +27,8 @@ def root_warnings(root: DataRoot) -> list[str]:
     for role, image in root.images.items():
         for name, path in list(root.rasters(role).items())[:_LOOKED_AT]:
             with Scene.open(path, palette="index", units=image.units) as scene:
-                sample, dtype = scene.sample(_PIXELS), scene.dtype
-            try:
-                unit = describe_units(image.units, dtype)
-            except ValueError:  # free words of a publisher, of which nothing is known
-                break
-            try:
-                check_units(sample, unit, dtype)
-            except ValueError as error:
-                found.append(f"{role}/{name}: {error}")
+                problem = contradiction(scene, image.units)
+            if problem is not None:
+                found.append(f"{role}/{name}: {problem}")
                 break
     return found

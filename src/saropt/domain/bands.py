@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from saropt.errors import counted
+
 POLARISATIONS = ("VV", "VH", "HH", "HV")
 PAULI_COMPONENTS = ("HH-VV", "HV", "HH+VV")
 _COLOURS = {
@@ -91,7 +93,7 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     if len(found) == len(wanted) and len(set(found)) == len(found):
         return found
     if len(names) != len(wanted):
-        raise ValueError(f"has {len(names)} bands ({', '.join(names)}), not {', '.join(wanted)}")
+        raise ValueError(f"has {counted(len(names), 'band')} ({', '.join(names)}), not {', '.join(wanted)}")
     told = [name for name, band in zip(names, wanted, strict=True) if is_known(name) and is_known(band)]
     if told:
         raise ValueError(f"holds {', '.join(canonical_band(name) for name in names)}, not {', '.join(wanted)}")

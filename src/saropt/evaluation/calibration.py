@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ReliabilityCard
 from saropt.artifacts.graph import write_with_errors
-from saropt.errors import InputError, MissingExtraError, OptionError
+from saropt.errors import InputError, MissingExtraError, OptionError, counted
 from saropt.evaluation.conformal import conformal_factor, held_out_coverage, least_scenes
 from saropt.evaluation.measure import make_model_row
 from saropt.evaluation.tiles import open_rasters
@@ -121,7 +121,8 @@ def calibrate_reliability(
     scenes = list(dict.fromkeys(window.scene for window in windows))
     least = least_scenes(alpha)
     if len(scenes) < least:
-        raise InputError(sets[0].root.path, f"{len(scenes)} scenes calibrate nothing at alpha {alpha:g}: {least} do")
+        few = f"{counted(len(scenes), 'scene')}: too few to calibrate at alpha {alpha:g}, {least} do"
+        raise InputError(sets[0].root.path, few)
     errors = _predicted(windows, scenes, seed, progress)
     ratios = _ratios(windows, errors, seed)
     bands = len(translator.target.bands)

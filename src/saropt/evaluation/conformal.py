@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from saropt.errors import counted
+
 
 def least_scenes(alpha: float) -> int:
     """How many scenes a factor needs.
@@ -37,7 +39,7 @@ def conformal_factor(ratios: Sequence[ArrayLike], alpha: float) -> float:
     count = len(ratios)
     share = (alpha * (count + 1) - 1.0) / count
     if share < 0.0:
-        raise ValueError(f"{count} scenes are too few for alpha {alpha:g}")
+        raise ValueError(f"{counted(count, 'scene')}: too few for alpha {alpha:g}")
     values = np.concatenate([np.asarray(one, np.float64) for one in ratios])
     weights = np.concatenate([np.full(np.size(one), 1.0 / (count * np.size(one))) for one in ratios])
     order = np.argsort(values)[::-1]

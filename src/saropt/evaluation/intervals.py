@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from saropt.errors import counted
+
 LEAST_SCENES = 5
 LEVEL = 0.95
 RESAMPLES = 4000
@@ -264,8 +266,7 @@ def few_scenes(scenes: int) -> str:
     """
     if scenes >= LEAST_SCENES:
         return ""
-    plural = "scene" if scenes == 1 else "scenes"
-    return f"no intervals and no tests: {scenes} {plural}, and at least {LEAST_SCENES} are needed"
+    return f"no intervals and no tests: {counted(scenes, 'scene')}, and at least {LEAST_SCENES} are needed"
 
 
 def in_words(found: Interval, digits: int, better: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import Role
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.evaluation.metric import Subject
 from saropt.evaluation.tiles import Rasters
 from saropt.inference import Block, ScratchRaster, Segmenter, Source, Translator
@@ -105,7 +105,8 @@ def translate_rasters(
             if scratch is not None:
                 pixels, window = block.products[product], block.window
                 if len(pixels) != scratch.bands:
-                    raise InputError(model.card.name, f"gives {len(pixels)} bands for {rasters.name}, not {count}")
+                    found = counted(len(pixels), "band")
+                    raise InputError(model.card.name, f"gives {found} for {rasters.name}, not {count}")
                 scratch.write(window.row, window.col, pixels, block.valid)
 
     seed = None if subject.samples is None else subject.seed

@@ -13,7 +13,7 @@ import numpy as np
 
 import saropt
 from saropt.domain import Role, is_known, match_bands
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import CopyInput, TrainMean
 from saropt.evaluation.intervals import few_scenes
@@ -139,8 +139,8 @@ def _measured(
         scene = scene_of(name, frozen.groups)
         with open_rasters(root, name, roles) as rasters, Scene.open(path) as made:
             if (made.count, made.height, made.width) != (len(bands), *rasters.shape):
-                found = f"{made.count} bands of {made.width}x{made.height} pixels"
-                wanted = f"{len(bands)} bands of {rasters.width}x{rasters.height} pixels"
+                found = f"{counted(made.count, 'band')} of {made.width}x{made.height} pixels"
+                wanted = f"{counted(len(bands), 'band')} of {rasters.width}x{rasters.height} pixels"
                 raise InputError(path, f"has {found}, the true image {wanted}")
             order = _order(made, bands)
             for window in tile_windows(*rasters.shape, TILE):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import Role, describe_role
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.radiometry import ValueRule, check_units, to_unit_range
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, Window
@@ -137,7 +137,7 @@ def open_rasters(
             scene = stack.enter_context(Scene.open(path, units=described.units))
             if scene.count != len(described.bands):
                 bands = ", ".join(described.bands)
-                raise InputError(path, f"has {scene.count} bands, the data root says {bands}")
+                raise InputError(path, f"has {counted(scene.count, 'band')}, the data root says {bands}")
             if scenes:
                 first_role, first = next(iter(scenes.items()))
                 if (scene.height, scene.width) != (first.height, first.width):

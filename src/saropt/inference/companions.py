@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.products import Block, Product
 from saropt.inference.requests import TranslateOptions
@@ -122,19 +122,84 @@ class ClearPixels:
         return [f"{self._scene.source} has no masked pixel: its clouds, if any, were kept as they are"]
 
 
+class Ground:
+    """The grid of a scene, and the rasters that come with the scene, each of which is looked at once.
+
+    Args:
+        scene: the scene.
+
+    >>> from saropt.scenes import write_array
+    >>> with open_scene(write_array("a.tif", np.ones((1, 8, 8), np.uint8))) as scene:
+    ...     Ground(scene).grid_for("b.tif")
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self._placed: dict[str, tuple[Grid | None, float]] = {}
+        """Raster -> the grid that it is warped to, and the share of the scene that it covers."""
+
+    def grid_for(self, path: str | Path) -> Grid | None:
+        """The scene's grid; None where the scene has none or a raster lies on it already.
+
+        Raises:
+            InputError: the raster lies elsewhere.
+        """
+        scene, place = self.scene, self.scene.georeference
+        if place.crs is None or place.transform is None:
+            return None
+        grid = Grid(place.crs, place.transform, scene.height, scene.width)
+        if product_of(path) is not None:
+            return grid
+        if str(path) not in self._placed:
+            with open_scene(path) as raster:
+                self._placed[str(path)] = (None, 1.0) if _on_grid(raster, grid) else (grid, _covered(raster, grid))
+        needed, share = self._placed[str(path)]
+        if share == 0.0:
+            raise InputError(path, f"shares no ground with {scene.source}")
+        return needed
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for each raster that covers a part of the scene only."""
+        return [
+            f"{path} covers {share:.1%} of the scene: the rest is made without it"
+            for path, (_, share) in self._placed.items()
+            if share < _NEARLY_ALL
+        ]
+
+
+def _on_grid(raster: Scene, grid: Grid) -> bool:
+    """Whether a raster has the pixels of a grid."""
+    place = raster.georeference
+    found = Grid(place.crs, place.transform, raster.height, raster.width) if place.crs and place.transform else None
+    return found == grid
+
+
+def _covered(raster: Scene, grid: Grid) -> float:
+    """Share of a grid that lies in the frame of a raster, by their bounding boxes; 1 where that is unknown."""
+    if raster.georeference.gcps:
+        return 1.0
+    box = grid.bounds
+    left, bottom, right, top = bounds_in(raster.georeference, raster.height, raster.width, grid.crs, raster.source)
+    across = min(right, box[2]) - max(left, box[0])
+    down = min(top, box[3]) - max(bottom, box[1])
+    return max(across, 0.0) * max(down, 0.0) / ((box[2] - box[0]) * (box[3] - box[1]))
+
+
 def open_companions(
-    stack: ExitStack, options: TranslateOptions, inputs: Sequence[ImageCard], scene: Scene, kind: str
+    stack: ExitStack, options: TranslateOptions, inputs: Sequence[ImageCard], ground: Ground, kind: str
 ) -> dict[Role, Source]:
     """The inputs of a run, by role, all on the scene's grid; they are closed with the stack.
 
     Args:
         inputs: what the network takes; the first is the scene's.
+        ground: the scene's.
         kind: "translator" or "segmenter", for errors.
 
     Raises:
         InputError: one cannot be read, is of a role that the network does not take, or has other bands.
     """
-    sources: dict[Role, Source] = {inputs[0].role: scene}
+    sources: dict[Role, Source] = {inputs[0].role: ground.scene}
     for role, path in options.all_inputs.items():
         image = next((one for one in inputs if one.role == role), None)
         if image is None:
@@ -142,9 +207,9 @@ def open_companions(
             other = "; `saropt models` shows which take more" if len(inputs) == 1 else ""
             raise InputError(path, f"is given as {role}, but the {kind} takes {taken}{other}")
         terrain = terrain_of(options) if grd_product(path) is not None else None
-        raster = stack.enter_context(open_input(path, None, image, kind, _grid_for(path, scene), terrain=terrain))
+        raster = stack.enter_context(open_input(path, None, image, kind, ground.grid_for(path), terrain=terrain))
         mask = options.reference_mask if role == "optical_reference" else None
-        sources[role] = Companion(raster, _open_masks(stack, path, mask, scene))
+        sources[role] = Companion(raster, _open_masks(stack, path, mask, ground))
     return sources
 
 
@@ -160,24 +225,25 @@ def match_reference(sources: Mapping[Role, Source], today: ClearPixels) -> dict[
     return {}
 
 
-def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageCard, scene: Scene) -> ClearPixels:
+def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageCard, ground: Ground) -> ClearPixels:
     """Today's clear pixels on the scene's grid.
 
     Args:
         image: the output.
+        ground: the scene's.
 
     Raises:
         InputError: they cannot be read, or differ from the output in bands or type.
     """
-    path = options.keep_clear
+    path, scene = options.keep_clear, ground.scene
     assert path is not None
-    grid = _grid_for(path, scene)
+    grid = ground.grid_for(path)
     clear = stack.enter_context(open_input(path, None, image, "output", grid, resampling="nearest"))
     if (clear.height, clear.width) != (scene.height, scene.width):
         raise InputError(path, f"is {clear.height}x{clear.width} pixels, {scene.source} {scene.height}x{scene.width}")
     if np.dtype(clear.dtype) != np.dtype(image.dtype):
         raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
-    return ClearPixels(clear, _open_masks(stack, path, options.keep_clear_mask, scene))
+    return ClearPixels(clear, _open_masks(stack, path, options.keep_clear_mask, ground))
 
 
 def with_today(products: Sequence[Product]) -> list[Product]:
@@ -208,63 +274,15 @@ def _loss(role: Role) -> str:
     return f"no {describe_role(role).title} was given: the translator goes on without it"
 
 
-def same_grid(one: Scene, other: Scene) -> bool:
-    """Whether two rasters have the same pixels on the ground."""
-    a, b = one.georeference, other.georeference
-    return (one.height, one.width, a.crs, a.transform) == (other.height, other.width, b.crs, b.transform)
-
-
-def _grid_for(path: str | Path, scene: Scene) -> Grid | None:
-    """The scene's grid; None where the scene has none or the raster lies on it already.
-
-    Raises:
-        InputError: the raster lies elsewhere.
-    """
-    place = scene.georeference
-    if place.crs is None or place.transform is None:
-        return None
-    if product_of(path) is None:
-        with open_scene(path) as raster:
-            if same_grid(raster, scene):
-                return None
-            if _covered(raster, scene) == 0.0:
-                raise InputError(path, f"shares no ground with {scene.source}")
-    return Grid(place.crs, place.transform, scene.height, scene.width)
-
-
-def _covered(raster: Scene, scene: Scene) -> float:
-    """Share of a scene's frame that lies in the frame of a raster, by their bounding boxes; 1 where that is unknown."""
-    here = scene.georeference
-    if here.crs is None or here.transform is None or raster.georeference.gcps:
-        return 1.0
-    box = Grid(here.crs, here.transform, scene.height, scene.width).bounds
-    left, bottom, right, top = bounds_in(raster.georeference, raster.height, raster.width, here.crs, raster.source)
-    across = min(right, box[2]) - max(left, box[0])
-    down = min(top, box[3]) - max(bottom, box[1])
-    return max(across, 0.0) * max(down, 0.0) / ((box[2] - box[0]) * (box[3] - box[1]))
-
-
-def _coverage_notes(options: TranslateOptions, scene: Scene) -> list[str]:
-    """One line for each raster that comes with a scene and covers a part of it only."""
-    notes = []
-    for path in dict.fromkeys((*options.all_inputs.values(), *options.companions.values())):
-        if product_of(path) is None:
-            with open_scene(path) as raster:
-                share = 1.0 if same_grid(raster, scene) else _covered(raster, scene)
-            if share < _NEARLY_ALL:
-                notes.append(f"{path} covers {share:.1%} of the scene: the rest is made without it")
-    return notes
-
-
-def _open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, scene: Scene) -> list[Readable]:
+def _open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, ground: Ground) -> list[Readable]:
     """The masks of a raster on the scene's grid: the one that is given, and the clouds of a Sentinel-2 product."""
     masks: list[Readable] = []
     if mask is not None:
-        masks.append(stack.enter_context(_open_mask(mask, scene)))
+        masks.append(stack.enter_context(_open_mask(mask, ground)))
     if sentinel2_product(path) is not None:
         from saropt.sensors.sentinel2 import open_cloud_mask
 
-        clouds = open_cloud_mask(path, grid=_grid_for(path, scene))
+        clouds = open_cloud_mask(path, grid=ground.grid_for(path))
         if clouds is not None:
             stack.enter_context(clouds)
             masks.append(clouds)
@@ -277,12 +295,7 @@ def _unhidden(valid: NDArray[np.bool_], masks: Sequence[Readable], window: Windo
     return valid
 
 
-def companion_notes(options: TranslateOptions, scene: Scene) -> list[str]:
-    """One line each, of what a person should know of the rasters that come with a scene."""
-    return [*_cloud_notes(options), *_coverage_notes(options, scene)]
-
-
-def _cloud_notes(options: TranslateOptions) -> list[str]:
+def cloud_notes(options: TranslateOptions) -> list[str]:
     """One line for each Sentinel-2 product among the rasters that come with a scene: what becomes of its clouds."""
     given = (*options.all_inputs.values(), *([options.keep_clear] if options.keep_clear is not None else []))
     return [_cloud_note(product) for path in given if (product := sentinel2_product(path)) is not None]
@@ -299,15 +312,16 @@ def _cloud_note(product: Path) -> str:
     return f"{product.name}: {known} are masked, {share:.1%} of the product"
 
 
-def _open_mask(path: str | Path, scene: Scene) -> Scene:
+def _open_mask(path: str | Path, ground: Ground) -> Scene:
     """A raster of one band that is 0 or not, on the scene's grid.
 
     Raises:
         InputError: it cannot be read, or has another size.
     """
-    mask = open_scene(path, grid=_grid_for(path, scene), resampling="nearest")
+    scene = ground.scene
+    mask = open_scene(path, grid=ground.grid_for(path), resampling="nearest")
     if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
-        found = f"is a mask of {mask.height}x{mask.width} pixels and {mask.count} bands"
+        found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
         mask.close()
         raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
     if not mask.sample(1 << 16).size:

@@ -21,7 +21,7 @@ from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.scenes import Georeference
-from saropt.scenes.georeference import METRES_PER_DEGREE, degrees_at_centre
+from saropt.scenes.georeference import pixel_metres
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
@@ -31,7 +31,7 @@ TEXTURE = "texture"
 _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
-_MOST_RATIO = 1.5
+_MOST_RATIO, _LEAST_PART = 1.5, 8
 T = TypeVar("T")
 
 
@@ -101,17 +101,25 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
     >>> other_pixel_size(Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6)), 100, 100, 10.0)
     'the scene has pixels of 1 m, the training data of 10 m: bring it to that size first'
     """
-    degrees = degrees_at_centre(place, height, width)
-    if degrees is None:
-        return None
-    steps = degrees[:, 1:] - degrees[:, :1]  # (2 axes, 2 steps) of one pixel
-    steps[0] = (steps[0] + 180.0) % 360.0 - 180.0
-    steps *= METRES_PER_DEGREE
-    steps[0] *= math.cos(math.radians(float(degrees[1, 0])))
-    pixel = math.sqrt(abs(float(np.linalg.det(steps))))
-    if not pixel > 0.0 or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
+    pixel = pixel_metres(place, height, width)
+    if pixel is None or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
         return None
     return f"the scene has pixels of {pixel:.3g} m, the training data of {gsd_m:g} m: bring it to that size first"
+
+
+def too_narrow(height: int, width: int, looked_at: int) -> str | None:
+    """One line where a scene is narrower than an eighth of what a network looks at for one pixel; None where it is not.
+
+    Args:
+        looked_at: side in pixels of the network's receptive field; of its window, where it sees all of that.
+
+    >>> too_narrow(1, 500, 324)
+    'the scene is 1x500 pixels, the network looks at 324x324 for each: the picture rests on mirrored pixels'
+    """
+    if _LEAST_PART * min(height, width) >= looked_at:
+        return None
+    scene = f"the scene is {height}x{width} pixels, the network looks at {looked_at}x{looked_at} for each"
+    return f"{scene}: the picture rests on mirrored pixels"
 
 
 def scene_inputs_in_training(root: DataRoot, role: Role, split: str) -> dict[str, tuple[float, ...]]:

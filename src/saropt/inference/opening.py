@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from saropt.artifacts import ImageCard
 from saropt.domain import describe_role, is_sar, match_bands, match_some_bands
-from saropt.errors import InputError, OptionError
+from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
 from saropt.scenes import Grid, Scene, open_scene
 from saropt.sensors.product_names import grd_product, sentinel2_product
@@ -69,7 +69,7 @@ def open_input(
         scene = open_scene(path, bands, grid=grid, resampling=resampling, units=units or image.units, nodata=nodata)
     if scene.count != len(image.bands) and not (image.partial and bands_given(image, scene.band_names)):
         scene.close()
-        raise InputError(scene.source, f"{scene.count} bands were chosen, the {model} takes {len(image.bands)}")
+        raise InputError(scene.source, f"{counted(scene.count, 'band')} chosen, the {model} takes {len(image.bands)}")
     return scene
 
 

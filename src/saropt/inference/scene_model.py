@@ -18,7 +18,8 @@ from saropt.domain import Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
 from saropt.inference.companions import (
-    companion_notes,
+    Ground,
+    cloud_notes,
     dates_of,
     match_reference,
     missing_inputs,
@@ -28,7 +29,12 @@ from saropt.inference.companions import (
     with_today,
 )
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
-from saropt.inference.familiarity import other_pixel_size, other_scene_inputs, unlike_training
+from saropt.inference.familiarity import (
+    other_pixel_size,
+    other_scene_inputs,
+    too_narrow,
+    unlike_training,
+)
 from saropt.inference.guard import OutputGuard
 from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.outputs import Destination, finish_all, product_path
@@ -39,6 +45,7 @@ from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source
 from saropt.progress import Progress, silent
 from saropt.scenes import Scene, SceneWriter, Window, is_remote, read_scene_inputs
+from saropt.scenes.georeference import check_ground
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
 from saropt.sensors.product_names import digest_product, grd_product
@@ -147,7 +154,7 @@ class SceneModel:
         """The scene with the bands of the first input.
 
         Raises:
-            InputError: it cannot be read, or its bands are not those of the card.
+            InputError: it cannot be read, lies nowhere on Earth, or its bands are not those of the card.
             OptionError: the options give or ask for scene inputs that the network does not take.
         """
         self._checked(options.given_scene_inputs)
@@ -159,7 +166,7 @@ class SceneModel:
         first, chosen, terrain = self.inputs[0], options.bands, terrain_of(options)
         if terrain is not None and grd_product(scene) is None:
             raise OptionError("dem", terrain.path, "flattens Sentinel-1 products; other scenes keep their own grid")
-        return open_input(
+        opened = open_input(
             scene,
             chosen,
             first,
@@ -169,6 +176,12 @@ class SceneModel:
             pixel_m=options.pixel,
             terrain=terrain,
         )
+        try:
+            check_ground(opened.georeference, opened.height, opened.width, opened.source, self.gsd_m)
+        except InputError:
+            opened.close()
+            raise
+        return opened
 
     def write_products(
         self,
@@ -195,10 +208,11 @@ class SceneModel:
             check_not_input(place.place, (scene, *options.all_inputs.values(), *options.companions.values(), self.path))
         with ExitStack() as stack:
             source = stack.enter_context(self.open_first(scene, options))
-            sources = open_companions(stack, options, self.inputs, source, self.kind)
+            ground = Ground(source)
+            sources = open_companions(stack, options, self.inputs, ground, self.kind)
             clear, matched = None, {}
             if options.keep_clear is not None:
-                clear = open_clear_pixels(stack, options, self.outputs[0], source)
+                clear = open_clear_pixels(stack, options, self.outputs[0], ground)
                 products = with_today(products)
                 matched = match_reference(sources, clear)
             for place in places:
@@ -246,7 +260,7 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
-            told = [*unlike, *reader.notes, *companion_notes(options, source)]
+            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
         return SceneResult(written, seam, tuple(warnings))
@@ -295,12 +309,13 @@ class SceneModel:
         return {name: value for name, value in known.items() if name in self.scene_inputs}
 
     def _unlike(self, reader: TileReader, scene: Scene, options: TranslateOptions) -> list[str]:
-        """In which ways a scene is unlike the training data, a line each."""
+        """Why a picture of a scene may be poor, a line each: it is narrow, or unlike the training data."""
         found = None if self.seen is None else unlike_training(reader, self.seen)
         size = scene.height, scene.width
         pixel = None if self.gsd_m is None else other_pixel_size(scene.georeference, *size, self.gsd_m)
         known = {**read_scene_inputs(scene), **options.given_scene_inputs} if self.seen_scene_inputs else {}
-        lines = (found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
+        narrow = too_narrow(*size, self._network.receptive_field or self._network.tile)
+        lines = (narrow, found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
         return [line for line in lines if line is not None]
 
     def _common_tags(

@@ -18,7 +18,7 @@ from saropt.errors import InputError
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
 from saropt.scenes import Window, fills_blocks, read_mirrored, sample_pixels
 
-_SAMPLE = 1 << 18
+_SAMPLE, _PICTURE = 1 << 18, 1 << 13
 _CLOUD, _MUCH = 0.3, 0.1
 """Reflectance above which all bands of clouds lie, and the share of such pixels that is told of: at most 1 % of clear
 images with B4, B3, B2 (48 of them), over 10 % of most cloudy ones."""
@@ -260,7 +260,11 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitte
         rule = rule.with_fill(repeated, all_bands=quantity == "reflectance")
         sample = sample[:, rule.measured(sample)]
     if sample.shape[1] == 0:
-        raise ValueError("holds no valid pixel: all values are fill")
+        raise InputError(source.source, "holds no valid pixel: all values are fill")
+    low, high = sample.min(axis=1, keepdims=True), sample.max(axis=1, keepdims=True)
+    if not image.optional and sample.shape[1] >= _PICTURE and bool(((sample == low) | (sample == high)).all()):
+        values = " or ".join(f"{value:g}" for value in np.unique([low, high]))
+        raise InputError(source.source, f"is no picture: all its pixels are {values}")
     notes = []
     if sample.shape[1] < total:
         share = (total - sample.shape[1]) / total

@@ -18,6 +18,7 @@ from saropt.errors import InputError
 from saropt.matching.features import Points
 from saropt.matching.geometry import transformed
 from saropt.scenes import Georeference, Grid, Scene, bounds_in
+from saropt.scenes.georeference import check_ground
 from saropt.sensors.grd_scene import open_scene_or_product
 
 
@@ -78,8 +79,8 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
     """Open two scenes for comparison.
 
     Raises:
-        InputError: a file cannot be read, both scenes are georeferenced but do not overlap, or B has only control
-            points and therefore no grid.
+        InputError: a file cannot be read, one lies nowhere on Earth, both scenes are georeferenced but do not overlap,
+            or B has only control points and therefore no grid.
     """
     with ExitStack() as stack:
         first, second = stack.enter_context(open_scene_or_product(a)), stack.enter_context(open_scene_or_product(b))
@@ -87,6 +88,7 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
         if not all(is_located(place) for place in places):
             yield Frame(first, second, None, *places)
             return
+        check_ground(second.georeference, second.height, second.width, b)
         crs, affine = second.georeference.crs, second.georeference.transform
         if crs is None or affine is None:
             raise InputError(b, "has control points and no grid: warp it first, or make it the first scene")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import is_sar
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.radiometry import Normaliser, Recipe
 from saropt.roots.index import Indexed, Measurement, Values, index_rasters
 from saropt.roots.recipes import band_indices
@@ -72,7 +72,7 @@ class Pool:
         def check_all(path: Path, facts: Indexed) -> None:
             if max(bands) > facts.bands:
                 described = ", ".join(root.image(card.role).bands)
-                raise InputError(path, f"has {facts.bands} bands, dataset.yaml says {described}")
+                raise InputError(path, f"has {counted(facts.bands, 'band')}, dataset.yaml says {described}")
             if check is not None:
                 check(path, facts)
             if min(facts.height, facts.width) < crop:

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import describe_role, is_sar
+from saropt.domain import describe_role, describe_units, is_sar
 from saropt.errors import InputError
 from saropt.radiometry import EightBit, Recipe, ValueRule, check_units, repeated_value
 from saropt.scenes import Scene, fills_blocks
 
 _SAMPLED_PIXELS = 1 << 16
 _CHECKED_RASTERS = 4
+NO_PIXEL: Final = "holds no valid pixel"
+
+
+def contradiction(scene: Scene, units: str) -> str | None:
+    """Why the pixels of a raster cannot be in these units, `NO_PIXEL` where none is valid; None where they can, or
+    where the units are free words of a publisher.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> with Scene.open(write_array("sar.tif", np.full((1, 8, 8), 0.2, np.float32))) as scene:
+    ...     contradiction(scene, "sigma0"), "sigma0_db" in contradiction(scene, "sigma0_db")
+    (None, True)
+    """
+    sample, dtype = scene.sample(_SAMPLED_PIXELS), scene.dtype
+    try:
+        unit = describe_units(units, dtype)
+    except ValueError:
+        return None
+    try:
+        check_units(sample, unit, dtype)
+    except ValueError as error:
+        return str(error) if sample.size else NO_PIXEL
+    return None
 
 
 def check_optical(card: ImageCard, recipe: Recipe, paths: Sequence[Path], bands: tuple[int, ...]) -> None:

@@ -17,6 +17,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.enums import WktVersion
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from saropt.errors import counted
 from saropt.scenes.georeference import Georeference
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
@@ -74,7 +75,7 @@ class Layout:
         if self.overview_resampling not in _OVERVIEW_RESAMPLING:
             raise ValueError(f"overview_resampling is one of {', '.join(_OVERVIEW_RESAMPLING)}")
         if self.photometric not in (None, "rgb") or (self.photometric == "rgb" and len(self.band_names) < 3):
-            raise ValueError(f"photometric {self.photometric!r} with {len(self.band_names)} bands")
+            raise ValueError(f"photometric {self.photometric!r} with {counted(len(self.band_names), 'band')}")
         if self.nodata is not None and np.issubdtype(self.dtype, np.integer):
             limits = np.iinfo(self.dtype)
             if not (limits.min <= self.nodata <= limits.max and float(self.nodata).is_integer()):

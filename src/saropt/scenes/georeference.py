@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from saropt.errors import InputError
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
 METRES_PER_DEGREE = 111_320.0
 """Along a meridian, and along the equator; elsewhere a degree of longitude is shorter by the cosine of the latitude."""
+_USUAL_GSD_M, _IMPOSSIBLE_RATIO = 10.0, 1000.0
+_MOST_DEGREES, _SAME = 540.0, 1000.0
+_WGS84 = "EPSG:4326"
 
 
 @dataclass(frozen=True)
@@ -82,19 +89,99 @@ def degrees_at_centre(place: Georeference, height: int, width: int) -> NDArray[n
     >>> degrees_at_centre(Georeference(CRS.from_epsg(4326), Affine(0.1, 0, 10.0, 0, -0.1, 50.0)), 20, 40)[:, 0].tolist()
     [12.0, 49.0]
     """
-    from rasterio._err import CPLE_BaseError
-    from rasterio.errors import RasterioError
-    from rasterio.transform import from_gcps
-    from rasterio.warp import transform
-
-    crs, affine = place.crs, place.transform
-    if affine is None and len(place.gcps) >= 3:
-        crs, affine = place.gcp_crs, from_gcps(place.gcps)
+    crs, affine = _placed(place)
     if crs is None or affine is None:
         return None
-    corners = [affine @ (width / 2 + right, height / 2 + down) for right, down in ((0, 0), (1, 0), (0, 1))]
-    try:
-        degrees = np.array(transform(crs, "EPSG:4326", *zip(*corners, strict=True)))
-    except (RasterioError, CPLE_BaseError):
+    degrees = _moved(_centre(affine, height, width), crs, _WGS84)
+    return degrees if degrees is not None and np.isfinite(degrees).all() else None
+
+
+def pixel_metres(place: Georeference, height: int, width: int) -> float | None:
+    """Side in metres of a square of the ground that a pixel at the centre of a raster covers; None where the raster has
+    no place on the globe.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> round(pixel_metres(Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6)), 100, 100), 2)
+    1.0
+    """
+    degrees = degrees_at_centre(place, height, width)
+    if degrees is None:
         return None
-    return degrees if np.isfinite(degrees).all() else None  # GDAL gives infinite ones once another call has failed
+    longitude, latitude = np.radians(degrees)
+    east, north = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)
+    on_globe = math.degrees(METRES_PER_DEGREE) * np.array([east, north, np.sin(latitude)])  # (3, 3 points), metres
+    right, below = (on_globe[:, 1:] - on_globe[:, :1]).T
+    return math.sqrt(float(np.linalg.norm(np.cross(right, below))))
+
+
+def check_ground(place: Georeference, height: int, width: int, source: str | Path, gsd_m: float | None = None) -> None:
+    """Refuse a georeference that no image of the ground has. A raster without one is not refused.
+
+    Args:
+        gsd_m: pixel size in metres that is looked for; 10 m when None. One 1,000 times larger or smaller is refused.
+
+    Raises:
+        InputError: the centre of the raster lies nowhere on Earth, or its pixels are impossibly large or small.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> check_ground(Georeference(CRS.from_epsg(4326), Affine(1e-4, 0, 10.0, 0, -1e-4, 95.0)), 50, 50, "a.tif")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: a.tif: lies nowhere on Earth (its centre is at 10.0025, 94.9975): mend its georeference
+    """
+    crs, affine = _placed(place)
+    if crs is None or affine is None:
+        return
+    centre = _centre(affine, height, width)
+    x, y = centre[:, 0]
+    if _is_nowhere(crs, centre[:, :1]):
+        raise InputError(source, f"lies nowhere on Earth (its centre is at {x:.9g}, {y:.9g}): mend its georeference")
+    pixel, wanted = pixel_metres(place, height, width), gsd_m or _USUAL_GSD_M
+    if pixel is not None and not 1.0 / _IMPOSSIBLE_RATIO <= pixel / wanted <= _IMPOSSIBLE_RATIO:
+        shown = f"{pixel:,.0f}" if pixel >= 1000.0 else f"{pixel:.3g}"
+        reason = f"its pixels are {shown} m wide, where about {wanted:g} m are looked for"
+        raise InputError(source, f"{reason}: mend its georeference or its pixel size")
+
+
+def _placed(place: Georeference) -> tuple[CRS | None, Affine | None]:
+    """CRS and transform of a raster; those of its control points where it has only these."""
+    from rasterio.transform import from_gcps
+
+    if place.transform is None and len(place.gcps) >= 3:
+        return place.gcp_crs, from_gcps(place.gcps)
+    return place.crs, place.transform
+
+
+def _centre(affine: Affine, height: int, width: int) -> NDArray[np.float64]:
+    """Coordinates (2, 3) of the centre of a raster, and of a pixel to its right and one below."""
+    moves = ((0, 0), (1, 0), (0, 1))
+    return np.array([affine @ (width / 2 + right, height / 2 + down) for right, down in moves]).T
+
+
+def _moved(points: NDArray[np.float64], crs: CRS | str, other: CRS | str) -> NDArray[np.float64] | None:
+    """Points (2, n) in another CRS, infinite where they have no place there; None where the two have no relation."""
+    from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
+    from rasterio.errors import RasterioError
+    from rasterio.warp import transform
+
+    try:
+        return np.array(transform(crs, other, *points.tolist()))
+    except (RasterioError, CPLE_NotSupportedError):
+        return None
+    except CPLE_BaseError:  # outside the domain of a projection; GDAL may give infinite numbers instead
+        return np.full(points.shape, np.inf)
+
+
+def _is_nowhere(crs: CRS, points: NDArray[np.float64]) -> bool:
+    """Whether points (2, n) are beyond a pole, beyond one and a half turns, or outside the domain of the projection."""
+    if crs.is_geographic:
+        longitude, latitude = np.abs(points).max(axis=1)
+        return bool(latitude > 90.0 or longitude > _MOST_DEGREES)
+    degrees = _moved(points, crs, _WGS84)
+    if degrees is None:
+        return False
+    again = _moved(degrees, _WGS84, crs) if np.isfinite(degrees).all() else None
+    # A northing beyond the pole comes back as another one; an easting beyond 180 degrees may come back a turn lower.
+    return again is None or not bool((np.abs(again[1] - points[1]) <= _SAME).all())

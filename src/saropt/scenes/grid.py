@@ -12,7 +12,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes.georeference import Georeference
+from saropt.scenes.georeference import Georeference, check_ground
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -124,7 +124,7 @@ def bounds_in(place: Georeference, height: int, width: int, crs: CRS, source: st
         source: name of the raster for errors.
 
     Raises:
-        InputError: it is not georeferenced, or its CRS cannot be brought to the other.
+        InputError: it is not georeferenced or lies nowhere on Earth, or its CRS cannot be brought to the other.
 
     >>> from affine import Affine
     >>> from rasterio.crs import CRS
@@ -142,6 +142,7 @@ def bounds_in(place: Georeference, height: int, width: int, crs: CRS, source: st
 
 
 def _box(place: Georeference, height: int, width: int, source: str | Path) -> tuple[CRS, Bounds]:
+    check_ground(place, height, width, source)
     if place.transform is not None and place.crs is not None:
         return place.crs, Grid(place.crs, place.transform, height, width).bounds
     if place.gcps and place.gcp_crs is not None:
@@ -165,7 +166,7 @@ def overlap_grid(
             that one is not in metres.
 
     Raises:
-        InputError: a raster is not georeferenced, or the rasters do not overlap.
+        InputError: a raster is not georeferenced or lies nowhere on Earth, or the rasters do not overlap.
 
     >>> from affine import Affine
     >>> from rasterio.crs import CRS

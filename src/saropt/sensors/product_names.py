@@ -9,8 +9,9 @@ from typing import Final
 from saropt.files import digest_files
 
 _GRD: Final = re.compile(r"S1[A-D]_.{2}_GRD", re.IGNORECASE)
-_SENTINEL_2: Final = re.compile(r"S2[A-D]_(MSIL(1C|2A)|OPER_PRD_MSIL1C)_", re.IGNORECASE)
-_METADATA: Final = re.compile(r"(MTD_MSIL(1C|2A)|S2[A-D]_OPER_MTD_SAFL1C_\w+)\.xml", re.IGNORECASE)
+_SENTINEL_2: Final = re.compile(r"S2[A-D]_(MSIL(1C|2A)|OPER_PRD_MSIL1C|USER_PRD_MSIL2A)_", re.IGNORECASE)
+METADATA: Final = re.compile(r"(MTD_MSIL(1C|2A)|S2[A-D]_(OPER_MTD_SAFL1C|USER_MTD_SAFL2A)_\w+)\.xml", re.IGNORECASE)
+"""The metadata file of a Sentinel-2 product; the long names are of before December 2016."""
 
 
 def grd_product(path: str | Path) -> Path | None:
@@ -27,8 +28,8 @@ def grd_product(path: str | Path) -> Path | None:
 
 def sentinel2_product(path: str | Path) -> Path | None:
     """The product that a path names: a .SAFE folder, its .zip, its manifest.safe or its metadata file (MTD_MSIL2A.xml,
-    MTD_MSIL1C.xml, S2A_OPER_MTD_SAFL1C_....xml); or one granule of it, PRODUCT/GRANULE/NAME, also of a .zip. None where
-    it is no Sentinel-2 product by its name.
+    MTD_MSIL1C.xml, S2A_OPER_MTD_SAFL1C_....xml, S2A_USER_MTD_SAFL2A_....xml); or one granule of it,
+    PRODUCT/GRANULE/NAME, also of a .zip. None where it is no Sentinel-2 product by its name.
 
     >>> Path("S2A_MSIL2A_20220601T100031.SAFE").mkdir()
     >>> sentinel2_product("S2A_MSIL2A_20220601T100031.SAFE").suffix
@@ -39,7 +40,7 @@ def sentinel2_product(path: str | Path) -> Path | None:
     if granule_of(place) is not None:
         product = _named(place.parent.parent, _SENTINEL_2)
         return place if product is not None and (product.is_file() or place.is_dir()) else None
-    if _METADATA.fullmatch(place.name) is not None and place.is_file():
+    if METADATA.fullmatch(place.name) is not None and place.is_file():
         return place.absolute().parent
     return _named(place, _SENTINEL_2)
 

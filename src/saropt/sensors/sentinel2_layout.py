@@ -18,13 +18,12 @@ from xml.etree import ElementTree
 from saropt.errors import InputError
 from saropt.files import load_xml
 from saropt.sensors.annotation import number_in
-from saropt.sensors.product_names import granule_of, sentinel2_product
+from saropt.sensors.product_names import METADATA, granule_of, sentinel2_product
 
 BANDS: Final = {"B4": 3, "B3": 2, "B2": 1, "B8": 7}
 """The bands of 10 m, and their numbers (`band_id`) in the metadata."""
-_METADATA: Final = r"(MTD_MSIL(1C|2A)|S2[A-D]_OPER_MTD_SAFL1C_\w+)\.xml"
 _CLOUDS: Final = {
-    "L2A": (r"IMG_DATA/R20m/\w+_SCL_20m\.jp2",),
+    "L2A": (r"IMG_DATA/R20m/\w+_SCL_20m\.jp2", r"IMG_DATA/\w+_USER_SCL_L2A_\w+_20m\.jp2"),
     "L1C": (r"QI_DATA/MSK_CLASSI_B00\.jp2", r"QI_DATA/(\w+_)?MSK_CLOUDS_(\w+_)?B00(_MSIL1C)?\.gml"),
 }
 """What a granule says of its clouds, in the order in which it is looked for."""
@@ -105,13 +104,13 @@ def read_product(path: str | Path) -> Product:
         else:
             with zipfile.ZipFile(root_place) as archive:
                 names = archive.namelist()
-        metadata = _one(root_place, names, _METADATA, "MTD_MSIL1C.xml, MTD_MSIL2A.xml or S2*_OPER_MTD_SAFL1C_*.xml")
+        metadata = _one(root_place, names, METADATA.pattern, "MTD_MSIL1C.xml, MTD_MSIL2A.xml or S2*_MTD_SAFL*.xml")
         root = load_xml(_content(root_place, metadata))
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(path, f"is neither a .SAFE folder nor its .zip: {error}") from error
     except (ValueError, zlib.error) as error:
         raise InputError(path, f"its metadata cannot be read: {error}") from error
-    is_l2a = "MSIL2A" in metadata.upper()
+    is_l2a = "L2A" in metadata.rpartition("/")[2].upper()
     kind = "BOA" if is_l2a else "RADIO"
     offsets = {
         band: _offset(root, f".//{kind}_ADD_OFFSET[@band_id='{number}']", place) for band, number in BANDS.items()

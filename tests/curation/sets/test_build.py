@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
 
 from saropt.cli import main
 from saropt.curation.sets import builder as module
 from saropt.curation.sets import prepare
 from saropt.errors import InputError
 from saropt.roots import DataRoot
-from saropt.scenes import write_array
+from saropt.scenes import Georeference, Scene, write_array
 
 
 @pytest.fixture
@@ -86,20 +89,78 @@ def test_the_command_line_lists_sets_and_their_options(tmp_path, source, capsys)
     assert DataRoot.open(tmp_path / "out").gsd_m == 2.5
 
 
-def test_empty_splits_and_wrong_units_are_told(tmp_path, capsys):
+def test_empty_splits_are_told_and_wrong_units_refused(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for side in ("sar", "optical"):
         (tmp_path / "src" / side).mkdir(parents=True)
     for name in ("a", "b"):
         write_array(tmp_path / "src" / "sar" / f"{name}.tif", rng.random((1, 64, 64)).astype(np.float32) * 0.2)
         write_array(tmp_path / "src" / "optical" / f"{name}.tif", rng.integers(1, 255, (3, 64, 64)).astype(np.uint8))
-    settings = ["--set", "gsd_m=10", "--set", "train=1.0", "--set", "val=0.0", "--set", "units=sigma0_db"]
-    assert main(["data", "prepare", "folder", str(tmp_path / "src"), str(tmp_path / "out"), *settings]) == 0
-    out, err = capsys.readouterr()
+    given = ["data", "prepare", "folder", str(tmp_path / "src"), str(tmp_path / "out"), "--set", "gsd_m=10"]
+    given += ["--set", "train=1.0", "--set", "val=0.0", "--set"]
+    for units, words in (
+        ("units=sigma0_db", "sar/a.tif: sar: units are declared as sigma0_db but"),
+        ("units=sigma0", ""),
+    ):
+        code = main([*given, units])
+        out, err = capsys.readouterr()
+        assert (code, words in err) == (2 if words else 0, True)
+        assert (tmp_path / "out").exists() != bool(words)
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
     assert "2 train, 0 val, 0 test" in out
     assert "the split val is empty: a training cannot choose its best weights" in err
     assert "the split test is empty" in err
-    assert "sar/a: units are declared as sigma0_db but" in err
-    settings[-1] = "units=sigma0"
-    assert main(["data", "prepare", "folder", str(tmp_path / "src"), str(tmp_path / "good"), *settings]) == 0
-    assert "units" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("side", "setting", "words"),
+    [
+        ("sar", "units=sigma0", "sar: units are declared as sigma0 but"),
+        ("optical", "optical_units=reflectance x 10000", "optical: units are declared as reflectance x 10000 but"),
+    ],
+)
+def test_a_pair_in_other_units_is_refused(tmp_path, side, setting, words):
+    rng, place = np.random.default_rng(0), Georeference(CRS.from_epsg(32654), Affine(10, 0, 4e5, 0, -10, 39e5))
+    decibels = rng.normal(-12, 3, (1, 64, 64)).astype(np.float32)
+    write_array(tmp_path / "sar.tif", decibels, georeference=place)
+    write_array(tmp_path / "optical.tif", rng.random((3, 64, 64)).astype(np.float32) * 0.4, georeference=place)
+    options = [f"optical={tmp_path / 'optical.tif'}", "gap=0", "optical_units=reflectance", setting]
+    with pytest.raises(InputError, match=words) as told:
+        prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options)
+    assert told.value.source == str(tmp_path / f"{side}.tif")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["optical.tif", "sar.tif"]
+
+
+def test_a_pair_that_holds_nothing_or_lies_nowhere_is_refused(tmp_path):
+    place = Georeference(CRS.from_epsg(32654), Affine(10, 0, 4e5, 0, -10, 39e5))
+    nowhere = Georeference(CRS.from_epsg(4326), Affine(1e-4, 0, 10, 0, -1e-4, 95))
+    write_array(tmp_path / "sar.tif", np.full((1, 64, 64), np.nan, np.float32), georeference=place)
+    optical = np.random.default_rng(0).integers(1, 255, (3, 64, 64)).astype(np.uint8)
+    for name, georeference in (("here.tif", place), ("nowhere.tif", nowhere)):
+        write_array(tmp_path / name, optical, georeference=georeference)
+    for name, message in (
+        ("here.tif", r"/sar\.tif: sar: holds no valid pixel"),
+        ("nowhere.tif", r"/nowhere\.tif: lies nowhere on Earth"),
+    ):
+        with pytest.raises(InputError, match=message):
+            prepare("pair", tmp_path / "sar.tif", tmp_path / "out", [f"optical={tmp_path / name}", "gap=0"])
+        assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_group_that_is_no_regular_expression_is_one_line(tmp_path, source):
+    with pytest.raises(InputError, match=r"group: '\(\[' is no regular expression"):
+        prepare("folder", source, tmp_path / "out", ["group=(["])
+
+
+def test_scales_of_a_pair_are_applied(tmp_path):
+    rng, place = np.random.default_rng(0), Georeference(CRS.from_epsg(32654), Affine(10, 0, 4e5, 0, -10, 39e5))
+    decibels = rng.normal(-12, 3, (1, 64, 64))
+    form = {"driver": "GTiff", "count": 1, "height": 64, "width": 64, "dtype": "int16"}
+    with rasterio.open(tmp_path / "sar.tif", "w", **form, crs=place.crs, transform=place.transform) as dataset:
+        dataset.write((decibels * 100).round().astype(np.int16))
+        dataset.scales = (0.01,)
+    write_array(tmp_path / "optical.tif", rng.integers(1, 255, (3, 64, 64)).astype(np.uint8), georeference=place)
+    options = [f"optical={tmp_path / 'optical.tif'}", "gap=0", "train=1", "val=0"]
+    root = prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options)
+    with Scene.open(root / "sar" / "sar_train.tif") as made:
+        np.testing.assert_allclose(made.read()[0][0], decibels[0], atol=0.01)

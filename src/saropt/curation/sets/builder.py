@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
 from saropt.curation.sets.base import SETS, DataSet, Plan, Source, read_options
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
 from saropt.roots.description import write_description
+from saropt.roots.values import NO_PIXEL, contradiction
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -27,6 +28,7 @@ from saropt.sensors.grd_scene import open_scene_or_product
 _STRIP_PIXELS = 1 << 21
 _SMALL_PIXELS = 1 << 20
 _OPEN_SCENES = 6
+_LOOKED_AT = 3
 
 
 def prepare(
@@ -76,7 +78,7 @@ def prepare(
         report = out.with_name(f"{out.name}.missing.txt")
         report.write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")
         first = "; ".join(plan.missing[:3]) + (", ..." if len(plan.missing) > 3 else "")
-        reason = f"lacks {len(plan.missing)} things ({first}), all listed in {report}"
+        reason = f"lacks {counted(len(plan.missing), 'thing')} ({first}), all listed in {report}"
         raise InputError(source, reason, remedy="partial")
     plan.description["prepared"] = {"set": name, "options": chosen.model_dump(mode="json")}
     key = f"{name} {source.absolute()} {chosen.model_dump_json()} {len(plan.entries)}"
@@ -88,7 +90,8 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     be continued.
 
     Raises:
-        InputError: a source cannot be read, the output cannot be written, or other unfinished work is in the way.
+        InputError: a source cannot be read or contradicts the units of the plan, the output cannot be written, or other
+            unfinished work is in the way.
 
     >>> from saropt.curation.sets.base import Entry
     >>> from saropt.scenes import write_array
@@ -101,6 +104,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     digest = hashlib.sha256(key.encode()).hexdigest()
     readers = Readers()
     try:
+        _check_units(plan, readers)
         with Lock(part.with_name(f"{part.name}.lock"), out, "is being prepared by another process"):
             part.mkdir(exist_ok=True)
             settings = part / ".settings"
@@ -126,6 +130,28 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     finally:
         readers.close()
     return out
+
+
+def _check_units(plan: Plan, readers: Readers) -> None:
+    """Refuse sources that contradict the units which the plan declares, or hold nothing; those of the first entries are
+    looked at.
+
+    Raises:
+        InputError: one contradicts them, or all of a role are without a valid pixel.
+    """
+    found: dict[str, list[tuple[Path, str | None]]] = {}
+    for entry in plan.entries[:_LOOKED_AT]:
+        for side, source in entry.sides.items():
+            units = plan.description.get(side, {}).get("units")
+            if units is not None and isinstance(source, Source) and source.convert is None:
+                for path in source.paths:
+                    problem = contradiction(readers.open(source, path), units)
+                    found.setdefault(side, []).append((path, problem))
+    for side, problems in found.items():
+        empty = all(problem == NO_PIXEL for _, problem in problems)
+        for path, problem in problems:
+            if problem is not None and (empty or problem != NO_PIXEL):
+                raise InputError(path, f"{side}: {problem}")
 
 
 class Readers:
@@ -178,7 +204,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
     dtype = np.dtype(source.dtype or ("complex64" if first.dtype == "complex_int16" else first.dtype))
     nodata = first.nodata if source.nodata is None else source.nodata
 
-    scaled = source.convert is source.dtype is None and any(scene.scaling for scene in scenes)
+    scaled = source.convert is None and any(scene.scaling for scene in scenes)
 
     def read(part: Window) -> NDArray:
         pieces = [scene.read(part) if scaled else scene.read_stored(part) for scene in scenes]

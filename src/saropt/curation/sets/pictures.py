@@ -234,7 +234,10 @@ def folder(source: Path, options: FolderOptions) -> Plan:
         missing += [f"{name}: not in {options.splits}" for name in names if name not in splits]
         names = [name for name in names if name in splits]
     else:
-        matches = {name: re.match(options.group, name) for name in names}
+        try:
+            matches = {name: re.match(options.group, name) for name in names}
+        except re.error as error:
+            raise OptionError("options", None, f"group: {options.group!r} is no regular expression: {error}") from error
         keys = {name: match.group(1) if match and match.groups() else name for name, match in matches.items()}
         drawn = split_groups(list(keys.values()), options.train, options.val, options.seed)
         splits = {name: drawn[key] for name, key in keys.items()}

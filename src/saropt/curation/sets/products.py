@@ -19,6 +19,7 @@ from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, registe
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid, Scene, overlap_grid
+from saropt.scenes.georeference import check_ground
 from saropt.sensors.grd_scene import open_scene_or_product
 from saropt.sensors.product_folders import ProductFolder, read_gaofen3, read_terrasar_x
 from saropt.sensors.product_names import sentinel2_product
@@ -59,6 +60,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     if options.optical:
         optical = Path(options.optical)
         with open_scene_or_product(optical, bands=options.optical_bands) as scene:
+            check_ground(scene.georeference, scene.height, scene.width, optical)
             places = [(place, height, width), (scene.georeference, scene.height, scene.width)]
             grid = overlap_grid(places, options.gsd_m, sar.paths[0])
             names = scene.band_names

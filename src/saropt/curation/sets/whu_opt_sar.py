@@ -28,7 +28,7 @@ from saropt.curation.sets.base import (
     register_set,
     split_groups,
 )
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.scenes import Scene, Window
 
 PAIRS = 100
@@ -115,6 +115,6 @@ def _has_bands(path: Path, count: int) -> bool:
 def _fewer(entries: list[Entry], count: int, seed: int, source: Path) -> list[Entry]:
     train = [place for place, entry in enumerate(entries) if entry.split == "train"]
     if count > len(train):
-        raise InputError(source, f"train_tiles {count}: train has {len(train)} tiles")
+        raise InputError(source, f"train_tiles {count}: train has {counted(len(train), 'tile')}")
     kept = set(np.random.default_rng([seed, 1]).choice(train, count, replace=False).tolist())
     return [entry for place, entry in enumerate(entries) if entry.split != "train" or place in kept]
