@@ -170,7 +170,7 @@ export class LayersPanel {
 
   private bandFields(layer: Layer, detail: LayerDetail, style: Style): HTMLElement[] {
     const names: [string, string][] = layer.bands.map((band, index) => [String(index + 1), bandTitle(band)]);
-    const change = (bands: number[]) => this.apply(layer, stretched(detail, { ...style, bands }, spanOf(detail, style) ?? [2, 98]));
+    const change = (bands: number[]) => this.apply(layer, stretched(detail, { ...style, bands, least: null, most: null }, spanOf(detail, style) ?? [2, 98]));
     const grey = style.bands.length === 1;
     const options: [string, string][] = layer.bands.length > 1 && !isMap(layer) ? [...names, ["colour", t("colour")]] : names;
     const fields = [

@@ -13,12 +13,11 @@ const FORMS = Object.entries({ ...chinese.messages, ...chinese.words, ...chinese
   });
 const known = new Map<string, string | null>();
 
-/** By a template that begins with a value (`open`) or by one that does not. */
-function filled(text: string, open: boolean): string | null {
+/** By a template; a value at the beginning is one name, not "NAME: ". */
+function filled(text: string): string | null {
   for (const form of FORMS) {
-    if (form.open !== open) continue;
     const found = form.pattern.exec(text);
-    if (found === null) continue;
+    if (found === null || (form.open && /:( |$)/.test(found[1] ?? ""))) continue;
     const { head } = found.groups ?? {};
     const values = found.slice(head === undefined ? 1 : 2).map((value) => chineseOf(value) ?? value);
     const end = form.text.replace(/\{(\d)\}/g, (_, place: string) => values[Number(place)] ?? "");
@@ -36,15 +35,15 @@ function found(text: string): string | null {
     const parts = [chineseOf(one), chineseOf(other)];
     if (!parts.includes(null)) return parts.join("；");
   }
-  const whole = filled(text, false);
+  const whole = filled(text);
   if (whole !== null) return whole;
   for (const [name, rest] of cuts(text, ": ")) {
     const reason = chineseOf(rest);
     if (reason !== null) return `${name}：${reason}`;
   }
   const [name, ...rest] = text.split(" ");
-  const reason = filled(rest.join(" "), false);
-  return reason === null ? filled(text, true) : `${name} ${reason}`;
+  const reason = rest.length > 1 ? filled(rest.join(" ")) : null;
+  return reason === null ? null : `${name} ${reason}`;
 }
 
 /** A text of the server in Chinese, null where it is unknown: a message, several with "; " between them, or one behind a name. */
@@ -61,6 +60,6 @@ export const told = (text: string): string => (language() === "zh" ? (chineseOf(
 export function spoken(text: string): HTMLElement {
   if (language() === "en" || chineseOf(text) !== null) return h("span", {}, told(text));
   const parts = text.split("; ");
-  if (parts.length === 1) return h("span", { lang: "en" }, text);
+  if (parts.every((part) => chineseOf(part) === null)) return h("span", { lang: "en" }, text);
   return h("span", {}, ...parts.flatMap((part, index) => [index > 0 ? "；" : "", spoken(part)]));
 }
