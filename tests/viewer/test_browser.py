@@ -451,3 +451,32 @@ def test_token_from_the_address_or_by_hand(browser: Any, folder: Path) -> None:
         other.wait_for_selector(".scene")
         for one in (page, other):
             one.context.close()
+
+
+def test_messages_of_the_server_in_chinese(visit: Any) -> None:
+    """Alone, behind a name, behind one another, with values that are messages; what is not known keeps its language."""
+    told = {
+        "there is not enough memory": "内存不足",
+        "a b.tif: cannot be read: no such file": "a b.tif：无法读取：没有该文件",
+        "the translating process was killed by signal 9 (out of memory?)": "转换进程被信号 9 终止（内存不足？）",
+        "units are declared as uint8 but 0.5 % to 99.5 % of the pixels lie in 1..9: 8 bits hold 0..255": (
+            "声明的单位为 uint8，但 0.5 % 至 99.5 % 的像元位于 1..9：8 位数值为 0..255"
+        ),
+        "no earlier SAR image was given: change is judged by the new one alone; old.tif covers 50.0% of the scene: "
+        "the rest is made without it": (
+            "未提供早期 SAR 影像：仅凭新影像判断变化；old.tif 覆盖场景的 50.0%：其余部分转换时不使用它"
+        ),
+        "no such scene; something else": "没有该场景；something else",
+        "one unknown; another unknown": "one unknown; another unknown",
+    }
+    job = {"state": "failed", "scene": "s", "layer": "l", "source": "x.tif", "translator": "t", "seam": None}
+    job |= {"done": 0, "total": 0, "created": 0, "result": None}
+    jobs = [{**job, "id": f"{place:016x}", "message": message} for place, message in enumerate(told)]
+    page = visit(locale="zh-CN")
+    page.route("**/api/jobs", lambda route: route.fulfill(json=jobs))
+    page.click("#tab-jobs")
+    page.wait_for_selector(".job .warning")
+    assert page.locator(".job .warning").all_inner_texts() == list(told.values())
+    assert page.locator('.job [lang="en"]').all_inner_texts() == ["something else", "one unknown; another unknown"]
+    page.click('[data-key="language"]')
+    assert page.locator(".job .warning").all_inner_texts() == list(told)

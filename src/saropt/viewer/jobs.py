@@ -272,9 +272,9 @@ class Jobs:
             elif event == "failed":
                 self._end(key, "failed", last["reason"])
             elif not self._stopping:
-                killed = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-                memory = " (out of memory?)" if code == -9 else ""
-                self._end(key, "failed", f"the translating process {killed}{memory}")
+                killed = f"the translating process was killed by signal {-code}"
+                ended = f"the translating process ended with code {code}"
+                self._end(key, "failed", (killed if code < 0 else ended) + (" (out of memory?)" if code == -9 else ""))
         if cancelled and event == "done":
             self._finished()
 

@@ -1,5 +1,6 @@
 import { api, ask, askBlob, order, Refusal } from "./api";
 import { h, refill } from "./dom";
+import { spoken } from "./messages";
 import { language, named, setLanguage, t } from "./i18n";
 
 interface Study {
@@ -45,7 +46,7 @@ class BlindTest {
     };
     refill(this.header, h("h1", {}, this.study.name), h("span", { class: "folder" }), h("button", { type: "button", "data-key": "language", click: change }, t("language")));
     const content = this.place === null ? this.welcome() : this.place.trial === null ? h("p", { role: "status" }, t("blindThanks")) : this.pair(this.place.trial);
-    refill(this.main, content, this.problem !== "" && h("p", { class: "warning", role: "alert" }, this.problem));
+    refill(this.main, content, this.problem !== "" && h("p", { class: "warning", role: "alert" }, spoken(this.problem)));
   }
 
   private welcome(): HTMLElement {

@@ -1,6 +1,7 @@
 import { api, filePath, type Job } from "./api";
 import { h, refill } from "./dom";
-import { t } from "./i18n";
+import { language, t } from "./i18n";
+import { spoken } from "./messages";
 import type { Store } from "./store";
 
 const BUSY_MS = 700;
@@ -19,7 +20,7 @@ export class JobsPanel {
     private readonly store: Store,
     private readonly fail: (error: unknown) => void,
     private readonly say: (text: string) => void,
-    private readonly warn: (text: string) => void,
+    private readonly warn: (text: string, reason?: string) => void,
     private readonly shown: () => void,
     private readonly counted: () => void,
     private readonly again: (job: Job) => void,
@@ -54,7 +55,7 @@ export class JobsPanel {
     const ended = jobs.filter((job) => !active(job) && active(before.get(job.id) ?? job));
     this.store.jobs = jobs;
     for (const job of ended) {
-      if (job.state === "failed") this.warn(t("jobFailed", { name: job.source, reason: job.message }));
+      if (job.state === "failed") this.warn(t("jobFailed", { name: job.source }), job.message);
       if (job.state === "done") this.say(t("jobDone", { name: job.source }));
     }
     const done = ended.filter((job) => job.state === "done");
@@ -104,7 +105,7 @@ export class JobsPanel {
       "section",
       { class: `job ${job.state}`, "data-state": job.state, "data-job": job.id },
       h("div", { class: "row" }, h("strong", {}, job.source.split("/").pop() ?? job.source), h("span", { class: `chip ${job.state}` }, t(`state_${job.state}`))),
-      h("p", { class: "soft" }, `${job.translator} · ${new Date(job.created * 1000).toLocaleString()}`),
+      h("p", { class: "soft" }, `${job.translator} · ${new Date(job.created * 1000).toLocaleString(language() === "zh" ? "zh-CN" : "en-GB")}`),
       job.state === "running" &&
         h(
           "div",
@@ -112,7 +113,7 @@ export class JobsPanel {
           h("progress", { max: 1, value: share, "aria-label": job.source }),
           h("small", {}, progressText(job)),
         ),
-      job.message !== "" && h("p", { class: "warning" }, job.message),
+      job.message !== "" && h("p", { class: "warning" }, spoken(job.message)),
       job.seam !== null && h("p", { class: "soft" }, t("seam", { share: ((job.seam / 2) * 100).toFixed(1) })),
       h(
         "div",

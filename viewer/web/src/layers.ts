@@ -3,6 +3,7 @@ import { type Layer, type LayerDetail, type Style, filePath, picturePath, swipeP
 import { h, refill, select } from "./dom";
 import { drawn, Histograms, shareOf } from "./histogram";
 import { t, named } from "./i18n";
+import { told } from "./messages";
 import { SLOTS, type Slot, type Store } from "./store";
 
 const SPANS: [number, number][] = [
@@ -169,7 +170,7 @@ export class LayersPanel {
 
   private bandFields(layer: Layer, detail: LayerDetail, style: Style): HTMLElement[] {
     const names: [string, string][] = layer.bands.map((band, index) => [String(index + 1), bandTitle(band)]);
-    const change = (bands: number[]) => this.apply(layer, stretched(detail, { ...style, bands }, spanOf(detail, style) ?? [2, 98]));
+    const change = (bands: number[]) => this.apply(layer, stretched(detail, { ...style, bands, least: null, most: null }, spanOf(detail, style) ?? [2, 98]));
     const grey = style.bands.length === 1;
     const options: [string, string][] = layer.bands.length > 1 && !isMap(layer) ? [...names, ["colour", t("colour")]] : names;
     const fields = [
@@ -190,7 +191,7 @@ export class LayersPanel {
 
   private scaleField(layer: Layer, detail: LayerDetail, style: Style): HTMLElement {
     const options: [string, string][] = [
-      ["", layer.units === null ? t("asStored") : `${t("asStored")} (${layer.units})`],
+      ["", layer.units === null ? t("asStored") : `${t("asStored")} (${told(layer.units)})`],
       ["amplitude", t("dbAmplitude")],
       ["power", t("dbPower")],
     ];
@@ -269,12 +270,12 @@ function spanOf(detail: LayerDetail, style: Style): [number, number] | null {
 /** What stands behind the numbers of a band that is shown alone. */
 function unitOf(layer: Layer, style: Style): string {
   const known = layer.band_units[(style.bands[0] ?? 1) - 1];
-  return style.decibels !== null ? " dB" : known ? ` ${known}` : "";
+  return style.decibels !== null ? " dB" : known ? ` ${told(known)}` : "";
 }
 
 function legend(layer: Layer, style: Style): HTMLElement | false {
   if (style.bands.length !== 1) {
-    const names = style.bands.map((band) => layer.bands[band - 1] ?? "?");
+    const names = style.bands.map((band) => bandTitle(layer.bands[band - 1] ?? "?"));
     return h("p", { class: "soft" }, (["red", "green", "blue"] as const).map((colour, index) => `${t(colour)} ${names[index]}`).join(" · "));
   }
   const unit = unitOf(layer, style);

@@ -4,6 +4,7 @@ import { api, type Layer, type Point, Refusal, reportPath } from "./api";
 import { h, refill } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
 import { JobsPanel } from "./jobs";
+import { spoken, told } from "./messages";
 import { LayersPanel } from "./layers";
 import type { Pane } from "./frame";
 import { Board, degrees, type Place } from "./map";
@@ -72,15 +73,17 @@ function say(text: string): void {
 }
 
 /** An error stays until it is closed; the same one is not shown twice. */
-function warn(text: string): void {
-  if ([...errors.children].some((shown) => shown.firstChild?.textContent === text)) return;
-  const message = h("p", {}, h("span", {}, text), h("button", { type: "button", class: "plain", "aria-label": t("close"), click: () => message.remove() }, "×"));
+function warn(text: string, reason = ""): void {
+  const content = h("span", {}, text, " ", reason !== "" && spoken(reason));
+  if ([...errors.children].some((shown) => shown.firstChild?.textContent === content.textContent)) return;
+  const message = h("p", {}, content, h("button", { type: "button", class: "plain", "aria-label": t("close"), click: () => message.remove() }, "×"));
   errors.append(message);
 }
 
 function fail(error: unknown): void {
   if (error instanceof Refusal && error.status === 401) askForToken();
-  else warn(error instanceof Refusal ? error.message : t("connection"));
+  else if (error instanceof Refusal) warn("", error.message);
+  else warn(t("connection"));
 }
 
 function askForToken(): void {
@@ -94,7 +97,8 @@ function askForToken(): void {
       await begin();
     } catch (error) {
       field.value = "";
-      warn(error instanceof Error ? error.message : t("connection"));
+      if (error instanceof Refusal) warn("", error.message);
+      else warn(t("connection"));
     }
   };
   const dialog = h(
@@ -129,7 +133,7 @@ function renderReading(): void {
   if (first?.layer.grid === "map") lines.push(degrees(place));
   const at = first?.point ?? null;
   if (at !== null && at.column !== null && at.row !== null) lines.push(t("column", { c: at.column, r: at.row }));
-  if (at !== null && at.x !== null && at.y !== null) lines.push(`${at.crs} ${[at.x, at.y].map((value) => value.toFixed(Math.abs(value) > 1000 ? 1 : 5)).join(", ")}`);
+  if (at !== null && at.x !== null && at.y !== null) lines.push(`${told(at.crs)} ${[at.x, at.y].map((value) => value.toFixed(Math.abs(value) > 1000 ? 1 : 5)).join(", ")}`);
   const close = () => {
     reading = null;
     map.mark(null);
@@ -144,7 +148,7 @@ function renderReading(): void {
         "tr",
         {},
         h("th", { scope: "row" }, `${layerTitle(layer)} ${bandTitle(band)}`),
-        h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${layer.band_units[index] ? ` ${layer.band_units[index]}` : ""}`),
+        h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${layer.band_units[index] ? ` ${told(layer.band_units[index] ?? "")}` : ""}`),
         h("td", {}, decibels === null ? "" : `${decibels.toFixed(2)} dB`),
       );
     });
@@ -187,8 +191,8 @@ function renderReports(): void {
     const dialog: HTMLDialogElement = h(
       "dialog",
       { class: "report", close: () => dialog.remove() },
-      h("div", { class: "row" }, h("strong", {}, name), h("button", { type: "button", click: () => dialog.close() }, t("close"))),
-      h("iframe", { src: reportPath(id), sandbox: "", title: name }),
+      h("div", { class: "row" }, h("strong", {}, told(name)), h("button", { type: "button", click: () => dialog.close() }, t("close"))),
+      h("iframe", { src: reportPath(id), sandbox: "", title: told(name) }),
     );
     document.body.append(dialog);
     dialog.showModal();
@@ -197,7 +201,7 @@ function renderReports(): void {
   refill(
     reports,
     found.length === 0 && h("p", { class: "soft" }, t("noReports")),
-    ...found.map((report) => h("button", { type: "button", class: "wide", "data-key": report.id, click: () => open(report.id, report.name) }, report.name)),
+    ...found.map((report) => h("button", { type: "button", class: "wide", "data-key": report.id, click: () => open(report.id, report.name) }, spoken(report.name))),
   );
 }
 

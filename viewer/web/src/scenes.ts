@@ -1,6 +1,7 @@
 import { api, type Scene, thumbnailPath } from "./api";
 import { h, refill } from "./dom";
 import { t } from "./i18n";
+import { spoken } from "./messages";
 import type { Store } from "./store";
 import { chooser, type Uploads } from "./uploads";
 
@@ -53,7 +54,7 @@ export class ScenesPanel {
           "details",
           {},
           h("summary", {}, t("refused", { n: refused.length })),
-          h("ul", { class: "soft" }, ...refused.map((one) => h("li", {}, `${one.name}: ${one.reason}`))),
+          h("ul", { class: "soft" }, ...refused.map((one) => h("li", {}, `${one.name}: `, spoken(one.reason)))),
         ),
       this.store.info !== null &&
         h("p", { class: "soft" }, t("quota", { used: gigabytes(this.store.info.used_bytes), quota: gigabytes(this.store.info.quota_bytes) })),

@@ -1,12 +1,13 @@
 import { api, type Card, type Companion, type Image, type Job, type Layer, type Translator } from "./api";
 import { h, refill, select } from "./dom";
 import { named, t } from "./i18n";
-import { layerTitle } from "./titles";
+import { spoken, told } from "./messages";
+import { bandTitle, layerTitle } from "./titles";
 import { guessParts, type Part } from "./parts";
 import type { Store } from "./store";
 import { chooser, type Uploads } from "./uploads";
 
-const METRICS = ["psnr", "ssim", "mae", "collapse_ratio"];
+const METRICS = ["psnr", "ssim", "mae", "collapse_ratio"] as const;
 const UNLIKE = 1.5;
 /** What a translator must take for a raster to come with its image. */
 const ROLES: Partial<Record<Companion, string>> = { reference: "optical_reference", reference_sar: "sar_reference" };
@@ -159,14 +160,14 @@ export class TranslatePanel {
     const { card } = known;
     const [source, target] = ends(card, this.direction);
     const ratio = layer.pixel_m === null ? 1 : Math.max(layer.pixel_m / card.gsd_m, card.gsd_m / layer.pixel_m);
-    const names: [string, string][] = [["", t("byName")], ...layer.bands.map((band): [string, string] => [band, band])];
+    const names: [string, string][] = [["", t("byName")], ...layer.bands.map((band): [string, string] => [band, bandTitle(band)])];
     return h(
       "div",
       {},
       layer.role !== source.role && h("p", { class: "warning" }, t("otherKind", { kind: named(`kind_${source.role}`, source.role) })),
       ratio > UNLIKE && h("p", { class: "warning" }, t("otherSize", { scene: Number((layer.pixel_m ?? 0).toPrecision(3)), card: card.gsd_m })),
       ...source.bands.map((band, index) =>
-        select(t("bandFor", { name: band }), names, this.bands[index] ?? "", (value) => {
+        select(t("bandFor", { name: bandTitle(band) }), names, this.bands[index] ?? "", (value) => {
           this.bands[index] = value;
         }),
       ),
@@ -194,7 +195,7 @@ export class TranslatePanel {
     return h(
       "div",
       {},
-      select(t("units"), [["", t("asCard", { units: source.units })], ...options], this.units ?? "", (value) => {
+      select(t("units"), [["", t("asCard", { units: told(source.units) })], ...options], this.units ?? "", (value) => {
         this.units = value;
         this.render();
       }),
@@ -328,10 +329,10 @@ function ends(card: Card, direction: string): [Image, Image] {
 }
 
 function cardFacts(card: Card, source: Image, target: Image): HTMLElement {
-  const side = (one: Image) => `${one.bands.join(", ")} (${one.units})`;
+  const side = (one: Image) => `${one.bands.map(bandTitle).join(", ")} (${told(one.units)})`;
   const facts: [string, string][] = [
     [t("whereFails"), card.notes],
-    [t("trainedOn"), `${card.training.data}, ${card.training.split}; ${card.training.steps} steps`],
+    [t("trainedOn"), `${told(card.training.data)}, ${told(card.training.split)}; ${t("steps", { n: card.training.steps })}`],
     [t("takes"), side(source)],
     [t("makes"), side(target)],
     [t("pixelSize"), `${card.gsd_m} m`],
@@ -343,7 +344,7 @@ function cardFacts(card: Card, source: Image, target: Image): HTMLElement {
     "section",
     { class: "card" },
     h("h3", {}, card.name),
-    h("dl", {}, ...facts.filter(([, text]) => text !== "").flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
+    h("dl", {}, ...facts.filter(([, text]) => text !== "").flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, spoken(text))])),
     rows.length > 0 &&
       h(
         "details",
@@ -355,12 +356,12 @@ function cardFacts(card: Card, source: Image, target: Image): HTMLElement {
           h(
             "table",
             {},
-            h("thead", {}, h("tr", {}, h("th", {}), ...METRICS.map((metric) => h("th", { scope: "col" }, metric)))),
+            h("thead", {}, h("tr", {}, h("th", {}), ...METRICS.map((metric) => h("th", { scope: "col" }, t(metric))))),
             h(
               "tbody",
               {},
               ...rows.map(([name, figures]) =>
-                h("tr", {}, h("th", { scope: "row" }, name), ...METRICS.map((metric) => h("td", {}, figures[metric] === undefined ? "–" : Number(figures[metric].toPrecision(3)).toString()))),
+                h("tr", {}, h("th", { scope: "row" }, spoken(name)), ...METRICS.map((metric) => h("td", {}, figures[metric] === undefined ? "–" : Number(figures[metric].toPrecision(3)).toString()))),
               ),
             ),
           ),
