@@ -230,6 +230,19 @@ def test_companions_are_looked_at_once(scene, colours, tmp_path, monkeypatch):
     assert opened == [half, scene]
 
 
+def test_companions_across_180_degrees(tmp_path):
+    (x,), (y,) = transform("EPSG:4326", "EPSG:32660", [180.0], [20.0])
+    east = Georeference(CRS.from_epsg(32660), from_origin(x - 700, y + 700, 10, 10))
+    image = np.ones((1, 140, 140), np.uint8)
+    old = write_array(tmp_path / "old.tif", image, georeference=east)
+    for west in (179.995, -180.005):
+        place = Georeference(CRS.from_epsg(4326), from_origin(west, 20.005, 1e-4, 1e-4))
+        with open_scene(write_array(tmp_path / f"{west}.tif", image[:, :100, :100], georeference=place)) as radar:
+            ground = Ground(radar)
+            assert ground.grid_for(old) is not None
+            assert ground.notes == []
+
+
 def test_half_widths_without_the_images_they_were_calibrated_with(tmp_path):
     """A scene that lacks an input which all scenes of the calibration had is told so."""
     translator = Translator.load("flood-reference", reliability=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from affine import Affine
+from rasterio import warp
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from saropt.errors import InputError
-from saropt.scenes import Georeference, Grid, Scene, grid_over, overlap_grid, utm_of, write_array
+from saropt.scenes import Georeference, Grid, Scene, bounds_in, grid_over, overlap_grid, utm_of, write_array
 from saropt.scenes.georeference import check_ground
 
 UTM = CRS.from_epsg(32654)
@@ -91,3 +92,25 @@ def test_places_that_are_not_told():
         Georeference(CRS.from_epsg(4326)),
     ):
         check_ground(place, 100, 100, "a.tif")
+
+
+@pytest.mark.parametrize("first", [179.9952, -180.0048])
+@pytest.mark.parametrize("grid_crs", ["EPSG:32660", "EPSG:4326", "EPSG:4326 a turn away"])
+def test_ground_across_180_degrees_is_found(tmp_path, first, grid_crs):
+    """Whichever way longitudes are counted, and after a transformation of the same CRS was made."""
+    degrees, step = CRS.from_epsg(4326), 1e-4
+    values = np.random.default_rng(0).integers(1, 200, (1, 96, 96)).astype(np.uint8)
+    place = Georeference(degrees, Affine(step, 0, first, 0, -step, 20))
+    path = write_array(tmp_path / "a.tif", values, georeference=place)
+    if grid_crs == "EPSG:32660":
+        (x,), (y,) = warp.transform("EPSG:4326", grid_crs, [180.0], [19.9952])
+        grid = Grid(CRS.from_string(grid_crs), Affine(10, 0, x - 400, 0, -10, y + 400), 80, 80)
+    else:
+        away = 0.0 if grid_crs == "EPSG:4326" else np.copysign(360.0, -first)
+        grid = Grid(degrees, Affine(step, 0, first + away + 8 * step, 0, -step, 20 - 8 * step), 80, 80)
+    bounds_in(place, 96, 96, grid.crs, path)
+    with Scene.open(path, grid=grid, resampling="nearest") as scene:
+        found, valid = scene.read()
+    assert valid.all()
+    if grid_crs != "EPSG:32660":
+        np.testing.assert_array_equal(found[0], values[0, 8:88, 8:88])

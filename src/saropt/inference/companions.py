@@ -20,6 +20,7 @@ from saropt.inference.sources import Source
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
+from saropt.scenes.grid import turned
 from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
 
@@ -180,7 +181,8 @@ def _covered(raster: Scene, grid: Grid) -> float:
     if raster.georeference.gcps:
         return 1.0
     box = grid.bounds
-    left, bottom, right, top = bounds_in(raster.georeference, raster.height, raster.width, grid.crs, raster.source)
+    found = bounds_in(raster.georeference, raster.height, raster.width, grid.crs, raster.source)
+    left, bottom, right, top = turned(found, box) if grid.crs.is_geographic else found
     across = min(right, box[2]) - max(left, box[0])
     down = min(top, box[3]) - max(bottom, box[1])
     return max(across, 0.0) * max(down, 0.0) / ((box[2] - box[0]) * (box[3] - box[1]))

@@ -19,6 +19,7 @@ from saropt.matching.features import Points
 from saropt.matching.geometry import transformed
 from saropt.scenes import Georeference, Grid, Scene, bounds_in
 from saropt.scenes.georeference import check_ground
+from saropt.scenes.grid import turned
 from saropt.sensors.grd_scene import open_scene_or_product
 
 
@@ -102,7 +103,8 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
 
 
 def _common_grid(a: Scene, b: Grid, source: str | Path) -> Grid:
-    left, bottom, right, top = bounds_in(a.georeference, a.height, a.width, b.crs, a.path)
+    bounds = bounds_in(a.georeference, a.height, a.width, b.crs, a.path)
+    left, bottom, right, top = turned(bounds, b.bounds) if b.crs.is_geographic else bounds
     corners = np.array([(x, y) for x in (left, right) for y in (bottom, top)])
     columns, rows = _applied(~b.transform, corners).T
     step = max(1, math.floor(_pixel_of(a, b.crs) / _pixel(b.transform) + 0.01))
@@ -119,7 +121,8 @@ def _pixel_of(scene: Scene, crs: CRS) -> float:
     place = scene.georeference
     if place.crs == crs and place.transform is not None:
         return _pixel(place.transform)
-    left, bottom, right, top = bounds_in(place, scene.height, scene.width, crs, scene.path)
+    bounds = bounds_in(place, scene.height, scene.width, crs, scene.path)
+    left, bottom, right, top = turned(bounds, bounds) if crs.is_geographic else bounds
     return math.sqrt((right - left) * (top - bottom) / (scene.width * scene.height))
 
 

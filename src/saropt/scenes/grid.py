@@ -93,6 +93,20 @@ def unwrapped(longitudes: Sequence[float]) -> list[float]:
     return [value + 360.0 if value < 0.0 else value for value in longitudes]
 
 
+def turned(bounds: Bounds, other: Bounds) -> Bounds:
+    """Bounds in degrees (left, bottom, right, top), shifted by whole turns to be nearest to others. Right may be below
+    left, where they cross 180 degrees.
+
+    >>> turned((179.0, 0.0, -179.0, 1.0), (-180.5, 0.0, -180.0, 1.0))
+    (-181.0, 0.0, -179.0, 1.0)
+    """
+    west, south, east, north = bounds
+    if west > east:
+        east += 360.0
+    turns = round(((other[0] + other[2]) - (west + east)) / 720.0) * 360.0
+    return west + turns, south, east + turns, north
+
+
 def _in_degrees(boxes: Sequence[tuple[CRS, Bounds]], source: str | Path) -> list[Bounds]:
     """Boxes in degrees, each shifted by whole turns to be nearest to the first one.
 
@@ -107,12 +121,8 @@ def _in_degrees(boxes: Sequence[tuple[CRS, Bounds]], source: str | Path) -> list
             west, south, east, north = transform_bounds(own, "EPSG:4326", *box)
         except (RasterioError, CPLE_BaseError) as error:
             raise InputError(source, "its CRS has no place on the globe") from error
-        if west > east:
-            east += 360.0
-        if found:
-            turns = round(((found[0][0] + found[0][2]) - (west + east)) / 720.0) * 360.0
-            west, east = west + turns, east + turns
-        found.append((west, south, east, north))
+        degrees = (west, south, east, north)
+        found.append(turned(degrees, found[0] if found else degrees))
     return found
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import rasterio
+from affine import Affine
 from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes.grid import Grid
+from saropt.scenes.grid import Grid, turned
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -34,12 +37,32 @@ def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> D
                 description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], dataset.name, grid)
             made = rasterio.open(description)
         else:
-            made = WarpedVRT(dataset, transform=grid.transform, height=grid.height, width=grid.width, **options)
+            crs, transform = _across_180_degrees(dataset, grid)
+            options |= {"src_crs": crs, "transform": transform}
+            made = WarpedVRT(dataset, height=grid.height, width=grid.width, **options)
         made._env.callback(dataset.close)
         return made
     except (RasterioError, CPLE_BaseError, ValueError) as error:
         dataset.close()
         raise InputError(path, f"cannot be brought to another grid: {short_reason(error, path)}") from error
+
+
+def _across_180_degrees(dataset: DatasetReader, grid: Grid) -> tuple[CRS, Affine]:
+    """CRS of a raster and transform of a grid, by which all of the ground is found whose longitudes differ by whole
+    turns: GDAL takes longitudes of -180 to 180 unless the CRS says where their centre is."""
+    crs, box = dataset.crs, dataset.bounds
+    if crs is None or not crs.is_geographic:
+        return crs, grid.transform
+    if grid.crs.is_geographic:
+        left, *_ = turned(grid.bounds, box)
+        return crs, Affine.translation(left - grid.bounds[0], 0.0) @ grid.transform
+    if box.left >= -180.0 and box.right <= 180.0:
+        return crs, grid.transform
+    # GDAL keeps transformations by authority and name: with those of the CRS, one without the centre would be taken.
+    centre = (box.left + box.right) / 2
+    text = re.sub(r'^GEOGCS\["[^"]*"', f'GEOGCS["longitudes around {centre}"', crs.to_wkt())
+    text = re.sub(r"(,AUTHORITY\[[^]]*\])?\]$", f',EXTENSION["CENTER_LONG","{centre}"]]', text)
+    return CRS.from_wkt(text), grid.transform
 
 
 def _on_grid(description: str, name: str, grid: Grid) -> str:
