@@ -260,10 +260,9 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
-            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes]
+            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *missing_inputs(self.inputs, sources)]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        warnings = told + missing_inputs(self.inputs, sources) + ([] if clear is None else clear.warnings)
-        return SceneResult(written, seam, tuple(warnings))
+        return SceneResult(written, seam, (*told, *([] if clear is None else clear.warnings)))
 
     def array_products(
         self,
