@@ -231,7 +231,14 @@ def test_orders_that_cannot_be_taken(client: Client) -> None:
 def test_events_of_a_worker() -> None:
     """A worker's standard output holds events alone, one JSON object a line."""
     command = [sys.executable, "-P", "-m", "saropt.viewer.worker"]
-    request = {"translator": "nothing", "direction": None, "realism": None, "threads": 1}
+    request = {
+        "scene": "a.tif",
+        "translator": "nothing",
+        "direction": None,
+        "realism": None,
+        "threads": 1,
+        "companions": {},
+    }
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asking import ORDER, PLACE, order_job, wait_for
+from asking import ORDER, PLACE, layer_of, order_job, wait_for
 from fastapi.testclient import TestClient
+from rasterio.transform import from_origin
 from test_browser import LONG_MS, address, browser, sync_api, visit  # noqa: F401  (fixtures)
 
 from reference_files import BANDS, reference_translator
-from saropt.scenes import Scene, write_array
+from saropt.scenes import Georeference, Scene, write_array
 
 
 @pytest.fixture
@@ -53,6 +54,18 @@ def test_uploads_are_references_of_a_job(viewer: TestClient, brought: dict[str, 
     with Scene.open(made) as scene:
         assert scene.tags["SAROPT_OPTICAL_REFERENCE"] == "image.tif"
         assert scene.tags["SAROPT_SAR_REFERENCE"] == "radar_a.tif"
+
+
+def test_messages_name_files_without_their_folders(viewer: TestClient, brought: dict[str, Path], folder: Path) -> None:
+    far = Georeference(PLACE.crs, from_origin(600_000, 3_780_000, 10, 10))
+    pixels = np.full((3, 96, 96), 90, np.uint8)
+    write_array(folder / "far.tif", pixels, band_names=BANDS, georeference=far)
+    sent = viewer.post("/api/scenes?name=radar_b.tif", content=brought["radar_b"].read_bytes(), headers=ORDER)
+    viewer.post("/api/catalogue/scan", headers=ORDER)
+    companions = {"reference": layer_of(viewer, "far.tif", "optical")["id"]}
+    ordered = order_job(viewer, sent.json()["layers"][0]["id"], translator="flood.onnx", companions=companions)
+    message = wait_for(viewer, ordered["id"], "done", "failed")["message"]
+    assert message == "shares no ground with radar_b.tif"
 
 
 DROP = """(files) => {

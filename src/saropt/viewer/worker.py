@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from saropt.errors import InputError, SaroptError
@@ -30,9 +31,9 @@ def main() -> None:
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         made = _translate(request, events)
-        _send(events, "done", seam=made.seam, warnings=made.warnings)
+        _send(events, "done", seam=made.seam, warnings=[_named(warning, request) for warning in made.warnings])
     except SaroptError as error:
-        _send(events, "failed", reason=error.reason if isinstance(error, InputError) else str(error))
+        _send(events, "failed", reason=_named(error.reason if isinstance(error, InputError) else str(error), request))
     except MemoryError:
         _send(events, "failed", reason="there is not enough memory")
     except Exception as error:
@@ -64,6 +65,13 @@ def _translate(request: dict[str, Any], events: TextIO) -> SceneResult:
     )
     # a worker of a server that was killed lets go of the output as soon as it notices
     return translate_when_free(translator, request["scene"], request["out"], options, progress)
+
+
+def _named(text: str, request: dict[str, Any]) -> str:
+    """A message with the files of a request by their names, without the server's folders."""
+    for path in (request["scene"], request["translator"], *request["companions"].values()):
+        text = text.replace(path, Path(path).name)
+    return text
 
 
 def _send(events: TextIO, event: str, **content: object) -> None:

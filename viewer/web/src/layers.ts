@@ -53,7 +53,7 @@ export class LayersPanel {
     return h(
       "section",
       { class: `layer ${layer.kind}${layer.parent === null ? "" : " child"}` },
-      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), ...SLOTS.map(side), isMap(layer) && this.overButton(layer)),
+      h("div", { class: "row" }, h("span", { class: `chip ${layer.kind}` }, layerTitle(layer)), h("span", { class: "row" }, ...SLOTS.map(side), isMap(layer) && this.overButton(layer))),
       h("p", { class: "name" }, layer.name.split("/").pop() ?? layer.name),
       layer.acquired !== null && layer.parent === null && h("p", { class: "soft" }, t("acquired", { date: layer.acquired.replace("T", " ").replace("Z", " UTC") })),
       layer.guess && h("p", { class: "notice" }, t("notice")),

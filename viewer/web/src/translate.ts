@@ -1,6 +1,6 @@
 import { api, type Card, type Companion, type Image, type Job, type Layer, type Translator } from "./api";
 import { h, refill, select } from "./dom";
-import { named, t } from "./i18n";
+import { language, named, t } from "./i18n";
 import { spoken, told } from "./messages";
 import { bandTitle, layerTitle } from "./titles";
 import { guessParts, type Part } from "./parts";
@@ -332,14 +332,17 @@ function cardFacts(card: Card, source: Image, target: Image): HTMLElement {
   const side = (one: Image) => `${one.bands.map(bandTitle).join(", ")} (${told(one.units)})`;
   const facts: [string, string][] = [
     [t("whereFails"), card.notes],
-    [t("trainedOn"), `${told(card.training.data)}, ${told(card.training.split)}; ${t("steps", { n: card.training.steps })}`],
+    [t("trainedOn"), t("trained", { data: told(card.training.data), split: told(card.training.split), n: card.training.steps })],
     [t("takes"), side(source)],
     [t("makes"), side(target)],
     [t("pixelSize"), `${card.gsd_m} m`],
     [t("licence"), card.licence],
     [t("attribution"), card.training.attribution],
   ];
-  const rows = Object.entries(card.quality);
+  const rows = Object.entries(card.quality).map(([name, figures]) => {
+    const place = name.lastIndexOf(": ");
+    return { data: place < 0 ? "" : name.slice(0, place), name: name.slice(place < 0 ? 0 : place + 2), figures };
+  });
   return h(
     "section",
     { class: "card" },
@@ -360,9 +363,10 @@ function cardFacts(card: Card, source: Image, target: Image): HTMLElement {
             h(
               "tbody",
               {},
-              ...rows.map(([name, figures]) =>
-                h("tr", {}, h("th", { scope: "row" }, spoken(name)), ...METRICS.map((metric) => h("td", {}, figures[metric] === undefined ? "–" : Number(figures[metric].toPrecision(3)).toString()))),
-              ),
+              ...rows.flatMap(({ data, name, figures }, index) => [
+                data !== rows[index - 1]?.data && h("tr", {}, h("th", { colspan: METRICS.length + 1, class: "soft" }, spoken(data))),
+                h("tr", {}, h("th", { scope: "row" }, language() === "zh" ? spoken(name) : name.replaceAll("_", " ")), ...METRICS.map((metric) => h("td", {}, figures[metric] === undefined ? "–" : Number(figures[metric].toPrecision(3)).toString()))),
+              ]),
             ),
           ),
         ),
