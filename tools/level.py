@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 
 from saropt.files import atomic_file
 from saropt.inference import Translator
+from saropt.radiometry import Normaliser
 from saropt.roots import DataRoot
 from saropt.scenes import Scene
 
@@ -27,16 +28,14 @@ STEP = 16
 """Every sixteenth valid pixel is used."""
 
 
-def pixels(translator: Translator, root: DataRoot, split: str) -> tuple[NDArray[np.float32], NDArray]:
+def pixels(
+    translator: Translator, normaliser: Normaliser, root: DataRoot, split: str
+) -> tuple[NDArray[np.float32], NDArray]:
     """Network values and truth in stored values, both (C, n)."""
-    image = translator.target
-    normaliser = image.make_recipe().fit(np.ones((len(image.bands), 1)), image.units, image.dtype)
     made, truth = [], []
     for name in root.names(split):
-        with (
-            Scene.open(root.raster(translator.source.role, name)) as scene,
-            Scene.open(root.raster(image.role, name)) as target,
-        ):
+        places = (root.raster(image.role, name) for image in (translator.source, translator.target))
+        with Scene.open(next(places)) as scene, Scene.open(next(places)) as target:
             translated, (true, valid) = translator(scene.read()[0]), target.read()
         made.append(normaliser.forward(np.asarray(translated))[:, valid][:, ::STEP])
         truth.append(true[:, valid][:, ::STEP])
@@ -46,10 +45,10 @@ def pixels(translator: Translator, root: DataRoot, split: str) -> tuple[NDArray[
 def main() -> None:
     file, data, out = sys.argv[1:]
     translator = Translator.load(file, realism=0.0)
-    root, _, split = data.rpartition(":")
     image = translator.target
     normaliser = image.make_recipe().fit(np.ones((len(image.bands), 1)), image.units, image.dtype)
-    made, truth = pixels(translator, DataRoot.open(root), split)
+    root, _, split = data.rpartition(":")
+    made, truth = pixels(translator, normaliser, DataRoot.open(root), split)
 
     def error(levels: NDArray) -> float:
         return float(np.abs(normaliser.inverse(np.float32(levels[0]) * made + np.float32(levels[1])) - truth).mean())

@@ -91,8 +91,10 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, str
     for name, folder in options.items():
         if not Path(folder).is_dir():
             raise OptionError(name, folder, "must be a folder with a raster for each scene, of the scene's name")
-        rasters = _rasters(folder)
-        matched = {scene: of_name for scene in scenes if (of_name := [p for p in rasters if p.stem == _stem(scene)])}
+        by_stem: dict[str, list[Path]] = {}
+        for raster in _rasters(folder):
+            by_stem.setdefault(raster.stem, []).append(raster)
+        matched = {scene: by_stem[stem] for scene in scenes if (stem := _stem(scene)) in by_stem}
         if not matched:
             raise InputError(folder, "holds no raster with the name of a scene")
         for scene, paths in matched.items():

@@ -29,13 +29,13 @@ def contradiction(scene: Scene, units: str) -> str | None:
     ...     contradiction(scene, "sigma0"), "sigma0_db" in contradiction(scene, "sigma0_db")
     (None, True)
     """
-    sample, dtype = scene.sample(_SAMPLED_PIXELS), scene.dtype
     try:
-        unit = describe_units(units, dtype)
+        unit = describe_units(units, scene.dtype)
     except ValueError:
         return None
+    sample = scene.sample(_SAMPLED_PIXELS)
     try:
-        check_units(sample, unit, dtype)
+        check_units(sample, unit, scene.dtype)
     except ValueError as error:
         return str(error) if sample.size else NO_PIXEL
     return None
