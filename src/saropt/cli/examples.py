@@ -5,7 +5,7 @@ from __future__ import annotations
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "": (
         "saropt demo --out demo",
-        "saropt translate scene.tif optical.tif --bands VH --units sigma0_db",
+        "saropt translate scene.tif optical.tif --units sigma0_db",
         "saropt translate --help",
     ),
     "demo": ("saropt demo --out demo --open",),
@@ -15,7 +15,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "saropt translate scene.tif out.tif --bands VH --units amplitude",
         "saropt translate S1A_IW_GRDH.SAFE.zip out.tif",
         "saropt translate scenes/ translations/ --model s1-losangeles --workers 2",
-        "saropt translate now.tif out.tif --model flood-reference --reference old.tif",
+        "saropt translate now.tif out.tif --units sigma0_db --reference old.tif",
     ),
     "train": (
         "saropt train regression pairs --out run --max-steps 2000",

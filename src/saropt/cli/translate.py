@@ -34,7 +34,7 @@ def translate(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Translator (default: s1-losangeles to optical, losangeles-s1 to SAR).",
+            help="Translator (default: by the scene and --reference, see docs/choosing.md; mostly s1-world).",
             autocompletion=model_names,
         ),
     ] = None,
@@ -189,8 +189,8 @@ def translate(
     from saropt.batch.jobs import Work
     from saropt.batch.scene_lists import left_out, list_companions, list_scenes
     from saropt.errors import InputError, OptionError
-    from saropt.inference import DEFAULT_MODELS, DIRECTIONS
-    from saropt.inference.requests import LoadOptions, TranslateOptions
+    from saropt.inference import DIRECTIONS, default_model
+    from saropt.inference.requests import EARLIER_IMAGES, LoadOptions, TranslateOptions
 
     if resume and overwrite:
         raise OptionError("resume", True, "keeps what an earlier run has made, --overwrite replaces it: choose one")
@@ -205,8 +205,12 @@ def translate(
         )
         if given is not None
     }
+    scenes, chosen = list_scenes(scene), tuple(bands.split(",")) if bands else None
+    if model is None:
+        earlier = any(name in companions for name in EARLIER_IMAGES)
+        model = default_model(scenes or [scene], to=to, units=units, bands=chosen, reference=earlier)
     work = Work(
-        model or DEFAULT_MODELS[to or "optical"],
+        model,
         LoadOptions(
             direction=DIRECTIONS[to] if to else None,
             backend=backend,
@@ -219,7 +223,7 @@ def translate(
             compile=compile_network,
         ),
         TranslateOptions(
-            bands=tuple(bands.split(",")) if bands else None,
+            bands=chosen,
             units=units,
             nodata=nodata,
             pixel=pixel,
@@ -238,7 +242,6 @@ def translate(
             stac=stac,
         ),
     )
-    scenes = list_scenes(scene)
     if scenes is not None:
         own = list_companions(scene, scenes, companions)
         for line in left_out(scene, scenes, companions, out):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from saropt.artifacts import ImageCard
-from saropt.domain import describe_role, is_sar, match_bands, match_some_bands
+from saropt.domain import describe_role, is_known, is_sar, match_bands, match_some_bands
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
 from saropt.scenes import Grid, Scene, open_scene
@@ -80,6 +80,19 @@ def terrain_of(options: TranslateOptions) -> Terrain | None:
     from saropt.sensors.terrain import Terrain
 
     return Terrain(Path(options.dem), options.geoid or 0.0)
+
+
+def unnamed_bands(image: ImageCard, names: Sequence[str], source: str) -> list[str]:
+    """One line where the bands of a raster have no names, so that their order alone says which is which.
+
+    >>> from saropt.radiometry import DbClip
+    >>> card = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> unnamed_bands(card, ["band_1", "band_2"], "scene.tif")
+    ['scene.tif: its bands have no names: taken as VV, VH, in this order']
+    """
+    if len(image.bands) < 2 or len(names) != len(image.bands) or any(map(is_known, names)):
+        return []
+    return [f"{source}: its bands have no names: taken as {', '.join(image.bands)}, in this order"]
 
 
 def _check_reflectance(product: Path, image: ImageCard, model: str, units: str | None) -> None:

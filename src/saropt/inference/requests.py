@@ -197,6 +197,7 @@ def check_scene_inputs(given: Mapping[str, float]) -> None:
 
 
 _ROLES = {"reference": "optical_reference", "reference_sar": "sar_reference"}
+EARLIER_IMAGES = tuple(_ROLES)
 COMPANIONS = tuple(one.name for one in fields(TranslateOptions) if one.name.startswith(("reference", "keep_clear")))
 """Fields of `TranslateOptions` that name rasters of the scene's own place; columns of a list of scenes (.csv)."""
 

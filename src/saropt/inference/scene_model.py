@@ -36,7 +36,7 @@ from saropt.inference.familiarity import (
     unlike_training,
 )
 from saropt.inference.guard import OutputGuard
-from saropt.inference.opening import open_input, terrain_of
+from saropt.inference.opening import open_input, terrain_of, unnamed_bands
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -308,14 +308,16 @@ class SceneModel:
         return {name: value for name, value in known.items() if name in self.scene_inputs}
 
     def _unlike(self, reader: TileReader, scene: Scene, options: TranslateOptions) -> list[str]:
-        """Why a picture of a scene may be poor, a line each: it is narrow, or unlike the training data."""
+        """Why a picture of a scene may be poor, a line each: it is narrow, unlike the training data, or its bands have
+        no names."""
         found = None if self.seen is None else unlike_training(reader, self.seen)
         size = scene.height, scene.width
         pixel = None if self.gsd_m is None else other_pixel_size(scene.georeference, *size, self.gsd_m)
         known = {**read_scene_inputs(scene), **options.given_scene_inputs} if self.seen_scene_inputs else {}
         narrow = too_narrow(*size, self._network.receptive_field or self._network.tile)
         lines = (narrow, found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
-        return [line for line in lines if line is not None]
+        order = [] if options.bands else unnamed_bands(self.inputs[0], scene.band_names, scene.source)
+        return [*order, *(line for line in lines if line is not None)]
 
     def _common_tags(
         self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None, scene_inputs: Mapping[str, float]

@@ -9,12 +9,11 @@ from typing import Any, Final
 from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL
 from saropt.errors import OptionError
 from saropt.inference.bundled import list_translators
-from saropt.inference.requests import LoadOptions
+from saropt.inference.default_model import default_model
+from saropt.inference.requests import EARLIER_IMAGES, LoadOptions
 from saropt.inference.translator import Translator
 from saropt.progress import Progress
 
-DEFAULT_MODELS: Final = {"optical": "s1-losangeles", "sar": "losangeles-s1"}
-"""Type of image to produce -> the translator that makes it where none is named."""
 DIRECTIONS: Final = {"optical": SAR_TO_OPTICAL, "sar": OPTICAL_TO_SAR}
 
 
@@ -34,7 +33,7 @@ def translate(
     Args:
         scene: the input raster, any size; a path or an address.
         out: the output, .tif.
-        model: a bundled translator by name, a translator file, or a run folder; the default for `to` when None.
+        model: a bundled translator by name, a translator file, or a run folder; `default_model` of the scene when None.
         to: "optical" or "sar"; needed for translators of both directions.
         progress: called with (done, total, what) after every tile.
         options: fields of `saropt.inference.LoadOptions` and `saropt.inference.TranslateOptions` by keyword:
@@ -59,7 +58,11 @@ def translate(
     load = {name: options.pop(name) for name in names & set(options)}
     if to is not None:
         load["direction"] = DIRECTIONS[to]
-    translator = Translator.load(model or DEFAULT_MODELS[to or "optical"], LoadOptions(**load))
+    if model is None:
+        units, earlier = options.get("units"), any(options.get(name) is not None for name in EARLIER_IMAGES)
+        stated = units if isinstance(units, str) else None
+        model = default_model([scene], to=to, units=stated, bands=options.get("bands"), reference=earlier)
+    translator = Translator.load(model, LoadOptions(**load))
     return translator.translate(scene, out, progress=progress, **options)
 
 

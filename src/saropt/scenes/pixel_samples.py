@@ -56,17 +56,18 @@ def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
     if raster.width * raster.height <= max_pixels:
         values, valid = raster.read()
         return values[:, valid]
-    height, width = (min(size, most) for size, most in zip(raster.block_shape, _BLOCK, strict=True))
+    frame = raster.height, raster.width
+    height, width = (min(sizes) for sizes in zip(raster.block_shape, _BLOCK, frame, strict=True))
     rows, cols = -(-raster.height // height), -(-raster.width // width)
     count = min(max_pixels, int(np.clip(16 * max_pixels // (height * width), 64, 1024)))
     grid_rows = min(rows, count, max(1, round((count * rows / cols) ** 0.5)))
     grid_cols = min(cols, max(1, count // grid_rows))
     spread = (
-        Window(row, col, min(height, raster.height // grid_rows), min(width, raster.width // grid_cols))
-        for row in _centred(raster.height, grid_rows, height)
-        for col in _centred(raster.width, grid_cols, width)
+        Window(row, col, min(height, raster.height - row), min(width, raster.width - col))
+        for row in _spread(raster.height, grid_rows, height)
+        for col in _spread(raster.width, grid_cols, width)
     )
-    picked = _draw(raster, spread, max_pixels // (grid_rows * grid_cols), max_pixels)
+    picked = _draw(raster, spread, max_pixels / (grid_rows * grid_cols * height * width), max_pixels)
     if picked.shape[1]:
         return picked
     places = [(row, col) for row in range(0, raster.height, height) for col in range(0, raster.width, width)]
@@ -76,7 +77,7 @@ def sample_pixels(raster: Blocks, max_pixels: int = 1 << 20) -> NDArray:
     everywhere = (
         Window(row, col, min(height, raster.height - row), min(width, raster.width - col)) for row, col in places
     )
-    return _draw(raster, everywhere, max(1, max_pixels // 16), max_pixels)
+    return _draw(raster, everywhere, max(1, max_pixels // 16) / (height * width), max_pixels)
 
 
 def fills_blocks(raster: Padded, value: float, side: int = 16, windows: int = 256) -> bool:
@@ -97,15 +98,15 @@ def fills_blocks(raster: Padded, value: float, side: int = 16, windows: int = 25
     return False
 
 
-def _draw(raster: Blocks, windows: Iterator[Window], share: int, max_pixels: int) -> NDArray:
-    """Valid pixels of each window in turn, `share` from one without invalid pixels, until there are enough."""
+def _draw(raster: Blocks, windows: Iterator[Window], share: float, max_pixels: int) -> NDArray:
+    """This share of the valid pixels of each window in turn, until there are enough."""
     generator = np.random.default_rng(0)
     pieces: list[NDArray] = []
     left = max_pixels
     for window in windows:
         values, valid = raster.read(window)
         flat = values.reshape(len(values), -1) if valid.all() else values[:, valid]
-        take = min(math.ceil(share * flat.shape[1] / valid.size), flat.shape[1], left)
+        take = min(math.ceil(share * flat.shape[1]), flat.shape[1], left)
         edges = np.arange(take + 1) * flat.shape[1] // max(take, 1)
         pieces.append(flat[:, edges[:-1] + (generator.random(take) * np.diff(edges)).astype(np.intp)])
         left -= take
@@ -114,7 +115,8 @@ def _draw(raster: Blocks, windows: Iterator[Window], share: int, max_pixels: int
     return np.concatenate(pieces, axis=1)
 
 
-def _centred(size: int, count: int, length: int) -> list[int]:
-    """Starts of `count` stretches of at most `length` pixels, each in the middle of an equal part of `size`."""
-    part = size / count
-    return [int(number * part + max(0.0, part - length) / 2) for number in range(count)]
+def _spread(size: int, count: int, length: int) -> list[int]:
+    """Starts of `count` blocks of `length` pixels, spread evenly over `size` pixels: blocks are read as wholes."""
+    if count == -(-size // length):
+        return [number * length for number in range(count)]
+    return [(2 * number + 1) * size // (2 * count) // length * length for number in range(count)]

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from saropt.scenes.ranges import RangeFolder
 
-CACHE_BYTES = 32 << 20
+CACHE_BYTES = 128 << 20
+"""Holds the blocks that neighbouring windows share: two bands of float32, 8,000 pixels wide, are decoded once."""
 
 
 def environment(**options: str) -> rasterio.Env:
@@ -264,7 +265,7 @@ class Scene:
         """
         stored, valid = self.read_stored(window)
         with np.errstate(over="ignore"):
-            values = stored.astype(np.complex64 if np.iscomplexobj(stored) else np.float32)
+            values = stored.astype(np.complex64 if np.iscomplexobj(stored) else np.float32, copy=False)
         if self.scaling is not None:
             scales, offsets = (np.array(part, np.float64)[:, None, None] for part in zip(*self.scaling, strict=True))
             values = (values * scales + offsets).astype(values.dtype)
@@ -333,6 +334,8 @@ class Scene:
             if MaskFlags.alpha in flags:  # read below, where it is no band
                 continue
             nodata = self._dataset.nodatavals[index - 1]
+            if flags == [MaskFlags.nodata] and stored.dtype.kind == "f" and nodata is not None and math.isnan(nodata):
+                continue  # `read_stored` leaves out what is not finite
             if np.iscomplexobj(stored) and MaskFlags.nodata in flags and nodata is not None:
                 valid &= stored[position] != nodata  # GDAL's own mask looks at the real part only
             else:

@@ -73,7 +73,9 @@ export interface Image {
   role: string;
   bands: string[];
   units: string;
+  dtype: string;
   optional: boolean;
+  partial: boolean;
 }
 
 export interface Card {

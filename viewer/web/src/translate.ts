@@ -268,14 +268,19 @@ export class TranslatePanel {
     return h("label", { class: "field" }, h("span", {}, box, " ", t("reliability")), h("small", { class: "soft" }, t("reliabilityHelp")));
   }
 
-  /** The first translator for this kind of layer and these other inputs whose bands it has, else one that needs no image besides
-   * them, and the units that its folder states. */
+  /** The translator for this kind of layer and these other inputs that takes most of its bands, then its data type, then no other
+   * band; else one that needs no image besides them; and the units that its folder states. */
   private suit(layer: Layer, wanted: string[] = []): void {
     const names = layer.bands.map((band) => band.toLowerCase());
     const ways = this.store.translators.flatMap((one) => one.directions.map((way) => ({ one, way, source: ends(one.card, way)[0] })));
     const inputs = (one: Translator, way: string) => one.card.directions[way]?.inputs ?? [];
     const able = ways.filter(({ one, way, source }) => source.role === (layer.role ?? "sar") && wanted.every((role) => inputs(one, way).some((image) => image.role === role)));
-    const fits = able.find(({ source }) => source.bands.every((band) => names.includes(band.toLowerCase())));
+    const taken = (source: Image) => source.bands.filter((band) => names.includes(band.toLowerCase())).length;
+    const rank = ({ one, way, source }: (typeof ways)[number]) =>
+      (inputs(one, way).length === 1 + wanted.length ? 1000 : 0) + 10 * taken(source) + (source.dtype === layer.dtype ? 2 : 0) + (taken(source) === source.bands.length ? 1 : 0);
+    const fits = able
+      .filter(({ source }) => taken(source) === source.bands.length || (source.partial && taken(source) > 0))
+      .sort((a, b) => rank(b) - rank(a))[0];
     if (wanted.length > 0 && able.length === 0) return;
     const alone = able.find(({ one, way }) => inputs(one, way).length === 1 + wanted.length);
     const found = fits ?? alone ?? able[0] ?? ways[0];

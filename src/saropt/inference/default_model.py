@@ -1,0 +1,66 @@
+"""Which bundled translator runs where none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from saropt.domain import describe_units, match_some_bands
+from saropt.errors import InputError
+from saropt.inference.sources import tagged_units
+from saropt.scenes import open_scene
+from saropt.sensors.product_names import grd_product
+
+
+def default_model(
+    scenes: Sequence[str | Path],
+    *,
+    to: str | None = None,
+    units: str | None = None,
+    bands: Sequence[str | int] | None = None,
+    reference: bool = False,
+) -> str:
+    """The bundled translator for scenes: the first that can be read decides.
+
+    | scene | translator |
+    |---|---|
+    | optical, with `to="sar"` | `losangeles-s1` |
+    | SAR, with an earlier image | `s1-reference` |
+    | Sentinel-1 product, or calibrated (sigma0, gamma0) with bands called VV or VH | `s1-world` |
+    | any other, such as plain amplitude | `s1-losangeles` |
+
+    Args:
+        scenes: paths or addresses.
+        to: "optical" or "sar"; optical when None.
+        units: units of the scenes; those in their tags when None.
+        bands: the chosen bands, by name or 1-based number.
+        reference: whether an earlier image is given.
+
+    >>> from saropt.scenes import write_array
+    >>> import numpy as np
+    >>> scene = write_array("scene.tif", np.full((1, 8, 8), -12, np.float32), band_names=["VH"])
+    >>> default_model([scene], units="sigma0_db"), default_model([scene], units="amplitude")
+    ('s1-world', 's1-losangeles')
+    """
+    if to == "sar":
+        return "losangeles-s1"
+    if reference:
+        return "s1-reference"
+    for scene in scenes:
+        if grd_product(scene) is not None:
+            return "s1-world"
+        try:
+            with open_scene(scene, bands) as opened:
+                stated, names = units or tagged_units(opened.tags), opened.band_names
+        except InputError:
+            continue
+        calibrated = stated is not None and _is_calibrated(stated)
+        return "s1-world" if calibrated and match_some_bands(("VV", "VH"), names) else "s1-losangeles"
+    return "s1-losangeles"
+
+
+def _is_calibrated(units: str) -> bool:
+    try:
+        return describe_units(units).scale in ("decibels", "power")
+    except ValueError:
+        return False
