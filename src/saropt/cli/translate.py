@@ -14,6 +14,7 @@ from saropt.cli.completion import model_names
 
 if TYPE_CHECKING:
     from saropt.batch.jobs import Work
+    from saropt.inference.requests import Raster
 
 
 def translate(
@@ -59,7 +60,11 @@ def translate(
         ),
     ] = None,
     reference_sar: Annotated[
-        str | None, typer.Option(metavar="FILE|DIR", help="Earlier SAR image, best of the reference's date.")
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Earlier SAR image, best of the reference's date. Repeat it: the mean of the dates.",
+        ),
     ] = None,
     reference_mask: Annotated[
         str | None,
@@ -190,15 +195,15 @@ def translate(
     from saropt.batch.scene_lists import left_out, list_companions, list_scenes
     from saropt.errors import InputError, OptionError
     from saropt.inference import DEFAULT_MODELS, DIRECTIONS
-    from saropt.inference.requests import LoadOptions, TranslateOptions
+    from saropt.inference.requests import LoadOptions, TranslateOptions, check_dates
 
     if resume and overwrite:
         raise OptionError("resume", True, "keeps what an earlier run has made, --overwrite replaces it: choose one")
-    companions = {
+    companions: dict[str, Raster] = {
         name: given
         for name, given in (
             ("reference", reference),
-            ("reference_sar", reference_sar),
+            ("reference_sar", check_dates("reference_sar", reference_sar) if reference_sar else None),
             ("reference_mask", reference_mask),
             ("keep_clear", keep_clear),
             ("keep_clear_mask", keep_clear_mask),
@@ -271,7 +276,7 @@ def _translate_many(
     scenes: list[str],
     folder: str,
     work: Work,
-    companions: Mapping[str, Mapping[str, str]],
+    companions: Mapping[str, Mapping[str, Raster]],
     executor: str,
     workers: int | None,
     address: str | None,
