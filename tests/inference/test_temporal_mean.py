@@ -161,11 +161,11 @@ def test_values_that_have_no_mean_are_refused(tmp_path: Path) -> None:
     }
     eight = EightBit().to_dict()
     amplitude = card().model_copy(update={"units": "amplitude", "recipe": eight})
-    with pytest.raises(InputError, match="byte.tif: holds uint8, .*float.tif float32: they differ in scale"):
+    with pytest.raises(InputError, match=r"byte.tif: holds uint8, .*float.tif float32: they differ in scale"):
         mean_of([paths["float"], paths["byte"]], card(units="amplitude").model_copy(update={"recipe": eight}))
-    with pytest.raises(InputError, match="complex.tif: holds complex, which has no mean over dates in complex"):
+    with pytest.raises(InputError, match=r"complex.tif: holds complex, which has no mean over dates in complex"):
         mean_of([paths["complex"], paths["complex"]], amplitude, "complex")
-    with pytest.raises(InputError, match="db.tif: holds sigma0_db, which has no mean over dates in uint8"):
+    with pytest.raises(InputError, match=r"db.tif: holds sigma0_db, which has no mean over dates in uint8"):
         mean_of([paths["byte"], paths["stretch"]], card(units="uint8"))
 
 
@@ -266,3 +266,27 @@ def test_lists_of_none_and_of_one_raster_twice_are_refused(tmp_path: Path) -> No
         with pytest.raises(OptionError, match="is given twice: a date counts once"):
             TranslateOptions(reference_sar=[path, other])
     assert TranslateOptions(reference_sar=[path]) == TranslateOptions(reference_sar=path)
+
+
+def test_fill_of_one_date_does_not_count(tmp_path: Path) -> None:
+    """Zeros in power are no measurement, though the file does not say so."""
+    power = np.full((2, 1, 64, 64), [[[[0.1]]], [[[0.3]]]], np.float32)
+    power[0, 0, :, :32] = 0
+    paths = [write_date(tmp_path / f"{number}.tif", power[number], ["VV"]) for number in (0, 1)]
+    made, valid, notes = mean_of(paths, card(units="sigma0"))
+    assert valid.all()
+    assert made[0, 0, [0, 63]] == pytest.approx([0.3, 0.2])
+    assert [line.split(": ")[0] for line in notes] == [str(paths[0])]
+
+
+def test_one_earlier_image_has_the_units_of_its_tags(make_scene: Factory, tmp_path: Path) -> None:
+    translator = Translator.load(reference_translator(tmp_path, fresh=False))
+    scene = make_scene(96, 80)
+    with open_scene(scene) as opened:
+        power = 10 ** (opened.read()[0] / 10)
+    options = {"band_names": ["VH"], "georeference": GEOREFERENCE}
+    told = write_array(tmp_path / "told.tif", power, tags={"CALIBRATED_TO": "sigma0"}, **options)
+    result = translator.run(scene, tmp_path / "a.tif", TranslateOptions(reference_sar=told))
+    same = translator.run(scene, tmp_path / "b.tif", TranslateOptions(reference_sar=scene))
+    assert f"{told}: units are sigma0, as its tags and values say" in result.warnings
+    assert np.abs(read(result.path).astype(int) - read(same.path)).max() <= 1
