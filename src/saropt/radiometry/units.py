@@ -77,13 +77,11 @@ def from_power(power: NDArray, units: str) -> NDArray[np.float32]:
     ([3.0], [-10.0])
     """
     scale = describe_units(units).scale
-    if scale == "decibels":
-        return to_db(power, "sigma0")
     if scale == "power":
         return np.asarray(power, np.float32)
     if scale == "amplitude":
         return np.sqrt(np.asarray(power, np.float32))
-    raise ValueError("complex pixels cannot be rebuilt from power" if scale == "complex" else _no_db(units))
+    return from_db(to_db(power, "sigma0"), units)
 
 
 def from_db(decibels: NDArray, units: str) -> NDArray[np.float32]:
