@@ -279,7 +279,7 @@ def test_fill_of_one_date_does_not_count(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in notes] == [str(paths[0])]
 
 
-def test_one_earlier_image_has_the_units_of_its_tags(make_scene: Factory, tmp_path: Path) -> None:
+def test_earlier_images_have_the_units_of_their_tags(make_scene: Factory, tmp_path: Path) -> None:
     translator = Translator.load(reference_translator(tmp_path, fresh=False))
     scene = make_scene(96, 80)
     with open_scene(scene) as opened:
@@ -288,5 +288,9 @@ def test_one_earlier_image_has_the_units_of_its_tags(make_scene: Factory, tmp_pa
     told = write_array(tmp_path / "told.tif", power, tags={"CALIBRATED_TO": "sigma0"}, **options)
     result = translator.run(scene, tmp_path / "a.tif", TranslateOptions(reference_sar=told))
     same = translator.run(scene, tmp_path / "b.tif", TranslateOptions(reference_sar=scene))
-    assert f"{told}: units are sigma0, as its tags and values say" in result.warnings
+    line = f"{told}: units are sigma0, as its tags and values say"
+    assert line in result.warnings
+    other = make_scene(96, 80, 20, "other.tif")
+    several = translator.run(scene, tmp_path / "c.tif", TranslateOptions(reference_sar=[told, other]))
+    assert line in several.warnings
     assert np.abs(read(result.path).astype(int) - read(same.path)).max() <= 1
