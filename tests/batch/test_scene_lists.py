@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 from reference_files import BANDS, reference_translator
-from saropt.batch.scene_lists import list_companions, list_scenes
+from saropt.batch.scene_lists import left_out, list_companions, list_scenes
 from saropt.cli import main
 from saropt.errors import SaroptError
-from saropt.scenes import write_array
+from saropt.scenes import Georeference, write_array
 from translator_fixtures import GEOREFERENCE
 
 
@@ -123,3 +124,101 @@ def test_a_table_is_translated_with_its_references(tmp_path: Path, capsys: pytes
     assert main([*folders, "--reference", str(tmp_path / "old")]) == 0
     with rasterio.open(tmp_path / "both" / "b.tif") as made:
         assert np.array_equal(made.read(), images["b"])
+
+
+def test_a_table_names_several_dates(tmp_path: Path) -> None:
+    table = tmp_path / "scenes.csv"
+    rows = "scene,reference_sar,reference\nnow.tif, a.tif ;https://x.org/b.tif;c.tif,x;y.tif\nlone.tif,a.tif,\n"
+    table.write_text(rows, encoding="utf-8")
+    scenes = list_scenes(str(table))
+    assert scenes is not None
+    place = str(tmp_path)
+    assert list_companions(str(table), scenes, {}) == {
+        scenes[0]: {
+            "reference_sar": (f"{place}/a.tif", "https://x.org/b.tif", f"{place}/c.tif"),
+            "reference": f"{place}/x;y.tif",
+        },
+        scenes[1]: {"reference_sar": f"{place}/a.tif"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (";", "scenes.csv: has the cell ';' in the column reference_sar, which names no raster before or after ;"),
+        ("a.tif;;b.tif", "names no raster before or after ;"),
+        ("a.tif;b.tif;a.tif", r"scenes.csv: reference_sar='.*/a.tif': is given twice: a date counts once"),
+    ],
+)
+def test_cells_of_no_date_and_of_one_twice_are_refused(cell: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "scenes.csv").write_text(f"scene,reference_sar\nnow.tif,{cell}\n", encoding="utf-8")
+    with pytest.raises(SaroptError, match=message):
+        list_scenes(str(tmp_path / "scenes.csv"))
+
+
+def test_several_folders_are_several_dates(tmp_path: Path) -> None:
+    now = touched(tmp_path / "now", "a.tif", "b.tif", "c.tif")
+    scenes = [str(now / f"{name}.tif") for name in "abc"]
+    may, june = touched(tmp_path / "may", "a.tif", "b.tif"), touched(tmp_path / "june", "b.tif", "x.tif")
+    options = {"reference_sar": (str(may), str(june))}
+    assert list_companions(str(now), scenes, options) == {
+        scenes[0]: {"reference_sar": str(may / "a.tif")},
+        scenes[1]: {"reference_sar": (str(may / "b.tif"), str(june / "b.tif"))},
+        scenes[2]: {},
+    }
+    assert left_out(str(now), scenes, options) == [f"{june}: 1 raster has the name of no scene (x.tif): not used"]
+    with pytest.raises(SaroptError, match="may': is given twice"):
+        list_companions(str(now), scenes, {"reference_sar": (str(may), str(may))})
+
+
+def test_a_table_is_translated_with_several_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Finished work of another list is refused, that of the same list is kept."""
+    model = reference_translator(tmp_path, fresh=False)
+    rng = np.random.default_rng(0)
+    for name in ("now", "a", "b", "c"):
+        decibels = rng.uniform(-20, -5, (1, 64, 64)).astype(np.float32)
+        write_array(tmp_path / f"{name}.tif", decibels, band_names=["VH"], georeference=GEOREFERENCE)
+    given = ["translate", str(tmp_path / "scenes.csv"), str(tmp_path / "out"), "--model", str(model)]
+    (tmp_path / "scenes.csv").write_text("scene,reference_sar\nnow.tif,a.tif;b.tif\n")
+    assert main(given) == 0
+    with rasterio.open(tmp_path / "out" / "now.tif") as made:
+        assert made.tags()["SAROPT_SAR_REFERENCE"] == "a.tif, b.tif"
+        pixels = made.read()
+    alone = ["translate", str(tmp_path / "now.tif"), str(tmp_path / "alone.tif"), "--model", str(model)]
+    dates = [part for name in "ab" for part in ("--reference-sar", str(tmp_path / f"{name}.tif"))]
+    assert main([*alone, *dates]) == 0
+    with rasterio.open(tmp_path / "alone.tif") as made:
+        assert np.array_equal(made.read(), pixels)
+    assert main([*given, "--resume"]) == 0
+    capsys.readouterr()
+    for other in ("a.tif;b.tif;c.tif", "a.tif;c.tif", "a.tif"):
+        (tmp_path / "scenes.csv").write_text(f"scene,reference_sar\nnow.tif,{other}\n")
+        assert main([*given, "--resume"]) == 2
+        assert "was made of another scene, by another translator or with other settings" in capsys.readouterr().err
+
+
+def test_the_date_that_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = reference_translator(tmp_path, fresh=True)
+    decibels = np.random.default_rng(0).uniform(-20, -5, (1, 64, 64)).astype(np.float32)
+    far = Georeference(GEOREFERENCE.crs, GEOREFERENCE.transform @ Affine.translation(1e4, 0))
+    for name, values, bands, place in (
+        ("now", decibels, ["VH"], GEOREFERENCE),
+        ("old", decibels + 1, ["VH"], GEOREFERENCE),
+        ("far", decibels, ["VH"], far),
+        ("colours", np.repeat(decibels, 2, axis=0), ["B4", "B3"], GEOREFERENCE),
+        ("power", 10 ** (decibels / 10), ["VH"], GEOREFERENCE),
+    ):
+        write_array(tmp_path / f"{name}.tif", values, band_names=bands, georeference=place)
+    for wrong, message in (
+        ("far.tif", "/far.tif: shares no ground with "),
+        ("colours.tif", "/colours.tif: has 2 bands (B4, B3), not VH"),
+        ("power.tif", "/power.tif: units are declared as sigma0_db but "),
+        ("gone.tif", "/gone.tif: no such file"),
+        ("old.tif", "/old.tif: is given twice: a date counts once"),
+    ):
+        given = ["translate", str(tmp_path / "now.tif"), str(tmp_path / "out.tif"), "--model", str(model)]
+        dates = [part for name in ("old.tif", wrong) for part in ("--reference-sar", str(tmp_path / name))]
+        assert main([*given, *dates]) == 2
+        told = capsys.readouterr().err
+        assert (told.count("\n"), message in told) == (1, True), told
+        assert not (tmp_path / "out.tif").exists()

@@ -74,6 +74,14 @@ def test_the_command_line_does_the_same(tmp_path, capsys):
     assert "with s1-reference" in capsys.readouterr().out
 
 
+def test_a_table_with_earlier_images(tmp_path, capsys):
+    scene(tmp_path)
+    translate(tmp_path / "a.tif", tmp_path / "old.tif", units="sigma0_db")
+    (tmp_path / "scenes.csv").write_text("scene,reference\na.tif,old.tif\n")
+    assert main(["translate", str(tmp_path / "scenes.csv"), str(tmp_path / "out"), "--units", "sigma0_db"]) == 0
+    assert "with s1-reference" in capsys.readouterr().out
+
+
 def test_bands_without_names_are_told(tmp_path):
     from saropt import Translator
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from saropt.radiometry import SAR_UNITS, apply_gain, check_units, convert, from_db, to_db
+from saropt.radiometry import SAR_UNITS, apply_gain, check_units, convert, from_db, from_power, to_db, to_power
 
 POWER = np.array([1e-4, 3e-3, 0.02, 0.5, 1.0, 7.5])
 IN_UNITS = {
@@ -143,3 +143,19 @@ def test_a_new_sar_unit_is_one_line(monkeypatch):
     np.testing.assert_allclose(from_db(to_db(values, "beta0"), "beta0"), values, rtol=1e-5)
     with pytest.raises(ValueError, match="incidence angle"):
         convert(values, "beta0", "sigma0")
+
+
+@pytest.mark.parametrize("units", ["sigma0_db", "gamma0_db", "sigma0", "gamma0", "amplitude"])
+def test_power_and_back(units: str) -> None:
+    np.testing.assert_allclose(to_power(IN_UNITS[units], units), POWER, rtol=2e-6)
+    np.testing.assert_allclose(from_power(POWER, units), IN_UNITS[units], rtol=2e-6, atol=2e-6)
+
+
+def test_power_keeps_values_below_zero_and_refuses_what_has_none() -> None:
+    assert to_power(np.array([-0.01]), "sigma0") == from_power(np.array([-0.01]), "sigma0") == np.float32(-0.01)
+    assert to_power(np.array([3 + 4j]), "complex") == 25.0
+    with pytest.raises(ValueError, match="no stated decibel scale"):
+        to_power(np.ones(1), "uint8")
+    for units, message in (("uint8", "no stated decibel scale"), ("complex", "cannot be rebuilt")):
+        with pytest.raises(ValueError, match=message):
+            from_power(np.ones(1), units)

@@ -12,7 +12,7 @@ from pathlib import Path
 from saropt.errors import BusyError, InputError, SaroptError
 from saropt.inference.bundled import translator_file
 from saropt.inference.outputs import check_staging, output_exists
-from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions
+from saropt.inference.requests import LoadOptions, Raster, SceneResult, TranslateOptions
 from saropt.inference.translator import Translator
 from saropt.progress import Progress, silent
 from saropt.scenes import is_remote, scene_name
@@ -28,7 +28,8 @@ class Job:
     """One scene and the file or object (by address) of its translation.
 
     Attributes:
-        companions: field of `TranslateOptions` and path or address, of each raster that comes with this scene.
+        companions: field of `TranslateOptions` and path or address, of each raster that comes with this scene; of
+            several dates a tuple.
 
     >>> Job("scene.tif", Path("out/scene.tif")).out.name
     'scene.tif'
@@ -36,7 +37,7 @@ class Job:
 
     scene: str
     out: Path | str
-    companions: tuple[tuple[str, str], ...] = ()
+    companions: tuple[tuple[str, Raster], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def plan_jobs(
     scenes: Sequence[str],
     folder: Path | str,
     *,
-    companions: Mapping[str, Mapping[str, str]] | None = None,
+    companions: Mapping[str, Mapping[str, Raster]] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     staging: str | Path | None = None,

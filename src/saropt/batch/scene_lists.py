@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from saropt.errors import InputError, OptionError, counted
-from saropt.inference.requests import COMPANIONS
+from saropt.inference.requests import COMPANIONS, Raster, check_dates, dates_in
 from saropt.scenes import is_remote, scene_name
 from saropt.sensors.product_names import product_of
 
+_SEVERAL = ("reference_sar",)
+"""Columns whose cells may hold several dates, with ; between them."""
 RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
 
 
@@ -49,7 +51,7 @@ def list_scenes(given: str) -> list[str] | None:
         found = [line for line in lines if line and not line.startswith("#")]
         reason = "lists no scene"
     elif path.suffix.lower() == ".csv" and path.is_file():
-        found = [row["scene"] for row in _read_table(path)]
+        found = [scene for scene, _ in _read_table(path)]
         reason = "lists no scene"
     elif glob.has_magic(given) and not path.exists():
         found = sorted(name for name in glob.glob(given, recursive=True) if _is_scene(Path(name), any_file=True))
@@ -66,16 +68,18 @@ def _is_scene(path: Path, any_file: bool = False) -> bool:
     return raster or product_of(path) is not None
 
 
-def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Raster]) -> dict[str, dict[str, Raster]]:
     """The rasters that come with each scene: from the columns of a .csv, and from folders by the name of the scene.
 
     Args:
         given: what stands for the scenes, as in `list_scenes`.
         scenes: its scenes.
-        options: field of `TranslateOptions` (`COMPANIONS`) -> a folder of rasters named like the scenes.
+        options: field of `TranslateOptions` (`COMPANIONS`) -> a folder of rasters named like the scenes; for several
+            dates a tuple of folders.
 
     Returns:
-        Scene -> field -> path or address. A scene without a raster in a folder, or with an empty cell, has none.
+        Scene -> field -> path or address, a tuple of several dates. A scene without a raster in a folder, or with an
+        empty cell, has none.
 
     Raises:
         InputError: a folder does not exist, no scene has a raster in it or one has two, or the table cannot be read.
@@ -84,27 +88,37 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, str
     >>> list_companions("scenes", ["scenes/a.tif"], {})
     {'scenes/a.tif': {}}
     """
-    found: dict[str, dict[str, str]] = {scene: {} for scene in scenes}
+    found: dict[str, dict[str, Raster]] = {scene: {} for scene in scenes}
     if Path(given).suffix.lower() == ".csv" and Path(given).is_file():
-        for row in _read_table(Path(given)):
-            found[row["scene"]] |= {name: cell for name, cell in row.items() if name in COMPANIONS and cell}
-    for name, folder in options.items():
-        if not Path(folder).is_dir():
-            raise OptionError(name, folder, "must be a folder with a raster for each scene, of the scene's name")
-        by_stem: dict[str, list[Path]] = {}
-        for raster in _rasters(folder):
-            by_stem.setdefault(raster.stem, []).append(raster)
-        matched = {scene: by_stem[stem] for scene in scenes if (stem := _stem(scene)) in by_stem}
-        if not matched:
-            raise InputError(folder, "holds no raster with the name of a scene")
-        for scene, paths in matched.items():
-            if len(paths) > 1:
-                raise InputError(folder, f"holds {paths[0].name} and {paths[1].name}: which comes with {scene}?")
-            found[scene][name] = str(paths[0])
+        for scene, companions in _read_table(Path(given)):
+            found[scene] |= companions
+    for name, folders in options.items():
+        dates: dict[str, list[str | Path]] = {}
+        for folder in dates_in(check_dates(name, folders)):
+            for scene, raster in _matched(name, str(folder), scenes).items():
+                dates.setdefault(scene, []).append(raster)
+        for scene, rasters in dates.items():
+            found[scene][name] = check_dates(name, rasters)
     return found
 
 
-def left_out(given: str, scenes: Sequence[str], options: Mapping[str, str], out: str = "") -> list[str]:
+def _matched(name: str, folder: str, scenes: Sequence[str]) -> dict[str, str]:
+    """Scene -> the raster of its name in a folder."""
+    if not Path(folder).is_dir():
+        raise OptionError(name, folder, "must be a folder with a raster for each scene, of the scene's name")
+    by_stem: dict[str, list[Path]] = {}
+    for raster in _rasters(folder):
+        by_stem.setdefault(raster.stem, []).append(raster)
+    matched = {scene: by_stem[stem] for scene in scenes if (stem := _stem(scene)) in by_stem}
+    if not matched:
+        raise InputError(folder, "holds no raster with the name of a scene")
+    for scene, paths in matched.items():
+        if len(paths) > 1:
+            raise InputError(folder, f"holds {paths[0].name} and {paths[1].name}: which comes with {scene}?")
+    return {scene: str(paths[0]) for scene, paths in matched.items()}
+
+
+def left_out(given: str, scenes: Sequence[str], options: Mapping[str, Raster], out: str = "") -> list[str]:
     """One line for each thing that lies where a batch looks and that it does not use: folders of rasters among the
     scenes, and rasters with the name of no scene among those that come with scenes.
 
@@ -127,7 +141,7 @@ def left_out(given: str, scenes: Sequence[str], options: Mapping[str, str], out:
             f"{path} is no regular file: not used" for path in _rasters(given) if not path.exists() or path.is_fifo()
         ]
     stems = {_stem(scene) for scene in scenes}
-    for folder in options.values():
+    for folder in (folder for folders in options.values() for folder in dates_in(folders)):
         if stray := [path.name for path in _rasters(folder) if path.stem not in stems]:
             more = ", ..." if len(stray) > 1 else ""
             have = f"{counted(len(stray), 'raster')} {'has' if len(stray) == 1 else 'have'} the name of no scene"
@@ -143,11 +157,12 @@ def _stem(scene: str) -> str:
     return Path(scene_name(scene)).stem
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a list of scenes; relative paths count from its folder.
+def _read_table(path: Path) -> list[tuple[str, dict[str, Raster]]]:
+    """The scenes of a list, each with the rasters that come with it; relative paths count from the list's folder.
 
     Raises:
-        InputError: it is no UTF-8 text, lacks the column `scene`, or has a column that means nothing.
+        InputError: it is no UTF-8 text, lacks the column `scene`, has a column that means nothing, or a cell of several
+            dates that names one twice or none.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -167,8 +182,23 @@ def _read_table(path: Path) -> list[dict[str, str]]:
             path, f"has a row of more than {counted(len(columns), 'cell')}, which is what its first row has"
         )
 
-    def placed(cell: str | None) -> str:
-        text = (cell or "").strip()
-        return text if not text or is_remote(text) else str(path.parent / text)
+    def placed(text: str) -> str:
+        return text if is_remote(text) else str(path.parent / text)
 
-    return [{name: placed(cell) for name, cell in row.items()} for row in rows if (row["scene"] or "").strip()]
+    def dates(name: str, cell: str) -> Raster:
+        texts = [text.strip() for text in cell.split(";")] if name in _SEVERAL else [cell]
+        if not all(texts):
+            raise InputError(
+                path, f"has the cell {cell!r} in the column {name}, which names no raster before or after ;"
+            )
+        try:
+            return check_dates(name, [placed(text) for text in texts])
+        except OptionError as error:
+            raise InputError(path, str(error)) from error
+
+    found = []
+    for row in rows:
+        cells = {name: text for name, cell in row.items() if (text := (cell or "").strip())}
+        if "scene" in cells:
+            found.append((placed(cells.pop("scene")), {name: dates(name, cell) for name, cell in cells.items()}))
+    return found

@@ -14,6 +14,7 @@ from saropt.cli.completion import model_names
 
 if TYPE_CHECKING:
     from saropt.batch.jobs import Work
+    from saropt.inference.requests import Raster
 
 
 def translate(
@@ -59,7 +60,11 @@ def translate(
         ),
     ] = None,
     reference_sar: Annotated[
-        str | None, typer.Option(metavar="FILE|DIR", help="Earlier SAR image, best of the reference's date.")
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Earlier SAR image, best of the reference's date. Repeat it: the mean of the dates.",
+        ),
     ] = None,
     reference_mask: Annotated[
         str | None,
@@ -190,15 +195,15 @@ def translate(
     from saropt.batch.scene_lists import left_out, list_companions, list_scenes
     from saropt.errors import InputError, OptionError
     from saropt.inference import DIRECTIONS, default_model
-    from saropt.inference.requests import EARLIER_IMAGES, LoadOptions, TranslateOptions
+    from saropt.inference.requests import EARLIER_IMAGES, LoadOptions, TranslateOptions, check_dates
 
     if resume and overwrite:
         raise OptionError("resume", True, "keeps what an earlier run has made, --overwrite replaces it: choose one")
-    companions = {
+    companions: dict[str, Raster] = {
         name: given
         for name, given in (
             ("reference", reference),
-            ("reference_sar", reference_sar),
+            ("reference_sar", check_dates("reference_sar", reference_sar) if reference_sar else None),
             ("reference_mask", reference_mask),
             ("keep_clear", keep_clear),
             ("keep_clear_mask", keep_clear_mask),
@@ -206,8 +211,9 @@ def translate(
         if given is not None
     }
     scenes, chosen = list_scenes(scene), tuple(bands.split(",")) if bands else None
+    own = {} if scenes is None else list_companions(scene, scenes, companions)
     if model is None:
-        earlier = any(name in companions for name in EARLIER_IMAGES)
+        earlier = any(name in given for given in (companions, *own.values()) for name in EARLIER_IMAGES)
         model = default_model(scenes or [scene], to=to, units=units, bands=chosen, reference=earlier)
     work = Work(
         model,
@@ -243,7 +249,6 @@ def translate(
         ),
     )
     if scenes is not None:
-        own = list_companions(scene, scenes, companions)
         for line in left_out(scene, scenes, companions, out):
             typer.echo(f"saropt: warning: {line}", err=True)
         _translate_many(scenes, out, work, own, executor, workers, address)
@@ -274,7 +279,7 @@ def _translate_many(
     scenes: list[str],
     folder: str,
     work: Work,
-    companions: Mapping[str, Mapping[str, str]],
+    companions: Mapping[str, Mapping[str, Raster]],
     executor: str,
     workers: int | None,
     address: str | None,

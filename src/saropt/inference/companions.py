@@ -15,8 +15,9 @@ from saropt.domain import Role, describe_role
 from saropt.errors import InputError, counted
 from saropt.inference.opening import open_input, terrain_of
 from saropt.inference.products import Block, Product
-from saropt.inference.requests import TranslateOptions
+from saropt.inference.requests import TranslateOptions, dates_in
 from saropt.inference.sources import Source
+from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
@@ -42,7 +43,7 @@ class Companion:
         self.raster, self._masks = raster, masks
         self.width, self.height = raster.width, raster.height
         self.dtype, self.source, self.band_names = raster.dtype, raster.source, raster.band_names
-        self.block_shape = raster.block_shape
+        self.block_shape, self.tags = raster.block_shape, raster.tags
         self._colours: tuple[NDArray, NDArray] | None = None
 
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
@@ -202,17 +203,29 @@ def open_companions(
         InputError: one cannot be read, is of a role that the network does not take, or has other bands.
     """
     sources: dict[Role, Source] = {inputs[0].role: ground.scene}
-    for role, path in options.all_inputs.items():
+    for role, given in options.all_inputs.items():
+        first, *others = dates_in(given)
         image = next((one for one in inputs if one.role == role), None)
         if image is None:
             taken = ", ".join(one.role for one in inputs)
             other = "; `saropt models` shows which take more" if len(inputs) == 1 else ""
-            raise InputError(path, f"is given as {role}, but the {kind} takes {taken}{other}")
-        terrain = terrain_of(options) if grd_product(path) is not None else None
-        raster = stack.enter_context(open_input(path, None, image, kind, ground.grid_for(path), terrain=terrain))
+            raise InputError(first, f"is given as {role}, but the {kind} takes {taken}{other}")
+        rasters = [_open_raster(stack, path, image, options, ground, kind) for path in (first, *others)]
+        if others:
+            units = options.units.get(role) if isinstance(options.units, Mapping) else None
+            sources[role] = TemporalMean(rasters, image, units)
+            continue
         mask = options.reference_mask if role == "optical_reference" else None
-        sources[role] = Companion(raster, _open_masks(stack, path, mask, ground))
+        sources[role] = Companion(rasters[0], _open_masks(stack, first, mask, ground))
     return sources
+
+
+def _open_raster(
+    stack: ExitStack, path: str | Path, image: ImageCard, options: TranslateOptions, ground: Ground, kind: str
+) -> Scene:
+    """A raster that comes with a scene, on the scene's grid."""
+    terrain = terrain_of(options) if grd_product(path) is not None else None
+    return stack.enter_context(open_input(path, None, image, kind, ground.grid_for(path), terrain=terrain))
 
 
 def match_reference(sources: Mapping[Role, Source], today: ClearPixels) -> dict[str, str]:
@@ -299,7 +312,7 @@ def _unhidden(valid: NDArray[np.bool_], masks: Sequence[Readable], window: Windo
 
 def cloud_notes(options: TranslateOptions) -> list[str]:
     """One line for each Sentinel-2 product among the rasters that come with a scene: what becomes of its clouds."""
-    given = (*options.all_inputs.values(), *([options.keep_clear] if options.keep_clear is not None else []))
+    given = (path for name, path in options.files if not name.endswith("_mask"))
     return [_cloud_note(product) for path in given if (product := sentinel2_product(path)) is not None]
 
 
@@ -346,13 +359,16 @@ def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]
 
 
 def dates_of(sources: Mapping[Role, Source]) -> dict[str, str]:
-    """Tags with the file and the date of each input but the scene, where it is known."""
+    """Tags with the file and the date of each input but the scene, where it is known; of all dates of a mean."""
     tags = {}
     for role, source in list(sources.items())[1:]:
-        raster = source.raster if isinstance(source, Companion) else source
+        one = source.raster if isinstance(source, Companion) else source
+        rasters = one.dates if isinstance(one, TemporalMean) else (one,)
         name = role.upper()
-        tags[f"SAROPT_{name}"] = Path(raster.source).name
-        acquired = getattr(raster, "acquired", None)
-        if acquired is not None:
-            tags[f"SAROPT_{name}_DATE"] = acquired.isoformat()
+        tags[f"SAROPT_{name}"] = ", ".join(Path(raster.source).name for raster in rasters)
+        acquired = [getattr(raster, "acquired", None) for raster in rasters]
+        if any(acquired):
+            tags[f"SAROPT_{name}_DATE"] = ", ".join(
+                "unknown" if date is None else date.isoformat() for date in acquired
+            )
     return tags

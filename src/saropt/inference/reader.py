@@ -140,4 +140,5 @@ def _bound(image: ImageCard, source: Source | None, units: str | None, places: S
         places = bands_given(image, names)
     if places is not None and len(places) == len(image.bands):
         places = None
-    return Input(image, source, fitted.normaliser, fitted.median, tuple(places or ()), fitted.rule, fitted.notes)
+    notes = (*getattr(source, "notes", ()), *fitted.notes)
+    return Input(image, source, fitted.normaliser, fitted.median, tuple(places or ()), fitted.rule, notes)

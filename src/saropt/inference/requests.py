@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from saropt.domain import SCENE_INPUTS, Direction, Role, check_scene_input
 from saropt.errors import OptionError
+from saropt.files import same_place
 
 Units = str | Mapping[Role, str] | None
 """Units of the scene, or role -> units of the inputs; None for those of the card."""
+Raster = str | Path | tuple[str | Path, ...]
+"""Path or address of a raster, or those of several dates of one."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class TranslateOptions:
         bands: bands of the scene by name or 1-based number; those that the card names when None.
         units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
         reference, reference_sar: path or address of an earlier optical or SAR image of the place, on any grid; also a
-            Sentinel-2 or Sentinel-1 product.
+            Sentinel-2 or Sentinel-1 product. Of SAR also several dates, whose temporal mean is taken
+            (`saropt.inference.temporal_mean`); kept as a tuple.
         reference_mask: raster that is not 0 where the earlier optical image must not be used (cloud, shadow), beside
             the clouds that the scene classification of a Sentinel-2 L2A product tells of.
         keep_clear: optical image of today in the bands, units and type of the output; its valid pixels are kept as they
@@ -107,7 +111,7 @@ class TranslateOptions:
     bands: tuple[str | int, ...] | None = None
     units: Units = None
     reference: str | Path | None = None
-    reference_sar: str | Path | None = None
+    reference_sar: str | Path | Sequence[str | Path] | None = None
     reference_mask: str | Path | None = None
     keep_clear: str | Path | None = None
     keep_clear_mask: str | Path | None = None
@@ -129,6 +133,8 @@ class TranslateOptions:
     stac: bool = False
 
     def __post_init__(self) -> None:
+        if self.reference_sar is not None:
+            object.__setattr__(self, "reference_sar", check_dates("reference_sar", self.reference_sar))
         for name, least in (("tile", 1), ("samples", 1), ("pixel", 1e-3)):
             value = getattr(self, name)
             if value is not None and not value >= least:
@@ -152,7 +158,7 @@ class TranslateOptions:
         return {name: getattr(self, name) for name in SCENE_INPUTS if getattr(self, name) is not None}
 
     @property
-    def companions(self) -> dict[str, str | Path]:
+    def companions(self) -> dict[str, Raster]:
         """The rasters that come with the scene, by field.
 
         >>> TranslateOptions(reference="old.tif").companions
@@ -161,18 +167,58 @@ class TranslateOptions:
         return {name: getattr(self, name) for name in COMPANIONS if getattr(self, name) is not None}
 
     @property
-    def all_inputs(self) -> dict[Role, str | Path]:
+    def all_inputs(self) -> dict[Role, Raster]:
         """Role -> path or address of all inputs but the scene."""
         earlier = {role: getattr(self, name) for name, role in _ROLES.items() if getattr(self, name) is not None}
         return {**self.inputs, **earlier}
 
-    def with_companions(self, given: Mapping[str, str | Path]) -> TranslateOptions:
+    @property
+    def files(self) -> list[tuple[str, str | Path]]:
+        """Role or field, and path or address, of each raster beside the scene; of each date of one.
+
+        >>> TranslateOptions(reference_sar=["a.tif", "b.tif"]).files
+        [('reference_sar', 'a.tif'), ('reference_sar', 'b.tif')]
+        """
+        given: dict[str, Raster] = {**self.inputs, **self.companions}
+        return [(name, path) for name, raster in given.items() for path in dates_in(raster)]
+
+    def with_companions(self, given: Mapping[str, Raster]) -> TranslateOptions:
         """The same options with other rasters that come with the scene.
 
         Args:
-            given: field -> path or address; fields are those of `COMPANIONS`.
+            given: field -> path or address, of several dates a tuple; fields are those of `COMPANIONS`.
         """
         return replace(self, **given)  # type: ignore[arg-type]
+
+
+def dates_in(raster: str | Path | Sequence[str | Path]) -> tuple[str | Path, ...]:
+    """The dates of a raster: itself where it is one.
+
+    >>> dates_in("a.tif"), dates_in(("a.tif", "b.tif"))
+    (('a.tif',), ('a.tif', 'b.tif'))
+    """
+    return (raster,) if isinstance(raster, str | Path) else tuple(raster)
+
+
+def check_dates(name: str, raster: str | Path | Sequence[str | Path]) -> Raster:
+    """A raster, or of several dates a tuple.
+
+    Args:
+        name: the option that gives it.
+
+    Raises:
+        OptionError: there is none, or one is given twice.
+
+    >>> check_dates("reference_sar", ["a.tif"]), check_dates("reference_sar", ["a.tif", "b.tif"])
+    ('a.tif', ('a.tif', 'b.tif'))
+    """
+    dates = dates_in(raster)
+    if not dates:
+        raise OptionError(name, None, "names no raster: an empty list")
+    for place, date in enumerate(dates):
+        if any(same_place(date, other) for other in dates[:place]):
+            raise OptionError(name, str(date), "is given twice: a date counts once")
+    return dates[0] if len(dates) == 1 else dates
 
 
 def check_scene_inputs(given: Mapping[str, float]) -> None:

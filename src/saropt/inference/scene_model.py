@@ -205,7 +205,7 @@ class SceneModel:
         """
         places = _destinations(out, products, options)
         for place in places:
-            check_not_input(place.place, (scene, *options.all_inputs.values(), *options.companions.values(), self.path))
+            check_not_input(place.place, (scene, *(path for _, path in options.files), self.path))
         with ExitStack() as stack:
             source = stack.enter_context(self.open_first(scene, options))
             ground = Ground(source)
@@ -343,8 +343,7 @@ class SceneModel:
     ) -> str:
         """A hash of all that determines the pixels; `identity` is that of the scene, where it is known already."""
         parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]
-        beside = {**options.inputs, **options.companions}
-        parts += [part for name, path in beside.items() for part in (name, self._state_of(path))]
+        parts += [part for name, path in options.files for part in (name, self._state_of(path))]
         parts += [identity or scene.identity(), self._file_hash, self._backend.name, *key]
         parts += scene_inputs.items()
         return _digest(parts)

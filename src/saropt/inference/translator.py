@@ -191,7 +191,7 @@ class Translator(SceneModel, Pretrained):
         products, run = self.products(sampling), self._run(sampling)
         result = self.write_products(scene, out, products, run, options, self._tags(sampling), progress, key)
         if options.stac:
-            inputs = (scene, *options.all_inputs.values(), *options.companions.values())
+            inputs = (scene, *(path for _, path in options.files))
             write_item(result.products, list(dict.fromkeys(map(str, inputs))))
         notes = warning_of(self.path)
         if self.reliability is not None:

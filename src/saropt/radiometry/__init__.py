@@ -17,7 +17,17 @@ from saropt.radiometry.recipes import (
     recipe_from_dict,
 )
 from saropt.radiometry.speckle import add_speckle, position_speckle_db, speckle_gain_db
-from saropt.radiometry.units import RANGES, apply_gain, convert, describe_range, from_db, to_db, to_unit_range
+from saropt.radiometry.units import (
+    RANGES,
+    apply_gain,
+    convert,
+    describe_range,
+    from_db,
+    from_power,
+    to_db,
+    to_power,
+    to_unit_range,
+)
 from saropt.radiometry.validity import ValueRule, check_units, fitting_units, repeated_value
 
 __all__ = [
@@ -44,6 +54,7 @@ __all__ = [
     "equivalent_looks",
     "fitting_units",
     "from_db",
+    "from_power",
     "gain_and_offset",
     "pauli_needs",
     "pauli_power",
@@ -55,6 +66,7 @@ __all__ = [
     "speckle_gain_db",
     "to_colour",
     "to_db",
+    "to_power",
     "to_unit_range",
     "trimmed_gain_and_offset",
 ]

@@ -36,22 +36,52 @@ def to_db(values: NDArray, units: str) -> NDArray[np.float32]:
     >>> to_db(np.array([1.0, 0.1]), "sigma0").tolist()
     [0.0, -10.0]
     """
-    scale = describe_units(units).scale
-    if scale == "decibels":
+    if describe_units(units).scale == "decibels":
         return np.asarray(values, np.float32)
-    if scale == "power":
-        power = np.asarray(values, np.float32)
-    elif scale == "amplitude":
-        power = np.square(np.asarray(values, np.float32))
-    elif scale == "complex":
-        values = np.asarray(values)
-        power = (np.square(values.real) + np.square(values.imag)).astype(np.float32)
-    else:
-        raise ValueError(_no_db(units))
+    power = to_power(values, units)
     decibels = np.maximum(power, np.float32(POWER_FLOOR))
     np.log10(decibels, out=decibels)
     decibels *= np.float32(10.0)
     return decibels
+
+
+def to_power(values: NDArray, units: str) -> NDArray[np.float32]:
+    """Power of values in `units`, same shape: of amplitude and complex pixels up to their calibration constant.
+
+    Raises:
+        ValueError: `units` is unknown, or is `uint8`, which has no stated scale.
+
+    >>> to_power(np.array([-10.0, 0.0]), "sigma0_db").round(3).tolist(), to_power(np.array([3.0]), "amplitude").tolist()
+    ([0.10000000149011612, 1.0], [9.0])
+    """
+    scale = describe_units(units).scale
+    if scale == "decibels":
+        return from_db(values, "sigma0")
+    if scale == "power":
+        return np.asarray(values, np.float32)
+    if scale == "amplitude":
+        return np.square(np.asarray(values, np.float32))
+    if scale == "complex":
+        values = np.asarray(values)
+        return (np.square(values.real) + np.square(values.imag)).astype(np.float32)
+    raise ValueError(_no_db(units))
+
+
+def from_power(power: NDArray, units: str) -> NDArray[np.float32]:
+    """Inverse of `to_power` for every real unit.
+
+    Raises:
+        ValueError: `units` is `complex` (the phase is lost), `uint8` or unknown.
+
+    >>> from_power(np.array([9.0]), "amplitude").tolist(), from_power(np.array([0.1]), "gamma0_db").tolist()
+    ([3.0], [-10.0])
+    """
+    scale = describe_units(units).scale
+    if scale == "power":
+        return np.asarray(power, np.float32)
+    if scale == "amplitude":
+        return np.sqrt(np.asarray(power, np.float32))
+    return from_db(to_db(power, "sigma0"), units)
 
 
 def from_db(decibels: NDArray, units: str) -> NDArray[np.float32]:
