@@ -3,7 +3,8 @@
     python tools/several_dates.py SHARED_DATA OUT
 
 Simulated places of all seasons have one to four earlier dates that differ in speckle alone: the best case for a mean.
-The two places of desert-months have three months before each of nine, with the optical image of the month before.
+The two places of desert-months have the optical image of 1, 2, 4 and 6 months before, with the SAR image of that month
+and of the two months before it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from saropt.simulate.layout import build_layout
 from saropt.simulate.radar import clean_sigma0, observe
 
 SIDE, LOOKS, SCENES_OF_EACH, FIRST_SEED, DATES = 256, 4.4, 8, 9000, 4
-MONTHS = range(4, 13)
+GAPS = (1, 2, 4, 6)
+"""Months between the earlier optical image of the desert and today."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,16 @@ def simulated(out: Path) -> Iterator[Place]:
         )
 
 
-def desert(shared: Path, out: Path) -> Iterator[Place]:
+def desert(shared: Path, out: Path, gap: int) -> Iterator[Place]:
     root = shared / "desert-months"
     for place in ("p00", "p10"):
-        for month in MONTHS:
-            (before, truth) = (read(root / "optical" / f"m{at:02d}_{place}.tif") for at in (month - 1, month))
+        for month in range(gap + 3, 13):
+            (before, truth) = (read(root / "optical" / f"m{at:02d}_{place}.tif") for at in (month - gap, month))
             yield Place(
-                f"desert {place} {month}",
+                f"desert {place} {month}, {gap} before",
                 root / "sar" / f"m{month:02d}_{place}.tif",
-                write(out / f"{place}_{month}.tif", with_b8(before), OPTICAL_BANDS, nodata=0),
-                [root / "sar" / f"m{month - back:02d}_{place}.tif" for back in (1, 2, 3)],
+                write(out / f"{place}_{month}_{gap}.tif", with_b8(before), OPTICAL_BANDS, nodata=0),
+                [root / "sar" / f"m{month - back:02d}_{place}.tif" for back in range(gap, gap + 3)],
                 truth,
                 {"other": np.ones(truth.shape[1:], bool)},
             )
@@ -119,6 +121,7 @@ def measure(translator: Translator, places: Iterator[Place], out: Path, counts: 
             for kind, where in kinds.items():
                 if where.sum() >= 64:
                     figures[f"PSNR, {kind}"][count].append(psnr(made, place.truth, where))
+            figures["PSNR of the copy, other"][count].append(psnr(read(place.optical), place.truth, kinds["other"]))
             figures["share from radar, %"][count].append(float(origin[0].mean()))
             figures["likelihood of change, mean, other, %"][count].append(float(origin[1][kinds["other"]].mean()))
             if "changed" in kinds and kinds["changed"].any():
@@ -142,8 +145,9 @@ def main() -> None:
     out.mkdir()
     print("simulated places")
     measure(translator, simulated(out), out, (0, 1, 2, 4))
-    print("desert-months")
-    measure(translator, desert(shared, out), out, (0, 1, 2, 3))
+    for gap in GAPS:
+        print(f"desert-months, {gap} months between the earlier optical image and today")
+        measure(translator, desert(shared, out, gap), out, (0, 1, 2, 3))
 
 
 if __name__ == "__main__":
