@@ -26,8 +26,8 @@ def default_model(
     |---|---|
     | optical, with `to="sar"` | `losangeles-s1` |
     | SAR, with an earlier image | `s1-reference` |
-    | Sentinel-1 product, or calibrated (sigma0, gamma0) with bands called VV or VH | `s1-world` |
-    | any other, such as plain amplitude | `s1-losangeles` |
+    | Sentinel-1 product, or calibrated (sigma0, gamma0) with a band called VV | `s1-world` |
+    | any other, such as VH alone or plain amplitude | `s1-losangeles` |
 
     Args:
         scenes: paths or addresses.
@@ -38,7 +38,7 @@ def default_model(
 
     >>> from saropt.scenes import write_array
     >>> import numpy as np
-    >>> scene = write_array("scene.tif", np.full((1, 8, 8), -12, np.float32), band_names=["VH"])
+    >>> scene = write_array("scene.tif", np.full((2, 8, 8), -12, np.float32), band_names=["VV", "VH"])
     >>> default_model([scene], units="sigma0_db"), default_model([scene], units="amplitude")
     ('s1-world', 's1-losangeles')
     """
@@ -55,7 +55,7 @@ def default_model(
         except InputError:
             continue
         calibrated = stated is not None and _is_calibrated(stated)
-        return "s1-world" if calibrated and match_some_bands(("VV", "VH"), names) else "s1-losangeles"
+        return "s1-world" if calibrated and match_some_bands(("VV",), names) else "s1-losangeles"
     return "s1-losangeles"
 
 
