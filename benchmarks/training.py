@@ -2,13 +2,11 @@
 
     python benchmarks/training.py [METHOD ...] [--threads 2] [--repeats 5] [--precision 32-true bf16-mixed]
     python benchmarks/training.py [METHOD ...] --compile        compiled generators against eager ones
-    python benchmarks/training.py [METHOD ...] --layers         the layers of `channels_last.py` against those of torch
 
 Each method and precision has a process of its own. It measures the unit with the C library's default allocation, as any
 program has it; then as the training engine allocates (`keep_freed_memory`), alternating with the step. Minima of the
-repeats; with --layers of processor time, which other programs disturb less. The share outside the convolutions is of
-self time in one profiled step, and transforms of Winograd's algorithm count as outside; the peak of resident memory is
-that over the process before the method is built. With paired methods both sides of the batch are one pair.
+repeats. The share outside the convolutions is of self time in one profiled step; the peak of resident memory is that
+over the process before the method is built. With paired methods both sides of the batch are one pair.
 """
 
 from __future__ import annotations
@@ -23,13 +21,13 @@ from pathlib import Path
 import torch
 
 from saropt.methods import Batch, Method, get_method
-from saropt.networks import build_network, channels_last
+from saropt.networks import build_network
 from saropt.training.devices import fuse_steps, keep_freed_memory
 
 SIDE = 256
 DEFAULT = ("pix2pix", "cyclegan", "cut", "cran", "sgcl")
 ARGUMENTS = {"sgcl": {"guidance": "kmeans"}}
-CONVOLUTIONS = ("convolution", "conv2d", "mkldnn_convolution", "slow_conv", "linear_pointwise")
+CONVOLUTIONS = ("convolution", "conv2d", "mkldnn_convolution", "slow_conv")
 
 
 def build(name: str) -> tuple[Method, dict]:
@@ -50,10 +48,10 @@ def step(method: Method, optimizers: dict, batch: Batch, precision: str) -> None
             optimizers[name].step()
 
 
-def timed(action: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    start = clock()
+def timed(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
     action()
-    return clock() - start
+    return time.perf_counter() - start
 
 
 def outside_convolutions(method: Method, optimizers: dict, batch: Batch, precision: str) -> float:
@@ -120,47 +118,16 @@ def compare_compiled(name: str, precision: str, threads: int, repeats: int) -> s
     return f"| {name} | {precision} | {min(eager):.2f} | {min(eager) / min(compiled):.2f} | {first:.0f} |"
 
 
-def compare_layers(name: str, precision: str, threads: int, repeats: int) -> str:
-    """The row of a third table: processor time of steps with the layers of torch and with ours, alternating, minima."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    keep_freed_memory()
-    network = build_network("resnet", 3, 3).eval()
-    image = torch.rand(1, 3, SIDE, SIDE) * 2 - 1
-    method, optimizers = build(name)
-    batch = Batch({"sar": image, "optical": torch.rand(1, 3, SIDE, SIDE) * 2 - 1})
-    act = partial(step, method, optimizers, batch, precision)
-    act()
-    faster = channels_last.trains_on_cpu
-    units, plain, ours = [], [], []
-    for _ in range(repeats):
-        with torch.inference_mode():
-            units.append(min(timed(lambda: network(image), time.process_time) for _ in range(2)))
-        ours.append(timed(act, time.process_time))
-        channels_last.trains_on_cpu = lambda x: False
-        plain.append(timed(act, time.process_time))
-        channels_last.trains_on_cpu = faster
-    unit = min(units)
-    return (
-        f"| {name} | {precision} | {min(plain) / unit:.1f} | {min(ours) / unit:.1f} | {min(plain) / min(ours):.2f} "
-        f"| {unit:.3f} |"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", default=DEFAULT)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--precision", nargs="+", default=["32-true", "bf16-mixed"])
-    compared = parser.add_mutually_exclusive_group()
-    compared.add_argument("--compile", action="store_true")
-    compared.add_argument("--layers", action="store_true")
+    parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
     if arguments.compile:
         act, columns = compare_compiled, "eager s | times as fast compiled | first step s"
-    elif arguments.layers:
-        act, columns = compare_layers, "units, layers of torch | units, allocated alike | times as fast | s per unit"
     else:
         act, columns = measure, "units | units, allocated alike | outside convolutions | peak MB | s per unit"
     print(f"| method | precision | {columns} |\n|{'---|' * (columns.count('|') + 3)}", flush=True)

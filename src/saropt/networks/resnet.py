@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from saropt.networks.blur import BlurDown, BlurUp
-from saropt.networks.channels_last import Conv3x3, InstanceNorm
 from saropt.networks.initialisation import Initialisation, initialise
 from saropt.networks.registry import network
 
@@ -19,12 +18,12 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.ReflectionPad2d(1),
-            Conv3x3(channels, channels),
-            InstanceNorm(channels),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
-            Conv3x3(channels, channels),
-            InstanceNorm(channels),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,11 +71,7 @@ class ResNetGenerator(nn.Module):
         self.stage_taps = (3, 7, 11) if antialias else (3, 6, 9)
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), *_unit(nn.Conv2d(in_channels, width, 7), width)]
         for channels in (width, 2 * width):
-            down = (
-                Conv3x3(channels, 2 * channels, padding=1)
-                if antialias
-                else nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
-            )
+            down = nn.Conv2d(channels, 2 * channels, 3, stride=1 if antialias else 2, padding=1)
             layers += _unit(down, 2 * channels)
             if antialias:
                 layers.append(BlurDown(2 * channels))
@@ -84,7 +79,7 @@ class ResNetGenerator(nn.Module):
         for channels in (4 * width, 2 * width):
             if antialias:
                 layers.append(BlurUp())
-                up: nn.Module = Conv3x3(channels, channels // 2, padding=1)
+                up: nn.Module = nn.Conv2d(channels, channels // 2, 3, padding=1)
             else:
                 up = nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1)
             layers += _unit(up, channels // 2)
@@ -134,4 +129,4 @@ class ResNetGenerator(nn.Module):
 
 def _unit(convolution: nn.Module, channels: int) -> list[nn.Module]:
     # InstanceNorm returns a view: a ReLU in place on it would make autograd copy its gradient
-    return [convolution, InstanceNorm(channels), nn.ReLU()]
+    return [convolution, nn.InstanceNorm2d(channels), nn.ReLU()]
