@@ -26,7 +26,7 @@ inputs:
     inputBinding: {position: 2}
   model:
     type: string?
-    doc: Bundled translator; s1-losangeles by default.
+    doc: Bundled translator; by default the one that fits the scene, see docs/choosing.md.
     inputBinding: {prefix: --model}
   bands:
     type: string?
