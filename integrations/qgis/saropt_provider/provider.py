@@ -90,7 +90,7 @@ class Translate(SaroptAlgorithm):
     def parameters_in(self) -> list[QgsProcessingParameterDefinition]:
         return [
             raster("INPUT", "Scene"),
-            text("MODEL", "Translator: a name that `saropt models` lists, or a file", "s1-losangeles"),
+            text("MODEL", "Translator, by name or file; empty: the one that fits the scene"),
             text("BANDS", "Bands, by name or number (VH or 2)"),
             choice("UNITS", "Units of the scene"),
         ]
