@@ -118,6 +118,14 @@ def test_masked_clouds_of_the_reference_come_from_radar(fresh, scene, colours, t
     assert np.array_equal(read(result.path)[:, cloud[0] == 0], colours[:, cloud[0] == 0])
 
 
+def test_a_mask_that_hides_the_whole_image_is_named(fresh, scene, colours, tmp_path):
+    old = write_optical(tmp_path / "old.tif", colours)
+    everywhere = np.ones((1, HEIGHT, WIDTH), np.uint8)
+    mask = write_array(tmp_path / "clouds.tif", everywhere, band_names=["cloud"], georeference=GEOREFERENCE)
+    with pytest.raises(InputError, match=r"old.tif: .*clouds.tif hides all of it: in a mask 0 is clear"):
+        fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_mask=mask))
+
+
 def test_clear_pixels_of_today_are_kept_exactly(fresh, scene, colours, tmp_path):
     old, today = write_optical(tmp_path / "old.tif", colours), colours[:, ::-1].copy()
     today[:, :, :50] = 0

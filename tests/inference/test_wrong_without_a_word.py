@@ -133,6 +133,16 @@ def test_a_few_negative_powers_are_no_decibels(tmp_path, to_optical):
     assert _picture(tmp_path / "o.tif")[1].all()
 
 
+@pytest.mark.parametrize(("share", "told"), [(0.04, False), (0.3, True)])
+def test_much_power_below_zero_is_told_of(tmp_path, to_optical, share, told):
+    power = 10 ** (_decibels() / 10)
+    power[power < np.quantile(power, share)] = -1e-4
+    result = to_optical.run(
+        _write(tmp_path / "a.tif", power, ("VH",)), tmp_path / "o.tif", TranslateOptions(units="sigma0")
+    )
+    assert any("below zero, as where noise was subtracted" in line for line in result.warnings) is told
+
+
 def test_tags_that_name_fitting_units_are_believed_and_told(tmp_path, to_optical):
     scene = _write(tmp_path / "a.tif", _decibels(), ("VH",), tags={"CALIBRATED_TO": "sigma0_db"})
     result = to_optical.run(scene, tmp_path / "o.tif")

@@ -60,8 +60,16 @@ class Companion:
         return read_mirrored(self, window)
 
     def sample(self, max_pixels: int = 1 << 20) -> NDArray:
-        """Valid pixels (C, n) from all over the raster."""
-        return sample_pixels(self, max_pixels)
+        """Valid pixels (C, n) from all over the raster.
+
+        Raises:
+            InputError: the masks hide all of its valid pixels.
+        """
+        picked = sample_pixels(self, max_pixels)
+        if self._masks and not picked.shape[1] and self.raster.sample(1 << 16).shape[1]:
+            masks = ", ".join(getattr(mask, "source", self.source) for mask in self._masks)
+            raise InputError(self.source, f"{masks} hides all of it: in a mask 0 is clear, anything else is hidden")
+        return picked
 
     def match_colours(self, today: ClearPixels) -> bool:
         """Bring the values to the colours of today's clear pixels, by one gain and offset for each band.

@@ -22,6 +22,8 @@ _SAMPLE, _PICTURE = 1 << 18, 1 << 13
 _CLOUD, _MUCH = 0.3, 0.1
 """Reflectance above which all bands of clouds lie, and the share of such pixels that is told of: at most 1 % of clear
 images with B4, B3, B2 (48 of them), over 10 % of most cloudy ones."""
+_NEGATIVE = 0.1
+"""Share of power below zero that is told of: over calm water the subtraction of noise leaves some."""
 
 
 class Source(Protocol):
@@ -272,6 +274,9 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitte
         notes.append(
             f"{source.source}: {share:.2%} of the pixels that it calls valid are {what} in {units}: made nodata"
         )
+    if unit is not None and unit.scale == "power" and (share := float((sample < 0).mean())) > _NEGATIVE:
+        what = f"{share:.0%} of the values in {units} are below zero, as where noise was subtracted"
+        notes.append(f"{source.source}: {what}: taken for the least power")
     if image.optional and unit is not None and unit.scale == "reflectance":
         share = float((sample > _CLOUD * unit.factor).all(axis=0).mean())
         if share > _MUCH:
