@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from calibrated_sets import SAND_B8
 from s1_reference_data import SEASONS
+from saropt.evaluation.ground import area_under
+from saropt.evaluation.metrics import psnr_of
 from saropt.inference import Translator
 from saropt.roots.simulated import in_units
 from saropt.roots.simulated_dates import OPTICAL_BANDS, as_reflectance
@@ -101,13 +103,11 @@ def with_b8(visible: NDArray) -> NDArray:
 
 def psnr(made: NDArray, truth: NDArray, where: NDArray[np.bool_]) -> float:
     difference = (made[: len(truth), where].astype(float) - truth[:, where]) / 10_000
-    return float(-10 * np.log10(np.square(difference).mean()))
+    return psnr_of(float(np.square(difference).mean()))
 
 
-def area_under_curve(likelihood: NDArray, changed: NDArray[np.bool_]) -> float:
-    no, yes = (np.bincount(likelihood[changed == kind], minlength=101)[:101] for kind in (False, True))
-    below = np.cumsum(no) - no / 2
-    return float((yes * below).sum() / (yes.sum() * no.sum()))
+def counts_by_score(likelihood: NDArray, where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.bincount(likelihood[where], minlength=101)[:101]
 
 
 def measure(translator: Translator, places: Iterator[Place], out: Path, counts: tuple[int, ...]) -> None:
@@ -124,9 +124,10 @@ def measure(translator: Translator, places: Iterator[Place], out: Path, counts: 
             figures["PSNR of the copy, other"][count].append(psnr(read(place.optical), place.truth, kinds["other"]))
             figures["share from radar, %"][count].append(float(origin[0].mean()))
             figures["likelihood of change, mean, other, %"][count].append(float(origin[1][kinds["other"]].mean()))
-            if "changed" in kinds and kinds["changed"].any():
-                seen = kinds["changed"] | kinds["other"]
-                figures["AUC of change"][count].append(area_under_curve(origin[1][seen], kinds["changed"][seen]))
+            if "changed" in kinds:
+                no, yes = (counts_by_score(origin[1], kinds[kind]) for kind in ("other", "changed"))
+                if (area := area_under(no, yes)) is not None:
+                    figures["AUC of change"][count].append(area)
     for name, rows in figures.items():
         one = np.array(rows[1])
         for count, row in rows.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from saropt.domain import describe_units, match_some_bands
+from saropt.domain import SAR_UNITS, describe_units, match_some_bands
 from saropt.errors import InputError
 from saropt.inference.sources import tagged_units
 from saropt.scenes import open_scene
@@ -54,13 +54,6 @@ def default_model(
                 stated, names = units or tagged_units(opened.tags), opened.band_names
         except InputError:
             continue
-        calibrated = stated is not None and _is_calibrated(stated)
+        calibrated = stated in SAR_UNITS and describe_units(stated).calibration is not None
         return "s1-world" if calibrated and match_some_bands(("VV",), names) else "s1-losangeles"
     return "s1-losangeles"
-
-
-def _is_calibrated(units: str) -> bool:
-    try:
-        return describe_units(units).scale in ("decibels", "power")
-    except ValueError:
-        return False
