@@ -89,9 +89,9 @@ def test_equal_sizes_get_equal_names_and_others_do_not() -> None:
         }
         for stride in (1, 2)
     }
-    assert sizes[2]["down"] == sizes[2]["up"] == sizes[2]["same"] == ["batch", 2, "height 37", "width 41"]
-    assert sizes[1]["down"] == sizes[1]["same"] == ["batch", 2, "height 18", "width 20"]
-    assert sizes[1]["up"] == ["batch", 2, "height 19", "width 21"]
+    assert sizes[2]["down"] == sizes[2]["up"] == sizes[2]["same"] == ["batch", 2, "height 499/601", "width 499/601"]
+    assert sizes[1]["down"] == sizes[1]["same"] == ["batch", 2, "height 249/300", "width 249/300"]
+    assert sizes[1]["up"] == ["batch", 2, "height 250/301", "width 250/301"]
     assert sizes[1]["all"] == ["batch", 2, 1, 1]
 
 

@@ -23,7 +23,8 @@ Put = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_], int | None], N
 """Receives row, col, network values (C, h, w) and validity (h, w) of a finished block. The last block of a unit of work
 brings the unit's key, all others None."""
 Run = Callable[[NDArray[np.float32], Sequence[Window]], NDArray[np.float32]]
-"""Network outputs (N, C', h, w) of a batch (N, C, h, w), whose items lie at these windows of the scene."""
+"""Network outputs of a batch (N, C, h, w), whose items lie at these windows of the scene; their shape is that of a
+`Backend`."""
 
 Item = TypeVar("Item")
 _BATCH_PIXELS = 1 << 19
@@ -105,8 +106,9 @@ def run_exact(tiles: list[Tile], read: TileReader, run: Run, put: Put, progress:
                 batch = np.stack(inputs) if len(inputs) > 1 else inputs[0][None]
                 outputs = run(batch, [tile.read for tile, _, _ in busy])
                 channels = outputs.shape[1]
+                absent = (batch.shape[2] - outputs.shape[2]) // 2
                 for (tile, _, valid), output in zip(busy, outputs, strict=True):
-                    behind(tile.core.row, tile.core.col, _core(output, tile), valid, tile.index)
+                    behind(tile.core.row, tile.core.col, _core(output, tile, absent), valid, tile.index)
             for tile, _, valid in group:
                 if not valid.any():
                     empty = np.zeros((max(channels, 1), *valid.shape), np.float32)
@@ -191,8 +193,9 @@ def run_blended(
     return seam.value
 
 
-def _core(array: NDArray, tile: Tile) -> NDArray:
-    top, left = tile.core.row - tile.read.row, tile.core.col - tile.read.col
+def _core(array: NDArray, tile: Tile, absent: int = 0) -> NDArray:
+    """The tile's own pixels of an array that lacks `absent` pixels at each side of what was read."""
+    top, left = tile.core.row - tile.read.row - absent, tile.core.col - tile.read.col - absent
     return array[..., top : top + tile.core.height, left : left + tile.core.width]
 
 

@@ -61,8 +61,10 @@ def speckled(run: Run, image: ImageCard, looks: float, seed: int) -> Run:
 
     def with_speckle(batch: NDArray[np.float32], windows: Sequence[Window]) -> NDArray[np.float32]:
         made = run(batch, windows)
+        height, width = made.shape[2:]
         for values, w in zip(made, windows, strict=True):
-            gain = position_speckle_db(seed, bands, looks, w.row, w.col, w.height, w.width)
+            row, col = w.row + (w.height - height) // 2, w.col + (w.width - width) // 2
+            gain = position_speckle_db(seed, bands, looks, row, col, height, width)
             rough = apply_gain(normaliser.inverse(values[:bands]), image.units, gain)
             values[:bands] = normaliser.forward(rough)
         return made

@@ -15,6 +15,8 @@ from saropt.artifacts import Card, SamplerCard, load_graph
 from saropt.domain import Direction
 from saropt.errors import InputError, MissingExtraError, OptionError
 from saropt.inference.requests import LoadOptions
+from saropt.inference.runtimes.trimming import trim_graph
+from saropt.inference.tiling import halo_of
 from saropt.registry import Registry
 
 
@@ -32,7 +34,10 @@ class Backend(Protocol):
         """Freeze instance statistics on normalised samples (N, C, h, w) of the scene."""
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, C, h, w) -> (N, C', h, w), both float32 in about [-1, 1]."""
+        """(N, C, h, w) -> (N, C', h, w), both float32 in about [-1, 1].
+
+        A network of finite receptive field may leave out the same number of pixels, at most its halo, at each side.
+        """
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,8 @@ def open_backend(path: Path, options: LoadOptions, threads: int | None) -> tuple
 
     >>> from saropt.inference.bundled import find_translator
     >>> card, direction, backend = open_backend(find_translator("s1-losangeles"), LoadOptions(), threads=1)
-    >>> direction, backend(np.zeros((1, 1, 32, 32), np.float32)).shape
-    (Direction('sar2opt'), (1, 3, 32, 32))
+    >>> direction, backend.name
+    (Direction('sar2opt'), 'onnx fp32')
     """
     return RUNTIMES[runtime_of(path, options)].open(path, options, threads)
 
@@ -130,15 +135,22 @@ def chosen_direction(path: Path, card: Card, asked: Direction | None) -> Directi
 
 
 def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes]:
-    """Card, direction and serialised model of an `.onnx` translator file, its two ends blended.
+    """Card, direction and serialised model of an `.onnx` translator file: its two ends are blended, and what only the
+    halo of a window needs is left out.
 
     Raises:
         InputError: the file cannot be used, lacks the direction or the reliability, or holds another number of steps.
     """
+    from onnx import load_model_from_string
+
     card, graph = load_graph(path, options.realism, options.reliability)
     direction = chosen_direction(path, card, options.direction)
     if options.steps is not None and options.steps != (held := sampler_of(path, card, direction, options.steps).steps):
         raise InputError(path, f"holds a graph of {held} steps: other numbers of steps need its .safetensors file")
+    described = card.directions[direction]
+    if described.receptive_field is not None:
+        halo = halo_of(described.receptive_field, described.stride)
+        graph = trim_graph(load_model_from_string(graph), halo, described.stride).SerializeToString()
     return card, direction, graph
 
 

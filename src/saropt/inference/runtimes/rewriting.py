@@ -10,7 +10,11 @@ import numpy as np
 from saropt.artifacts.graph import drop_unused
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, ValueInfoProto
+
+PROBES = 499, 601
+"""Sides of inputs, in strides, for which sizes within a graph are compared: odd, as a window may be."""
+_BATCH = 1009
 
 
 def sum_squares(model: ModelProto) -> ModelProto:
@@ -55,10 +59,10 @@ def name_axes(model: ModelProto, stride: int) -> ModelProto:
     """The graph with names for height and width of each intermediate image, the same name for the same size.
 
     ONNX Runtime adds in one step with the convolution before, and keeps its blocked memory layout, only between images
-    whose sizes it knows to be equal.
+    whose sizes it knows to be equal. Sizes that agree for inputs of two sizes agree for all.
 
     Args:
-        stride: windows are multiples of it, so sizes that agree for a window of (37, 41) times the stride always agree.
+        stride: windows are multiples of it.
 
     >>> from onnx import parser
     >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
@@ -66,28 +70,51 @@ def name_axes(model: ModelProto, stride: int) -> ModelProto:
     ... { half = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x) y = Relu(half) }''')
     >>> axes = name_axes(graph, stride=2).graph.value_info[0].type.tensor_type.shape.dim
     >>> [axis.dim_param or axis.dim_value for axis in axes]
-    ['batch', 2, 'height 37', 'width 41']
+    ['batch', 2, 'height 499/601', 'width 499/601']
+    """
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    if len(axes) != 4 or not all(axes[place].dim_param for place in (0, 2, 3)):
+        return model
+    first, second = (images_of(model, stride, side) for side in PROBES)
+    own = {value.name for value in (*model.graph.input, *model.graph.output)}
+    del model.graph.value_info[:]
+    for name, value in first.items():
+        shapes = value.type.tensor_type.shape.dim, second[name].type.tensor_type.shape.dim
+        for place, axis in ((place, axes[place].dim_param) for place in (0, 2, 3)):
+            here, there = (shape[place].dim_value for shape in shapes)
+            whole = place == 0 or here == stride * PROBES[0]
+            if here > 1:
+                shapes[0][place].dim_param = axis if whole else f"{axis} {here}/{there}"
+        if name not in own:
+            model.graph.value_info.append(value)
+    return model
+
+
+def images_of(model: ModelProto, stride: int, side: int) -> dict[str, ValueInfoProto]:
+    """Name -> type and shape of each image of a graph, for square inputs of `side` times the stride.
+
+    >>> from onnx import parser
+    >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
+    ... f (float[batch, 2, height, width] x) => (float[batch, 2, h, w] y)
+    ... { half = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x) y = Relu(half) }''')
+    >>> images = images_of(graph, stride=2, side=10)
+    >>> [axis.dim_value for axis in images["half"].type.tensor_type.shape.dim][1:]
+    [2, 10, 10]
     """
     from onnx import ModelProto, shape_inference
 
-    axes = model.graph.input[0].type.tensor_type.shape.dim
-    window = {0: 3, 2: 37 * stride, 3: 41 * stride}
-    if len(axes) != 4 or not all(axes[place].dim_param for place in window):
-        return model
     sized = ModelProto()
     sized.CopyFrom(model)
-    for graph in (model.graph, sized.graph):
-        del graph.value_info[:]
-    for place, size in window.items():
-        sized.graph.input[0].type.tensor_type.shape.dim[place].dim_value = size
+    del sized.graph.value_info[:]
+    axes = sized.graph.input[0].type.tensor_type.shape.dim
+    for place, size in ((0, _BATCH), (2, side * stride), (3, side * stride)):
+        axes[place].dim_value = size
     for value in sized.graph.output:
         value.type.tensor_type.ClearField("shape")
-    for value in shape_inference.infer_shapes(sized, data_prop=True).graph.value_info:
-        found = value.type.tensor_type.shape.dim
-        if len(found) == 4 and found[0].dim_value == window[0] and all(axis.dim_value for axis in found):
-            for place, size in window.items():
-                name, held = axes[place].dim_param, found[place].dim_value
-                if held > 1:
-                    found[place].dim_param = name if held == size else f"{name} {held}"
-            model.graph.value_info.append(value)
-    return model
+    graph = shape_inference.infer_shapes(sized, data_prop=True).graph
+    found = {}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        shape = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        if len(shape) == 4 and shape[0] == _BATCH and all(shape):
+            found[value.name] = value
+    return found
