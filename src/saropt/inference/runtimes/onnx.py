@@ -12,7 +12,7 @@ from saropt.domain import Direction
 from saropt.errors import InputError, OptionError
 from saropt.inference.requests import LoadOptions
 from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_graph
-from saropt.inference.runtimes.rewriting import name_axes, sum_squares
+from saropt.inference.runtimes.rewriting import convolve_shuffles, convolve_unshuffles, name_axes, sum_squares
 
 
 class OnnxBackend:
@@ -48,6 +48,7 @@ class OnnxBackend:
             raise OptionError("device", device, "backend onnx needs onnxruntime-gpu for it; or use backend torch")
         try:
             graph = sum_squares(onnx.load_model_from_string(model))
+            graph = convolve_shuffles(convolve_unshuffles(graph))
             if stride is not None:
                 graph = name_axes(graph, stride)
             self._session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=[provider])

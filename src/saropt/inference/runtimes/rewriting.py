@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from saropt.artifacts.graph import drop_unused
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, ValueInfoProto
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 PROBES = 499, 601
 """Sides of inputs, in strides, for which sizes within a graph are compared: odd, as a window may be."""
 _BATCH = 1009
+Constants = Mapping[str, "TensorProto"]
 
 
 def sum_squares(model: ModelProto) -> ModelProto:
@@ -34,17 +36,16 @@ def sum_squares(model: ModelProto) -> ModelProto:
     model = shape_inference.infer_shapes(model)
     graph = model.graph
     made = {name: node for node in graph.node for name in node.output}
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    constants |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    constants = constants_of(model)
     types = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
     for place, mean in reversed(list(enumerate(graph.node))):
         square = made.get(mean.input[0]) if mean.op_type == "ReduceMean" and len(mean.input) == 2 else None
         if square is None or square.op_type != "Mul" or square.input[0] != square.input[1]:
             continue
-        axes, values = constants.get(mean.input[1]), types.get(square.input[0])
+        axes, values = numbers_of(constants, mean.input[1]), types.get(square.input[0])
         if axes is None or values is None or values.elem_type != TensorProto.FLOAT:
             continue
-        count = math.prod(values.shape.dim[axis].dim_value for axis in numpy_helper.to_array(axes).tolist())
+        count = math.prod(values.shape.dim[axis].dim_value for axis in axes)
         if count == 0:
             continue
         result, total, share = mean.output[0], f"{mean.output[0]}/sum", f"{mean.output[0]}/share"
@@ -53,6 +54,90 @@ def sum_squares(model: ModelProto) -> ModelProto:
         graph.node.insert(place + 1, helper.make_node("Mul", [total, share], [result]))
     drop_unused(model)
     return model
+
+
+def convolve_shuffles(model: ModelProto) -> ModelProto:
+    """The graph with each pixel shuffle as a transposed convolution with ones, which gives the same bits.
+
+    ONNX Runtime moves the pixels of a shuffle one by one, on one thread; the convolution takes a quarter of the time.
+
+    >>> from onnx import parser
+    >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
+    ... f (float[1, 8, h, w] x) => (float[1, 2, a, b] y) { y = DepthToSpace <blocksize = 2, mode = "CRD"> (x) }''')
+    >>> [node.op_type for node in convolve_shuffles(graph).graph.node]
+    ['ConvTranspose']
+    """
+    from onnx import helper, numpy_helper, shape_inference
+
+    model = shape_inference.infer_shapes(model)
+    graph = model.graph
+    types = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
+    for node in graph.node:
+        settings = settings_of(node)
+        if node.op_type != "DepthToSpace" or settings.get("mode") != b"CRD" or node.input[0] not in types:
+            continue
+        shape, side = types[node.input[0]].shape.dim, settings["blocksize"]
+        channels = shape[1].dim_value // side**2 if len(shape) == 4 else 0
+        if channels == 0:
+            continue
+        ones = np.tile(np.eye(side**2, dtype=np.float32).reshape(-1, 1, side, side), (channels, 1, 1, 1))
+        inputs, sides = [node.input[0], f"{node.output[0]}/ones"], [side] * 2
+        graph.initializer.append(numpy_helper.from_array(ones, inputs[1]))
+        node.CopyFrom(
+            helper.make_node("ConvTranspose", inputs, node.output, group=channels, kernel_shape=sides, strides=sides)
+        )
+    return model
+
+
+def convolve_unshuffles(model: ModelProto) -> ModelProto:
+    """The graph with each pixel unshuffle and the convolution behind it as one convolution.
+
+    A kernel of k x k cells of r x r pixels is one of k r x k r pixels, and its stride is r.
+
+    >>> from saropt.artifacts import load_graph
+    >>> from saropt.inference.bundled import find_translator
+    >>> import onnx
+    >>> graph = onnx.load_model_from_string(load_graph(find_translator("s1-world"))[1])
+    >>> first = next(node for node in convolve_unshuffles(graph).graph.node if node.op_type != "Constant")
+    >>> first.op_type, settings_of(first)["kernel_shape"]
+    ('Conv', [6, 6])
+    """
+    from onnx import helper, numpy_helper
+
+    made, constants = {name: node for node in model.graph.node for name in node.output}, constants_of(model)
+    for node in model.graph.node:
+        found = _unshuffle(node, made, constants) if node.op_type == "Conv" else None
+        weight = constants.get(node.input[1]) if found is not None else None
+        settings = settings_of(node)
+        pads, steps = set(settings.get("pads", [0])), {settings.get("group", 1)}
+        steps |= {*settings.get("strides", ()), *settings.get("dilations", ())}
+        if found is None or weight is None or "auto_pad" in settings or len(pads) > 1 or steps != {1}:
+            continue
+        source, side = found
+        cells = numpy_helper.to_array(weight)
+        count, depth, rows, columns = cells.shape
+        pixels = cells.reshape(count, depth // side**2, side, side, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+        pixels = pixels.reshape(count, -1, rows * side, columns * side)
+        inputs, sides = [source, f"{node.output[0]}/pixels", *node.input[2:]], list(pixels.shape[2:])
+        model.graph.initializer.append(numpy_helper.from_array(pixels, inputs[1]))
+        pad = [side * pads.pop()] * 4
+        node.CopyFrom(helper.make_node("Conv", inputs, node.output, kernel_shape=sides, strides=[side] * 2, pads=pad))
+    drop_unused(model)
+    return model
+
+
+def _unshuffle(node: NodeProto, made: Mapping[str, NodeProto], constants: Constants) -> tuple[str, int] | None:
+    """The image and the factor of the pixel unshuffle that a node gets, as PyTorch exports it."""
+    name, found = node.input[0], []
+    for kind in ("Squeeze", "Reshape", "Transpose", "Reshape", "Reshape", "Unsqueeze"):
+        step = made.get(name)
+        if step is None or step.op_type != kind:
+            return None
+        found.append(settings_of(step)["perm"] if kind == "Transpose" else numbers_of(constants, step.input[1]) or [])
+        name = step.input[0]
+    side = found[4][3] if len(found[4]) == 5 else 0
+    split = [[0, -1, 1, 0, 0], [0, 1, 3, 5, 2, 4], [0, 0, 0, 0, -1, side], [0, 0, -1, side, 0]]
+    return (name, side) if side > 1 and found == [[2, 3], *split, [3]] else None
 
 
 def name_axes(model: ModelProto, stride: int) -> ModelProto:
@@ -88,6 +173,32 @@ def name_axes(model: ModelProto, stride: int) -> ModelProto:
         if name not in own:
             model.graph.value_info.append(value)
     return model
+
+
+def constants_of(model: ModelProto) -> Constants:
+    """The tensors that stand in a graph, by their names."""
+    graph = model.graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    return tensors | {
+        node.output[0]: node.attribute[0].t
+        for node in graph.node
+        if node.op_type == "Constant" and node.attribute[0].name == "value"
+    }
+
+
+def numbers_of(constants: Constants, name: str) -> list | None:
+    """The numbers of a short vector that stands in a graph."""
+    from onnx import numpy_helper
+
+    tensor = constants.get(name)
+    return numpy_helper.to_array(tensor).tolist() if tensor is not None and len(tensor.dims) == 1 else None
+
+
+def settings_of(node: NodeProto) -> dict[str, Any]:
+    """The attributes of a node by their names."""
+    from onnx import helper
+
+    return {held.name: helper.get_attribute_value(held) for held in node.attribute}
 
 
 def images_of(model: ModelProto, stride: int, side: int) -> dict[str, ValueInfoProto]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saropt.inference.runtimes.rewriting import PROBES, images_of
+from saropt.artifacts.graph import drop_unused
+from saropt.inference.runtimes.rewriting import PROBES, Constants, constants_of, images_of, numbers_of, settings_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
-    from onnx import TensorProto as Tensor
 
 _POINTWISE = frozenset(
     {
@@ -88,13 +88,13 @@ def trim_graph(model: ModelProto, trim: int, stride: int) -> ModelProto:
     graph = model.graph
     if trim < 1 or any(held.HasField("g") or held.graphs for node in graph.node for held in node.attribute):
         return model
+    _fill_by_numbers(model)
     images = {
         name
         for name, value in images_of(model, stride, PROBES[0]).items()
         if all(axis.dim_value > 1 for axis in value.type.tensor_type.shape.dim[2:])
     }
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    constants |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    constants = constants_of(model)
     reaches = [_reach(node, constants) for node in graph.node]
     spare = _spare_cells(model, reaches, images, trim)
     nodes: list[NodeProto] = []
@@ -127,6 +127,24 @@ def trim_graph(model: ModelProto, trim: int, stride: int) -> ModelProto:
     return model
 
 
+def _fill_by_numbers(model: ModelProto) -> None:
+    """Give each Where(a, x, image of one number, as large as x) the number itself, which needs no size of x."""
+    from onnx import helper, numpy_helper
+
+    made = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        for place in (1, 2) if node.op_type == "Where" else ():
+            fill = made.get(node.input[place])
+            shape = made.get(fill.input[0]) if fill is not None and fill.op_type == "ConstantOfShape" else None
+            if fill is None or shape is None or shape.op_type != "Shape" or shape.input[0] not in node.input:
+                continue
+            value = next((helper.get_attribute_value(held) for held in fill.attribute), None)
+            number = np.float32(0) if value is None else numpy_helper.to_array(value).reshape(())
+            node.input[place] = f"{fill.output[0]}/number"
+            model.graph.initializer.append(numpy_helper.from_array(np.asarray(number), node.input[place]))
+    drop_unused(model)
+
+
 def _spare_cells(model: ModelProto, reaches: list[_Reach], images: set[str], trim: int) -> dict[str, int]:
     """Image -> cells at each side that no kept pixel of the output depends on."""
     spare = {value.name: trim for value in model.graph.output}
@@ -140,11 +158,9 @@ def _spare_cells(model: ModelProto, reaches: list[_Reach], images: set[str], tri
     return spare
 
 
-def _reach(node: NodeProto, constants: Mapping[str, Tensor]) -> _Reach:
-    from onnx import helper, numpy_helper
-
-    settings: dict[str, Any] = {held.name: helper.get_attribute_value(held) for held in node.attribute}
-    inputs = [numpy_helper.to_array(constants[name]).tolist() if name in constants else None for name in node.input]
+def _reach(node: NodeProto, constants: Constants) -> _Reach:
+    settings = settings_of(node)
+    inputs = [numbers_of(constants, name) for name in node.input]
     match node.op_type:
         case kind if kind in _POINTWISE:
             return _SAME
