@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 from onnx import ModelProto, load_model_from_string, parser
 from onnx.reference import ReferenceEvaluator
+from torch import nn
 
 from saropt.artifacts import load_graph
+from saropt.artifacts.export import _exported as exported
 from saropt.artifacts.graph import drop_unused
 from saropt.inference.bundled import find_translator
 from saropt.inference.runtimes import OnnxBackend
-from saropt.inference.runtimes.rewriting import name_axes, sum_squares
+from saropt.inference.runtimes.rewriting import convolve_shuffles, convolve_unshuffles, name_axes, sum_squares
 
 
 def graph_of(body: str, axes: str = "{1}", channels: str = "6") -> ModelProto:
@@ -107,3 +111,58 @@ def test_named_axes_change_rounding_only_and_windows_agree_to_the_bit() -> None:
     assert part[inner].size > 0
     np.testing.assert_array_equal(part[inner], whole[:, :, 16:400, 32:400][inner])
     np.testing.assert_allclose(whole, OnnxBackend(graph, "cpu", 1)(values), atol=1e-5)
+
+
+def shuffled(side: int, channels: int, mode: str) -> ModelProto:
+    return parser.parse_model(
+        f"""<ir_version: 9, opset_import: ["": 18]>
+        f (float[n, {channels * side**2}, h, w] x) => (float[n, {channels}, a, b] y)
+        {{ y = DepthToSpace <blocksize = {side}, mode = "{mode}"> (x) }}"""
+    )
+
+
+@pytest.mark.parametrize(("side", "channels"), [(2, 4), (3, 2), (4, 1)])
+def test_a_shuffle_by_convolution_has_the_same_bits(side: int, channels: int) -> None:
+    values = np.random.default_rng(0).normal(size=(2, channels * side**2, 5, 6)).astype(np.float32)
+    graph = shuffled(side, channels, "CRD")
+    changed = convolve_shuffles(graph)
+    assert [node.op_type for node in changed.graph.node] == ["ConvTranspose"]
+    run = [
+        onnxruntime.InferenceSession(one.SerializeToString()).run(None, {"x": values})[0] for one in (graph, changed)
+    ]
+    np.testing.assert_array_equal(*run)
+    assert convolve_shuffles(shuffled(side, channels, "DCR")).graph.node[0].op_type == "DepthToSpace"
+
+
+class Unshuffled(nn.Module):
+    def __init__(self, side: int, **settings: int) -> None:
+        super().__init__()
+        self.cells = nn.PixelUnshuffle(side)
+        self.convolution = nn.Conv2d(2 * side**2, 2 * side**2, 3, **settings)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.convolution(self.cells(x))
+
+
+@pytest.mark.parametrize(
+    ("side", "settings", "changes"),
+    [
+        (2, {"padding": 1}, True),
+        (3, {}, True),
+        (4, {"padding": 1, "bias": False}, True),
+        (2, {"padding": 1, "stride": 2}, False),
+        (2, {"padding": 2, "dilation": 2}, False),
+        (2, {"groups": 2}, False),
+    ],
+)
+def test_an_unshuffle_and_its_convolution_are_one(side: int, settings: dict[str, int], changes: bool) -> None:
+    torch.manual_seed(0)
+    module, values = Unshuffled(side, **settings).eval(), torch.randn(2, 2, 12 * side, 10 * side)
+    graph = exported(module, (values,), ["x"], "y")
+    changed = convolve_unshuffles(graph)
+    kinds = [node.op_type for node in changed.graph.node if node.op_type != "Constant"]
+    assert (kinds == ["Conv"]) == changes
+    result = onnxruntime.InferenceSession(changed.SerializeToString()).run(None, {"x": values.numpy()})[0]
+    with torch.no_grad():
+        truth = module.double()(values.double()).numpy()
+    np.testing.assert_allclose(result, truth, atol=1e-5)

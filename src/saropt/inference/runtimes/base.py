@@ -36,7 +36,8 @@ class Backend(Protocol):
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C, h, w) -> (N, C', h, w), both float32 in about [-1, 1].
 
-        A network of finite receptive field may leave out the same number of pixels, at most its halo, at each side.
+        Of a network of finite receptive field, the pixels of the halo may have any value, or be absent from the output
+        (as many at each side).
         """
 
 

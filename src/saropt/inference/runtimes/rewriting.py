@@ -136,7 +136,7 @@ def _unshuffle(node: NodeProto, made: Mapping[str, NodeProto], constants: Consta
         found.append(settings_of(step)["perm"] if kind == "Transpose" else numbers_of(constants, step.input[1]) or [])
         name = step.input[0]
     side = found[4][3] if len(found[4]) == 5 else 0
-    split = [[0, -1, 1, 0, 0], [0, 1, 3, 5, 2, 4], [0, 0, 0, 0, -1, side], [0, 0, -1, side, 0]]
+    split = [[0, -1, 1, 1, 0, 0], [0, 1, 3, 5, 2, 4], [0, 0, 0, 0, -1, side], [0, 0, -1, side, 0]]
     return (name, side) if side > 1 and found == [[2, 3], *split, [3]] else None
 
 

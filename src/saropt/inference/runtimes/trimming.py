@@ -67,7 +67,10 @@ _SAME = _Reach(lambda spare: spare, lambda cut: cut)
 
 
 def trim_graph(model: ModelProto, trim: int, stride: int) -> ModelProto:
-    """The graph whose output lacks at most `trim` pixels at each side; all others have the same values.
+    """The graph for callers who need no pixel that is nearer than `trim` to the border of a window.
+
+    Most of these pixels are absent from its output, as many at each side; the others may have any value. The pixels
+    further inside have the values that they had.
 
     Images are cut in front of each enlargement, and where they meet one that has been cut. Nodes of other kinds than
     those of convolutional networks get their inputs whole.
