@@ -71,8 +71,7 @@ def engine(folder: Path, model: str, side: int, repeats: int, options: Options) 
     translator = Translator.load(model, **options)
     card = translator.card.directions["sar2opt"]
     assert card.receptive_field is not None
-    tile = round(card.tile * translator._backend.tile_scale)
-    tiles = plan_tiles(side, side, tile, halo_of(card.receptive_field, card.stride), card.stride)
+    tiles = plan_tiles(side, side, card.tile, halo_of(card.receptive_field, card.stride), card.stride)
     window = np.random.default_rng(0).uniform(
         -1, 1, (1, translator.source.channels, tiles[0].read.height, tiles[0].read.width)
     )

@@ -139,15 +139,21 @@ def huge(model: onnx.ModelProto) -> None:
     graph.node.append(helper.make_node("Add", ["before", "sum"], [last]))
 
 
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
 @pytest.mark.parametrize(("change", "words"), [(looping, "holds a loop"), (huge, "cannot be run")])
 def test_graphs(
-    scene: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], change: Callable, words: str
+    scene: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    change: Callable,
+    words: str,
+    backend: str,
 ) -> None:
     monkeypatch.chdir(scene.parent)
     model = onnx.load(find_translator("s1-losangeles"))
     change(model)
     onnx.save(model, scene.with_name("m.onnx"))
-    assert main(["translate", "a.tif", "o.tif", "--units", "sigma0_db", "--model", "m.onnx"]) == 2
+    assert main(["translate", "a.tif", "o.tif", "--units", "sigma0_db", "--model", "m.onnx", "--backend", backend]) == 2
     told = capfd.readouterr().err  # of the runtime, too
     assert words in told
     assert told.count("\n") == 1

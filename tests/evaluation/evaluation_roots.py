@@ -46,7 +46,6 @@ class FunctionBackend:
 
     name = "function"
     needs_samples = False
-    tile_scale = 1.0
 
     def __init__(self, translate: Callable[[np.ndarray], np.ndarray]) -> None:
         self.translate = translate

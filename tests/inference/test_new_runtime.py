@@ -22,7 +22,7 @@ Factory = Callable[..., Path]
 class Constant:
     """Gives 0 in three bands."""
 
-    name, needs_samples, tile_scale = "constant", False, 1.0
+    name, needs_samples = "constant", False
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         return np.zeros((len(batch), 3, *batch.shape[2:]), np.float32)

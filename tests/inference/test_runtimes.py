@@ -67,7 +67,7 @@ def test_a_window_that_cannot_be_compiled_spoils_no_later_one(
         raise RuntimeError("no memory")
 
     backend._core = SimpleNamespace(compile_model=fails)
-    with pytest.raises(RuntimeError, match="no memory"):
+    with pytest.raises(InputError, match="no memory"):
         backend(np.zeros((1, 1, 96, 96), np.float32))
     backend._core = core
     np.testing.assert_array_equal(backend(values), expected)

@@ -102,7 +102,7 @@ def test_mean_and_deviation_by_single_samples(make_sampler, make_scene, network)
         draws.append(batch[:, -bands:].copy())
         return own(batch)
 
-    spy.needs_samples, spy.tile_scale = False, 1.0
+    spy.needs_samples = False
     translator._backend = spy
     mean, deviation = translator.sample_array(scene, samples=3, seed=1)
     translator._backend = own
@@ -111,7 +111,7 @@ def test_mean_and_deviation_by_single_samples(make_sampler, make_scene, network)
     singles = []
     for number in range(3):
         translator._backend = lambda batch, n=number: own(np.concatenate([batch[:, :-bands], draws[n]], axis=1))
-        translator._backend.needs_samples, translator._backend.tile_scale = False, 1.0
+        translator._backend.needs_samples = False
         singles.append(translator.translate_array(scene, seed=9))
     np.testing.assert_allclose(mean, np.mean(singles, axis=0), atol=1e-5)
     np.testing.assert_allclose(deviation, np.std(singles, axis=0, ddof=1), atol=1e-5)

@@ -136,9 +136,6 @@ class SceneModel:
         Returns:
             The seam, see `SceneResult`.
         """
-        if tile is None and self.exact:
-            tile = round(self._network.tile * self._backend.tile_scale)
-
         guard = OutputGuard(reader.source.source, self.kind)
 
         def put(row: int, col: int, network: NDArray, valid: NDArray, key: int | None) -> None:

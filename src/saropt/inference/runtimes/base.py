@@ -27,8 +27,6 @@ class Backend(Protocol):
     """Runtime and precision: outputs under another name may differ in their last bits."""
     needs_samples: bool
     """Whether `freeze` must be called with samples of the scene before the first call."""
-    tile_scale: float
-    """How much wider windows it can take than the card says, in the same memory."""
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
         """Freeze instance statistics on normalised samples (N, C, h, w) of the scene."""
@@ -151,8 +149,16 @@ def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes
     described = card.directions[direction]
     if described.receptive_field is not None:
         halo = halo_of(described.receptive_field, described.stride)
-        graph = trim_graph(load_model_from_string(graph), halo, described.stride).SerializeToString()
+        try:
+            graph = trim_graph(load_model_from_string(graph), halo, described.stride).SerializeToString()
+        except Exception as error:  # of a file that is damaged in one of many ways
+            raise InputError(path, f"holds a damaged graph: {first_line(error)}") from error
     return card, direction, graph
+
+
+def first_line(error: Exception) -> str:
+    """The first words of a runtime's error, which may be pages."""
+    return str(error).strip().partition("\n")[0][:200]
 
 
 def sampler_of(path: Path, card: Card, direction: Direction, steps: int) -> SamplerCard:

@@ -11,7 +11,7 @@ from saropt.artifacts import Card
 from saropt.domain import Direction
 from saropt.errors import InputError, OptionError
 from saropt.inference.requests import LoadOptions
-from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_graph
+from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, first_line, open_graph
 from saropt.inference.runtimes.rewriting import convolve_shuffles, convolve_unshuffles, name_axes, sum_squares
 
 
@@ -30,7 +30,6 @@ class OnnxBackend:
 
     name = "onnx fp32"
     needs_samples = False
-    tile_scale = 1.0
 
     def __init__(
         self, model: bytes, device: str, threads: int | None, path: str | Path = "the model", stride: int | None = None
@@ -54,7 +53,7 @@ class OnnxBackend:
             self._session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=[provider])
             self._input = self._session.get_inputs()[0].name
         except Exception as error:  # its errors have no common base
-            raise InputError(path, f"holds no graph that ONNX Runtime runs: {_first_line(error)}") from error
+            raise InputError(path, f"holds no graph that ONNX Runtime runs: {first_line(error)}") from error
         self._path = path
 
     def freeze(self, samples: NDArray[np.float32]) -> None:
@@ -66,11 +65,7 @@ class OnnxBackend:
         except MemoryError:
             raise
         except Exception as error:
-            raise InputError(self._path, f"its graph cannot be run: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+            raise InputError(self._path, f"its graph cannot be run: {first_line(error)}") from error
 
 
 def _open(path: Path, options: LoadOptions, threads: int | None) -> tuple[Card, Direction, Backend]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import Card
 from saropt.domain import Direction
-from saropt.errors import OptionError
+from saropt.errors import InputError, OptionError
 from saropt.inference.requests import LoadOptions
 from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, open_graph
 
@@ -49,9 +49,8 @@ class OpenVinoBackend:
     """
 
     needs_samples = False
-    tile_scale = 1.4
 
-    def __init__(self, model: bytes, precision: str, threads: int | None) -> None:
+    def __init__(self, model: bytes, precision: str, threads: int | None, path: str | Path = "the model") -> None:
         self._core = _import_openvino().Core()
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise OptionError("precision", precision, "this CPU has no bf16 arithmetic: use fp32")
@@ -62,8 +61,12 @@ class OpenVinoBackend:
             "ENABLE_CPU_PINNING": False,  # a pinned thread waits for the reader or writer that runs on its core
         }
         self.name = f"openvino {precision}"
-        self._model = self._core.read_model(model)
-        _square_by_norm(self._model)
+        self._path = path
+        try:
+            self._model = self._core.read_model(model)
+            _square_by_norm(self._model)
+        except RuntimeError as error:
+            raise InputError(path, f"holds no graph that OpenVINO runs: {_reason(error)}") from error
         self._compiled: Any = None
         self._shape: tuple[int, ...] | None = None
 
@@ -73,15 +76,27 @@ class OpenVinoBackend:
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         count, _, height, width = batch.shape
         shape = batch.shape if count == 1 and height * width >= _FIXED_PIXELS else None
-        if self._compiled is None or shape != self._shape:
-            self._compiled = None  # its memory is free before the next one is taken
-            model = self._model
-            if shape is not None:
-                model = model.clone()
-                model.reshape(shape)
-            self._compiled = self._core.compile_model(model, "CPU", self._settings)
-            self._shape = shape
-        return self._compiled(batch)[0]
+        try:
+            if self._compiled is None or shape != self._shape:
+                self._compile(shape)
+            return self._compiled(batch)[0]
+        except RuntimeError as error:
+            raise InputError(self._path, f"its graph cannot be run: {_reason(error)}") from error
+
+    def _compile(self, shape: tuple[int, ...] | None) -> None:
+        self._compiled = None  # its memory is free before the next one is taken
+        model = self._model
+        if shape is not None:
+            model = model.clone()
+            model.reshape(shape)
+        self._compiled = self._core.compile_model(model, "CPU", self._settings)
+        self._shape = shape
+
+
+def _reason(error: RuntimeError) -> str:
+    """What OpenVINO says, without the places in its own source that it begins with."""
+    lines = str(error).strip().splitlines()
+    return next((line for line in lines if not line.startswith(("Exception from", "Check "))), lines[0])[:200]
 
 
 def _square_by_norm(model: Any) -> None:
@@ -109,7 +124,7 @@ def _square_by_norm(model: Any) -> None:
 
 def _open(path: Path, options: LoadOptions, threads: int | None) -> tuple[Card, Direction, Backend]:
     card, direction, graph = open_graph(path, options)
-    return card, direction, OpenVinoBackend(graph, options.precision, threads)
+    return card, direction, OpenVinoBackend(graph, options.precision, threads, path)
 
 
 RUNTIMES.add("openvino", Runtime(".onnx", ("fp32", "bf16"), ("cpu",), _open, package=("openvino", "openvino")))

@@ -41,8 +41,6 @@ class TorchBackend:
     (1, 3, 8, 8)
     """
 
-    tile_scale = 1.0
-
     def __init__(
         self, module: nn.Module, device: str, precision: str, needs_samples: bool = False, compiled: bool = False
     ) -> None:
