@@ -135,10 +135,10 @@ def test_a_shuffle_by_convolution_has_the_same_bits(side: int, channels: int) ->
 
 
 class Unshuffled(nn.Module):
-    def __init__(self, side: int, **settings: int) -> None:
+    def __init__(self, side: int, bands: int = 2, **settings: int) -> None:
         super().__init__()
         self.cells = nn.PixelUnshuffle(side)
-        self.convolution = nn.Conv2d(2 * side**2, 2 * side**2, 3, **settings)
+        self.convolution = nn.Conv2d(bands * side**2, 2 * side**2, 3, **settings)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.convolution(self.cells(x))
@@ -153,11 +153,12 @@ class Unshuffled(nn.Module):
         (2, {"padding": 1, "stride": 2}, False),
         (2, {"padding": 2, "dilation": 2}, False),
         (2, {"groups": 2}, False),
+        (2, {"bands": 1}, False),
     ],
 )
 def test_an_unshuffle_and_its_convolution_are_one(side: int, settings: dict[str, int], changes: bool) -> None:
     torch.manual_seed(0)
-    module, values = Unshuffled(side, **settings).eval(), torch.randn(2, 2, 12 * side, 10 * side)
+    module, values = Unshuffled(side, **settings).eval(), torch.randn(2, settings.get("bands", 2), 12 * side, 10 * side)
     graph = exported(module, (values,), ["x"], "y")
     changed = convolve_unshuffles(graph)
     kinds = [node.op_type for node in changed.graph.node if node.op_type != "Constant"]

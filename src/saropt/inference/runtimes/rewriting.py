@@ -92,7 +92,8 @@ def convolve_shuffles(model: ModelProto) -> ModelProto:
 def convolve_unshuffles(model: ModelProto) -> ModelProto:
     """The graph with each pixel unshuffle and the convolution behind it as one convolution.
 
-    A kernel of k x k cells of r x r pixels is one of k r x k r pixels, and its stride is r.
+    A kernel of k x k cells of r x r pixels is one of k r x k r pixels, and its stride is r. Of one band the unshuffle
+    stays: ONNX Runtime would take a quarter more memory to be 2 % faster.
 
     >>> from saropt.artifacts import load_graph
     >>> from saropt.inference.bundled import find_translator
@@ -116,6 +117,8 @@ def convolve_unshuffles(model: ModelProto) -> ModelProto:
         source, side = found
         cells = numpy_helper.to_array(weight)
         count, depth, rows, columns = cells.shape
+        if depth == side**2:
+            continue
         pixels = cells.reshape(count, depth // side**2, side, side, rows, columns).transpose(0, 1, 4, 2, 5, 3)
         pixels = pixels.reshape(count, -1, rows * side, columns * side)
         inputs, sides = [source, f"{node.output[0]}/pixels", *node.input[2:]], list(pixels.shape[2:])
