@@ -127,7 +127,6 @@ def test_tiles_without_data_are_not_run(make_translator: Factory, make_scene: Fa
     class Counting:
         name = "counting"
         needs_samples = False
-        tile_scale = 1.0
 
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             seen.append(len(batch))
@@ -185,7 +184,7 @@ def test_an_error_in_the_middle_leaves_nothing(
             raise RuntimeError("boom")
         return backend(batch)
 
-    failing.name, failing.needs_samples, failing.tile_scale = "failing", False, 1.0  # type: ignore[attr-defined]
+    failing.name, failing.needs_samples = "failing", False  # type: ignore[attr-defined]
     translator._backend = failing  # type: ignore[assignment]
     monkeypatch.setattr("saropt.inference.engine._BATCH_PIXELS", 1)
     with pytest.raises(RuntimeError, match="boom"):
@@ -313,7 +312,7 @@ def test_memory_of_arrays_does_not_follow_their_size(make_translator: Factory) -
         own = translator._backend
 
         class Spy:
-            name, needs_samples, tile_scale = own.name, False, 1.0
+            name, needs_samples = own.name, False
 
             def __call__(self, batch: np.ndarray, own=own, seen=seen) -> np.ndarray:
                 seen.append(batch[0].size)
@@ -332,7 +331,7 @@ def test_optional_inputs_are_stacked_with_their_validity(tmp_path: Path) -> None
     seen: list[np.ndarray] = []
 
     class Network:
-        name, needs_samples, tile_scale = "spy", False, 1.0
+        name, needs_samples = "spy", False
 
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             seen.append(batch[0])
