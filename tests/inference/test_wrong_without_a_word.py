@@ -14,6 +14,7 @@ from rasterio.transform import from_origin
 from saropt.batch.jobs import Work, check_finished, plan_jobs
 from saropt.errors import InputError
 from saropt.inference import LoadOptions, TranslateOptions, Translator
+from saropt.scenes import SceneWriter
 
 PLACE = {"crs": "EPSG:32633", "transform": from_origin(500000, 4000000, 10, 10)}
 
@@ -247,6 +248,22 @@ def test_a_scene_that_changes_while_it_is_read(tmp_path, to_optical):
     with pytest.raises(InputError, match="has changed"):
         to_optical.run(scene, tmp_path / "o.tif", TranslateOptions(units="sigma0_db"), change)
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_units_that_nobody_states_are_not_called_declared(to_optical, tmp_path):
+    values = _decibels(64)
+    bare, tagged = tmp_path / "bare.tif", tmp_path / "tagged.tif"
+    for path, tags in ((bare, {}), (tagged, {"CALIBRATED_TO": "amplitude"})):
+        with SceneWriter(path, width=64, height=64, band_names=("VH",), dtype="float32", tags=tags) as writer:
+            writer.write(0, 0, values.reshape(1, 64, 64).astype(np.float32))
+            writer.finish()
+    for path, units, words in (
+        (bare, None, "nothing states its units, and amplitude does not fit: .* are these decibels"),
+        (bare, "amplitude", "units are declared as amplitude but"),
+        (tagged, None, "units are declared as amplitude but"),
+    ):
+        with pytest.raises(InputError, match=words):
+            to_optical.translate(path, tmp_path / "o.tif", units=units)
 
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])

@@ -218,10 +218,10 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
     if sample.shape[1] == 0:
         raise InputError(source.source, "holds no valid pixel (all nodata or NaN)")
     scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
+    tagged = tagged_units(getattr(source, "tags", {})) if units is None and is_sar(image.role) else None
     try:
-        return _fit(image, source, units or image.units, sample)
+        return _fit(image, source, units or image.units, sample, stated=bool(units or tagged))
     except ValueError as error:
-        tagged = tagged_units(getattr(source, "tags", {})) if units is None and is_sar(image.role) else None
         if tagged is None or tagged == image.units:
             raise InputError(source.source, f"{error}{scaled}", remedy="units") from error
     try:
@@ -242,7 +242,7 @@ def tagged_units(tags: Mapping[str, str]) -> str | None:
     return next((name for name in named if name in SAR_UNITS), None)
 
 
-def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitted:
+def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: bool = True) -> Fitted:
     recipe = image.make_recipe()
     if not is_sar(image.role) and units in SAR_UNITS and units != "uint8":
         raise ValueError(f"units {units} are of SAR; optical images in {image.units} are taken")
@@ -252,7 +252,7 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray) -> Fitte
         unit = describe_units(units)
     rule = ValueRule(unit, source.dtype, recipe.absolute)
     if unit is not None:
-        check_units(sample, unit, source.dtype, calibrated=recipe.absolute)
+        check_units(sample, unit, source.dtype, calibrated=recipe.absolute, stated=stated)
         if quantity == "reflectance" and units in SAR_UNITS:  # uint8, for a recipe of reflectance
             check_units(sample, units, source.dtype)
     total = sample.shape[1]

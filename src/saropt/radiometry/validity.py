@@ -118,7 +118,12 @@ def fitting_units(values: NDArray, dtype: np.dtype | str | None = None) -> list[
 
 
 def check_units(
-    values: NDArray, units: str | Unit, dtype: np.dtype | str | None = None, *, calibrated: bool = False
+    values: NDArray,
+    units: str | Unit,
+    dtype: np.dtype | str | None = None,
+    *,
+    calibrated: bool = False,
+    stated: bool = True,
 ) -> None:
     """Refuse values that contradict their declared units. The bulk of the values decides; few impossible ones do not.
 
@@ -127,6 +132,7 @@ def check_units(
         units: the declared units.
         dtype: the raster's own data type, when `values` were converted from it.
         calibrated: of amplitude and complex pixels, whether their square must be backscatter.
+        stated: whether a person or the file states the units; for the error.
 
     Raises:
         ValueError: one line that says what was found and what these units hold.
@@ -151,6 +157,8 @@ def check_units(
         low, high = (float(q) for q in np.quantile(numbers, [_FEW, 1.0 - _FEW]))
         span = f"0.5 % to 99.5 % of the pixels lie in {low:.4g}..{high:.4g}"
         why = " with negative values: are these decibels?" if negative else f": {_holds(unit, calibrated)}"
+        if not stated:
+            raise ValueError(f"nothing states its units, and {unit.name} does not fit: {span}{why}")
         raise ValueError(f"units are declared as {unit.name} but {span}{why}")
 
 
