@@ -28,7 +28,7 @@ SMALL_TILE = 48
 @pytest.fixture
 def slow_layer(folder: Path) -> Callable[[TestClient], str]:
     """Layer of a scene that takes seconds with tiles of SMALL_TILE."""
-    write_array(folder / "slow.tif", amplitude_q99(simulate_scene(384, 1, looks=8).sigma0[1])[None], band_names=["VH"])
+    write_array(folder / "slow.tif", amplitude_q99(simulate_scene(640, 1, looks=8).sigma0[1])[None], band_names=["VH"])
 
     def layer(viewer: TestClient) -> str:
         viewer.post("/api/catalogue/scan", headers=ORDER)
