@@ -47,7 +47,8 @@ class OnnxBackend:
             raise OptionError("device", device, "backend onnx needs onnxruntime-gpu for it; or use backend torch")
         try:
             graph = sum_squares(onnx.load_model_from_string(model))
-            graph = convolve_shuffles(convolve_unshuffles(graph))
+            if device == "cpu":
+                graph = convolve_shuffles(convolve_unshuffles(graph))
             if stride is not None:
                 graph = name_axes(graph, stride)
             self._session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=[provider])
