@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from onnx import ModelProto, load_model_from_string, parser
+from onnx import ModelProto, TensorProto, load_model_from_string, parser
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
@@ -167,3 +167,16 @@ def test_an_unshuffle_and_its_convolution_are_one(side: int, settings: dict[str,
     with torch.no_grad():
         truth = module.double()(values.double()).numpy()
     np.testing.assert_allclose(result, truth, atol=1e-5)
+
+
+def test_shuffles_of_other_types_and_odd_squeezes_stay() -> None:
+    graph = shuffled(2, 1, "CRD")
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert convolve_shuffles(graph).graph.node[0].op_type == "DepthToSpace"
+    graph = parser.parse_model(
+        """<ir_version: 7, opset_import: ["": 12]>
+        f (float[1, 1, 2, h, w] x) => (float[1, 1, a, b] y) <float[1, 2, 1, 1] v = {1, 2}>
+        { s = Squeeze <axes = [1]> (x) y = Conv(s, v) }"""
+    )
+    assert [node.op_type for node in convolve_unshuffles(graph).graph.node] == ["Squeeze", "Conv"]

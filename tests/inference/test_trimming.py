@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import ModelProto, load_model_from_string, parser
+from onnx import ModelProto, helper, load_model, load_model_from_string, parser
 from onnx.reference import ReferenceEvaluator
 
 from saropt.artifacts import load_graph
@@ -20,7 +20,9 @@ TRIM = 12
 
 def graph_of(body: str, channels: int = 2) -> ModelProto:
     weights = """float[2, 2, 3, 3] w = {W3}, float[2, 2, 5, 5] v = {W5}, float[8, 2, 1, 1] m = {W1}, int64[1] one = {1},
-        float[4] twice = {1, 1, 2, 2}, float[4] thrice = {1, 1, 3, 3}, int64[1] zero = {0}, float half = {0.5}"""
+        float[4] twice = {1, 1, 2, 2}, float[4] thrice = {1, 1, 3, 3}, int64[1] zero = {0}, float half = {0.5},
+        float[2] pair = {2, 2}, int64[1] three = {3}, float[72] ramp = {RAMP}"""
+    weights = weights.replace("RAMP", ", ".join(map(str, range(SIDE + 8))))
     rng = np.random.default_rng(0)
     for key, count in (("W3", 36), ("W5", 100), ("W1", 16)):
         weights = weights.replace(key, ", ".join(f"{value:.3f}" for value in rng.normal(size=count)))
@@ -82,6 +84,9 @@ def test_all_that_is_left_has_its_value(body: str, absent: int) -> None:
         "y = ReduceMean <keepdims = 1> (u)",
         'y = Conv <auto_pad = "SAME_UPPER"> (u, w)',
         'y = Resize <mode = "cubic"> (u, , twice)',
+        'y = Resize <mode = "linear", axes = [2, 3]> (u, , pair)',
+        "t = ReduceMax <keepdims = 1> (x, three) y = Mul(u, t)",  # one value for each row
+        "y = Add(u, ramp)",  # one value for each column
         "y = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (u, w)",
     ],
 )
@@ -111,6 +116,19 @@ def test_a_graph_with_branches_stays() -> None:
         }"""
     )
     assert [node.op_type for node in trim_graph(graph, 16, 8).graph.node] == ["Resize", "If"]
+
+
+def test_a_function_named_like_an_operator_is_not_taken_for_it() -> None:
+    """It may look farther than the operator does: the graph stays as it is."""
+    model = load_model(find_translator("s1-world"))
+    last = model.graph.output[0].name
+    blur = helper.make_node("AveragePool", ["a"], ["b"], kernel_shape=[9, 9], pads=[4] * 4)
+    model.functions.append(helper.make_function("my", "Relu", ["a"], ["b"], [blur], [helper.make_opsetid("", 18)]))
+    model.opset_import.append(helper.make_opsetid("my", 1))
+    model.graph.node.append(helper.make_node("Relu", [last], ["blurred"], domain="my"))
+    model.graph.output[0].name = "blurred"
+    assert trim_graph(model, 176, 16).graph.node[-1].op_type == "Relu"
+    assert not any(node.op_type == "Slice" and "/without" in node.output[0] for node in model.graph.node)
 
 
 @pytest.mark.parametrize("name", ["s1-world", "s1-losangeles", "losangeles-s1", "flood-reference", "s1-reference"])

@@ -12,7 +12,13 @@ from saropt.domain import Direction
 from saropt.errors import InputError, OptionError
 from saropt.inference.requests import LoadOptions
 from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, first_line, open_graph
-from saropt.inference.runtimes.rewriting import convolve_shuffles, convolve_unshuffles, name_axes, sum_squares
+from saropt.inference.runtimes.rewriting import (
+    convolve_shuffles,
+    convolve_unshuffles,
+    is_standard,
+    name_axes,
+    sum_squares,
+)
 
 
 class OnnxBackend:
@@ -46,8 +52,11 @@ class OnnxBackend:
         if provider not in onnxruntime.get_available_providers():
             raise OptionError("device", device, "backend onnx needs onnxruntime-gpu for it; or use backend torch")
         try:
-            graph = sum_squares(onnx.load_model_from_string(model))
-            if device == "cpu":
+            graph = onnx.load_model_from_string(model)
+            standard = is_standard(graph)
+            if standard:
+                graph = sum_squares(graph)
+            if standard and device == "cpu":
                 graph = convolve_shuffles(convolve_unshuffles(graph))
             if stride is not None:
                 graph = name_axes(graph, stride)

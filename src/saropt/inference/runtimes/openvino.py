@@ -79,9 +79,12 @@ class OpenVinoBackend:
         try:
             if self._compiled is None or shape != self._shape:
                 self._compile(shape)
-            return self._compiled(batch)[0]
+            output = self._compiled(batch)[0]
         except RuntimeError as error:
             raise InputError(self._path, f"its graph cannot be run: {_reason(error)}") from error
+        if output.size == 0:  # on one thread OpenVINO gives nothing where sizes do not agree
+            raise InputError(self._path, "its graph cannot be run: it gives an image without pixels")
+        return output
 
     def _compile(self, shape: tuple[int, ...] | None) -> None:
         self._compiled = None  # its memory is free before the next one is taken

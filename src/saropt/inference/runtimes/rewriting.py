@@ -67,7 +67,7 @@ def convolve_shuffles(model: ModelProto) -> ModelProto:
     >>> [node.op_type for node in convolve_shuffles(graph).graph.node]
     ['ConvTranspose']
     """
-    from onnx import helper, numpy_helper, shape_inference
+    from onnx import TensorProto, helper, numpy_helper, shape_inference
 
     model = shape_inference.infer_shapes(model)
     graph = model.graph
@@ -76,8 +76,9 @@ def convolve_shuffles(model: ModelProto) -> ModelProto:
         settings = settings_of(node)
         if node.op_type != "DepthToSpace" or settings.get("mode") != b"CRD" or node.input[0] not in types:
             continue
-        shape, side = types[node.input[0]].shape.dim, settings["blocksize"]
-        channels = shape[1].dim_value // side**2 if len(shape) == 4 else 0
+        given, side = types[node.input[0]], settings["blocksize"]
+        plain = len(given.shape.dim) == 4 and given.elem_type == TensorProto.FLOAT
+        channels = given.shape.dim[1].dim_value // side**2 if plain else 0
         if channels == 0:
             continue
         ones = np.tile(np.eye(side**2, dtype=np.float32).reshape(-1, 1, side, side), (channels, 1, 1, 1))
@@ -136,7 +137,10 @@ def _unshuffle(node: NodeProto, made: Mapping[str, NodeProto], constants: Consta
         step = made.get(name)
         if step is None or step.op_type != kind:
             return None
-        found.append(settings_of(step)["perm"] if kind == "Transpose" else numbers_of(constants, step.input[1]) or [])
+        if kind == "Transpose":
+            found.append(settings_of(step).get("perm", []))
+        else:
+            found.append(numbers_of(constants, step.input[1]) or [] if len(step.input) > 1 else [])
         name = step.input[0]
     side = found[4][3] if len(found[4]) == 5 else 0
     split = [[0, -1, 1, 1, 0, 0], [0, 1, 3, 5, 2, 4], [0, 0, 0, 0, -1, side], [0, 0, -1, side, 0]]
@@ -176,6 +180,11 @@ def name_axes(model: ModelProto, stride: int) -> ModelProto:
         if name not in own:
             model.graph.value_info.append(value)
     return model
+
+
+def is_standard(model: ModelProto) -> bool:
+    """Whether all nodes are operators of ONNX itself: others, and functions, may have the name of one."""
+    return not model.functions and all(node.domain in ("", "ai.onnx") for node in model.graph.node)
 
 
 def constants_of(model: ModelProto) -> Constants:

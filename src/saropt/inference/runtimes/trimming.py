@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saropt.artifacts.graph import drop_unused
-from saropt.inference.runtimes.rewriting import PROBES, Constants, constants_of, images_of, numbers_of, settings_of
+from saropt.inference.runtimes.rewriting import (
+    PROBES,
+    Constants,
+    constants_of,
+    images_of,
+    is_standard,
+    numbers_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -64,6 +72,7 @@ class _Reach:
 
 
 _SAME = _Reach(lambda spare: spare, lambda cut: cut)
+_WHOLE = _Reach(lambda spare: 0, lambda cut: 0)
 
 
 def trim_graph(model: ModelProto, trim: int, stride: int) -> ModelProto:
@@ -89,16 +98,17 @@ def trim_graph(model: ModelProto, trim: int, stride: int) -> ModelProto:
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    if trim < 1 or any(held.HasField("g") or held.graphs for node in graph.node for held in node.attribute):
+    branches = any(held.HasField("g") or held.graphs for node in graph.node for held in node.attribute)
+    if trim < 1 or branches or not is_standard(model):
         return model
     _fill_by_numbers(model)
-    images = {
-        name
-        for name, value in images_of(model, stride, PROBES[0]).items()
-        if all(axis.dim_value > 1 for axis in value.type.tensor_type.shape.dim[2:])
-    }
-    constants = constants_of(model)
-    reaches = [_reach(node, constants) for node in graph.node]
+    constants, sides = constants_of(model), {}
+    for name, value in images_of(model, stride, PROBES[0]).items():
+        sides[name] = [axis.dim_value for axis in value.type.tensor_type.shape.dim[2:]]
+    images = {name for name, own in sides.items() if min(own) > 1}
+    flat = {"", *(name for name, own in sides.items() if own == [1, 1])}
+    flat |= {name for name, tensor in constants.items() if set(tensor.dims[-2:]) <= {1}}
+    reaches = [_reach(node, constants, images | flat) for node in graph.node]
     spare = _spare_cells(model, reaches, images, trim)
     nodes: list[NodeProto] = []
     slices: dict[tuple[str, int], str] = {}
@@ -161,13 +171,14 @@ def _spare_cells(model: ModelProto, reaches: list[_Reach], images: set[str], tri
     return spare
 
 
-def _reach(node: NodeProto, constants: Constants) -> _Reach:
+def _reach(node: NodeProto, constants: Constants, fitting: set[str]) -> _Reach:
+    """Args: fitting: what is an image or the same for all of its pixels; other values have a place of their own."""
     settings = settings_of(node)
     inputs = [numbers_of(constants, name) for name in node.input]
     match node.op_type:
-        case kind if kind in _POINTWISE:
+        case kind if kind in _POINTWISE and fitting.issuperset(node.input):
             return _SAME
-        case "Concat" if settings["axis"] == 1:
+        case "Concat" if settings["axis"] == 1 and fitting.issuperset(node.input):
             return _SAME
         case "ReduceMean" | "ReduceSum" | "ReduceSumSquare" if inputs[1:] == [[1]] and settings.get("keepdims", 1):
             return _SAME
@@ -182,7 +193,7 @@ def _reach(node: NodeProto, constants: Constants) -> _Reach:
         case "Resize" if times := _enlargement(inputs, settings):
             return _Reach(lambda spare: max(0, spare // times - 1), lambda cut: cut * times, enlarges=True)
         case _:
-            return _Reach(lambda spare: 0, lambda cut: 0)
+            return _WHOLE
 
 
 def _enlargement(inputs: list[Any], settings: Mapping[str, Any]) -> int:
@@ -190,7 +201,7 @@ def _enlargement(inputs: list[Any], settings: Mapping[str, Any]) -> int:
     scales = inputs[2] if len(inputs) == 3 else None
     centred = settings.get("coordinate_transformation_mode", b"half_pixel") in (b"half_pixel", b"asymmetric")
     near = settings.get("mode", b"nearest") in (b"nearest", b"linear") and not settings.get("antialias", 0)
-    if not (centred and near and scales):
+    if not (centred and near and scales and len(scales) == 4):
         return 0
     times = int(scales[2])
     return times if scales == [1, 1, times, times] else 0
