@@ -132,7 +132,7 @@ def test_a_band_that_some_dates_lack_is_told_where_none_has_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("other", "tags", "message"),
     [
-        (np.full((1, 8, 8), 0.3, np.float32), {}, "b.tif: units are declared as sigma0_db but"),
+        (np.full((1, 8, 8), 0.3, np.float32), {}, "b.tif: nothing states its units, and sigma0_db does not fit"),
         (np.full((1, 8, 9), -9, np.float32), {}, "b.tif: is 8x9 pixels, .*a.tif 8x8"),
         (np.full((1, 8, 8), np.nan, np.float32), {}, "b.tif: holds no valid pixel"),
         (
