@@ -212,7 +212,7 @@ def test_the_date_that_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.Captu
     for wrong, message in (
         ("far.tif", "/far.tif: shares no ground with "),
         ("colours.tif", "/colours.tif: has 2 bands (B4, B3), not VH"),
-        ("power.tif", "/power.tif: units are declared as sigma0_db but "),
+        ("power.tif", "/power.tif: nothing states its units, and sigma0_db does not fit: "),
         ("gone.tif", "/gone.tif: no such file"),
         ("old.tif", "/old.tif: is given twice: a date counts once"),
     ):
