@@ -106,9 +106,8 @@ def run_exact(tiles: list[Tile], read: TileReader, run: Run, put: Put, progress:
                 batch = np.stack(inputs) if len(inputs) > 1 else inputs[0][None]
                 outputs = run(batch, [tile.read for tile, _, _ in busy])
                 channels = outputs.shape[1]
-                absent = (batch.shape[2] - outputs.shape[2]) // 2
                 for (tile, _, valid), output in zip(busy, outputs, strict=True):
-                    behind(tile.core.row, tile.core.col, _core(output, tile, absent), valid, tile.index)
+                    behind(tile.core.row, tile.core.col, _core(output, tile), valid, tile.index)
             for tile, _, valid in group:
                 if not valid.any():
                     empty = np.zeros((max(channels, 1), *valid.shape), np.float32)
@@ -193,8 +192,9 @@ def run_blended(
     return seam.value
 
 
-def _core(array: NDArray, tile: Tile, absent: int = 0) -> NDArray:
-    """The tile's own pixels of an array that lacks `absent` pixels at each side of what was read."""
+def _core(array: NDArray, tile: Tile) -> NDArray:
+    """The tile's own pixels of an array of what was read, which may lack as many pixels at each side."""
+    absent = (tile.read.height - array.shape[-2]) // 2
     top, left = tile.core.row - tile.read.row - absent, tile.core.col - tile.read.col - absent
     return array[..., top : top + tile.core.height, left : left + tile.core.width]
 

@@ -12,13 +12,7 @@ from saropt.domain import Direction
 from saropt.errors import InputError, OptionError
 from saropt.inference.requests import LoadOptions
 from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, first_line, open_graph
-from saropt.inference.runtimes.rewriting import (
-    convolve_shuffles,
-    convolve_unshuffles,
-    is_standard,
-    name_axes,
-    sum_squares,
-)
+from saropt.inference.runtimes.rewriting import rewrite
 
 
 class OnnxBackend:
@@ -52,14 +46,7 @@ class OnnxBackend:
         if provider not in onnxruntime.get_available_providers():
             raise OptionError("device", device, "backend onnx needs onnxruntime-gpu for it; or use backend torch")
         try:
-            graph = onnx.load_model_from_string(model)
-            standard = is_standard(graph)
-            if standard:
-                graph = sum_squares(graph)
-            if standard and device == "cpu":
-                graph = convolve_shuffles(convolve_unshuffles(graph))
-            if stride is not None:
-                graph = name_axes(graph, stride)
+            graph = rewrite(onnx.load_model_from_string(model), device, stride)
             self._session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=[provider])
             self._input = self._session.get_inputs()[0].name
         except Exception as error:  # its errors have no common base

@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from saropt.artifacts.graph import drop_unused
+from saropt.inference.runtimes.graph_facts import (
+    PROBES,
+    Constants,
+    constants_of,
+    images_of,
+    is_standard,
+    makers_of,
+    numbers_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import ModelProto, NodeProto
 
-PROBES = 499, 601
-"""Sides of inputs, in strides, for which sizes within a graph are compared: odd, as a window may be."""
-_BATCH = 1009
-Constants = Mapping[str, "TensorProto"]
+
+def rewrite(model: ModelProto, device: str, stride: int | None) -> ModelProto:
+    """The graph as ONNX Runtime gets it. Graphs with functions or operators of other domains get names only.
+
+    Args:
+        device: "cpu" or "cuda"; shuffles become convolutions on processors.
+        stride: windows are multiples of it; see `name_axes`. None leaves the axes as they are.
+
+    >>> from onnx import parser
+    >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
+    ... f (float[n, 8, h, w] x) => (float[n, 2, a, b] y)
+    ... { z = Relu(x) y = DepthToSpace <blocksize = 2, mode = "CRD"> (z) }''')
+    >>> [node.op_type for node in rewrite(graph, "cpu", stride=2).graph.node]
+    ['Relu', 'ConvTranspose']
+    """
+    from onnx import shape_inference
+
+    if is_standard(model):
+        model = sum_squares(shape_inference.infer_shapes(model))
+        if device == "cpu":
+            model = convolve_shuffles(convolve_unshuffles(model))
+    return model if stride is None else name_axes(model, stride)
 
 
 def sum_squares(model: ModelProto) -> ModelProto:
     """The graph with every mean(x * x) as its sum of squares over the count: one pass over x in place of two.
 
-    Means over axes of unknown size stay as they are.
+    Means over axes whose size the graph does not state stay as they are.
 
     >>> from onnx import parser
     >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
@@ -31,12 +59,10 @@ def sum_squares(model: ModelProto) -> ModelProto:
     >>> [node.op_type for node in sum_squares(graph).graph.node]
     ['ReduceSumSquare', 'Mul']
     """
-    from onnx import TensorProto, helper, numpy_helper, shape_inference
+    from onnx import TensorProto, helper, numpy_helper
 
-    model = shape_inference.infer_shapes(model)
     graph = model.graph
-    made = {name: node for node in graph.node for name in node.output}
-    constants = constants_of(model)
+    made, constants = makers_of(model), constants_of(model)
     types = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
     for place, mean in reversed(list(enumerate(graph.node))):
         square = made.get(mean.input[0]) if mean.op_type == "ReduceMean" and len(mean.input) == 2 else None
@@ -67,9 +93,8 @@ def convolve_shuffles(model: ModelProto) -> ModelProto:
     >>> [node.op_type for node in convolve_shuffles(graph).graph.node]
     ['ConvTranspose']
     """
-    from onnx import TensorProto, helper, numpy_helper, shape_inference
+    from onnx import TensorProto, helper, numpy_helper
 
-    model = shape_inference.infer_shapes(model)
     graph = model.graph
     types = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
     for node in graph.node:
@@ -106,7 +131,7 @@ def convolve_unshuffles(model: ModelProto) -> ModelProto:
     """
     from onnx import helper, numpy_helper
 
-    made, constants = {name: node for node in model.graph.node for name in node.output}, constants_of(model)
+    made, constants = makers_of(model), constants_of(model)
     for node in model.graph.node:
         found = _unshuffle(node, made, constants) if node.op_type == "Conv" else None
         weight = constants.get(node.input[1]) if found is not None else None
@@ -180,64 +205,3 @@ def name_axes(model: ModelProto, stride: int) -> ModelProto:
         if name not in own:
             model.graph.value_info.append(value)
     return model
-
-
-def is_standard(model: ModelProto) -> bool:
-    """Whether all nodes are operators of ONNX itself: others, and functions, may have the name of one."""
-    return not model.functions and all(node.domain in ("", "ai.onnx") for node in model.graph.node)
-
-
-def constants_of(model: ModelProto) -> Constants:
-    """The tensors that stand in a graph, by their names."""
-    graph = model.graph
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    return tensors | {
-        node.output[0]: node.attribute[0].t
-        for node in graph.node
-        if node.op_type == "Constant" and node.attribute[0].name == "value"
-    }
-
-
-def numbers_of(constants: Constants, name: str) -> list | None:
-    """The numbers of a short vector that stands in a graph."""
-    from onnx import numpy_helper
-
-    tensor = constants.get(name)
-    return numpy_helper.to_array(tensor).tolist() if tensor is not None and len(tensor.dims) == 1 else None
-
-
-def settings_of(node: NodeProto) -> dict[str, Any]:
-    """The attributes of a node by their names."""
-    from onnx import helper
-
-    return {held.name: helper.get_attribute_value(held) for held in node.attribute}
-
-
-def images_of(model: ModelProto, stride: int, side: int) -> dict[str, ValueInfoProto]:
-    """Name -> type and shape of each image of a graph, for square inputs of `side` times the stride.
-
-    >>> from onnx import parser
-    >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
-    ... f (float[batch, 2, height, width] x) => (float[batch, 2, h, w] y)
-    ... { half = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x) y = Relu(half) }''')
-    >>> images = images_of(graph, stride=2, side=10)
-    >>> [axis.dim_value for axis in images["half"].type.tensor_type.shape.dim][1:]
-    [2, 10, 10]
-    """
-    from onnx import ModelProto, shape_inference
-
-    sized = ModelProto()
-    sized.CopyFrom(model)
-    del sized.graph.value_info[:]
-    axes = sized.graph.input[0].type.tensor_type.shape.dim
-    for place, size in ((0, _BATCH), (2, side * stride), (3, side * stride)):
-        axes[place].dim_value = size
-    for value in sized.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    graph = shape_inference.infer_shapes(sized, data_prop=True).graph
-    found = {}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        shape = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
-        if len(shape) == 4 and shape[0] == _BATCH and all(shape):
-            found[value.name] = value
-    return found

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saropt.artifacts.graph import drop_unused
-from saropt.inference.runtimes.rewriting import (
+from saropt.inference.runtimes.graph_facts import (
     PROBES,
     Constants,
     constants_of,
     images_of,
     is_standard,
+    makers_of,
     numbers_of,
     settings_of,
 )
@@ -133,29 +134,29 @@ def trim_graph(model: ModelProto, trim: int, stride: int) -> ModelProto:
         node.input[:] = given
         cut |= dict.fromkeys(results, reach.cut(missing))
         nodes.append(node)
-    kept = [node.SerializeToString() for node in nodes]
     del graph.node[:], graph.value_info[:]
-    for data in kept:
-        graph.node.add().ParseFromString(data)
+    graph.node.extend(nodes)
     return model
 
 
 def _fill_by_numbers(model: ModelProto) -> None:
     """Give each Where(a, x, image of one number, as large as x) the number itself, which needs no size of x."""
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper
 
-    made = {name: node for node in model.graph.node for name in node.output}
+    made, filled = makers_of(model), False
     for node in model.graph.node:
         for place in (1, 2) if node.op_type == "Where" else ():
             fill = made.get(node.input[place])
             shape = made.get(fill.input[0]) if fill is not None and fill.op_type == "ConstantOfShape" else None
             if fill is None or shape is None or shape.op_type != "Shape" or shape.input[0] not in node.input:
                 continue
-            value = next((helper.get_attribute_value(held) for held in fill.attribute), None)
+            value = settings_of(fill).get("value")
             number = np.float32(0) if value is None else numpy_helper.to_array(value).reshape(())
             node.input[place] = f"{fill.output[0]}/number"
             model.graph.initializer.append(numpy_helper.from_array(np.asarray(number), node.input[place]))
-    drop_unused(model)
+            filled = True
+    if filled:
+        drop_unused(model)
 
 
 def _spare_cells(model: ModelProto, reaches: list[_Reach], images: set[str], trim: int) -> dict[str, int]:
