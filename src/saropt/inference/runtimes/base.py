@@ -15,6 +15,7 @@ from saropt.artifacts import Card, SamplerCard, load_graph
 from saropt.domain import Direction
 from saropt.errors import InputError, MissingExtraError, OptionError
 from saropt.inference.requests import LoadOptions
+from saropt.inference.runtimes.mean_channel import carry_means
 from saropt.inference.runtimes.trimming import trim_graph
 from saropt.inference.tiling import halo_of
 from saropt.registry import Registry
@@ -147,13 +148,13 @@ def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes
     if options.steps is not None and options.steps != (held := sampler_of(path, card, direction, options.steps).steps):
         raise InputError(path, f"holds a graph of {held} steps: other numbers of steps need its .safetensors file")
     described = card.directions[direction]
-    if described.receptive_field is not None:
-        halo = halo_of(described.receptive_field, described.stride)
-        try:
-            graph = trim_graph(load_model_from_string(graph), halo, described.stride).SerializeToString()
-        except Exception as error:  # of a file that is damaged in one of many ways
-            raise InputError(path, f"holds a damaged graph: {first_line(error)}") from error
-    return card, direction, graph
+    try:
+        model = carry_means(load_model_from_string(graph))
+        if described.receptive_field is not None:
+            model = trim_graph(model, halo_of(described.receptive_field, described.stride), described.stride)
+    except Exception as error:  # of a file that is damaged in one of many ways
+        raise InputError(path, f"holds a damaged graph: {first_line(error)}") from error
+    return card, direction, model.SerializeToString()
 
 
 def first_line(error: Exception) -> str:
