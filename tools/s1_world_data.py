@@ -4,25 +4,66 @@ python tools/s1_world_data.py SHARED_DATA OUT [--leave SET]
 
 All pairs of a set are in the split train; those of the set that is left out are in the split test. Everything is sigma0
 in decibels (gamma0 of terramesh5 is taken as it is) and reflectance times 10,000 of B4, B3, B2, B8. The desert has VV
-alone, and its B8 is estimated from B4. Simulated places come in spring, summer, autumn and winter. splits.csv has the
-month where it is known.
+alone, and its B8 is estimated from B4. Simulated places are town and country in four seasons, coasts under wind, and
+dry land. splits.csv has the month where it is known.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibrated_sets import calibrated_sets, write_pairs
 from saropt.curation.joining import join_roots
 from saropt.roots import DataRoot
 from saropt.roots.simulated_dates import write_simulated_dates
-from saropt.simulate import SEASONS, SceneConfig
+from saropt.simulate import SEASONS, DatesConfig, SceneConfig
 
-SIMULATED = 6
-"""Simulated places of each season."""
 MONTHS = {"spring": 4, "summer": 7, "autumn": 10, "winter": 1}
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Some simulated places.
+
+    Attributes:
+        name: of their data root, without "simulated-".
+        count: how many.
+    """
+
+    name: str
+    count: int
+    config: SceneConfig
+    dates: DatesConfig | None = None
+
+
+def simulated_places() -> list[Simulated]:
+    """Town and country in four seasons, coasts, lakes and sea under winds of 2 to 18 m/s, and dry land."""
+    places = [Simulated(season, 3, SceneConfig(season=season)) for season in SEASONS]
+    winds = {
+        "autumn": (2.0, 9.0, 15.0),
+        "winter": (6.0, 12.0, 18.0),
+        "spring": (4.0, 8.0, 13.0),
+        "summer": (3.0, 5.0, 10.0),
+    }
+    for season, several in winds.items():
+        for wind, incidence, noise, water in zip(
+            several, (32.0, 38.0, 44.0), (-28.0, -25.0, -23.5), (0.3, 0.5, 0.7), strict=True
+        ):
+            coast = SceneConfig(
+                season=season, hills=0.2, water=water, wind_ms=wind, incidence_deg=incidence, noise_floor_db=noise
+            )
+            places.append(Simulated(f"{season}-wind-{wind:g}", 1, coast))
+    for wind, noise in zip((2.0, 4.0, 6.0, 9.0, 12.0, 16.0), (-28.0, -26.0, -24.0) * 2, strict=True):
+        sea = SceneConfig(hills=0.0, water=1.0, wind_ms=wind, incidence_deg=28.0 + wind, noise_floor_db=noise)
+        places.append(Simulated(f"sea-wind-{wind:g}", 1, sea, DatesConfig(flooded=0.0)))
+    for hills in (0.05, 0.25, 0.6):
+        dry = SceneConfig(climate="arid", hills=hills, water=0.0, fields=0.9, commerce=0.0, river=False, highways=False)
+        places.append(
+            Simulated(f"dry-hills-{hills:g}", 2, replace(dry, noise_floor_db=-26.0), DatesConfig(flooded=0.0))
+        )
+    return places
 
 
 def main() -> None:
@@ -34,13 +75,15 @@ def main() -> None:
     parts = arguments.out.with_name(arguments.out.name + "-parts")
     parts.mkdir()
     roots = []
-    for number, season in enumerate(SEASONS):
-        path = parts / f"simulated-{season}"
-        config = SceneConfig(season=season)
-        write_simulated_dates(path, scenes=(SIMULATED, 0, 0), size=256, seed=200 + number, config=config)
+    for number, places in enumerate(simulated_places()):
+        path = parts / f"simulated-{places.name}"
+        write_simulated_dates(
+            path, scenes=(places.count, 0, 0), size=256, seed=200 + number, config=places.config, dates=places.dates
+        )
         table = path / "splits.csv"
         first, *rows = table.read_text().split()
-        table.write_text("\n".join([f"{first},month", *(f"{row},{MONTHS[season]}" for row in rows)]) + "\n")
+        month = MONTHS[places.config.season]
+        table.write_text("\n".join([f"{first},month", *(f"{row},{month}" for row in rows)]) + "\n")
         roots.append(path)
     for name, pairs in calibrated_sets(arguments.shared).items():
         split = "test" if name == arguments.leave else "train"

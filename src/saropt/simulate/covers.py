@@ -96,6 +96,8 @@ class SceneConfig:
         season: "autumn", "winter", "spring" or "summer": look of what grows, in both images.
         clouds: fraction of the optical image under clouds; their shadows come on top.
         change: fraction of the fields that were ploughed, sown or harvested between the SAR and the optical date.
+        climate: "temperate", or "arid": hills of rock, plains of sand and gravel where otherwise something grows.
+        wind_ms: wind speed over the sea in m/s, which roughens water; None leaves it nearly calm.
 
     >>> SceneConfig(season="winter", clouds=0.1).incidence_deg
     38.0
@@ -119,6 +121,8 @@ class SceneConfig:
     season: str = "autumn"
     clouds: float = 0.0
     change: float = 0.0
+    climate: str = "temperate"
+    wind_ms: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("hills", "water", "fields", "commerce", "forest", "clouds", "change"):
@@ -126,6 +130,10 @@ class SceneConfig:
                 raise ValueError(f"{name} is a fraction in [0, 1], got {getattr(self, name)}")
         if self.season not in ("autumn", "winter", "spring", "summer"):
             raise ValueError(f"season is autumn, winter, spring or summer, not {self.season!r}")
+        if self.climate not in ("temperate", "arid"):
+            raise ValueError(f"climate is temperate or arid, not {self.climate!r}")
+        if self.wind_ms is not None and not 1.0 <= self.wind_ms <= 25.0:
+            raise ValueError("wind_ms must lie in [1, 25] m/s")
         if self.hills + self.water > 1.0 or self.fields + self.commerce > 1.0:
             raise ValueError("hills + water and fields + commerce must not exceed 1")
         if not 10.0 <= self.incidence_deg <= 70.0 or not 5.0 <= self.sun_elevation_deg <= 90.0:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from saropt.simulate.covers import COVER_INDEX, NEAR_INFRARED, SceneConfig
+from saropt.simulate.covers import COVER_INDEX, SceneConfig
 from saropt.simulate.layout import Layout, standardised
-from saropt.simulate.seasons import covers_of
+from saropt.simulate.places import covers_at, near_infrared_at
 
 HAZE = np.array([0.12, 0.19, 0.28, 0.06], np.float32)
 TREES = np.array([0.33, 0.43, 0.47, 0.80], np.float32)
@@ -23,23 +23,12 @@ def sun_shading(east: np.ndarray, north: np.ndarray, config: SceneConfig) -> np.
     return (0.22 + 0.78 * np.clip(lit, 0.0, 1.6)).astype(np.float32)
 
 
-def near_infrared_of(season: str) -> list[float]:
-    """Level of each cover in band 8: that of autumn, and more where the season makes it greener than autumn does."""
-    autumn = covers_of("autumn")
-    greener = [
-        (now.colour[1] - now.colour[0]) - (then.colour[1] - then.colour[0])
-        for now, then in zip(covers_of(season), autumn, strict=True)
-    ]
-    levels = [NEAR_INFRARED[cover.name] + 2.0 * more for cover, more in zip(autumn, greener, strict=True)]
-    return [min(max(level, 0.05), 1.0) for level in levels]
-
-
 def paint(rng: np.random.Generator, layout: Layout, config: SceneConfig, near_infrared: bool = False) -> np.ndarray:
     """Optical image (3, H, W) float32 in [0, 1], bands B4, B3, B2; with `near_infrared` B8 as a fourth."""
-    cover, covers = layout.cover, covers_of(config.season)
+    cover, covers = layout.cover, covers_at(config)
     colours = np.array([c.colour for c in covers], np.float32)
     if near_infrared:
-        colours = np.column_stack([colours, np.array(near_infrared_of(config.season), np.float32)])
+        colours = np.column_stack([colours, np.array(near_infrared_at(config), np.float32)])
     between = np.array([c.object_contrast for c in covers], np.float32)[cover]
     within = np.array([c.pixel_contrast for c in covers], np.float32)[cover]
     brightness = 1.0 + between * standardised(layout.object_id, 21)
@@ -50,7 +39,7 @@ def paint(rng: np.random.Generator, layout: Layout, config: SceneConfig, near_in
     shade = sun_shading(layout.east, layout.north, config)
 
     kind = rng.random(cover.shape, dtype=np.float32)
-    houses = cover == COVER_INDEX["houses"]
+    houses = (cover == COVER_INDEX["houses"]) & (config.climate != "arid")
     trees, tiles, pale = houses & (kind < 0.22), houses & (kind > 0.90), houses & (kind > 0.76) & (kind < 0.785)
     tint = standardised(layout.object_id, 22) * between * 0.12
 

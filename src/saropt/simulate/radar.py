@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from saropt.simulate.covers import SceneConfig
 from saropt.simulate.layout import Layout, standardised
-from saropt.simulate.seasons import covers_of
+from saropt.simulate.places import covers_at
 from saropt.simulate.terrain import as_double
 
 MAX_SLOPE_GAIN = 10.0 ** (5.5 / 10.0)
@@ -44,7 +44,7 @@ def slope_gain(east: np.ndarray, north: np.ndarray, config: SceneConfig, exponen
 def clean_sigma0(rng: np.random.Generator, layout: Layout, config: SceneConfig) -> np.ndarray:
     """Expected sigma0, linear, (2, H, W) float32 for VV and VH: cover mean x object x gamma texture x slope,
     blurred by the radar's point spread."""
-    covers = covers_of(config.season)
+    covers = covers_at(config)
     texture = slope_gain(layout.east, layout.north, config)
     spread = np.array([cover.object_db for cover in covers], np.float32)[layout.cover]
     texture *= as_double(np.power, 10.0, np.float32(0.1) * spread * standardised(layout.object_id, 23))

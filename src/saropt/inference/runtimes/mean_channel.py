@@ -1,4 +1,4 @@
-"""Turns the channels of images within a graph, so that one of them is the mean, which a channel norm then need not take.
+"""Turns the channels of images within a graph so that one of them is the mean, which a channel norm need not take then.
 
 The norm over the channels of each pixel asks for the mean of x and of its squares. With an orthogonal H whose first row
 is (1, ..., 1) / sqrt(C), y = H x has mean(x) = y_0 / sqrt(C), and its squares have the same sum. Sums of images,
@@ -117,7 +117,7 @@ class _Search:
                 complete = False
             complete = complete and one not in self.outputs
             for user in self.users[one]:
-                if self._is_convolution(user) and list(user.input).count(one) == 1 and user.input[0] == one:
+                if self._is_convolution(user):
                     found.readers[user.output[0]] = user
                 elif self.takes_mean(user):
                     found.means[user.output[0]] = user
