@@ -45,6 +45,8 @@ def test_wind_roughens_water_and_nothing_else():
     land = calm.label != 1
     assert abs(np.median(rise[:, land])) < 0.01
     np.testing.assert_array_equal(calm.optical, windy.optical)
+    blue = simulate_scene(256, 4, config=SceneConfig(water=0.4)).optical[2][sea]
+    assert np.median(blue) > np.median(windy.optical[2][sea]) + 0.2
 
 
 def test_dry_land_is_bright_and_bare():

@@ -97,7 +97,7 @@ class SceneConfig:
         clouds: fraction of the optical image under clouds; their shadows come on top.
         change: fraction of the fields that were ploughed, sown or harvested between the SAR and the optical date.
         climate: "temperate", or "arid": hills of rock, plains of sand and gravel where otherwise something grows.
-        wind_ms: wind speed over the sea in m/s, which roughens water; None leaves it nearly calm.
+        wind_ms: wind speed over the sea in m/s: water is rough and stirred up; None leaves it nearly calm and blue.
 
     >>> SceneConfig(season="winter", clouds=0.1).incidence_deg
     38.0

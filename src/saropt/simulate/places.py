@@ -10,7 +10,11 @@ import numpy as np
 from saropt.simulate.covers import COVERS, NEAR_INFRARED, Cover, SceneConfig
 from saropt.simulate.seasons import covers_of
 
-WATERS = ("sea", "inland water")
+# Colour (B4, B3, B2) and B8 of water under wind: between clear sea (a TerraMesh coast) and muddy floods (Sen1Floods11).
+_STIRRED: dict[str, tuple[tuple[float, float, float], float]] = {
+    "sea": ((0.15, 0.23, 0.27), 0.09),
+    "inland water": ((0.22, 0.28, 0.28), 0.16),
+}
 LAKE_WIND = 0.6
 """Wind over inland water as a share of that over the sea: land slows it. Our choice."""
 
@@ -75,10 +79,10 @@ def covers_at(config: SceneConfig) -> tuple[Cover, ...]:
         if config.climate == "arid" and cover.name in _ARID:
             vv_db, vh_db, colour, _ = _ARID[cover.name]
             covers[place] = replace(cover, vv_db=vv_db, vh_db=vh_db, colour=colour)
-        elif config.wind_ms is not None and cover.name in WATERS:
+        elif config.wind_ms is not None and cover.name in _STIRRED:
             wind = config.wind_ms * (1.0 if cover.name == "sea" else LAKE_WIND)
             vv_db, vh_db = water_backscatter(wind, config.incidence_deg)
-            covers[place] = replace(cover, vv_db=vv_db, vh_db=vh_db)
+            covers[place] = replace(cover, vv_db=vv_db, vh_db=vh_db, colour=_STIRRED[cover.name][0])
     return tuple(covers)
 
 
@@ -91,7 +95,10 @@ def near_infrared_at(config: SceneConfig) -> list[float]:
     levels = []
     for now, then in zip(covers_of(config.season), COVERS, strict=True):
         greener = (now.colour[1] - now.colour[0]) - (then.colour[1] - then.colour[0])
-        arid = config.climate == "arid" and now.name in _ARID
-        level = _ARID[now.name][3] if arid else NEAR_INFRARED[now.name] + 2.0 * greener
+        level = NEAR_INFRARED[now.name] + 2.0 * greener
+        if config.climate == "arid" and now.name in _ARID:
+            level = _ARID[now.name][3]
+        elif config.wind_ms is not None and now.name in _STIRRED:
+            level = _STIRRED[now.name][1]
         levels.append(min(max(level, 0.05), 1.0))
     return levels
