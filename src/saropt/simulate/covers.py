@@ -96,7 +96,6 @@ class SceneConfig:
         season: "autumn", "winter", "spring" or "summer": look of what grows, in both images.
         clouds: fraction of the optical image under clouds; their shadows come on top.
         change: fraction of the fields that were ploughed, sown or harvested between the SAR and the optical date.
-        climate: "temperate", or "arid": hills of rock, plains of sand and gravel where otherwise something grows.
         wind_ms: wind speed over the sea in m/s: water is rough and stirred up; None leaves it nearly calm and blue.
 
     >>> SceneConfig(season="winter", clouds=0.1).incidence_deg
@@ -121,7 +120,6 @@ class SceneConfig:
     season: str = "autumn"
     clouds: float = 0.0
     change: float = 0.0
-    climate: str = "temperate"
     wind_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -130,8 +128,6 @@ class SceneConfig:
                 raise ValueError(f"{name} is a fraction in [0, 1], got {getattr(self, name)}")
         if self.season not in ("autumn", "winter", "spring", "summer"):
             raise ValueError(f"season is autumn, winter, spring or summer, not {self.season!r}")
-        if self.climate not in ("temperate", "arid"):
-            raise ValueError(f"climate is temperate or arid, not {self.climate!r}")
         if self.wind_ms is not None and not 1.0 <= self.wind_ms <= 25.0:
             raise ValueError("wind_ms must lie in [1, 25] m/s")
         if self.hills + self.water > 1.0 or self.fields + self.commerce > 1.0:

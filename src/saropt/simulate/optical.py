@@ -39,7 +39,7 @@ def paint(rng: np.random.Generator, layout: Layout, config: SceneConfig, near_in
     shade = sun_shading(layout.east, layout.north, config)
 
     kind = rng.random(cover.shape, dtype=np.float32)
-    houses = (cover == COVER_INDEX["houses"]) & (config.climate != "arid")
+    houses = cover == COVER_INDEX["houses"]
     trees, tiles, pale = houses & (kind < 0.22), houses & (kind > 0.90), houses & (kind > 0.76) & (kind < 0.785)
     tint = standardised(layout.object_id, 22) * between * 0.12
 

@@ -1,4 +1,4 @@
-"""What covers look like at one place: water under wind, and dry land."""
+"""Covers of one place: those of the season, and water under wind."""
 
 from __future__ import annotations
 
@@ -21,31 +21,11 @@ LAKE_WIND = 0.6
 # CMOD5.N (Hersbach, ECMWF Technical Memorandum 554, 2008): c1 to c13, the part that does not depend on wind direction.
 _CMOD = (0.0, -0.6878, -0.7957, 0.3380, -0.1728, 0.0, 0.0040, 0.1103, 0.0159, 6.7329, 2.7713, -2.2885, 0.4971, -0.7250)
 
-# Dry land. C-band VV of sand seas lies between -30 and -15 dB, that of gravel plains and rock at -13 to -7 (Stephen and
-# Long, IEEE TGRS 43, 2005, measured with ERS over the Sahara). Colours and B8: soil lines, brighter towards the
-# near infrared. The names of covers say where things lie: hills are rock, shrub is sand, fields are gravel.
-_ARID: dict[str, tuple[float, float, tuple[float, float, float], float]] = {
-    "forest": (-10.0, -18.5, (0.66, 0.56, 0.50), 0.76),
-    "dry shrub": (-20.5, -30.0, (0.95, 0.80, 0.62), 1.0),
-    "ploughed field": (-13.0, -22.5, (0.82, 0.71, 0.60), 0.94),
-    "green crop": (-19.0, -29.0, (0.92, 0.79, 0.63), 1.0),
-    "stubble field": (-22.5, -32.0, (1.0, 0.86, 0.67), 1.0),
-    "orchard": (-11.0, -20.0, (0.70, 0.61, 0.54), 0.82),
-    "park": (-16.0, -25.0, (0.88, 0.76, 0.62), 0.98),
-    "houses": (-21.5, -31.0, (0.97, 0.83, 0.65), 1.0),
-    "street": (-20.0, -30.0, (0.93, 0.79, 0.62), 1.0),
-    "yard": (-14.5, -24.0, (0.84, 0.73, 0.61), 0.95),
-    "roof": (-12.0, -21.0, (0.76, 0.66, 0.57), 0.88),
-    "facade": (-9.0, -18.0, (0.62, 0.54, 0.49), 0.72),
-    "road": (-23.0, -32.0, (1.0, 0.87, 0.68), 1.0),
-    "bare ground": (-17.5, -27.0, (0.90, 0.78, 0.63), 1.0),
-}
-
 
 def water_backscatter(wind_ms: float, incidence_deg: float) -> tuple[float, float]:
     """Mean sigma0 of open water in dB, VV and VH, without the noise of a sensor.
 
-    VV is the mean term B0 of CMOD5.N. VH is 0.592 U - 35.6 dB (Vachon and Wolfe, IEEE GRSL 8, 2011, equation 4), which
+    VV is the mean term B0 of CMOD5.N. VH is 0.592 U - 35.6 dB (Vachon and Wolfe, IEEE GRSL 8, 2011), which
     depends on the wind speed U alone.
 
     Args:
@@ -68,7 +48,7 @@ def water_backscatter(wind_ms: float, incidence_deg: float) -> tuple[float, floa
 
 @lru_cache(maxsize=32)
 def covers_at(config: SceneConfig) -> tuple[Cover, ...]:
-    """The covers of a season, with the wind and the climate of the scene.
+    """The covers of a scene: those of its season, with water under its wind.
 
     >>> windy = covers_at(SceneConfig(wind_ms=10.0))
     >>> [(cover.name, round(cover.vv_db, 1)) for cover in windy if cover.label == 1]
@@ -76,10 +56,7 @@ def covers_at(config: SceneConfig) -> tuple[Cover, ...]:
     """
     covers = list(covers_of(config.season))
     for place, cover in enumerate(covers):
-        if config.climate == "arid" and cover.name in _ARID:
-            vv_db, vh_db, colour, _ = _ARID[cover.name]
-            covers[place] = replace(cover, vv_db=vv_db, vh_db=vh_db, colour=colour)
-        elif config.wind_ms is not None and cover.name in _STIRRED:
+        if config.wind_ms is not None and cover.name in _STIRRED:
             wind = config.wind_ms * (1.0 if cover.name == "sea" else LAKE_WIND)
             vv_db, vh_db = water_backscatter(wind, config.incidence_deg)
             covers[place] = replace(cover, vv_db=vv_db, vh_db=vh_db, colour=_STIRRED[cover.name][0])
@@ -96,9 +73,7 @@ def near_infrared_at(config: SceneConfig) -> list[float]:
     for now, then in zip(covers_of(config.season), COVERS, strict=True):
         greener = (now.colour[1] - now.colour[0]) - (then.colour[1] - then.colour[0])
         level = NEAR_INFRARED[now.name] + 2.0 * greener
-        if config.climate == "arid" and now.name in _ARID:
-            level = _ARID[now.name][3]
-        elif config.wind_ms is not None and now.name in _STIRRED:
+        if config.wind_ms is not None and now.name in _STIRRED:
             level = _STIRRED[now.name][1]
         levels.append(min(max(level, 0.05), 1.0))
     return levels
