@@ -105,7 +105,10 @@ def _describe(part: Path, name: str, roots: Sequence[DataRoot], images: dict[Rol
     description = {"name": name, "gsd_m": first.gsd_m, "paired": True, **entries}
     if labelled:
         description |= {"classes": dict(first.classes), "ignore_index": first.ignore_index}
-    description["licence"] = "; ".join(f"{root.name}: {root.licence}" for root in roots)
+    names: dict[str, list[str]] = {}
+    for root in roots:
+        names.setdefault(root.licence, []).append(root.name)
+    description["licence"] = "; ".join(f"{', '.join(those)}: {licence}" for licence, those in names.items())
     stated = [(root, stated_scene_inputs(root)) for root in roots]
     columns = [one for one in SCENE_INPUTS if any(one in known for _, names in stated for known in names.values())]
     rows = [
