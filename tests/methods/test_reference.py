@@ -127,6 +127,18 @@ def test_clouds_brighten_and_shadows_darken_what_they_hide():
     assert torch.equal(cast_clouds(before, 0.0).optical, before.optical)
 
 
+def test_a_closed_deck_hides_the_whole_image():
+    before = references()
+    after = cast_clouds(before, 0.0, overcast=1.0)
+    seen = (before.optical_valid > 0.5).expand_as(before.optical)
+    assert after.false.all()
+    deck, ground = after.optical[seen], before.optical[seen]
+    assert (deck > -0.4).all()
+    assert (deck <= 1.0).all()
+    assert abs(torch.corrcoef(torch.stack([deck, ground]))[0, 1]) < 0.3
+    assert torch.equal(after.optical[~seen], before.optical[~seen])
+
+
 def test_masked_pixels_are_zero_and_said_to_be_missing():
     before = references()
     after = mask(before, holes=1.0, optical=0.0, sar=1.0)

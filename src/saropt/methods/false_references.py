@@ -72,16 +72,27 @@ def replace_places(references: References, probability: float) -> References:
     )
 
 
-def cast_clouds(references: References, probability: float) -> References:
-    """White clouds of any thickness and their shadows, which no mask tells of."""
+def cast_clouds(references: References, probability: float, overcast: float = 0.0) -> References:
+    """White clouds of any thickness and their shadows, which no mask tells of.
+
+    Args:
+        probability: the share of images with clouds.
+        overcast: the share of images under a closed deck, of which nothing shines through or a tenth.
+    """
     field = random_field(references.optical)
     on = chosen(field, probability)
     level = torch.randn(len(field), 1, 1, 1, device=field.device)
     opacity = ((field - level) / (0.2 + torch.rand_like(level))).clamp(0.0, 1.0) * on
     down, right = (int(torch.randint(-24, 25, ())) for _ in range(2))
     shadow = opacity.roll((down, right), (-2, -1)) * (0.3 + 0.4 * torch.rand_like(level))
+    white = 1.0 - 0.2 * torch.rand_like(level)
+    if overcast > 0.0:
+        closed = chosen(field, overcast)
+        opacity = torch.where(closed, 1.0 - 0.1 * torch.rand_like(level), opacity)
+        white = torch.where(closed, (1.2 - 1.4 * torch.rand_like(level) + 0.1 * field).clamp(-1.0, 1.0), white)
+        shadow = shadow * ~closed
     image = (references.optical + 1.0) * (1.0 - shadow) - 1.0
-    image = image + opacity * (1.0 - 0.2 * torch.rand_like(level) - image)
+    image = image + opacity * (white - image)
     image = torch.where(references.optical_valid > 0.5, image, references.optical)
     hidden = (opacity > OPAQUE) | (shadow > SHADED)
     return replace(references, optical=image, false=references.false | hidden)

@@ -53,6 +53,7 @@ class ReferenceConfig(CompactConfig):
             count as changed, as mean absolute difference in [-1, 1] units over 9 pixels a side.
         other_place, clouds, holes: share of windows whose reference is partly of another place, under clouds that no
             mask tells of, or masked.
+        overcast: share of windows whose reference is a closed deck of clouds.
         no_reference, no_sar_reference: share of windows without that input.
         start: translator file (.safetensors) from SAR alone with a `naf_unet` of the same shape, whose translation the
             untrained candidate is.
@@ -68,6 +69,7 @@ class ReferenceConfig(CompactConfig):
     margin: float = Field(0.05, ge=0.0)
     other_place: float = Field(0.4, ge=0.0, le=1.0)
     clouds: float = Field(0.2, ge=0.0, le=1.0)
+    overcast: float = Field(0.0, ge=0.0, le=1.0)
     holes: float = Field(0.3, ge=0.0, le=1.0)
     no_reference: float = Field(0.12, ge=0.0, le=1.0)
     no_sar_reference: float = Field(0.2, ge=0.0, le=1.0)
@@ -148,7 +150,7 @@ class Reference(Compact):
     def _spoil(self, references: References) -> References:
         config = self.config
         references = replace_places(references, config.other_place)
-        references = cast_clouds(references, config.clouds)
+        references = cast_clouds(references, config.clouds, config.overcast)
         return mask(references, config.holes, config.no_reference, config.no_sar_reference)
 
     def _source(self, batch: Batch, references: References) -> Tensor:
