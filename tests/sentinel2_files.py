@@ -80,7 +80,7 @@ def write_sentinel2(
     granule = safe / "GRANULE" / f"L{level}_T33UVP_A036260_20220601T100559" / "IMG_DATA"
     stem, suffix = "T33UVP_20220601T100559", "_10m" if level == "2A" else ""
     truth = reflectance or {
-        band: np.kron(rng.integers(200, 6000, (SIDE // 8, SIDE // 8)), np.ones((8, 8), int)) for band in NUMBERS
+        band: np.kron(rng.integers(200, 3000, (SIDE // 8, SIDE // 8)), np.ones((8, 8), int)) for band in NUMBERS
     }
     for band, values in truth.items():
         stored = (values + shift).astype(np.uint16)
