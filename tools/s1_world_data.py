@@ -4,8 +4,8 @@ python tools/s1_world_data.py SHARED_DATA OUT [--leave SET]
 
 All pairs of a set are in the split train; those of the set that is left out are in the split test. Everything is sigma0
 in decibels (gamma0 of terramesh5 is taken as it is) and reflectance times 10,000 of B4, B3, B2, B8. The desert has VV
-alone, and its B8 is estimated from B4. Simulated places are town and country in four seasons, coasts under wind, and
-dry land. splits.csv has the month where it is known.
+alone, and its B8 is estimated from B4. Simulated places are town and country in four seasons, coasts and seas under
+wind. splits.csv has the month where it is known.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -46,7 +45,6 @@ def water_backscatter(wind_ms: float, incidence_deg: float) -> tuple[float, floa
     return float(10.0 * (level + gamma * np.log10(rise))), 0.592 * wind_ms - 35.6
 
 
-@lru_cache(maxsize=32)
 def covers_at(config: SceneConfig) -> tuple[Cover, ...]:
     """The covers of a scene: those of its season, with water under its wind.
 

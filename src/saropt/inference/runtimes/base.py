@@ -148,13 +148,14 @@ def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes
     if options.steps is not None and options.steps != (held := sampler_of(path, card, direction, options.steps).steps):
         raise InputError(path, f"holds a graph of {held} steps: other numbers of steps need its .safetensors file")
     described = card.directions[direction]
-    try:
-        model = carry_means(load_model_from_string(graph))
-        if described.receptive_field is not None:
-            model = trim_graph(model, halo_of(described.receptive_field, described.stride), described.stride)
-    except Exception as error:  # of a file that is damaged in one of many ways
-        raise InputError(path, f"holds a damaged graph: {first_line(error)}") from error
-    return card, direction, model.SerializeToString()
+    if described.receptive_field is not None:
+        halo = halo_of(described.receptive_field, described.stride)
+        try:
+            model = carry_means(load_model_from_string(graph))
+            graph = trim_graph(model, halo, described.stride).SerializeToString()
+        except Exception as error:  # of a file that is damaged in one of many ways
+            raise InputError(path, f"holds a damaged graph: {first_line(error)}") from error
+    return card, direction, graph
 
 
 def first_line(error: Exception) -> str:

@@ -11,12 +11,46 @@ if TYPE_CHECKING:
 PROBES = 499, 601
 """Sides of inputs, in strides, for which sizes within a graph are compared: odd, as a window may be."""
 _BATCH = 1009
+POINTWISE = frozenset(
+    {
+        "Abs",
+        "Add",
+        "Cast",
+        "Clip",
+        "Div",
+        "Exp",
+        "Greater",
+        "Identity",
+        "LeakyRelu",
+        "Less",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "Not",
+        "Pow",
+        "Reciprocal",
+        "Relu",
+        "Sigmoid",
+        "Sqrt",
+        "Sub",
+        "Tanh",
+        "Where",
+    }
+)
+"""Operators whose result at a place depends on their inputs at that place alone."""
 Constants = Mapping[str, "TensorProto"]
 
 
 def is_standard(model: ModelProto) -> bool:
     """Whether all nodes are operators of ONNX itself: others, and functions, may have the name of one."""
     return not model.functions and all(node.domain in ("", "ai.onnx") for node in model.graph.node)
+
+
+def is_straight(model: ModelProto) -> bool:
+    """Whether all nodes are operators of ONNX itself, and none holds graphs of its own (branches, loops)."""
+    held = (attribute for node in model.graph.node for attribute in node.attribute)
+    return is_standard(model) and not any(one.HasField("g") or one.graphs for one in held)
 
 
 def makers_of(model: ModelProto) -> dict[str, NodeProto]:

@@ -18,12 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts.graph import drop_unused
-from saropt.inference.runtimes.graph_facts import constants_of, is_standard, makers_of, numbers_of, settings_of
+from saropt.inference.runtimes.graph_facts import (
+    POINTWISE,
+    constants_of,
+    is_straight,
+    makers_of,
+    numbers_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
-
-_OF_SINGLE_NUMBERS = frozenset({"Add", "Cast", "Clip", "Div", "Mul", "Pow", "Reciprocal", "Sqrt", "Sub"})
 
 
 @dataclass
@@ -55,14 +60,12 @@ def carry_means(model: ModelProto) -> ModelProto:
     >>> [node.op_type for node in carry_means(graph).graph.node]
     ['Conv', 'Slice', 'Mul', 'Conv', 'Sub']
     """
-    graph = model.graph
-    branches = any(held.HasField("g") or held.graphs for node in graph.node for held in node.attribute)
-    if branches or not is_standard(model):
+    if not is_straight(model):
         return model
     search = _Search(model)
     seen: set[str] = set()
     turned: list[_Images] = []
-    for node in graph.node:
+    for node in model.graph.node:
         if search.takes_mean(node) and node.input[0] not in seen:
             images, complete = search.images_with(node.input[0])
             seen |= images.names
@@ -72,7 +75,6 @@ def carry_means(model: ModelProto) -> ModelProto:
         return model
     search.turn(turned)
     drop_unused(model)
-    _drop_unused_weights(model)
     return model
 
 
@@ -91,7 +93,7 @@ class _Search:
             for name in dict.fromkeys(node.input):
                 self.users[name].append(node)
             if self.takes_mean(node) or (
-                node.op_type in _OF_SINGLE_NUMBERS and self.single.issuperset(filter(None, node.input))
+                node.op_type in POINTWISE and self.single.issuperset(filter(None, node.input))
             ):
                 self.single.update(node.output)
 
@@ -220,11 +222,3 @@ class _Search:
                 return given[:1] if scales is not None and len(scales) == 4 and scales[:2] == [1, 1] else []
             case _:
                 return []
-
-
-def _drop_unused_weights(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
-    kept = [tensor.SerializeToString() for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    for data in kept:
-        model.graph.initializer.add().ParseFromString(data)

@@ -14,11 +14,12 @@ import numpy as np
 
 from saropt.artifacts.graph import drop_unused
 from saropt.inference.runtimes.graph_facts import (
+    POINTWISE,
     PROBES,
     Constants,
     constants_of,
     images_of,
-    is_standard,
+    is_straight,
     makers_of,
     numbers_of,
     settings_of,
@@ -27,33 +28,6 @@ from saropt.inference.runtimes.graph_facts import (
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-_POINTWISE = frozenset(
-    {
-        "Abs",
-        "Add",
-        "Cast",
-        "Clip",
-        "Div",
-        "Exp",
-        "Greater",
-        "Identity",
-        "LeakyRelu",
-        "Less",
-        "Max",
-        "Min",
-        "Mul",
-        "Neg",
-        "Not",
-        "Pow",
-        "Reciprocal",
-        "Relu",
-        "Sigmoid",
-        "Sqrt",
-        "Sub",
-        "Tanh",
-        "Where",
-    }
-)
 _EVERYTHING = 1 << 30
 
 
@@ -99,8 +73,7 @@ def trim_graph(model: ModelProto, trim: int, stride: int) -> ModelProto:
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    branches = any(held.HasField("g") or held.graphs for node in graph.node for held in node.attribute)
-    if trim < 1 or branches or not is_standard(model):
+    if trim < 1 or not is_straight(model):
         return model
     _fill_by_numbers(model)
     constants, sides = constants_of(model), {}
@@ -177,7 +150,7 @@ def _reach(node: NodeProto, constants: Constants, fitting: set[str]) -> _Reach:
     settings = settings_of(node)
     inputs = [numbers_of(constants, name) for name in node.input]
     match node.op_type:
-        case kind if kind in _POINTWISE and fitting.issuperset(node.input):
+        case kind if kind in POINTWISE and fitting.issuperset(node.input):
             return _SAME
         case "Concat" if settings["axis"] == 1 and fitting.issuperset(node.input):
             return _SAME
