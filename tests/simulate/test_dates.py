@@ -69,6 +69,21 @@ def test_a_root_of_two_dates(tmp_path) -> None:
         assert set(np.unique(label.read())) <= {0, 1, 2, 3}
 
 
+def test_wind_makes_water_bright(tmp_path) -> None:
+    """All of the scene is water; VV follows wind and incidence angle of the command line."""
+    means = []
+    for name, options in (("calm", ""), ("windy", "--wind 12"), ("flat", "--wind 12 --incidence 45")):
+        command = f"data simulate {tmp_path / name} --scenes 1,0,0 --size 64 --units sigma0_db --water 1 {options}"
+        assert main(command.split()) == 0
+        with rasterio.open(DataRoot.open(tmp_path / name).raster("sar", "train_000")) as sar:
+            means.append(sar.read(1).mean())
+    calm, windy, flat = means
+    assert windy > calm + 6.0
+    assert windy > flat + 2.0
+    assert main(["data", "simulate", str(tmp_path / "gale"), "--wind", "40"]) == 2
+    assert main(["data", "simulate", str(tmp_path / "flood"), "--water", "1.5"]) == 2
+
+
 def test_bad_arguments(tmp_path, capsys) -> None:
     with pytest.raises(ValueError, match="flooded is a share"):
         DatesConfig(flooded=1.5)

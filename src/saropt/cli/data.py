@@ -103,6 +103,15 @@ def simulate(
     season: Annotated[
         str, typer.Option(metavar="autumn|winter|spring|summer", help="Season of the vegetation.")
     ] = "autumn",
+    water: Annotated[
+        float | None, typer.Option(metavar="FRACTION", help="Fraction of the scene under water (default: 0.06).")
+    ] = None,
+    wind: Annotated[
+        float | None, typer.Option(metavar="M/S", help="Wind speed over water, 1 to 25 (default: nearly calm).")
+    ] = None,
+    incidence: Annotated[
+        float, typer.Option(metavar="DEGREES", help="Incidence angle of the radar, 10 to 70.")
+    ] = 38.0,
     clouds: Annotated[
         float, typer.Option(metavar="FRACTION", help="Fraction of the (earlier) optical images under clouds.")
     ] = 0.0,
@@ -127,6 +136,8 @@ def simulate(
     ] = 0.0,
 ) -> None:
     """Simulate a data root of SAR-optical pairs with labels."""
+    from dataclasses import replace
+
     from saropt.cli.progress import progress_bar
     from saropt.errors import InputError
     from saropt.roots.simulated import write_simulated_root
@@ -134,7 +145,11 @@ def simulate(
     from saropt.simulate import SEASONS, DatesConfig, SceneConfig
 
     try:
-        config = SceneConfig(season=season) if earlier else SceneConfig(season=season, clouds=clouds, change=change)
+        config = SceneConfig(season=season, wind_ms=wind, incidence_deg=incidence)
+        if water is not None:
+            config = replace(config, water=water, hills=min(config.hills, max(0.0, 1.0 - water)))
+        if not earlier:
+            config = replace(config, clouds=clouds, change=change)
         dates = DatesConfig(earlier or season, change, built, flood, clouds, gaps)
     except ValueError as error:
         raise InputError("simulate", str(error)) from error
