@@ -109,9 +109,7 @@ def simulate(
     wind: Annotated[
         float | None, typer.Option(metavar="M/S", help="Wind speed over water, 1 to 25 (default: nearly calm).")
     ] = None,
-    incidence: Annotated[
-        float, typer.Option(metavar="DEGREES", help="Incidence angle of the radar, 10 to 70.")
-    ] = 38.0,
+    incidence: Annotated[float, typer.Option(metavar="DEGREES", help="Incidence angle of the radar, 10 to 70.")] = 38.0,
     clouds: Annotated[
         float, typer.Option(metavar="FRACTION", help="Fraction of the (earlier) optical images under clouds.")
     ] = 0.0,
