@@ -13,6 +13,7 @@ from saropt.radiometry import (
     DbClip,
     EightBit,
     MultipleOfMean,
+    MultipleOfQuantile,
     Q99Amplitude,
     Reflectance,
     convert,
@@ -29,6 +30,8 @@ RECIPES = [
     Q99Amplitude(scale="linear", quantile=0.95),
     MultipleOfMean(),
     MultipleOfMean(2.0),
+    MultipleOfQuantile(),
+    MultipleOfQuantile(0.5, 3.0),
 ]
 
 
@@ -156,7 +159,7 @@ def test_share_of_saturated_rayleigh_amplitude(factor, share):
     assert np.mean(network == 1.0) == pytest.approx(share, rel=0.1)
 
 
-@pytest.mark.parametrize("recipe", [MultipleOfMean(), Q99Amplitude()])
+@pytest.mark.parametrize("recipe", [MultipleOfMean(), MultipleOfQuantile(), Q99Amplitude()])
 def test_a_band_of_zeros_is_refused(recipe):
     sample = np.ones((2, 100), np.float32)
     sample[1] = 0.0
@@ -180,7 +183,7 @@ def test_dictionary_round_trip(recipe):
 
 
 @pytest.mark.parametrize("units", ["amplitude", "uint8", "complex", "sigma0", "gamma0", "sigma0_db", "gamma0_db"])
-def test_zeros_have_no_part_in_the_mean_in_any_unit(units):
+def test_zeros_have_no_part_in_the_level_in_any_unit(units):
     """CRAN's eq. 6: the sum over the pixels that are not zero, divided by their number."""
     random = np.random.default_rng(0)
     amplitude = random.uniform(0.1, 0.5, 4000) if units != "uint8" else random.uniform(1.0, 255.0, 4000)
@@ -193,8 +196,23 @@ def test_zeros_have_no_part_in_the_mean_in_any_unit(units):
     sample = stored.get(units, both)
     (mean,) = MultipleOfMean().statistics(sample, units, "float32")
     assert mean == pytest.approx(amplitude.sum() / np.count_nonzero(both), rel=1e-5)
-    with pytest.raises(ValueError, match="only zeros"):
-        MultipleOfMean().statistics(sample[:, len(amplitude) :], units, "float32")
+    (median,) = MultipleOfQuantile(0.5).statistics(sample, units, "float32")
+    assert median == pytest.approx(np.median(amplitude), rel=1e-5)
+    for recipe in (MultipleOfMean(), MultipleOfQuantile()):
+        with pytest.raises(ValueError, match="only zeros"):
+            recipe.statistics(sample[:, len(amplitude) :], units, "float32")
+
+
+def test_a_quantile_takes_the_gain_of_a_stretch_away():
+    """y = 2 min(x / (f q), 1) - 1: images that differ in a gain alone become the same."""
+    image = np.random.default_rng(4).integers(1, 200, (1, 64, 64)).astype(np.float64)
+    made = []
+    for gain in (1.0, 1.25):
+        sample = gain * image.reshape(1, -1)
+        made.append(MultipleOfQuantile(0.8, 1.5).fit(sample, "uint8", "uint8").forward(gain * image))
+    level = np.sort(image.ravel())[int(0.8 * (image.size - 1))]
+    np.testing.assert_allclose(made[0], made[1], atol=1e-6)
+    np.testing.assert_allclose(made[0], 2 * np.minimum(image / (1.5 * level), 1) - 1, atol=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +223,8 @@ def test_zeros_have_no_part_in_the_mean_in_any_unit(units):
         ({"kind": "db_clip", "middle": 3}, "middle"),
         ({"kind": "multiple_of_mean", "factor": 2000.0}, "without contrast"),
         ({"kind": "multiple_of_mean", "factor": 0.0}, "without contrast"),
+        ({"kind": "multiple_of_quantile", "quantile": 90}, "quantile"),
+        ({"kind": "multiple_of_quantile", "factor": 0.0}, "factor"),
         ({"kind": "db_clip", "low": 5.0, "high": -30.0}, "low"),
         ({"kind": "db_clip", "low": "x"}, "db_clip"),
         ({"kind": "q99_amplitude", "scale": "log"}, "scale"),

@@ -306,21 +306,71 @@ class MultipleOfMean(Recipe):
         return f"0..{self.factor:g} times the mean"
 
     def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
-        amplitude = _amplitude(sample, units)
-        # in units that go through decibels a zero has become the floor
-        present = amplitude > (0.0 if units in ("amplitude", "uint8", "complex") else _ZERO_AMPLITUDE)
-        if not np.all(present.any(axis=1)):
-            raise ValueError("a band holds only zeros: no mean to normalise by")
-        return tuple(float(band[mask].mean(dtype=np.float64)) for band, mask in zip(amplitude, present, strict=True))
+        return tuple(float(band.mean(dtype=np.float64)) for band in _present(sample, units))
 
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
-        ratio = _amplitude(values, units) / (np.float32(self.factor) * _per_band(statistics, values))
-        return np.clip(2.0 * ratio - 1.0, -1.0, 1.0)
+        return _multiples(values, units, self.factor, statistics)
 
     def inverse(self, network: NDArray[np.float32], units: str, statistics: Statistics) -> NDArray[np.float32]:
-        ratio = (np.clip(network, -1.0, 1.0) + 1.0) / 2.0
-        amplitude = ratio * np.float32(self.factor) * _per_band(statistics, network)
-        return amplitude if units in ("amplitude", "uint8") else from_db(to_db(amplitude, "amplitude"), units)
+        return _of_multiples(network, units, self.factor, statistics)
+
+
+@dataclass(frozen=True)
+class MultipleOfQuantile(Recipe):
+    """Amplitude, or a stretch of 8 bits, over `factor` times its `quantile` in the scene; zeros do not count.
+
+    For images whose stretch is not known: a high quantile moves less with the share of water than the mean does, so
+    water is at the same level in every scene.
+
+    >>> recipe = MultipleOfQuantile(quantile=0.5)
+    >>> recipe.statistics(np.array([[0, 40, 80, 160]]), "uint8", "uint8")
+    (80.0,)
+    >>> recipe.forward(np.array([[[0, 80, 200]]]), "uint8", (80.0,)).ravel().tolist()
+    [-1.0, 0.0, 1.0]
+    """
+
+    quantile: float = 0.9
+    factor: float = 2.0
+    kind: ClassVar[str] = "multiple_of_quantile"
+    accepts: ClassVar[tuple[Scale, ...]] = MultipleOfMean.accepts
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.quantile <= 1.0 or not 0.0 < self.factor <= 50.0:
+            raise ValueError(f"quantile {self.quantile} must lie in (0, 1] and factor {self.factor} in (0, 50]")
+
+    def span(self, units: str) -> str:
+        return f"0..{self.factor:g} times the {self.quantile:.0%} quantile"
+
+    def statistics(self, sample: NDArray, units: str, dtype: str) -> Statistics:
+        return tuple(float(np.quantile(band, self.quantile)) for band in _present(sample, units))
+
+    def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
+        return _multiples(values, units, self.factor, statistics)
+
+    def inverse(self, network: NDArray[np.float32], units: str, statistics: Statistics) -> NDArray[np.float32]:
+        return _of_multiples(network, units, self.factor, statistics)
+
+
+def _present(sample: NDArray, units: str) -> list[NDArray[np.float32]]:
+    """The amplitude of each band of a sample (C, n) without zeros, which in decibels are -100 dB and below."""
+    amplitude = _amplitude(sample, units)
+    # in units that go through decibels a zero has become the floor
+    present = amplitude > (0.0 if units in ("amplitude", "uint8", "complex") else _ZERO_AMPLITUDE)
+    if not np.all(present.any(axis=1)):
+        raise ValueError("a band holds only zeros: nothing to normalise by")
+    return [band[mask] for band, mask in zip(amplitude, present, strict=True)]
+
+
+def _multiples(values: NDArray, units: str, factor: float, statistics: Statistics) -> NDArray[np.float32]:
+    """Network values of amplitudes over `factor` times the level of their band, clipped at 1."""
+    ratio = _amplitude(values, units) / (np.float32(factor) * _per_band(statistics, values))
+    return np.clip(2.0 * ratio - 1.0, -1.0, 1.0)
+
+
+def _of_multiples(network: NDArray, units: str, factor: float, statistics: Statistics) -> NDArray[np.float32]:
+    ratio = (np.clip(network, -1.0, 1.0) + 1.0) / 2.0
+    amplitude = ratio * np.float32(factor) * _per_band(statistics, network)
+    return amplitude if units in ("amplitude", "uint8") else from_db(to_db(amplitude, "amplitude"), units)
 
 
 def _amplitude(values: NDArray, units: str) -> NDArray[np.float32]:
