@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform
@@ -57,14 +58,14 @@ def fresh(tmp_path: Path) -> Translator:
 
 
 def test_untrained_it_copies_the_reference_and_says_so(fresh, scene, colours, tmp_path):
-    old = write_optical(tmp_path / "old.tif", colours, tags={"ACQUISITION_DATE": "2026-06-12"})
+    old = write_optical(tmp_path / "old.tif", colours, tags={"ACQUISITION_DATE": "2019-06-12"})
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
     assert np.array_equal(read(result.path), colours)
     origin = result.products["origin"]
     assert (read(origin)[0] == 0).all()
-    assert "0 is unchanged, from 2026-06-12" in tags(origin)["SAROPT_CONTENT"]
+    assert "0 is unchanged, from 2019-06-12" in tags(origin)["SAROPT_CONTENT"]
     assert tags(result.path)["SAROPT_OPTICAL_REFERENCE"] == "old.tif"
-    assert tags(result.path)["SAROPT_OPTICAL_REFERENCE_DATE"].startswith("2026-06-12")
+    assert tags(result.path)["SAROPT_OPTICAL_REFERENCE_DATE"].startswith("2019-06-12")
     assert tags(result.path)["ACQUISITION_DATE"].startswith("2020-11-07")
     assert result.warnings == ("no earlier SAR image was given: change is judged by the new one alone",)
 
@@ -96,9 +97,9 @@ def test_references_come_from_any_grid_and_projection(fresh, scene, colours, tmp
     step = (longitudes[1] - longitudes[0]) / WIDTH
     place = Georeference(CRS.from_epsg(4326), from_origin(longitudes[0], latitudes[0] + step, step, step))
     flat = np.stack([np.full((HEIGHT, WIDTH // 2), value, np.uint8) for value in (40, 90, 140)])
-    old = write_optical(tmp_path / "degrees.tif", flat, place, tags={"ACQUISITION_DATE": "2026-06-12"})
+    old = write_optical(tmp_path / "degrees.tif", flat, place, tags={"ACQUISITION_DATE": "2019-06-12"})
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
-    assert tags(result.path)["SAROPT_OPTICAL_REFERENCE_DATE"].startswith("2026-06-12")
+    assert tags(result.path)["SAROPT_OPTICAL_REFERENCE_DATE"].startswith("2019-06-12")
     image, radar = read(result.path), read(result.products["origin"])[0]
     left, right = np.s_[20:-60, 20 : WIDTH // 2 - 20], np.s_[20:-60, WIDTH // 2 + 20 :]
     assert (radar[left] == 0).all()
@@ -162,6 +163,83 @@ def test_an_image_of_today_without_any_mask_is_told_of(fresh, scene, colours, tm
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(keep_clear=now))
     assert any("has no masked pixel" in warning for warning in result.warnings)
     assert np.array_equal(read(result.path), colours)
+
+
+def test_nodata_values_of_today_are_not_kept(fresh, scene, colours, tmp_path):
+    """Where a band has the output's nodata, undeclared, the earlier image is taken."""
+    old, today = write_optical(tmp_path / "old.tif", colours), colours[:, ::-1].copy()
+    today[:, :, :64] = 0
+    today[1, 100:110, 100:110] = 0
+    now = write_optical(tmp_path / "today.tif", today)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, keep_clear=now))
+    kept = read(result.products["origin"])[-1] == 100
+    assert np.array_equal(kept, (today != 0).all(axis=0))
+    assert (read(result.path) > 0).all()
+
+
+def test_reflectance_of_today_in_other_units(tmp_path):
+    """Stored with a scale it is kept in the output's units; out of their range it is refused."""
+    random = np.random.default_rng(0)
+    sar = random.normal(-12, 2, (2, 64, 64)).astype(np.float32)
+    now = random.integers(300, 4000, (4, 64, 64)).astype(np.uint16)
+    now[:, :4, :4] = 45000
+    scene = write_array(tmp_path / "s.tif", sar, band_names=["VV", "VH"], georeference=GEOREFERENCE)
+    names = ["B4", "B3", "B2", "B8"]
+    scaled = write_array(tmp_path / "scaled.tif", now, band_names=names, georeference=GEOREFERENCE)
+    with rasterio.open(scaled, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
+        dataset.scales, dataset.offsets = [2e-4] * 4, [-0.01] * 4
+    translator = Translator.load("s1-world")
+    result = translator.run(scene, tmp_path / "out.tif", TranslateOptions(keep_clear=scaled, units="sigma0_db"))
+    assert np.array_equal(read(result.path)[..., 4:], 2 * now[..., 4:] - 100)
+    assert (read(result.path)[:, :4, :4] < 15000).all()
+    bright = np.full_like(now, 30000) + now
+    large = write_array(tmp_path / "large.tif", bright, band_names=names, georeference=GEOREFERENCE)
+    with pytest.raises(
+        InputError, match=r"large.tif: nothing states its units, and reflectance x 10000 does not fit"
+    ) as error:
+        translator.run(scene, tmp_path / "no.tif", TranslateOptions(keep_clear=large, units="sigma0_db"))
+    assert "--units" not in error.value.command_line_text()
+    assert not (tmp_path / "no.tif").exists()
+
+
+def test_beside_a_scene_with_control_points(scene, colours, fresh, tmp_path):
+    """Companions have the same points; elsewhere, or on a grid, they cannot be laid on it."""
+
+    def points(shift: float) -> Georeference:
+        corners = [(row, col) for row in (0, HEIGHT) for col in (0, WIDTH)]
+        gcps = [GroundControlPoint(row, col, 5e5 + shift + 10 * col, 4e6 - 10 * row) for row, col in corners]
+        return Georeference(gcps=tuple(gcps), gcp_crs=CRS.from_epsg(32611))
+
+    radar = write_array(tmp_path / "radar.tif", read(scene), band_names=["VH"], georeference=points(0))
+    same = write_optical(tmp_path / "same.tif", colours, points(0))
+    result = fresh.run(radar, tmp_path / "out.tif", TranslateOptions(reference=same))
+    assert np.array_equal(read(result.path), colours)
+    for other in (points(2e5), GEOREFERENCE):
+        old = write_optical(tmp_path / "old.tif", colours, other, overwrite=True)
+        with pytest.raises(InputError, match=r"old.tif: cannot be laid on .*radar.tif, which has control points"):
+            fresh.run(radar, tmp_path / "no.tif", TranslateOptions(reference=old))
+        with pytest.raises(InputError, match="project the scene first"):
+            fresh.run(radar, tmp_path / "no.tif", TranslateOptions(reference=same, reference_mask=old))
+
+
+def test_nodata_of_a_mask(fresh, scene, colours, tmp_path):
+    """0 is clear, also where it is the mask's nodata; other nodata counts as clear and is told of."""
+    old = write_optical(tmp_path / "old.tif", colours)
+    cloud = np.zeros((1, HEIGHT, WIDTH), np.uint8)
+    clear = write_array(tmp_path / "clear.tif", cloud, georeference=GEOREFERENCE, nodata=0)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_mask=clear))
+    assert np.array_equal(read(result.path), colours)
+    assert not [line for line in result.warnings if "clear.tif" in line]
+    cloud[:, : HEIGHT // 2] = 255
+    half = write_array(tmp_path / "half.tif", cloud, georeference=GEOREFERENCE, nodata=255)
+    result = fresh.run(scene, tmp_path / "again.tif", TranslateOptions(reference=old, reference_mask=half))
+    assert any("half.tif: 50.0% of the mask is nodata or NaN" in line for line in result.warnings)
+
+
+def test_a_later_reference_is_told_of(fresh, scene, colours, tmp_path):
+    old = write_optical(tmp_path / "old.tif", colours, tags={"ACQUISITION_DATE": "2021-01-02"})
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
+    assert f"{old} is of 2021-01-02, the scene of 2020-11-07: it is later" in result.warnings
 
 
 def test_another_mask_is_other_work(fresh, scene, colours, tmp_path):

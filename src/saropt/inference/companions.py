@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
-from saropt.errors import InputError, counted
+from saropt.errors import InputError
+from saropt.inference.masks import open_masks, unhidden
 from saropt.inference.opening import open_input, terrain_of
-from saropt.inference.products import Block, Product
+from saropt.inference.products import Block, Product, nodata_of
 from saropt.inference.requests import TranslateOptions, dates_in
-from saropt.inference.sources import Source
+from saropt.inference.sources import Source, fit_input
 from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
+from saropt.scenes.georeference import Georeference
 from saropt.scenes.grid import turned
 from saropt.scenes.mirroring import Readable
-from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
+from saropt.sensors.product_names import grd_product, product_of
 
 _ALL_CLEAR = 0.999
 _NEARLY_ALL = 0.95
@@ -49,9 +51,11 @@ class Companion:
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) and validity (h, w) of a window inside the raster; of all of it when None."""
         values, valid = self.raster.read(window)
-        valid = _unhidden(valid, self._masks, window)
+        valid = unhidden(valid, self._masks, window)
         if self._colours is not None:
             values = values * self._colours[0] + self._colours[1]
+            if np.issubdtype(np.dtype(self.dtype), np.integer):
+                values = values.clip(np.iinfo(self.dtype).min, np.iinfo(self.dtype).max)
         values[:, ~valid] = 0
         return values, valid
 
@@ -93,27 +97,38 @@ class Companion:
 
 
 class ClearPixels:
-    """Today's own pixels, which are kept as they are.
+    """Today's own pixels, which are kept as they are. Fill and values that are impossible in the output's units are not
+    clear, nor is the output's value for nodata.
 
     Args:
-        scene: optical image of today on the output's grid, in the output's bands.
-        masks: rasters on the same grid that are not 0 where the image must not be used.
+        raster: optical image of today on the output's grid, in the output's bands.
+        image: the output.
+
+    Raises:
+        InputError: no valid pixel, or values that contradict the output's units.
     """
 
-    def __init__(self, scene: Scene, masks: Sequence[Readable]) -> None:
-        self._scene, self._masks = scene, masks
+    def __init__(self, raster: Companion, image: ImageCard) -> None:
+        fitted = fit_input(image, raster)
+        self._raster, self._rule = raster, fitted.rule
+        self._type, self._nodata = np.dtype(image.dtype), nodata_of(image.dtype, image.units)
+        self._notes = fitted.notes
         self._kept = self._seen = 0
 
     def read(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-        """Values (C, h, w) as stored, and where they are clear (h, w)."""
-        stored, clear = self._scene.read_stored(window)
-        return stored, _unhidden(clear, self._masks, window)
+        """Values (C, h, w) in the output's type, and where they are clear (h, w)."""
+        values, clear = self._raster.read(window)
+        clear = clear & self._rule.measured(values) & (values != self._nodata).all(axis=0)
+        if self._type.kind != "f":
+            values, limits = np.rint(values), np.iinfo(self._type)
+            clear &= ((values >= limits.min) & (values <= limits.max)).all(axis=0)
+        return np.where(clear, values, 0).astype(self._type), clear
 
     def keep(self, block: Block) -> None:
         """Put the clear pixels into the image of a finished part, and note them in its maps of origin and
         reliability."""
-        stored, clear = self.read(block.window)
-        block.products["image"][:, clear] = stored[:, clear]
+        values, clear = self.read(block.window)
+        block.products["image"][:, clear] = values[:, clear]
         if "origin" in block.products:
             origin = block.products["origin"]
             origin[:, clear & (origin[0] == _NO_SHARE)] = 0
@@ -126,10 +141,10 @@ class ClearPixels:
 
     @property
     def warnings(self) -> list[str]:
-        """A line where nearly all pixels were kept, as of an image whose clouds nobody has masked."""
+        """One line each, of what was taken for granted: that it has no clouds, where nearly all pixels were kept."""
         if self._kept <= _ALL_CLEAR * self._seen:
-            return []
-        return [f"{self._scene.source} has no masked pixel: its clouds, if any, were kept as they are"]
+            return list(self._notes)
+        return [*self._notes, f"{self._raster.source} has no masked pixel: its clouds, if any, were kept as they are"]
 
 
 class Ground:
@@ -145,6 +160,8 @@ class Ground:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
+        self.told: list[str] = []
+        """One line each, of what was taken for granted."""
         self._placed: dict[str, tuple[Grid | None, float]] = {}
         """Raster -> the grid that it is warped to, and the share of the scene that it covers."""
 
@@ -152,10 +169,13 @@ class Ground:
         """The scene's grid; None where the scene has none or a raster lies on it already.
 
         Raises:
-            InputError: the raster lies elsewhere.
+            InputError: the raster lies elsewhere, or where the scene's pixels lie is known by control points alone.
         """
         scene, place = self.scene, self.scene.georeference
         if place.crs is None or place.transform is None:
+            if place.gcps and str(path) not in self._placed:
+                self._check_beside_control_points(path)
+                self._placed[str(path)] = None, 1.0
             return None
         grid = Grid(place.crs, place.transform, scene.height, scene.width)
         if product_of(path) is not None:
@@ -168,14 +188,29 @@ class Ground:
             raise InputError(path, f"shares no ground with {scene.source}")
         return needed
 
+    def _check_beside_control_points(self, path: str | Path) -> None:
+        """Check that a raster lies where a scene with control points does: it has the same ones, or no place at all."""
+        if product_of(path) is None:
+            with open_scene(path) as raster:
+                found = raster.georeference
+                if _places(found) == _places(self.scene.georeference) or (found.crs is None and not found.gcps):
+                    return
+        reason = f"cannot be laid on {self.scene.source}, which has control points and no grid"
+        raise InputError(path, f"{reason}: project the scene first (a Sentinel-1 product with --pixel 10)")
+
     @property
     def notes(self) -> list[str]:
-        """One line for each raster that covers a part of the scene only."""
-        return [
+        """What was taken for granted, and one line for each raster that covers a part of the scene only."""
+        return self.told + [
             f"{path} covers {share:.1%} of the scene: the rest is made without it"
             for path, (_, share) in self._placed.items()
             if share < _NEARLY_ALL
         ]
+
+
+def _places(georeference: Georeference) -> list[tuple[float, ...]]:
+    """Pixel and ground coordinates of the control points."""
+    return [(one.row, one.col, one.x, one.y) for one in georeference.gcps]
 
 
 def _on_grid(raster: Scene, grid: Grid) -> bool:
@@ -224,7 +259,7 @@ def open_companions(
             sources[role] = TemporalMean(rasters, image, units)
             continue
         mask = options.reference_mask if role == "optical_reference" else None
-        sources[role] = Companion(rasters[0], _open_masks(stack, first, mask, ground))
+        sources[role] = Companion(rasters[0], open_masks(stack, first, mask, ground))
     return sources
 
 
@@ -256,17 +291,17 @@ def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageC
         ground: the scene's.
 
     Raises:
-        InputError: they cannot be read, or differ from the output in bands or type.
+        InputError: they cannot be read, or differ from the output in bands, type or units.
     """
     path, scene = options.keep_clear, ground.scene
     assert path is not None
-    grid = ground.grid_for(path)
+    image, grid = image.model_copy(update={"optional": True}), ground.grid_for(path)
     clear = stack.enter_context(open_input(path, None, image, "output", grid, resampling="nearest"))
     if (clear.height, clear.width) != (scene.height, scene.width):
         raise InputError(path, f"is {clear.height}x{clear.width} pixels, {scene.source} {scene.height}x{scene.width}")
-    if np.dtype(clear.dtype) != np.dtype(image.dtype):
+    if clear.scaling is None and np.dtype(clear.dtype) != np.dtype(image.dtype):
         raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
-    return ClearPixels(clear, _open_masks(stack, path, options.keep_clear_mask, ground))
+    return ClearPixels(Companion(clear, open_masks(stack, path, options.keep_clear_mask, ground)), image)
 
 
 def with_today(products: Sequence[Product]) -> list[Product]:
@@ -297,62 +332,6 @@ def _loss(role: Role) -> str:
     return f"no {describe_role(role).title} was given: the translator goes on without it"
 
 
-def _open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, ground: Ground) -> list[Readable]:
-    """The masks of a raster on the scene's grid: the one that is given, and the clouds of a Sentinel-2 product."""
-    masks: list[Readable] = []
-    if mask is not None:
-        masks.append(stack.enter_context(_open_mask(mask, ground)))
-    if sentinel2_product(path) is not None:
-        from saropt.sensors.sentinel2 import open_cloud_mask
-
-        clouds = open_cloud_mask(path, grid=ground.grid_for(path))
-        if clouds is not None:
-            stack.enter_context(clouds)
-            masks.append(clouds)
-    return masks
-
-
-def _unhidden(valid: NDArray[np.bool_], masks: Sequence[Readable], window: Window | None) -> NDArray[np.bool_]:
-    for mask in masks:
-        valid = valid & (mask.read(window)[0][0] == 0)
-    return valid
-
-
-def cloud_notes(options: TranslateOptions) -> list[str]:
-    """One line for each Sentinel-2 product among the rasters that come with a scene: what becomes of its clouds."""
-    given = (path for name, path in options.files if not name.endswith("_mask"))
-    return [_cloud_note(product) for path in given if (product := sentinel2_product(path)) is not None]
-
-
-def _cloud_note(product: Path) -> str:
-    from saropt.sensors.sentinel2 import open_cloud_mask
-
-    mask = open_cloud_mask(product)
-    if mask is None:
-        return f"{product.name} says nothing of its clouds: they count as ground unless a mask is given"
-    with mask:
-        share, known = float(np.mean(mask.sample())), mask.tags["CLOUDS"]
-    return f"{product.name}: {known} are masked, {share:.1%} of the product"
-
-
-def _open_mask(path: str | Path, ground: Ground) -> Scene:
-    """A raster of one band that is 0 or not, on the scene's grid.
-
-    Raises:
-        InputError: it cannot be read, or has another size.
-    """
-    scene = ground.scene
-    mask = open_scene(path, grid=ground.grid_for(path), resampling="nearest")
-    if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
-        found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
-        mask.close()
-        raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
-    if not mask.sample(1 << 16).size:
-        mask.close()
-        raise InputError(path, "holds no valid pixel (all nodata or NaN): 0 is clear, anything else is masked")
-    return mask
-
-
 def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]:
     """The tag SAROPT_CONTENT of a map of origin; nothing for other products.
 
@@ -364,6 +343,18 @@ def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]
     earlier = tags.get("SAROPT_OPTICAL_REFERENCE_DATE", "")[:10] or tags.get("SAROPT_OPTICAL_REFERENCE")
     kept = f"0 is unchanged, from {earlier}; 100 is from radar" if earlier else "all is from radar"
     return {"SAROPT_CONTENT": f"origin of each pixel in per cent: {kept}"}
+
+
+def later_inputs(scene: Scene, sources: Mapping[Role, Source]) -> list[str]:
+    """One line for each reference that was taken after the scene: it is no earlier image."""
+    lines = []
+    for role, source in sources.items():
+        if not role.endswith("_reference"):
+            continue
+        acquired = getattr(source.raster if isinstance(source, Companion) else source, "acquired", None)
+        if acquired is not None and scene.acquired is not None and acquired.date() > scene.acquired.date():
+            lines.append(f"{source.source} is of {acquired.date()}, the scene of {scene.acquired.date()}: it is later")
+    return lines
 
 
 def dates_of(sources: Mapping[Role, Source]) -> dict[str, str]:

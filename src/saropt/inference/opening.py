@@ -62,7 +62,7 @@ def open_input(
         try:
             bands = [place + 1 for place in _positions(image, names, is_plain_picture)]
         except ValueError as error:
-            raise InputError(shown, f"{error}; {_taken(image, model)}", remedy="bands") from error
+            raise InputError(shown, f"{error}; {_taken(image, model)}", None if image.optional else "bands") from error
     if optical is not None:
         scene = open_sentinel2(optical, bands, grid=grid, resampling=resampling)
     else:

@@ -19,8 +19,8 @@ from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
 from saropt.inference.companions import (
     Ground,
-    cloud_notes,
     dates_of,
+    later_inputs,
     match_reference,
     missing_inputs,
     open_clear_pixels,
@@ -36,6 +36,7 @@ from saropt.inference.familiarity import (
     unlike_training,
 )
 from saropt.inference.guard import OutputGuard
+from saropt.inference.masks import cloud_notes
 from saropt.inference.opening import open_input, terrain_of, unnamed_bands
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
@@ -257,7 +258,8 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
-            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *missing_inputs(self.inputs, sources)]
+            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *later_inputs(source, sources)]
+            told += missing_inputs(self.inputs, sources)
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         return SceneResult(written, seam, (*told, *([] if clear is None else clear.warnings)))
 

@@ -217,17 +217,18 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
     sample = source.sample()
     if sample.shape[1] == 0:
         raise InputError(source.source, "holds no valid pixel (all nodata or NaN)")
+    remedy = None if image.optional else "units"
     scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
     tagged = tagged_units(getattr(source, "tags", {})) if units is None and is_sar(image.role) else None
     try:
         return _fit(image, source, units or image.units, sample, stated=bool(units or tagged))
     except ValueError as error:
         if tagged is None or tagged == image.units:
-            raise InputError(source.source, f"{error}{scaled}", remedy="units") from error
+            raise InputError(source.source, f"{error}{scaled}", remedy) from error
     try:
         fitted = _fit(image, source, tagged, sample)
     except ValueError as error:
-        raise InputError(source.source, f"{error}{scaled}", remedy="units") from error
+        raise InputError(source.source, f"{error}{scaled}", remedy) from error
     note = f"{source.source}: units are {tagged}, as its tags and values say"
     return replace(fitted, notes=(note, *fitted.notes))
 

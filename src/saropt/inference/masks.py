@@ -1,0 +1,91 @@
+"""Masks of the rasters that come with a scene: given as files, and the clouds of Sentinel-2 products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.errors import InputError, counted
+from saropt.inference.requests import TranslateOptions
+from saropt.inference.tiling import spread_windows
+from saropt.scenes import Scene, Window, open_scene
+from saropt.scenes.mirroring import Readable
+from saropt.sensors.product_names import sentinel2_product
+
+if TYPE_CHECKING:
+    from saropt.inference.companions import Ground
+
+
+def open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, ground: Ground) -> list[Readable]:
+    """The masks of a raster on the scene's grid: the one that is given, and the clouds of a Sentinel-2 product."""
+    masks: list[Readable] = []
+    if mask is not None:
+        masks.append(stack.enter_context(_open_mask(mask, ground)))
+    if sentinel2_product(path) is not None:
+        from saropt.sensors.sentinel2 import open_cloud_mask
+
+        clouds = open_cloud_mask(path, grid=ground.grid_for(path))
+        if clouds is not None:
+            stack.enter_context(clouds)
+            masks.append(clouds)
+    return masks
+
+
+def unhidden(valid: NDArray[np.bool_], masks: Sequence[Readable], window: Window | None) -> NDArray[np.bool_]:
+    """Validity (h, w) of a window without the pixels that a mask hides: those that are valid in it and not 0."""
+    for mask in masks:
+        valid = valid & (mask.read(window)[0][0] == 0)
+    return valid
+
+
+def cloud_notes(options: TranslateOptions) -> list[str]:
+    """One line for each Sentinel-2 product among the rasters that come with a scene: what becomes of its clouds."""
+    given = (path for name, path in options.files if not name.endswith("_mask"))
+    return [_cloud_note(product) for path in given if (product := sentinel2_product(path)) is not None]
+
+
+def _cloud_note(product: Path) -> str:
+    from saropt.sensors.sentinel2 import open_cloud_mask
+
+    mask = open_cloud_mask(product)
+    if mask is None:
+        return f"{product.name} says nothing of its clouds: they count as ground unless a mask is given"
+    with mask:
+        share, known = float(np.mean(mask.sample())), mask.tags["CLOUDS"]
+    return f"{product.name}: {known} are masked, {share:.1%} of the product"
+
+
+def _open_mask(path: str | Path, ground: Ground) -> Scene:
+    """A raster of one band that is 0 or not, on the scene's grid.
+
+    Raises:
+        InputError: it cannot be read, or has another size.
+    """
+    scene = ground.scene
+    mask = open_scene(path, grid=ground.grid_for(path), resampling="nearest")
+    if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
+        found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
+        mask.close()
+        raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
+    unknown = _unknown_share(path)
+    if unknown == 1.0:
+        mask.close()
+        raise InputError(path, "holds no valid pixel (all nodata or NaN): 0 is clear, anything else is masked")
+    if unknown > 0.0:
+        ground.told.append(f"{mask.source}: {unknown:.1%} of the mask is nodata or NaN: these pixels count as clear")
+    return mask
+
+
+def _unknown_share(path: str | Path) -> float:
+    """Share of a mask's pixels that are nodata and not 0, on its own grid."""
+    with open_scene(path) as mask:
+        shares = []
+        for window in spread_windows(mask.height, mask.width):
+            stored, valid = mask.read_stored(window)
+            shares.append(float(np.mean(~valid & (stored[0] != 0))))
+    return float(np.mean(shares))
