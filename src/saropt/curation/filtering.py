@@ -21,6 +21,7 @@ from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
+from saropt.scenes.nodata import with_nodata
 
 TILE = 1024
 _MOST_LOOKS = 1e4
@@ -261,23 +262,6 @@ def write_pauli(
                 if progress is not None:
                     progress(number, len(windows), "windows")
             return writer.finish()
-
-
-def with_nodata(stored: NDArray, valid: NDArray[np.bool_], nodata: float | None) -> NDArray:
-    """The pixels (C, h, w), with nodata where they are not valid (h, w).
-
-    Valid whole numbers that are nodata become the next number.
-
-    >>> with_nodata(np.array([[[0, 5, 7]]], np.uint8), np.array([[True, True, False]]), 0).tolist()
-    [[[1, 5, 0]]]
-    """
-    if nodata is None:
-        return stored
-    if stored.dtype.kind in "ui":
-        limits = np.iinfo(stored.dtype)
-        stored[stored == nodata] = nodata + 1 if nodata < limits.max else nodata - 1
-    stored[:, ~valid] = nodata
-    return stored
 
 
 def cut_windows(height: int, width: int, tile: int) -> list[Window]:
