@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from typing import Final
 
+Tell = Callable[[str], object]
+"""Called with a line that a person should read."""
+log_line: Final[Tell] = logging.getLogger("saropt").warning
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and what is being done."""
 

@@ -197,3 +197,10 @@ def test_what_is_stated_of_the_real_tiles(shared_data):
     report = clean_root(shared_data / "terramesh5")
     assert report.findings == []
     assert report.summary["tiles_within_2px"] == 1.0
+
+
+def test_an_unknown_kind_to_drop_is_refused_before_anything_is_read(tmp_path, capsys):
+    assert main(["data", "clean", str(tmp_path / "no_root"), "--drop", "cloud,foo"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "foo: known kinds are cloud, nodata" in told[0]

@@ -13,7 +13,7 @@ from saropt.curation.harmonising import harmonise_root
 from saropt.curation.joining import join_roots
 from saropt.errors import InputError
 from saropt.roots import DataRoot
-from saropt.scenes import write_array
+from saropt.scenes import Scene, write_array
 
 
 def make_root(path: Path, names: str = "ab", changed: float = 0.3, **description: object) -> Path:
@@ -107,3 +107,23 @@ def test_roots_that_do_not_fit_are_not_joined(changes: dict, message: str, tmp_p
     with pytest.raises(InputError, match=message):
         join_roots(tmp_path / "all", [first, second])
     assert not (tmp_path / "all").exists()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_holes_of_an_optical_image_stay_holes(tmp_path: Path, dtype: str) -> None:
+    source = make_root(tmp_path / "root", names="a", optical={"bands": ["B4", "B3", "B2"], "units": dtype})
+    values = read(source / "optical" / "a.tif")
+    values[:, :5] = 0
+    hole = np.zeros((40, 50), bool)
+    hole[30:, 30:] = True
+    if dtype == "float32":
+        values[:, hole] = np.nan
+    path = write_array(source / "optical" / "a.tif", values.astype(dtype), overwrite=True)
+    if dtype == "uint8":
+        with rasterio.open(f"{path}.msk", "w", driver="GTiff", width=50, height=40, count=1, dtype="uint8") as mask:
+            mask.write(np.where(hole, 0, 255).astype(np.uint8), 1)
+            mask.update_tags(INTERNAL_MASK_FLAGS_1="2")
+    out, _ = harmonise_root(source, tmp_path / "even")
+    with Scene.open(out / "optical" / "a.tif") as scene:
+        assert scene.nodata is not None
+        assert (scene.read()[1] == ~hole).all()

@@ -59,6 +59,21 @@ def test_units_and_the_order_of_bands_do_not_matter(decibels: np.ndarray, tmp_pa
     np.testing.assert_allclose(one, two, atol=1)
 
 
+@pytest.mark.parametrize("units", ["sigma0_db", "sigma0"])
+def test_fill_and_impossible_values_have_no_colour(decibels: np.ndarray, tmp_path: Path, units: str) -> None:
+    values = decibels if units == "sigma0_db" else (10.0 ** (decibels / 10.0)).astype(np.float32)
+    values[:, :, :20] = 0
+    values[1, 3, 50] = 1e7
+    path = write_array(tmp_path / "sar.tif", values, band_names=["VV", "VH"])
+    told: list[str] = []
+    valid = read(write_composite(path, tmp_path / "out.tif", units, tell=told.append))[1]
+    expected = np.ones((70, 90), bool)
+    expected[:, :20] = expected[3, 50] = False
+    assert (valid == expected).all()
+    (line,) = told
+    assert line.endswith(f"impossible values in {units}: made nodata")
+
+
 def test_a_product_is_calibrated_on_the_way(tmp_path: Path) -> None:
     safe, _ = write_safe(tmp_path)
     first = calibrate(safe, tmp_path / "calibrated.tif")

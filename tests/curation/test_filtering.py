@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from saropt.cli import main
 from saropt.curation.filtering import filter_root, filter_scene, write_pauli
+from saropt.curation.warnings_of_roots import root_warnings
 from saropt.errors import InputError
 from saropt.radiometry import equivalent_looks, from_db, pauli_power
 from saropt.roots import DataRoot
+from saropt.roots.description import write_description
 from saropt.scenes import Scene, write_array
 
 
@@ -81,3 +84,100 @@ def test_pauli_from_one_file_and_from_a_polsarpro_folder(tmp_path):
         write_pauli(files[:-1], tmp_path / "x.tif")
     with pytest.raises(InputError, match="C3 lacks C13"):
         write_pauli(files[:-2], tmp_path / "x.tif")
+
+
+def speckled(power=0.05, bands=2):
+    return (power * np.random.default_rng(2).standard_gamma(4.0, (bands, 90, 100)) / 4).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["lee", "refined-lee", "gamma-map", "frost", "ppb"])
+@pytest.mark.filterwarnings("error")
+def test_an_impossible_pixel_is_nodata_and_spoils_no_other(tmp_path, name, capsys):
+    decibels = 10 * np.log10(speckled())
+    decibels[0, 40, 50] = 999
+    path = write_array(tmp_path / "a.tif", decibels, band_names=["VV", "VH"])
+    assert main(["data", "filter", str(path), str(tmp_path / "b.tif"), "--filter", name]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("impossible values in sigma0_db: made nodata")
+    with Scene.open(tmp_path / "b.tif") as scene:
+        values, valid = scene.read()
+        assert np.isnan(scene.nodata)
+    assert np.argwhere(~valid).tolist() == [[40, 50]]
+    assert values[:, valid].max() < 0
+
+
+@pytest.mark.parametrize(("units", "fill"), [("sigma0_db", "fill (0)"), ("sigma0", "fill")])
+def test_an_undeclared_border_is_nodata_and_not_mixed_in(tmp_path, units, fill):
+    power = speckled()
+    values = power if units == "sigma0" else 10 * np.log10(power)
+    values[:, :, :20] = 0
+    told = []
+    path = write_array(tmp_path / "a.tif", values, band_names=["VV", "VH"])
+    with Scene.open(filter_scene(path, tmp_path / "b.tif", "lee", 4.0, units, tell=told.append)) as scene:
+        filtered, valid = scene.read()
+    assert not valid[:, :20].any()
+    assert valid[:, 20:].all()
+    first = from_db(filtered[:, :, 20:23], "sigma0") if units == "sigma0_db" else filtered[:, :, 20:23]
+    assert first.mean() == pytest.approx(0.05, rel=0.1)
+    (line,) = told
+    assert f"20.00% of the pixels that it calls valid are {fill} or impossible" in line
+
+
+def test_nodata_of_whole_numbers_is_declared_and_valid_ones_stay_so(tmp_path):
+    digital = np.rint(100 * np.sqrt(speckled())).astype(np.uint16)
+    digital[:, 50:, 50:] = 0
+    digital[:, :8, :8] = 1
+    path = write_array(tmp_path / "a.tif", digital, band_names=["VV", "VH"])
+    with Scene.open(filter_scene(path, tmp_path / "b.tif", "lee", 4.0, "amplitude", tell=print)) as scene:
+        assert (scene.dtype, scene.nodata) == ("uint16", 0)
+        assert (scene.read()[1] == (digital > 0).all(axis=0)).all()
+
+
+def complex_pixels():
+    phase = np.random.default_rng(3).uniform(0, 2 * np.pi, (2, 90, 100))
+    return (np.sqrt(speckled()) * np.exp(1j * phase)).astype(np.complex64)
+
+
+def test_complex_pixels_become_amplitude_and_say_so(tmp_path):
+    told = []
+    path = write_array(tmp_path / "a.tif", complex_pixels(), band_names=["VV", "VH"], tags={"CALIBRATED_TO": "complex"})
+    with Scene.open(filter_scene(path, tmp_path / "b.tif", "lee", 4.0, "complex", tell=told.append)) as scene:
+        assert scene.dtype == "float32"
+        assert scene.tags["UNITS"] == "amplitude"
+        assert "CALIBRATED_TO" not in scene.tags
+    assert told == [f"{path}: complex pixels become amplitude"]
+
+
+def test_a_root_of_complex_pixels_becomes_one_of_amplitude(tmp_path):
+    for role in ("sar", "optical", "sar_reference"):
+        (tmp_path / "root" / role).mkdir(parents=True)
+    write_array(tmp_path / "root" / "sar" / "a.tif", complex_pixels(), band_names=["VV", "VH"])
+    write_array(tmp_path / "root" / "sar_reference" / "a.tif", complex_pixels(), band_names=["VV", "VH"])
+    write_array(tmp_path / "root" / "optical" / "a.tif", np.full((3, 90, 100), 7, np.uint8))
+    description = {
+        "name": "r",
+        "gsd_m": 10.0,
+        "sar": {"bands": ["VV", "VH"], "units": "complex"},
+        "optical": {"bands": ["red", "green", "blue"], "units": "uint8"},
+        "licence": "mine",
+    }
+    write_description(tmp_path / "root", description, [("a", "test")])
+    root = DataRoot.open(filter_root(tmp_path / "root", tmp_path / "out", "lee", 4.0, tell=print))
+    assert {role: image.units for role, image in root.images.items()} == {
+        "sar": "amplitude",
+        "optical": "uint8",
+        "sar_reference": "amplitude",
+    }
+    assert root.licence == "mine"
+    assert all(line.startswith("the split") for line in root_warnings(root))
+
+
+def test_pauli_has_no_colour_where_all_components_are_zero(tmp_path):
+    matrix = np.ones((3, 20, 30), np.float32)
+    matrix[:, :, :4] = 0
+    matrix[0, 5, 5] = 0
+    path = write_array(tmp_path / "t3.tif", matrix, band_names=["T11", "T22", "T33"])
+    with Scene.open(write_pauli([path], tmp_path / "p.tif")) as scene:
+        valid = scene.read()[1]
+    assert not valid[:, :4].any()
+    assert valid[:, 4:].all()

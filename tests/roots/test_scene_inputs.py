@@ -56,11 +56,20 @@ def test_a_raster_tells_of_its_latitude(root):
         assert read_scene_inputs(scene)["latitude"] == pytest.approx(46.95, abs=0.02)
 
 
-@pytest.mark.parametrize(("entry", "told"), [("13", "must be a whole number"), ("May", "must be a number")])
-def test_bad_entries_are_refused(root, entry, told):
-    (root.path / "splits.csv").write_text(SPLITS.replace("train,7", f"train,{entry}"))
-    with pytest.raises(InputError, match=rf"splits.csv: a: month {entry} {told}"):
-        stated_scene_inputs(root)
+@pytest.mark.parametrize(
+    ("column", "entry", "told"),
+    [
+        ("month", "13", "must be a whole number"),
+        ("month", "May", "must be a number"),
+        ("latitude", "95", "must be between -90 and 90 degrees"),
+        ("incidence", "200", "must be between 0 and 90 degrees"),
+        ("incidence", "nan", "must be between 0 and 90 degrees"),
+    ],
+)
+def test_bad_entries_are_refused_where_the_root_is_opened(root, column, entry, told):
+    (root.path / "splits.csv").write_text(f"name,split,{column}\na,train,{entry}\n")
+    with pytest.raises(InputError, match=rf"splits.csv: a: {column} {entry} {told}"):
+        DataRoot.open(root.path)
 
 
 def test_windows_bring_those_of_their_raster_and_are_as_without(root):

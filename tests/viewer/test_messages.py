@@ -15,7 +15,7 @@ PASSED = (
     *(f"inference/{name}.py" for name in ("reader", "reliability", "scene_model", "sources", "translator")),
     "inference/runtimes",
     *(f"artifacts/{name}.py" for name in ("card", "graph", "weights", "modules")),
-    *(f"scenes/{name}.py" for name in ("formats", "reading", "metadata", "grid", "warping", "writing")),
+    *(f"scenes/{name}.py" for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing")),
     *(f"files/{name}.py" for name in ("atomic", "identity", "lock", "places")),
     *(f"domain/{name}.py" for name in ("bands", "roles", "units")),
     *(f"radiometry/{name}.py" for name in ("units", "validity", "recipes")),

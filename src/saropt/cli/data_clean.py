@@ -52,9 +52,11 @@ def clean(
     """
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
-    from saropt.curation.cleaning import Limits, clean_root, write_report, write_splits
+    from saropt.curation.cleaning import Limits, check_kinds, clean_root, write_report, write_splits
     from saropt.scenes.writing import check_writable
 
+    kinds = drop.split(",")
+    check_kinds(kinds)
     if report is not None:
         check_writable(report, suffixes=(".json",), overwrite=overwrite)
     limits = Limits(cloud, nodata, saturation, misregistration, days)
@@ -74,5 +76,5 @@ def clean(
     if report is not None:
         typer.echo(f"wrote {write_report(found, report)}")
     if splits is not None:
-        kept = write_splits(found, splits, drop.split(","), overwrite=overwrite)
+        kept = write_splits(found, splits, kinds, overwrite=overwrite)
         typer.echo(f"wrote {splits}: {len(kept)} of {int(found.summary['rasters'])} rasters")

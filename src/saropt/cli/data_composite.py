@@ -22,9 +22,11 @@ def composite(
 
     The ranges are the same for every scene: VV -20 to 0 dB, VH -26 to -5 dB, VV/VH 4 to 16 dB.
     """
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn
     from saropt.curation.composite import write_composite
 
+    told: list[str] = []
     with progress_bar("composite") as report:
-        path = write_composite(source, out, units, overwrite=overwrite, progress=report)
+        path = write_composite(source, out, units, overwrite=overwrite, progress=report, tell=told.append)
     typer.echo(f"wrote {path}: red VV, green VH, blue VV/VH in fixed ranges of decibels")
+    warn(told)

@@ -21,15 +21,17 @@ def filter_data(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is an existing raster.")] = False,
 ) -> None:
     """Reduce the speckle of a SAR raster, or of a whole data root."""
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn
     from saropt.curation.filtering import filter_root, filter_scene
 
+    told: list[str] = []
     with progress_bar("filter") as report:
         if source.is_dir():
-            path = filter_root(source, out, name, looks, progress=report)
+            path = filter_root(source, out, name, looks, progress=report, tell=told.append)
         else:
-            path = filter_scene(source, out, name, looks, units, overwrite=overwrite, progress=report)
+            path = filter_scene(source, out, name, looks, units, overwrite=overwrite, progress=report, tell=told.append)
     typer.echo(f"wrote {path}")
+    warn(told)
 
 
 def pauli(

@@ -29,7 +29,7 @@ def prepare_data(
 
     To continue an interrupted conversion, run the same command again.
     """
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn
     from saropt.cli.tables import print_facts, print_table
     from saropt.curation.sets import SETS, prepare
     from saropt.curation.warnings_of_roots import root_warnings
@@ -56,5 +56,4 @@ def prepare_data(
     splits = list(root.splits.values())
     counts = ", ".join(f"{splits.count(split)} {split}" for split in ("train", "val", "test"))
     typer.echo(f"wrote {path}: {counts}")
-    for warning in root_warnings(root):
-        typer.echo(f"saropt: warning: {warning}", err=True)
+    warn(root_warnings(root))

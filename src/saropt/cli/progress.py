@@ -1,14 +1,26 @@
-"""Progress on stderr: a bar in a terminal, a line a minute in a log."""
+"""Progress and warnings on stderr: a bar in a terminal, a line a minute in a log."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
 Report = Callable[[int, int, str], None]
 LOG_SECONDS = 60.0
+_MOST_WARNINGS = 12
+
+
+def warn(lines: Sequence[str]) -> None:
+    """Print warnings; of more than a dozen, the first ones and how many there are more.
+
+    >>> warn([])
+    """
+    for line in lines[:_MOST_WARNINGS]:
+        print(f"saropt: warning: {line}", file=sys.stderr)
+    if len(lines) > _MOST_WARNINGS:
+        print(f"saropt: warning: and {len(lines) - _MOST_WARNINGS} more like these", file=sys.stderr)
 
 
 @contextmanager

@@ -163,8 +163,7 @@ def write_splits(
     {'train_000': 'train', 'val_000': 'val'}
     """
     path, source = Path(path), Path(report.root) / "splits.csv"
-    if unknown := set(drop) - set(KINDS):
-        raise OptionError("drop", None, f"{', '.join(sorted(unknown))}: known kinds are {', '.join(KINDS)}")
+    check_kinds(drop)
     check_writable(path, suffixes=(".csv",), overwrite=overwrite)
     check_not_input(path, [source])
     with source.open(encoding="utf-8-sig", newline="") as stream:
@@ -192,6 +191,18 @@ def write_splits(
     writer.writerows(kept)
     write_text(path, table.getvalue())
     return {row["name"]: row["split"] for row in kept}
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Check that all are kinds of faults.
+
+    Raises:
+        OptionError: one is unknown.
+
+    >>> check_kinds(["cloud", "leak"])
+    """
+    if unknown := set(kinds) - set(KINDS):
+        raise OptionError("drop", None, f"{', '.join(sorted(unknown))}: known kinds are {', '.join(KINDS)}")
 
 
 def white_share(optical: NDArray, bands: Sequence[str], units: str, valid: NDArray[np.bool_]) -> float:

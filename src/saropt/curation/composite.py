@@ -9,10 +9,11 @@ import numpy as np
 from saropt.domain import canonical_band
 from saropt.errors import InputError
 from saropt.files import check_not_input
-from saropt.progress import Progress
-from saropt.radiometry import check_units, sar_composite, to_db
+from saropt.progress import Progress, Tell, log_line
+from saropt.radiometry import sar_composite, to_db
 from saropt.radiometry.composite import CO_RANGE, CROSS_RANGE, RATIO_RANGE
 from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
 
@@ -27,15 +28,18 @@ def write_composite(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    tell: Tell = log_line,
 ) -> Path:
     """Write a dual-polarised SAR raster, or a Sentinel-1 GRD product, as red VV, green VH and blue VV/VH of 8 bits.
 
-    The ranges are fixed (`saropt.radiometry.composite`); HH and HV take the places of VV and VH.
+    The ranges are fixed (`saropt.radiometry.composite`); HH and HV take the places of VV and VH. Impossible values, and
+    fill that the raster does not declare, become nodata (`saropt.scenes.measurements`).
 
     Args:
         source: raster in `units` with two polarisations, or a product, which is calibrated to `units`.
         out: GeoTIFF on the same grid, nodata 0.
         units: SAR units with a decibel scale (not `uint8`).
+        tell: gets a line for pixels that are made nodata.
 
     Raises:
         InputError: a polarisation is missing, the values contradict the units, or a file cannot be used.
@@ -50,10 +54,10 @@ def write_composite(
     check_not_input(out, [source])
     with open_scene_or_product(source, units) as scene:
         try:
-            check_units(scene.sample(1 << 16), units, scene.dtype)
             to_db(np.ones(1), units)
         except ValueError as error:
             raise InputError(source, str(error), remedy="units") from error
+        measured = measured_backscatter(scene, units)
         co, cross = _bands(scene, source)
         ranges = " ".join(f"{low:g}..{high:g}" for low, high in (CO_RANGE, CROSS_RANGE, RATIO_RANGE))
         names = [canonical_band(scene.band_names[place]) for place in (co, cross)]
@@ -69,10 +73,14 @@ def write_composite(
             overwrite=overwrite,
             photometric="rgb",
         ) as writer:
+            for line in measured.notes:
+                tell(line)
             starts = [(row, col) for row in range(0, scene.height, _TILE) for col in range(0, scene.width, _TILE)]
             for number, (row, col) in enumerate(starts, start=1):
                 window = Window(row, col, min(_TILE, scene.height - row), min(_TILE, scene.width - col))
                 values, valid = scene.read(window)
+                valid = valid & measured.rule.measured(values)
+                values[:, ~valid] = 1
                 decibels = to_db(values, units)
                 picture = sar_composite(decibels[co], decibels[cross])
                 picture[:, ~valid] = 0

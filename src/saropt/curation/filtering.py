@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from saropt.domain import is_sar
 from saropt.errors import InputError
-from saropt.files import atomic_folder, check_not_input
-from saropt.progress import Progress
-from saropt.radiometry import FILTERS, PAULI_BANDS, check_units, convert, from_db, pauli_needs, pauli_power, to_db
+from saropt.files import atomic_folder, check_not_input, read_yaml
+from saropt.progress import Progress, Tell, log_line
+from saropt.radiometry import FILTERS, PAULI_BANDS, ValueRule, convert, from_db, pauli_needs, pauli_power, to_db
+from saropt.radiometry.filters import SpeckleFilter
+from saropt.roots.description import write_dataset_yaml
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
+from saropt.scenes.nodata import with_nodata
 
 TILE = 1024
 _MOST_LOOKS = 1e4
@@ -33,11 +37,13 @@ def filter_scene(
     overwrite: bool = False,
     tile: int = TILE,
     progress: Progress | None = None,
+    tell: Tell = log_line,
 ) -> Path:
     """Filter the speckle of a SAR raster. Each band is filtered separately, as power; units and data type are kept.
 
     Windows are read with a margin as wide as the filter needs, so that no window edges are visible. Before filtering,
-    invalid pixels are replaced by the mean of their window; they stay invalid in the output. Complex pixels become
+    invalid pixels are replaced by the mean of their window; they stay invalid in the output. Impossible values are
+    invalid too, and fill that the raster does not declare (`saropt.scenes.measurements`). Complex pixels become
     amplitude.
 
     Args:
@@ -47,6 +53,7 @@ def filter_scene(
         looks: equivalent number of looks of the source.
         units: SAR units with a decibel scale (not `uint8`).
         tile: side of a window in pixels.
+        tell: gets a line for pixels that are made nodata, and for complex pixels.
 
     Raises:
         InputError: unknown filter, units that do not fit or have no decibel scale, or a file that cannot be used.
@@ -64,50 +71,79 @@ def filter_scene(
     check_not_input(out, [source])
     with Scene.open(source) as scene:
         try:
-            check_units(scene.sample(1 << 16), units, scene.dtype)
             to_db(np.ones(1), units)
         except ValueError as error:
             raise InputError(source, str(error)) from error
+        measured = measured_backscatter(scene, units)
         is_complex = scene.dtype.startswith("complex")
         dtype = np.dtype("float32" if is_complex else scene.dtype)
         target = "amplitude" if is_complex else units
+        nodata = _nodata_of(scene, dtype, measured.rule)
         made_by = {"SPECKLE_FILTER": name, "SPECKLE_FILTER_LOOKS": f"{looks:g}"}
+        if is_complex:
+            made_by["UNITS"] = target
         with SceneWriter(
             out,
             width=scene.width,
             height=scene.height,
             band_names=scene.band_names,
             dtype=dtype,
-            nodata=scene.nodata,
+            nodata=nodata,
             georeference=scene.georeference,
             tags=tags_for_output(scene, same_units=not is_complex) | made_by,
             overwrite=overwrite,
         ) as writer:
+            for line in (*measured.notes, *([f"{source}: complex pixels become amplitude"] if is_complex else [])):
+                tell(line)
             windows = cut_windows(scene.height, scene.width, tile)
             for number, window in enumerate(windows, start=1):
-                halo = chosen.halo
-                padded = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
-                values, valid = scene.read_padded(padded)
-                power = from_db(to_db(values, units), "sigma0")
-                inner = np.s_[halo : halo + window.height, halo : halo + window.width]
-                filtered = np.empty((scene.count, window.height, window.width), np.float32)
-                for band, result in zip(power, filtered, strict=True):
-                    band[~valid] = band[valid].mean() if valid.any() else 1.0
-                    result[:] = chosen.apply(band, looks)[inner]
+                filtered, valid = _filter_window(scene, window, measured.rule, chosen, looks, units)
                 stored = to_stored(convert(filtered, "sigma0", target.replace("gamma0", "sigma0")), dtype)
-                here = valid[inner]
-                if not here.all():
-                    stored[:, ~here] = scene.nodata if scene.nodata is not None else 0 if dtype.kind in "ui" else np.nan
-                writer.write(window.row, window.col, stored)
+                writer.write(window.row, window.col, with_nodata(stored, valid, nodata))
                 if progress is not None:
                     progress(number, len(windows), Path(source).name)
             return writer.finish()
 
 
+def _filter_window(
+    scene: Scene, window: Window, rule: ValueRule, chosen: SpeckleFilter, looks: float, units: str
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Filtered power (C, h, w) of a window, and where it is measured (h, w)."""
+    halo = chosen.halo
+    padded = Window(window.row - halo, window.col - halo, window.height + 2 * halo, window.width + 2 * halo)
+    values, valid = scene.read_padded(padded)
+    valid = valid & rule.measured(values)
+    values[:, ~valid] = 1
+    power = from_db(to_db(values, units), "sigma0")
+    inner = np.s_[halo : halo + window.height, halo : halo + window.width]
+    filtered = np.empty((scene.count, window.height, window.width), np.float32)
+    for band, result in zip(power, filtered, strict=True):
+        band[~valid] = band[valid].mean() if valid.any() else 1.0
+        result[:] = chosen.apply(band, looks)[inner]
+    return filtered, valid[inner]
+
+
+def _nodata_of(scene: Scene, dtype: np.dtype, rule: ValueRule) -> float:
+    """What marks invalid pixels of a filtered raster: what the source declares, or else a value that is no
+    measurement."""
+    if scene.nodata is not None:
+        return scene.nodata
+    if dtype.kind == "f":
+        return float("nan")
+    return 0 if rule.zero_is_fill or dtype.kind == "u" else int(np.iinfo(dtype).min)
+
+
 def filter_root(
-    source: str | Path, out: str | Path, name: str, looks: float, *, progress: Progress | None = None
+    source: str | Path,
+    out: str | Path,
+    name: str,
+    looks: float,
+    *,
+    progress: Progress | None = None,
+    tell: Tell = log_line,
 ) -> Path:
     """Copy a data root and filter the rasters of all SAR roles. The copy appears under `out` only when it is complete.
+    Roles with complex pixels become amplitude.
 
     Raises:
         InputError: as `filter_scene`, or `out` exists.
@@ -126,10 +162,15 @@ def filter_root(
         for role in roles:
             (part / role).mkdir()
         for number, (role, raster, path) in enumerate(rasters, start=1):
-            filter_scene(path, part / role / f"{raster}.tif", name, looks, root.images[role].units)
+            filter_scene(path, part / role / f"{raster}.tif", name, looks, root.images[role].units, tell=tell)
             if progress is not None:
                 progress(number, len(rasters), raster)
         copy_others(root.path, part, roles)
+        made = [role for role in roles if root.images[role].units == "complex"]
+        if made:
+            description = read_yaml(root.path / "dataset.yaml")
+            described = {role: {**description[role], "units": "amplitude"} for role in made if role in description}
+            write_dataset_yaml(part, {**description, **described})
     return out
 
 
@@ -157,7 +198,7 @@ def write_pauli(
         sources: rasters on one grid. The name of a band, or the name of a file with one band, says which component it
             is: HH, HV, VH, VV (complex); C11, C22, C33, C13; T11, T22, T33; HHHH, HVHV, VVVV, HHVV. `C13_real` and
             `C13_imag`, as PolSARpro writes them, are combined.
-        out: GeoTIFF with the bands HH-VV, HV, HH+VV (red, green, blue).
+        out: GeoTIFF with the bands HH-VV, HV, HH+VV (red, green, blue); nodata where all components are exactly 0.
 
     Raises:
         InputError: components are missing, the rasters differ in size, or one cannot be used.
@@ -211,6 +252,7 @@ def write_pauli(
                 for name in needed:
                     parts[name], also = component(name, window)
                     valid &= also
+                valid &= np.any([part != 0 for part in parts.values()], axis=0)
                 try:
                     power = pauli_power(parts)
                 except ValueError as error:

@@ -18,6 +18,7 @@ from saropt.roots.labels import Classes, classes_of
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
+from saropt.scenes.nodata import with_nodata
 
 LEAST_UNCHANGED = 0.1
 
@@ -85,9 +86,10 @@ def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequ
             if (other.height, other.width) != (image.height, image.width):
                 raise InputError(other.path, f"has another size than {image.path.name}")
         windows = cut_windows(image.height, image.width, TILE)
-        sums = np.zeros((5, image.count))
+        sums, whole = np.zeros((5, image.count)), True
         for window in windows:
             values, valid = image.read(window)
+            whole = whole and bool(valid.all())
             earlier, also = reference.read(window)
             valid = valid & also
             if label is not None and classes is not None:
@@ -99,18 +101,27 @@ def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequ
         if count < LEAST_UNCHANGED * image.height * image.width:
             return False
         gain, offset = gain_and_offset(sums[1:3] / count, sums[3:5] / count)
-        _write(image, windows, gain, offset, out)
+        _write(image, windows, gain, offset, None if whole else _nodata_of(image), out)
     return True
 
 
-def _write(image: Scene, windows: Sequence[Window], gain: NDArray, offset: NDArray, out: Path) -> None:
+def _nodata_of(image: Scene) -> float:
+    if image.nodata is not None:
+        return image.nodata
+    dtype = np.dtype(image.dtype)
+    return float(np.iinfo(dtype).min) if dtype.kind in "ui" else float("nan")
+
+
+def _write(
+    image: Scene, windows: Sequence[Window], gain: NDArray, offset: NDArray, nodata: float | None, out: Path
+) -> None:
     with SceneWriter(
         out,
         width=image.width,
         height=image.height,
         band_names=image.band_names,
         dtype=image.dtype,
-        nodata=image.nodata,
+        nodata=image.nodata if nodata is None else nodata,
         georeference=image.georeference,
         tags={**tags_for_output(image, same_units=True), "HARMONISED_TO": "optical_reference"},
         photometric="rgb" if image.is_rgb and image.count == 3 else None,
@@ -118,7 +129,5 @@ def _write(image: Scene, windows: Sequence[Window], gain: NDArray, offset: NDArr
         for window in windows:
             values, valid = image.read(window)
             stored = to_stored(values * gain[:, None, None] + offset[:, None, None], np.dtype(image.dtype))
-            if not valid.all():
-                stored[:, ~valid] = image.nodata or 0
-            writer.write(window.row, window.col, stored)
+            writer.write(window.row, window.col, with_nodata(stored, valid, nodata))
         writer.finish()

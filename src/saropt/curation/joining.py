@@ -14,6 +14,7 @@ from saropt.progress import Progress, silent
 from saropt.roots.description import write_description
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.scene_inputs import stated_scene_inputs
+from saropt.scenes.nodata import copy_beside
 
 _TOLERANCE = 0.1
 
@@ -55,7 +56,9 @@ def join_roots(out: str | Path, sources: Sequence[str | Path], *, progress: Prog
         for role in roles:
             (part / role).mkdir()
         for number, (role, root, name, path) in enumerate(rasters, start=1):
-            shutil.copy2(path, part / role / f"{_name(root, name)}{path.suffix}")
+            target = part / role / f"{_name(root, name)}{path.suffix}"
+            shutil.copy2(path, target)
+            copy_beside(path, target)
             progress(number, len(rasters), name)
         _describe(part, out.absolute().name, roots, images, "label" in roles)
     return out

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
 from saropt.errors import InputError
-from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units, repeated_value
-from saropt.scenes import Window, fills_blocks, read_mirrored, sample_pixels
+from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units
+from saropt.scenes import Window, read_mirrored, sample_pixels
+from saropt.scenes.measurements import find_measured
 
 _SAMPLE, _PICTURE = 1 << 18, 1 << 13
 _CLOUD, _MUCH = 0.3, 0.1
@@ -256,25 +257,13 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
         check_units(sample, unit, source.dtype, calibrated=recipe.absolute, stated=stated)
         if quantity == "reflectance" and units in SAR_UNITS:  # uint8, for a recipe of reflectance
             check_units(sample, units, source.dtype)
-    total = sample.shape[1]
-    sample = sample[:, rule.measured(sample)]
-    repeated = repeated_value(sample, rule)
-    if repeated is not None and fills_blocks(source, repeated):
-        rule = rule.with_fill(repeated, all_bands=quantity == "reflectance")
-        sample = sample[:, rule.measured(sample)]
-    if sample.shape[1] == 0:
-        raise InputError(source.source, "holds no valid pixel: all values are fill")
+    measured = find_measured(source, sample, rule, units, all_bands=quantity == "reflectance")
+    sample = measured.sample
     low, high = sample.min(axis=1, keepdims=True), sample.max(axis=1, keepdims=True)
     if not image.optional and sample.shape[1] >= _PICTURE and bool(((sample == low) | (sample == high)).all()):
         values = " or ".join(f"{value:g}" for value in np.unique([low, high]))
         raise InputError(source.source, f"is no picture: all its pixels are {values}")
-    notes = []
-    if sample.shape[1] < total:
-        share = (total - sample.shape[1]) / total
-        what = "fill or impossible values" if repeated is None else f"fill ({repeated:g}) or impossible values"
-        notes.append(
-            f"{source.source}: {share:.2%} of the pixels that it calls valid are {what} in {units}: made nodata"
-        )
+    notes = list(measured.notes)
     if unit is not None and unit.scale == "power" and (share := float((sample < 0).mean())) > _NEGATIVE:
         what = f"{share:.0%} of the values in {units} are below zero, as where noise was subtracted"
         notes.append(f"{source.source}: {what}: taken for the least power")
@@ -287,4 +276,4 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
         recipe = recipe.taking(units, image.units)
     normaliser = recipe.fit(sample, units, source.dtype)
     network = normaliser.forward(sample[:, :_SAMPLE, None])
-    return Fitted(normaliser, np.median(network, axis=(1, 2)).astype(np.float32), rule, tuple(notes))
+    return Fitted(normaliser, np.median(network, axis=(1, 2)).astype(np.float32), measured.rule, tuple(notes))

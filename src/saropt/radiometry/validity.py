@@ -74,7 +74,8 @@ class ValueRule:
 def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
     """A value that is so often repeated in a sample (C, n) that it may be fill; None where there is none.
 
-    Speckle makes equal measurements rare. A limit to which values were clipped is no fill: there are values near it.
+    Speckle makes equal measurements rare. A limit to which values were clipped is no fill: there are values near it. In
+    bands that hold one value each nothing is repeated.
 
     >>> sample = np.append(np.random.default_rng(0).normal(-15, 3, 1000), np.zeros(100))[None]
     >>> repeated_value(sample, ValueRule.of("sigma0_db", "float64"))
@@ -90,7 +91,7 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
     values, counts = np.unique(sample, return_counts=True)
     most = int(counts.argmax())
     value, share = float(values[most]), float(counts[most]) / sample.size
-    if share == 1.0 or share < _REPEATED or (value != 0.0 and counts[most] < 64):
+    if bool((sample == sample[:, :1]).all()) or share < _REPEATED or (value != 0.0 and counts[most] < 64):
         return None
     if value == 0.0:
         return value

@@ -22,7 +22,17 @@ def write_description(
     >>> Path("splits.csv").read_text()
     'name,split\\ntile,train\\n'
     """
-    text = yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True)
-    (folder / "dataset.yaml").write_text(text, encoding="utf-8")
+    write_dataset_yaml(folder, description)
     with (folder / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream, lineterminator="\n").writerows([("name", "split", *columns), *splits])
+
+
+def write_dataset_yaml(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write dataset.yaml, in place of one that is there.
+
+    >>> write_dataset_yaml(Path("."), {"name": "mine"})
+    >>> Path("dataset.yaml").read_text()
+    'name: mine\\n'
+    """
+    text = yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True)
+    (folder / "dataset.yaml").write_text(text, encoding="utf-8")

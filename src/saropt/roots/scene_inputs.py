@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from saropt.domain import SCENE_INPUTS, Role, check_scene_input
-from saropt.errors import InputError
+from saropt.domain import SCENE_INPUTS, Role
 from saropt.roots.root import DataRoot
-from saropt.roots.splits import split_rows
+from saropt.roots.splits import scene_inputs_in, split_rows
 from saropt.scenes import Scene, read_scene_inputs
 
 
@@ -24,20 +23,7 @@ def stated_scene_inputs(root: DataRoot) -> dict[str, dict[str, float]]:
     {'train_000': {'month': 7.0}}
     """
     path = root.path / "splits.csv"
-    return {row["name"]: _stated(row, f"{path}: {row['name']}") for row in split_rows(path)}
-
-
-def _stated(row: Mapping[str, str | None], place: str) -> dict[str, float]:
-    found = {}
-    for name in SCENE_INPUTS:
-        text = (row.get(name) or "").strip()
-        if text:
-            try:
-                found[name] = check_scene_input(name, float(text))
-            except ValueError as error:
-                reason = str(error) if str(error).startswith("must") else "must be a number"
-                raise InputError(place, f"{name} {text} {reason}") from error
-    return found
+    return {row["name"]: scene_inputs_in(row, path) for row in split_rows(path)}
 
 
 def scene_inputs_of(

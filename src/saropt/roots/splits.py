@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from saropt.domain import SCENE_INPUTS, check_scene_input
 from saropt.errors import InputError
 from saropt.roots.names import check_name
 
@@ -37,7 +38,7 @@ def split_rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a splits.csv, column -> cell, each of another name.
 
     Raises:
-        InputError: it is missing or malformed.
+        InputError: it is missing or malformed, or states a scene input that is no number or out of range.
 
     >>> _ = Path("splits.csv").write_text("name,split,month\\na,train,7\\n")
     >>> list(split_rows(Path("splits.csv")))
@@ -68,4 +69,26 @@ def _checked(path: Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
         if row["name"] in names:
             raise InputError(path, f"line {reader.line_num}: {row['name']} appears twice")
         names.add(row["name"])
+        scene_inputs_in(row, path)
         yield row
+
+
+def scene_inputs_in(row: Mapping[str, str | None], path: Path) -> dict[str, float]:
+    """Scene input (`saropt.domain.SCENE_INPUTS`) -> value, of those that a row of a splits.csv states.
+
+    Raises:
+        InputError: an entry is no number or out of range.
+
+    >>> scene_inputs_in({"name": "a", "split": "train", "month": "7", "latitude": ""}, Path("splits.csv"))
+    {'month': 7.0}
+    """
+    found = {}
+    for name in SCENE_INPUTS:
+        text = (row.get(name) or "").strip()
+        if text:
+            try:
+                found[name] = check_scene_input(name, float(text))
+            except ValueError as error:
+                reason = str(error) if str(error).startswith("must") else "must be a number"
+                raise InputError(f"{path}: {row['name']}", f"{name} {text} {reason}") from error
+    return found

@@ -9,6 +9,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from saropt.cli import main
+from saropt.curation.joining import join_roots
 from saropt.curation.sets import builder as module
 from saropt.curation.sets import prepare
 from saropt.errors import InputError
@@ -164,3 +165,84 @@ def test_scales_of_a_pair_are_applied(tmp_path):
     root = prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options)
     with Scene.open(root / "sar" / "sar_train.tif") as made:
         np.testing.assert_allclose(made.read()[0][0], decibels[0], atol=0.01)
+
+
+def pair_of(tmp_path, optical, nodata=None, transform=None):
+    """A root of a SAR raster, valid everywhere, and of an optical one on a grid of its own."""
+    place = Georeference(CRS.from_epsg(32654), Affine(10, 0, 4e5, 0, -10, 39e5))
+    other = Georeference(place.crs, transform) if transform is not None else place
+    decibels = np.random.default_rng(0).normal(-12, 3, (1, *optical.shape[1:])).astype(np.float32)
+    write_array(tmp_path / "sar.tif", decibels, georeference=place)
+    write_array(tmp_path / "optical.tif", optical, georeference=other, nodata=nodata)
+    units = "uint8" if optical.dtype == np.uint8 else "reflectance x 10000"
+    options = [f"optical={tmp_path / 'optical.tif'}", "gap=0", "train=1", "val=0", f"optical_units={units}"]
+    return DataRoot.open(prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options))
+
+
+@pytest.mark.parametrize("strip", [None, 800])
+@pytest.mark.parametrize(
+    ("dtype", "declared", "made"),
+    [("uint16", 65535, 65535), ("uint16", 1, 65535), ("int16", -9999, -32768), ("float32", np.nan, np.nan)],
+)
+def test_nodata_of_the_optical_raster_travels_and_a_valid_zero_stays_so(
+    tmp_path, monkeypatch, dtype, declared, made, strip
+):
+    if strip is not None:  # as large rasters are written
+        monkeypatch.setattr(module, "_STRIP_PIXELS", strip)
+        monkeypatch.setattr(module, "_SMALL_PIXELS", 0)
+    optical = np.random.default_rng(1).integers(200, 3000, (4, 80, 80)).astype(dtype)
+    optical[:, 10:30, 10:30] = 0
+    optical[:, 50:70, 20:60] = declared
+    root = pair_of(tmp_path, optical, declared)
+    with Scene.open(root.raster("optical", "sar_train")) as scene:
+        values, valid = scene.read()
+        assert scene.nodata == made or np.isnan([scene.nodata, made]).all()
+    hole = np.zeros((80, 80), bool)
+    hole[50:70, 20:60] = True
+    assert (valid == ~hole).all()
+    assert not values[:, 12:28, 12:28].any()
+
+
+def test_a_rotated_optical_raster_does_not_cover_the_corners(tmp_path):
+    optical = np.random.default_rng(1).integers(200, 3000, (4, 80, 80)).astype(np.uint16)
+    root = pair_of(tmp_path, optical, transform=Affine(9, 3, 4e5, 3, -9, 39e5))
+    with Scene.open(root.raster("optical", "sar_train")) as scene:
+        values, valid = scene.read()
+    assert 0.1 < (~valid).mean() < 0.4
+    assert values[:, valid].min() > 0
+
+
+def test_whole_rasters_have_no_nodata(tmp_path):
+    optical = np.random.default_rng(1).integers(0, 255, (3, 80, 80)).astype(np.uint8)
+    root = pair_of(tmp_path, optical)
+    with Scene.open(root.raster("optical", "sar_train")) as scene:
+        assert scene.nodata is None
+        assert scene.read()[1].all()
+
+
+def test_pictures_of_all_values_keep_their_holes(tmp_path):
+    optical = np.stack([np.arange(6400).reshape(80, 80) % 256] * 3).astype(np.uint8)
+    optical[:, 50:70, 20:60] = 7
+    mask = tmp_path / "optical.tif.msk"
+    hole = np.zeros((80, 80), bool)
+    hole[50:70, 20:60] = True
+    with rasterio.open(mask, "w", driver="GTiff", width=80, height=80, count=1, dtype="uint8") as dataset:
+        dataset.write(np.where(hole, 0, 255).astype(np.uint8), 1)
+        dataset.update_tags(INTERNAL_MASK_FLAGS_1="2")
+    root = pair_of(tmp_path, optical)
+    with Scene.open(root.raster("optical", "sar_train")) as scene:
+        values, valid = scene.read()
+    assert (valid == ~hole).all()
+    assert np.abs(values - optical)[:, valid].max() <= 1
+
+
+def test_masks_beside_rasters_are_copied_with_them(tmp_path, source):
+    bands = "".join(f'<PAMRasterBand band="{b}"><NoDataValue>9</NoDataValue></PAMRasterBand>' for b in (1, 2, 3))
+    for number in range(6):
+        (source / "optical" / f"{number}.png.aux.xml").write_text(f"<PAMDataset>{bands}</PAMDataset>")
+    root = DataRoot.open(prepare("folder", source, tmp_path / "out"))
+    joined = join_roots(tmp_path / "both", [tmp_path / "out", prepare("folder", source, tmp_path / "again")])
+    for path in (root.raster("optical", "0"), DataRoot.open(joined).raster("optical", "again-0")):
+        with Scene.open(path) as scene:
+            assert scene.nodata == 9
+    assert len(DataRoot.open(joined).splits) == 12

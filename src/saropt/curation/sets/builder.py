@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from saropt.roots.description import write_description
 from saropt.roots.values import NO_PIXEL, contradiction
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
+from saropt.scenes.nodata import choose_nodata, copy_beside, with_nodata
 from saropt.sensors.grd_scene import open_scene_or_product
 
 _STRIP_PIXELS = 1 << 21
@@ -159,6 +161,7 @@ class Readers:
 
     def __init__(self) -> None:
         self._scenes: OrderedDict[tuple[object, ...], Scene] = OrderedDict()
+        self._nodata: dict[tuple[Source, np.dtype], float | None] = {}
 
     def open(self, source: Source, path: Path) -> Scene:
         key = (path, source.bands, source.grid, source.resampling, source.units, source.palette_index)
@@ -173,6 +176,25 @@ class Readers:
         self._scenes.move_to_end(key)
         return self._scenes[key]
 
+    def nodata_of(self, source: Source, dtype: np.dtype) -> float | None:
+        """What marks invalid pixels in the rasters that are made of a source: what it or its files declare, or else a
+        value that no valid pixel of the files has. All windows of the files get the same."""
+        if source.nodata is not None:
+            return source.nodata
+        scenes = [self.open(source, path) for path in source.paths]
+        first, declared = scenes[0], {scene.nodata for scene in scenes}
+        one = source.grid is None and len(declared) == 1 and first.nodata is not None and _fits(first.nodata, dtype)
+        if source.convert is not None or one:
+            return first.nodata
+        if dtype.kind in "fc":
+            return float("nan")
+        key = replace(source, window=None), dtype
+        if key not in self._nodata:
+            rows = max(1, _STRIP_PIXELS // first.width)
+            parts = (Window(row, 0, min(rows, first.height - row), first.width) for row in range(0, first.height, rows))
+            self._nodata[key] = choose_nodata(_read(source, scenes, dtype, part) for part in parts)
+        return self._nodata[key]
+
     def close(self) -> None:
         while self._scenes:
             self._scenes.popitem()[1].close()
@@ -184,6 +206,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
         target = stem.with_name(stem.name + source.paths[0].suffix.lower())
         if not target.exists():
             readers.open(source, source.paths[0])  # a file that is no raster is told here
+            copy_beside(source.paths[0], target)
             with atomic_file(target) as part:
                 shutil.copyfile(source.paths[0], part)
         return target
@@ -202,18 +225,13 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
     if len(set(names)) < len(names):
         names = tuple(f"{scene.path.stem} {name}" for scene in scenes for name in scene.band_names)
     dtype = np.dtype(source.dtype or ("complex64" if first.dtype == "complex_int16" else first.dtype))
-    nodata = first.nodata if source.nodata is None else source.nodata
-
-    scaled = source.convert is None and any(scene.scaling for scene in scenes)
+    nodata = readers.nodata_of(source, dtype)
 
     def read(part: Window) -> NDArray:
-        pieces = [scene.read(part) if scaled else scene.read_stored(part) for scene in scenes]
-        values = np.concatenate([piece[0] for piece in pieces])
-        valid = np.logical_and.reduce([piece[1] for piece in pieces])
-        if source.convert is not None:
-            values = source.convert(values, valid, part)
-        values = values.astype(dtype)
-        if nodata is not None and not valid.all():
+        values, valid = _read(source, scenes, dtype, part)
+        if source.convert is None and source.nodata is None:
+            return with_nodata(values, valid, nodata)
+        if nodata is not None:
             values[:, ~valid] = nodata
         return values
 
@@ -237,6 +255,23 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
             height = min(rows, window.height - row)
             writer.write(row, 0, read(Window(window.row + row, window.col, height, window.width)))
         return writer.finish()
+
+
+def _read(source: Source, scenes: Sequence[Scene], dtype: np.dtype, part: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Values to write (C, h, w) and validity (h, w) of a window of the source."""
+    scaled = source.convert is None and any(scene.scaling for scene in scenes)
+    pieces = [scene.read(part) if scaled else scene.read_stored(part) for scene in scenes]
+    values = np.concatenate([piece[0] for piece in pieces])
+    valid = np.logical_and.reduce([piece[1] for piece in pieces])
+    if source.convert is not None:
+        values = source.convert(values, valid, part)
+    return values.astype(dtype), valid
+
+
+def _fits(nodata: float, dtype: np.dtype) -> bool:
+    return dtype.kind not in "ui" or (
+        float(nodata).is_integer() and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max
+    )
 
 
 def _moved(place: Georeference, window: Window) -> Georeference:

@@ -1,0 +1,97 @@
+"""Which pixels of a raster are measurements: not impossible values, nor fill that the raster does not declare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from saropt.domain import describe_units
+from saropt.errors import InputError
+from saropt.radiometry import ValueRule, check_units, repeated_value
+from saropt.scenes.pixel_samples import Padded, fills_blocks
+from saropt.scenes.reading import Scene
+
+
+class Named(Padded, Protocol):
+    """A raster with a name for messages."""
+
+    @property
+    def source(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What of a raster is measured.
+
+    Attributes:
+        rule: the values that are.
+        sample: (C, n), the pixels of a sample that are.
+        notes: a line that says how many pixels are not though the raster calls them valid; none where all are.
+    """
+
+    rule: ValueRule
+    sample: NDArray
+    notes: tuple[str, ...]
+
+
+def find_measured(raster: Named, sample: NDArray, rule: ValueRule, units: str, *, all_bands: bool = False) -> Measured:
+    """Look for fill beside what a rule tells of.
+
+    Args:
+        sample: (C, n), valid pixels of the raster.
+        rule: the rule of its units.
+        units: what the note calls them.
+        all_bands: whether fill counts only where all bands have it.
+
+    Raises:
+        InputError: no pixel is a measurement.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> power = np.random.default_rng(0).gamma(4.0, 0.02, (1, 64, 64)).astype(np.float32)
+    >>> power[:, :, :16] = 0
+    >>> with Scene.open(write_array("border.tif", power)) as scene:
+    ...     find_measured(scene, scene.sample(), ValueRule.of("sigma0", scene.dtype), "sigma0").notes
+    ('border.tif: 25.00% of the pixels that it calls valid are fill or impossible values in sigma0: made nodata',)
+    """
+    total = sample.shape[1]
+    sample = sample[:, rule.measured(sample)]
+    repeated = repeated_value(sample, rule)
+    if repeated is not None and not fills_blocks(raster, repeated):
+        repeated = None
+    if repeated is not None:
+        rule = rule.with_fill(repeated, all_bands=all_bands)
+        sample = sample[:, rule.measured(sample)]
+    if sample.shape[1] == 0:
+        raise InputError(raster.source, "holds no valid pixel: all values are fill")
+    notes = []
+    if sample.shape[1] < total:
+        share = (total - sample.shape[1]) / total
+        what = "fill or impossible values" if repeated is None else f"fill ({repeated:g}) or impossible values"
+        notes.append(
+            f"{raster.source}: {share:.2%} of the pixels that it calls valid are {what} in {units}: made nodata"
+        )
+    return Measured(rule, sample, tuple(notes))
+
+
+def measured_backscatter(scene: Scene, units: str) -> Measured:
+    """What of a SAR raster is measured.
+
+    Raises:
+        InputError: the values contradict the units, or no pixel is a measurement.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> with Scene.open(write_array("sar.tif", np.full((1, 8, 8), 0.2, np.float32))) as scene:
+    ...     measured_backscatter(scene, "sigma0").sample.shape
+    (1, 64)
+    """
+    sample = scene.sample()
+    try:
+        check_units(sample, units, scene.dtype)
+        unit = describe_units(units, scene.dtype)
+    except ValueError as error:
+        raise InputError(scene.source, str(error), remedy="units") from error
+    return find_measured(scene, sample, ValueRule(unit, scene.dtype), units)
