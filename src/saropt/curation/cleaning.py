@@ -32,8 +32,8 @@ from saropt.scenes import Scene, Window
 from saropt.scenes.writing import check_writable
 
 KINDS = (
-    *("grid", "cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date"),
-    "leak",
+    *("grid", "cloud", "nodata", "saturation", "duplicate", "near-duplicate"),
+    *("overlap", "misregistration", "date", "leak"),
 )
 DROPPED = ("grid", "cloud", "nodata", "duplicate")
 _COLOURS = (("b4", "b3", "b2"), ("red", "green", "blue"), ("r", "g", "b"))
@@ -257,7 +257,6 @@ def _look_at(
     if own["white"] > limits.cloud:
         words = f"{own['white']:.1%} bright and white: clouds, snow, sand or roofs"
         found.append(Finding(name, "cloud", own["white"], words))
-    together = not any(finding.kind == "grid" for finding in found)
     offsets = offsets_of_pair(values["sar"], values["optical"], valid, sar.units)
     sure = [offset for offset in offsets if offset.is_confident]
     own["tiles"], own["confident_tiles"] = float(len(offsets)), float(len(sure))

@@ -15,6 +15,7 @@ from saropt.errors import InputError
 from saropt.files import atomic_folder, check_not_input
 from saropt.progress import Progress
 from saropt.radiometry import FILTERS, PAULI_BANDS, check_units, convert, from_db, pauli_needs, pauli_power, to_db
+from saropt.roots.one_grid import check_one_grid
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
@@ -160,7 +161,7 @@ def write_pauli(
         out: GeoTIFF with the bands HH-VV, HV, HH+VV (red, green, blue).
 
     Raises:
-        InputError: components are missing, the rasters differ in size, or one cannot be used.
+        InputError: components are missing, the rasters are not on one grid, or one cannot be used.
 
     >>> from saropt.scenes import write_array
     >>> path = write_array("t3.tif", np.ones((3, 32, 32), np.float32), band_names=["T11", "T22", "T33"])
@@ -172,8 +173,7 @@ def write_pauli(
         first = scenes[0]
         bands: dict[str, tuple[Scene, int]] = {}
         for scene in scenes:
-            if (scene.height, scene.width) != (first.height, first.width):
-                raise InputError(scene.path, f"has another size than {first.path.name}")
+            check_one_grid(scene.path, f"{scene.path.name} and {first.path.name}", first, scene)
             for index, band in enumerate(scene.band_names):
                 bands[(scene.path.stem if scene.count == 1 else band).upper()] = (scene, index)
         split = {name.removesuffix("_REAL") for name in bands if name.endswith("_REAL")}

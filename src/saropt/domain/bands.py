@@ -130,7 +130,8 @@ def described_bands(described: Sequence[str], stated: Sequence[str], *, spare: b
         spare: whether the raster may have further bands where its names are not those of the description.
 
     Raises:
-        ValueError: the raster has another number of bands, or its names contradict the description in stored order; one line.
+        ValueError: the raster has another number of bands, or its names contradict the description
+            in stored order; one line.
 
     >>> described_bands(["VV", "VH"], ["VH", "VV", "angle"]), described_bands(["VV", "VH"], ["", ""])
     ([1, 0], [0, 1])

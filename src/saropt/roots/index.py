@@ -240,9 +240,9 @@ class _Index:
             known = {
                 str(name): (
                     (size, changed),
-                    Indexed(*facts, **kinds[own], transform=None if transform is None else tuple(transform)),
+                    Indexed(height, width, bands, dtype, **kinds[own], transform=place and tuple(place)),
                 )
-                for name, (size, changed, *facts, transform, own) in content["rasters"].items()
+                for name, (size, changed, height, width, bands, dtype, place, own) in content["rasters"].items()
             }
             measured = {
                 str(key): {name: None if values is None else tuple(values) for name, values in own.items()}

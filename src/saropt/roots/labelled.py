@@ -76,7 +76,9 @@ class LabelledSampler:
 
         def check(path: Path, facts: Indexed) -> None:
             label_path, label = label_of[path]
-            check_one_grid(label_path, f"{describe_role(image.role).title} and {describe_role('label').title}", facts, label)
+            check_one_grid(
+                label_path, f"{describe_role(image.role).title} and {describe_role('label').title}", facts, label
+            )
 
         self._pool = Pool.open(root, image, list(rasters.values()), crop, check=check, medians=True)
         self._choice = WeightedChoice(self._pool.areas)

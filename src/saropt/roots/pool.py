@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +162,6 @@ def _measurement(
         middle = np.median(normaliser.forward(sample[..., None]), axis=(1, 2))
         return (*normaliser.statistics, *map(float, middle))
 
-    what = {"described": described, "bands": bands, "units": card.units, "recipe": card.recipe}
+    what: dict[str, Any] = {"described": described, "bands": bands, "units": card.units, "recipe": card.recipe}
     what |= {"units_checked": checked, "medians": medians}
     return Measurement(json.dumps(what, sort_keys=True), described, bands, card.units, run)
