@@ -74,11 +74,11 @@ class LabelledSampler:
         labels = index_rasters(root, "label", self.label_paths, check=check_label)
         label_of = dict(zip(rasters.values(), zip(self.label_paths, labels, strict=True), strict=True))
 
+        titles = f"{describe_role(image.role).title} and {describe_role('label').title}"
+
         def check(path: Path, facts: Indexed) -> None:
             label_path, label = label_of[path]
-            check_one_grid(
-                label_path, f"{describe_role(image.role).title} and {describe_role('label').title}", facts, label
-            )
+            check_one_grid(label_path, titles, facts, label)
 
         self._pool = Pool.open(root, image, list(rasters.values()), crop, check=check, medians=True)
         self._choice = WeightedChoice(self._pool.areas)
