@@ -180,7 +180,7 @@ def _check_values(paths: Sequence[Path], truth: Path, units: str) -> None:
                 raise InputError(path, "has complex pixels, the true image has not")
             values = made.sample(max(1 << 10, _CHECKED_PIXELS // len(paths)))
             own = made.dtype if made.dtype.startswith("float") else dtype
-        if unit is not None and values.size:
+        if unit is not None and values.any():
             try:
                 check_units(values, unit, own)
             except ValueError as error:

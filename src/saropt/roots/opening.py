@@ -48,13 +48,16 @@ def open_described(
     return Scene.open(path, chosen, units=units)
 
 
-def band_numbers(path: Path, described: Sequence[str], stated: Sequence[str], *, spare: bool) -> tuple[int, ...]:
+def band_numbers(
+    path: Path, described: Sequence[str], stated: Sequence[str], *, spare: bool, by: str = "dataset.yaml"
+) -> tuple[int, ...]:
     """Numbers, from 1, that the bands which dataset.yaml names have in a raster.
 
     Args:
         path: the raster, for the error.
         stated: `Scene.stated_names` of it.
         spare: whether it may have further bands that are not found by name.
+        by: what names the bands, for the error.
 
     Raises:
         InputError: the raster has another number of bands, or others by name.
@@ -65,7 +68,7 @@ def band_numbers(path: Path, described: Sequence[str], stated: Sequence[str], *,
     try:
         return _numbers(tuple(described), tuple(stated), spare)
     except ValueError as error:
-        raise InputError(path, f"{error}, dataset.yaml says {', '.join(described)}") from error
+        raise InputError(path, f"{error}, {by} says {', '.join(described)}") from error
 
 
 @lru_cache(256)

@@ -179,7 +179,7 @@ def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
         scene, path = readers.open(source, source.paths[0]), source.paths[0]
         bands = plan.description.get(side, {}).get("bands")
         if source.is_copy and bands is not None:
-            band_numbers(path, bands, scene.stated_names, spare=True)
+            band_numbers(path, bands, scene.stated_names, spare=True, by=f"the {side} of the data set")
         if not plan.description.get("paired", True):
             continue
         window = source.window or Window(0, 0, scene.height, scene.width)
