@@ -173,7 +173,7 @@ def write_pauli(
         first = scenes[0]
         bands: dict[str, tuple[Scene, int]] = {}
         for scene in scenes:
-            check_one_grid(scene.path, f"{scene.path.name} and {first.path.name}", first, scene)
+            check_one_grid(scene.path, f"{first.path.name} and {scene.path.name}", first, scene)
             for index, band in enumerate(scene.band_names):
                 bands[(scene.path.stem if scene.count == 1 else band).upper()] = (scene, index)
         split = {name.removesuffix("_REAL") for name in bands if name.endswith("_REAL")}
