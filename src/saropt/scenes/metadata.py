@@ -124,9 +124,9 @@ def stated_names(dataset: DatasetReader, indexes: Sequence[int]) -> list[str]:
 
     >>> import numpy as np, rasterio
     >>> from saropt.scenes import write_array
-    >>> with rasterio.open(write_array("a.tif", np.ones((3, 8, 8), np.uint8))) as dataset:
-    ...     band_names(dataset, [1, 2, 3])[0], stated_names(dataset, [1, 2, 3])[0]
-    ('red', '')
+    >>> with rasterio.open(write_array("a.tif", np.ones((2, 8, 8), np.uint8), band_names=["VV", "VH"])) as dataset:
+    ...     stated_names(dataset, [2, 1])
+    ['VH', 'VV']
     """
     tags = [{key.upper(): value for key, value in dataset.tags(index).items()} for index in indexes]
     descriptions = [dataset.descriptions[index - 1] for index in indexes]
