@@ -62,6 +62,7 @@ def test_every_fault_is_found_and_nothing_else_is(faulty):
     report = clean_root(faulty, Limits(saturation=0.05))
     found = {(finding.kind, finding.name, finding.other) for finding in report.findings}
     assert found == {
+        ("grid", "val_000", ""),  # its label lies where it was
         ("cloud", "train_000", ""),
         ("nodata", "train_001", ""),
         ("saturation", "train_002", ""),

@@ -83,5 +83,5 @@ def test_rasters_that_do_not_fit_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match=r"a\.tif: SAR and optical are not on one grid: 41x40 and 40x40"):
         next(stream_tiles(root, ["a"]))
     write_array(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
-    with pytest.raises(InputError, match="has 2 bands, the data root says VH"):
+    with pytest.raises(InputError, match=r"has 2 bands, dataset\.yaml says VH"):
         next(stream_tiles(root, ["a"]))

@@ -234,7 +234,7 @@ class TestWindows:
 
     def test_other_grid(self, root):
         write_array(root / "label" / "b.tif", np.full((1, 64, 32), 10, np.uint8), overwrite=True)
-        with pytest.raises(InputError, match=r"label/b\.tif: is 64x32 but its image 64x64 px"):
+        with pytest.raises(InputError, match=r"label/b\.tif: SAR and class labels are not on one grid: 64x64"):
             LabelledSampler(DataRoot.open(root), "train", 16, SAR)
 
     def test_missing_label(self, root):

@@ -184,7 +184,9 @@ class TestWindows:
     def test_unlike_grids(self, tmp_path):
         path = write_root(tmp_path / "root")
         write_array(path / "dem" / "c.tif", np.zeros((1, SIDE, 50), np.float32), overwrite=True)
-        with pytest.raises(InputError, match=r"dem/c\.tif: is \(48, 50\) but the SAR raster is \(48, 48\)"):
+        with pytest.raises(
+            InputError, match=r"dem/c\.tif: SAR and elevation model are not on one grid: 48x48 and 50x48"
+        ):
             WindowSampler(DataRoot.open(path), "train", 16, INPUTS)
 
 

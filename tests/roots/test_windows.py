@@ -226,7 +226,7 @@ class TestRefusals:
 
     def test_unlike_grids(self, tmp_path):
         root = make_root(tmp_path / "root", names=("a",), optical=[np.zeros((3, SIDE, SIDE + 1), np.uint8)])
-        with pytest.raises(InputError, match=r"optical/a\.tif: is \(64, 65\) but the SAR raster is \(64, 64\)"):
+        with pytest.raises(InputError, match=r"optical/a\.tif: SAR and optical are not on one grid: 64x64 and 65x64"):
             WindowSampler(root, "train", 16, BOTH)
 
     def test_contradicting_units(self, tmp_path):
@@ -310,7 +310,7 @@ class TestLabels:
             WindowSampler(root, "train", 32, SMALL, unpaired=True, labels=True)
         copy = shutil.copytree(labelled_root, tmp_path / "copy")
         write_array(copy / "label" / "a.tif", np.full((1, 60, 64), 10, np.uint8), overwrite=True)
-        with pytest.raises(InputError, match=r"a.tif: is \(60, 64\) but the SAR raster is \(64, 64\) pixels"):
+        with pytest.raises(InputError, match=r"a.tif: SAR and class labels are not on one grid: 64x64 and 64x60"):
             WindowSampler(DataRoot.open(copy), "train", 32, SMALL, labels=True)
 
 

@@ -23,7 +23,7 @@ def clean(
     ] = None,
     drop: Annotated[
         str, typer.Option(metavar="KIND[,KIND]", help="Kinds of faults that exclude a raster from the new splits.")
-    ] = "cloud,nodata,duplicate",
+    ] = "grid,cloud,nodata,duplicate",
     cloud: Annotated[
         float, typer.Option(min=0, max=1, metavar="FRACTION", help="Report rasters with more white pixels than this.")
     ] = 0.05,
@@ -47,8 +47,9 @@ def clean(
 ) -> None:
     """Find clouds, shifts and other faults in a data root.
 
-    The kinds of faults are cloud, nodata, saturation, duplicate, near-duplicate, overlap, misregistration, date and
-    leak (two splits show the same ground). The data root itself is not changed.
+    The kinds of faults are grid (the rasters of a name lie on other grids), cloud, nodata, saturation, duplicate,
+    near-duplicate, overlap, misregistration, date and leak (two splits show the same ground). The data root itself is
+    not changed.
     """
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table

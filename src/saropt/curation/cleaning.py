@@ -19,17 +19,23 @@ from scipy.sparse.csgraph import connected_components
 
 from saropt.curation.near_duplicates import Signature, equal_pairs, overlapping_pairs, signature, similar_pairs
 from saropt.curation.registration import offsets_of_pair
+from saropt.domain import describe_role
 from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input, write_text
 from saropt.progress import Progress
 from saropt.roots.frozen import hashes_of
+from saropt.roots.one_grid import grid_difference
+from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
 from saropt.scenes.writing import check_writable
 
-KINDS = ("cloud", "nodata", "saturation", "duplicate", "near-duplicate", "overlap", "misregistration", "date", "leak")
-DROPPED = ("cloud", "nodata", "duplicate")
+KINDS = (
+    *("grid", "cloud", "nodata", "saturation", "duplicate", "near-duplicate"),
+    *("overlap", "misregistration", "date", "leak"),
+)
+DROPPED = ("grid", "cloud", "nodata", "duplicate")
 _COLOURS = (("b4", "b3", "b2"), ("red", "green", "blue"), ("r", "g", "b"))
 _WHOLE_PIXELS = 1 << 26
 _SURE_SHARE = 0.15
@@ -238,7 +244,7 @@ def _look_at(
     paths = {role: root.raster(role, name) for role in ("sar", "optical")}
     sar, optical = root.image("sar"), root.image("optical")
     for side, path in paths.items():
-        with Scene.open(path) as scene:
+        with open_described(path, root.image(side).bands) as scene:
             pixels, valid = scene.read(_middle(scene))
             signatures[side].append(signature(scene, pixels, valid))
             if scene.acquired is not None:
@@ -256,6 +262,7 @@ def _look_at(
     if masks[0].shape != masks[1].shape:
         shapes = " and ".join(f"{mask.shape[0]}x{mask.shape[1]}" for mask in masks)
         raise InputError(paths["optical"], f"SAR and optical are not on one grid: {shapes} pixels")
+    found += _off_grid(root, name)
     valid = masks[0] & masks[1]
     own["white"] = white_share(values["optical"], optical.bands, optical.units, masks[1])
     if own["white"] > limits.cloud:
@@ -278,6 +285,19 @@ def _look_at(
         if own["days"] > limits.days:
             found.append(Finding(name, "date", own["days"], f"{own['days']:.1f} days between SAR and optical"))
     return own, found
+
+
+def _off_grid(root: DataRoot, name: str) -> list[Finding]:
+    """The rasters of a name that do not lie on the grid of the SAR raster; no pixel is read."""
+    found = []
+    with Scene.open(root.raster("sar", name)) as first:
+        for role in (*(role for role in root.images if role != "sar"), "label"):
+            if (path := root.path_of(role, name)) is not None:
+                with Scene.open(path, palette="index") as scene:
+                    difference = grid_difference(first, scene)
+                if difference is not None:
+                    found.append(Finding(name, "grid", 1.0, f"SAR and {describe_role(role).title}: {difference}"))
+    return found
 
 
 def _areas(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

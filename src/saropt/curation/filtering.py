@@ -17,6 +17,7 @@ from saropt.progress import Progress, Tell, log_line
 from saropt.radiometry import FILTERS, PAULI_BANDS, ValueRule, convert, from_db, pauli_needs, pauli_power, to_db
 from saropt.radiometry.filters import SpeckleFilter
 from saropt.roots.description import write_dataset_yaml
+from saropt.roots.one_grid import check_one_grid
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.measurements import measured_backscatter
@@ -201,7 +202,7 @@ def write_pauli(
         out: GeoTIFF with the bands HH-VV, HV, HH+VV (red, green, blue); nodata where all components are exactly 0.
 
     Raises:
-        InputError: components are missing, the rasters differ in size, or one cannot be used.
+        InputError: components are missing, the rasters are not on one grid, or one cannot be used.
 
     >>> from saropt.scenes import write_array
     >>> path = write_array("t3.tif", np.ones((3, 32, 32), np.float32), band_names=["T11", "T22", "T33"])
@@ -213,8 +214,7 @@ def write_pauli(
         first = scenes[0]
         bands: dict[str, tuple[Scene, int]] = {}
         for scene in scenes:
-            if (scene.height, scene.width) != (first.height, first.width):
-                raise InputError(scene.path, f"has another size than {first.path.name}")
+            check_one_grid(scene.path, f"{first.path.name} and {scene.path.name}", first, scene)
             for index, band in enumerate(scene.band_names):
                 bands[(scene.path.stem if scene.count == 1 else band).upper()] = (scene, index)
         split = {name.removesuffix("_REAL") for name in bands if name.endswith("_REAL")}

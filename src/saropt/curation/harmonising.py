@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.curation.filtering import TILE, copy_others, cut_windows, to_stored
+from saropt.domain import describe_role
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.progress import Progress, silent
 from saropt.radiometry import gain_and_offset
 from saropt.roots.labels import Classes, classes_of
+from saropt.roots.one_grid import check_one_grid
+from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
@@ -77,14 +80,14 @@ def harmonise_root(
 
 def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path) -> bool:
     with ExitStack() as stack:
-        image = stack.enter_context(Scene.open(root.raster("optical", name)))
-        reference = stack.enter_context(Scene.open(root.raster("optical_reference", name)))
+        image = stack.enter_context(open_described(root.raster("optical", name), root.image("optical").bands))
+        reference_bands = root.image("optical_reference").bands
+        reference = stack.enter_context(open_described(root.raster("optical_reference", name), reference_bands))
         label = None
         if classes is not None:
             label = stack.enter_context(Scene.open(root.raster("label", name), palette="index"))
-        for other in (reference, *([label] if label else [])):
-            if (other.height, other.width) != (image.height, image.width):
-                raise InputError(other.path, f"has another size than {image.path.name}")
+        for role, other in (("optical_reference", reference), *([("label", label)] if label else [])):
+            check_one_grid(other.path, f"optical and {describe_role(role).title}", image, other)
         windows = cut_windows(image.height, image.width, TILE)
         sums, whole = np.zeros((5, image.count)), True
         for window in windows:

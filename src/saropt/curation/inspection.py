@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from saropt.domain import describe_role
 from saropt.errors import InputError, counted
 from saropt.progress import Progress
 from saropt.radiometry import SAR_UNITS, check_units, fitting_units
+from saropt.roots.index import Indexed
+from saropt.roots.one_grid import grid_difference
+from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
@@ -90,7 +93,8 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
     rasters = {role: root.rasters(role) for role in root.images}
     steps, done_before = sum(map(len, rasters.values())), 0
     found: list[Facts] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    firsts: dict[str, Indexed] = {}
+    one = describe_role(next(iter(rasters))).title
     for role, paths in rasters.items():
         title = describe_role(role).title
 
@@ -100,34 +104,53 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
 
         if not paths:
             continue
-        facts, shapes = _inspect_role(title, root.images[role], list(paths.values()), count)
+        facts, grids = _inspect_role(title, root.images[role], list(paths.values()), count)
         done_before += len(paths)
         found.append(facts)
-        for (name, raster), shape in zip(paths.items(), shapes, strict=True):
-            first = sizes.setdefault(name, shape)
-            if root.paired and shape != first:
-                pixels = f"{first[0]}x{first[1]} and {shape[0]}x{shape[1]} pixels"
-                one = describe_role(next(iter(rasters))).title
-                raise InputError(raster, f"{one} and {title} are not on one grid: {pixels}")
+        apart = []
+        for (name, raster), grid in zip(paths.items(), grids, strict=True):
+            first = firsts.setdefault(name, grid)
+            difference = grid_difference(first, grid) if root.paired else None
+            if difference is not None and (grid.height, grid.width) != (first.height, first.width):
+                raise InputError(raster, f"{one} and {title} are not on one grid: {difference}")
+            apart += [] if difference is None else [f"{raster.name}: not on the grid of the {one} raster: {difference}"]
+        if apart:
+            known = facts.facts.get("warning")
+            facts.facts["warning"] = "; ".join(filter(None, [known, apart[0] + _more(apart)]))
+    if root.paired and (lines := _labels_apart(root, firsts)):
+        description["warning"] = lines[0] + _more(lines)
     return description, found
+
+
+def _labels_apart(root: DataRoot, firsts: Mapping[str, Indexed]) -> list[str]:
+    """A line for each label raster that is not on the grid of its images."""
+    lines = []
+    for name, first in firsts.items():
+        if (path := root.path_of("label", name)) is not None:
+            with Scene.open(path, palette="index") as scene:
+                difference = grid_difference(first, scene)
+            lines += [] if difference is None else [f"label/{path.name}: not on the grid of its images: {difference}"]
+    return lines
+
+
+def _more(lines: Sequence[str]) -> str:
+    return f" ({len(lines) - 1} more as well)" if len(lines) > 1 else ""
 
 
 def _inspect_role(
     title: str, image: ImageSpec, paths: Sequence[Path], count: Callable[[int], None]
-) -> tuple[Facts, list[tuple[int, int]]]:
-    shapes, dtypes, places, samples, shares = [], set(), set(), [], []
+) -> tuple[Facts, list[Indexed]]:
+    grids, dtypes, places, samples, shares = [], set(), set(), [], []
     for number, path in enumerate(paths, start=1):
-        with Scene.open(path) as scene:
-            if scene.count != len(image.bands):
-                found = counted(scene.count, "band")
-                raise InputError(path, f"has {found}, dataset.yaml says {', '.join(image.bands)}")
-            shapes.append((scene.width, scene.height))
+        with open_described(path, image.bands) as scene:
+            grids.append(Indexed.of(scene))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))
             samples.append(scene.sample(max(1024, _SAMPLE // len(paths))))
             shares.append(_invalid_share(scene, None))
         count(number)
     sample = np.concatenate(samples, axis=1)
+    shapes = [(grid.width, grid.height) for grid in grids]
     weights = [width * height for width, height in shapes]
     facts = {
         title: counted(len(paths), "raster"),
@@ -140,7 +163,7 @@ def _inspect_role(
     }
     if image.units in SAR_UNITS and sample.size and (problem := _contradiction(sample, image.units, min(dtypes))):
         facts["warning"] = problem
-    return Facts(facts, _quantiles(image.bands, sample)), shapes
+    return Facts(facts, _quantiles(image.bands, sample)), grids
 
 
 def _invalid_share(scene: Scene, progress: Progress | None) -> float:

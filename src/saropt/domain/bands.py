@@ -82,6 +82,19 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     ...
     ValueError: holds VV, not VH
     """
+    found = _by_name(wanted, names)
+    if found is not None:
+        return found
+    if len(names) != len(wanted):
+        raise ValueError(f"has {counted(len(names), 'band')} ({', '.join(names)}), not {', '.join(wanted)}")
+    told = [name for name, band in zip(names, wanted, strict=True) if is_known(name) and is_known(band)]
+    if told:
+        raise ValueError(f"holds {', '.join(canonical_band(name) for name in names)}, not {', '.join(wanted)}")
+    return list(range(len(names)))
+
+
+def _by_name(wanted: Sequence[str], names: Sequence[str]) -> list[int] | None:
+    """Positions of the bands asked for where each has one name, None where one has not."""
     exact = [name.strip().lower() for name in names]
     canonical = [canonical_band(name) for name in names]
     found = []
@@ -90,14 +103,7 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
         alike = same if len(same) == 1 else [p for p, name in enumerate(canonical) if name == canonical_band(band)]
         if len(alike) == 1:
             found.append(alike[0])
-    if len(found) == len(wanted) and len(set(found)) == len(found):
-        return found
-    if len(names) != len(wanted):
-        raise ValueError(f"has {counted(len(names), 'band')} ({', '.join(names)}), not {', '.join(wanted)}")
-    told = [name for name, band in zip(names, wanted, strict=True) if is_known(name) and is_known(band)]
-    if told:
-        raise ValueError(f"holds {', '.join(canonical_band(name) for name in names)}, not {', '.join(wanted)}")
-    return list(range(len(names)))
+    return found if len(found) == len(wanted) and len(set(found)) == len(found) else None
 
 
 def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[int, int]]:
@@ -112,6 +118,37 @@ def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[
         for place, band in enumerate(wanted)
         if canonical.count(canonical_band(band)) == 1
     ]
+
+
+def described_bands(described: Sequence[str], stated: Sequence[str], *, spare: bool = False) -> list[int]:
+    """Positions in a raster of the bands that a description of it names: by the names that the raster states itself,
+    and in stored order where these name others or none.
+
+    Args:
+        described: band names of the description.
+        stated: names that the raster states of its bands; "" where it states none.
+        spare: whether the raster may have further bands where its names are not those of the description.
+
+    Raises:
+        ValueError: the raster has another number of bands, or its names contradict the description
+            in stored order; one line.
+
+    >>> described_bands(["VV", "VH"], ["VH", "VV", "angle"]), described_bands(["VV", "VH"], ["", ""])
+    ([1, 0], [0, 1])
+    >>> described_bands(["VV", "VH"], ["HH", "HV"])
+    Traceback (most recent call last):
+    ...
+    ValueError: its bands are named HH, HV
+    """
+    found = _by_name(described, stated)
+    if found is not None:
+        return found
+    if len(stated) < len(described) or (len(stated) > len(described) and not spare):
+        raise ValueError(f"has {counted(len(stated), 'band')}")
+    pairs = zip(stated, described, strict=False)
+    if any(is_known(a) and is_known(b) and canonical_band(a) != canonical_band(b) for a, b in pairs):
+        raise ValueError(f"its bands are named {', '.join(name or 'nothing' for name in stated)}")
+    return list(range(len(described)))
 
 
 def rgb_bands(names: Sequence[str]) -> tuple[int, int, int]:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import describe_role
 from saropt.errors import InputError
 from saropt.evaluation.section import TileView
 from saropt.evaluation.tiles import Place, Rasters
 from saropt.roots import IGNORED, Classes, DataRoot
+from saropt.roots.one_grid import check_one_grid
 from saropt.scenes import Scene
 
 
@@ -34,13 +36,12 @@ class Labels:
         """Make sure that the label raster lies on the grid of the images.
 
         Raises:
-            InputError: it is missing or of another size.
+            InputError: it is missing or on another grid.
         """
         path = self._root.raster("label", rasters.name)
+        role, image = next(iter(rasters.scenes.items()))
         with Scene.open(path, palette="index") as scene:
-            if (scene.height, scene.width) != rasters.shape:
-                found = (scene.height, scene.width)
-                raise InputError(path, f"is {found}, the images are {rasters.shape} pixels")
+            check_one_grid(path, f"{describe_role(role).title} and {describe_role('label').title}", image, scene)
 
     def of(self, place: Place) -> NDArray[np.uint8]:
         """(h, w), `IGNORED` where there is no label or an image is invalid.

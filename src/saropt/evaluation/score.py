@@ -27,6 +27,7 @@ from saropt.radiometry import ValueRule, check_units
 from saropt.roots import DataRoot
 from saropt.roots.frozen import FrozenSplit, raster_hash, read_frozen
 from saropt.roots.names import SUFFIXES, find_raster
+from saropt.roots.one_grid import check_one_grid
 from saropt.roots.root import scene_of
 from saropt.scenes import Scene, Window
 from saropt.scenes.writing import check_writable
@@ -137,11 +138,12 @@ def _measured(
     rows = {key: ImageQuality(Subject(bands)) for key in ("prediction", "train_mean", "copy_input")}
     for done, (name, path) in enumerate(paths.items(), 1):
         scene = scene_of(name, frozen.groups)
-        with open_rasters(root, name, roles) as rasters, Scene.open(path) as made:
+        with open_rasters(root, name, roles) as rasters, Scene.open(path, units=root.image(role).units) as made:
             if (made.count, made.height, made.width) != (len(bands), *rasters.shape):
                 found = f"{counted(made.count, 'band')} of {made.width}x{made.height} pixels"
                 wanted = f"{counted(len(bands), 'band')} of {rasters.width}x{rasters.height} pixels"
                 raise InputError(path, f"has {found}, the true image {wanted}")
+            check_one_grid(path, "prediction and true image", rasters.scenes[role], made)
             order = _order(made, bands)
             for window in tile_windows(*rasters.shape, TILE):
                 place = rasters.read(window)
@@ -168,22 +170,21 @@ def _prediction(folder: Path, name: str) -> Path:
 
 
 def _check_values(paths: Sequence[Path], truth: Path, units: str) -> None:
-    """Refuse predictions whose values, all together, contradict the units of the true images."""
+    """Refuse predictions that contradict the units of the true images."""
     with Scene.open(truth) as scene:
         dtype = scene.dtype
-    unit, samples, own = ValueRule.of(units, dtype).unit, [], dtype
+    unit = ValueRule.of(units, dtype).unit
     for path in paths:
-        with Scene.open(path) as made:
+        with Scene.open(path, units=units) as made:
             if made.dtype.startswith("complex") and not dtype.startswith("complex"):
                 raise InputError(path, "has complex pixels, the true image has not")
-            own = made.dtype if made.dtype.startswith("float") else own
-            samples.append(made.sample(max(1 << 10, _CHECKED_PIXELS // len(paths))).ravel())
-    values = np.concatenate(samples)
-    if unit is not None and values.size:
-        try:
-            check_units(values, unit, own)
-        except ValueError as error:
-            raise InputError(paths[0].parent, f"the true images are in {units}: {error}") from error
+            values = made.sample(max(1 << 10, _CHECKED_PIXELS // len(paths)))
+            own = made.dtype if made.dtype.startswith("float") else dtype
+        if unit is not None and values.any():
+            try:
+                check_units(values, unit, own)
+            except ValueError as error:
+                raise InputError(path, f"the true images are in {units}: {error}") from error
 
 
 def _order(made: Scene, bands: Sequence[str]) -> list[int]:

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import Role, describe_role
-from saropt.errors import InputError, counted
+from saropt.errors import InputError
 from saropt.radiometry import ValueRule, check_units, to_unit_range
 from saropt.roots import DataRoot
+from saropt.roots.one_grid import check_one_grid
+from saropt.roots.opening import open_described
 from saropt.scenes import Scene, Window
 
 TILE = 256
@@ -98,7 +100,8 @@ class Rasters:
         scene = self.scenes[role]
         if list(bands) == list(range(scene.count)):
             return scene
-        return stack.enter_context(Scene.open(scene.path, [band + 1 for band in bands], units=self.units(role)))
+        numbers, described = [band + 1 for band in bands], self._root.images[role].bands
+        return stack.enter_context(open_described(scene.path, described, numbers, units=self.units(role)))
 
     def read(self, window: Window) -> Place:
         """The pixels of a window."""
@@ -134,16 +137,11 @@ def open_rasters(
             if described.optional and root.path_of(role, name) is None:
                 continue
             path = root.raster(role, name)
-            scene = stack.enter_context(Scene.open(path, units=described.units))
-            if scene.count != len(described.bands):
-                bands = ", ".join(described.bands)
-                raise InputError(path, f"has {counted(scene.count, 'band')}, the data root says {bands}")
+            scene = stack.enter_context(open_described(path, described.bands, units=described.units))
             if scenes:
                 first_role, first = next(iter(scenes.items()))
-                if (scene.height, scene.width) != (first.height, first.width):
-                    titles = f"{describe_role(first_role).title} and {describe_role(role).title}"
-                    shapes = f"{first.width}x{first.height} and {scene.width}x{scene.height} pixels"
-                    raise InputError(path, f"{titles} are not on one grid: {shapes}")
+                titles = f"{describe_role(first_role).title} and {describe_role(role).title}"
+                check_one_grid(path, titles, first, scene)
             _check_values(scene, role, described.units)
             scenes[role] = scene
         yield Rasters(root, name, scenes, scene_inputs or {})

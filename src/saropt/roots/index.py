@@ -9,17 +9,22 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.files import atomic_file
 from saropt.processors import map_ahead, usable_cpus
+from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
-from saropt.scenes import Scene
+from saropt.scenes import Georeference, Scene
 
-_VERSION = 2
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
+
+_VERSION = 3
 _SAVE_SECONDS = 60.0
 _SETTLED_NS = 2_000_000_000
 _log = logging.getLogger("saropt")
@@ -36,6 +41,9 @@ class Indexed:
         dtype: type of the pixels.
         tags: the file's own metadata.
         values: what the `Measurement` gave; empty when none was asked for, None for a raster without valid pixels.
+        names: what the file itself calls its bands, "" for one without a name.
+        crs: coordinate system as WKT; "" where the file has none.
+        transform: the six numbers of the geotransform; None where the file has none.
     """
 
     height: int
@@ -44,6 +52,45 @@ class Indexed:
     dtype: str
     tags: Mapping[str, str]
     values: Values | None = ()
+    names: tuple[str, ...] = ()
+    crs: str = ""
+    transform: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, scene: Scene) -> Indexed:
+        """The facts of an open raster.
+
+        >>> import numpy as np
+        >>> from saropt.scenes import write_array
+        >>> path = write_array("sar.tif", np.ones((2, 8, 8), np.float32), band_names=["VV", "VH"])
+        >>> with Scene.open(path) as scene:
+        ...     Indexed.of(scene).names
+        ('VV', 'VH')
+        """
+        place = scene.georeference
+        return cls(
+            scene.height,
+            scene.width,
+            scene.file_bands,
+            scene.dtype,
+            scene.tags,
+            names=tuple(scene.stated_names),
+            crs="" if place.crs is None else place.crs.to_wkt(),
+            transform=None if place.transform is None else tuple(place.transform)[:6],
+        )
+
+    @property
+    def georeference(self) -> Georeference:
+        """CRS and transform."""
+        from affine import Affine
+
+        transform = None if self.transform is None else Affine(*self.transform)
+        return Georeference(_parsed_crs(self.crs) if self.crs else None, transform)
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        """What many rasters have in common, for an index that holds it once."""
+        return {"tags": dict(self.tags), "names": self.names, "crs": self.crs}
 
 
 @dataclass(frozen=True)
@@ -52,12 +99,14 @@ class Measurement:
 
     Attributes:
         key: text that names everything the values depend on, but for the raster.
-        bands: bands to open.
+        described: the bands that dataset.yaml names.
+        bands: which of these to open, from 1.
         units: units to read them in.
         run: the values of an opened raster; None when it has no valid pixels.
     """
 
     key: str
+    described: tuple[str, ...]
     bands: tuple[int, ...]
     units: str
     run: Callable[[Scene], Values | None]
@@ -137,15 +186,25 @@ def _read(
     measurement: Measurement | None,
     check: Callable[[Path, Indexed], None] | None,
 ) -> tuple[Indexed, Values | None]:
-    bands, units = (measurement.bands, measurement.units) if measurement else (None, None)
-    with Scene.open(path, bands=bands, palette=palette, units=units) as scene:
-        facts = Indexed(scene.height, scene.width, scene.file_bands, scene.dtype, scene.tags)
+    if measurement is None:
+        opened = Scene.open(path, palette=palette)
+    else:
+        opened = open_described(path, measurement.described, measurement.bands, units=measurement.units)
+    with opened as scene:
+        facts = Indexed.of(scene)
         if check is not None:
             check(path, facts)
         try:
             return facts, measurement.run(scene) if measurement else ()
         except ValueError as error:
             raise InputError(path, str(error)) from error
+
+
+@lru_cache(64)
+def _parsed_crs(text: str) -> CRS:
+    from rasterio.crs import CRS
+
+    return CRS.from_wkt(text)
 
 
 class _Index:
@@ -174,10 +233,16 @@ class _Index:
             content = json.loads(place.read_bytes())
             if content["version"] != _VERSION:
                 return
-            tags = [dict(own) for own in content["tags"]]
+            kinds = [
+                {"tags": dict(own["tags"]), "names": tuple(own["names"]), "crs": str(own["crs"])}
+                for own in content["kinds"]
+            ]
             known = {
-                str(name): ((size, changed), Indexed(height, width, bands, dtype, tags[own]))
-                for name, (size, changed, height, width, bands, dtype, own) in content["rasters"].items()
+                str(name): (
+                    (size, changed),
+                    Indexed(height, width, bands, dtype, **kinds[own], transform=place and tuple(place)),
+                )
+                for name, (size, changed, height, width, bands, dtype, place, own) in content["rasters"].items()
             }
             measured = {
                 str(key): {name: None if values is None else tuple(values) for name, values in own.items()}
@@ -206,11 +271,11 @@ class _Index:
         rasters = {}
         for name in settled:
             stamp, facts = self.known[name]
-            own = numbers.setdefault(json.dumps(dict(facts.tags), sort_keys=True), len(numbers))
-            rasters[name] = [*stamp, facts.height, facts.width, facts.bands, facts.dtype, own]
+            own = numbers.setdefault(json.dumps(facts.kind, sort_keys=True), len(numbers))
+            rasters[name] = [*stamp, facts.height, facts.width, facts.bands, facts.dtype, facts.transform, own]
         content = {
             "version": _VERSION,
-            "tags": [json.loads(tags) for tags in numbers],
+            "kinds": [json.loads(kind) for kind in numbers],
             "rasters": rasters,
             "measured": {
                 key: {name: value for name, value in values.items() if name in settled}

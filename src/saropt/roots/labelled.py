@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
+from saropt.domain import describe_role
 from saropt.errors import InputError
 from saropt.roots.augmentation import Augmentation
 from saropt.roots.index import Indexed, index_rasters
 from saropt.roots.labels import IGNORED, check_label, classes_of
+from saropt.roots.one_grid import check_one_grid
 from saropt.roots.pool import Pool
 from saropt.roots.rasters import Rasters
 from saropt.roots.root import DataRoot
@@ -72,11 +74,11 @@ class LabelledSampler:
         labels = index_rasters(root, "label", self.label_paths, check=check_label)
         label_of = dict(zip(rasters.values(), zip(self.label_paths, labels, strict=True), strict=True))
 
+        titles = f"{describe_role(image.role).title} and {describe_role('label').title}"
+
         def check(path: Path, facts: Indexed) -> None:
             label_path, label = label_of[path]
-            if (label.height, label.width) != (facts.height, facts.width):
-                sizes = f"{label.height}x{label.width} but its image {facts.height}x{facts.width} px"
-                raise InputError(label_path, f"is {sizes}")
+            check_one_grid(label_path, titles, facts, label)
 
         self._pool = Pool.open(root, image, list(rasters.values()), crop, check=check, medians=True)
         self._choice = WeightedChoice(self._pool.areas)
@@ -100,7 +102,7 @@ class LabelledSampler:
             window = Window(row, col, self.crop, self.crop)
             stored, labelled = self._labels.read(self.label_paths[index], (1,), window)
             labels = self.classes.indices(stored[0], labelled, self.label_paths[index])
-            values, valid = self._images.read(path, self._pool.bands, window)
+            values, valid = self._images.read(path, self._pool.bands_of(index), window)
             labels[~valid] = IGNORED
             if (labels != IGNORED).any() if wanted is None else (labels == wanted).any():
                 break

@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import is_sar
-from saropt.errors import InputError, counted
+from saropt.errors import InputError
 from saropt.radiometry import Normaliser, Recipe
 from saropt.roots.index import Indexed, Measurement, Values, index_rasters
+from saropt.roots.opening import band_numbers
 from saropt.roots.recipes import band_indices
 from saropt.roots.root import DataRoot
 from saropt.roots.values import measured_pixels
@@ -30,7 +32,8 @@ class Pool:
 
     Attributes:
         card: role, bands, units and recipe.
-        bands: numbers of the bands in the files, from 1.
+        described: the bands that dataset.yaml names.
+        bands: which of these are taken, from 1.
         paths: one for each name; None where an optional image is missing.
         facts: of each raster; None where it is missing.
         recipe: that of the card.
@@ -38,6 +41,7 @@ class Pool:
     """
 
     card: ImageCard
+    described: tuple[str, ...]
     bands: tuple[int, ...]
     paths: Sequence[Path | None]
     facts: Sequence[Indexed | None]
@@ -67,12 +71,10 @@ class Pool:
             InputError: a raster cannot be read, lacks a band, is smaller than `crop`, contradicts its units or does
                 not go with the recipe.
         """
-        bands = band_indices(root, card.role, card.bands)
+        bands, described = band_indices(root, card.role, card.bands), root.image(card.role).bands
 
         def check_all(path: Path, facts: Indexed) -> None:
-            if max(bands) > facts.bands:
-                described = ", ".join(root.image(card.role).bands)
-                raise InputError(path, f"has {counted(facts.bands, 'band')}, dataset.yaml says {described}")
+            band_numbers(path, described, facts.names, spare=True)
             if check is not None:
                 check(path, facts)
             if min(facts.height, facts.width) < crop:
@@ -80,7 +82,7 @@ class Pool:
                 raise InputError(path, f"is {size}: smaller than the training window of {crop}")
 
         present = [path for path in paths if path is not None]
-        found = index_rasters(root, card.role, present, _measurement(card, bands, medians), check_all)
+        found = index_rasters(root, card.role, present, _measurement(card, described, bands, medians), check_all)
         recipe = card.make_recipe()
         if present and found[0].values == ():
             try:
@@ -92,12 +94,21 @@ class Pool:
             if facts.values is None and not card.optional:
                 raise InputError(path, "holds no valid pixel (all nodata or NaN)")
         usable = [None if path is None or known[path].values is None else path for path in paths]
-        return cls(card, bands, usable, [None if path is None else known[path] for path in usable], recipe, medians)
+        kept = [None if path is None else known[path] for path in usable]
+        return cls(card, described, bands, usable, kept, recipe, medians)
 
     def only_present(self) -> Pool:
         """The pool without the names whose raster is missing."""
         kept = [pair for pair in zip(self.paths, self.facts, strict=True) if pair[0] is not None]
         return replace(self, paths=[path for path, _ in kept], facts=[facts for _, facts in kept])
+
+    def bands_of(self, index: int) -> tuple[int, ...]:
+        """Numbers of the bands in the file of a raster, from 1."""
+        path = self.paths[index]
+        if path is None:
+            raise ValueError(f"raster {index} is missing")
+        numbers = band_numbers(path, self.described, self._facts(index).names, spare=True)
+        return tuple(numbers[band - 1] for band in self.bands)
 
     def shape(self, index: int) -> tuple[int, int]:
         """Height and width of a raster."""
@@ -131,7 +142,9 @@ class Pool:
         return facts
 
 
-def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Measurement | None:
+def _measurement(
+    card: ImageCard, described: tuple[str, ...], bands: tuple[int, ...], medians: bool
+) -> Measurement | None:
     """What is measured of the rasters, None where no pixel is needed: then units are not checked against values."""
     recipe, checked = card.make_recipe(), is_sar(card.role)
     if not (checked or medians or recipe.needs_statistics):
@@ -149,5 +162,6 @@ def _measurement(card: ImageCard, bands: tuple[int, ...], medians: bool) -> Meas
         middle = np.median(normaliser.forward(sample[..., None]), axis=(1, 2))
         return (*normaliser.statistics, *map(float, middle))
 
-    what = {"bands": bands, "units": card.units, "recipe": card.recipe, "units_checked": checked, "medians": medians}
-    return Measurement(json.dumps(what, sort_keys=True), bands, card.units, run)
+    what: dict[str, Any] = {"described": described, "bands": bands, "units": card.units, "recipe": card.recipe}
+    what |= {"units_checked": checked, "medians": medians}
+    return Measurement(json.dumps(what, sort_keys=True), described, bands, card.units, run)

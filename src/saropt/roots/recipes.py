@@ -11,9 +11,9 @@ from saropt.artifacts import ImageCard
 from saropt.domain import Role, canonical_band, describe_role
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, ValueRule, recipe_from_dict
+from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
 from saropt.roots.values import check_optical
-from saropt.scenes import Scene
 
 _SAMPLED_RASTERS = 16
 
@@ -47,13 +47,13 @@ def describe_images(
     indices = band_indices(root, role, bands or spec.bands)
     chosen = tuple(spec.bands[index - 1] for index in indices)
     sampled = paths[:: max(1, len(paths) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]
-    with Scene.open(sampled[-1], bands=indices) as scene:
+    with open_described(sampled[-1], spec.bands, indices) as scene:
         dtype = scene.dtype
     samples = [np.zeros((len(indices), 0), np.float32)]
     try:
         fitted = recipe_from_dict(dict(recipe)) if recipe else default_recipe(role, spec.units, dtype)
         for path in sampled if fitted.needs_statistics else ():
-            with Scene.open(path, bands=indices) as scene:
+            with open_described(path, spec.bands, indices) as scene:
                 samples.append(scene.sample(1 << 16))
         statistics = fitted.fit(np.concatenate(samples, axis=1), spec.units, dtype).statistics
     except ValueError as error:
@@ -67,7 +67,7 @@ def describe_images(
         statistics=statistics,
         optional=spec.optional,
     )
-    check_optical(card, fitted, paths, indices)
+    check_optical(card, fitted, paths, spec.bands, indices)
     return card
 
 

@@ -12,6 +12,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import describe_role, describe_units, is_sar
 from saropt.errors import InputError
 from saropt.radiometry import EightBit, Recipe, ValueRule, check_units, repeated_value
+from saropt.roots.opening import open_described
 from saropt.scenes import Scene, fills_blocks
 
 _SAMPLED_PIXELS = 1 << 16
@@ -41,8 +42,14 @@ def contradiction(scene: Scene, units: str) -> str | None:
     return None
 
 
-def check_optical(card: ImageCard, recipe: Recipe, paths: Sequence[Path], bands: tuple[int, ...]) -> None:
+def check_optical(
+    card: ImageCard, recipe: Recipe, paths: Sequence[Path], described: Sequence[str], bands: tuple[int, ...]
+) -> None:
     """Refuse optical rasters that contradict their units; a few of them are looked at.
+
+    Args:
+        described: the bands that dataset.yaml names.
+        bands: which of these the card takes, from 1.
 
     Raises:
         InputError: one does.
@@ -51,7 +58,7 @@ def check_optical(card: ImageCard, recipe: Recipe, paths: Sequence[Path], bands:
     if describe_role(card.role).quantity != "reflectance" or plain:
         return
     for path in paths[:: max(1, len(paths) // _CHECKED_RASTERS)][:_CHECKED_RASTERS]:
-        with Scene.open(path, bands=bands, units=card.units) as scene:
+        with open_described(path, described, bands, units=card.units) as scene:
             sample = scene.sample(_SAMPLED_PIXELS)
             try:
                 if sample.size:

@@ -14,6 +14,7 @@ from saropt.errors import InputError
 from saropt.roots.augmentation import Augmentation
 from saropt.roots.index import Indexed, index_rasters
 from saropt.roots.labels import check_label, classes_of
+from saropt.roots.one_grid import check_one_grid
 from saropt.roots.pool import Check, Pool
 from saropt.roots.rasters import Rasters
 from saropt.roots.root import DataRoot
@@ -102,7 +103,7 @@ class WindowSampler:
             found = root.aligned_rasters(card.role, split) if pairs else root.rasters(card.role, split)
             pool = Pool.open(root, card, list(found.values()), crop, check=_tagged(tag))
             if pairs and self._pools:
-                self._check_grids(pool.paths, [None if own is None else (own.height, own.width) for own in pool.facts])
+                self._check_grids(card.role, pool.paths, pool.facts)
             elif not pairs:
                 pool = pool.only_present()
             if self.unpaired or not self._pools:
@@ -121,18 +122,18 @@ class WindowSampler:
         if labels:
             self._label_paths = list(root.rasters("label", split_of[cards[0].role]).values())
             indexed = index_rasters(root, "label", self._label_paths, check=check_label)
-            self._check_grids(self._label_paths, [(facts.height, facts.width) for facts in indexed])
+            self._check_grids("label", self._label_paths, indexed)
 
     def paths(self, role: Role) -> list[Path]:
         """The rasters that the windows of a role are drawn from."""
         return [path for pool in self._pools if pool.card.role == role for path in pool.paths if path is not None]
 
-    def _check_grids(self, paths: Sequence[Path | None], shapes: Sequence[tuple[int, int] | None]) -> None:
+    def _check_grids(self, role: Role, paths: Sequence[Path | None], facts: Sequence[Indexed | None]) -> None:
         first = self._pools[0]
-        title = describe_role(first.card.role).title
-        for index, (path, shape) in enumerate(zip(paths, shapes, strict=True)):
-            if path is not None and shape != first.shape(index):
-                raise InputError(path, f"is {shape} but the {title} raster is {first.shape(index)} pixels")
+        titles = f"{describe_role(first.card.role).title} and {describe_role(role).title}"
+        for path, grid, own in zip(paths, first.facts, facts, strict=True):
+            if path is not None and grid is not None and own is not None:
+                check_one_grid(path, titles, grid, own)
 
     def draw(self, rng: np.random.Generator) -> Sample:
         """One random window, valid in all images that are not optional.
@@ -225,7 +226,7 @@ class WindowSampler:
         if path is None:
             empty = np.zeros((len(pool.bands), window.height, window.width), np.float32)
             return empty, np.zeros(empty.shape[1:], bool)
-        return self._rasters.read(path, pool.bands, window)
+        return self._rasters.read(path, pool.bands_of(index), window)
 
 
 def _tagged(tag: str | None) -> Check | None:

@@ -145,6 +145,36 @@ def check_ground(place: Georeference, height: int, width: int, source: str | Pat
         raise InputError(source, f"{reason}: mend its georeference or its pixel size")
 
 
+def pixels_apart(one: Georeference, other: Georeference, height: int, width: int) -> float | None:
+    """How far the corners of two rasters of one size lie apart on the ground at most, in pixels of the first; infinite
+    where the second has no place in the first one's CRS. None where one lacks a CRS or a transform, or where the two
+    CRS have no relation.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> here, there = (Georeference(CRS.from_epsg(32611), Affine(10, 0, x, 0, -10, 4e6)) for x in (5e5, 500035))
+    >>> pixels_apart(here, there, 64, 64)
+    3.5
+    """
+    if one.crs is None or one.transform is None or other.crs is None or other.transform is None:
+        return None
+    if one.transform == other.transform and (one.crs is other.crs or one.crs == other.crs):
+        return 0.0
+    corners = [(0, 0), (width, 0), (0, height), (width, height)]
+    points: NDArray[np.float64] | None = np.array([other.transform @ corner for corner in corners]).T
+    if one.crs != other.crs and points is not None:
+        points = _moved(points, other.crs, one.crs)
+    if points is None:
+        return None
+    if not np.isfinite(points).all():
+        return math.inf
+    if one.crs.is_geographic:
+        turns = np.rint((points[0, 0] - one.transform.c) / 360.0)
+        points = points - np.array([[360.0 * turns], [0.0]])
+    found = [~one.transform @ (float(x), float(y)) for x, y in points.T]
+    return max(math.dist(place, corner) for place, corner in zip(found, corners, strict=True))
+
+
 def _placed(place: Georeference) -> tuple[CRS | None, Affine | None]:
     """CRS and transform of a raster; those of its control points where it has only these."""
     from rasterio.transform import from_gcps

@@ -1,4 +1,4 @@
-"""Reads the metadata of a raster: band names, band selection and the time of acquisition."""
+"""Reads the metadata of a raster: band names, band selection, scales and the time of acquisition."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from saropt.domain import describe_units
 from saropt.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,16 +111,31 @@ def band_names(dataset: DatasetReader, indexes: Sequence[int]) -> list[str]:
 
     A source of names is used only where all its names differ.
     """
-    tags = [{key.upper(): value for key, value in dataset.tags(index).items()} for index in indexes]
-    sources: list[list[str | None]] = [[dataset.descriptions[index - 1] for index in indexes]]
-    sources += [[tag.get(key) for tag in tags] for key in _BAND_NAME_TAGS]
     colours = [dataset.colorinterp[index - 1].name for index in indexes]
-    sources.append([colour if colour in ("red", "green", "blue") else None for colour in colours])
+    coloured = all(colour in ("red", "green", "blue") for colour in colours) and len(set(colours)) == len(colours)
+    stated = stated_names(dataset, indexes)
+    if coloured and not all(stated):
+        return colours
+    return [name or f"band_{index}" for name, index in zip(stated, indexes, strict=True)]
+
+
+def stated_names(dataset: DatasetReader, indexes: Sequence[int]) -> list[str]:
+    """As `band_names`, but "" for bands that only have a colour or a number: what the file itself calls its bands.
+
+    >>> import numpy as np, rasterio
+    >>> from saropt.scenes import write_array
+    >>> with rasterio.open(write_array("a.tif", np.ones((2, 8, 8), np.uint8), band_names=["VV", "VH"])) as dataset:
+    ...     stated_names(dataset, [2, 1])
+    ['VH', 'VV']
+    """
+    tags = [{key.upper(): value for key, value in dataset.tags(index).items()} for index in indexes]
+    descriptions = [dataset.descriptions[index - 1] for index in indexes]
+    sources: list[list[str | None]] = [descriptions, *([tag.get(key) for tag in tags] for key in _BAND_NAME_TAGS)]
     for names in sources:
         found = [name.strip() for name in names if name and name.strip()]
         if len(found) == len(indexes) and len({name.lower() for name in found}) == len(found):
             return found
-    return [names_or or f"band_{index}" for names_or, index in zip(_partial(sources[0]), indexes, strict=True)]
+    return [name or "" for name in _partial(descriptions)]
 
 
 def _partial(names: Sequence[str | None]) -> list[str | None]:
@@ -160,3 +176,23 @@ def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) 
     if not positions:
         raise InputError(path, f"no band was chosen; available: {available}")
     return positions
+
+
+def scaling(dataset: DatasetReader, indexes: Sequence[int], units: str | None) -> list[tuple[float, float]] | None:
+    """Scale and offset of bands (numbers from 1), in these units; None where they change nothing.
+
+    >>> import numpy as np, rasterio
+    >>> from saropt.scenes import write_array
+    >>> with rasterio.open(write_array("plain.tif", np.ones((1, 8, 8), np.float32))) as dataset:
+    ...     scaling(dataset, [1], None)
+    """
+    scales, offsets = dataset.scales, dataset.offsets
+    pairs = [(float(scales[index - 1]), float(offsets[index - 1])) for index in indexes]
+    if all(pair == (1.0, 0.0) for pair in pairs):
+        return None
+    try:
+        factor = 1.0 if units is None else describe_units(units).factor
+    except ValueError:
+        factor = 1.0
+    pairs = [(scale * factor, offset * factor) for scale, offset in pairs]
+    return None if all(abs(scale - 1.0) < 1e-9 and offset == 0.0 for scale, offset in pairs) else pairs

@@ -19,13 +19,12 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from saropt.domain import describe_units
 from saropt.errors import InputError
 from saropt.files import digest_files
 from saropt.scenes.formats import open_named
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
-from saropt.scenes.metadata import acquisition_date, band_names, select_bands
+from saropt.scenes.metadata import acquisition_date, band_names, scaling, select_bands, stated_names
 from saropt.scenes.mirroring import read_mirrored
 from saropt.scenes.pixel_samples import sample_pixels
 from saropt.scenes.warping import short_reason, warped
@@ -96,6 +95,7 @@ class Scene:
             "float32" where a scale or an offset is applied.
         scaling: scale and offset of each chosen band; None where none changes a number.
         band_names: names of the chosen bands.
+        stated_names: names of all bands as the file states them; "" where it states none.
         is_plain_picture: whether it is a PNG or JPEG, whose bands are always called red, green and blue.
         is_rgb: whether the first three chosen bands are marked as red, green, blue.
         nodata: the nodata value of the first chosen band, or None; NaN where a scale or an offset is applied.
@@ -144,6 +144,7 @@ class Scene:
             names = band_names(dataset, indexes)
         chosen = list(range(len(names))) if bands is None else select_bands(path, names, bands)
         self.file_bands = len(names)
+        self.stated_names = stated_names(dataset, indexes) if self._palette is None else [""] * len(names)
         self._channels = chosen
         self._indexes = indexes if self._palette is not None else [indexes[position] for position in chosen]
         self.count = len(chosen)
@@ -152,7 +153,7 @@ class Scene:
         self.is_rgb = self.band_names[:3] == ["red", "green", "blue"] or [
             colours[index - 1].name for index in self._indexes[:3]
         ] == ["red", "green", "blue"]
-        self.scaling = None if palette == "index" else _scaling(dataset, self._indexes, units)
+        self.scaling = None if palette == "index" else scaling(dataset, self._indexes, units)
         self.dtype: str = dataset.dtypes[self._indexes[0] - 1] if self.scaling is None else "float32"
         self.nodata: float | None = dataset.nodatavals[self._indexes[0] - 1]
         if self.scaling is not None and self.nodata is not None:
@@ -375,20 +376,6 @@ def _georeference(dataset: DatasetReader, source: str) -> Georeference:
     if not all(map(math.isfinite, (number for gcp in gcps for number in (gcp.row, gcp.col, gcp.x, gcp.y)))):
         raise InputError(source, "has control points that are not numbers")
     return Georeference(dataset.crs, transform, tuple(gcps), gcp_crs, dataset.tags(ns="RPC"))
-
-
-def _scaling(dataset: DatasetReader, indexes: Sequence[int], units: str | None) -> list[tuple[float, float]] | None:
-    """Scale and offset of bands, in these units; None where they change nothing."""
-    scales, offsets = dataset.scales, dataset.offsets
-    pairs = [(float(scales[index - 1]), float(offsets[index - 1])) for index in indexes]
-    if all(pair == (1.0, 0.0) for pair in pairs):
-        return None
-    try:
-        factor = 1.0 if units is None else describe_units(units).factor
-    except ValueError:
-        factor = 1.0
-    pairs = [(scale * factor, offset * factor) for scale, offset in pairs]
-    return None if all(abs(scale - 1.0) < 1e-9 and offset == 0.0 for scale, offset in pairs) else pairs
 
 
 def _palette_table(dataset: DatasetReader, index: int) -> np.ndarray:

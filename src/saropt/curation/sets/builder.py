@@ -7,7 +7,7 @@ import shutil
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
-from saropt.curation.sets.base import SETS, DataSet, Plan, Source, read_options
+from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, read_options
+from saropt.domain import describe_role
 from saropt.errors import InputError, counted
 from saropt.files import Lock, atomic_file, write_text
 from saropt.progress import Progress
 from saropt.roots.description import write_description
+from saropt.roots.one_grid import check_one_grid
+from saropt.roots.opening import band_numbers
 from saropt.roots.values import NO_PIXEL, contradiction
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
@@ -92,8 +95,9 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     be continued.
 
     Raises:
-        InputError: a source cannot be read or contradicts the units of the plan, the output cannot be written, or other
-            unfinished work is in the way.
+        InputError: a source cannot be read or contradicts the units or bands of the plan, the rasters of a name are not
+            on one grid though the plan says pairs, the output cannot be written, or other unfinished work is in the
+            way.
 
     >>> from saropt.curation.sets.base import Entry
     >>> from saropt.scenes import write_array
@@ -115,6 +119,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
             if not settings.exists() or settings.read_text(encoding="utf-8") != digest:
                 raise InputError(out, f"unfinished work with other settings is in the way: remove {part}")
             for number, entry in enumerate(plan.entries, start=1):
+                _check_entry(entry, plan, readers)
                 for side, source in entry.sides.items():
                     (part / side).mkdir(exist_ok=True)
                     stem = part / side / entry.name
@@ -154,6 +159,36 @@ def _check_units(plan: Plan, readers: Readers) -> None:
         for path, problem in problems:
             if problem is not None and (empty or problem != NO_PIXEL):
                 raise InputError(path, f"{side}: {problem}")
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Size and place of a raster to be made."""
+
+    height: int
+    width: int
+    georeference: Georeference
+
+
+def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
+    """Refuse sources of a name that are on other grids, and files to be copied whose bands are not those of the plan;
+    no pixel is read."""
+    first: tuple[str, _Frame] | None = None
+    for side, source in entry.sides.items():
+        if not isinstance(source, Source):
+            continue
+        scene, path = readers.open(source, source.paths[0]), source.paths[0]
+        bands = plan.description.get(side, {}).get("bands")
+        if source.is_copy and bands is not None:
+            band_numbers(path, bands, scene.stated_names, spare=True, by=f"the {side} of the data set")
+        if not plan.description.get("paired", True):
+            continue
+        window = source.window or Window(0, 0, scene.height, scene.width)
+        frame = _Frame(window.height, window.width, _moved(scene.georeference, window))
+        if first is None:
+            first = side, frame
+        else:
+            check_one_grid(path, f"{describe_role(first[0]).title} and {describe_role(side).title}", first[1], frame)
 
 
 class Readers:
@@ -216,8 +251,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
     scenes = [readers.open(source, path) for path in source.paths]
     first = scenes[0]
     for scene in scenes[1:]:
-        if (scene.height, scene.width) != (first.height, first.width):
-            raise InputError(scene.path, f"is {scene.height}x{scene.width}, {first.path.name} is not")
+        check_one_grid(scene.path, f"{first.path.name} and {scene.path.name}", first, scene)
     window = source.window or Window(0, 0, first.height, first.width)
     if not window.inside(first.height, first.width):
         raise InputError(first.path, f"is {first.height}x{first.width} pixels: smaller than expected")
