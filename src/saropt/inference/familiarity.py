@@ -20,8 +20,9 @@ from saropt.domain import SCENE_INPUTS, Role, season
 from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
-from saropt.scenes import Georeference
+from saropt.scenes import Georeference, Scene, read_scene_inputs
 from saropt.scenes.georeference import pixel_metres
+from saropt.scenes.metadata import unreadable_date
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
@@ -175,6 +176,22 @@ def other_scene_inputs(known: Mapping[str, float], seen: Mapping[str, Sequence[f
         words = f"{known[name]:g}" if value == known[name] else f"{known[name]:g}, in the north {value:g}"
         parts.append(f"its {name} is {words}, the nearest there {nearest:g} ({apart})")
     return f"the scene is unlike the training data: {', '.join(parts)}" if parts else None
+
+
+def unread_month(scene: Scene) -> str | None:
+    """One line where a scene's month is not known because the date in its tags cannot be read; None where it can.
+
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("a.tif", np.ones((1, 8, 8), np.float32), tags={"ACQUISITION_DATE": "02/11/2023"})
+    >>> with Scene.open(path) as scene:
+    ...     unread_month(scene)
+    "its month is not known: ACQUISITION_DATE is '02/11/2023', which cannot be read in one way"
+    """
+    unreadable = unreadable_date(scene.tags)
+    if unreadable is None or "month" in read_scene_inputs(scene):
+        return None
+    key, text = unreadable
+    return f"its month is not known: {key} is {text!r}, which cannot be read in one way"
 
 
 def _some(scenes: Sequence[T]) -> Sequence[T]:
