@@ -15,7 +15,7 @@ import numpy as np
 
 from saropt.artifacts.card import Card, parse_card
 from saropt.artifacts.weights import check_translator_path
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.files import atomic_file
 
 if TYPE_CHECKING:
@@ -228,9 +228,34 @@ def _parse(path: Path) -> tuple[Card, ModelProto]:
     if any(node.op_type in _LOOPS for node in _nodes([model.graph, *model.functions])):
         raise InputError(path, "holds a loop, which may never end: refused")
     try:
-        return parse_card(metadata[CARD_KEY]), model
+        card = parse_card(metadata[CARD_KEY])
+        _check_graph(card, model.graph)
     except ValueError as error:
         raise InputError(path, str(error)) from error
+    return card, model
+
+
+def _check_graph(card: Card, graph: GraphProto) -> None:
+    """Check that a graph has the inputs and outputs of its card, as far as it states their bands.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if len(card.directions) > 1:
+        raise ValueError(f"card: names {len(card.directions)} directions, its graph translates in one")
+    (described,) = card.directions.values()
+    if not graph.input or not graph.output:
+        raise ValueError("holds a graph without an input or an output")
+    taken, given = described.channels
+    noise = described.sampler.noise_bands if described.sampler is not None else 0
+    sides = [("takes", graph.input[0], taken + noise), ("gives", graph.output[0], given)]
+    if described.reliability is not None and len(graph.output) > 1:
+        sides.append(("gives errors of", graph.output[1], len(described.reliability.scale)))
+    for does, value, wanted in sides:
+        shape = value.type.tensor_type.shape.dim
+        bands = shape[1].dim_value if len(shape) == 4 else 0
+        if bands not in (0, wanted):
+            raise ValueError(f"its graph {does} {counted(bands, 'band')}, its card names {wanted}")
 
 
 def _nodes(parts: Iterable[GraphProto | FunctionProto]) -> Iterator[NodeProto]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard, SeenCard
+from saropt.artifacts.trust import QUANTILES, TEXTURE, feature_names
 from saropt.domain import SCENE_INPUTS, Role, season
 from saropt.errors import InputError
 from saropt.inference.opening import open_input
@@ -27,8 +28,6 @@ from saropt.scenes.metadata import unreadable_date
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
 
-QUANTILES = {"5 % quantile": 0.05, "25 % quantile": 0.25, "median": 0.5, "75 % quantile": 0.75, "95 % quantile": 0.95}
-TEXTURE = "texture"
 _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
@@ -223,7 +222,7 @@ def summarise(described: Sequence[NDArray[np.float64]], image: ImageCard) -> See
         np.nanmin(_distances(scene, np.delete(scenes, number, axis=0), spread)) for number, scene in enumerate(scenes)
     ]
     return SeenCard(
-        features=tuple(name for name, keep in zip(_names(image), kept, strict=True) if keep),
+        features=tuple(name for name, keep in zip(feature_names(image.bands), kept, strict=True) if keep),
         scenes=tuple(tuple(None if math.isnan(value) else value for value in scene) for scene in scenes.tolist()),
         spread=tuple(np.round(spread, 5).tolist()),
         threshold=float(f"{max(np.quantile(nearest, _LIKE), 1e-3):.4g}"),
@@ -237,7 +236,7 @@ def unlike_training(reader: TileReader, seen: SeenCard) -> str | None:
         features = describe_scene(reader)
     except InputError:
         return None
-    names = _names(reader.inputs[0].image)
+    names = feature_names(reader.inputs[0].image.bands)
     found = np.array([features[names.index(name)] for name in seen.features])
     scenes, spread = np.array(seen.scenes, float), np.array(seen.spread)
     distances = _distances(found, scenes, spread)
@@ -251,10 +250,6 @@ def unlike_training(reader: TileReader, seen: SeenCard) -> str | None:
         f"scenes, 95 % of which are within {seen.threshold:.2f} of another): its {name} is "
         f"{_in_units(found[worst], name, reader)}, there {_in_units(nearest[worst], name, reader)}"
     )
-
-
-def _names(image: ImageCard) -> list[str]:
-    return [f"{band} {name}" for band in image.bands for name in (*QUANTILES, TEXTURE)]
 
 
 def _in_units(value: float, feature: str, reader: TileReader) -> str:
