@@ -6,6 +6,8 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from saropt.inference.runtimes.graph_facts import (
     POINTWISE,
     PROBES,
@@ -28,6 +30,9 @@ _WHOLE = frozenset({"GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization
 _SIZES = frozenset({"Constant", "ConstantOfShape", "Shape"})
 _MOVES = frozenset({"Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _FOLDED = frozenset({"Cast", "Concat", "ConstantOfShape", "Reshape", "Slice", "Transpose"})
+_BEYOND, _SAME = 64, 1e-5
+_KERNEL_SETTINGS = (("strides", 1), ("dilations", 1), ("pads", 0))
+_PLACES = (b"half_pixel", b"pytorch_half_pixel", b"asymmetric")
 Span = tuple[int, int]
 """First and last cell along an axis."""
 
@@ -37,14 +42,14 @@ class _UnknownError(Exception):
 
 
 def reach_of(model: ModelProto, stride: int) -> float | None:
-    """Pixels on each side of an aligned block of the output, `stride` a side, on which the block depends; infinite where
-    it depends on the whole window, None where the graph holds nodes whose reach is not known.
+    """Pixels on each side of an aligned block of the output, `stride` a side, on which the block can depend; infinite
+    where that is the whole window, None where the graph holds nodes whose reach is not known.
 
     >>> from onnx import parser
     >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
-    ... f (float[batch, 1, height, width] x) => (float[batch, 1, h, w] y) <float[1, 1, 3, 3] w>
-    ... { a = Conv <pads = [1, 1, 1, 1]> (x, w) b = Conv <pads = [2, 2, 2, 2], dilations = [2, 2]> (a, w) y = Relu(b) }''')
-    >>> graph.graph.initializer[0].dims[:] = [1, 1, 3, 3]
+    ... f (float[batch, 1, height, width] x) => (float[batch, 1, h, w] y)
+    ... { a = MaxPool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x)
+    ...   b = MaxPool <kernel_shape = [3, 3], dilations = [2, 2], pads = [2, 2, 2, 2]> (a) y = Relu(b) }''')
     >>> reach_of(graph, stride=1)
     3
     """
@@ -55,6 +60,34 @@ def reach_of(model: ModelProto, stride: int) -> float | None:
         return max(walk.reach(axis) for axis in (0, 1))
     except (_UnknownError, KeyError, IndexError, TypeError, ValueError):
         return None
+
+
+def sees_beyond(model: ModelProto, halo: int, stride: int) -> bool:
+    """Whether a block of the output changes with the pixels beyond its halo, of noise. Weights of 0 may hide what
+    `reach_of` counts.
+
+    >>> from onnx import parser
+    >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
+    ... f (float[batch, 1, height, width] x) => (float[batch, 1, height, width] y)
+    ... { y = AveragePool <kernel_shape = [5, 5], pads = [2, 2, 2, 2]> (x) }''')
+    >>> [sees_beyond(graph, halo, stride=1) for halo in (1, 2)]
+    [True, False]
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    margin = math.ceil(_BEYOND / stride) * stride
+    side, bands = stride + 2 * (halo + margin), model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    rng = np.random.default_rng(0)
+    window, other = rng.uniform(-1.0, 1.0, (2, 1, bands, side, side)).astype(np.float32)
+    inside, block = (slice(start, side - start) for start in (margin, margin + halo))
+    other[..., inside, inside] = window[..., inside, inside]
+    first, second = (
+        session.run(None, {session.get_inputs()[0].name: one})[0][..., block, block] for one in (window, other)
+    )
+    return bool(np.abs(first - second).max() > _SAME)
 
 
 class _Walk:
@@ -154,9 +187,6 @@ def _kernel_span(node: NodeProto, constants: Constants, span: Span, axis: int) -
     return span[0] * stride - pad, span[1] * stride - pad + further
 
 
-_KERNEL_SETTINGS = (("strides", 1), ("dilations", 1), ("pads", 0))
-
-
 def _resized_span(scales: list[float], settings: dict[str, Any], span: Span, axis: int) -> Span:
     """The cells from which an image is enlarged or reduced, between the nearest ones."""
     times = Fraction(scales[2 + axis]).limit_denominator(1 << 10)
@@ -171,9 +201,6 @@ def _resized_span(scales: list[float], settings: dict[str, Any], span: Span, axi
     low, high = ((cell + half) / times - half for cell in span)
     wider = 1 if mode == b"cubic" else 0
     return math.floor(low) - wider, math.ceil(high) + wider
-
-
-_PLACES = (b"half_pixel", b"pytorch_half_pixel", b"asymmetric")
 
 
 def _folded(model: ModelProto) -> dict[str, Any]:
