@@ -393,5 +393,6 @@ def _parsed(model: type[AnyCard], text: str, wanted: str) -> AnyCard:
         return model.model_validate(upgrade(values) if version == 1 else values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "card"
-        raise ValueError(" ".join(f"card: {place}: {first['msg']}".split())) from error
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ValueError(": ".join(part for part in ("card", place, " ".join(reason.split())) if part)) from error

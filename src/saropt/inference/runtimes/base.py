@@ -162,7 +162,7 @@ def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes
         halo = halo_of(described.receptive_field, described.stride)
         try:
             model = load_model_from_string(graph)
-            _check_reach(path, with_errors(described) if options.reliability else described, model)
+            _check_reach(path, described, model, errors=options.reliability)
             graph = trim_graph(carry_means(model), halo, described.stride).SerializeToString()
         except InputError:
             raise
@@ -171,14 +171,15 @@ def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes
     return card, direction, graph
 
 
-def _check_reach(path: Path, described: DirectionCard, model: ModelProto) -> None:
+def _check_reach(path: Path, described: DirectionCard, model: ModelProto, *, errors: bool) -> None:
     """Refuse a graph that looks further than the halo with which its windows are read: pictures would differ with the
     tiles."""
-    assert described.receptive_field is not None
-    stride, halo = described.stride, halo_of(described.receptive_field, described.stride)
+    tiled = with_errors(described) if errors else described
+    assert tiled.receptive_field is not None
+    stride, halo = tiled.stride, halo_of(tiled.receptive_field, tiled.stride)
     reach = reach_of(model, stride)
     if reach is not None and reach > halo and (halo > _MEASURED or sees_beyond(model, halo, stride)):
-        sees = "the whole window" if math.isinf(reach) else f"{reach:g} pixels on each side"
+        sees = "all of a window" if math.isinf(reach) else f"{reach:g} pixels on each side"
         raise InputError(path, f"card: receptive_field {described.receptive_field} is too small: its graph sees {sees}")
 
 

@@ -64,7 +64,7 @@ def reach_of(model: ModelProto, stride: int) -> float | None:
 
 def sees_beyond(model: ModelProto, halo: int, stride: int) -> bool:
     """Whether a block of the output changes with the pixels beyond its halo, of noise. Weights of 0 may hide what
-    `reach_of` counts.
+    `reach_of` counts. False for a graph that does not state its bands.
 
     >>> from onnx import parser
     >>> graph = parser.parse_model('''<ir_version: 9, opset_import: ["": 18]>
@@ -75,11 +75,14 @@ def sees_beyond(model: ModelProto, halo: int, stride: int) -> bool:
     """
     import onnxruntime
 
+    bands = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    if not bands:
+        return False
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     margin = math.ceil(_BEYOND / stride) * stride
-    side, bands = stride + 2 * (halo + margin), model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    side = stride + 2 * (halo + margin)
     rng = np.random.default_rng(0)
     window, other = rng.uniform(-1.0, 1.0, (2, 1, bands, side, side)).astype(np.float32)
     inside, block = (slice(start, side - start) for start in (margin, margin + halo))
