@@ -180,7 +180,7 @@ def test_cards_from_before_read_as_they_were():
     card = card_of(find_translator("s1-world"))
     assert all(described.scene_inputs == () for described in card.directions.values())
     values = card.model_dump_json()
-    with pytest.raises(ValueError, match=r"scene_inputs: .* must be among month, latitude, incidence, each once"):
+    with pytest.raises(ValueError, match=r"scene_inputs: must be among month, latitude, incidence, each once"):
         parse_card(values.replace('"scene_inputs":[]', '"scene_inputs":["moon"]'))
 
 
