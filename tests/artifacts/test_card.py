@@ -22,6 +22,18 @@ def described(image: dict | None = None, **changes) -> dict:
     return {"network": "resnet", "stride": 4, "inputs": [{**sar, **(image or {})}], "outputs": [optical], **changes}
 
 
+def with_output(**changes) -> dict:
+    """A direction of a card as JSON, with changes to its output."""
+    made = described()
+    return {**made, "outputs": [{**made["outputs"][0], **changes}]}
+
+
+def reliable(**changes) -> dict:
+    """A direction of a card as JSON, with a reliability."""
+    fields = {"alpha": 0.1, "scale": [2.0], "budget": 9.0, "data": ["a"], "scenes": 20, "coverage": 0.9}
+    return described(reliability={**fields, "least_coverage": 0.8, **changes})
+
+
 def test_round_trip(card):
     again = parse_card(card.model_dump_json())
     assert again == card
@@ -63,6 +75,34 @@ def test_another_version_says_so_whatever_else_changed(card, extra):
         ({"format_version": "new"}, "format version new"),
         ({"directions": {"sar2opt": described({"bands": []})}}, "bands"),
         ({"directions": {"sar2opt": described({"recipe": {"kind": "magic"}})}}, "unknown recipe"),
+        (
+            {"directions": {"sar2opt": described({"recipe": {"kind": "db_clip", "high": 1e999}})}},
+            "high inf is not finite",
+        ),
+        (
+            {"directions": {"sar2opt": described({"units": "bananas"})}},
+            "units 'bananas' are none of SAR; known: sigma0_db",
+        ),
+        ({"directions": {"sar2opt": described({"bands": ["VV", "VV"]})}}, "bands VV, VV: one stands twice"),
+        ({"directions": {"sar2opt": described({"dtype": "foo"})}}, "'foo' is no data type of pixels"),
+        ({"directions": {"sar2opt": with_output(dtype="float16")}}, "float16 is not written; outputs are uint8"),
+        ({"directions": {"sar2opt": with_output(dtype="int8")}}, "int8 is not written"),
+        ({"directions": {"sar2opt": with_output(dtype="complex64")}}, "complex64 is not written"),
+        ({"directions": {"sar2opt": with_output(recipe={"kind": "db_clip"}, units="metres")}}, "does not take metres"),
+        ({"directions": {"sar2opt": with_output(product="../x")}}, "is no name of a product"),
+        ({"directions": {"sar2opt": with_output(product="origin")}}, "first output is origin, not image"),
+        (
+            {"directions": {"sar2opt": with_output(recipe={"kind": "multiple_of_mean"}, units="amplitude")}},
+            "recipe multiple_of_mean needs a statistic for each of the 1 bands, not 0",
+        ),
+        ({"directions": {"sar2opt": described(stride=100_000)}}, "sar2opt.stride: Input should be less"),
+        *(
+            ({"directions": {"sar2opt": described(receptive_field=field)}}, "sar2opt.receptive_field: Input should be")
+            for field in (-5, 0, 100_000)
+        ),
+        *(({"directions": {"sar2opt": reliable(scale=[x])}}, "scale.0: Input should") for x in (-1.0, 0.0, 1e999)),
+        ({"directions": {"sar2opt": reliable(scale=[1.0, 2.0])}}, "reliability.scale has 2 numbers for 1 band"),
+        ({"directions": {"sar2opt": reliable(budget=1e999)}}, "budget: Input should be a finite"),
     ],
 )
 def test_unfit_fields_are_named_in_one_line(card, changes, message):
@@ -75,3 +115,20 @@ def test_unfit_fields_are_named_in_one_line(card, changes, message):
 def test_no_card_at_all(text):
     with pytest.raises(ValueError, match="card"):
         parse_card(text)
+
+
+def test_features_of_the_scenes_are_those_of_the_bands(card):
+    fields = {"scenes": [[0.1], [0.3]], "spread": [0.1], "threshold": 1.0}
+    training = json.loads(card.training.model_dump_json())
+    for name, direction in (("VV median", "sar2opt"), ("B4 median", None), ("HH median", "no"), ("VV mode", "no")):
+        text = changed(card, training={**training, "seen": {"features": [name], **fields}})
+        if direction == "no":
+            with pytest.raises(ValueError, match="seen tells of other bands than those of the inputs"):
+                parse_card(text)
+        else:  # of the output: a file of the way back, written by an earlier version
+            assert (parse_card(text).seen_by("sar2opt") is not None) == (direction is not None)
+
+
+def test_a_missing_place_is_not_named(card):
+    with pytest.raises(ValueError, match=r"^card: direction sar2opt: the first input cannot be optional"):
+        parse_card(changed(card, directions={"sar2opt": described({"optional": True})}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 
@@ -12,11 +13,11 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from saropt.artifacts import blend, load_graph, load_weights, read_card, save_weights
-from saropt.artifacts.export import export_graph
-from saropt.artifacts.graph import store_card
+from saropt.artifacts import SeenCard, blend, load_graph, load_weights, parse_card, read_card, save_weights
+from saropt.artifacts.export import errors_graph, export_graph
+from saropt.artifacts.graph import store_card, write_with_errors
 from saropt.errors import InputError
-from saropt.networks import build_network
+from saropt.networks import ErrorNetwork, build_network
 
 READERS = {"safetensors": load_weights, "onnx": load_graph}
 
@@ -116,9 +117,11 @@ class TestBlend:
             end = build_network("resnet", 2, 1, width=4, blocks=1).eval()
             torch.nn.init.constant_(end.layers[-2].bias, bias)
             ends.append(end)
-        directions = {"sar2opt": {"network": "resnet", "stride": 4, "statistics": "scene"}}
-        path = tmp_path / "t.onnx"
-        export_graph(path, new_card(directions=directions), "sar2opt", ends, torch.from_numpy(image()))
+        card = new_card(directions={"sar2opt": {"network": "resnet", "stride": 4, "statistics": "scene"}})
+        described = card.directions["sar2opt"]
+        grey = described.model_copy(update={"outputs": (described.outputs[0].model_copy(update={"bands": ("B4",)}),)})
+        card, path = card.model_copy(update={"directions": {"sar2opt": grey}}), tmp_path / "t.onnx"
+        export_graph(path, card, "sar2opt", ends, torch.from_numpy(image()))
         low, high = (run(load_graph(path, share)[1], image()) for share in (0.0, 1.0))
         np.testing.assert_allclose(np.arctanh(high) - np.arctanh(low), 0.5, atol=2e-3)
 
@@ -242,3 +245,57 @@ class TestRefusals:
         path.write_bytes(model.SerializeToString())
         assert "outside the file" in refused(load_graph, path)
         assert "outside the file" in refused(read_card, path)
+
+
+class TestGraphAgainstCard:
+    """What a card says of its graph must be so."""
+
+    def changed(self, translator, tmp_path, change, hide=False):
+        model = onnx.load(translator.onnx)
+        card = json.loads(translator.card.model_dump_json())
+        change(card["directions"]["sar2opt"])
+        if hide:
+            model.graph.output[0].type.tensor_type.shape.dim[1].Clear()
+        store_card(model, parse_card(json.dumps(card)))
+        onnx.save(model, tmp_path / "t.onnx")
+        return tmp_path / "t.onnx"
+
+    @pytest.mark.parametrize("hide", [False, True])
+    def test_bands_of_the_output(self, translator, tmp_path, hide):
+        path = self.changed(translator, tmp_path, lambda one: one["outputs"][0].update(bands=["B4", "B3"]), hide)
+        assert refused(read_card, path).endswith("its graph gives 3 bands, its card names 2")
+        assert read_card(self.changed(translator, tmp_path, lambda one: None, hide)) == translator.card
+
+    def test_bands_of_the_input(self, translator, tmp_path):
+        path = self.changed(translator, tmp_path, lambda one: one["inputs"][0].update(bands=["VV"]))
+        assert refused(load_graph, path).endswith("its graph takes 2 bands, its card names 1")
+
+    def test_bands_of_the_errors(self, translator, tmp_path):
+        card = json.loads(translator.card.model_dump_json())
+        reliability = {"alpha": 0.1, "scale": [1.0] * 3, "budget": 9.0, "data": ["a"], "scenes": 20}
+        card["directions"]["sar2opt"]["reliability"] = {**reliability, "coverage": 0.9, "least_coverage": 0.8}
+        graph = errors_graph(ErrorNetwork(2, 3, 2), 2, 3)
+        write_with_errors(translator.onnx, tmp_path / "t.onnx", parse_card(json.dumps(card)), graph)
+        assert refused(read_card, tmp_path / "t.onnx").endswith(
+            "its graph predicts errors of 2 bands, its card names 3"
+        )
+
+    def test_one_graph_has_one_direction(self, translator, tmp_path):
+        model, card = onnx.load(translator.onnx), json.loads(translator.card.model_dump_json())
+        described = card["directions"]["sar2opt"]
+        back = {**described, "inputs": described["outputs"], "outputs": described["inputs"]}
+        card["directions"]["opt2sar"] = back
+        store_card(model, parse_card(json.dumps(card)))
+        onnx.save(model, tmp_path / "t.onnx")
+        assert "names 2 directions, its graph translates in one" in refused(read_card, tmp_path / "t.onnx")
+
+
+def test_the_way_back_does_not_keep_what_the_scenes_of_the_first_looked_like(new_card, tmp_path):
+    seen = SeenCard(features=("VV median",), scenes=((0.1,), (0.3,)), spread=(0.1,), threshold=1.0)
+    network = {"network": "resnet", "stride": 4}
+    card = new_card(directions={"sar2opt": network, "opt2sar": network}, realism=None)
+    card = card.model_copy(update={"training": card.training.model_copy(update={"seen": seen})})
+    for direction, bands, kept in (("sar2opt", (2, 3), seen), ("opt2sar", (3, 2), None)):
+        end = build_network("resnet", *bands, width=4, blocks=1).eval()
+        export_graph(tmp_path / "t.onnx", card, direction, [end], torch.from_numpy(image(bands[0])))
+        assert read_card(tmp_path / "t.onnx").training.seen == kept

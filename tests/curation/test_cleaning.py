@@ -204,4 +204,4 @@ def test_an_unknown_kind_to_drop_is_refused_before_anything_is_read(tmp_path, ca
     assert main(["data", "clean", str(tmp_path / "no_root"), "--drop", "cloud,foo"]) == 2
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1
-    assert "foo: known kinds are cloud, nodata" in told[0]
+    assert "foo: known kinds are grid, cloud" in told[0]

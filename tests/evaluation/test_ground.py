@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import yaml
 from reference_files import reference_translator
 from saropt.cli import main
 from saropt.errors import InputError
-from saropt.evaluation.ground import area_under
+from saropt.evaluation.ground import _bins, area_under
 from saropt.evaluation.reference_baselines import DifferenceRegression, ValuePropagation
 from saropt.scenes import write_array
 
@@ -193,6 +195,13 @@ def test_two_images_of_other_dates_give_the_value_on_the_line_through_them(tmp_p
     ]
     assert found["n"] == 1
     assert found["psnr"] == pytest.approx(-10 * np.log10(np.mean(errors)), abs=1e-4)
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(-372, "0 to 15"), (372, "0 to 15"), (-390, "16 to 45")])
+def test_days_are_whole_ones_before_and_after(hours: int, expected: str) -> None:
+    now = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    scenes = {"sar": SimpleNamespace(acquired=now), "back": SimpleNamespace(acquired=now + timedelta(hours=hours))}
+    assert _bins(SimpleNamespace(scenes=scenes), "back") == [f"{expected} days"]  # type: ignore[arg-type]
 
 
 def test_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:

@@ -57,6 +57,30 @@ def test_an_item_is_valid_and_says_where_from(dated: Path, tmp_path: Path) -> No
     assert [band["name"] for band in asset.extra_fields["bands"]] == ["B4", "B3", "B2"]
 
 
+@pytest.mark.parametrize(
+    ("stated", "utc"),
+    [("2023-05-31T23:59:59+05:00", "2023-05-31T18:59:59Z"), ("2023-05-31T23:30:00-08:00", "2023-06-01T07:30:00Z")],
+)
+def test_an_item_has_the_time_in_utc(stated: str, utc: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
+    tags = {"ACQUISITION_DATE": stated}
+    scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=UTM, tags=tags)
+    assert main(["translate", str(scene), str(tmp_path / "optical.tif"), "--stac"]) == 0
+    assert json.loads((tmp_path / "optical.json").read_text())["properties"]["datetime"] == utc
+
+
+@pytest.mark.parametrize("stated", ["02/11/2023", "summer"])
+def test_a_date_that_cannot_be_read_is_quoted(stated: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tags = {"ACQUISITION_DATE": stated}
+    scene = write_array(tmp_path / "scene.tif", np.ones((1, 8, 8), np.uint8), tags=tags)
+    assert main(["translate", str(scene), str(tmp_path / "optical.tif"), "--stac"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"the date '{stated}' of its tag ACQUISITION_DATE, which a STAC item needs, cannot be read" in line
+    assert not (tmp_path / "optical.tif").exists()
+    assert main(["data", "inspect", str(scene)]) == 0
+    assert f"ACQUISITION_DATE is '{stated}', which" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_outline_is_that_of_the_raster() -> None:
     geometry, box = footprint(UTM, 60, 80)
     assert geometry is not None

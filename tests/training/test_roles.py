@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import torch
 import yaml
 from training_runs import train
@@ -13,6 +15,7 @@ from training_runs import train
 from saropt.artifacts import load_translator_module, load_weights
 from saropt.errors import InputError
 from saropt.roots import DataRoot
+from saropt.scenes import write_array
 from saropt.training import TranslatorTask
 
 DIRECTION = "sar+optref2opt"
@@ -61,3 +64,17 @@ def test_what_may_be_missing_cannot_be_made(root, new_config):
     config = new_config(arguments={"direction": "sar2optref"})
     with pytest.raises(InputError, match="optical_reference is optional there: nothing can be trained to make it"):
         TranslatorTask(config, root)
+
+
+def test_what_cannot_be_written_cannot_be_made(db_root, new_config, tmp_path):
+    path: Path = shutil.copytree(db_root, tmp_path / "complex")
+    for raster in (path / "sar").glob("*.tif"):
+        with rasterio.open(raster) as dataset:
+            values, names = dataset.read(), dataset.descriptions
+        write_array(raster, (10 ** (values / 20)).astype(np.complex64), band_names=names, overwrite=True)
+    description = yaml.safe_load((path / "dataset.yaml").read_text())
+    description["sar"]["units"] = "complex"
+    (path / "dataset.yaml").write_text(yaml.safe_dump(description))
+    TranslatorTask(new_config(arguments={"direction": "sar2opt"}), DataRoot.open(path))
+    with pytest.raises(InputError, match="complex: sar: complex64 is not written; outputs are uint8"):
+        TranslatorTask(new_config(arguments={"direction": "opt2sar"}), DataRoot.open(path))

@@ -14,7 +14,7 @@ PASSED = (
     *(f"inference/{name}.py" for name in ("bundled", "companions", "familiarity", "guard", "masks", "opening")),
     *(f"inference/{name}.py" for name in ("reader", "reliability", "scene_model", "sources", "translator")),
     "inference/runtimes",
-    *(f"artifacts/{name}.py" for name in ("card", "graph", "weights", "modules")),
+    *(f"artifacts/{name}.py" for name in ("card", "checks", "graph", "trust", "weights", "modules")),
     *(f"scenes/{name}.py" for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing")),
     *(f"files/{name}.py" for name in ("atomic", "identity", "lock", "places")),
     *(f"domain/{name}.py" for name in ("bands", "roles", "units")),

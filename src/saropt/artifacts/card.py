@@ -10,8 +10,20 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from saropt.artifacts.card_version_1 import upgrade
+from saropt.artifacts.checks import (
+    Finite,
+    PixelType,
+    Positive,
+    ProductName,
+    ReceptiveField,
+    RecipeFields,
+    Stride,
+    check_image,
+    check_output,
+)
 from saropt.artifacts.trust import ReliabilityCard, SeenCard, Strict
 from saropt.domain import Direction, Role, describe_role, known_scene_inputs, scene_bands
+from saropt.errors import counted
 from saropt.files import load_json
 from saropt.radiometry import Normaliser, Recipe, recipe_from_dict
 
@@ -46,12 +58,12 @@ class ImageCard(Strict):
     role: Role
     bands: tuple[str, ...] = Field(min_length=1)
     units: str
-    dtype: str
-    recipe: dict[str, Any]
-    statistics: tuple[float, ...] = ()
+    dtype: PixelType
+    recipe: RecipeFields
+    statistics: tuple[Finite, ...] = ()
     optional: bool = False
     partial: bool = False
-    product: str = "image"
+    product: ProductName = "image"
 
     @field_validator("role")
     @classmethod
@@ -59,11 +71,10 @@ class ImageCard(Strict):
         describe_role(value)
         return value
 
-    @field_validator("recipe")
-    @classmethod
-    def _known_recipe(cls, value: dict[str, Any]) -> dict[str, Any]:
-        recipe_from_dict(value)
-        return value
+    @model_validator(mode="after")
+    def _fields_go_together(self) -> Self:
+        check_image(self.role, self.bands, self.units, self.recipe)
+        return self
 
     def make_recipe(self) -> Recipe:
         """The normalisation recipe."""
@@ -146,12 +157,25 @@ class DirectionCard(Strict):
     scene_inputs: SceneInputs = ()
     network: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-    stride: int = Field(ge=1)
-    receptive_field: int | None = None
+    stride: Stride
+    receptive_field: ReceptiveField | None = None
     statistics: Literal["none", "scene", "training"] = "none"
     tile: int = Field(1024, ge=1)
     sampler: SamplerCard | None = None
     reliability: ReliabilityCard | None = None
+
+    @model_validator(mode="after")
+    def _outputs_can_be_written(self) -> Self:
+        for image in self.outputs:
+            check_output(image.dtype, image.units, len(image.bands), image.recipe, image.statistics)
+        if self.outputs[0].product != "image":
+            raise ValueError(f"the product of the first output is {self.outputs[0].product}, not image")
+        bands = len(self.outputs[0].bands)
+        if self.reliability is not None and len(self.reliability.scale) != bands:
+            raise ValueError(
+                f"reliability.scale has {len(self.reliability.scale)} numbers for {counted(bands, 'band')}"
+            )
+        return self
 
     @property
     def direction(self) -> Direction:
@@ -206,7 +230,7 @@ class Card(Strict):
     name: str
     method: str
     directions: dict[Direction, DirectionCard] = Field(min_length=1)
-    gsd_m: float = Field(gt=0)
+    gsd_m: Positive
     training: TrainingCard
     realism: float | None = Field(None, ge=0.0, le=1.0)
     quality: dict[str, dict[str, float]] = Field(default_factory=dict)
@@ -220,7 +244,20 @@ class Card(Strict):
                 raise ValueError(f"direction {name} has the inputs and outputs of {described.direction}")
             if described.inputs[0].optional:
                 raise ValueError(f"direction {name}: the first input cannot be optional, it gives the grid")
+        if self.training.seen is not None:
+            sides = [image for one in self.directions.values() for image in (one.inputs[0], one.outputs[0])]
+            if not any(self.training.seen.is_of(image.bands) for image in sides):
+                raise ValueError("training.seen tells of other bands than those of the inputs")
         return self
+
+    def seen_by(self, direction: Direction) -> SeenCard | None:
+        """What the training's scenes looked like, where that is told of the direction's first input: it is of the first
+        direction of a training of both."""
+        seen = self.training.seen
+        is_told = (
+            seen is not None and direction == next(iter(self.directions)) and seen.is_of(self.source(direction).bands)
+        )
+        return seen if is_told else None
 
     def source(self, direction: Direction) -> ImageCard:
         """The first input of a direction, on whose grid the output lies."""
@@ -260,13 +297,13 @@ class SegmenterCard(Strict):
     name: str
     network: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-    stride: int = Field(ge=1)
-    receptive_field: int | None = None
+    stride: Stride
+    receptive_field: ReceptiveField | None = None
     tile: int = Field(1024, ge=1)
     input: ImageCard
     classes: dict[int, str] = Field(min_length=2)
     ignore_index: int | None = None
-    gsd_m: float = Field(gt=0)
+    gsd_m: Positive
     training: TrainingCard
     quality: dict[str, dict[str, float]] = Field(default_factory=dict)
     licence: str = "Apache-2.0"
@@ -290,8 +327,8 @@ class MatcherCard(Strict):
     name: str
     network: Literal["keypoint_cnn"] = "keypoint_cnn"
     arguments: dict[str, Any] = Field(default_factory=dict)
-    receptive_field: int = Field(ge=1)
-    gsd_m: float = Field(gt=0)
+    receptive_field: ReceptiveField
+    gsd_m: Positive
     training: TrainingCard
     quality: dict[str, dict[str, float]] = Field(default_factory=dict)
     licence: str = "Apache-2.0"
@@ -356,5 +393,6 @@ def _parsed(model: type[AnyCard], text: str, wanted: str) -> AnyCard:
         return model.model_validate(upgrade(values) if version == 1 else values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "card"
-        raise ValueError(" ".join(f"card: {place}: {first['msg']}".split())) from error
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ValueError(": ".join(part for part in ("card", place, " ".join(reason.split())) if part)) from error

@@ -60,7 +60,8 @@ def export_graph(
     models = [_to_onnx(end, bands, described.stride) for end in ends]
     if len(models) == 2:
         add_realism_end(*models)
-    store_card(models[0], card.model_copy(update={"directions": {direction: described}}))
+    training = card.training.model_copy(update={"seen": card.seen_by(direction)})
+    store_card(models[0], card.model_copy(update={"directions": {direction: described}, "training": training}))
     path = Path(path)
     with atomic_file(path) as part:
         part.write_bytes(models[0].SerializeToString())

@@ -15,11 +15,11 @@ import numpy as np
 
 from saropt.artifacts.card import Card, parse_card
 from saropt.artifacts.weights import check_translator_path
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.files import atomic_file
 
 if TYPE_CHECKING:
-    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 CARD_KEY = "saropt"
 _DELTA = "realism_delta/"
@@ -228,9 +228,59 @@ def _parse(path: Path) -> tuple[Card, ModelProto]:
     if any(node.op_type in _LOOPS for node in _nodes([model.graph, *model.functions])):
         raise InputError(path, "holds a loop, which may never end: refused")
     try:
-        return parse_card(metadata[CARD_KEY]), model
+        card = parse_card(metadata[CARD_KEY])
+        _check_graph(card, model)
     except ValueError as error:
         raise InputError(path, str(error)) from error
+    return card, model
+
+
+def _check_graph(card: Card, model: ModelProto) -> None:
+    """Check that a graph has the inputs and outputs of its card, as far as their bands can be told.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if len(card.directions) > 1:
+        raise ValueError(f"card: names {len(card.directions)} directions, its graph translates in one")
+    (described,), graph = card.directions.values(), model.graph
+    if not graph.input or not graph.output:
+        raise ValueError("holds a graph without an input or an output")
+    taken, given = described.channels
+    noise = described.sampler.noise_bands if described.sampler is not None else 0
+    if found := _other_bands(model, graph.input[0], taken + noise):
+        raise ValueError(f"its graph takes {found}, its card names {taken + noise}")
+    if found := _other_bands(model, graph.output[0], given):
+        raise ValueError(f"its graph gives {found}, its card names {given}")
+    scaled = len(described.reliability.scale) if described.reliability is not None else 0
+    if scaled and len(graph.output) > 1 and (found := _other_bands(model, graph.output[1], scaled)):
+        raise ValueError(f"its graph predicts errors of {found}, its card names {scaled}")
+
+
+def _other_bands(model: ModelProto, value: ValueInfoProto, wanted: int) -> str | None:
+    """How many bands a value of a graph has, in words, where they are not as many as wanted."""
+    bands = _bands_of(value) or _bands_of(_inferred(model, value))
+    return None if bands in (0, wanted) else counted(bands, "band")
+
+
+def _bands_of(value: ValueInfoProto) -> int:
+    shape = value.type.tensor_type.shape.dim
+    return shape[1].dim_value if len(shape) == 4 else 0
+
+
+def _inferred(model: ModelProto, value: ValueInfoProto) -> ValueInfoProto:
+    """A value of a graph with the shape that its nodes give it, where that can be told."""
+    from onnx import ModelProto, shape_inference
+
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    for output in bare.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    try:
+        graph = shape_inference.infer_shapes(bare).graph
+    except (ValueError, RuntimeError, shape_inference.InferenceError):
+        return value  # ONNX Runtime says what is wrong
+    return next((one for one in graph.output if one.name == value.name), value)
 
 
 def _nodes(parts: Iterable[GraphProto | FunctionProto]) -> Iterator[NodeProto]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from saropt.artifacts.checks import Finite, Positive
+
+QUANTILES = {"5 % quantile": 0.05, "25 % quantile": 0.25, "median": 0.5, "75 % quantile": 0.75, "95 % quantile": 0.95}
+TEXTURE = "texture"
 
 
 class Strict(BaseModel):
@@ -33,8 +39,8 @@ class ReliabilityCard(Strict):
     """
 
     alpha: float = Field(gt=0.0, lt=1.0)
-    scale: tuple[float, ...] = Field(min_length=1)
-    budget: float = Field(gt=0.0)
+    scale: tuple[Positive, ...] = Field(min_length=1)
+    budget: Positive
     realism: float | None = None
     data: tuple[str, ...]
     inputs: tuple[str, ...] = ()
@@ -58,12 +64,30 @@ class SeenCard(Strict):
     """
 
     features: tuple[str, ...] = Field(min_length=1)
-    scenes: tuple[tuple[float | None, ...], ...] = Field(min_length=2)
-    spread: tuple[float, ...]
-    threshold: float = Field(gt=0.0)
+    scenes: tuple[tuple[Finite | None, ...], ...] = Field(min_length=2)
+    spread: tuple[Positive, ...]
+    threshold: Positive
 
     @model_validator(mode="after")
     def _of_one_length(self) -> Self:
         if {len(self.spread), *map(len, self.scenes)} != {len(self.features)}:
             raise ValueError("the features and their figures differ in number")
         return self
+
+    def is_of(self, bands: Iterable[str]) -> bool:
+        """Whether all features are those of an image with these bands.
+
+        >>> fields = {"features": ("VV median",), "scenes": ((0.1,), (0.3,)), "spread": (0.1,)}
+        >>> SeenCard(threshold=1.5, **fields).is_of(["VH"])
+        False
+        """
+        return set(self.features) <= set(feature_names(bands))
+
+
+def feature_names(bands: Iterable[str]) -> list[str]:
+    """Names of the features of an image with these bands.
+
+    >>> feature_names(["VV"])[:2]
+    ['VV 5 % quantile', 'VV 25 % quantile']
+    """
+    return [f"{band} {name}" for band in bands for name in (*QUANTILES, TEXTURE)]

@@ -104,7 +104,7 @@ def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequ
         if count < LEAST_UNCHANGED * image.height * image.width:
             return False
         gain, offset = gain_and_offset(sums[1:3] / count, sums[3:5] / count)
-        _write(image, windows, gain, offset, None if whole else _nodata_of(image), out)
+        _write(image, root.image("optical").bands, windows, gain, offset, None if whole else _nodata_of(image), out)
     return True
 
 
@@ -116,13 +116,19 @@ def _nodata_of(image: Scene) -> float:
 
 
 def _write(
-    image: Scene, windows: Sequence[Window], gain: NDArray, offset: NDArray, nodata: float | None, out: Path
+    image: Scene,
+    bands: Sequence[str],
+    windows: Sequence[Window],
+    gain: NDArray,
+    offset: NDArray,
+    nodata: float | None,
+    out: Path,
 ) -> None:
     with SceneWriter(
         out,
         width=image.width,
         height=image.height,
-        band_names=image.band_names,
+        band_names=bands,
         dtype=image.dtype,
         nodata=image.nodata if nodata is None else nodata,
         georeference=image.georeference,

@@ -18,6 +18,7 @@ from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
+from saropt.scenes.metadata import unreadable_date
 from saropt.sensors.grd_scene import open_scene_or_product
 
 LEVELS = (0.0, 0.01, 0.5, 0.99, 1.0)
@@ -63,7 +64,7 @@ def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
             "pixel": _pixel(scene),
             "nodata": "none declared" if scene.nodata is None else f"{scene.nodata:g}",
             "invalid pixels": f"{_invalid_share(scene, progress):.2%}",
-            "acquired": "" if scene.acquired is None else scene.acquired.isoformat(),
+            "acquired": _acquired(scene),
         }
         return Facts(facts, _quantiles(scene.band_names, sample))
 
@@ -191,6 +192,13 @@ def _contradiction(sample: np.ndarray, units: str, dtype: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _acquired(scene: Scene) -> str:
+    if scene.acquired is not None:
+        return scene.acquired.isoformat()
+    unreadable = unreadable_date(scene.tags)
+    return "" if unreadable is None else "unknown: {} is {!r}, which cannot be read in one way".format(*unreadable)
 
 
 def _crs(scene: Scene) -> str:

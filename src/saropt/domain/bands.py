@@ -26,6 +26,7 @@ _COLOURS = {
     "SWIR16": "B11",
     "SWIR22": "B12",
 }
+_PICTURE = ("red", "green", "blue")
 _SENTINEL_2 = re.compile(r"B0?(\d|1[012]|8A)")
 _WORDS = re.compile(r"[^\s_\-./:,()\[\]]+")
 
@@ -122,7 +123,7 @@ def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[
 
 def described_bands(described: Sequence[str], stated: Sequence[str], *, spare: bool = False) -> list[int]:
     """Positions in a raster of the bands that a description of it names: by the names that the raster states itself,
-    and in stored order where these name others or none.
+    and in stored order where it states none, or just red, green, blue: so pictures of any bands are called.
 
     Args:
         described: band names of the description.
@@ -146,7 +147,9 @@ def described_bands(described: Sequence[str], stated: Sequence[str], *, spare: b
     if len(stated) < len(described) or (len(stated) > len(described) and not spare):
         raise ValueError(f"has {counted(len(stated), 'band')}")
     pairs = zip(stated, described, strict=False)
-    if any(is_known(a) and is_known(b) and canonical_band(a) != canonical_band(b) for a, b in pairs):
+    if tuple(name.lower() for name in stated) != _PICTURE and any(
+        is_known(a) and is_known(b) and canonical_band(a) != canonical_band(b) for a, b in pairs
+    ):
         raise ValueError(f"its bands are named {', '.join(name or 'nothing' for name in stated)}")
     return list(range(len(described)))
 

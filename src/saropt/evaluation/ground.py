@@ -166,7 +166,7 @@ def _bins(rasters: Rasters, role: str) -> list[str]:
     now, before = next(iter(rasters.scenes.values())), rasters.scenes.get(role)
     if before is None or now.acquired is None or before.acquired is None:
         return []
-    days = abs((now.acquired - before.acquired).days)
+    days = abs(now.acquired - before.acquired).days
     first = max(edge for edge in _DAYS if edge <= days)
     later = [edge for edge in _DAYS if edge > days]
     return [f"{first} to {later[0] - 1} days" if later else f"{first} days and more"]

@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard, SeenCard
+from saropt.artifacts.trust import QUANTILES, TEXTURE, feature_names
 from saropt.domain import SCENE_INPUTS, Role, season
 from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
-from saropt.scenes import Georeference
+from saropt.scenes import Georeference, Scene, read_scene_inputs
 from saropt.scenes.georeference import pixel_metres
+from saropt.scenes.metadata import unreadable_date
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
 
-QUANTILES = {"5 % quantile": 0.05, "25 % quantile": 0.25, "median": 0.5, "75 % quantile": 0.75, "95 % quantile": 0.95}
-TEXTURE = "texture"
 _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
@@ -177,6 +177,22 @@ def other_scene_inputs(known: Mapping[str, float], seen: Mapping[str, Sequence[f
     return f"the scene is unlike the training data: {', '.join(parts)}" if parts else None
 
 
+def unread_month(scene: Scene) -> str | None:
+    """One line where a scene's month is not known because the date in its tags cannot be read; None where it can.
+
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("a.tif", np.ones((1, 8, 8), np.float32), tags={"ACQUISITION_DATE": "02/11/2023"})
+    >>> with Scene.open(path) as scene:
+    ...     unread_month(scene)
+    "its month is not known: ACQUISITION_DATE is '02/11/2023', which cannot be read in one way"
+    """
+    unreadable = unreadable_date(scene.tags)
+    if unreadable is None or "month" in read_scene_inputs(scene):
+        return None
+    key, text = unreadable
+    return f"its month is not known: {key} is {text!r}, which cannot be read in one way"
+
+
 def _some(scenes: Sequence[T]) -> Sequence[T]:
     """At most `_MOST_SCENES` of them, evenly spread."""
     return scenes[:: max(1, math.ceil(len(scenes) / _MOST_SCENES))]
@@ -206,7 +222,7 @@ def summarise(described: Sequence[NDArray[np.float64]], image: ImageCard) -> See
         np.nanmin(_distances(scene, np.delete(scenes, number, axis=0), spread)) for number, scene in enumerate(scenes)
     ]
     return SeenCard(
-        features=tuple(name for name, keep in zip(_names(image), kept, strict=True) if keep),
+        features=tuple(name for name, keep in zip(feature_names(image.bands), kept, strict=True) if keep),
         scenes=tuple(tuple(None if math.isnan(value) else value for value in scene) for scene in scenes.tolist()),
         spread=tuple(np.round(spread, 5).tolist()),
         threshold=float(f"{max(np.quantile(nearest, _LIKE), 1e-3):.4g}"),
@@ -220,7 +236,7 @@ def unlike_training(reader: TileReader, seen: SeenCard) -> str | None:
         features = describe_scene(reader)
     except InputError:
         return None
-    names = _names(reader.inputs[0].image)
+    names = feature_names(reader.inputs[0].image.bands)
     found = np.array([features[names.index(name)] for name in seen.features])
     scenes, spread = np.array(seen.scenes, float), np.array(seen.spread)
     distances = _distances(found, scenes, spread)
@@ -234,10 +250,6 @@ def unlike_training(reader: TileReader, seen: SeenCard) -> str | None:
         f"scenes, 95 % of which are within {seen.threshold:.2f} of another): its {name} is "
         f"{_in_units(found[worst], name, reader)}, there {_in_units(nearest[worst], name, reader)}"
     )
-
-
-def _names(image: ImageCard) -> list[str]:
-    return [f"{band} {name}" for band in image.bands for name in (*QUANTILES, TEXTURE)]
 
 
 def _in_units(value: float, feature: str, reader: TileReader) -> str:

@@ -85,7 +85,7 @@ class Block:
 
 
 def store(values: NDArray[np.float32], dtype: str, nodata: float = 0) -> NDArray:
-    """Values in their stored type; unsigned integers keep 0 for nodata, unless `nodata` is another value.
+    """Values in their stored type; the lowest integer is kept for nodata, unless `nodata` is another value.
 
     >>> store(np.array([-3.2, 0.2, 99.6], np.float32), "uint8")
     array([  1,   1, 100], dtype=uint8)
@@ -94,13 +94,13 @@ def store(values: NDArray[np.float32], dtype: str, nodata: float = 0) -> NDArray
     if kind.kind == "f":
         return values.astype(kind)
     limits = np.iinfo(kind)
-    lowest = 1 if kind.kind == "u" and nodata == 0 else limits.min
+    lowest = limits.min + (nodata == limits.min)
     rounded = np.rint(values)
     return np.clip(rounded, lowest, limits.max, out=rounded).astype(kind)
 
 
 def nodata_of(dtype: str, units: str = "") -> float:
-    """The nodata value of an output type: 0 for unsigned integers (255 for per cent, where 0 is a value), NaN for
+    """The nodata value of an output type: the lowest of integers (255 for per cent, where 0 is a value), NaN for
     others.
 
     >>> nodata_of("uint8"), nodata_of("uint8", "percent")
@@ -108,7 +108,8 @@ def nodata_of(dtype: str, units: str = "") -> float:
     """
     if units == "percent":
         return 255
-    return 0 if np.dtype(dtype).kind == "u" else math.nan
+    kind = np.dtype(dtype)
+    return math.nan if kind.kind == "f" else int(np.iinfo(kind).min)
 
 
 def image_product(name: str, images: Sequence[ImageCard], start: int, in_units: bool) -> Product:

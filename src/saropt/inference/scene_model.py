@@ -34,6 +34,7 @@ from saropt.inference.familiarity import (
     other_scene_inputs,
     too_narrow,
     unlike_training,
+    unread_month,
 )
 from saropt.inference.guard import OutputGuard
 from saropt.inference.masks import cloud_notes
@@ -316,7 +317,8 @@ class SceneModel:
         narrow = too_narrow(*size, self._network.receptive_field or self._network.tile)
         lines = (narrow, found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
         order = [] if options.bands else unnamed_bands(self.inputs[0], scene.band_names, scene.source)
-        return [*order, *(line for line in lines if line is not None)]
+        undated = unread_month(scene) if options.read_scene_inputs and options.month is None else None
+        return [*order, *(line for line in (*lines, undated) if line is not None)]
 
     def _common_tags(
         self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None, scene_inputs: Mapping[str, float]

@@ -20,6 +20,7 @@ from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.scenes import Georeference, Scene, is_remote, open_scene
 from saropt.scenes.grid import unwrapped
+from saropt.scenes.metadata import unreadable_date
 from saropt.scenes.remote import without_secrets
 
 EXTENSIONS: Final = (
@@ -59,13 +60,21 @@ def check_item(scene: Scene, out: str | Path, overwrite: bool) -> None:
     if is_remote(out):
         raise OptionError("stac", True, "writes items beside local outputs only")
     if scene.acquired is None:
-        raise InputError(scene.source, "has no date, which a STAC item needs: add the tag ACQUISITION_DATE")
+        raise InputError(scene.source, _undated(scene))
     try:
         footprint(scene.georeference, scene.height, scene.width)
     except (ValueError, CPLE_BaseError, RasterioError) as error:
         raise InputError(scene.source, f"has no place on the globe, which a STAC item states: {error}") from error
     if item_path(out).exists() and not overwrite:
         raise InputError(item_path(out), "exists already", remedy="overwrite")
+
+
+def _undated(scene: Scene) -> str:
+    unreadable = unreadable_date(scene.tags)
+    if unreadable is None:
+        return "has no date, which a STAC item needs: add the tag ACQUISITION_DATE"
+    key, text = unreadable
+    return f"the date {text!r} of its tag {key}, which a STAC item needs, cannot be read in one way: write 2023-05-31"
 
 
 def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path]) -> Path:

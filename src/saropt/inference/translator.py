@@ -70,7 +70,7 @@ class Translator(SceneModel, Pretrained):
         super().__init__(path, "translator", described.inputs, tiled, backend)
         self.card = card
         self.gsd_m = card.gsd_m
-        self.seen = card.training.seen if direction == next(iter(card.directions)) else None
+        self.seen = card.seen_by(direction)
         self.seen_scene_inputs = card.training.scene_inputs
         self.direction = direction
         self.outputs = described.outputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,34 +28,69 @@ _STALE_STARTS = ("TIFFTAG_MIN", "TIFFTAG_MAX", "STATISTICS_")
 _STALE_WORDS = ("NODATA", "MINIMUM", "MAXIMUM", "STDDEV", "FILL_VALUE", "FILLVALUE", "NO_DATA", "SCALE_FACTOR")
 _UNIT_STARTS = ("SPECKLE_FILTER", "SAROPT_", "RADIOMETRIC_")
 _POLARISATION = re.compile(r"\b(VV|VH|HH|HV)\b", re.IGNORECASE)
-_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})[-:/.]?(\d\d)[-:/.]?(\d\d)(?:[T _](\d\d):?(\d\d):?(\d\d))?(?!\d)")
-_DAY_FIRST = re.compile(r"(?<!\d)(\d\d)[./-](\d\d)[./-](\d{4})(?!\d)")
+_TIME = (
+    r"(?:[Tt _](?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?"
+    r"|(?P<compact>\d{4}(?:[.,]\d+)?))(?!\d)(?: ?(?P<offset>[+-]\d\d(?::?\d\d)?)(?![\d-]))?)?"
+)
+_YEAR_FIRST = re.compile(r"(?<!\d)(?P<year>\d{4})[-:/.]?(?P<month>\d\d)[-:/.]?(?P<day>\d\d)" + _TIME + r"(?!\d)")
+_YEAR_LAST = re.compile(r"(?<!\d)(?P<day>\d\d)(?P<mark>[./-])(?P<month>\d\d)[./-](?P<year>\d{4})" + _TIME + r"(?!\d)")
+_TIME_ONLY = re.compile(r"\s*\d\d?:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC)?\s*")
+_MOST_OFFSET = timedelta(hours=15)
 
 
 def parse_date(text: str) -> datetime | None:
     """The first date in a text, as UTC; at midnight where no time of day is given.
 
-    Understands ISO 8601 (also compact, as in product names), TIFF's "2020:11:07 13:52:41" and "07.11.2020" (day
-    first). Times are taken as UTC, as satellite products state them.
+    Understands ISO 8601 (also compact, as in product names, and with an offset from UTC), TIFF's "2020:11:07 13:52:41",
+    "07.11.2020" (day first) and "05/31/2020", which can be read in one way only; "02/11/2020" can be read in two and is
+    no date. Times without an offset are taken as UTC, as satellite products state them.
 
     >>> parse_date("S1A_IW_GRDH_1SDV_20201107T135241").isoformat()
     '2020-11-07T13:52:41+00:00'
+    >>> parse_date("2023-05-31T23:30:00-08:00").isoformat()
+    '2023-06-01T07:30:00+00:00'
+    >>> parse_date("02/11/2023") is None
+    True
     """
-    for pattern, day_first in ((_YEAR_FIRST, False), (_DAY_FIRST, True)):
+    for pattern in (_YEAR_FIRST, _YEAR_LAST):
         for match in pattern.finditer(text):
-            parts = [int(part) for part in match.groups() if part is not None]
             try:
-                return datetime(*(parts[::-1] if day_first else parts), tzinfo=UTC)  # type: ignore[misc,arg-type]
-            except ValueError:
+                return _moment(match.groupdict())
+            except (ValueError, OverflowError):
                 continue
     return None
+
+
+def _moment(parts: Mapping[str, str | None]) -> datetime:
+    """The parts of a date as a moment.
+
+    Raises:
+        ValueError, OverflowError: there is no such date, or it can be read in two ways.
+    """
+    year, month, day = (int(parts[key] or 0) for key in ("year", "month", "day"))
+    if parts.get("mark", ".") != ".":
+        if max(month, day) <= 12 and month != day:
+            raise ValueError("the day or the month may come first")
+        month, day = min(month, day), max(month, day)
+    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
+    given = (parts["offset"] or "+00").replace(":", "")
+    if compact := parts["compact"]:
+        minute, second = int(compact[:2]), int(compact[2:4])
+        given = "+00" if len(given) == 3 and given[0] == "-" else given  # of a name: the number of a part
+    sign, digits = given[0], given[1:].ljust(4, "0")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    if offset > _MOST_OFFSET:
+        raise ValueError("no place is as far from UTC")
+    found = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return found + offset if sign == "-" else found - offset
 
 
 def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> datetime | None:
     """When the scene was acquired, according to common tags; None where no tag holds a date.
 
     Files of a SAR-optical pair often have both dates: the SAR date is used where a band is named by a polarisation,
-    otherwise the optical date. TIFFTAG_DATETIME is used last, because many programs store the date of the file there.
+    otherwise the optical date. TIFFTAG_DATETIME is used last, because many programs store the date of the file there;
+    it does not stand for a date of acquisition that cannot be read.
 
     >>> acquisition_date({"ACQUISITION_DATE": "2020-11-07"}, ["VV"]).year
     2020
@@ -63,9 +98,23 @@ def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> date
     is_sar = any(_POLARISATION.search(name) for name in band_names)
     pair = [*_SAR_DATE_TAGS, *_OPTICAL_DATE_TAGS] if is_sar else [*_OPTICAL_DATE_TAGS, *_SAR_DATE_TAGS]
     upper = {key.upper(): value for key, value in tags.items()}
-    for key in [*_DATE_TAGS, *pair, "TIFFTAG_DATETIME"]:
+    for key in [*_DATE_TAGS, *pair]:
         if (found := parse_date(upper.get(key, ""))) is not None:
             return found
+    return None if unreadable_date(tags) else parse_date(upper.get("TIFFTAG_DATETIME", ""))
+
+
+def unreadable_date(tags: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first tag of a date of acquisition that cannot be read, and its text; None where there is none.
+
+    >>> unreadable_date({"ACQUISITION_DATE": "02/11/2023"})
+    ('ACQUISITION_DATE', '02/11/2023')
+    """
+    upper = {key.upper(): value for key, value in tags.items()}
+    for key in [*_DATE_TAGS, "SAR_DATE", "S1_DATE", "OPTICAL_DATE", "S2_DATE"]:
+        text = " ".join(upper.get(key, "").split())
+        if text and parse_date(text) is None and not _TIME_ONLY.fullmatch(text):
+            return key, text[:60]
     return None
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from saropt.artifacts import Card, DirectionCard, SamplerCard
+from saropt.artifacts.checks import check_output
 from saropt.domain import Direction, Role
 from saropt.errors import InputError, OptionError
 from saropt.files import validated
@@ -122,6 +123,11 @@ class TranslatorTask(Task):
             if self.images[direction.output].optional:
                 reason = f"{direction.output} is optional there: nothing can be trained to make it"
                 raise InputError(self.root.path / "dataset.yaml", reason)
+            image = self.images[direction.output]
+            try:
+                check_output(image.dtype, image.units, len(image.bands), image.recipe, image.statistics)
+            except ValueError as error:
+                raise InputError(self.root.home_of(direction.output), f"{direction.output}: {error}") from error
 
     def _open_data(self, arguments: Any) -> None:
         root, data, labels = self.root, self.config.data, "label" in self.roles

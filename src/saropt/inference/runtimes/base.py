@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.artifacts import Card, SamplerCard, load_graph
+from saropt.artifacts import Card, DirectionCard, SamplerCard, load_graph
 from saropt.domain import Direction
 from saropt.errors import InputError, MissingExtraError, OptionError
+from saropt.inference.reliability import with_errors
 from saropt.inference.requests import LoadOptions
 from saropt.inference.runtimes.mean_channel import carry_means
+from saropt.inference.runtimes.reach import reach_of, sees_beyond
 from saropt.inference.runtimes.trimming import trim_graph
 from saropt.inference.tiling import halo_of
 from saropt.registry import Registry
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+_MEASURED = 512
+"""Pixels of a halo that are too many to try them out."""
 
 
 class Backend(Protocol):
@@ -151,11 +161,26 @@ def open_graph(path: Path, options: LoadOptions) -> tuple[Card, Direction, bytes
     if described.receptive_field is not None:
         halo = halo_of(described.receptive_field, described.stride)
         try:
-            model = carry_means(load_model_from_string(graph))
-            graph = trim_graph(model, halo, described.stride).SerializeToString()
+            model = load_model_from_string(graph)
+            _check_reach(path, described, model, errors=options.reliability)
+            graph = trim_graph(carry_means(model), halo, described.stride).SerializeToString()
+        except InputError:
+            raise
         except Exception as error:  # of a file that is damaged in one of many ways
             raise InputError(path, f"holds a damaged graph: {first_line(error)}") from error
     return card, direction, graph
+
+
+def _check_reach(path: Path, described: DirectionCard, model: ModelProto, *, errors: bool) -> None:
+    """Refuse a graph that looks further than the halo with which its windows are read: pictures would differ with the
+    tiles."""
+    tiled = with_errors(described) if errors else described
+    assert tiled.receptive_field is not None
+    stride, halo = tiled.stride, halo_of(tiled.receptive_field, tiled.stride)
+    reach = reach_of(model, stride)
+    if reach is not None and reach > halo and (halo > _MEASURED or sees_beyond(model, halo, stride)):
+        sees = "all of a window" if math.isinf(reach) else f"{reach:g} pixels on each side"
+        raise InputError(path, f"card: receptive_field {described.receptive_field} is too small: its graph sees {sees}")
 
 
 def first_line(error: Exception) -> str:

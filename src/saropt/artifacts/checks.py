@@ -1,0 +1,94 @@
+"""What the fields of a card may be, beyond their types."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from saropt.domain import SAR_UNITS, Role, describe_units, is_sar
+from saropt.radiometry import recipe_from_dict
+
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Stride = Annotated[int, Field(ge=1, le=1024)]
+ReceptiveField = Annotated[int, Field(ge=1, le=8192)]
+"""A window is as large, at least; of what a larger one needs no machine has the memory."""
+OUTPUT_TYPES = ("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64")
+"""Data types of the rasters that a run writes."""
+
+
+def _known_type(value: str) -> str:
+    try:
+        known = np.dtype(value).kind in ("u", "i", "f", "c")
+    except (TypeError, ValueError, SyntaxError):
+        known = False
+    if not known:
+        raise ValueError(f"{value!r} is no data type of pixels")
+    return value
+
+
+def _known_recipe(value: dict[str, Any]) -> dict[str, Any]:
+    recipe_from_dict(value)
+    for name, number in value.items():
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError(f"{name} {number} is not finite")
+    return value
+
+
+def _known_product(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", value):
+        raise ValueError(f"{value!r} is no name of a product: one word")
+    return value
+
+
+PixelType = Annotated[str, AfterValidator(_known_type)]
+RecipeFields = Annotated[dict[str, Any], AfterValidator(_known_recipe)]
+ProductName = Annotated[str, AfterValidator(_known_product)]
+
+
+def check_image(role: Role, bands: Sequence[str], units: str, recipe: Mapping[str, Any]) -> None:
+    """Check that the fields of an image go together.
+
+    Optical units are free text, as in data roots.
+
+    Raises:
+        ValueError: a band stands twice, or the units are none of the role or of the recipe.
+
+    >>> check_image("sar", ["VV"], "bananas", {"kind": "db_clip"})
+    Traceback (most recent call last):
+    ...
+    ValueError: units 'bananas' are none of SAR; known: sigma0_db, gamma0_db, sigma0, gamma0, amplitude, uint8, complex
+    """
+    if len(set(bands)) < len(bands):
+        raise ValueError(f"bands {', '.join(bands)}: one stands twice")
+    if is_sar(role) and units not in SAR_UNITS:
+        raise ValueError(f"units {units!r} are none of SAR; known: {', '.join(SAR_UNITS)}")
+    accepts = recipe_from_dict(dict(recipe)).accepts
+    if accepts is not None and (units not in SAR_UNITS or describe_units(units).scale not in accepts):
+        raise ValueError(f"recipe {recipe['kind']} does not take {units}")
+
+
+def check_output(dtype: str, units: str, bands: int, recipe: Mapping[str, Any], statistics: Sequence[float]) -> None:
+    """Check that a network's values can be written as an image: data type, units, and statistics of the recipe.
+
+    Raises:
+        ValueError: they cannot.
+
+    >>> check_output("complex64", "complex", 1, {"kind": "db_clip"}, ())
+    Traceback (most recent call last):
+    ...
+    ValueError: complex64 is not written; outputs are uint8, uint16, uint32, int16, int32, float32, float64
+    """
+    if np.dtype(dtype).name not in OUTPUT_TYPES:
+        raise ValueError(f"{dtype} is not written; outputs are {', '.join(OUTPUT_TYPES)}")
+    if units == "complex":
+        raise ValueError("complex pixels are not written")
+    if recipe_from_dict(dict(recipe)).needs_statistics and len(statistics) != bands:
+        raise ValueError(
+            f"recipe {recipe['kind']} needs a statistic for each of the {bands} bands, not {len(statistics)}"
+        )
