@@ -55,6 +55,8 @@ class ReferenceConfig(CompactConfig):
             mask tells of, or masked.
         overcast: share of windows whose reference is a closed deck of clouds.
         no_reference, no_sar_reference: share of windows without that input.
+        tint: largest change of the colours of earlier and true image alike, by window and band: a factor between
+            1 / (1 + tint) and 1 + tint and an offset of up to tint / 2 in [-1, 1] units.
         start: translator file (.safetensors) from SAR alone with a `naf_unet` of the same shape, whose translation the
             untrained candidate is.
     """
@@ -73,6 +75,7 @@ class ReferenceConfig(CompactConfig):
     holes: float = Field(0.3, ge=0.0, le=1.0)
     no_reference: float = Field(0.12, ge=0.0, le=1.0)
     no_sar_reference: float = Field(0.2, ge=0.0, le=1.0)
+    tint: float = Field(0.0, ge=0.0, le=1.0)
     start: str | None = None
 
 
@@ -118,7 +121,7 @@ class Reference(Compact):
 
     def attempt(self, batch: Batch) -> Attempt:
         config = self.config
-        batch = self.without_a_band(batch)
+        batch = self._tinted(self.without_a_band(batch))
         references = self._spoil(self._references(batch))
         source, target = self._source(batch, references), batch[config.direction.output]
         candidate, gate, change = self._unet.decide(source)
@@ -135,6 +138,19 @@ class Reference(Compact):
             "change": config.lambda_change * _cross_entropy(change, moved, valid),
         }
         return Attempt(source, target, torch.where(ground, candidate, target), losses)
+
+    def _tinted(self, batch: Batch) -> Batch:
+        """The batch with other colours, the same ones in the earlier and in the true image."""
+        tint, output = self.config.tint, self.config.direction.output
+        if tint == 0.0:
+            return batch
+        truth, bands = batch[output], self.bands[output]
+        shape = len(truth), bands, 1, 1
+        gain = (1.0 + tint) ** (2.0 * torch.rand(shape, device=truth.device) - 1.0)
+        offset = tint * (torch.rand(shape, device=truth.device) - 0.5)
+        earlier = batch[OPTICAL]
+        before, now = ((image * gain + offset).clamp(-1.0, 1.0) for image in (earlier[:, :bands], truth))
+        return Batch({**batch, output: now, OPTICAL: torch.cat([before, earlier[:, bands:]], dim=1)})
 
     def _references(self, batch: Batch) -> References:
         optical = batch[OPTICAL]
