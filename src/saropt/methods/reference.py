@@ -45,6 +45,8 @@ class ReferenceConfig(CompactConfig):
     Attributes:
         direction: ends with "optref2opt"; "sarref" before it adds the earlier SAR image.
         changed: class indices of the data root's label that mark changed ground. Empty where there is no label.
+        shown_below: SAR value in [-1, 1] units, averaged over 9 pixels a side, below which SAR shows the labelled
+            change, as water. Labelled change that it does not show says nothing to the gate. None: all of it counts.
         change_weight: how much more the candidate's error counts on changed or hidden ground: 1 + change_weight.
         lambda_gate, lambda_change: weights of the cross entropies of the gate and of the likelihood of change.
         threshold: mean absolute difference of truth and reference in [-1, 1] units, over 9 pixels a side, above which
@@ -55,8 +57,6 @@ class ReferenceConfig(CompactConfig):
             mask tells of, or masked.
         overcast: share of windows whose reference is a closed deck of clouds.
         no_reference, no_sar_reference: share of windows without that input.
-        tint: largest change of the colours of earlier and true image alike, by window and band: a factor between
-            1 / (1 + tint) and 1 + tint and an offset of up to tint / 2 in [-1, 1] units.
         start: translator file (.safetensors) from SAR alone with a `naf_unet` of the same shape, whose translation the
             untrained candidate is.
     """
@@ -64,6 +64,7 @@ class ReferenceConfig(CompactConfig):
     direction: Direction = Direction(["sar", SAR, OPTICAL], "optical")
     network: str = "reference_unet"
     changed: tuple[int, ...] = ()
+    shown_below: float | None = Field(None, gt=-1.0, le=1.0)
     change_weight: float = Field(4.0, ge=0.0)
     lambda_gate: float = Field(0.2, ge=0.0)
     lambda_change: float = Field(0.05, ge=0.0)
@@ -75,7 +76,6 @@ class ReferenceConfig(CompactConfig):
     holes: float = Field(0.3, ge=0.0, le=1.0)
     no_reference: float = Field(0.12, ge=0.0, le=1.0)
     no_sar_reference: float = Field(0.2, ge=0.0, le=1.0)
-    tint: float = Field(0.0, ge=0.0, le=1.0)
     start: str | None = None
 
 
@@ -121,7 +121,7 @@ class Reference(Compact):
 
     def attempt(self, batch: Batch) -> Attempt:
         config = self.config
-        batch = self._tinted(self.without_a_band(batch))
+        batch = self.without_a_band(batch)
         references = self._spoil(self._references(batch))
         source, target = self._source(batch, references), batch[config.direction.output]
         candidate, gate, change = self._unet.decide(source)
@@ -138,19 +138,6 @@ class Reference(Compact):
             "change": config.lambda_change * _cross_entropy(change, moved, valid),
         }
         return Attempt(source, target, torch.where(ground, candidate, target), losses)
-
-    def _tinted(self, batch: Batch) -> Batch:
-        """The batch with other colours, the same ones in the earlier and in the true image."""
-        tint, output = self.config.tint, self.config.direction.output
-        if tint == 0.0:
-            return batch
-        truth, bands = batch[output], self.bands[output]
-        shape = len(truth), bands, 1, 1
-        gain = (1.0 + tint) ** (2.0 * torch.rand(shape, device=truth.device) - 1.0)
-        offset = tint * (torch.rand(shape, device=truth.device) - 0.5)
-        earlier = batch[OPTICAL]
-        before, now = ((image * gain + offset).clamp(-1.0, 1.0) for image in (earlier[:, :bands], truth))
-        return Batch({**batch, output: now, OPTICAL: torch.cat([before, earlier[:, bands:]], dim=1)})
 
     def _references(self, batch: Batch) -> References:
         optical = batch[OPTICAL]
@@ -186,7 +173,11 @@ class Reference(Compact):
             changed = torch.zeros_like(references.false)
             for index in self.config.changed:
                 changed = changed | (classes == index)
-            return changed | references.false, (classes != IGNORED) | references.false
+            known = classes != IGNORED
+            if self.config.shown_below is not None:
+                level = functional.avg_pool2d(batch["sar"].mean(dim=1, keepdim=True), 9, 1, 4, count_include_pad=False)
+                known = known & (~changed | (level < self.config.shown_below))
+            return changed | references.false, known | references.false
         closer = _smooth(references.optical - target) - _smooth(candidate - target)
         return (closer > self.config.margin) | references.false, torch.ones_like(references.false)
 
