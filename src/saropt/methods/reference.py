@@ -45,8 +45,6 @@ class ReferenceConfig(CompactConfig):
     Attributes:
         direction: ends with "optref2opt"; "sarref" before it adds the earlier SAR image.
         changed: class indices of the data root's label that mark changed ground. Empty where there is no label.
-        shown_below: SAR value in [-1, 1] units, averaged over 9 pixels a side, below which SAR shows the labelled
-            change, as water. Labelled change that it does not show says nothing to the gate. None: all of it counts.
         change_weight: how much more the candidate's error counts on changed or hidden ground: 1 + change_weight.
         lambda_gate, lambda_change: weights of the cross entropies of the gate and of the likelihood of change.
         threshold: mean absolute difference of truth and reference in [-1, 1] units, over 9 pixels a side, above which
@@ -64,7 +62,6 @@ class ReferenceConfig(CompactConfig):
     direction: Direction = Direction(["sar", SAR, OPTICAL], "optical")
     network: str = "reference_unet"
     changed: tuple[int, ...] = ()
-    shown_below: float | None = Field(None, gt=-1.0, le=1.0)
     change_weight: float = Field(4.0, ge=0.0)
     lambda_gate: float = Field(0.2, ge=0.0)
     lambda_change: float = Field(0.05, ge=0.0)
@@ -173,11 +170,7 @@ class Reference(Compact):
             changed = torch.zeros_like(references.false)
             for index in self.config.changed:
                 changed = changed | (classes == index)
-            known = classes != IGNORED
-            if self.config.shown_below is not None:
-                level = functional.avg_pool2d(batch["sar"].mean(dim=1, keepdim=True), 9, 1, 4, count_include_pad=False)
-                known = known & (~changed | (level < self.config.shown_below))
-            return changed | references.false, known | references.false
+            return changed | references.false, (classes != IGNORED) | references.false
         closer = _smooth(references.optical - target) - _smooth(candidate - target)
         return (closer > self.config.margin) | references.false, torch.ones_like(references.false)
 
