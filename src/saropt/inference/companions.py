@@ -260,7 +260,20 @@ def open_companions(
             continue
         mask = options.reference_mask if role == "optical_reference" else None
         sources[role] = Companion(rasters[0], open_masks(stack, first, mask, ground))
+    ground.told += _later_inputs(ground.scene, sources)
     return sources
+
+
+def _later_inputs(scene: Scene, sources: Mapping[Role, Source]) -> list[str]:
+    """One line for each reference that was taken after the scene: it is no earlier image."""
+    lines = []
+    for role, source in sources.items():
+        if not role.endswith("_reference"):
+            continue
+        acquired = getattr(source.raster if isinstance(source, Companion) else source, "acquired", None)
+        if acquired is not None and scene.acquired is not None and acquired.date() > scene.acquired.date():
+            lines.append(f"{source.source} is of {acquired.date()}, the scene of {scene.acquired.date()}: it is later")
+    return lines
 
 
 def _open_raster(
@@ -343,18 +356,6 @@ def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]
     earlier = tags.get("SAROPT_OPTICAL_REFERENCE_DATE", "")[:10] or tags.get("SAROPT_OPTICAL_REFERENCE")
     kept = f"0 is unchanged, from {earlier}; 100 is from radar" if earlier else "all is from radar"
     return {"SAROPT_CONTENT": f"origin of each pixel in per cent: {kept}"}
-
-
-def later_inputs(scene: Scene, sources: Mapping[Role, Source]) -> list[str]:
-    """One line for each reference that was taken after the scene: it is no earlier image."""
-    lines = []
-    for role, source in sources.items():
-        if not role.endswith("_reference"):
-            continue
-        acquired = getattr(source.raster if isinstance(source, Companion) else source, "acquired", None)
-        if acquired is not None and scene.acquired is not None and acquired.date() > scene.acquired.date():
-            lines.append(f"{source.source} is of {acquired.date()}, the scene of {scene.acquired.date()}: it is later")
-    return lines
 
 
 def dates_of(sources: Mapping[Role, Source]) -> dict[str, str]:

@@ -20,7 +20,6 @@ from saropt.files import check_not_input
 from saropt.inference.companions import (
     Ground,
     dates_of,
-    later_inputs,
     match_reference,
     missing_inputs,
     open_clear_pixels,
@@ -259,8 +258,7 @@ class SceneModel:
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
             finish_all(list(writers.values()), places)
-            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *later_inputs(source, sources)]
-            told += missing_inputs(self.inputs, sources)
+            told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *missing_inputs(self.inputs, sources)]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         return SceneResult(written, seam, (*told, *([] if clear is None else clear.warnings)))
 
