@@ -81,11 +81,16 @@ def translator_file(sar_bands: int, optical_bands: int, direction: str | None = 
     }
     sides = {
         name: ImageCard(
-            role=name, bands=tuple(f"{name}{band}" for band in range(count)), units=units, dtype="uint8", recipe=recipe
+            role=name,
+            bands=tuple(f"{name}{band}" for band in range(count)),
+            units=units,
+            dtype="uint8",
+            recipe=recipe,
+            statistics=statistics,
         )
-        for name, count, units, recipe in (
-            ("sar", sar_bands, "amplitude", Q99Amplitude().to_dict()),
-            ("optical", optical_bands, "uint8", EightBit().to_dict()),
+        for name, count, units, recipe, statistics in (
+            ("sar", sar_bands, "amplitude", Q99Amplitude().to_dict(), (255.0,) * sar_bands),
+            ("optical", optical_bands, "uint8", EightBit().to_dict(), ()),
         )
     }
     network = {"network": "cran", "arguments": arguments, "stride": 32}

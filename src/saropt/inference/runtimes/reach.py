@@ -31,6 +31,8 @@ _SIZES = frozenset({"Constant", "ConstantOfShape", "Shape"})
 _MOVES = frozenset({"Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _FOLDED = frozenset({"Cast", "Concat", "ConstantOfShape", "Reshape", "Slice", "Transpose"})
 _BEYOND, _SAME = 64, 1e-5
+_LARGEST = 1 << 16
+"""Numbers of a constant that is made of its shape alone: borders take a few."""
 _KERNEL_SETTINGS = (("strides", 1), ("dilations", 1), ("pads", 0))
 _PLACES = (b"half_pixel", b"pytorch_half_pixel", b"asymmetric")
 Span = tuple[int, int]
@@ -215,6 +217,8 @@ def _folded(model: ModelProto) -> dict[str, Any]:
     for node in model.graph.node:
         if node.op_type in _FOLDED and all(not name or name in found for name in node.input):
             given = {name: numpy_helper.to_array(found[name]) for name in node.input if name}
+            if node.op_type == "ConstantOfShape" and math.prod(given[node.input[0]].tolist()) > _LARGEST:
+                continue
             made = ReferenceEvaluator(node).run(None, given)
             found |= {name: numpy_helper.from_array(value) for name, value in zip(node.output, made, strict=True)}
     return found
