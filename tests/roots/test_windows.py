@@ -235,10 +235,6 @@ class TestRefusals:
         with pytest.raises(InputError, match=r"sar/a\.tif: units are declared as sigma0 .* are these decibels"):
             WindowSampler(root, "train", 16, both(card("sar", ("row",), "sigma0", DbClip()), OPTICAL))
 
-    def test_unfit_recipe(self, grid):
-        with pytest.raises(InputError, match=r"a\.tif: the recipe takes .*, not reflectance"):
-            WindowSampler(grid, "train", 16, both(SAR, card("optical", ("row",), "reflectance", DbClip())))
-
     def test_absent_band(self, grid):
         with pytest.raises(InputError, match=r"root: has no band HH; it has row, column, number"):
             WindowSampler(grid, "train", 16, both(card("sar", ("HH",), "sigma0", DbClip()), OPTICAL))
