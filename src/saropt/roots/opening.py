@@ -11,6 +11,14 @@ from saropt.errors import InputError
 from saropt.scenes import Scene
 
 
+class StoredBand(str):
+    """The name that a description gives to the band at its place, whatever the raster calls it.
+
+    >>> StoredBand("VV") == "VV"
+    True
+    """
+
+
 def open_described(
     path: Path,
     described: Sequence[str],
@@ -65,6 +73,8 @@ def band_numbers(
     >>> band_numbers(Path("sar.tif"), ["VV", "VH"], ["VH", "VV"], spare=False)
     (2, 1)
     """
+    if len(described) == len(stated) and any(isinstance(name, StoredBand) for name in described):
+        return tuple(range(1, len(described) + 1))
     try:
         return _numbers(tuple(described), tuple(stated), spare)
     except ValueError as error:
