@@ -22,7 +22,7 @@ from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
-from saropt.scenes.nodata import with_nodata
+from saropt.scenes.nodata import usual_nodata, with_nodata
 
 TILE = 1024
 _MOST_LOOKS = 1e4
@@ -129,9 +129,7 @@ def _nodata_of(scene: Scene, dtype: np.dtype, rule: ValueRule) -> float:
     measurement."""
     if scene.nodata is not None:
         return scene.nodata
-    if dtype.kind == "f":
-        return float("nan")
-    return 0 if rule.zero_is_fill or dtype.kind == "u" else int(np.iinfo(dtype).min)
+    return 0 if rule.zero_is_fill and dtype.kind == "i" else usual_nodata(dtype)
 
 
 def filter_root(

@@ -21,7 +21,7 @@ from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
-from saropt.scenes.nodata import with_nodata
+from saropt.scenes.nodata import usual_nodata, with_nodata
 
 LEAST_UNCHANGED = 0.1
 
@@ -103,16 +103,11 @@ def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequ
         count = sums[0, 0]
         if count < LEAST_UNCHANGED * image.height * image.width:
             return False
+        declared = image.nodata if image.nodata is not None else usual_nodata(image.dtype)
+        nodata = None if whole else declared
         gain, offset = gain_and_offset(sums[1:3] / count, sums[3:5] / count)
-        _write(image, root.image("optical").bands, windows, gain, offset, None if whole else _nodata_of(image), out)
+        _write(image, root.image("optical").bands, windows, gain, offset, nodata, out)
     return True
-
-
-def _nodata_of(image: Scene) -> float:
-    if image.nodata is not None:
-        return image.nodata
-    dtype = np.dtype(image.dtype)
-    return float(np.iinfo(dtype).min) if dtype.kind in "ui" else float("nan")
 
 
 def _write(

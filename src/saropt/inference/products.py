@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import rgb_bands
 from saropt.scenes import Window
+from saropt.scenes.nodata import usual_nodata
 
 Decode = Callable[[NDArray[np.float32]], NDArray]
 """Network values (C, h, w) of a tile as pixels (B, h, w) of a product, in its type."""
@@ -108,8 +108,7 @@ def nodata_of(dtype: str, units: str = "") -> float:
     """
     if units == "percent":
         return 255
-    kind = np.dtype(dtype)
-    return math.nan if kind.kind == "f" else int(np.iinfo(kind).min)
+    return usual_nodata(dtype)
 
 
 def image_product(name: str, images: Sequence[ImageCard], start: int, in_units: bool) -> Product:

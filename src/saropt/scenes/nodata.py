@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,16 @@ from numpy.typing import NDArray
 
 _COUNTED_BITS = 16
 _BESIDE = (".msk", ".MSK", ".aux.xml")
+
+
+def usual_nodata(dtype: str | np.dtype) -> float:
+    """What marks invalid pixels of a type where nothing else is said: the lowest of integers, NaN for others.
+
+    >>> usual_nodata("uint8"), usual_nodata("int16"), usual_nodata("float32")
+    (0, -32768, nan)
+    """
+    kind = np.dtype(dtype)
+    return int(np.iinfo(kind).min) if kind.kind in "ui" else math.nan
 
 
 def choose_nodata(parts: Iterable[tuple[NDArray, NDArray[np.bool_]]]) -> float | None:
