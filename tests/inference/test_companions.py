@@ -77,8 +77,9 @@ def test_without_any_earlier_image_all_is_from_radar(fresh, scene, tmp_path):
     assert "the whole image comes from radar" in result.warnings[1]
 
 
-def test_any_tile_gives_the_same_products(scene, colours, make_scene, tmp_path):
-    translator = Translator.load(reference_translator(tmp_path, fresh=False))
+@pytest.mark.parametrize("relative", [False, True])
+def test_any_tile_gives_the_same_products(scene, colours, make_scene, tmp_path, relative):
+    translator = Translator.load(reference_translator(tmp_path, fresh=False, relative=relative))
     old, old_sar = write_optical(tmp_path / "old.tif", colours), make_scene(HEIGHT, WIDTH, 20, "old_sar.tif")
     results = []
     for tile in (64, 512):
@@ -88,6 +89,25 @@ def test_any_tile_gives_the_same_products(scene, colours, make_scene, tmp_path):
     assert 5 < results[0][1][0].mean() < 95
     for small, large in zip(*results, strict=True):
         assert np.abs(small - large).max() <= 1
+
+
+def test_a_relative_translator_takes_the_stretch_of_the_earlier_image(scene, tmp_path):
+    """Where a mask hides the earlier image, what comes from radar is as bright as the clear part says."""
+    translator = Translator.load(reference_translator(tmp_path, fresh=False, relative=True))
+    dark = np.random.default_rng(5).integers(20, 60, (3, HEIGHT, WIDTH)).astype(np.uint8)
+    hidden = np.zeros((1, HEIGHT, WIDTH), np.uint8)
+    hidden[:, HEIGHT // 2 :] = 1
+    mask = write_array(tmp_path / "mask.tif", hidden, georeference=GEOREFERENCE)
+    made = []
+    for factor in (1, 2):
+        old = write_optical(tmp_path / f"old{factor}.tif", factor * dark)
+        options = TranslateOptions(reference=old, reference_mask=mask)
+        made.append(read(translator.translate(scene, tmp_path / f"{factor}.tif", **vars(options))).astype(int))
+    from_radar = np.s_[:, HEIGHT - 40 :]
+    seen = made[1][from_radar] < 255
+    assert made[0][from_radar].max() > 20
+    assert np.abs(made[1] - 2 * made[0])[from_radar][seen].max() <= 2
+    assert not np.array_equal(made[0], read(translator.translate(scene, tmp_path / "alone.tif")))
 
 
 def test_references_come_from_any_grid_and_projection(fresh, scene, colours, tmp_path):
@@ -106,6 +126,28 @@ def test_references_come_from_any_grid_and_projection(fresh, scene, colours, tmp
     assert (radar[right] == 100).all()
     assert [int(band[left].mean().round()) for band in image] == [40, 90, 140]
     assert image[(slice(None), *left)].std(axis=(1, 2)).max() == 0
+
+
+def test_colours_that_a_program_marked_contradict_nothing(scene, colours, tmp_path):
+    """GDAL marks any three bands of 8 bits as red, green and blue; names that a file states do contradict."""
+    path = reference_translator(tmp_path, fresh=True, bands=("SWIR", "NIR", "visible"))
+    translator, old = Translator.load(path), tmp_path / "old.tif"
+    place = {"crs": GEOREFERENCE.crs, "transform": GEOREFERENCE.transform}
+    with rasterio.open(old, "w", "GTiff", WIDTH, HEIGHT, 3, dtype="uint8", photometric="RGB", **place) as dataset:
+        dataset.write(colours)
+    result = translator.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
+    assert np.array_equal(read(result.path), colours)
+    line = f"{old}: its bands are marked red, green, blue: taken as SWIR, NIR, visible, in this order"
+    assert line in result.warnings
+    named = write_optical(tmp_path / "named.tif", colours)
+    with pytest.raises(InputError, match="holds B4, B3, B2, not SWIR, NIR, visible"):
+        translator.run(scene, tmp_path / "other.tif", TranslateOptions(reference=named))
+
+
+def test_bands_of_companions_without_names_are_told(fresh, scene, colours, tmp_path):
+    old = write_array(tmp_path / "old.tif", colours.astype(np.float32), georeference=GEOREFERENCE)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
+    assert f"{old}: its bands have no names: taken as B4, B3, B2, in this order" in result.warnings
 
 
 def test_masked_clouds_of_the_reference_come_from_radar(fresh, scene, colours, tmp_path):

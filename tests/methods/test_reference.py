@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_methods import SMALL_NETWORK, batch, build
+from small_methods import SMALL, SMALL_NETWORK, batch, build
 from torch import Tensor
 
-from saropt.methods import Batch
+from saropt.methods import Batch, get_method
 from saropt.methods.false_references import References, cast_clouds, mask, random_shapes, replace_places
 
 TRUTHFUL = {"other_place": 0.0, "clouds": 0.0, "holes": 0.0, "no_reference": 0.0, "no_sar_reference": 0.0}
@@ -19,7 +19,7 @@ def references(count: int = 6, size: int = 64) -> References:
     optical = torch.rand(count, 3, size, size) * 2 - 1
     sar = torch.rand(count, 2, size, size) * 2 - 1
     ones = torch.ones(count, 1, size, size)
-    return References(optical, ones, sar, ones.clone(), torch.zeros_like(ones, dtype=torch.bool))
+    return References(optical, ones, optical[:, :0], sar, ones.clone(), torch.zeros_like(ones, dtype=torch.bool))
 
 
 def naive_losses(
@@ -82,7 +82,9 @@ def test_without_labels_ground_is_changed_where_the_candidate_is_closer_to_the_t
     truth = torch.zeros(1, 3, 32, 32)
     earlier = truth.clone()
     earlier[..., :16] = 0.5
-    held = References(earlier, torch.ones(1, 1, 32, 32), None, None, torch.zeros(1, 1, 32, 32, dtype=torch.bool))
+    held = References(
+        earlier, torch.ones(1, 1, 32, 32), earlier[:, :0], None, None, torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    )
     changed, known = method._changed(Batch({"sar": truth}), held, truth + 0.05, truth)
     assert known.all()
     assert changed[..., :12].all()
@@ -209,3 +211,30 @@ def test_a_start_gives_the_candidate_of_sar_alone(tmp_path):
     with torch.no_grad():
         candidate, *_ = method.generator.eval().decide(source)
         assert torch.allclose(candidate, alone(source[:, :1]), atol=1e-6)
+
+
+def relative_batch(size: int = 16) -> Batch:
+    torch.manual_seed(6)
+    given = batch(size=size)
+    medians = torch.rand(len(given["optical"]), 3, 1, 1).add(0.2).expand(-1, -1, size, size)
+    return Batch({**given, "optical_reference": torch.cat([given["optical_reference"], medians], dim=1)})
+
+
+def test_medians_reach_the_network_and_go_with_a_missing_reference():
+    bands = {"sar": 1, "optical": 3, "sar_reference": 2, "optical_reference": 7, "label": 3}
+    config = {**SMALL["reference"], "relative": True, "changed": (1,)}
+    method = get_method("reference")(get_method("reference").config_type(**config | TRUTHFUL), bands)
+    assert method.network_of(method.config.direction)[1]["relative"]
+    given = relative_batch()
+    source = method.attempt(given).source
+    assert torch.equal(source[:, -3:], given["optical_reference"][:, -3:])
+    assert torch.equal(source, given.pair(method.config.direction)[0])
+    gone = get_method("reference").config_type(**config | TRUTHFUL | {"no_reference": 1.0})
+    source = get_method("reference")(gone, bands).attempt(given).source
+    assert not source[:, -7:].any()
+
+
+def test_a_hole_keeps_the_medians_and_another_place_too():
+    held = References(**{**vars(references()), "medians": torch.full((6, 3, 64, 64), 0.7)})
+    assert torch.equal(mask(held, 1.0, 0.0, 0.0).medians, held.medians)
+    assert torch.equal(replace_places(held, 1.0).medians, held.medians)

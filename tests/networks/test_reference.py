@@ -87,3 +87,45 @@ def test_bands_and_likelihoods_are_checked():
         build_network("reference_unet", 3, 5)
     with pytest.raises(ValueError, match="keep and replace"):
         network(keep=0.7, replace=0.6)
+
+
+def relative_inputs(built, known: bool = True):
+    """Inputs with medians behind them, and what the same network without `relative` would be given."""
+    x = inputs()
+    medians = torch.tensor([[0.3, 0.6, 0.9], [0.5, 0.2, 1.4]])
+    level = medians if known else built.usual.detach().reshape(1, 3).expand(2, 3)
+    told = (medians if known else torch.zeros_like(medians))[..., None, None].expand(-1, -1, *x.shape[-2:])
+    return torch.cat([x, told], dim=1), level.double()[..., None, None]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_relative_network_works_in_multiples_of_the_medians(known):
+    torch.manual_seed(3)
+    built = build_network("reference_unet", 2 + 3 + 1 + 3, 5, relative=True, **SMALL).eval()
+    torch.nn.init.normal_(built.unet.exit.weight, 0.0, 0.3)
+    built.unet.exit.bias.data.zero_()
+    built.usual.data[:] = torch.tensor([0.4, 0.7, 0.2])[:, None, None]
+    x, median = relative_inputs(built, known)
+    values, valid = (x[:, 2:5].double() + 1.0), x[:, 5:6].double()
+    seen = valid * (torch.minimum(values / (2.0 * median), torch.tensor(2.0)) - 1.0)
+    with torch.no_grad():
+        plain = built.unet(torch.cat([x[:, :2], seen.float(), x[:, 5:6]], dim=1)).double()
+        candidate, gate, _ = built.decide(x)
+        made = built(x).double()
+    expected = (plain[:, :3] + 1.0) * 2.0 * median - 1.0
+    assert torch.allclose(candidate.double(), expected, atol=1e-5)
+    radar = ((torch.sigmoid(gate.double()) - 0.35) / 0.3).clamp(0.0, 1.0)
+    radar[valid < 0.5] = 1.0
+    assert torch.allclose(made[:, :3], radar * expected + (1.0 - radar) * x[:, 2:5].double(), atol=1e-4)
+    assert torch.equal(
+        made[:, :3].float()[radar.expand(-1, 3, -1, -1) == 0], x[:, 2:5][radar.expand(-1, 3, -1, -1) == 0]
+    )
+
+
+def test_a_fresh_relative_network_copies_too():
+    built = build_network("reference_unet", 2 + 3 + 1 + 3, 5, relative=True, **SMALL).eval()
+    x, _ = relative_inputs(built)
+    with torch.no_grad():
+        made = built(x)
+    valid = (x[:, 5] > 0.5)[:, None].expand(-1, 3, -1, -1)
+    assert torch.equal(made[:, :3][valid], x[:, 2:5][valid])

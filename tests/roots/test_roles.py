@@ -155,6 +155,17 @@ class TestWindows:
                 assert valid.all()
         assert {0, 1, 2} <= seen
 
+    def test_medians_of_the_scene(self, root):
+        """The earlier image of a is half 0 and half 100, b has none, and c has 102 where it is not nodata."""
+        told = EARLIER.model_copy(update={"scene_median": True})
+        sampler = WindowSampler(root, "train", 16, {**INPUTS, "optical_reference": told})
+        seen = set()
+        for seed in range(60):
+            median = sampler.draw(np.random.default_rng(seed))["optical_reference"][2]
+            assert median.min() == median.max()
+            seen.add(round(float(median[0, 0]) * 127.5))
+        assert seen == {0, 50, 102}
+
     def test_further_roles_leave_sar_and_optical_alone(self, root):
         """The stream is the same while nothing depends on the further role."""
         changes = Augmentation(sar_gain_db=2.0, speckle_probability=0.5, optical_gain=1.2)

@@ -4,7 +4,6 @@ from saropt.artifacts.card import (
     FORMAT_VERSION,
     Card,
     DirectionCard,
-    ImageCard,
     MatcherCard,
     SamplerCard,
     SegmenterCard,
@@ -13,6 +12,7 @@ from saropt.artifacts.card import (
     parse_segmenter_card,
 )
 from saropt.artifacts.graph import load_graph, read_card
+from saropt.artifacts.image_card import ImageCard
 from saropt.artifacts.modules import load_matcher_module, load_segmenter_module, load_translator_module
 from saropt.artifacts.trust import ReliabilityCard, SeenCard
 from saropt.artifacts.weights import (

@@ -5,103 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from saropt.artifacts.card_version_1 import upgrade
 from saropt.artifacts.checks import (
-    Finite,
-    PixelType,
     Positive,
-    ProductName,
     ReceptiveField,
-    RecipeFields,
     Stride,
-    check_image,
     check_output,
 )
+from saropt.artifacts.image_card import ImageCard
 from saropt.artifacts.trust import ReliabilityCard, SeenCard, Strict
-from saropt.domain import Direction, Role, describe_role, known_scene_inputs, scene_bands
+from saropt.domain import Direction, Role, known_scene_inputs, scene_bands
 from saropt.errors import counted
 from saropt.files import load_json
-from saropt.radiometry import Normaliser, Recipe, recipe_from_dict
 
 FORMAT_VERSION = 2
 SceneInputs = Annotated[tuple[str, ...], AfterValidator(known_scene_inputs)]
 
 AnyCard = TypeVar("AnyCard", "Card", "SegmenterCard", "MatcherCard")
-
-
-class ImageCard(Strict):
-    """How the images of one role are given to a network, or come out of it.
-
-    Attributes:
-        role: what the image is for (`saropt.domain.Role`).
-        bands: band names in network order.
-        units: SAR units, or the optical units as in the data root.
-        dtype: numpy data type of the rasters; output rasters are written in it.
-        recipe: `Recipe.to_dict()` of the normalisation.
-        statistics: statistics that the inverse of the recipe uses for outputs; inputs are fitted to each scene.
-        optional: whether an input may be missing. Behind the bands of an optional input a network takes one more band
-            that is 1 where the input is valid and 0 where it is not; the bands of the input are 0 there.
-        partial: of an input, whether a scene may lack some of its bands, though not all. A network gets -1, the low end
-            of the recipe, in their place.
-        product: of an output, which product of a run its bands are ("image", "origin").
-
-    >>> from saropt.radiometry import DbClip
-    >>> image = ImageCard(role="sar", bands=("VV",), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
-    >>> image.make_recipe()
-    DbClip(low=-30.0, high=5.0)
-    """
-
-    role: Role
-    bands: tuple[str, ...] = Field(min_length=1)
-    units: str
-    dtype: PixelType
-    recipe: RecipeFields
-    statistics: tuple[Finite, ...] = ()
-    optional: bool = False
-    partial: bool = False
-    product: ProductName = "image"
-
-    @field_validator("role")
-    @classmethod
-    def _known_role(cls, value: Role) -> Role:
-        describe_role(value)
-        return value
-
-    @model_validator(mode="after")
-    def _fields_go_together(self) -> Self:
-        check_image(self.role, self.bands, self.units, self.recipe)
-        return self
-
-    def make_recipe(self) -> Recipe:
-        """The normalisation recipe."""
-        return recipe_from_dict(self.recipe)
-
-    def normaliser(self) -> Normaliser:
-        """The recipe bound to the units and statistics of the training."""
-        return Normaliser(self.make_recipe(), self.units, self.statistics)
-
-    @property
-    def channels(self) -> int:
-        """Bands that a network takes of the image, with the band of validity of an optional one."""
-        return len(self.bands) + self.optional
-
-    def network_bands(self, values: NDArray[np.float32] | None, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """The bands that a network takes for the image, (`channels`, h, w).
-
-        Args:
-            values: normalised values (C, h, w); None where an optional image is missing.
-            valid: (h, w). An optional image gets one more band behind its own, 1 where it is valid and 0 where it is
-                not; its own bands are 0 there.
-        """
-        if not self.optional:
-            assert values is not None
-            return values
-        shown = np.zeros((len(self.bands), *valid.shape)) if values is None else np.where(valid, values, 0.0)
-        return np.concatenate([shown, valid[None]]).astype(np.float32)
 
 
 class SamplerCard(Strict):

@@ -83,9 +83,7 @@ def count_macs(direction: DirectionCard, side: int = 256) -> int | None:
 
     from saropt.networks import build_network
 
-    bands = [
-        sum(len(image.bands) + image.optional for image in images) for images in (direction.inputs, direction.outputs)
-    ]
+    bands = direction.channels
     try:
         with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
             network = build_network(direction.network, *bands, **direction.arguments).eval()

@@ -14,7 +14,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
 from saropt.inference.masks import open_masks, unhidden
-from saropt.inference.opening import open_input, terrain_of
+from saropt.inference.opening import open_input, terrain_of, unnamed_bands
 from saropt.inference.products import Block, Product, nodata_of
 from saropt.inference.requests import TranslateOptions, dates_in
 from saropt.inference.sources import Source, fit_input
@@ -254,6 +254,7 @@ def open_companions(
             other = "; `saropt models` shows which take more" if len(inputs) == 1 else ""
             raise InputError(first, f"is given as {role}, but the {kind} takes {taken}{other}")
         rasters = [_open_raster(stack, path, image, options, ground, kind) for path in (first, *others)]
+        ground.told += [line for one in rasters for line in unnamed_bands(image, one.band_names, one.source)]
         if others:
             units = options.units.get(role) if isinstance(options.units, Mapping) else None
             sources[role] = TemporalMean(rasters, image, units)
@@ -314,6 +315,7 @@ def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageC
         raise InputError(path, f"is {clear.height}x{clear.width} pixels, {scene.source} {scene.height}x{scene.width}")
     if clear.scaling is None and np.dtype(clear.dtype) != np.dtype(image.dtype):
         raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
+    ground.told += unnamed_bands(image, clear.band_names, clear.source)
     return ClearPixels(Companion(clear, open_masks(stack, path, options.keep_clear_mask, ground)), image)
 
 

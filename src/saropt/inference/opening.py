@@ -58,9 +58,10 @@ def open_input(
         _check_reflectance(optical, image, model, units)
     if bands is None:
         with open_scene(path) if optical is None else open_sentinel2(optical) as scene:
-            names, shown, is_plain_picture = scene.band_names, scene.source, scene.is_plain_picture
+            names, shown = scene.band_names, scene.source
+            only_colours = scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
         try:
-            bands = [place + 1 for place in _positions(image, names, is_plain_picture)]
+            bands = [place + 1 for place in _positions(image, names, only_colours)]
         except ValueError as error:
             raise InputError(shown, f"{error}; {_taken(image, model)}", None if image.optional else "bands") from error
     if optical is not None:
@@ -83,14 +84,22 @@ def terrain_of(options: TranslateOptions) -> Terrain | None:
 
 
 def unnamed_bands(image: ImageCard, names: Sequence[str], source: str) -> list[str]:
-    """One line where the bands of a raster have no names, so that their order alone says which is which.
+    """One line where the bands of a raster have no names, or colours that are not the card's, so that their order
+    alone says which is which.
 
     >>> from saropt.radiometry import DbClip
     >>> card = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
     >>> unnamed_bands(card, ["band_1", "band_2"], "scene.tif")
     ['scene.tif: its bands have no names: taken as VV, VH, in this order']
     """
-    if len(image.bands) < 2 or len(names) != len(image.bands) or any(map(is_known, names)):
+    if len(image.bands) < 2 or len(names) != len(image.bands):
+        return []
+    try:
+        match_bands(image.bands, names)
+    except ValueError:
+        marked, bands = ", ".join(names), ", ".join(image.bands)
+        return [f"{source}: its bands are marked {marked}: taken as {bands}, in this order"]
+    if any(map(is_known, names)):
         return []
     return [f"{source}: its bands have no names: taken as {', '.join(image.bands)}, in this order"]
 
@@ -134,13 +143,13 @@ def _open_product(
     return cast(Scene, scene)  # read in the same way
 
 
-def _positions(image: ImageCard, names: Sequence[str], is_plain_picture: bool) -> list[int]:
-    """As `match_bands`, or the bands that are there where some may be missing. The colours of a PNG or JPEG say nothing
-    where they do not fit, for it has no other names."""
+def _positions(image: ImageCard, names: Sequence[str], only_colours: bool) -> list[int]:
+    """As `match_bands`, or the bands that are there where some may be missing. The colours of a picture of 8 bits that
+    has no other names say nothing where they do not fit: programs call any three such bands red, green and blue."""
     try:
         return match_bands(image.bands, names)
     except ValueError:
-        if is_plain_picture and len(names) == len(image.bands):
+        if only_colours and len(names) == len(image.bands):
             return list(range(len(names)))
         if image.partial and (some := match_some_bands(image.bands, names)):
             return [place for _, place in some]

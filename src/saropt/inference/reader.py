@@ -25,7 +25,7 @@ class Input:
     """One input of a network, bound to a source; `source` is None where an optional input is missing.
 
     Attributes:
-        fill: (C,), network values of invalid pixels in the source's bands.
+        fill: (C,), median network value of each of the source's bands, which its invalid pixels take.
         places: positions of the source's bands in the input's, where some are missing.
         rule: which values are measurements.
         notes: one line each, of what was taken for granted.
@@ -40,7 +40,7 @@ class Input:
     notes: tuple[str, ...] = ()
 
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Network bands (C, h, w), of an optional input with its validity band behind them, and validity (h, w)."""
+        """Network bands (`ImageCard.channels`, h, w) and validity (h, w)."""
         if self.source is None or self.normaliser is None:
             valid = np.zeros((window.height, window.width), bool)
             return self.image.network_bands(None, valid), valid
@@ -50,11 +50,13 @@ class Input:
         network = self.normaliser.forward(values)
         if not (self.image.optional or valid.all()):
             network[:, ~valid] = self.fill[:, None]
+        medians = self.fill
         if self.places:
             whole = np.full((len(self.image.bands), *valid.shape), _MISSING_BAND, np.float32)
-            whole[list(self.places)] = network
+            medians = np.full(len(whole), np.nan, np.float32)
+            whole[list(self.places)], medians[list(self.places)] = network, self.fill
             network = whole
-        return self.image.network_bands(network, valid), valid
+        return self.image.network_bands(network, valid, medians), valid
 
 
 class TileReader:

@@ -275,5 +275,5 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
     if isinstance(recipe, Reflectance):
         recipe = recipe.taking(units, image.units)
     normaliser = recipe.fit(sample, units, source.dtype)
-    network = normaliser.forward(sample[:, :_SAMPLE, None])
+    network = normaliser.forward(sample[:, :: -(-sample.shape[1] // _SAMPLE), None])
     return Fitted(normaliser, np.median(network, axis=(1, 2)).astype(np.float32), measured.rule, tuple(notes))

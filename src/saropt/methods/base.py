@@ -127,6 +127,12 @@ class Method(nn.Module, ABC):
         in which its networks take them."""
         return ()
 
+    @classmethod
+    def scene_medians_of(cls, config: Any) -> tuple[Role, ...]:
+        """The inputs of which the networks of a run with this config are told the scene's medians
+        (`ImageCard.scene_median`)."""
+        return ()
+
     @abstractmethod
     def generators(self) -> dict[Direction, nn.Module]:
         """The translating network of each direction; these end up in the translator file."""

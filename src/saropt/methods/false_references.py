@@ -22,6 +22,7 @@ class References:
     Attributes:
         optical: (N, C, h, w), 0 where it is not valid.
         optical_valid: (N, 1, h, w), 1 or 0.
+        medians: (N, C, h, w), what a network is told of the scene of the optical image, or 0 bands.
         sar: (N, C', h, w), 0 where it is not valid; None where the direction has none.
         sar_valid: (N, 1, h, w); None likewise.
         false: (N, 1, h, w) bool, where the optical image shows a cloud, its shadow or another place.
@@ -29,6 +30,7 @@ class References:
 
     optical: Tensor
     optical_valid: Tensor
+    medians: Tensor
     sar: Tensor | None
     sar_valid: Tensor | None
     false: Tensor
@@ -63,7 +65,8 @@ def replace_places(references: References, probability: float) -> References:
     def mixed(image: Tensor) -> Tensor:
         return torch.where(swap, image.roll(1, 0).flip(-1), image)
 
-    return References(
+    return replace(
+        references,
         optical=mixed(references.optical),
         optical_valid=mixed(references.optical_valid),
         sar=None if references.sar is None else mixed(references.sar),
@@ -105,8 +108,14 @@ def mask(references: References, holes: float, optical: float, sar: float) -> Re
         holes, optical, sar: the share of images that this happens to.
     """
     kept = ~(random_shapes(references.optical, 0.9) & chosen(references.optical, holes))
-    kept = kept & ~chosen(references.optical, optical)
-    masked = replace(references, optical=references.optical * kept, optical_valid=references.optical_valid * kept)
+    there = ~chosen(references.optical, optical)
+    kept = kept & there
+    masked = replace(
+        references,
+        optical=references.optical * kept,
+        optical_valid=references.optical_valid * kept,
+        medians=references.medians * there,
+    )
     if masked.sar is None or masked.sar_valid is None:
         return masked
     there = ~chosen(masked.sar, sar)

@@ -54,6 +54,8 @@ class ReferenceConfig(CompactConfig):
         other_place, clouds, holes: share of windows whose reference is partly of another place, under clouds that no
             mask tells of, or masked.
         overcast: share of windows whose reference is a closed deck of clouds.
+        relative: whether the network works in multiples of the reference's medians over the scene, for images that are
+            each stretched on their own.
         no_reference, no_sar_reference: share of windows without that input.
         start: translator file (.safetensors) from SAR alone with a `naf_unet` of the same shape, whose translation the
             untrained candidate is.
@@ -73,6 +75,7 @@ class ReferenceConfig(CompactConfig):
     holes: float = Field(0.3, ge=0.0, le=1.0)
     no_reference: float = Field(0.12, ge=0.0, le=1.0)
     no_sar_reference: float = Field(0.2, ge=0.0, le=1.0)
+    relative: bool = False
     start: str | None = None
 
 
@@ -93,7 +96,8 @@ class Reference(Compact):
         if inputs[-1] != OPTICAL or set(inputs) - {"sar", SAR, OPTICAL, "dem", "mask"} or inputs[0] != "sar":
             raise ValueError(f"direction: must begin with sar and end with optref2opt, not {config.direction}")
         for role, image in ((OPTICAL, config.direction.output), (SAR, "sar")):
-            if role in inputs and bands[role] != bands[image] + 1:
+            medians = bands[image] if role in self.scene_medians_of(config) else 0
+            if role in inputs and bands[role] != bands[image] + 1 + medians:
                 raise ValueError(f"{role} must have the bands of {image} and be optional in dataset.yaml")
         if config.scene_inputs:
             raise ValueError("scene_inputs: this method takes none")
@@ -105,6 +109,14 @@ class Reference(Compact):
     @classmethod
     def roles_of(cls, config: ReferenceConfig) -> tuple[Role, ...]:
         return super().roles_of(config) + (("label",) if config.changed else ())
+
+    @classmethod
+    def scene_medians_of(cls, config: ReferenceConfig) -> tuple[Role, ...]:
+        return (OPTICAL,) if config.relative else ()
+
+    def network_of(self, direction: Direction) -> tuple[str, dict]:
+        network, arguments = super().network_of(direction)
+        return network, ({**arguments, "relative": True} if self.config.relative else arguments)
 
     def further_outputs(self, direction: Direction) -> tuple[ImageCard, ...]:
         percent = Reflectance(scale=1.0, high=100.0).to_dict()
@@ -137,15 +149,14 @@ class Reference(Compact):
         return Attempt(source, target, torch.where(ground, candidate, target), losses)
 
     def _references(self, batch: Batch) -> References:
-        optical = batch[OPTICAL]
+        optical, bands = batch[OPTICAL], self.bands[self.config.direction.output]
         sar, sar_valid = None, None
         if SAR in self.config.direction.inputs:
-            bands = self.bands["sar"]
-            given = batch[SAR]
-            sar = given[:, :bands]
-            sar_valid = given[:, bands:] if given.shape[1] > bands else torch.ones_like(sar[:, :1])
+            sar, sar_valid = batch[SAR].tensor_split((self.bands["sar"],), dim=1)
+            sar_valid = sar_valid if sar_valid.shape[1] else torch.ones_like(sar[:, :1])
         false = torch.zeros_like(optical[:, :1], dtype=torch.bool)
-        return References(optical[:, :-1], optical[:, -1:], sar, sar_valid, false)
+        image, valid, medians = optical.tensor_split((bands, bands + 1), dim=1)
+        return References(image, valid, medians, sar, sar_valid, false)
 
     def _spoil(self, references: References) -> References:
         config = self.config
@@ -155,7 +166,7 @@ class Reference(Compact):
 
     def _source(self, batch: Batch, references: References) -> Tensor:
         parts = dict(batch)
-        parts[OPTICAL] = torch.cat([references.optical, references.optical_valid], dim=1)
+        parts[OPTICAL] = torch.cat([references.optical, references.optical_valid, references.medians], dim=1)
         if references.sar is not None and references.sar_valid is not None:
             parts[SAR] = torch.cat([references.sar, references.sar_valid], dim=1)[:, : batch[SAR].shape[1]]
         return torch.cat([parts[role] for role in self.config.direction.inputs], dim=1)

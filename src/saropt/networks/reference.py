@@ -24,9 +24,15 @@ class ReferenceUNet(nn.Module):
 
     A fresh network copies the reference, and gives the candidate where there is none.
 
+    With `relative` it works in multiples of the reference's median over the scene, m per band: the U-Net sees
+    v / (2 m), at most 2, of reference values v (0 at -1, and 1 at 0), and its candidate is multiplied by 2 m. Water
+    is as dark against its own scene in every stretch. Where m is not known, learned usual values are in its place.
+
     Args:
-        in_channels: bands in. The last ones are the reference and behind it its band of validity.
+        in_channels: bands in. The last ones are the reference and behind it its band of validity, with `relative`
+            then m of each band.
         out_channels: bands of the image, then two bands: share from radar and likelihood of change, 0 at -1 and 1 at 1.
+        relative: whether to work in multiples of the scene's medians.
         keep, replace: likelihoods of the gate up to which the reference is kept, and from which it is replaced.
         width, encoder, middle, decoder, unshuffle: of the U-Net (`NAFUNet`).
 
@@ -47,6 +53,7 @@ class ReferenceUNet(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
+        relative: bool = False,
         keep: float = 0.35,
         replace: float = 0.65,
         width: int = 24,
@@ -57,7 +64,8 @@ class ReferenceUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.bands = out_channels - 2
-        if self.bands < 1 or in_channels < self.bands + 2:
+        medians = self.bands if relative else 0
+        if self.bands < 1 or in_channels < self.bands + 2 + medians:
             raise ValueError(
                 f"{in_channels} bands in and {out_channels} out: an image, its earlier version, its validity "
                 "and at least one more band are needed"
@@ -65,7 +73,8 @@ class ReferenceUNet(nn.Module):
         if not 0.0 <= keep < replace <= 1.0:
             raise ValueError(f"keep and replace must lie in order between 0 and 1, not {keep} and {replace}")
         self.keep, self.replace = keep, replace
-        self.unet = NAFUNet(in_channels, self.bands + 2, width, encoder, middle, decoder, unshuffle)
+        self.usual = nn.Parameter(torch.full((self.bands, 1, 1), 0.5)) if relative else None
+        self.unet = NAFUNet(in_channels - medians, self.bands + 2, width, encoder, middle, decoder, unshuffle)
         self.tile, self.stride = self.unet.tile, self.unet.stride
         self.receptive_field = self.unet.receptive_field
         self._logit = slice(self.bands * unshuffle**2, None)
@@ -75,12 +84,21 @@ class ReferenceUNet(nn.Module):
 
     def decide(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The candidate (N, C, H, W), the logit of the gate and that of change (N, 1, H, W)."""
-        out = self.unet(x)
-        return out[:, : self.bands], out[:, self.bands : -1], out[:, -1:]
+        if self.usual is None:
+            out = self.unet(x)
+            return out[:, : self.bands], out[:, self.bands : -1], out[:, -1:]
+        x, known = x[:, : -self.bands], x[:, -self.bands :]
+        double = 2.0 * torch.where(known > 0.0, known, self.usual)
+        before, reference, valid = x[:, : -self.bands - 1], x[:, -self.bands - 1 : -1], x[:, -1:]
+        ratio = ((reference + 1.0) / double).clamp(max=2.0) - 1.0
+        out = self.unet(torch.cat([before, torch.where(valid > 0.5, ratio, torch.zeros_like(ratio)), valid], dim=1))
+        candidate = (out[:, : self.bands] + 1.0) * double - 1.0
+        return candidate, out[:, self.bands : -1], out[:, -1:]
 
     def forward(self, x: Tensor) -> Tensor:
         candidate, gate, change = self.decide(x)
-        reference, valid = x[:, -self.bands - 1 : -1], x[:, -1:]
+        given = x if self.usual is None else x[:, : -self.bands]
+        reference, valid = given[:, -self.bands - 1 : -1], given[:, -1:]
         radar = ((torch.sigmoid(gate) - self.keep) / (self.replace - self.keep)).clamp(0.0, 1.0)
         radar = torch.where(valid > 0.5, radar, torch.ones_like(radar))
         image = torch.where(valid > 0.5, reference + radar * (candidate - reference), candidate)

@@ -101,7 +101,8 @@ class WindowSampler:
         for card in cards:
             split, tag = split_of[card.role], balance_tag if not (pairs and self._pools) else None
             found = root.aligned_rasters(card.role, split) if pairs else root.rasters(card.role, split)
-            pool = Pool.open(root, card, list(found.values()), crop, check=_tagged(tag))
+            rasters = list(found.values())
+            pool = Pool.open(root, card, rasters, crop, check=_tagged(tag), medians=card.scene_median)
             if pairs and self._pools:
                 self._check_grids(card.role, pool.paths, pool.facts)
             elif not pairs:
@@ -139,8 +140,8 @@ class WindowSampler:
         """One random window, valid in all images that are not optional.
 
         Returns:
-            Role -> (C, crop, crop), float32 in [-1, 1]. An optional image has one band more, 1 where it is valid and
-            0 where it is not; its own bands are 0 there, and everywhere when the raster is missing. "label" ->
+            Role -> (C, crop, crop), float32, the bands of `ImageCard.network_bands`: its own in [-1, 1], validity of an
+            optional one, medians of the scene where the card asks for them. "label" ->
             (crop, crop), int64 class indices, `IGNORED` where there is none. "scene_inputs" -> (K,), float32, where
             they are asked for, see `saropt.domain.encode_scene_inputs`.
         """
@@ -192,8 +193,10 @@ class WindowSampler:
                         }
 
     def _for_network(self, pool: Pool, index: int, values: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        network = None if pool.paths[index] is None else pool.normaliser(index).forward(values)
-        return np.ascontiguousarray(pool.card.network_bands(network, valid))
+        if pool.paths[index] is None:
+            return np.ascontiguousarray(pool.card.network_bands(None, valid))
+        medians = pool.median(index) if pool.has_medians else None
+        return np.ascontiguousarray(pool.card.network_bands(pool.normaliser(index).forward(values), valid, medians))
 
     def _label(self, index: int, window: Window) -> NDArray[np.int64]:
         path = self._label_paths[index]

@@ -138,7 +138,11 @@ class TranslatorTask(Task):
         bands = {role: image.bands for role, image in own.items()} | data.bands
         recipes = {role: image.recipe for role, image in own.items()} | data.recipes
         data = data.model_copy(update={"bands": bands, "recipes": recipes})
-        self.images = describe_roles(root, data, self.image_roles)
+        told = self.method_class.scene_medians_of(arguments)
+        described = describe_roles(root, data, self.image_roles)
+        self.images = {
+            role: image.model_copy(update={"scene_median": role in told}) for role, image in described.items()
+        }
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,
