@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _SAMPLES = 9
-_WHOLE = 0.05
+_WHOLE = 0.1
 """A ratio that is this near to a whole number is taken for it."""
 _TURNED = 0.4
 """Sine of the angle from which on a grid is turned against a raster."""
