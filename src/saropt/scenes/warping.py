@@ -16,6 +16,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
+from saropt.scenes.georeference import moved
 from saropt.scenes.grid import Grid, turned, unwrapped
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> D
             crs, transform = _across_180_degrees(dataset, grid)
             options |= {"src_crs": crs, "transform": transform}
             if crs is not None:
-                moved = Grid(grid.crs, transform, grid.height, grid.width)
-                options |= _sampling(dataset, crs, dataset.transform, moved, resampling)
+                near = Grid(grid.crs, transform, grid.height, grid.width)
+                options |= _sampling(dataset, crs, dataset.transform, near, resampling)
             made = WarpedVRT(dataset, height=grid.height, width=grid.width, **options)
         made._env.callback(dataset.close)
         return made
@@ -75,7 +76,8 @@ def _sampling(dataset: DatasetReader, crs: CRS, affine: Affine, grid: Grid, resa
         _mapped(places + np.array(move)[:, None], grid.transform, grid.crs, Grid(crs, affine, 1, 1))
         for move in ((0, 0), (1, 0), (0, 1))
     )
-    moves = np.abs([right - here, below - here])  # (step of the grid, columns and rows of the raster, place)
+    with np.errstate(invalid="ignore"):
+        moves = np.abs([right - here, below - here])  # (step of the grid, columns and rows of the raster, place)
     known = np.isfinite(moves).all(axis=(0, 1))
     inside = known & (here >= 0).all(axis=0) & (here[0] <= dataset.width) & (here[1] <= dataset.height)
     inside &= (places >= 0).all(axis=0) & (places[0] <= grid.width) & (places[1] <= grid.height)
@@ -92,15 +94,12 @@ def _sampling(dataset: DatasetReader, crs: CRS, affine: Affine, grid: Grid, resa
 
 def _mapped(pixels: NDArray[np.float64], affine: Affine, crs: CRS, grid: Grid) -> NDArray[np.float64]:
     """Columns and rows (2, n) of one raster as those of a grid; not finite where they have no place there."""
-    from rasterio.warp import transform
-
-    x, y = affine @ (pixels[0], pixels[1])
-    try:
-        if crs != grid.crs:
-            x, y = map(np.array, transform(crs, grid.crs, x, y))
-    except CPLE_BaseError:  # beyond the domain of a projection
+    places = np.stack(affine @ (pixels[0], pixels[1]))
+    ground = places if crs == grid.crs else moved(places, crs, grid.crs)
+    if ground is None:
         return np.full(pixels.shape, np.nan)
-    return np.stack(~grid.transform @ (x, y))
+    with np.errstate(invalid="ignore"):
+        return np.stack(~grid.transform @ (ground[0], ground[1]))
 
 
 def _plane_of_gcps(dataset: DatasetReader) -> tuple[CRS, Affine]:
