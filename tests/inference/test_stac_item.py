@@ -111,6 +111,43 @@ def test_an_outline_across_180_degrees_is_cut() -> None:
             assert max(longitudes) - min(longitudes) < 10
 
 
+@pytest.mark.parametrize("west", [190.0, -170.0, -530.0])
+def test_longitudes_by_whole_turns_are_the_same_place(west: float) -> None:
+    where = Georeference(CRS.from_epsg(4326), from_origin(west, 10, 1e-3, 1e-3))
+    geometry, box = footprint(where, 20, 30)
+    assert geometry is not None
+    assert box == [-170.0, 9.98, -169.97, 10.0]
+    assert geometry["type"] == "Polygon"
+
+
+@pytest.mark.parametrize("west", [0.0, -180.0, -180.05])
+def test_the_whole_globe_has_the_whole_box(west: float) -> None:
+    geometry, box = footprint(Georeference(CRS.from_epsg(4326), from_origin(west, 80, 0.1, 0.1)), 1600, 3601)
+    assert geometry is not None
+    assert box == [-180.0, -80.0, 180.0, 80.0]
+
+
+@pytest.mark.parametrize(("code", "pole"), [(3413, 90.0), (3031, -90.0)])
+def test_a_raster_around_a_pole_holds_it(code: int, pole: float) -> None:
+    geometry, box = footprint(Georeference(CRS.from_epsg(code), from_origin(-1000, 1200, 10, 10)), 256, 256)
+    assert geometry is not None
+    assert box is not None
+    assert box[:3:2] == [-180.0, 180.0]
+    assert pole in (box[1], box[3])
+    (ring,) = geometry["coordinates"]
+    assert ring[0] == ring[-1]
+    assert [180.0, pole] in ring
+    assert sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(ring)) > 0, "counter-clockwise"
+    assert min(abs(latitude) for _, latitude in ring) > 89.9
+
+
+def test_the_outline_of_a_raster_with_south_up_is_counter_clockwise() -> None:
+    geometry, _ = footprint(Georeference(CRS.from_epsg(32611), Affine(10, 0, 4e5, 0, 10, 3.8e6)), 60, 80)
+    assert geometry is not None
+    (ring,) = geometry["coordinates"]
+    assert sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(ring)) > 0
+
+
 def test_control_points_give_an_outline() -> None:
     points = tuple(
         GroundControlPoint(row=r, col=c, x=12 + 0.01 * c, y=42 - 0.01 * r) for r in (0, 50, 100) for c in (0, 50, 100)

@@ -15,6 +15,7 @@ from scipy import ndimage
 from saropt.errors import InputError
 from saropt.matching import RiftLike, Sift, match_scenes, register, write_tie_points
 from saropt.matching import scene_matching as module
+from saropt.matching.frame import open_frame
 from saropt.matching.geometry import transformed
 from saropt.scenes import Georeference, Scene, write_array
 from sentinel2_files import CRS_33N, NORTH, SIDE, WEST, write_sentinel2, zipped
@@ -242,3 +243,18 @@ def test_sentinel2_products_are_matched_as_they_are(tmp_path):
     assert np.abs(match.matrix[:2, 2] - (5, 3)).max() < 0.2
     with Scene.open(register(match, tmp_path / "registered.tif")) as scene:
         assert scene.band_names == ["B4", "B3", "B2", "B8"]
+
+
+def test_a_finer_scene_is_averaged_alike_where_its_grid_is_turned(tmp_path: Path):
+    fine = np.random.default_rng(0).normal(100, 30, (1, 256, 256)).astype(np.float32)
+    place = Affine(10, 0, 5e5, 0, -10, 4e6)
+    quarter = Affine.translation(256, 0) @ Affine(0, -1, 0, 1, 0, 0)
+    coarse = write_array(
+        tmp_path / "coarse.tif", fine[:, ::4, ::4], georeference=Georeference(CRS_33N, place @ Affine.scale(4))
+    )
+    upright = write_array(tmp_path / "upright.tif", fine, georeference=Georeference(CRS_33N, place))
+    turned = write_array(
+        tmp_path / "turned.tif", np.rot90(fine, 1, (1, 2)).copy(), georeference=Georeference(CRS_33N, place @ quarter)
+    )
+    with open_frame(coarse, upright) as one, open_frame(coarse, turned) as other:
+        np.testing.assert_allclose(np.rot90(one.b.read()[0][0]), other.b.read()[0][0], atol=1e-3)

@@ -3,6 +3,8 @@
 import fcntl
 import os
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from saropt.errors import InputError
 from saropt.scenes import Georeference, Scene, SceneWriter, write_array
+from saropt.scenes.writing import check_space, check_writable
 
 PLACE = Georeference(rasterio.CRS.from_epsg(32631), rasterio.Affine(10, 0, 5e5, 0, -10, 4e6))
 NOISE = np.random.default_rng(0)
@@ -297,3 +300,16 @@ def test_a_failure_leaves_nothing_and_the_older_output(tmp_path):
         writer.write(0, 0, array)
         writer.finish()
     np.testing.assert_array_equal(read_all(tmp_path / "out.tif"), array)
+
+
+@pytest.mark.parametrize(
+    "check", [lambda path: check_space(path, 1), partial(check_writable, suffixes=(".tif",), overwrite=False)]
+)
+def test_a_folder_that_takes_no_files_is_told(check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(self: Path, *_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", str(self))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(InputError, match=f"nothing can be written to the folder {tmp_path}"):
+        check(tmp_path / "x.tif")
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +21,6 @@ from rasterio.warp import transform
 from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.scenes import Georeference, Scene, is_remote, open_scene
-from saropt.scenes.grid import unwrapped
 from saropt.scenes.metadata import unreadable_date
 from saropt.scenes.remote import without_secrets
 
@@ -124,7 +125,8 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
 def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, Any] | None, list[float] | None]:
     """Outline and box of a raster in degrees as GeoJSON (RFC 7946) has them; None for each where it has no place.
 
-    An outline that crosses 180 degrees is cut there, and the west of its box is then greater than its east.
+    An outline that crosses 180 degrees is cut there, and the west of its box is then greater than its east. That of a
+    raster around a pole reaches from -180 to 180 degrees and up to the pole.
 
     Raises:
         ValueError: the raster lies outside the range of its coordinate system.
@@ -152,16 +154,44 @@ def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, A
     longitudes, latitudes = transform(crs, "EPSG:4326", [x for x, _ in points], [y for _, y in points])
     if not np.isfinite([longitudes, latitudes]).all():
         raise ValueError("its coordinates are out of the range of its CRS")
-    straight = unwrapped(longitudes)
-    shift = 360.0 if min(straight) < -180.0 else 0.0
-    ring = [(x + shift, y) for x, y in zip(straight, latitudes, strict=True)][::-1]  # counter-clockwise, north up
-    west, east = min(x for x, _ in ring), max(x for x, _ in ring)
+    straight = np.unwrap([*longitudes, longitudes[0]], period=360.0)
+    if abs(straight[-1] - straight[0]) > 180.0:
+        return _around_pole(longitudes, latitudes)
+    straight = straight[:-1] - 360.0 * math.floor((straight.min() + 180.0) / 360.0)
+    west, east, south, north = straight.min(), straight.max(), min(latitudes), max(latitudes)
+    if east - west >= 360.0:
+        west, east = -180.0, 180.0
+        ring = [(west, south), (east, south), (east, north), (west, north)]
+    else:
+        ring = list(zip(straight.tolist(), latitudes, strict=True))
     parts = [_clipped(ring, 180.0, left=True)]
     if east > 180.0:
         parts.append([(x - 360.0, y) for x, y in _clipped(ring, 180.0, left=False)])
         east -= 360.0
-    outlines = [[[[round(x, 7), round(y, 7)] for x, y in [*part, part[0]]]] for part in parts]
-    box = [round(float(x), 7) for x in (west, min(latitudes), east, max(latitudes))]
+    return _geojson(parts, (west, south, east, north))
+
+
+def _around_pole(longitudes: Sequence[float], latitudes: Sequence[float]) -> tuple[dict[str, Any], list[float]]:
+    """Outline and box of a raster that a pole lies in, by its edge: all that is nearer to the pole."""
+    pole = math.copysign(90.0, sum(latitudes))
+    edge = sorted(((x + 180.0) % 360.0 - 180.0, y) for x, y in zip(longitudes, latitudes, strict=True))
+    (last, before), (first, after) = edge[-1], edge[0]
+    cut = before + (after - before) * (180.0 - last) / (first + 360.0 - last)
+    ring = [(-180.0, cut), *edge, (180.0, cut), (180.0, pole), (-180.0, pole)]
+    south, north = min(*latitudes, pole), max(*latitudes, pole)
+    return _geojson([ring], (-180.0, south, 180.0, north))
+
+
+def _geojson(
+    parts: Sequence[Sequence[tuple[float, float]]], bounds: tuple[float, float, float, float]
+) -> tuple[dict[str, Any], list[float]]:
+    """Polygons, counter-clockwise, and their box."""
+    outlines = []
+    for part in parts:
+        closed = [*part, part[0]]
+        area = sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in itertools.pairwise(closed))
+        outlines.append([[[round(x, 7), round(y, 7)] for x, y in (closed if area > 0 else closed[::-1])]])
+    box = [round(float(side), 7) for side in bounds]
     if len(outlines) == 1:
         return {"type": "Polygon", "coordinates": outlines[0]}, box
     return {"type": "MultiPolygon", "coordinates": outlines}, box

@@ -96,9 +96,8 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
         grid = _common_grid(first, Grid(crs, affine, second.height, second.width), b)
         finer = _pixel_of(first, crs) < _pixel(grid.transform)
         warped_a = open_scene_or_product(a, grid=grid, resampling="average" if finer else "bilinear")
-        warped_b = open_scene_or_product(
-            b, grid=grid, resampling="bilinear" if grid.transform.a == affine.a else "average"
-        )
+        coarser = _pixel(grid.transform) > 1.01 * _pixel(affine)
+        warped_b = open_scene_or_product(b, grid=grid, resampling="average" if coarser else "bilinear")
         yield Frame(stack.enter_context(warped_a), stack.enter_context(warped_b), grid, *places)
 
 

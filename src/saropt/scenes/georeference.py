@@ -92,7 +92,7 @@ def degrees_at_centre(place: Georeference, height: int, width: int) -> NDArray[n
     crs, affine = _placed(place)
     if crs is None or affine is None:
         return None
-    degrees = _moved(_centre(affine, height, width), crs, _WGS84)
+    degrees = moved(_centre(affine, height, width), crs, _WGS84)
     return degrees if degrees is not None and np.isfinite(degrees).all() else None
 
 
@@ -163,7 +163,7 @@ def pixels_apart(one: Georeference, other: Georeference, height: int, width: int
     corners = [(0, 0), (width, 0), (0, height), (width, height)]
     points: NDArray[np.float64] | None = np.array([other.transform @ corner for corner in corners]).T
     if one.crs != other.crs and points is not None:
-        points = _moved(points, other.crs, one.crs)
+        points = moved(points, other.crs, one.crs)
     if points is None:
         return None
     if not np.isfinite(points).all():
@@ -190,18 +190,24 @@ def _centre(affine: Affine, height: int, width: int) -> NDArray[np.float64]:
     return np.array([affine @ (width / 2 + right, height / 2 + down) for right, down in moves]).T
 
 
-def _moved(points: NDArray[np.float64], crs: CRS | str, other: CRS | str) -> NDArray[np.float64] | None:
-    """Points (2, n) in another CRS, infinite where they have no place there; None where the two have no relation."""
+def moved(points: NDArray[np.float64], crs: CRS | str, other: CRS | str) -> NDArray[np.float64] | None:
+    """Points (2, n) in another CRS, infinite where they have no place there; None where the two have no relation.
+
+    >>> moved(np.array([[15.0], [0.0]]), "EPSG:4326", "EPSG:32633").round(3).tolist()
+    [[500000.0], [0.0]]
+    """
     from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
     from rasterio.errors import RasterioError
     from rasterio.warp import transform
 
-    try:
-        return np.array(transform(crs, other, *points.tolist()))
-    except (RasterioError, CPLE_NotSupportedError):
-        return None
-    except CPLE_BaseError:  # outside the domain of a projection; GDAL may give infinite numbers instead
-        return np.full(points.shape, np.inf)
+    for _ in range(2):  # GDAL refuses all points for one outside a projection, and then gives that one as infinite
+        try:
+            return np.array(transform(crs, other, *points.tolist()))
+        except (RasterioError, CPLE_NotSupportedError):
+            return None
+        except CPLE_BaseError:
+            continue
+    return np.full(points.shape, np.inf)
 
 
 def _is_nowhere(crs: CRS, points: NDArray[np.float64]) -> bool:
@@ -209,9 +215,9 @@ def _is_nowhere(crs: CRS, points: NDArray[np.float64]) -> bool:
     if crs.is_geographic:
         longitude, latitude = np.abs(points).max(axis=1)
         return bool(latitude > 90.0 or longitude > _MOST_DEGREES)
-    degrees = _moved(points, crs, _WGS84)
+    degrees = moved(points, crs, _WGS84)
     if degrees is None:
         return False
-    again = _moved(degrees, _WGS84, crs) if np.isfinite(degrees).all() else None
+    again = moved(degrees, _WGS84, crs) if np.isfinite(degrees).all() else None
     # A northing beyond the pole comes back as another one; an easting beyond 180 degrees may come back a turn lower.
     return again is None or not bool((np.abs(again[1] - points[1]) <= _SAME).all())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import numpy as np
 import rasterio
 from affine import Affine
 from rasterio._err import CPLE_BaseError
@@ -15,10 +16,18 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes.grid import Grid, turned
+from saropt.scenes.georeference import moved
+from saropt.scenes.grid import Grid, turned, unwrapped
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rasterio.io import DatasetReader
+
+_SAMPLES = 9
+_WHOLE = 0.1
+"""A ratio that is this near to a whole number is taken for it."""
+_TURNED = 0.4
+"""Sine of the angle from which on a grid is turned against a raster."""
 
 
 def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> DatasetReader:
@@ -33,18 +42,78 @@ def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> D
     }
     try:
         if dataset.crs is None and dataset.gcps[0]:
+            options |= _sampling(dataset, *_plane_of_gcps(dataset), grid, resampling)
             with WarpedVRT(dataset, SRC_METHOD="GCP_TPS", **options) as free:
                 description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], dataset.name, grid)
             made = rasterio.open(description)
         else:
             crs, transform = _across_180_degrees(dataset, grid)
             options |= {"src_crs": crs, "transform": transform}
+            if crs is not None:
+                near = Grid(grid.crs, transform, grid.height, grid.width)
+                options |= _sampling(dataset, crs, dataset.transform, near, resampling)
             made = WarpedVRT(dataset, height=grid.height, width=grid.width, **options)
         made._env.callback(dataset.close)
         return made
     except (RasterioError, CPLE_BaseError, ValueError) as error:
         dataset.close()
         raise InputError(path, f"cannot be brought to another grid: {short_reason(error, path)}") from error
+
+
+def _sampling(dataset: DatasetReader, crs: CRS, affine: Affine, grid: Grid, resampling: str) -> dict[str, Any]:
+    """GDAL's options that say how many pixels of `grid` lie along one column and one row of a raster; 1 where its
+    pixels are not the finer ones. GDAL would guess them from the sizes of every window, and blur where the grid is
+    turned against the raster. There it would also average along a diagonal: "bilinear" averages in its place."""
+    from rasterio.enums import Resampling
+
+    if affine.is_degenerate or grid.transform.is_degenerate:
+        return {}
+    steps = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+    across, down = (one.ravel() for one in np.meshgrid(steps, steps))
+    own = np.stack([across * dataset.width, down * dataset.height])
+    places = np.hstack([np.stack([across * grid.width, down * grid.height]), _mapped(own, affine, crs, grid)])
+    here, right, below = (
+        _mapped(places + np.array(move)[:, None], grid.transform, grid.crs, Grid(crs, affine, 1, 1))
+        for move in ((0, 0), (1, 0), (0, 1))
+    )
+    with np.errstate(invalid="ignore"):
+        moves = np.abs([right - here, below - here])  # (step of the grid, columns and rows of the raster, place)
+    known = np.isfinite(moves).all(axis=(0, 1))
+    inside = known & (here >= 0).all(axis=0) & (here[0] <= dataset.width) & (here[1] <= dataset.height)
+    inside &= (places >= 0).all(axis=0) & (places[0] <= grid.width) & (places[1] <= grid.height)
+    chosen = moves[..., inside if inside.any() else known]
+    if not chosen.size:
+        return {}
+    ratios = np.hypot(*chosen)
+    slant = float(np.median(chosen.min(axis=0) / ratios))
+    found = [max(float(ratio), 1.0) for ratio in np.median(ratios, axis=1)]
+    whole = [round(ratio) if abs(ratio - round(ratio)) < _WHOLE else ratio for ratio in found]
+    options: dict[str, Any] = {key: repr(1.0 / ratio) for key, ratio in zip(("XSCALE", "YSCALE"), whole, strict=True)}
+    return options | ({"resampling": Resampling.bilinear} if resampling == "average" and slant > _TURNED else {})
+
+
+def _mapped(pixels: NDArray[np.float64], affine: Affine, crs: CRS, grid: Grid) -> NDArray[np.float64]:
+    """Columns and rows (2, n) of one raster as those of a grid; not finite where they have no place there."""
+    places = np.stack(affine @ (pixels[0], pixels[1]))
+    ground = places if crs == grid.crs else moved(places, crs, grid.crs)
+    if ground is None:
+        return np.full(pixels.shape, np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.stack(~grid.transform @ (ground[0], ground[1]))
+
+
+def _plane_of_gcps(dataset: DatasetReader) -> tuple[CRS, Affine]:
+    """CRS of a raster's control points and the plane through them."""
+    from rasterio.control import GroundControlPoint
+    from rasterio.transform import from_gcps
+
+    points, crs = dataset.gcps
+    if crs.is_geographic:
+        longitudes = unwrapped([point.x for point in points])
+        points = [
+            GroundControlPoint(point.row, point.col, x, point.y) for point, x in zip(points, longitudes, strict=True)
+        ]
+    return crs, from_gcps(points)
 
 
 def _across_180_degrees(dataset: DatasetReader, grid: Grid) -> tuple[CRS, Affine]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
 import time
+import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,8 +46,8 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
     """Check early that an output file can be written.
 
     Raises:
-        InputError: the suffix is wrong, the folder does not exist, the path is a folder, a pipe or a device, or the
-            file exists and `overwrite` is False.
+        InputError: the suffix is wrong, the folder does not exist or takes no files, the path is a folder, a pipe or a
+            device, or the file exists and `overwrite` is False.
 
     >>> check_writable(Path("scene.tif"), suffixes=(".tif",), overwrite=False)
     >>> check_writable(Path("scene.png"), suffixes=(".tif",), overwrite=False)
@@ -67,6 +69,18 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
             raise InputError(path, "exists already", remedy="overwrite")
     except OSError as error:
         raise InputError(path, f"cannot be written: {error.strerror}") from error
+    _check_folder(path)
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse an output whose folder takes no files, as those of other users, read-only disks and /proc."""
+    probe = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(path, f"nothing can be written to the folder {path.parent}") from error
 
 
 def check_space(path: Path, needed: int) -> None:
@@ -76,7 +90,8 @@ def check_space(path: Path, needed: int) -> None:
         needed: bytes.
 
     Raises:
-        InputError: there is less free space. A folder that is not there is told by `check_writable`.
+        InputError: there is less free space, or the folder takes no files. A folder that is not there is told by
+            `check_writable`.
 
     >>> check_space(Path("a.tif"), 1000)
     """
@@ -86,6 +101,7 @@ def check_space(path: Path, needed: int) -> None:
         free = shutil.disk_usage(path.parent).free
     except OSError as error:
         raise InputError(path, f"cannot be written: {error.strerror}") from error
+    _check_folder(path)
     if free < needed:
         raise InputError(path, f"the disk has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed")
 

@@ -27,6 +27,7 @@ from saropt.viewer.catalogue import Layer
 from saropt.viewer.pyramids import open_for_display
 from saropt.viewer.rasters import TILE, environment, open_raster
 from saropt.viewer.styles import Floats, Style, in_db
+from saropt.viewer.tiles import FAR, beside, far_tile, is_beyond_180
 
 _NARROWEST = 360
 _DARK, _WHITE = (20, 24, 28, 255), (255, 255, 255, 255)
@@ -39,6 +40,8 @@ def tile_png(layer: Layer, z: int, x: int, y: int, style: Style) -> bytes:
 
     def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
         method: Any = "nearest" if z > layer.info.maxzoom else "bilinear"
+        if layer.info.grid == "map" and (layer.info.maxzoom - z > FAR or is_beyond_180(reader.dataset)):
+            return far_tile(reader, z, x, y, indexes, "nearest" if layer.info.palette else method)
         options: dict[str, Any] = {"reproject_method": method} if layer.info.grid == "map" else {}
         return reader.tile(x, y, z, tilesize=TILE, indexes=indexes, resampling_method=method, **options)
 
@@ -235,6 +238,8 @@ def read_point(layer: Layer, x: float, y: float) -> Reading | None:
                     (px,), (py,) = transform("EPSG:4326", reader.dataset.crs, [x], [y])
                     if not (math.isfinite(px) and math.isfinite(py)):
                         return None
+                    if reader.dataset.crs.is_geographic:
+                        px = float(beside(np.array(px), reader.dataset))
                     row, column = (int(index) for index in reader.dataset.index(px, py))
                     height, width, place = reader.dataset.height, reader.dataset.width, (px, py)
             else:
@@ -243,8 +248,9 @@ def read_point(layer: Layer, x: float, y: float) -> Reading | None:
             return None
 
         def read(reader: Reader, indexes: tuple[int, ...]) -> PointData:
-            place = (x, y) if on_map else (column, row)
-            return reader.point(place[0], place[1], indexes=indexes)
+            if on_map:
+                return reader.point(px, py, coord_crs=reader.crs, indexes=indexes)
+            return reader.point(column, row, indexes=indexes)
 
         values, valid = values_of(layer, read, tuple(range(1, len(layer.info.bands) + 1)), full=True)
     except (RasterioError, CPLE_BaseError, PointOutsideBounds):

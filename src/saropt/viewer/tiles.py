@@ -1,0 +1,119 @@
+"""Tiles of the Web Mercator quad that are far coarser than a raster, or beyond 180 degrees."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from rio_tiler.errors import TileOutsideBounds
+from rio_tiler.io import Reader
+from rio_tiler.models import ImageData
+from rio_tiler.reader import read
+
+from saropt.scenes.georeference import moved
+from saropt.viewer.rasters import MERCATOR, TILE
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+FAR = 3
+"""Zooms below full resolution beyond which tiles are not warped at full resolution: one could have 10^13 pixels."""
+_WORLD = 20_037_508.342789244
+_MOST_SIDE = 8192
+
+
+def far_tile(reader: Reader, z: int, x: int, y: int, indexes: tuple[int, ...], method: Any) -> ImageData:
+    """A tile of 256 pixels, looked up in a reduced copy of the part of the raster that lies in it.
+
+    Args:
+        method: how the copy is reduced, by rio-tiler's name.
+
+    Raises:
+        TileOutsideBounds: no pixel of the tile has its middle in the raster.
+
+    >>> import rasterio
+    >>> from saropt.scenes import Georeference, write_array
+    >>> place = Georeference(rasterio.CRS.from_epsg(32611), rasterio.Affine(10, 0, 5e5, 0, -10, 4e6))
+    >>> path = write_array("a.tif", np.full((1, 512, 512), 7, np.uint8), georeference=place)
+    >>> with Reader(str(path)) as reader:
+    ...     int(far_tile(reader, 10, 179, 401, (1,), "nearest").array.max())
+    7
+    """
+    dataset: Any = reader.dataset
+    columns, rows = _looked_up(dataset, z, x, y)
+    with np.errstate(invalid="ignore"):
+        inside = (columns >= 0) & (columns < dataset.width) & (rows >= 0) & (rows < dataset.height)
+    if not inside.any():
+        raise TileOutsideBounds
+    left, width, to_column = _reduced(columns, inside)
+    top, height, to_row = _reduced(rows, inside)
+    wide, high = (min(math.ceil(side), _MOST_SIDE) for side in (width / to_column, height / to_row))
+    window = Window(left, top, width, height)
+    part = read(dataset, indexes=indexes, window=window, width=wide, height=high, resampling_method=method)
+    column = ((columns[inside] - left) * (wide / width)).astype(np.intp)
+    row = ((rows[inside] - top) * (high / height)).astype(np.intp)
+    values = np.ma.masked_all((len(indexes), TILE, TILE), part.array.dtype)
+    values[:, inside] = part.array[:, row, column]
+    alpha = None
+    if part.alpha_mask is not None:
+        alpha = np.zeros((TILE, TILE), part.alpha_mask.dtype)
+        alpha[inside] = part.alpha_mask[row, column]
+    return ImageData(values, alpha_mask=alpha)
+
+
+def beside(longitudes: NDArray[np.float64], dataset: DatasetReader) -> NDArray[np.float64]:
+    """Longitudes by whole turns east of the west edge of a raster in degrees, which may reach beyond 180.
+
+    >>> import rasterio
+    >>> from saropt.scenes import Georeference, write_array
+    >>> place = Georeference(rasterio.CRS.from_epsg(4326), rasterio.Affine(0.1, 0, 179.5, 0, -0.1, 10))
+    >>> path = write_array("c.tif", np.ones((1, 10, 10), np.uint8), georeference=place)
+    >>> with rasterio.open(path) as dataset:
+    ...     beside(np.array([-179.75, 179.75]), dataset).tolist()
+    [180.25, 179.75]
+    """
+    west = dataset.bounds.left
+    turned: NDArray[np.float64] = west + (longitudes - west) % 360.0
+    return turned
+
+
+def is_beyond_180(dataset: DatasetReader) -> bool:
+    """Whether a raster in degrees reaches beyond 180 east or west, where rio-tiler does not find it.
+
+    >>> import rasterio
+    >>> from saropt.scenes import Georeference, write_array
+    >>> place = Georeference(rasterio.CRS.from_epsg(4326), rasterio.Affine(0.1, 0, 179.5, 0, -0.1, 10))
+    >>> path = write_array("b.tif", np.ones((1, 10, 10), np.uint8), georeference=place)
+    >>> with rasterio.open(path) as dataset:
+    ...     is_beyond_180(dataset)
+    True
+    """
+    left, _, right, _ = dataset.bounds
+    return bool(dataset.crs.is_geographic and (left < -180.0 or right > 180.0))
+
+
+def _looked_up(dataset: Any, z: int, x: int, y: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Columns and rows (256, 256) of a raster under the middles of a tile's pixels; not finite where it has none."""
+    side = 2 * _WORLD / 2**z
+    steps = (np.arange(TILE) + 0.5) / TILE * side
+    east, north = np.meshgrid(x * side - _WORLD + steps, _WORLD - y * side - steps)
+    found = moved(np.stack([east.ravel(), north.ravel()]), MERCATOR, dataset.crs)
+    if found is None:
+        raise TileOutsideBounds
+    with np.errstate(invalid="ignore"):
+        if dataset.crs.is_geographic:
+            found[0] = beside(found[0], dataset)
+        columns, rows = ~dataset.transform @ (found[0], found[1])
+    return columns.reshape(TILE, TILE), rows.reshape(TILE, TILE)
+
+
+def _reduced(places: NDArray[np.float64], inside: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """First column (or row) in a tile, how many from there on, and how many of them lie under a pixel of the tile."""
+    first, last = math.floor(places[inside].min()), math.floor(places[inside].max())
+    with np.errstate(invalid="ignore"):
+        steps = np.hypot(*np.gradient(places))[inside]
+    known = steps[np.isfinite(steps)]
+    return first, last - first + 1, max(float(np.median(known)), 1.0) if known.size else float(last - first + 1)

@@ -1,0 +1,115 @@
+"""Rasters that are brought to a grid: no blur where it is turned, an average where it is coarser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+
+from saropt.scenes import Georeference, Grid, Scene, Window, write_array
+
+CRS = rasterio.CRS.from_epsg(32633)
+PLACE = Affine(10, 0, 500_000, 0, -10, 4_000_000)
+SIDE = 512
+QUARTER = Affine.translation(SIDE, 0) @ Affine(0, -1, 0, 1, 0, 0)
+NOISE = np.random.default_rng(0).normal(100, 30, (1, SIDE, SIDE)).astype(np.float32)
+
+
+def _written(path: Path, pixels: np.ndarray, place: Affine) -> Path:
+    return write_array(path, pixels, band_names=["VV"], georeference=Georeference(CRS, place))
+
+
+def _turned_grid(degrees: float, factor: float, side: int) -> Grid:
+    about = Affine.translation(SIDE / 2, SIDE / 2) @ Affine.rotation(degrees) @ Affine.scale(factor)
+    return Grid(CRS, PLACE @ about @ Affine.translation(-side / 2, -side / 2), side, side)
+
+
+def _read(path: Path, grid: Grid, resampling: str = "bilinear", window: Window | None = None) -> np.ndarray:
+    with Scene.open(path, grid=grid, resampling=resampling) as scene:
+        values, valid = scene.read(window)
+    assert valid.all()
+    return values[0]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_pixels_of_a_raster_turned_by_quarters_stay_as_they_are(tmp_path: Path, turns: int):
+    place = PLACE
+    for _ in range(turns):
+        place = place @ QUARTER
+    path = _written(tmp_path / "turned.tif", np.rot90(NOISE, turns, (1, 2)).copy(), place)
+    assert np.array_equal(_read(path, Grid(CRS, PLACE, SIDE, SIDE)), NOISE[0])
+
+
+@pytest.mark.parametrize("degrees", [5, 30, 45, 135])
+def test_a_turned_grid_is_interpolated_and_not_averaged(tmp_path: Path, degrees: float):
+    path = _written(tmp_path / "noise.tif", NOISE, PLACE)
+    spread = _read(path, _turned_grid(degrees, 1, 300)).std() / NOISE.std()
+    assert spread == pytest.approx(2 / 3, abs=0.02)  # linear interpolation anywhere between pixels leaves (2/3)^2
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "average"])
+@pytest.mark.parametrize("degrees", [30, 45, 60])
+def test_finer_pixels_are_averaged_under_a_turned_grid_as_under_an_unturned_one(
+    tmp_path: Path, degrees: float, resampling: str
+):
+    path = _written(tmp_path / "noise.tif", NOISE, PLACE)
+    straight = _read(path, _turned_grid(0, 4, 80), "bilinear").std()
+    assert _read(path, _turned_grid(degrees, 4, 80), resampling).std() == pytest.approx(straight, rel=0.15)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 2, 2.5, 4])
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic", "average"])
+def test_unturned_grids_are_read_as_gdal_reads_them(tmp_path: Path, factor: float, resampling: str):
+    path = _written(tmp_path / "noise.tif", NOISE, PLACE)
+    side = int(SIDE / factor)
+    grid = Grid(CRS, PLACE @ Affine.scale(factor), side, side)
+    warp = {"transform": grid.transform, "width": side, "height": side, "resampling": Resampling[resampling]}
+    with rasterio.open(path) as dataset, WarpedVRT(dataset, crs=CRS, add_alpha=True, **warp) as plain:
+        wanted = plain.read(1)
+    assert np.allclose(_read(path, grid, resampling), wanted, atol=1e-3)
+
+
+def test_columns_and_rows_of_different_size_are_told_apart_where_they_are_turned(tmp_path: Path):
+    upright = _written(tmp_path / "upright.tif", NOISE, PLACE @ Affine.scale(1, 4))
+    turned = _written(tmp_path / "turned.tif", np.rot90(NOISE, 1, (1, 2)).copy(), PLACE @ Affine.scale(1, 4) @ QUARTER)
+    grid = Grid(CRS, PLACE @ Affine.scale(4), SIDE, SIDE // 4)
+    assert np.allclose(_read(turned, grid), _read(upright, grid), atol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+@pytest.mark.parametrize("degrees", [12, 45, 90])
+def test_windows_are_parts_of_the_whole(tmp_path: Path, degrees: float, factor: float):
+    path = _written(tmp_path / "noise.tif", NOISE, PLACE)
+    grid = _turned_grid(degrees, factor, 100)
+    whole = _read(path, grid)
+    for window in (Window(0, 0, 100, 7), Window(30, 40, 33, 50), Window(90, 90, 10, 10)):
+        part = whole[window.row : window.row + window.height, window.col : window.col + window.width]
+        assert np.array_equal(_read(path, grid, window=window), part)
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_control_points_of_a_turned_raster(tmp_path: Path, factor: float):
+    place = PLACE @ Affine.rotation(20)
+    points = [
+        GroundControlPoint(row, column, *(place @ (column, row)))
+        for row in range(0, SIDE + 1, 128)
+        for column in range(0, SIDE + 1, 128)
+    ]
+    georeference = Georeference(gcps=tuple(points), gcp_crs=CRS)
+    gcps = write_array(tmp_path / "gcps.tif", NOISE, band_names=["VV"], georeference=georeference)
+    x, y = place @ (SIDE / 2, SIDE / 2)
+    side = int(300 / factor)
+    grid = Grid(CRS, Affine(10 * factor, 0, x - 1500, 0, -10 * factor, y + 1500), side, side)
+    assert np.allclose(_read(gcps, grid), _read(_written(tmp_path / "noise.tif", NOISE, place), grid), atol=0.01)
+
+
+def test_a_small_raster_in_a_large_grid(tmp_path: Path):
+    path = _written(tmp_path / "small.tif", np.rot90(NOISE, 1, (1, 2)).copy(), PLACE @ QUARTER)
+    grid = Grid(CRS, PLACE @ Affine.translation(-9000, -7000), 20_000, 20_000)
+    assert np.array_equal(_read(path, grid, window=Window(7000, 9000, SIDE, SIDE)), NOISE[0])

@@ -1,0 +1,134 @@
+"""Tiles far below full resolution and rasters across 180 degrees: right, and from few pixels."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+from PIL import Image
+from rasterio.crs import CRS
+from rasterio.vrt import WarpedVRT
+
+from saropt.scenes import Georeference, write_array
+from saropt.viewer import render, tiles
+from saropt.viewer.catalogue import Catalogue, Layer
+from saropt.viewer.rasters import Limits
+from saropt.viewer.styles import Style
+
+WHOLE = Style((1,), (0.0,), (255.0,))
+HALF_WORLD = 20_037_508.342789244
+UTM = CRS.from_epsg(32633)
+PLACE = Affine(10, 0, 5e5, 0, -10, 4e6)
+
+
+def layer_of(folder: Path, pixels: np.ndarray, place: Affine, crs: CRS = UTM) -> Layer:
+    write_array(folder / "scene.tif", pixels, georeference=Georeference(crs, place))
+    catalogue = Catalogue(folder, Limits())
+    catalogue.scan({}, [])
+    return next(iter(catalogue.layers.values()))
+
+
+def tile(layer: Layer, z: int, x: int, y: int) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(render.tile_png(layer, z, x, y, WHOLE))))
+
+
+def middle_tile(layer: Layer, z: int) -> tuple[int, int]:
+    left, bottom, right, top = layer.info.extent
+    side = 2 * HALF_WORLD / 2**z
+    return int(((left + right) / 2 + HALF_WORLD) / side), int((HALF_WORLD - (bottom + top) / 2) / side)
+
+
+@pytest.mark.parametrize(
+    ("shape", "place"),
+    [
+        ((256, 256), PLACE),
+        ((256, 256), PLACE @ Affine.scale(0.01)),
+        ((40, 30_000), PLACE),
+        ((1500, 1500), PLACE @ Affine.rotation(30)),
+    ],
+)
+def test_what_is_warped_and_read_is_bounded_at_every_zoom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], place: Affine
+):
+    layer = layer_of(tmp_path, np.full((1, *shape), 150, np.uint8), place)
+    most = 0
+
+    class Recorded(WarpedVRT):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            nonlocal most
+            most = max(most, options.get("width", 0) * options.get("height", 0))
+            super().__init__(*args, **options)
+
+    def read(*args: Any, **options: Any) -> Any:
+        nonlocal most
+        most = max(most, options["width"] * options["height"])
+        return plain(*args, **options)
+
+    plain = tiles.read
+    monkeypatch.setattr(tiles, "read", read)
+    monkeypatch.setattr("rio_tiler.reader.WarpedVRT", Recorded)
+    for z in range(27):
+        shown = tile(layer, z, *middle_tile(layer, z))
+        assert set(np.unique(shown[..., 0][shown[..., 1] > 0])) <= {150}
+        assert not tile(layer, z, 2**z - 1, 2**z - 1)[..., -1].any()
+        assert not tile(layer, z, 2**26 - 1, 2**26 - 1)[..., -1].any()
+    assert 0 < most <= 4096 * 4096
+
+
+@pytest.mark.parametrize("turn", [0, 35])
+def test_a_far_tile_shows_the_right_place(tmp_path: Path, turn: float):
+    """Rows of 150 and 250 meet in the middle of the raster, which is sought in the tile."""
+    pixels = np.full((1, 2048, 2048), 150, np.uint8)
+    pixels[:, :, 1024:] = 250
+    layer = layer_of(tmp_path, pixels, PLACE @ Affine.rotation(turn))
+    z = layer.info.maxzoom - tiles.FAR - 1
+    x, y = middle_tile(layer, z)
+    far = tile(layer, z, x, y)
+    near = np.zeros((512, 512, 2), np.uint8)
+    for right in (0, 1):
+        for down in (0, 1):
+            part = tile(layer, z + 1, 2 * x + right, 2 * y + down)
+            near[256 * down : 256 * (down + 1), 256 * right : 256 * (right + 1)] = part
+    near = near[::2, ::2]
+    both = (far[..., 1] > 0) & (near[..., 1] > 0)
+    assert both.sum() > 0.95 * max((far[..., 1] > 0).sum(), (near[..., 1] > 0).sum())
+    same = np.abs(far[both][:, 0].astype(int) - near[both][:, 0]) < 60
+    assert same.mean() > 0.97
+
+
+def test_tiles_below_full_resolution_keep_nodata_transparent(tmp_path: Path):
+    pixels = np.full((1, 1024, 1024), 150, np.uint8)
+    pixels[:, :512] = 0
+    write_array(tmp_path / "scene.tif", pixels, georeference=Georeference(UTM, PLACE), nodata=0)
+    catalogue = Catalogue(tmp_path, Limits())
+    catalogue.scan({}, [])
+    layer = next(iter(catalogue.layers.values()))
+    z = layer.info.maxzoom - tiles.FAR - 1
+    shown = tile(layer, z, *middle_tile(layer, z))
+    seen = shown[..., 1] > 0
+    assert set(np.unique(shown[seen][:, 0])) == {150}
+    rows, columns = np.nonzero(seen)
+    assert np.ptp(columns) > 1.7 * np.ptp(rows)
+
+
+@pytest.mark.parametrize("west", [179.95, 190.0, -180.05])
+def test_both_sides_of_180_degrees_are_read_and_shown(tmp_path: Path, west: float):
+    pixels = np.arange(100 * 100, dtype=np.uint16).reshape(1, 100, 100)
+    layer = layer_of(tmp_path, pixels + 1, Affine(1e-3, 0, west, 0, -1e-3, 10), CRS.from_epsg(4326))
+    for column in (20, 80):
+        longitude = west + (column + 0.5) * 1e-3
+        longitude -= 360 * round(longitude / 360)
+        reading = render.read_point(layer, longitude, 10 - 30.5e-3)
+        assert reading is not None
+        assert (reading.column, reading.row, reading.values) == (column, 30, (30 * 100 + column + 1,))
+        z = 12
+        across = (longitude + 180) / 360 * 2**z
+        down = (1 - math.asinh(math.tan(math.radians(10 - 30.5e-3))) / math.pi) / 2 * 2**z
+        shown = tile(layer, z, int(across), int(down))
+        assert shown[int(down % 1 * 256), int(across % 1 * 256), 1] == 255
+    assert render.read_point(layer, 0.0, 9.99) is None
