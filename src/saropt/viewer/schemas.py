@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from saropt.artifacts import Card
 from saropt.domain import SAR_UNITS, Direction
 from saropt.inference import NOTICE
-from saropt.inference.sources import tagged_units
+from saropt.inference.stated_units import stated_units
 from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import Reading
@@ -120,7 +120,7 @@ class LayerDetail(LayerOut):
     """A raster with its statistics.
 
     `percentiles[band][i]` is the `levels[i]` percentile, None without valid pixels. `fitting_units` are the SAR units
-    that the values can be in, and `stated_units` those that its folder or its tags state.
+    that the values can be in, and `stated_units` those that its folder, its tags or the names of its bands state.
     """
 
     levels: list[float]
@@ -131,7 +131,8 @@ class LayerDetail(LayerOut):
 
     @classmethod
     def detailed(cls, layer: Layer, percentiles: NDArray[np.float64], style: Style, fitting: list[str]) -> LayerDetail:
-        stated = layer.units if layer.units in SAR_UNITS else tagged_units(layer.info.tags)
+        said = stated_units(layer.info.tags, layer.info.bands, layer.info.dtype)
+        stated = layer.units if layer.units in SAR_UNITS else None if said is None else said.units
         return cls(
             **LayerOut.of(layer).model_dump(),
             levels=list(PERCENTILES),
