@@ -166,3 +166,19 @@ def test_a_band_that_is_none_of_the_cards_is_refused(
 def test_false_colours_are_refused() -> None:
     with pytest.raises(ValueError, match="its band B4 is chosen as B3"):
         arrange_bands(["B4", "B3", "B2"], ["B8", "B4", "B3"])
+
+
+def test_names_of_a_data_array_say_the_units(world: Translator) -> None:
+    xr = pytest.importorskip("xarray")
+    arrays = [
+        xr.DataArray(values, dims=("band", "y", "x"), coords={"band": names})
+        for values, names in (
+            (POWER, ["Sigma0_VV", "Sigma0_VH"]),
+            (DECIBELS, ["VV", "VH"]),
+            (POWER, ["Beta0_VV", "Beta0_VH"]),
+        )
+    ]
+    named, plain = (world(one).values.astype(int) for one in arrays[:2])
+    assert np.abs(named - plain).max() <= 1
+    with pytest.raises(InputError, match="its band names say beta0, which is no unit here"):
+        world(arrays[2])
