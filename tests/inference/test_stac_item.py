@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pystac
 import pytest
+import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
@@ -67,6 +68,30 @@ def test_an_item_has_the_time_in_utc(stated: str, utc: str, tmp_path: Path) -> N
     scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=UTM, tags=tags)
     assert main(["translate", str(scene), str(tmp_path / "optical.tif"), "--stac"]) == 0
     assert json.loads((tmp_path / "optical.json").read_text())["properties"]["datetime"] == utc
+
+
+def test_a_date_without_a_time_stays_a_day(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
+    tags = {"ACQUISITION_DATE": "05.11.2024"}
+    scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=UTM, tags=tags)
+    assert main(["translate", str(scene), str(tmp_path / "optical.tif"), "--stac"]) == 0
+    with rasterio.open(tmp_path / "optical.tif") as dataset:
+        assert dataset.tags()["ACQUISITION_DATE"] == "2024-11-05"
+    found = json.loads((tmp_path / "optical.json").read_text())["properties"]
+    assert found["datetime"] is None
+    assert (found["start_datetime"], found["end_datetime"]) == ("2024-11-05T00:00:00Z", "2024-11-05T23:59:59Z")
+
+
+def test_the_date_of_the_file_is_none_of_the_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
+    tags = {"TIFFTAG_DATETIME": "2024:11:05 09:12:00"}
+    scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=UTM, tags=tags)
+    command = ["translate", str(scene), str(tmp_path / "optical.tif")]
+    assert main([*command, "--stac"]) == 2
+    assert "has no date, which a STAC item needs" in capsys.readouterr().err
+    assert main(command) == 0
+    with rasterio.open(tmp_path / "optical.tif") as dataset:
+        assert "ACQUISITION_DATE" not in dataset.tags()
 
 
 @pytest.mark.parametrize("stated", ["02/11/2023", "summer"])

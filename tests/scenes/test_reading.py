@@ -198,7 +198,7 @@ def test_band_names_from_band_tags(tmp_path):
 @pytest.mark.parametrize(
     ("tags", "expected"),
     [
-        ({"TIFFTAG_DATETIME": "2020:11:07 13:52:41"}, datetime(2020, 11, 7, 13, 52, 41, tzinfo=UTC)),
+        ({"TIFFTAG_DATETIME": "2020:11:07 13:52:41"}, None),
         ({"ACQUISITION_DATE": "2021-03-04"}, datetime(2021, 3, 4, tzinfo=UTC)),
         ({"acquired": "2021-03-04T05:06:07.123Z"}, datetime(2021, 3, 4, 5, 6, 7, tzinfo=UTC)),
         ({"ACQUIRED": "20210304", "TIFFTAG_DATETIME": "2024:01:01 00:00:00"}, datetime(2021, 3, 4, tzinfo=UTC)),
@@ -220,7 +220,7 @@ def test_band_names_from_band_tags(tmp_path):
         ({"ACQUISITION_DATE": "02-11-2023"}, None),
         ({"ACQUISITION_DATE": "02/11/2023", "TIFFTAG_DATETIME": "2024:01:01 00:00:00"}, None),
         ({"ACQUISITION_DATE": "02/11/2023", "DATE": "2023-11-02"}, datetime(2023, 11, 2, tzinfo=UTC)),
-        ({"ACQUISITION_TIME": "13:52", "TIFFTAG_DATETIME": "2020:11:07"}, datetime(2020, 11, 7, tzinfo=UTC)),
+        ({"ACQUISITION_TIME": "13:52", "TIFFTAG_DATETIME": "2020:11:07"}, None),
         ({"S1_DATE": "2020-13-45"}, None),
         ({"SCENE": "2020-11-07"}, None),
     ],

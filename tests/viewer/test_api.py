@@ -83,22 +83,24 @@ def test_swipe_of_two_layers(viewer: TestClient, folder: Path, simulated: tuple[
 
 
 def test_units_that_fit(viewer: TestClient, folder: Path) -> None:
-    """Values in decibels fit decibels alone; tags that say so are told."""
+    """Values in decibels fit decibels alone; tags and names that say so are told."""
     decibels = np.random.default_rng(0).normal(-14, 4, (1, 64, 64)).astype(np.float32)
     write_array(folder / "tagged.tif", decibels, band_names=["VH"], tags={"UNITS": "sigma0_db"})
     write_array(folder / "bare.tif", decibels, band_names=["VH"])
+    write_array(folder / "named.tif", decibels, band_names=["Gamma0_VH_db"])
     viewer.post("/api/catalogue/scan", headers=ORDER)
     details = [
         viewer.get(f"/api/layers/{layer_of(viewer, name, kind)['id']}").json()
         for name, kind in (
             ("tagged.tif", "sar"),
             ("bare.tif", "sar"),
+            ("named.tif", "sar"),
             ("root/sar/a.tif", "sar"),
             ("here.tif", "optical"),
         )
     ]
-    assert [one["fitting_units"] for one in details] == [["sigma0_db", "gamma0_db"]] * 3 + [[]]
-    assert [one["stated_units"] for one in details] == ["sigma0_db", None, "sigma0_db", None]
+    assert [one["fitting_units"] for one in details] == [["sigma0_db", "gamma0_db"]] * 4 + [[]]
+    assert [one["stated_units"] for one in details] == ["sigma0_db", None, "gamma0_db", "sigma0_db", None]
 
 
 def test_histogram_and_thresholds(viewer: TestClient) -> None:

@@ -12,7 +12,10 @@ CATALOGUE: dict[str, dict[str, str]] = json.loads((ROOT / "viewer/web/src/messag
 PASSED = (
     "viewer",
     *(f"inference/{name}.py" for name in ("bundled", "companions", "familiarity", "guard", "masks", "opening")),
-    *(f"inference/{name}.py" for name in ("reader", "reliability", "scene_model", "sources", "translator")),
+    *(
+        f"inference/{name}.py"
+        for name in ("reader", "reliability", "scene_model", "sources", "stated_units", "translator")
+    ),
     "inference/runtimes",
     *(f"artifacts/{name}.py" for name in ("card", "checks", "graph", "trust", "weights", "modules")),
     *(f"scenes/{name}.py" for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing")),

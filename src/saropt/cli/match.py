@@ -61,7 +61,11 @@ def match_two(
         typer.Option("--register", metavar="OUT", help="Write A, registered to the grid of B, to this GeoTIFF."),
     ] = None,
     bands: Annotated[
-        str | None, typer.Option(metavar="BAND[,BAND]", help="For --via: bands of A, by name or number (VH or 2).")
+        str | None,
+        typer.Option(
+            metavar="BAND[,BAND]",
+            help="For --via: bands of A, by name or number (VH or 2); put in order by their names.",
+        ),
     ] = None,
     units: Annotated[str | None, typer.Option(metavar="UNITS", help="For --via: units of A.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,

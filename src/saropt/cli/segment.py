@@ -66,7 +66,10 @@ def predict(
     scene: Annotated[Path, typer.Argument(metavar="SCENE", help="GeoTIFF, COG or PNG to segment.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF of class labels to write.")],
     bands: Annotated[
-        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE, by name or number (VH or 2).")
+        str | None,
+        typer.Option(
+            metavar="BAND[,BAND]", help="Bands of SCENE, by name or number (VH or 2); put in order by their names."
+        ),
     ] = None,
     units: Annotated[
         str | None,

@@ -44,7 +44,10 @@ def translate(
         typer.Option(help="Type of image to produce (default: optical, or what --model produces)."),
     ] = None,
     bands: Annotated[
-        str | None, typer.Option(metavar="BAND[,BAND]", help="Bands of SCENE, by name or number (VH or 2).")
+        str | None,
+        typer.Option(
+            metavar="BAND[,BAND]", help="Bands of SCENE, by name or number (VH or 2); put in order by their names."
+        ),
     ] = None,
     units: Annotated[
         str | None,

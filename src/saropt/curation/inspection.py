@@ -18,7 +18,7 @@ from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
-from saropt.scenes.metadata import unreadable_date
+from saropt.scenes.metadata import acquisition_text, unreadable_date
 from saropt.sensors.grd_scene import open_scene_or_product
 
 LEVELS = (0.0, 0.01, 0.5, 0.99, 1.0)
@@ -195,8 +195,8 @@ def _contradiction(sample: np.ndarray, units: str, dtype: str) -> str:
 
 
 def _acquired(scene: Scene) -> str:
-    if scene.acquired is not None:
-        return scene.acquired.isoformat()
+    if (acquired := acquisition_text(scene.tags, scene.band_names)) is not None:
+        return acquired
     unreadable = unreadable_date(scene.tags)
     return "" if unreadable is None else "unknown: {} is {!r}, which cannot be read in one way".format(*unreadable)
 

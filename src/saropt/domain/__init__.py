@@ -3,11 +3,13 @@
 from saropt.domain.bands import (
     PAULI_COMPONENTS,
     POLARISATIONS,
+    arrange_bands,
     canonical_band,
     described_bands,
     is_known,
     match_bands,
     match_some_bands,
+    replaced_bands,
     rgb_bands,
 )
 from saropt.domain.directions import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
@@ -20,7 +22,7 @@ from saropt.domain.scene_inputs import (
     scene_bands,
     season,
 )
-from saropt.domain.units import SAR_UNITS, Plausible, Scale, Unit, describe_units
+from saropt.domain.units import SAR_UNITS, Plausible, Scale, Unit, describe_units, named_quantity
 
 __all__ = [
     "OPTICAL_TO_SAR",
@@ -36,6 +38,7 @@ __all__ = [
     "RoleInfo",
     "Scale",
     "Unit",
+    "arrange_bands",
     "canonical_band",
     "check_scene_input",
     "describe_role",
@@ -48,7 +51,9 @@ __all__ = [
     "list_roles",
     "match_bands",
     "match_some_bands",
+    "named_quantity",
     "register_role",
+    "replaced_bands",
     "rgb_bands",
     "scene_bands",
     "season",

@@ -121,6 +121,48 @@ def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[
     ]
 
 
+def arrange_bands(wanted: Sequence[str], chosen: Sequence[str]) -> list[int]:
+    """Positions in `chosen`, bands of a raster that a user chose, of those asked for: by name where each has one, else
+    as they were chosen. Another polarisation, or another colour, can be chosen instead of the one asked for.
+
+    Args:
+        wanted: band names of a card.
+        chosen: as many names, in the order of the choice.
+
+    Raises:
+        ValueError: one of the bands asked for is chosen as another, or an optical band as one of SAR; one line.
+
+    >>> arrange_bands(["VV", "VH"], ["VH", "VV"]), arrange_bands(["VV", "VH"], ["HH", "HV"])
+    ([1, 0], [0, 1])
+    >>> arrange_bands(["VV", "VH"], ["B8", "VH"])
+    Traceback (most recent call last):
+    ...
+    ValueError: its band B8 is chosen as VV
+    """
+    found = _by_name(wanted, chosen)
+    if found is not None:
+        return found
+    asked = {canonical_band(band) for band in wanted}
+    for name, band in replaced_bands(wanted, chosen):
+        optical = [_SENTINEL_2.fullmatch(canonical_band(one)) is not None for one in (name, band)]
+        if canonical_band(name) in asked or len(set(optical)) > 1:
+            raise ValueError(f"its band {name} is chosen as {band}")
+    return list(range(len(chosen)))
+
+
+def replaced_bands(wanted: Sequence[str], chosen: Sequence[str]) -> list[tuple[str, str]]:
+    """The bands that stand in the place of others, each with the one asked for, as far as names tell.
+
+    >>> replaced_bands(["VV", "VH"], ["HH", "band_2"])
+    [('HH', 'VV')]
+    """
+    return [
+        (name, band)
+        for name, band in zip(chosen, wanted, strict=False)
+        if is_known(name) and is_known(band) and canonical_band(name) != canonical_band(band)
+    ]
+
+
 def described_bands(described: Sequence[str], stated: Sequence[str], *, spare: bool = False) -> list[int]:
     """Positions in a raster of the bands that a description of it names: by the names that the raster states itself,
     and in stored order where it states none, or just red, green, blue: so pictures of any bands are called.
@@ -146,10 +188,7 @@ def described_bands(described: Sequence[str], stated: Sequence[str], *, spare: b
         return found
     if len(stated) < len(described) or (len(stated) > len(described) and not spare):
         raise ValueError(f"has {counted(len(stated), 'band')}")
-    pairs = zip(stated, described, strict=False)
-    if tuple(name.lower() for name in stated) != _PICTURE and any(
-        is_known(a) and is_known(b) and canonical_band(a) != canonical_band(b) for a, b in pairs
-    ):
+    if tuple(name.lower() for name in stated) != _PICTURE and replaced_bands(described, stated):
         raise ValueError(f"its bands are named {', '.join(name or 'nothing' for name in stated)}")
     return list(range(len(described)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -121,3 +123,30 @@ def describe_units(name: str, dtype: str | None = None) -> Unit:
     if dtype == "uint8":
         return Unit(name, "stretch")
     raise ValueError(f"unknown units {name!r}; known: {', '.join(SAR_UNITS)}")
+
+
+_CALIBRATION: Final = re.compile(r"(?<![A-Z0-9])(SIGMA|GAMMA|BETA)[ _-]?(?:0|NOUGHT|NAUGHT)(?![A-Z0-9])")
+_UNCALIBRATED_WORD: Final = re.compile(r"(?<![A-Z0-9])(AMPLITUDE|INTENSITY)(?![A-Z0-9])")
+_DECIBELS: Final = re.compile(r"(?<![A-Z0-9])DB(?![A-Z0-9])")
+
+
+def named_quantity(names: Sequence[str]) -> str | None:
+    """What names of SAR bands say that the pixels are: a SAR unit, or a quantity that is none, such as beta0 or
+    intensity (power without calibration); several joined by "and". None where they say nothing.
+
+    >>> [named_quantity([name]) for name in ("Sigma0_VV", "Sigma0_VV_db", "Beta0_VV", "VV amplitude", "VV")]
+    ['sigma0', 'sigma0_db', 'beta0', 'amplitude', None]
+    >>> named_quantity(["Sigma0_VV", "Gamma0_VH"])
+    'gamma0 and sigma0'
+    """
+    found = set()
+    for name in names:
+        text = name.upper()
+        if (match := _CALIBRATION.search(text)) is not None:
+            quantity = f"{match[1].lower()}0"
+        elif (match := _UNCALIBRATED_WORD.search(text)) is not None:
+            quantity = match[1].lower()
+        else:
+            continue
+        found.add(f"{quantity}_db" if _DECIBELS.search(text) else quantity)
+    return " and ".join(sorted(found)) or None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import SAR_UNITS, match_bands
+from saropt.domain import is_sar, match_bands
 from saropt.errors import InputError
+from saropt.inference.stated_units import stated_units
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,7 +68,7 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
             or `_FillValue` are invalid. Lazy arrays are computed. Masked integers are read by the type they were stored
             in (`encoding`).
         units: units of the values; when None the attribute `units` where it is one of `saropt.domain.SAR_UNITS`, else
-            those of the card.
+            those that the names of SAR bands say (Sigma0_VV), else those of the card.
 
     Returns:
         (..., band, y, x) with the coordinates of `values` (CRS among them), the names of the bands, and the notice,
@@ -94,12 +95,18 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     except ValueError as error:
         raise InputError("array", str(error)) from error
     chosen = banded.isel({band: places}).transpose(..., band, *values.dims[-2:])
-    stated = values.attrs.get("units")
-    units = units or (stated if stated in SAR_UNITS else None)
     fill = values.attrs.get("_FillValue", values.encoding.get("_FillValue"))
 
     stored = values.encoding.get("rasterio_dtype", values.encoding.get("dtype"))
     dtype = None if stored is None else np.dtype(stored).name
+    if units is None:
+        tags = {"UNITS": str(values.attrs.get("units", ""))}
+        chosen_names = [names[place] for place in places] if is_sar(translator.source.role) else []
+        said = stated_units(tags, chosen_names, dtype or values.dtype.name, translator.source.bands)
+        try:
+            units = None if said is None else said.usable()
+        except ValueError as error:
+            raise InputError("array", str(error), "units") from error
 
     def one(pixels: np.ndarray) -> np.ndarray:
         valid = None if fill is None else (pixels != fill).all(axis=0)

@@ -24,6 +24,7 @@ from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
 from saropt.scenes.georeference import Georeference
 from saropt.scenes.grid import turned
+from saropt.scenes.metadata import acquisition_text
 from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import grd_product, product_of
 
@@ -368,9 +369,9 @@ def dates_of(sources: Mapping[Role, Source]) -> dict[str, str]:
         rasters = one.dates if isinstance(one, TemporalMean) else (one,)
         name = role.upper()
         tags[f"SAROPT_{name}"] = ", ".join(Path(raster.source).name for raster in rasters)
-        acquired = [getattr(raster, "acquired", None) for raster in rasters]
+        acquired = [
+            acquisition_text(getattr(raster, "tags", {}), getattr(raster, "band_names", ())) for raster in rasters
+        ]
         if any(acquired):
-            tags[f"SAROPT_{name}_DATE"] = ", ".join(
-                "unknown" if date is None else date.isoformat() for date in acquired
-            )
+            tags[f"SAROPT_{name}_DATE"] = ", ".join(date or "unknown" for date in acquired)
     return tags

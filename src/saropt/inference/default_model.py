@@ -7,7 +7,7 @@ from pathlib import Path
 
 from saropt.domain import SAR_UNITS, describe_units, match_some_bands
 from saropt.errors import InputError
-from saropt.inference.sources import tagged_units
+from saropt.inference.stated_units import stated_units
 from saropt.scenes import open_scene
 from saropt.sensors.product_names import grd_product
 
@@ -32,7 +32,7 @@ def default_model(
     Args:
         scenes: paths or addresses.
         to: "optical" or "sar"; optical when None.
-        units: units of the scenes; those in their tags when None.
+        units: units of the scenes; those that their tags or the names of their bands state when None.
         bands: the chosen bands, by name or 1-based number.
         reference: whether an earlier image is given.
 
@@ -51,9 +51,10 @@ def default_model(
             return "s1-world"
         try:
             with open_scene(scene, bands) as opened:
-                stated, names = units or tagged_units(opened.tags), opened.band_names
+                stated, names = stated_units(opened.tags, opened.band_names, opened.dtype), opened.band_names
         except InputError:
             continue
-        calibrated = stated in SAR_UNITS and describe_units(stated).calibration is not None
+        taken = units or (None if stated is None else stated.units)
+        calibrated = taken in SAR_UNITS and describe_units(taken).calibration is not None
         return "s1-world" if calibrated and match_some_bands(("VV",), names) else "s1-losangeles"
     return "s1-losangeles"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from saropt.artifacts import ImageCard
-from saropt.domain import describe_role, is_known, is_sar, match_bands, match_some_bands
+from saropt.domain import arrange_bands, describe_role, is_known, is_sar, match_bands, match_some_bands, replaced_bands
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
 from saropt.scenes import Grid, Scene, open_scene
@@ -34,7 +34,8 @@ def open_input(
 
     Args:
         path: path or address.
-        bands: by name or 1-based number; those that the card names when None.
+        bands: by name or 1-based number, ordered by name where the file names them; those that the card names when
+            None.
         image: the input.
         model: "translator" or "segmenter", for errors.
         grid, resampling: read the scene as if warped to this grid.
@@ -56,14 +57,12 @@ def open_input(
         from saropt.sensors.sentinel2 import open_sentinel2
 
         _check_reflectance(optical, image, model, units)
-    if bands is None:
-        with open_scene(path) if optical is None else open_sentinel2(optical) as scene:
-            names, shown = scene.band_names, scene.source
-            only_colours = scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
+    with open_scene(path, bands) if optical is None else open_sentinel2(optical, bands) as scene:
         try:
-            bands = [place + 1 for place in _positions(image, names, only_colours)]
+            bands = _chosen(bands, image, scene)
         except ValueError as error:
-            raise InputError(shown, f"{error}; {_taken(image, model)}", None if image.optional else "bands") from error
+            remedy = None if image.optional else "bands"
+            raise InputError(scene.source, f"{error}; {_taken(image, model)}", remedy) from error
     if optical is not None:
         scene = open_sentinel2(optical, bands, grid=grid, resampling=resampling)
     else:
@@ -132,15 +131,55 @@ def _open_product(
     from saropt.sensors.sentinel1 import TARGETS
 
     target = units or (image.units if image.units in TARGETS else None)
-    if bands is None:
-        with GrdScene(path) as scene:
-            names = scene.band_names
-        try:
-            bands = [place + 1 for place in _positions(image, names, False)]
-        except ValueError as error:
-            raise InputError(path, f"{error}; {_taken(image, model)}", remedy="bands") from error
+    with GrdScene(path, bands) as scene:
+        names = scene.band_names
+    try:
+        order = _positions(image, names, False) if bands is None else _order(image, names)
+    except ValueError as error:
+        raise InputError(path, f"{error}; {_taken(image, model)}", remedy="bands") from error
+    bands = [names[place] for place in order]
     scene = GrdScene(path, bands, target, pixel_m=pixel_m, grid=grid, terrain=terrain)
     return cast(Scene, scene)  # read in the same way
+
+
+def _chosen(bands: Sequence[str | int] | None, image: ImageCard, scene: Scene) -> list[str | int]:
+    """The bands of a scene to read, in the card's order; `bands` are those that it was opened with.
+
+    Raises:
+        ValueError: the names contradict the card; one line.
+    """
+    if bands is None:
+        only_colours = scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
+        return [place + 1 for place in _positions(image, scene.band_names, only_colours)]
+    return [bands[place] for place in _order(image, own_names(scene))]
+
+
+def _order(image: ImageCard, names: Sequence[str]) -> list[int]:
+    """As `arrange_bands`; as they stand where there are other numbers of bands."""
+    return arrange_bands(image.bands, names) if len(names) == len(image.bands) else list(range(len(names)))
+
+
+def own_names(scene: Scene) -> list[str]:
+    """Names of the chosen bands; "" for each where they are only the colours that a picture is marked with.
+
+    >>> from saropt.scenes import write_array
+    >>> import numpy as np
+    >>> with open_scene(write_array("picture.png", np.ones((3, 8, 8), np.uint8))) as scene:
+    ...     own_names(scene)
+    ['', '', '']
+    """
+    only_marked = scene.is_plain_picture or not any(getattr(scene, "stated_names", scene.band_names))
+    return [""] * scene.count if only_marked else list(scene.band_names)
+
+
+def chosen_instead(image: ImageCard, scene: Scene) -> list[str]:
+    """One line for each band of a scene that was chosen in the place of another."""
+    if scene.count != len(image.bands):
+        return []
+    return [
+        f"{scene.source}: its band {name} is taken as {band}, as chosen"
+        for name, band in replaced_bands(image.bands, own_names(scene))
+    ]
 
 
 def _positions(image: ImageCard, names: Sequence[str], only_colours: bool) -> list[int]:

@@ -69,8 +69,10 @@ class TranslateOptions:
     """How a scene is translated.
 
     Attributes:
-        bands: bands of the scene by name or 1-based number; those that the card names when None.
-        units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
+        bands: bands of the scene by name or 1-based number, put in the card's order where the file names them; those
+            that the card names when None.
+        units: units of the scene, or role -> units of the inputs; where they are not given those that tags or names of
+            bands state, else those of the card.
         reference, reference_sar: path or address of an earlier optical or SAR image of the place, on any grid; also a
             Sentinel-2 or Sentinel-1 product. Of SAR also several dates, whose temporal mean is taken
             (`saropt.inference.temporal_mean`); kept as a tuple.

@@ -37,7 +37,7 @@ from saropt.inference.familiarity import (
 )
 from saropt.inference.guard import OutputGuard
 from saropt.inference.masks import cloud_notes
-from saropt.inference.opening import open_input, terrain_of, unnamed_bands
+from saropt.inference.opening import chosen_instead, open_input, terrain_of, unnamed_bands
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -314,7 +314,9 @@ class SceneModel:
         known = {**read_scene_inputs(scene), **options.given_scene_inputs} if self.seen_scene_inputs else {}
         narrow = too_narrow(*size, self._network.receptive_field or self._network.tile)
         lines = (narrow, found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
-        order = [] if options.bands else unnamed_bands(self.inputs[0], scene.band_names, scene.source)
+        first = self.inputs[0]
+        order = unnamed_bands(first, scene.band_names, scene.source)
+        order = chosen_instead(first, scene) if options.bands else order
         undated = unread_month(scene) if options.read_scene_inputs and options.month is None else None
         return [*order, *(line for line in (*lines, undated) if line is not None)]
 

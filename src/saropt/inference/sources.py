@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
 from saropt.errors import InputError
+from saropt.inference.stated_units import stated_units
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units
 from saropt.scenes import Window, read_mirrored, sample_pixels
 from saropt.scenes.measurements import find_measured
@@ -210,38 +210,33 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
     """Fit the card's recipe to a source, whose values must be those that their units can have.
 
     Args:
-        units: units of the source; when None those of the card or, where the values are not, those in its tags.
+        units: units of the source; when None those that its tags or the names of its bands state, else the card's.
 
     Raises:
-        InputError: no valid pixel, or values that contradict their units.
+        InputError: no valid pixel, values that contradict their units, or names of a quantity that is no unit here.
     """
     sample = source.sample()
     if sample.shape[1] == 0:
         raise InputError(source.source, "holds no valid pixel (all nodata or NaN)")
     remedy = None if image.optional else "units"
-    scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
-    tagged = tagged_units(getattr(source, "tags", {})) if units is None and is_sar(image.role) else None
+    stated = None
+    if is_sar(image.role):
+        names = getattr(source, "band_names", ())
+        stated = stated_units(getattr(source, "tags", {}), names, source.dtype, image.bands)
+    told = None
     try:
-        return _fit(image, source, units or image.units, sample, stated=bool(units or tagged))
+        told = None if units is not None or stated is None else stated.usable()
+        fitted = _fit(image, source, units or told or image.units, sample, stated=bool(units or told))
     except ValueError as error:
-        if tagged is None or tagged == image.units:
-            raise InputError(source.source, f"{error}{scaled}", remedy) from error
-    try:
-        fitted = _fit(image, source, tagged, sample)
-    except ValueError as error:
-        raise InputError(source.source, f"{error}{scaled}", remedy) from error
-    note = f"{source.source}: units are {tagged}, as its tags and values say"
-    return replace(fitted, notes=(note, *fitted.notes))
-
-
-def tagged_units(tags: Mapping[str, str]) -> str | None:
-    """The SAR units that a raster's tags name; None where they name none.
-
-    >>> tagged_units({"CALIBRATED_TO": "sigma0_db"})
-    'sigma0_db'
-    """
-    named = [tags[key].strip().lower() for key in ("CALIBRATED_TO", "UNITS") if key in tags]
-    return next((name for name in named if name in SAR_UNITS), None)
+        scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
+        named = " (so the names of its bands say)" if told and stated and stated.where != "tags" else ""
+        raise InputError(source.source, f"{error}{named}{scaled}", remedy) from error
+    notes = []
+    if stated is not None and units is not None and stated.contradicts(units):
+        notes.append(f"{source.source}: its {stated.where} say {stated.quantity}: taken as {units}, as asked for")
+    if stated is not None and told not in (None, image.units):
+        notes.append(f"{source.source}: units are {told}, as its {stated.where} and values say")
+    return replace(fitted, notes=(*notes, *fitted.notes))
 
 
 def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: bool = True) -> Fitted:

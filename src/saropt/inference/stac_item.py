@@ -21,7 +21,7 @@ from rasterio.warp import transform
 from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.scenes import Georeference, Scene, is_remote, open_scene
-from saropt.scenes.metadata import unreadable_date
+from saropt.scenes.metadata import acquisition_text, unreadable_date
 from saropt.scenes.remote import without_secrets
 
 EXTENSIONS: Final = (
@@ -94,9 +94,8 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
     image = Path(next(iter(products.values())))
     path = item_path(image)
     with open_scene(image) as scene:
-        assert scene.acquired is not None
         tags, shape, where = dict(scene.tags), (scene.height, scene.width), scene.georeference
-        acquired = scene.acquired
+        when = _times(scene)
     geometry, bbox = footprint(where, *shape)
     software = tags["SAROPT_VERSION"]
     item = {
@@ -107,7 +106,7 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
         "geometry": geometry,
         **({} if bbox is None else {"bbox": bbox}),
         "properties": {
-            "datetime": acquired.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **when,
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "processing:software": {"saropt": software},
             "processing:version": software,
@@ -120,6 +119,16 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
     }
     write_text(path, json.dumps(item, indent=2, ensure_ascii=False) + "\n")
     return path
+
+
+def _times(scene: Scene) -> dict[str, str | None]:
+    """When an image was acquired: a moment, or from the start to the end of the day where no time of day is known."""
+    acquired, text = scene.acquired, acquisition_text(scene.tags, scene.band_names)
+    assert acquired is not None
+    assert text is not None
+    if "T" in text:
+        return {"datetime": acquired.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {"datetime": None, "start_datetime": f"{text}T00:00:00Z", "end_datetime": f"{text}T23:59:59Z"}
 
 
 def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, Any] | None, list[float] | None]:

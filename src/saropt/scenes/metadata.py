@@ -52,10 +52,17 @@ def parse_date(text: str) -> datetime | None:
     >>> parse_date("02/11/2023") is None
     True
     """
+    found = _first_date(text)
+    return None if found is None else found[0]
+
+
+def _first_date(text: str) -> tuple[datetime, bool] | None:
+    """As `parse_date`, and whether a time of day is given."""
     for pattern in (_YEAR_FIRST, _YEAR_LAST):
         for match in pattern.finditer(text):
+            parts = match.groupdict()
             try:
-                return _moment(match.groupdict())
+                return _moment(parts), parts["hour"] is not None
             except (ValueError, OverflowError):
                 continue
     return None
@@ -89,19 +96,39 @@ def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> date
     """When the scene was acquired, according to common tags; None where no tag holds a date.
 
     Files of a SAR-optical pair often have both dates: the SAR date is used where a band is named by a polarisation,
-    otherwise the optical date. TIFFTAG_DATETIME is used last, because many programs store the date of the file there;
-    it does not stand for a date of acquisition that cannot be read.
+    otherwise the optical date. TIFFTAG_DATETIME is no date of acquisition: many programs store the date of the file
+    there.
 
     >>> acquisition_date({"ACQUISITION_DATE": "2020-11-07"}, ["VV"]).year
     2020
+    >>> acquisition_date({"TIFFTAG_DATETIME": "2020:11:07 13:52:41"}, ["VV"]) is None
+    True
     """
+    found = _acquisition(tags, band_names)
+    return None if found is None else found[0]
+
+
+def acquisition_text(tags: Mapping[str, str], band_names: Sequence[str]) -> str | None:
+    """As `acquisition_date`, as a text that has a time of day only where the tag has one.
+
+    >>> acquisition_text({"ACQUISITION_DATE": "07.11.2020"}, ["VV"])
+    '2020-11-07'
+    >>> acquisition_text({"ACQUISITION_DATE": "2020-11-07T13:52:41"}, ["VV"])
+    '2020-11-07T13:52:41+00:00'
+    """
+    found = _acquisition(tags, band_names)
+    if found is None:
+        return None
+    when, has_time = found
+    return when.isoformat() if has_time else when.date().isoformat()
+
+
+def _acquisition(tags: Mapping[str, str], band_names: Sequence[str]) -> tuple[datetime, bool] | None:
     is_sar = any(_POLARISATION.search(name) for name in band_names)
     pair = [*_SAR_DATE_TAGS, *_OPTICAL_DATE_TAGS] if is_sar else [*_OPTICAL_DATE_TAGS, *_SAR_DATE_TAGS]
     upper = {key.upper(): value for key, value in tags.items()}
-    for key in [*_DATE_TAGS, *pair]:
-        if (found := parse_date(upper.get(key, ""))) is not None:
-            return found
-    return None if unreadable_date(tags) else parse_date(upper.get("TIFFTAG_DATETIME", ""))
+    texts = (upper.get(key, "") for key in [*_DATE_TAGS, *pair])
+    return next((found for text in texts if (found := _first_date(text)) is not None), None)
 
 
 def unreadable_date(tags: Mapping[str, str]) -> tuple[str, str] | None:
@@ -150,8 +177,8 @@ def tags_for_output(scene: Scene, *, same_units: bool = False) -> dict[str, str]
     {'NOTE': 'x'}
     """
     tags = {key: value for key, value in scene.tags.items() if not is_stale_tag(key, same_units)}
-    if scene.acquired is not None:
-        tags["ACQUISITION_DATE"] = scene.acquired.isoformat()
+    if (acquired := acquisition_text(scene.tags, scene.band_names)) is not None:
+        tags["ACQUISITION_DATE"] = acquired
     return tags
 
 

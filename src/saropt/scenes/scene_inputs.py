@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from saropt.domain import check_scene_input
 from saropt.scenes.georeference import degrees_at_centre
-from saropt.scenes.metadata import acquisition_date
 from saropt.scenes.reading import Scene
 
 _INCIDENCE_TAGS = ("INCIDENCE_ANGLE", "VIEW:INCIDENCE_ANGLE")
@@ -14,8 +13,7 @@ def read_scene_inputs(scene: Scene) -> dict[str, float]:
     """Name -> value of the scene inputs that a raster tells of: the month of its date of acquisition,
     the latitude of its centre, and the incidence angle of a tag INCIDENCE_ANGLE in degrees.
 
-    TIFFTAG_DATETIME is no date of acquisition here: many programs store the date of the file there. A simulated raster
-    tells of nothing: its date and place are made up.
+    A simulated raster tells of nothing: its date and place are made up.
 
     >>> import numpy as np
     >>> from saropt.scenes import write_array
@@ -27,10 +25,9 @@ def read_scene_inputs(scene: Scene) -> dict[str, float]:
     if "SIMULATED" in scene.tags:
         return {}
     found: dict[str, float] = {}
-    tags = {key.upper(): value for key, value in scene.tags.items() if key.upper() != "TIFFTAG_DATETIME"}
-    acquired = acquisition_date(tags, scene.band_names)
-    if acquired is not None:
-        found["month"] = float(acquired.month)
+    tags = {key.upper(): value for key, value in scene.tags.items()}
+    if scene.acquired is not None:
+        found["month"] = float(scene.acquired.month)
     degrees = degrees_at_centre(scene.georeference, scene.height, scene.width)
     if degrees is not None and abs(degrees[1, 0]) <= 90.0:
         found["latitude"] = round(float(degrees[1, 0]), 2)

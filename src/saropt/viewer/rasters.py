@@ -219,9 +219,8 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
 
 
 def _acquired(path: Path, tags: dict[str, str], names: tuple[str, ...]) -> str | None:
-    """By the tags, then by the name; the date of a TIFF file is mostly that of its writing."""
-    stated = {key: value for key, value in tags.items() if key.upper() != "TIFFTAG_DATETIME"}
-    found = acquisition_date(stated, names) or parse_date(path.stem)
+    """By the tags, then by the name."""
+    found = acquisition_date(tags, names) or parse_date(path.stem)
     if found is None:
         return None
     text = found.strftime("%Y-%m-%dT%H:%M:%SZ")

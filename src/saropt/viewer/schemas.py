@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from saropt.artifacts import Card
 from saropt.domain import SAR_UNITS, Direction
 from saropt.inference import NOTICE
-from saropt.inference.sources import tagged_units
+from saropt.inference.stated_units import stated_units
 from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import Reading
@@ -67,7 +67,8 @@ class LayerOut(BaseModel):
     """A raster of a scene.
 
     `extent` is in Web Mercator metres where `grid` is "map", else columns and rows counted from the lower left corner.
-    `band_units` stand behind the numbers of each band, None where nothing is known.
+    `band_units` stand behind the numbers of each band, None where nothing is known; `stated_units` are the SAR units
+    that its folder, its tags or the names of its bands state.
     """
 
     id: str
@@ -97,10 +98,13 @@ class LayerOut(BaseModel):
     parent: str | None
     acquired: str | None
     band_units: list[str | None]
+    stated_units: str | None
 
     @classmethod
     def of(cls, layer: Layer) -> LayerOut:
         info = layer.info
+        said = stated_units(info.tags, info.bands, info.dtype) if layer.role == "sar" else None
+        stated = layer.units if layer.units in SAR_UNITS else None if said is None else said.units
         return cls(
             **{name: getattr(layer, name) for name in ("id", "kind", "name", "origin", "units", "translator", "guess")},
             parent=layer.parent,
@@ -108,6 +112,7 @@ class LayerOut(BaseModel):
             **{name: getattr(info, name) for name in ("pixel_m", "minzoom", "maxzoom", "version", "acquired")},
             bands=list(info.bands),
             band_units=unit_texts(layer),
+            stated_units=stated,
             decibels=decibels_of(layer),
             direction=layer.direction,
             role=layer.role,
@@ -120,25 +125,22 @@ class LayerDetail(LayerOut):
     """A raster with its statistics.
 
     `percentiles[band][i]` is the `levels[i]` percentile, None without valid pixels. `fitting_units` are the SAR units
-    that the values can be in, and `stated_units` those that its folder or its tags state.
+    that the values can be in.
     """
 
     levels: list[float]
     percentiles: list[list[float | None]]
     style: StyleOut
     fitting_units: list[str]
-    stated_units: str | None
 
     @classmethod
     def detailed(cls, layer: Layer, percentiles: NDArray[np.float64], style: Style, fitting: list[str]) -> LayerDetail:
-        stated = layer.units if layer.units in SAR_UNITS else tagged_units(layer.info.tags)
         return cls(
             **LayerOut.of(layer).model_dump(),
             levels=list(PERCENTILES),
             percentiles=[[float(v) if np.isfinite(v) else None for v in row] for row in percentiles],
             style=StyleOut.of(style),
             fitting_units=fitting,
-            stated_units=stated,
         )
 
 

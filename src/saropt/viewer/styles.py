@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from saropt.domain import describe_units, rgb_bands
 from saropt.evaluation.gallery import ERROR_TOP
-from saropt.inference.sources import tagged_units
+from saropt.inference.stated_units import stated_units
 from saropt.radiometry import to_db
 from saropt.viewer.catalogue import Layer
 
@@ -79,7 +79,8 @@ def unit_texts(layer: Layer) -> list[str | None]:
     if layer.kind == "error":
         return [None] * len(layer.info.bands)
     product = "%" if layer.product == "origin" else ""
-    known = product or layer.units or tagged_units(layer.info.tags) or layer.info.tags.get("UNITS", "")
+    said = stated_units(layer.info.tags, layer.info.bands if layer.role == "sar" else ())
+    known = product or layer.units or (said and said.units) or layer.info.tags.get("UNITS", "")
     stated = (
         layer.info.band_units if len(layer.info.band_units) == len(layer.info.bands) else [""] * len(layer.info.bands)
     )

@@ -29,6 +29,7 @@ export interface Layer {
   dtype: string;
   units: string | null;
   band_units: (string | null)[];
+  stated_units: string | null;
   decibels: Decibels | null;
   grid: "map" | "pixels";
   bounds: [number, number, number, number] | null;
@@ -52,7 +53,6 @@ export interface LayerDetail extends Layer {
   percentiles: (number | null)[][];
   style: Style;
   fitting_units: string[];
-  stated_units: string | null;
 }
 
 export interface Scene {

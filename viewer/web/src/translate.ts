@@ -181,12 +181,12 @@ export class TranslatePanel {
     );
   }
 
-  /** The units of the input. What the folder or the tags state is chosen beforehand where the values agree; else what
+  /** The units of the input. What the folder, the tags or the names of its bands state is chosen beforehand where the values agree; else what
    * alone fits the values, sigma0 where gamma0 fits as well. */
   private unitsField(layer: Layer, source: Image): HTMLElement {
     const detail = layer.role === "sar" ? this.store.details.get(layer.id) : undefined;
     const fitting = detail?.fitting_units ?? [];
-    const stated = detail?.stated_units ?? null;
+    const stated = layer.stated_units;
     const alike = new Set(fitting.map((unit) => unit.replace("gamma0", "sigma0"))).size === 1;
     const only = alike ? (fitting[0] ?? null) : null;
     if (this.units === null && detail !== undefined) this.units = stated !== null && fitting.includes(stated) ? stated : (only ?? "");
@@ -271,13 +271,14 @@ export class TranslatePanel {
   /** The translator for this kind of layer and these other inputs that takes most of its bands, then its data type, then no other
    * band; else one that needs no image besides them; and the units that its folder states. */
   private suit(layer: Layer, wanted: string[] = []): void {
-    const names = layer.bands.map((band) => band.toLowerCase());
+    const names = layer.bands.flatMap((band) => [band.toLowerCase(), ...band.toLowerCase().split(/[^a-z0-9]+/)]);
+    const unlike = (source: Image) => layer.stated_units === "amplitude" && /^(sigma0|gamma0)/.test(source.units);
     const ways = this.store.translators.flatMap((one) => one.directions.map((way) => ({ one, way, source: ends(one.card, way)[0] })));
     const inputs = (one: Translator, way: string) => one.card.directions[way]?.inputs ?? [];
     const able = ways.filter(({ one, way, source }) => source.role === (layer.role ?? "sar") && wanted.every((role) => inputs(one, way).some((image) => image.role === role)));
     const taken = (source: Image) => source.bands.filter((band) => names.includes(band.toLowerCase())).length;
     const rank = ({ one, way, source }: (typeof ways)[number]) =>
-      (inputs(one, way).length === 1 + wanted.length ? 1000 : 0) + 10 * taken(source) + (source.dtype === layer.dtype ? 2 : 0) + (taken(source) === source.bands.length ? 1 : 0);
+      (inputs(one, way).length === 1 + wanted.length ? 1000 : 0) - (unlike(source) ? 100 : 0) + 10 * taken(source) + (source.dtype === layer.dtype ? 2 : 0) + (taken(source) === source.bands.length ? 1 : 0);
     const fits = able
       .filter(({ source }) => taken(source) === source.bands.length || (source.partial && taken(source) > 0))
       .sort((a, b) => rank(b) - rank(a))[0];
