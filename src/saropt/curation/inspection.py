@@ -198,7 +198,7 @@ def _acquired(scene: Scene) -> str:
     if scene.acquired is not None:
         return scene.acquired.isoformat()
     unreadable = unreadable_date(scene.tags)
-    return "" if unreadable is None else "unknown: {} is {!r}, which cannot be read in one way".format(*unreadable)
+    return "" if unreadable is None else f"unknown: {unreadable}"
 
 
 def _crs(scene: Scene) -> str:

@@ -104,17 +104,17 @@ def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> date
     return None if unreadable_date(tags) else parse_date(upper.get("TIFFTAG_DATETIME", ""))
 
 
-def unreadable_date(tags: Mapping[str, str]) -> tuple[str, str] | None:
-    """The first tag of a date of acquisition that cannot be read, and its text; None where there is none.
+def unreadable_date(tags: Mapping[str, str]) -> str | None:
+    """The first tag of a date of acquisition that cannot be read, in words; None where there is none.
 
     >>> unreadable_date({"ACQUISITION_DATE": "02/11/2023"})
-    ('ACQUISITION_DATE', '02/11/2023')
+    "ACQUISITION_DATE is '02/11/2023', which cannot be read in one way"
     """
     upper = {key.upper(): value for key, value in tags.items()}
     for key in [*_DATE_TAGS, "SAR_DATE", "S1_DATE", "OPTICAL_DATE", "S2_DATE"]:
         text = " ".join(upper.get(key, "").split())
         if text and parse_date(text) is None and not _TIME_ONLY.fullmatch(text):
-            return key, text[:60]
+            return f"{key} is {text[:60]!r}, which cannot be read in one way"
     return None
 
 
