@@ -119,6 +119,14 @@ class BusyError(InputError):
     """
 
 
+class SceneWarning(UserWarning):
+    """Why the translation of an array may be poor, or what was taken for granted; one clear line.
+
+    >>> import warnings
+    >>> warnings.filterwarnings("ignore", category=SceneWarning)
+    """
+
+
 class MissingExtraError(SaroptError):
     """An optional part of saropt is not installed; the message says how to install it, from where saropt came from.
 

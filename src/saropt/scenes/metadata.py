@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saropt.domain import describe_units
+from saropt.domain import describe_units, listed
 from saropt.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _TIME = (
 _YEAR_FIRST = re.compile(r"(?<!\d)(?P<year>\d{4})[-:/.]?(?P<month>\d\d)[-:/.]?(?P<day>\d\d)" + _TIME + r"(?!\d)")
 _YEAR_LAST = re.compile(r"(?<!\d)(?P<day>\d\d)(?P<mark>[./-])(?P<month>\d\d)[./-](?P<year>\d{4})" + _TIME + r"(?!\d)")
 _TIME_ONLY = re.compile(r"\s*\d\d?:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC)?\s*")
+_MOST_NAMED = 16
 _MOST_OFFSET = timedelta(hours=15)
 
 
@@ -200,12 +201,12 @@ def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) 
     "VH amplitude") where only one band has that word.
 
     Raises:
-        InputError: a band does not exist, or several bands share the word; the message lists the available bands.
+        InputError: a band does not exist, or several bands share the word; the message lists the first bands of it.
 
     >>> select_bands(Path("scene.tif"), ["VV amplitude", "VH amplitude"], ["VH", 1])
     [1, 0]
     """
-    available = ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
+    available = listed([f"{number} {name}" for number, name in enumerate(names, start=1)], _MOST_NAMED)
     positions = []
     for band in wanted:
         text = str(band).strip().lower()
