@@ -51,11 +51,12 @@ def test_swapped_bands_are_told(translator: Translator) -> None:
     assert [line for line in told(translator, decibels()[::-1]) if line.startswith(UNLIKE)]
 
 
-def test_a_call_tells_each_line_once(translator: Translator) -> None:
+def test_a_call_tells_each_line_once(translator: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len([line for line in told(translator, np.stack([filled()] * 3)) if FILL in line]) == 1
-    lines = told(translator, np.stack([decibels()[::-1] + rise for rise in range(8)]))
-    assert len(lines) == 6
-    assert lines[-1].endswith("of other images of this array")
+    monkeypatch.setattr("saropt.inference.told._MOST", 2)
+    lines = told(translator, np.stack([decibels()[::-1] + rise for rise in range(5)]))
+    assert len(lines) == 3
+    assert lines[-1] == "3 more warnings of other images of this array"
 
 
 def test_an_array_with_coordinates_tells_it_once(translator: Translator) -> None:
