@@ -283,7 +283,7 @@ def test_rasters_without_a_valid_tile_are_named(tmp_path: Path, capsys: pytest.C
     assert result.report["warnings"] == [line]
     assert result.warnings[0] == line
     assert line in html.unescape((tmp_path / "out" / "report.html").read_text())
-    assert main(["evaluate", "--data", str(path), "--out", str(tmp_path / "again")]) == 0
+    assert main(["evaluate", "s1-losangeles", "--data", str(path), "--out", str(tmp_path / "again")]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert line in printed
     assert "1 tile of 1 scene" in printed
