@@ -143,7 +143,7 @@ def _inspect_role(
 ) -> tuple[Facts, list[Indexed]]:
     grids, dtypes, places, samples, shares = [], set(), set(), [], []
     for number, path in enumerate(paths, start=1):
-        with open_described(path, image.bands) as scene:
+        with open_described(path, image) as scene:
             grids.append(Indexed.of(scene))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))

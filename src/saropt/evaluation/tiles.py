@@ -100,8 +100,8 @@ class Rasters:
         scene = self.scenes[role]
         if list(bands) == list(range(scene.count)):
             return scene
-        numbers, described = [band + 1 for band in bands], self._root.images[role].bands
-        return stack.enter_context(open_described(scene.path, described, numbers, units=self.units(role)))
+        numbers, image = [band + 1 for band in bands], self._root.images[role]
+        return stack.enter_context(open_described(scene.path, image, numbers, units=self.units(role)))
 
     def read(self, window: Window) -> Place:
         """The pixels of a window."""
@@ -188,7 +188,7 @@ def open_rasters(
             if described.optional and root.path_of(role, name) is None:
                 continue
             path = root.raster(role, name)
-            scene = stack.enter_context(open_described(path, described.bands, units=described.units))
+            scene = stack.enter_context(open_described(path, described, units=described.units))
             if scenes:
                 first_role, first = next(iter(scenes.items()))
                 titles = f"{describe_role(first_role).title} and {describe_role(role).title}"
