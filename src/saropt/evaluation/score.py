@@ -92,8 +92,8 @@ def score(
         raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
     baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
     figures = rows["prediction"].figures()
-    told = conventions({})
-    scenes = rows["prediction"].scenes
+    told, scenes = conventions({}), rows["prediction"].scenes
+    lost = left_out.line(part, len(names))
     submission: dict[str, Any] = finite(
         {
             "kind": KIND,
@@ -108,11 +108,7 @@ def score(
             "scenes": scenes,
             "hashes": _hashes(frozen, paths, told),
             "truth_checked": bool(frozen.hashes.get(role)),
-            "warnings": [
-                *([] if (lost := left_out.line(part, len(names))) is None else [lost]),
-                *verdicts(figures, baselines),
-                *([few] if (few := few_scenes(scenes)) else []),
-            ],
+            "warnings": [line for line in (lost, *verdicts(figures, baselines), few_scenes(scenes)) if line],
             "figures": figures,
             "baselines": baselines,
             "conventions": told,
