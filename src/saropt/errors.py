@@ -17,6 +17,7 @@ REMEDIES: Final = {
     "resume": ("resume=True", "goes on with it"),
     "bands": ("bands=[...]", "chooses bands"),
     "units": ("units=...", "states its units"),
+    "search": ("search=...", "looks further away"),
     "partial": ("partial=True", "takes what is there"),
     "staging": ("staging=...", "names another folder"),
     "state": ("state=...", "names a folder for uploads and translations"),
@@ -116,6 +117,14 @@ class BusyError(InputError):
     Traceback (most recent call last):
     ...
     saropt.errors.BusyError: out.tif: is being written by another process
+    """
+
+
+class SceneWarning(UserWarning):
+    """Why the translation of an array may be poor, or what was taken for granted; one clear line.
+
+    >>> import warnings
+    >>> warnings.filterwarnings("ignore", category=SceneWarning)
     """
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import re
 import sys
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 from evaluation_roots import make_model, make_root, run
 
+from saropt.cli import main
 from saropt.errors import InputError, MissingExtraError
 from saropt.evaluation import EvaluationSpec, ImageQuality, Linear, Subject, Tile, evaluate, stream_tiles
+from saropt.evaluation.tiles import LeftOut
 from saropt.roots import DataRoot
+from saropt.scenes import write_array
 
 SPLITS = {"t1": "train", "t2": "train", "a": "test", "b": "test"}
 
@@ -267,3 +271,28 @@ def test_evaluation_needs_no_torch() -> None:
 
     code = "import saropt.evaluation, sys; sys.exit('torch' in sys.modules or 'jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rasters_without_a_valid_tile_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = make_root(tmp_path, SPLITS, (64, 64))
+    write_array(path / "sar" / "b.tif", np.zeros((1, 64, 64), np.uint8), nodata=0, overwrite=True)
+    spec = EvaluationSpec(path, [make_model("half", half_red)], tile=64)
+    result = evaluate(spec, tmp_path / "out")
+    line = "1 of 2 rasters of split 'test' is left out: b (SAR has no valid pixel)"
+    assert result.report["left_out"] == {"b": "SAR has no valid pixel"}
+    assert result.report["warnings"] == [line]
+    assert result.warnings[0] == line
+    assert line in html.unescape((tmp_path / "out" / "report.html").read_text())
+    assert main(["evaluate", "s1-losangeles", "--data", str(path), "--out", str(tmp_path / "again")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert line in printed
+    assert "1 tile of 1 scene" in printed
+
+
+def test_a_raster_with_few_valid_pixels_says_so() -> None:
+    left_out = LeftOut()
+    for share, measured in ((0.2, False), (0.4, False)):
+        left_out.look("a", {"sar": share}, measured)
+    left_out.look("b", {"sar": 0.9}, True)
+    assert left_out.reasons == {"a": "no tile is at least 50% valid"}
+    assert LeftOut().line("test", 2) is None

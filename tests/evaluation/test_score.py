@@ -130,3 +130,13 @@ def test_the_hash_is_of_pixels_and_not_of_files(tmp_path: Path, frozen: tuple[Pa
     write_array(path, values, overwrite=True)
     with pytest.raises(InputError, match="its pixels"):
         read_frozen(split).check("optical", "s0", path)
+
+
+def test_a_raster_without_a_valid_tile_is_named(tmp_path: Path) -> None:
+    root = make_root(tmp_path, SPLITS, (64, 64))
+    lost, *_ = DataRoot.open(root).names("test")
+    write_array(root / "sar" / f"{lost}.tif", np.zeros((1, 64, 64), np.uint8), nodata=0, overwrite=True)
+    write_splits(clean_root(root), tmp_path / "frozen.csv", drop=())
+    folder = predict(root, tmp_path / "made", lambda values, number: values)
+    found = score(folder, root, tmp_path / "frozen.csv", tmp_path / "a.json")
+    assert found["warnings"][0] == f"1 of 6 rasters of split 'test' is left out: {lost} (SAR has no valid pixel)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,107 @@ def test_units_come_from_the_argument_then_from_the_attribute(translator: Transl
     assert np.array_equal(translator(array.assign_attrs(units="sigma0_db")).values, wanted)
     with pytest.raises(InputError):
         translator(array)
+
+
+@pytest.fixture(scope="module")
+def absolute() -> Translator:
+    return Translator.load("s1-world", threads=1)
+
+
+def decibels(height: int = 40, width: int = 50) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.normal([[[-10.0]], [[-17.0]]], 3, (2, height, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "dims",
+    [
+        ("y", "x", "band"),
+        ("band", "x", "y"),
+        ("lon", "polarization", "lat"),
+        ("Longitude", "Latitude", "bands"),
+        ("easting", "northing", "kind"),
+        ("u", "v", "band"),
+    ],
+)
+def test_dimensions_are_found_by_name(absolute: Translator, dims: tuple[str, ...]) -> None:
+    values = decibels()
+    rows = {"y", "lat", "Latitude", "northing", "u"}
+    columns = {"x", "lon", "Longitude", "easting", "v"}
+    order = [1 if dim in rows else 2 if dim in columns else 0 for dim in dims]
+    (band,) = set(dims) - rows - columns
+    array = xr.DataArray(values.transpose(order), dims=dims, coords={band: ["VV", "VH"]})
+    made = absolute(array)
+    assert made.dims == ("band", *(dim for one in (rows, columns) for dim in dims if dim in one))
+    assert np.array_equal(made.values, absolute(values))
+
+
+def test_a_number_of_times_is_no_number_of_bands(translator: Translator) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 40, 50)).astype(np.uint8)
+    days = np.array(["2020-01-01", "2020-01-13", "2020-01-25"], "datetime64[ns]")
+    made = translator(xr.DataArray(pixels, dims=("time", "y", "x"), coords={"time": days}))
+    assert made.dims == ("time", "band", "y", "x")
+    assert np.array_equal(made.values[1], translator(pixels[1:2]))
+
+
+@pytest.mark.parametrize("dims", [("a", "b", "c"), ("band", "x", "b"), ("b", "y", "band")])
+def test_dimensions_that_cannot_be_told_apart_are_refused(absolute: Translator, dims: tuple[str, ...]) -> None:
+    values = decibels(50, 50).transpose(1, 2, 0) if dims[0] != "band" else decibels()
+    with pytest.raises(InputError, match="which are rows and columns") as caught:
+        absolute(xr.DataArray(values, dims=dims))
+    assert len(str(caught.value)) < 150
+
+
+def test_one_band_of_several_keeps_its_name(translator: Translator, absolute: Translator) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (2, 40, 50)).astype(np.uint8)
+    named = xr.DataArray(pixels, dims=("band", "y", "x"), coords={"band": ["VV", "VH"]})
+    numbered = named.assign_coords(band=[1, 2]).assign_attrs(long_name=("VV", "VH"))
+    for array, (vv, vh) in ((named, ("VV", "VH")), (numbered, (1, 2))):
+        assert np.array_equal(translator(array.sel(band=vh)).values, translator(pixels[1:]))
+        with pytest.raises(InputError, match="holds VV, not VH"):
+            translator(array.sel(band=vv))
+    values = decibels()
+    turned = xr.DataArray(values, dims=("band", "y", "x"), coords={"band": [1, 2]}, attrs={"long_name": ("VV", "VH")})
+    assert np.array_equal(absolute(turned.sel(band=[2, 1])).values, absolute(values))
+
+
+@pytest.mark.parametrize("how", [{"masked": False}, {"masked": True}, {"mask_and_scale": True}])
+@pytest.mark.parametrize(
+    ("scales", "offsets"), [((0.01, 0.01), (0, 0)), ((0.01, 0.01), (-60, -60)), ((0.01, 0.02), (-50, 0))]
+)
+def test_scale_and_offset_are_applied_once(
+    absolute: Translator, how: dict, scales: tuple, offsets: tuple, tmp_path: Path
+) -> None:
+    parts = [np.array(part)[:, None, None] for part in (scales, offsets)]
+    stored = np.round((decibels() - parts[1]) / parts[0]).astype(np.int16)
+    stored[:, :4] = -32768
+    path = tmp_path / "scaled.tif"
+    form = {"width": 50, "height": 40, "count": 2, "dtype": "int16", "nodata": -32768}
+    with rasterio.open(path, "w", crs=UTM.crs, transform=UTM.transform, **form) as raster:
+        raster.write(stored)
+        raster.descriptions, raster.scales, raster.offsets = ("VV", "VH"), scales, offsets
+    absolute.translate(path, tmp_path / "whole.tif")
+    with rasterio.open(tmp_path / "whole.tif") as whole:
+        made = absolute(rioxarray.open_rasterio(path, **how)).values.astype(int)
+        # rioxarray scales in single precision
+        assert np.abs(made - whole.read()).max() <= (1 if "mask_and_scale" in how else 0)
+
+
+def test_bands_in_errors_are_few(absolute: Translator) -> None:
+    many = xr.DataArray(np.zeros((300, 40, 50), np.float32), dims=("band", "y", "x"))
+    with pytest.raises(InputError, match=r"has 300 bands \(band_1, .* band_5 and 295 more\), not VV, VH") as caught:
+        absolute(many)
+    assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize("metres", [10, 1])
+def test_pixels_of_another_size_are_told(absolute: Translator, metres: float) -> None:
+    array = xr.DataArray(
+        decibels(),
+        dims=("band", "y", "x"),
+        coords={"band": ["VV", "VH"], "y": 3.8e6 - metres * np.arange(40), "x": 4e5 + metres * np.arange(50)},
+    ).rio.write_crs(32611)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        absolute(array)
+    assert any("pixels of 1 m" in str(one.message) for one in caught) == (metres == 1)

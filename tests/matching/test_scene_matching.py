@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from saropt.errors import InputError
 from saropt.matching import RiftLike, Sift, match_scenes, register, write_tie_points
 from saropt.matching import scene_matching as module
 from saropt.matching.frame import open_frame
-from saropt.matching.geometry import transformed
+from saropt.matching.geometry import fit_transform, transformed
 from saropt.scenes import Georeference, Scene, write_array
 from sentinel2_files import CRS_33N, NORTH, SIDE, WEST, write_sentinel2, zipped
 
@@ -258,3 +259,26 @@ def test_a_finer_scene_is_averaged_alike_where_its_grid_is_turned(tmp_path: Path
     )
     with open_frame(coarse, upright) as one, open_frame(coarse, turned) as other:
         np.testing.assert_allclose(np.rot90(one.b.read()[0][0]), other.b.read()[0][0], atol=1e-3)
+
+
+@pytest.mark.parametrize("search", [3, 5, 40])
+def test_a_search_that_is_too_narrow_is_named(search: int, tmp_path: Path, texture: np.ndarray) -> None:
+    """The true shift is 7 pixels, in the last pair 43, of which a usual search is told nothing."""
+    shift = 7 if search < 10 else 43
+    a = save(tmp_path / "a.tif", texture[:300, shift : shift + 300], at(5e5, 4e6))
+    b = save(tmp_path / "b.tif", texture[:300, :300], at(5e5, 4e6))
+    with pytest.raises(InputError, match="no more than chance would give") as caught:
+        match_scenes(a, b, Sift(), "translation", search)
+    assert caught.value.command_line_text().endswith("(--search looks further away)") == (search < 10)
+    assert f"within {search} pixels agree" in str(caught.value)
+    assert match_scenes(a, b, Sift(), "translation", 64).shift == pytest.approx((shift, 0), abs=0.2)
+
+
+def test_an_agreement_at_the_border_of_the_search_names_it() -> None:
+    points = np.random.default_rng(0).uniform(0, 300, (50, 2))
+    for shift, named in ((40.0, True), (5.0, False)):
+        fit = fit_transform(points, points + np.array([shift, 0]), "translation")
+        assert fit is not None
+        few = dataclasses.replace(fit, inliers=np.arange(50) < 10)
+        assert module._may_lie_further(few, points, 42) == named
+        assert module._may_lie_further(fit, points, 42)

@@ -11,6 +11,7 @@ from saropt.domain import described_bands
 from saropt.errors import InputError
 from saropt.roots import DataRoot, LabelledSampler, WindowSampler, describe_images, draw_batch, draw_labelled_batch
 from saropt.roots.opening import open_described
+from saropt.roots.root import ImageSpec
 from saropt.roots.simulated import write_simulated_root
 from saropt.scenes import Scene, write_array
 
@@ -70,7 +71,7 @@ def test_colours_of_a_picture_are_no_names(tmp_path):
             dtype="uint8", **({} if name == "a.png" else {"photometric": "rgb"}),
         ) as dataset:  # fmt: skip
             dataset.write(values)
-        with open_described(tmp_path / name, ["B2", "B3", "B4"]) as scene:
+        with open_described(tmp_path / name, ImageSpec(("B2", "B3", "B4"), "uint8")) as scene:
             assert scene.band_names[0] == "red"
             assert scene.read()[0][:, 0, 0].tolist() == [0, 1, 2]
 
@@ -78,7 +79,15 @@ def test_colours_of_a_picture_are_no_names(tmp_path):
 def test_numbers_of_bands(tmp_path):
     path = write_array(tmp_path / "a.tif", np.ones((3, 8, 8), np.float32))
     with pytest.raises(InputError, match=r"a\.tif: has 3 bands, dataset\.yaml says VV, VH"):
-        open_described(path, ["VV", "VH"])
+        open_described(path, ImageSpec(("VV", "VH"), "sigma0"))
     assert described_bands(["VV before", "VV after"], ["VV one", "VV two"]) == [0, 1]
     with pytest.raises(ValueError, match="has 1 band"):
         described_bands(["VV", "VH"], ["VV"])
+
+
+def test_a_description_by_place_passes_over_the_names(tmp_path):
+    pixels = np.arange(2, dtype=np.float32)[:, None, None] + np.ones((2, 8, 8), np.float32)
+    path = write_array(tmp_path / "a.tif", pixels, band_names=["VV", "VH"])
+    for by_place, first in ((False, 2), (True, 1)):
+        with open_described(path, ImageSpec(("VH", "VV"), "sigma0", by_place=by_place), [1]) as scene:
+            assert (scene.read()[0] == first).all()

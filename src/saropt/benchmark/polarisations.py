@@ -9,7 +9,6 @@ from saropt.benchmark.suite import RunSpec, Suite, merged
 from saropt.domain import match_bands
 from saropt.errors import InputError
 from saropt.roots import DataRoot
-from saropt.roots.opening import StoredBand
 
 _SAR = "sar"
 
@@ -60,7 +59,7 @@ def with_other_band(root: DataRoot, run: RunSpec) -> DataRoot:
     (own,) = run.config["data"]["bands"][_SAR]
     image = root.image(_SAR)
     here, there = match_bands((run.tested_on, own), image.bands)
-    bands = [StoredBand(band) for band in image.bands]
+    bands = list(image.bands)
     bands[here], bands[there] = bands[there], bands[here]
-    images = {**root.images, _SAR: replace(image, bands=tuple(bands))}
+    images = {**root.images, _SAR: replace(image, bands=tuple(bands), by_place=True)}
     return replace(root, name=f"{root.name}, {run.tested_on} in place of {own}", images=images)

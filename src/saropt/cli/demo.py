@@ -20,6 +20,7 @@ def demo(
     """Simulate a scene, translate it and score the translation."""
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
+    from saropt.errors import counted
     from saropt.evaluation.demo import FILES, run_demo
 
     with progress_bar("demo") as report:
@@ -33,7 +34,7 @@ def demo(
         "SAR itself as grey": scores["baselines"]["sar2opt"]["sar_as_grey"],
         "each tile's own mean colour (an oracle)": scores["baselines"]["sar2opt"]["image_mean_oracle"],
     }
-    typer.echo(f"\nSAR alone, {scores['n']} tiles of {scores['tile']}x{scores['tile']} pixels:")
+    typer.echo(f"\nSAR alone, {counted(scores['n'], 'tile')} of {scores['tile']}x{scores['tile']} pixels:")
     columns = {"PSNR in dB": "psnr", "SSIM": "ssim", "MAE": "mae"}
     print_table(
         ["", *columns],

@@ -126,6 +126,7 @@ def evaluate(
 
 def _print_scores(result: EvaluationResult) -> None:
     from saropt.cli.tables import print_table
+    from saropt.errors import counted
     from saropt.evaluation.metric import metrics_in
     from saropt.evaluation.verdicts import MARK, MARK_MEANS, marked
 
@@ -134,7 +135,7 @@ def _print_scores(result: EvaluationResult) -> None:
         entries = [(name, found[direction]) for name, found in result.models.items() if direction in found]
         entries += result.baselines.get(direction, {}).items()
         columns = metrics_in(scores for _, scores in entries)
-        counts = f"{report['n']} tiles of {report['scenes']} scenes"
+        counts = f"{counted(report['n'], 'tile')} of {counted(report['scenes'], 'scene')}"
         title = f"{direction}, {report['data']['name']}, split {report['split']}, {counts}"
         trivial = result.baselines.get(direction, {})
         marks = {name: marked(name, scores, trivial) for name, scores in entries if name not in trivial}
@@ -180,6 +181,7 @@ def _print_reliability(name: str, found: Mapping[str, Any]) -> None:
 
 def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[str, Any], direction: str) -> None:
     from saropt.cli.tables import print_table
+    from saropt.errors import counted
     from saropt.evaluation.metric import METRICS
     from saropt.evaluation.report_html import rows_of_tests, span
     from saropt.evaluation.verdicts import TESTED
@@ -192,7 +194,7 @@ def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[
         effective = found.get("psnr", [None] * 3)[2]
         rows.append([name, *cells, "–" if effective is None else f"{effective:.0f}"])
     if any(scores["intervals"] for _, scores in entries):
-        title = f"95 % intervals over {report['scenes']} scenes"
+        title = f"95 % intervals over {counted(report['scenes'], 'scene')}"
         print_table(["", *titles, "effective tiles (PSNR)"], rows, title)
     if tests := report["tests"].get(direction):
         print_table(

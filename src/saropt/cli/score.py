@@ -63,6 +63,7 @@ def compare(
     All must be scored on one split, by one set of conventions.
     """
     from saropt.cli.tables import print_table
+    from saropt.errors import counted
     from saropt.evaluation.compare import compare as table_of
     from saropt.evaluation.compare import read_submission
     from saropt.evaluation.intervals import few_scenes
@@ -70,7 +71,8 @@ def compare(
 
     headings, rows = table_of(submissions)
     first = read_submission(submissions[0])
-    print_table(headings, rows, f"{first['data']}, {first['part']}, {first['n']} tiles of {first['scenes']} scenes")
+    counts = f"{counted(first['n'], 'tile')} of {counted(first['scenes'], 'scene')}"
+    print_table(headings, rows, f"{first['data']}, {first['part']}, {counts}")
     if any(MARK in row[0] for row in rows):
         typer.echo(MARK_MEANS)
     if few := few_scenes(first["scenes"]):

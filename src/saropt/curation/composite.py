@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saropt.domain import canonical_band
+from saropt.domain import canonical_band, listed
 from saropt.errors import InputError
 from saropt.files import check_not_input
 from saropt.progress import Progress, Tell, log_line
@@ -96,4 +96,4 @@ def _bands(scene: Scene, source: str | Path) -> tuple[int, int]:
     for co, cross in _PAIRS:
         if names.count(co) == names.count(cross) == 1:
             return names.index(co), names.index(cross)
-    raise InputError(source, f"holds {', '.join(scene.band_names)}; VV and VH, or HH and HV, are needed")
+    raise InputError(source, f"holds {listed(scene.band_names)}; VV and VH, or HH and HV, are needed")

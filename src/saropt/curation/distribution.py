@@ -14,7 +14,7 @@ from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.labels import Classes, classes_of
 from saropt.roots.opening import open_described
-from saropt.roots.root import DataRoot
+from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
 
@@ -97,7 +97,7 @@ def distribution_of(path: Path, progress: Progress | None = None) -> Distributio
             raster = root.raster(role, name) if needed else root.path_of(role, name)
             if raster is None:
                 continue
-            values, valid, _ = _middle(raster, image.bands)
+            values, valid, _ = _middle(raster, image)
             shown_values, units = _in_decibels(values, image.units) if is_sar(role) else (values, image.units)
             own = histograms.setdefault(role, [])
             if not own and valid.any():
@@ -179,8 +179,8 @@ def _in_decibels(values: NDArray, units: str) -> tuple[NDArray, str]:
     return to_db(np.maximum(np.abs(values), 1e-4) if units == "amplitude" else values, units), f"{units}, dB"
 
 
-def _middle(path: Path, bands: Sequence[str] | None = None) -> tuple[NDArray, NDArray[np.bool_], list[str]]:
-    with Scene.open(path) if bands is None else open_described(path, bands) as scene:
+def _middle(path: Path, image: ImageSpec | None = None) -> tuple[NDArray, NDArray[np.bool_], list[str]]:
+    with Scene.open(path) if image is None else open_described(path, image) as scene:
         height, width = min(scene.height, _SIDE), min(scene.width, _SIDE)
         window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
         return *scene.read(window), scene.band_names

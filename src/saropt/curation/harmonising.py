@@ -80,9 +80,9 @@ def harmonise_root(
 
 def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path) -> bool:
     with ExitStack() as stack:
-        image = stack.enter_context(open_described(root.raster("optical", name), root.image("optical").bands))
-        reference_bands = root.image("optical_reference").bands
-        reference = stack.enter_context(open_described(root.raster("optical_reference", name), reference_bands))
+        image = stack.enter_context(open_described(root.raster("optical", name), root.image("optical")))
+        described = root.image("optical_reference")
+        reference = stack.enter_context(open_described(root.raster("optical_reference", name), described))
         label = None
         if classes is not None:
             label = stack.enter_context(Scene.open(root.raster("label", name), palette="index"))

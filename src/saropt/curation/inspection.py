@@ -143,7 +143,7 @@ def _inspect_role(
 ) -> tuple[Facts, list[Indexed]]:
     grids, dtypes, places, samples, shares = [], set(), set(), [], []
     for number, path in enumerate(paths, start=1):
-        with open_described(path, image.bands) as scene:
+        with open_described(path, image) as scene:
             grids.append(Indexed.of(scene))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))
@@ -198,7 +198,7 @@ def _acquired(scene: Scene) -> str:
     if (acquired := acquisition_text(scene.tags, scene.band_names)) is not None:
         return acquired
     unreadable = unreadable_date(scene.tags)
-    return "" if unreadable is None else "unknown: {} is {!r}, which cannot be read in one way".format(*unreadable)
+    return "" if unreadable is None else f"unknown: {unreadable}"
 
 
 def _crs(scene: Scene) -> str:

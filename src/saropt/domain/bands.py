@@ -64,6 +64,16 @@ def is_known(name: str) -> bool:
     return canonical in (*POLARISATIONS, *PAULI_COMPONENTS) or _SENTINEL_2.fullmatch(canonical) is not None
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names of bands for a message: the first of them, and how many more there are.
+
+    >>> listed(["B2", "B3", "B4"], most=2), listed(["B2", "B3", "B4"])
+    ('B2, B3 and 1 more', 'B2, B3, B4')
+    """
+    first = ", ".join(names[:most])
+    return f"{first} and {len(names) - most} more" if len(names) > most else first
+
+
 def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     """Positions in `names` of the bands asked for: by name, and in stored order only where names say nothing.
 
@@ -87,7 +97,7 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     if found is not None:
         return found
     if len(names) != len(wanted):
-        raise ValueError(f"has {counted(len(names), 'band')} ({', '.join(names)}), not {', '.join(wanted)}")
+        raise ValueError(f"has {counted(len(names), 'band')} ({listed(names)}), not {', '.join(wanted)}")
     told = [name for name, band in zip(names, wanted, strict=True) if is_known(name) and is_known(band)]
     if told:
         raise ValueError(f"holds {', '.join(canonical_band(name) for name in names)}, not {', '.join(wanted)}")
@@ -189,7 +199,7 @@ def described_bands(described: Sequence[str], stated: Sequence[str], *, spare: b
     if len(stated) < len(described) or (len(stated) > len(described) and not spare):
         raise ValueError(f"has {counted(len(stated), 'band')}")
     if tuple(name.lower() for name in stated) != _PICTURE and replaced_bands(described, stated):
-        raise ValueError(f"its bands are named {', '.join(name or 'nothing' for name in stated)}")
+        raise ValueError(f"its bands are named {listed([name or 'nothing' for name in stated])}")
     return list(range(len(described)))
 
 

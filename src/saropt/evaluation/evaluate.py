@@ -40,7 +40,7 @@ from saropt.evaluation.segmentation import make_judges
 from saropt.evaluation.shown_tiles import TILES, ShownTiles
 from saropt.evaluation.spec import EvaluationResult, EvaluationSpec
 from saropt.evaluation.speckle import SpeckleStatistics
-from saropt.evaluation.tiles import MIN_VALID, Place, open_rasters, stream_tiles, tile_windows
+from saropt.evaluation.tiles import MIN_VALID, LeftOut, Place, open_rasters, stream_tiles, tile_windows
 from saropt.files import write_text
 from saropt.inference import Translator
 from saropt.progress import Progress, silent
@@ -87,20 +87,21 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
     if train:
         _fit(rows, train_root, train, spec.tile, steps)
     told = _scene_inputs(spec, root, names)
-    counted, skipped = _measure_split(spec, root, names, rows, steps, told)
+    counted, skipped, left_out = _measure_split(spec, root, names, rows, steps, told)
     if not counted:
         raise InputError(root.path, f"split {spec.split!r} has no tile that is at least {MIN_VALID:.0%} valid")
     notes = []
     if spec.read_scene_inputs:
-        counts = Counter(key for known in told.values() for key in known)
-        words = ", ".join(f"{key} of {count}" for key, count in counts.items()) or "nothing"
+        known_of = Counter(key for known in told.values() for key in known)
+        words = ", ".join(f"{key} of {count}" for key, count in known_of.items()) or "nothing"
         notes.append(f"Models that take scene inputs were told: {words} of {len(names)} rasters.")
     if spec.baselines and not train:
         notes.append(f"{train_root.name} has no train split: the fitted baselines are left out.")
     elif train_root is not root:
         notes.append(f"The baselines are fitted on the train split of {train_root.name}.")
     leaks = _leaks(spec, root, names, train_root, rows)
-    report = build_report(spec, root, rows, {"rasters": len(names), "n": counted, "skipped": skipped}, notes, leaks)
+    counts = {"rasters": len(names), "n": counted, "skipped": skipped}
+    report = build_report(spec, root, rows, counts, notes, leaks, left_out)
     out.mkdir(parents=True, exist_ok=True)
     if spec.html:
         from saropt.evaluation.report_html import render
@@ -356,15 +357,20 @@ def _measure_split(
     rows: Sequence[DirectionRows],
     steps: _Steps,
     told: Mapping[str, Mapping[str, float]],
-) -> tuple[int, int]:
-    """Measure every tile of the split; the numbers of tiles that were measured and that were skipped."""
+) -> tuple[int, int, LeftOut]:
+    """Measure every tile of the split; the numbers of tiles that were measured and that were skipped, and the rasters
+    of which none was measured."""
     counted = skipped = 0
+    left_out = LeftOut()
+    needed = [role for role in _roles(rows, root) if not root.images[role].optional]
     for name in names:
         with open_rasters(root, name, _roles(rows, root), told.get(name)) as rasters, ExitStack() as stack:
             outputs = None
             for window in tile_windows(*rasters.shape, spec.tile):
                 place = rasters.read(window)
-                if place.valid.mean() < MIN_VALID:
+                measured = place.valid.mean() >= MIN_VALID
+                left_out.look_at(place, needed, measured)
+                if not measured:
                     skipped += 1
                     continue
                 counted += 1
@@ -372,4 +378,4 @@ def _measure_split(
                 for d in rows:
                     measure_place(d, rasters, place, outputs)
         steps.step(f"{spec.split} {name}")
-    return counted, skipped
+    return counted, skipped, left_out

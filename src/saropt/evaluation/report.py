@@ -16,7 +16,7 @@ from saropt.evaluation.measure import DirectionRows
 from saropt.evaluation.metric import METRICS
 from saropt.evaluation.network_values import scale_of
 from saropt.evaluation.spec import EvaluationSpec
-from saropt.evaluation.tiles import MIN_VALID
+from saropt.evaluation.tiles import MIN_VALID, LeftOut
 from saropt.evaluation.verdicts import paired_tests
 from saropt.radiometry import RANGES
 from saropt.roots import DataRoot
@@ -72,6 +72,7 @@ def build_report(
     counts: Mapping[str, int],
     notes: Sequence[str],
     leaks: Sequence[str] = (),
+    left_out: LeftOut | None = None,
 ) -> dict[str, Any]:
     """All that was gathered, ready for JSON.
 
@@ -79,6 +80,7 @@ def build_report(
         counts: `rasters` of the split, `n` tiles, and tiles `skipped`.
         notes: sentences for a person.
         leaks: what the split shares with the training data (`find_leaks`).
+        left_out: the rasters of the split of which no tile is measured; none when None.
     """
     models: dict[str, dict[str, Any]] = {model.card.name: {} for model in spec.models}
     baselines: dict[str, dict[str, Any]] = {}
@@ -93,6 +95,8 @@ def build_report(
     qualities = [row.quality for d in rows for row in d.models] + [row.quality for d in rows for row in d.baselines]
     scenes = max((quality.scenes for quality in qualities), default=0)
     shared = [f"The split shares places with the train split: {leak}." for leak in leaks]
+    left_out = left_out or LeftOut()
+    lost = left_out.line(spec.split, counts["rasters"])
     report: dict[str, Any] = {
         "saropt": saropt.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -107,6 +111,8 @@ def build_report(
         "tile": spec.tile,
         "n": counts["n"],
         "skipped": counts["skipped"],
+        "left_out": left_out.reasons,
+        "warnings": [] if lost is None else [lost],
         "conventions": {},
         "scenes": scenes,
         "notes": [NO_RANKING, *notes, *([few] if (few := few_scenes(scenes)) else []), *shared],

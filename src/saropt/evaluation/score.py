@@ -19,7 +19,7 @@ from saropt.evaluation.baselines import CopyInput, TrainMean
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import Subject, Tile
 from saropt.evaluation.report import conventions, finite
-from saropt.evaluation.tiles import MIN_VALID, TILE, Pixels, open_rasters, stream_tiles, tile_windows
+from saropt.evaluation.tiles import MIN_VALID, TILE, LeftOut, Pixels, open_rasters, stream_tiles, tile_windows
 from saropt.evaluation.verdicts import verdicts
 from saropt.files import write_text
 from saropt.progress import Progress, silent
@@ -87,13 +87,13 @@ def score(
         for own in roles:
             frozen.check(own, item, root.raster(own, item))
     _check_values(paths, root.raster(role, names[0]), root.image(role).units)
-    rows = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), progress)
+    rows, left_out = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), progress)
     if not rows["prediction"].n:
         raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
     baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
     figures = rows["prediction"].figures()
-    told = conventions({})
-    scenes = rows["prediction"].scenes
+    told, scenes = conventions({}), rows["prediction"].scenes
+    lost = left_out.line(part, len(names))
     submission: dict[str, Any] = finite(
         {
             "kind": KIND,
@@ -108,7 +108,7 @@ def score(
             "scenes": scenes,
             "hashes": _hashes(frozen, paths, told),
             "truth_checked": bool(frozen.hashes.get(role)),
-            "warnings": [*verdicts(figures, baselines), *([few] if (few := few_scenes(scenes)) else [])],
+            "warnings": [line for line in (lost, *verdicts(figures, baselines), few_scenes(scenes)) if line],
             "figures": figures,
             "baselines": baselines,
             "conventions": told,
@@ -129,13 +129,14 @@ def _hashes(frozen: FrozenSplit, paths: Sequence[Path], told: Mapping[str, Any])
 
 def _measured(
     root: DataRoot, role: Role, source: Role | None, frozen: FrozenSplit, paths: Mapping[str, Path], progress: Progress
-) -> dict[str, ImageQuality]:
-    """The figures of the predictions, of the constant train mean and of a copy of the input."""
+) -> tuple[dict[str, ImageQuality], LeftOut]:
+    """The figures of the predictions, of the constant train mean and of a copy of the input; the rasters without."""
     bands = root.image(role).bands
     roles = [role] if source is None else [source, role]
     train = [name for name, own in frozen.splits.items() if own == "train" and root.path_of(role, name) is not None]
     constant = _fitted(root, role, train)
     rows = {key: ImageQuality(Subject(bands)) for key in ("prediction", "train_mean", "copy_input")}
+    left_out = LeftOut()
     for done, (name, path) in enumerate(paths.items(), 1):
         scene = scene_of(name, frozen.groups)
         with open_rasters(root, name, roles) as rasters, Scene.open(path, units=root.image(role).units) as made:
@@ -147,7 +148,9 @@ def _measured(
             order = _order(made, bands)
             for window in tile_windows(*rasters.shape, TILE):
                 place = rasters.read(window)
-                if place.valid.mean() < MIN_VALID:
+                measured = place.valid.mean() >= MIN_VALID
+                left_out.look_at(place, [one for one in roles if not root.images[one].optional], measured)
+                if not measured:
                     continue
                 target = place.images[role].in_unit_range(name)
                 looked_at = target if source is None else place.images[source].in_unit_range(name)
@@ -159,7 +162,7 @@ def _measured(
                 for key, values in outputs.items():
                     rows[key].add(Tile.of(values, looked_at, target, place.valid), scene)
         progress(done, len(paths), name)
-    return rows
+    return rows, left_out
 
 
 def _prediction(folder: Path, name: str) -> Path:

@@ -100,10 +100,11 @@ class EvaluationResult:
 
     @property
     def warnings(self) -> list[str]:
-        """What should make a reader doubt a model, one line each."""
-        return [
+        """What should make a reader doubt the figures, one line each: those of the split, then those of the models."""
+        of_models = (
             f"{model}: {text}"
             for model, directions in self.models.items()
             for figures in directions.values()
             for text in figures["warnings"]
-        ]
+        )
+        return [*self.report.get("warnings", ()), *of_models]

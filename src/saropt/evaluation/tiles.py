@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import Role, describe_role
-from saropt.errors import InputError
+from saropt.domain import Role, describe_role, listed
+from saropt.errors import InputError, counted
 from saropt.radiometry import ValueRule, check_units, to_unit_range
 from saropt.roots import DataRoot
 from saropt.roots.one_grid import check_one_grid
@@ -100,8 +100,8 @@ class Rasters:
         scene = self.scenes[role]
         if list(bands) == list(range(scene.count)):
             return scene
-        numbers, described = [band + 1 for band in bands], self._root.images[role].bands
-        return stack.enter_context(open_described(scene.path, described, numbers, units=self.units(role)))
+        numbers, image = [band + 1 for band in bands], self._root.images[role]
+        return stack.enter_context(open_described(scene.path, image, numbers, units=self.units(role)))
 
     def read(self, window: Window) -> Place:
         """The pixels of a window."""
@@ -115,6 +115,57 @@ class Rasters:
             if not described.optional:
                 needed.append(images[role].valid)
         return Place(self.name, window, images, np.logical_and.reduce(needed))
+
+
+class LeftOut:
+    """The rasters of a split of which no tile is measured, and why.
+
+    >>> left_out = LeftOut()
+    >>> left_out.look("a", {"sar": 0.0, "optical": 1.0}, measured=False)
+    >>> left_out.look("b", {"sar": 1.0, "optical": 1.0}, measured=True)
+    >>> left_out.line("test", 2)
+    "1 of 2 rasters of split 'test' is left out: a (SAR has no valid pixel)"
+    """
+
+    def __init__(self) -> None:
+        self._most: dict[str, dict[Role, float]] = {}
+        self._measured: set[str] = set()
+
+    def look(self, name: str, valid: Mapping[Role, float], measured: bool) -> None:
+        """A tile of a raster, with the share of valid pixels of each role that is needed."""
+        if measured:
+            self._measured.add(name)
+        most = self._most.setdefault(name, dict.fromkeys(valid, 0.0))
+        self._most[name] = {role: max(share, most[role]) for role, share in valid.items()}
+
+    def look_at(self, place: Place, needed: Iterable[Role], measured: bool) -> None:
+        """`look` at the pixels of a place."""
+        shares = {role: float(place.images[role].valid.mean()) for role in needed if role in place.images}
+        self.look(place.name, shares, measured)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Raster -> why it is left out."""
+        return {name: _reason(most) for name, most in self._most.items() if name not in self._measured}
+
+    def line(self, split: str, rasters: int) -> str | None:
+        """One line that names them, the first five of many; None where there are none.
+
+        Args:
+            rasters: of the split.
+        """
+        named = [f"{name} ({reason})" for name, reason in self.reasons.items()]
+        if not named:
+            return None
+        verb = "is" if len(named) == 1 else "are"
+        return f"{len(named)} of {counted(rasters, 'raster')} of split {split!r} {verb} left out: {listed(named)}"
+
+
+def _reason(most: Mapping[Role, float]) -> str:
+    empty = [describe_role(role).title for role, share in most.items() if not share]
+    if empty:
+        return f"{' and '.join(empty)} {'has' if len(empty) == 1 else 'have'} no valid pixel"
+    return f"no tile is at least {MIN_VALID:.0%} valid"
 
 
 @contextmanager
@@ -137,7 +188,7 @@ def open_rasters(
             if described.optional and root.path_of(role, name) is None:
                 continue
             path = root.raster(role, name)
-            scene = stack.enter_context(open_described(path, described.bands, units=described.units))
+            scene = stack.enter_context(open_described(path, described, units=described.units))
             if scenes:
                 first_role, first = next(iter(scenes.items()))
                 titles = f"{describe_role(first_role).title} and {describe_role(role).title}"

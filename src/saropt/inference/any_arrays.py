@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import is_sar, match_bands
+from saropt.domain import SAR_UNITS, is_sar, match_bands
 from saropt.errors import InputError
+from saropt.inference.data_arrays import (
+    NAME,
+    arranged,
+    declared,
+    names_of_bands,
+    place_of,
+    scaling_of,
+    stored_type,
+)
+from saropt.inference.familiarity import other_pixel_size
+from saropt.inference.opening import unnamed_bands
 from saropt.inference.stated_units import stated_units
+from saropt.inference.told import tell, told_once
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from saropt.inference.translator import Translator
 
-_BAND_DIMENSIONS: Final = ("band", "bands", "channel", "polarization", "polarisation")
-
 
 def translate_any(translator: Translator, values: Any, units: str | None = None) -> Any:
     """Translate an array, a tensor or a `DataArray`; the result is of the same kind and rank.
+
+    What a translation of a file would tell is a `saropt.errors.SceneWarning`, each line once for all images.
 
     Args:
         values: (C, H, W) or (N, C, H, W); of a `DataArray` as `translate_data_array` takes it.
@@ -38,7 +50,8 @@ def translate_any(translator: Translator, values: Any, units: str | None = None)
     is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
     array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
     if array.ndim == 4:
-        result = np.stack([translator.translate_array(one, units=units) for one in array])
+        with told_once():
+            result = np.stack([translator.translate_array(one, units=units) for one in array])
     else:
         result = translator.translate_array(array, units=units)
     if is_tensor:
@@ -63,9 +76,11 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     """Translate an array with coordinates.
 
     Args:
-        values: (y, x), (band, y, x) or (..., band, y, x); the last two dimensions are rows and columns. Bands are
-            chosen by name where the coordinate `band`, or the attribute `long_name`, names them. Pixels that are NaN
-            or `_FillValue` are invalid. Lazy arrays are computed. Masked integers are read by the type they were stored
+        values: its dimensions are rows, columns and, where there are several, bands, in any order; others stay. They
+            are found by name (y and x, lat and lon, ...; band, polarization, ...), else the last two are rows and
+            columns. Bands are chosen by name where the coordinate of the bands, or the attribute `long_name`, names
+            them. Pixels that are NaN or `_FillValue` are invalid. Scale and offset in the attributes are applied; those
+            in `encoding` are already. Lazy arrays are computed. Masked integers are read by the type they were stored
             in (`encoding`).
         units: units of the values; when None the attribute `units` where it is one of `saropt.domain.SAR_UNITS`, else
             those that the names of SAR bands say (Sigma0_VV), else those of the card.
@@ -75,8 +90,8 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
         translator, units and nodata value as attributes.
 
     Raises:
-        InputError: the array has no rows and columns, its bands are not those of the card, or its values contradict
-            their units.
+        InputError: the array has no rows and columns, or they cannot be told apart; its bands are not those of the
+            card, or its values contradict their units.
 
     >>> import xarray as xr
     >>> from saropt.inference import Translator
@@ -86,35 +101,38 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     >>> optical.dims, optical.band.values.tolist(), optical.y.equals(scene.y)
     (('band', 'y', 'x'), ['B4', 'B3', 'B2'], True)
     """
-    if values.ndim < 2:
-        raise InputError("array", f"must have rows and columns, has the dimensions {', '.join(map(str, values.dims))}")
-    banded, band = _with_bands(values)
-    names = _names(banded, band)
+    bands = translator.source.bands
+    banded, band = arranged(values, len(bands))
+    names = names_of_bands(banded, band)
     try:
-        places = match_bands(list(translator.source.bands), names)
+        places = match_bands(list(bands), names)
     except ValueError as error:
-        raise InputError("array", str(error)) from error
-    chosen = banded.isel({band: places}).transpose(..., band, *values.dims[-2:])
+        raise InputError(NAME, str(error)) from error
+    chosen = banded.isel({band: places})
     fill = values.attrs.get("_FillValue", values.encoding.get("_FillValue"))
-
-    stored = values.encoding.get("rasterio_dtype", values.encoding.get("dtype"))
-    dtype = None if stored is None else np.dtype(stored).name
+    dtype = stored_type(values)
     if units is None:
-        tags = {"UNITS": str(values.attrs.get("units", ""))}
+        tags = {"UNITS": declared(values.attrs.get("units"), SAR_UNITS) or ""}
         chosen_names = [names[place] for place in places] if is_sar(translator.source.role) else []
-        said = stated_units(tags, chosen_names, dtype or values.dtype.name, translator.source.bands)
+        said = stated_units(tags, chosen_names, dtype or values.dtype.name, bands)
         try:
             units = None if said is None else said.usable()
         except ValueError as error:
-            raise InputError("array", str(error), "units") from error
+            raise InputError(NAME, str(error), "units") from error
+    scaling = scaling_of(banded, band, places, units or translator.source.units)
 
     def one(pixels: np.ndarray) -> np.ndarray:
         valid = None if fill is None else (pixels != fill).all(axis=0)
-        return translator.translate_array(pixels, units=units, valid=valid, dtype=dtype)
+        if scaling is None:
+            return translator.translate_array(pixels, units=units, valid=valid, dtype=dtype)
+        scales, offsets = scaling
+        return translator.translate_array((pixels * scales + offsets).astype(np.float32), units=units, valid=valid)
 
     pixels = chosen.values
     flat = pixels.reshape(-1, *pixels.shape[-3:])
-    made = np.stack([one(part) for part in flat]).reshape(*pixels.shape[:-3], -1, *pixels.shape[-2:])
+    with told_once():
+        tell(_unlike(translator, banded, names, scaling is not None))
+        made = np.stack([one(part) for part in flat]).reshape(*pixels.shape[:-3], -1, *pixels.shape[-2:])
     kept = {name: coord for name, coord in chosen.coords.items() if band not in coord.dims and name != band}
     (product, *_) = translator.products()
     tags = {key: value for key, value in translator.tags.items() if key != "SAROPT_TRANSLATOR_SHA256"}
@@ -124,22 +142,14 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     return type(values)(made, dims=dimensions, coords=coordinates, attrs=attributes, name=translator.card.name)
 
 
-def _with_bands(values: xr.DataArray) -> tuple[xr.DataArray, Any]:
-    """The array with a dimension of bands, and that dimension's name."""
-    others = list(values.dims[:-2])
-    named = [name for name in others if str(name).lower() in _BAND_DIMENSIONS]
-    if named or len(others) == 1:
-        return values, (named or others)[0]
-    return values.drop_vars("band", errors="ignore").expand_dims("band"), "band"
-
-
-def _names(values: xr.DataArray, band: Any) -> list[str]:
-    """Names of the bands: those of the coordinate, or of `long_name` as rioxarray reads it."""
-    size = values.sizes[band]
-    if band in values.coords and values.coords[band].dtype.kind in "UOT":
-        return [str(name) for name in values.coords[band].values]
-    said = values.attrs.get("long_name", ())
-    given = [said] if isinstance(said, str) else list(said)
-    if len(given) == size:
-        return [str(name) for name in given]
-    return [f"band_{number}" for number in range(1, size + 1)]
+def _unlike(translator: Translator, banded: xr.DataArray, names: list[str], scaled: bool) -> list[str]:
+    """What the names, coordinates and attributes of an array tell, a line each."""
+    lines = unnamed_bands(translator.source, names, NAME)
+    place = place_of(banded)
+    if place is not None and translator.gsd_m is not None:
+        height, width = banded.shape[-2:]
+        pixel = other_pixel_size(place, height, width, translator.gsd_m)
+        lines += [] if pixel is None else [pixel]
+    if scaled and banded.dtype.kind == "f" and np.dtype(stored_type(banded) or banded.dtype).kind == "f":
+        lines.append(f"{NAME}: the scale and offset of its attributes are applied")
+    return lines

@@ -189,8 +189,7 @@ def unread_month(scene: Scene) -> str | None:
     unreadable = unreadable_date(scene.tags)
     if unreadable is None or "month" in read_scene_inputs(scene):
         return None
-    key, text = unreadable
-    return f"its month is not known: {key} is {text!r}, which cannot be read in one way"
+    return f"its month is not known: {unreadable}"
 
 
 def _some(scenes: Sequence[T]) -> Sequence[T]:

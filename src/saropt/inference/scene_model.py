@@ -44,8 +44,9 @@ from saropt.inference.reader import TileReader
 from saropt.inference.requests import SceneResult, TranslateOptions, Units, check_scene_inputs
 from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source
+from saropt.inference.told import tell
 from saropt.progress import Progress, silent
-from saropt.scenes import Scene, SceneWriter, Window, is_remote, read_scene_inputs
+from saropt.scenes import Georeference, Scene, SceneWriter, Window, is_remote, read_scene_inputs
 from saropt.scenes.georeference import check_ground
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
@@ -270,7 +271,8 @@ class SceneModel:
         units: Units = None,
         scene_inputs: Mapping[str, float] | None = None,
     ) -> dict[str, NDArray]:
-        """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets.
+        """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets. What `run`
+        would tell of the values is a `SceneWarning`.
 
         Raises:
             InputError: wrong band count, no valid pixel, or values that contradict their units.
@@ -287,6 +289,7 @@ class SceneModel:
 
         reader = self.read(source, units, scene_inputs=scene_inputs)
         self.stream_products(reader, products, run, write)
+        tell([*self._unlike_network(reader, scene_inputs or {}), *reader.notes])
         return made
 
     def _checked(self, given: Mapping[str, float]) -> Mapping[str, float]:
@@ -308,17 +311,24 @@ class SceneModel:
     def _unlike(self, reader: TileReader, scene: Scene, options: TranslateOptions) -> list[str]:
         """Why a picture of a scene may be poor, a line each: it is narrow, unlike the training data, or its bands have
         no names."""
-        found = None if self.seen is None else unlike_training(reader, self.seen)
-        size = scene.height, scene.width
-        pixel = None if self.gsd_m is None else other_pixel_size(scene.georeference, *size, self.gsd_m)
         known = {**read_scene_inputs(scene), **options.given_scene_inputs} if self.seen_scene_inputs else {}
-        narrow = too_narrow(*size, self._network.receptive_field or self._network.tile)
-        lines = (narrow, found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
         first = self.inputs[0]
         order = unnamed_bands(first, scene.band_names, scene.source)
         order = chosen_instead(first, scene) if options.bands else order
         undated = unread_month(scene) if options.read_scene_inputs and options.month is None else None
-        return [*order, *(line for line in (*lines, undated) if line is not None)]
+        unlike = self._unlike_network(reader, known, scene.georeference)
+        return [*order, *unlike, *([] if undated is None else [undated])]
+
+    def _unlike_network(
+        self, reader: TileReader, known: Mapping[str, float], place: Georeference | None = None
+    ) -> list[str]:
+        """The lines of `_unlike` that rest on the pixels, on where they lie and on what is known of the scene."""
+        size = reader.height, reader.width
+        narrow = too_narrow(*size, self._network.receptive_field or self._network.tile)
+        found = None if self.seen is None else unlike_training(reader, self.seen)
+        pixel = None if self.gsd_m is None or place is None else other_pixel_size(place, *size, self.gsd_m)
+        lines = (narrow, found, pixel, other_scene_inputs(known, self.seen_scene_inputs))
+        return [line for line in lines if line is not None]
 
     def _common_tags(
         self, scene: Scene, options: TranslateOptions, key: Sequence[object] | None, scene_inputs: Mapping[str, float]

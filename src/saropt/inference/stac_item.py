@@ -74,8 +74,7 @@ def _undated(scene: Scene) -> str:
     unreadable = unreadable_date(scene.tags)
     if unreadable is None:
         return "has no date, which a STAC item needs: add the tag ACQUISITION_DATE"
-    key, text = unreadable
-    return f"the date {text!r} of its tag {key}, which a STAC item needs, cannot be read in one way: write 2023-05-31"
+    return f"has no date, which a STAC item needs: {unreadable}: write 2023-05-31"
 
 
 def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path]) -> Path:

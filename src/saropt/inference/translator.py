@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,7 @@ from saropt.inference.sampling import Sampling, check_speckle, mean_and_deviatio
 from saropt.inference.scene_model import WORK_TAG, SceneModel, Write
 from saropt.inference.sources import ArraySource, Source
 from saropt.inference.stac_item import check_item, write_item
+from saropt.inference.told import tell, told_once
 from saropt.progress import Progress, silent
 from saropt.scenes import open_scene
 
@@ -193,14 +194,18 @@ class Translator(SceneModel, Pretrained):
         if options.stac:
             inputs = (scene, *(path for _, path in options.files))
             write_item(result.products, list(dict.fromkeys(map(str, inputs))))
-        notes = warning_of(self.path)
-        if self.reliability is not None:
-            notes = [*notes, *uncalibrated(self.reliability, {self.source.role, *options.all_inputs})]
-            if options.given_scene_inputs or options.read_scene_inputs:
-                notes = [*notes, "the half-widths were calibrated for scenes of which nothing is known"]
+        notes = self._notes(options.all_inputs, bool(options.given_scene_inputs) or options.read_scene_inputs)
         result = replace(result, warnings=(*notes, *result.warnings))
         several = sampling is not None and sampling.samples > 1
         return replace(result, seam=None) if several else result
+
+    def _notes(self, further: Collection[Role], told: bool) -> list[str]:
+        """What a run tells of the translator itself, given these inputs beside the first, and scene inputs or none."""
+        notes = warning_of(self.path)
+        if self.reliability is not None:
+            notes += uncalibrated(self.reliability, {self.source.role, *further})
+            notes += ["the half-widths were calibrated for scenes of which nothing is known"] if told else []
+        return notes
 
     def is_made(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> bool:
         """Whether an output is what `run` makes of this scene with these options.
@@ -273,7 +278,8 @@ class Translator(SceneModel, Pretrained):
             scene_inputs: name -> value of those that are known: `{"month": 7}`.
 
         Returns:
-            (C', H, W) in the output's units and type; 0 (integers) or NaN where invalid.
+            (C', H, W) in the output's units and type; 0 (integers) or NaN where invalid. What `run` would tell of the
+            values is a `saropt.errors.SceneWarning`.
 
         Raises:
             InputError: wrong band count, no valid pixel, or values that contradict their units.
@@ -309,7 +315,9 @@ class Translator(SceneModel, Pretrained):
         sampling: Sampling | None,
         scene_inputs: Mapping[str, float] | None = None,
     ) -> dict[str, NDArray]:
-        return self.array_products(source, self.products(sampling), self._run(sampling), units, scene_inputs)
+        with told_once():
+            tell(self._notes((), bool(scene_inputs)))
+            return self.array_products(source, self.products(sampling), self._run(sampling), units, scene_inputs)
 
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank.

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from saropt.errors import InputError, OptionError
+from saropt.errors import InputError, OptionError, counted
 from saropt.matching.correspondence import mutual_matches
 from saropt.matching.features import Features, Matcher, Points, join
 from saropt.matching.frame import Frame, open_frame
-from saropt.matching.geometry import SAMPLE, TOLERANCE, Kind, fit_transform, log_false_alarms, transformed
+from saropt.matching.geometry import SAMPLE, TOLERANCE, Fit, Kind, fit_transform, log_false_alarms, transformed
 from saropt.matching.grey_scene import GreyScene
 from saropt.progress import Progress, silent
 from saropt.scenes import Grid, Window
@@ -132,8 +132,10 @@ def match_scenes(
         found = 0 if fit is None else int(fit.inliers.sum())
         alarms = log_false_alarms(len(from_a), found, SAMPLE[kind], chance)
         if fit is None or alarms > MAX_LOG_FALSE_ALARMS:
-            agree = f"{found} of {len(from_a)} matches agree on one {kind}"
-            raise InputError(a, f"cannot be matched with {b}: {agree}, no more than chance would give")
+            near = "" if frame.grid is None else f" within {counted(search, 'pixel')}"
+            agree = f"{found} of {len(from_a)} matches{near} agree on one {kind}"
+            remedy = None if frame.grid is None or not _may_lie_further(fit, from_a, search) else "search"
+            raise InputError(a, f"cannot be matched with {b}: {agree}, no more than chance would give", remedy)
         kept, residuals = fit.inliers, fit.residuals[fit.inliers]
         from_a, from_b = from_a[kept], from_b[kept]
         return SceneMatch(
@@ -153,6 +155,17 @@ def match_scenes(
             crs=frame.b_place.crs,
             ground=frame.b_ground(from_b),
         )
+
+
+def _may_lie_further(fit: Fit | None, from_a: Points, search: int) -> bool:
+    """Whether a wider search could find what chance explains so far: the search is narrower than usual, most matches
+    agree, or the shift that they agree on lies at the border of what was looked at."""
+    if search < SEARCH or fit is None:
+        return search < SEARCH
+    if 2 * fit.inliers.sum() >= len(from_a):
+        return True
+    middle = from_a[fit.inliers].mean(0, keepdims=True) if fit.inliers.any() else from_a[:1]
+    return bool(np.linalg.norm(transformed(fit.matrix, middle) - middle) >= search - TOLERANCE)
 
 
 class _Steps:

@@ -18,7 +18,7 @@ from saropt.errors import InputError
 from saropt.files import atomic_file
 from saropt.processors import map_ahead, usable_cpus
 from saropt.roots.opening import open_described
-from saropt.roots.root import DataRoot
+from saropt.roots.root import DataRoot, ImageSpec
 from saropt.scenes import Georeference, Scene
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ class Measurement:
 
     Attributes:
         key: text that names everything the values depend on, but for the raster.
-        described: the bands that dataset.yaml names.
+        described: what dataset.yaml says of it.
         bands: which of these to open, from 1.
         units: units to read them in.
         run: the values of an opened raster; None when it has no valid pixels.
     """
 
     key: str
-    described: tuple[str, ...]
+    described: ImageSpec
     bands: tuple[int, ...]
     units: str
     run: Callable[[Scene], Values | None]

@@ -18,7 +18,7 @@ from saropt.radiometry import Normaliser, Recipe
 from saropt.roots.index import Indexed, Measurement, Values, index_rasters
 from saropt.roots.opening import band_numbers
 from saropt.roots.recipes import band_indices
-from saropt.roots.root import DataRoot
+from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.values import measured_pixels
 from saropt.scenes import Scene
 
@@ -32,7 +32,7 @@ class Pool:
 
     Attributes:
         card: role, bands, units and recipe.
-        described: the bands that dataset.yaml names.
+        described: what dataset.yaml says of them.
         bands: which of these are taken, from 1.
         paths: one for each name; None where an optional image is missing.
         facts: of each raster; None where it is missing.
@@ -41,7 +41,7 @@ class Pool:
     """
 
     card: ImageCard
-    described: tuple[str, ...]
+    described: ImageSpec
     bands: tuple[int, ...]
     paths: Sequence[Path | None]
     facts: Sequence[Indexed | None]
@@ -71,7 +71,7 @@ class Pool:
             InputError: a raster cannot be read, lacks a band, is smaller than `crop`, contradicts its units or does
                 not go with the recipe.
         """
-        bands, described = band_indices(root, card.role, card.bands), root.image(card.role).bands
+        bands, described = band_indices(root, card.role, card.bands), root.image(card.role)
 
         def check_all(path: Path, facts: Indexed) -> None:
             band_numbers(path, described, facts.names, spare=True)
@@ -142,9 +142,7 @@ class Pool:
         return facts
 
 
-def _measurement(
-    card: ImageCard, described: tuple[str, ...], bands: tuple[int, ...], medians: bool
-) -> Measurement | None:
+def _measurement(card: ImageCard, described: ImageSpec, bands: tuple[int, ...], medians: bool) -> Measurement | None:
     """What is measured of the rasters, None where no pixel is needed: then units are not checked against values."""
     recipe, checked = card.make_recipe(), is_sar(card.role)
     if not (checked or medians or recipe.needs_statistics):
@@ -162,6 +160,6 @@ def _measurement(
         middle = np.median(normaliser.forward(sample[..., None]), axis=(1, 2))
         return (*normaliser.statistics, *map(float, middle))
 
-    what: dict[str, Any] = {"described": described, "bands": bands, "units": card.units, "recipe": card.recipe}
-    what |= {"units_checked": checked, "medians": medians}
+    what: dict[str, Any] = {"described": described.bands, "bands": bands, "units": card.units, "recipe": card.recipe}
+    what |= {"units_checked": checked, "medians": medians} | ({"by_place": True} if described.by_place else {})
     return Measurement(json.dumps(what, sort_keys=True), described, bands, card.units, run)

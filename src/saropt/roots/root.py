@@ -32,6 +32,7 @@ class ImageSpec:
         units: SAR units, or a text that says the scale of other values.
         optional: a name without a file of this role lacks that input; otherwise every name must have one.
         range: lowest and highest value that figures of quality go by, in `units`; None for the usual range.
+        by_place: whether the bands are those at their places, whatever a raster calls them.
 
     >>> ImageSpec(("VV", "VH"), "sigma0_db").bands
     ('VV', 'VH')
@@ -41,6 +42,7 @@ class ImageSpec:
     units: str
     optional: bool = False
     range: tuple[float, float] | None = None
+    by_place: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from saropt.domain import describe_role, describe_units, is_sar
 from saropt.errors import InputError
 from saropt.radiometry import EightBit, Recipe, ValueRule, check_units, repeated_value
 from saropt.roots.opening import open_described
+from saropt.roots.root import ImageSpec
 from saropt.scenes import Scene, fills_blocks
 
 _SAMPLED_PIXELS = 1 << 16
@@ -43,12 +44,12 @@ def contradiction(scene: Scene, units: str) -> str | None:
 
 
 def check_optical(
-    card: ImageCard, recipe: Recipe, paths: Sequence[Path], described: Sequence[str], bands: tuple[int, ...]
+    card: ImageCard, recipe: Recipe, paths: Sequence[Path], described: ImageSpec, bands: tuple[int, ...]
 ) -> None:
     """Refuse optical rasters that contradict their units; a few of them are looked at.
 
     Args:
-        described: the bands that dataset.yaml names.
+        described: what dataset.yaml says of them.
         bands: which of these the card takes, from 1.
 
     Raises:

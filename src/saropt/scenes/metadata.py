@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saropt.domain import describe_units
+from saropt.domain import describe_units, listed
 from saropt.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _TIME = (
 _YEAR_FIRST = re.compile(r"(?<!\d)(?P<year>\d{4})[-:/.]?(?P<month>\d\d)[-:/.]?(?P<day>\d\d)" + _TIME + r"(?!\d)")
 _YEAR_LAST = re.compile(r"(?<!\d)(?P<day>\d\d)(?P<mark>[./-])(?P<month>\d\d)[./-](?P<year>\d{4})" + _TIME + r"(?!\d)")
 _TIME_ONLY = re.compile(r"\s*\d\d?:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC)?\s*")
+_MOST_NAMED = 16
 _MOST_OFFSET = timedelta(hours=15)
 
 
@@ -131,17 +132,17 @@ def _acquisition(tags: Mapping[str, str], band_names: Sequence[str]) -> tuple[da
     return next((found for text in texts if (found := _first_date(text)) is not None), None)
 
 
-def unreadable_date(tags: Mapping[str, str]) -> tuple[str, str] | None:
-    """The first tag of a date of acquisition that cannot be read, and its text; None where there is none.
+def unreadable_date(tags: Mapping[str, str]) -> str | None:
+    """The first tag of a date of acquisition that cannot be read, in words; None where there is none.
 
     >>> unreadable_date({"ACQUISITION_DATE": "02/11/2023"})
-    ('ACQUISITION_DATE', '02/11/2023')
+    "ACQUISITION_DATE is '02/11/2023', which cannot be read in one way"
     """
     upper = {key.upper(): value for key, value in tags.items()}
     for key in [*_DATE_TAGS, "SAR_DATE", "S1_DATE", "OPTICAL_DATE", "S2_DATE"]:
         text = " ".join(upper.get(key, "").split())
         if text and parse_date(text) is None and not _TIME_ONLY.fullmatch(text):
-            return key, text[:60]
+            return f"{key} is {text[:60]!r}, which cannot be read in one way"
     return None
 
 
@@ -227,12 +228,12 @@ def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) 
     "VH amplitude") where only one band has that word.
 
     Raises:
-        InputError: a band does not exist, or several bands share the word; the message lists the available bands.
+        InputError: a band does not exist, or several bands share the word; the message lists the first bands of it.
 
     >>> select_bands(Path("scene.tif"), ["VV amplitude", "VH amplitude"], ["VH", 1])
     [1, 0]
     """
-    available = ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
+    available = listed([f"{number} {name}" for number, name in enumerate(names, start=1)], _MOST_NAMED)
     positions = []
     for band in wanted:
         text = str(band).strip().lower()

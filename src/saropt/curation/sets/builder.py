@@ -24,6 +24,7 @@ from saropt.progress import Progress
 from saropt.roots.description import write_description
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import band_numbers
+from saropt.roots.root import ImageSpec
 from saropt.roots.values import NO_PIXEL, contradiction
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
@@ -180,7 +181,9 @@ def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
         scene, path = readers.open(source, source.paths[0]), source.paths[0]
         bands = plan.description.get(side, {}).get("bands")
         if source.is_copy and bands is not None:
-            band_numbers(path, bands, scene.stated_names, spare=True, by=f"the {side} of the data set")
+            band_numbers(
+                path, ImageSpec(tuple(bands), ""), scene.stated_names, spare=True, by=f"the {side} of the data set"
+            )
         if not plan.description.get("paired", True):
             continue
         window = source.window or Window(0, 0, scene.height, scene.width)

@@ -1,0 +1,245 @@
+"""What the names, coordinates and attributes of an `xarray.DataArray` say of its values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saropt.domain import describe_units, is_known
+from saropt.errors import InputError
+from saropt.scenes import Georeference
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from affine import Affine
+
+NAME: Final = "array"
+"""What errors call it."""
+_BANDS: Final = ("band", "channel", "pol", "polarization", "polarisation", "variable")
+"""Names of the dimension of bands, also in the plural."""
+_PAIRS: Final = (
+    ("y", "x"),
+    ("lat", "lon"),
+    ("latitude", "longitude"),
+    ("lat", "long"),
+    ("northing", "easting"),
+    ("row", "col"),
+    ("row", "column"),
+    ("rows", "cols"),
+    ("rows", "columns"),
+    ("line", "sample"),
+    ("lines", "samples"),
+    ("line", "pixel"),
+    ("azimuth", "range"),
+    ("azimuth_time", "slant_range_time"),
+    ("projection_y_coordinate", "projection_x_coordinate"),
+    ("height", "width"),
+    ("h", "w"),
+)
+"""Names of rows and columns."""
+_ROWS: Final = frozenset(rows for rows, _ in _PAIRS)
+_COLUMNS: Final = frozenset(columns for _, columns in _PAIRS)
+
+
+def arranged(values: xr.DataArray, count: int) -> tuple[xr.DataArray, Any]:
+    """An array as (..., band, rows, columns), and the name of its dimension of bands, which is made if it has none.
+
+    Args:
+        count: bands that are looked for.
+
+    Raises:
+        InputError: it has no rows and columns, or its dimensions have names that do not tell which they are.
+
+    >>> import xarray as xr
+    >>> image = xr.DataArray(np.zeros((8, 9, 2)), dims=("lon", "lat", "band"))
+    >>> arranged(image, 2)[0].sizes
+    Frozen({'band': 2, 'lat': 9, 'lon': 8})
+    """
+    if values.ndim < 2:
+        raise InputError(NAME, f"must have rows and columns, has the dimensions {', '.join(map(str, values.dims))}")
+    band = next((dim for dim in values.dims if _is_band(values, dim)), None)
+    rows, columns, band = _dimensions(values, band, count)
+    if band is None:
+        named = values.coords.get("band")
+        if named is not None and named.ndim:
+            values = values.drop_vars("band")
+        values, band = values.expand_dims("band"), "band"
+    return values.transpose(..., band, rows, columns), band
+
+
+def _is_band(values: xr.DataArray, dim: Any) -> bool:
+    """Whether a dimension is that of the bands, by its name or by those that its coordinate holds."""
+    if str(dim).lower().removesuffix("s") in _BANDS:
+        return True
+    names = values.coords.get(dim)
+    return names is not None and names.dtype.kind in "UOT" and all(is_known(str(name)) for name in names.values)
+
+
+def _dimensions(values: xr.DataArray, band: Any, count: int) -> tuple[Any, Any, Any]:
+    """The dimensions of rows, columns and bands; None for bands where there are none."""
+    others = [dim for dim in values.dims if dim != band]
+    lower = {str(dim).lower(): dim for dim in others}
+    for rows, columns in _PAIRS:
+        if rows in lower and columns in lower:
+            pair = lower[rows], lower[columns]
+            rest = [dim for dim in others if dim not in pair]
+            if band is None and len(rest) == 1 and not _is_time(values, rest[0]):
+                band = rest[0]
+            return *pair, band
+    rest = [dim for dim in others if not _is_time(values, dim)]
+    if band is None and len(rest) == 3 and values.sizes[rest[0]] == count:
+        band, *rest = rest
+        if count in (values.sizes[dim] for dim in rest):
+            rest = []
+    if len(rest) != 2 or str(rest[0]).lower() in _COLUMNS or str(rest[1]).lower() in _ROWS:
+        dims = ", ".join(map(str, values.dims))
+        raise InputError(NAME, f"has the dimensions {dims}: which are rows and columns? Rename them to y and x")
+    return *rest, band
+
+
+def _is_time(values: xr.DataArray, dim: Any) -> bool:
+    return dim in values.coords and values.coords[dim].dtype.kind == "M"
+
+
+def names_of_bands(values: xr.DataArray, band: Any) -> list[str]:
+    """Names of the bands: those of the coordinate, or of `long_name` as rioxarray reads it.
+
+    >>> import xarray as xr
+    >>> two = xr.DataArray(np.zeros((2, 8, 8)), dims=("band", "y", "x"), attrs={"long_name": ("VV", "VH")})
+    >>> names_of_bands(two, "band"), names_of_bands(two.assign_coords(band=[2, 1]), "band")
+    (['VV', 'VH'], ['VH', 'VV'])
+    """
+    if band in values.coords and values.coords[band].dtype.kind in "UOT":
+        return [str(name) for name in values.coords[band].values]
+    said = values.attrs.get("long_name", ())
+    given = _by_band(values, band, [said] if isinstance(said, str) else list(said))
+    if given is not None:
+        return [str(name) for name in given]
+    return [f"band_{number}" for number in range(1, values.sizes[band] + 1)]
+
+
+def _by_band(values: xr.DataArray, band: Any, given: Sequence[Any]) -> list[Any] | None:
+    """What is given for each band of a file, for those bands that the array has: by their numbers, which the coordinate
+    holds, or in order."""
+    numbers = values.coords[band].values if band in values.coords else np.array([])
+    if given and numbers.dtype.kind in "iu" and numbers.size and numbers.min() >= 1 and numbers.max() <= len(given):
+        return [given[number - 1] for number in numbers]
+    return list(given) if len(given) == values.sizes[band] else None
+
+
+def declared(stated: Any, known: Collection[str]) -> str | None:
+    """Units that an attribute states, one for all bands or the same for each, where they are known ones.
+
+    >>> declared(("sigma0_db", "sigma0_db"), {"sigma0_db"}), declared("metres", {"sigma0_db"})
+    ('sigma0_db', None)
+    """
+    different = {stated} if isinstance(stated, str) else set(stated or ())
+    return different.pop() if len(different) == 1 and different <= set(known) else None
+
+
+def stored_type(values: xr.DataArray) -> str | None:
+    """The type that the values were stored in, where it is known and the values are still those that were stored.
+
+    >>> import xarray as xr
+    >>> masked = xr.DataArray(np.zeros((8, 8)))
+    >>> masked.encoding["dtype"] = "int16"
+    >>> stored_type(masked)
+    'int16'
+    """
+    said = values.encoding
+    if _is_scaled(said.get("scale_factor", 1.0), said.get("add_offset", 0.0)) or "scales" in said or "offsets" in said:
+        return None
+    stored = said.get("rasterio_dtype", said.get("dtype"))
+    return None if stored is None else str(np.dtype(stored).name)
+
+
+def scaling_of(
+    values: xr.DataArray, band: Any, places: Sequence[int], units: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Scale and offset (bands, 1, 1) by which the values are still to be brought to their units: those of the
+    attributes, never those of `encoding`, which are applied. None where they change nothing.
+
+    Args:
+        places: positions of the bands.
+        units: of the values once they are scaled.
+
+    Raises:
+        InputError: they are not numbers, or not one for each band.
+
+    >>> import xarray as xr
+    >>> stored = xr.DataArray(np.zeros((1, 8, 8), np.int16), dims=("band", "y", "x"), attrs={"scale_factor": 0.01})
+    >>> [part.ravel().tolist() for part in scaling_of(stored, "band", [0], "sigma0_db")]
+    [[0.01], [0.0]]
+    """
+    scales = _numbers(values, band, "scale_factor", "scales", 1.0)[list(places)]
+    offsets = _numbers(values, band, "add_offset", "offsets", 0.0)[list(places)]
+    if not _is_scaled(scales, offsets):
+        return None
+    try:
+        factor = describe_units(units).factor
+    except ValueError:
+        factor = 1.0
+    if not _is_scaled(scales * factor, offsets * factor):
+        return None
+    return (scales * factor)[:, None, None], (offsets * factor)[:, None, None]
+
+
+def _numbers(values: xr.DataArray, band: Any, one: str, several: str, neutral: float) -> NDArray[np.float64]:
+    """An attribute for each band of the array: one number for all, or one each."""
+    count = values.sizes[band]
+    try:
+        given = np.atleast_1d(np.asarray(values.attrs.get(several, values.attrs.get(one, neutral)), np.float64))
+    except (TypeError, ValueError):
+        given = np.array([np.nan])
+    chosen = given.tolist() * count if given.size == 1 else _by_band(values, band, given.tolist())
+    if chosen is None or not np.isfinite(chosen).all():
+        name = several if several in values.attrs else one
+        raise InputError(NAME, f"its attribute {name} must be a number, or one for each band")
+    return np.array(chosen)
+
+
+def _is_scaled(scales: Any, offsets: Any) -> bool:
+    """Whether a scale and an offset change a number."""
+    return bool((np.abs(np.asarray(scales) - 1.0) > 1e-9).any() or (np.asarray(offsets) != 0.0).any())
+
+
+def place_of(values: xr.DataArray) -> Georeference | None:
+    """Where the pixels of (..., rows, columns) lie, by the CRS that the array carries (CF, as rioxarray writes it) and
+    its coordinates; None where it does not say.
+
+    >>> import xarray as xr
+    >>> place_of(xr.DataArray(np.zeros((8, 8)), dims=("y", "x")))
+    """
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    stated = [coord.attrs for coord in values.coords.values() if coord.ndim == 0 and "crs_wkt" in coord.attrs]
+    axes = [values.coords.get(dim) for dim in values.dims[-2:]]
+    if len(stated) != 1 or any(axis is None or axis.size < 2 or axis.dtype.kind not in "iuf" for axis in axes):
+        return None
+    y, x = (np.asarray(axis.values, np.float64) for axis in axes if axis is not None)
+    down, right = (y[-1] - y[0]) / (y.size - 1), (x[-1] - x[0]) / (x.size - 1)
+    if not (np.isfinite([down, right]).all() and down and right):
+        return None
+    try:
+        crs = CRS.from_wkt(str(stated[0]["crs_wkt"]))
+    except CRSError:
+        return None
+    if "GeoTransform" in stated[0] and (turned := _turned(str(stated[0]["GeoTransform"]))) is not None:
+        return Georeference(crs, turned)
+    return Georeference(crs, Affine(right, 0.0, x[0] - right / 2, 0.0, down, y[0] - down / 2))
+
+
+def _turned(stated: str) -> Affine | None:
+    """A stated transform that turns or shears, of which coordinates say nothing."""
+    from affine import Affine
+
+    try:
+        transform = Affine.from_gdal(*map(float, stated.split()))
+    except (TypeError, ValueError):
+        return None
+    return transform if transform.b or transform.d else None
