@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import rasterio
 import yaml
 
+from saropt.cli import main
 from saropt.curation.harmonising import harmonise_root
 from saropt.curation.joining import join_roots
 from saropt.errors import InputError
@@ -16,7 +19,7 @@ from saropt.roots import DataRoot
 from saropt.scenes import Scene, write_array
 
 
-def make_root(path: Path, names: str = "ab", changed: float = 0.3, **description: object) -> Path:
+def make_root(path: Path, names: Sequence[str] = "ab", changed: float = 0.3, **description: object) -> Path:
     """Places whose optical image is the earlier one with a gain of .5, an offset of 40, and water where it flooded."""
     rng = np.random.default_rng(len(names))
     for role in ("sar", "optical", "optical_reference", "label"):
@@ -127,3 +130,53 @@ def test_holes_of_an_optical_image_stay_holes(tmp_path: Path, dtype: str) -> Non
     with Scene.open(out / "optical" / "a.tif") as scene:
         assert scene.nodata is not None
         assert (scene.read()[1] == ~hole).all()
+
+
+def test_joined_roots_keep_groups_and_further_columns(tmp_path: Path) -> None:
+    first, second = make_root(tmp_path / "one"), make_root(tmp_path / "two", names="ab")
+    third = make_root(tmp_path / "three", names="a")
+    (second / "splits.csv").write_text("name,split,month,group,region\na,train,7,g,north\nb,val,,,\n")
+    (third / "splits.csv").write_text("name,split\na,test\n")
+    root = DataRoot.open(join_roots(tmp_path / "all", [first, second, third]))
+    assert (root.path / "splits.csv").read_text().splitlines() == [
+        "name,split,group,month,region",
+        "one-a,train,one/g,,",
+        "one-b,train,one/g,,",
+        "two-a,train,two/g,7,north",
+        "two-b,val,,,",
+        "three-a,test,,,",
+    ]
+    assert {name: root.scene_of(name) for name in ("one-b", "two-a", "two-b")} == {
+        "one-b": "group one/g",
+        "two-a": "group two/g",
+        "two-b": "two-b",
+    }
+
+
+@pytest.mark.parametrize("classes", [{}, {0: "dry", 255: "flooded"}])
+def test_what_only_some_roots_have_is_told(classes: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = make_root(tmp_path / "one", classes=classes), make_root(tmp_path / "two", names="c")
+    for role in ("label", "optical_reference"):
+        shutil.rmtree(first / role)
+    assert main(["data", "join", str(tmp_path / "all"), str(first), str(second)]) == 0
+    assert [
+        line.removeprefix("saropt: warning: ") for line in capsys.readouterr().err.splitlines() if "left out" in line
+    ] == [
+        f"optical_reference of {second} is left out: {first}, the first root, has none",
+        f"the labels of {second} are left out: no labels in {first}",
+    ]
+    assert not DataRoot.open(tmp_path / "all").classes
+
+
+def test_joined_rasters_of_one_name_are_refused(tmp_path: Path) -> None:
+    first, second = make_root(tmp_path / "one", names=["a-b"]), make_root(tmp_path / "one-a", names="b")
+    with pytest.raises(InputError, match="b would be one-a-b, as another raster"):
+        join_roots(tmp_path / "all", [first, second])
+    assert not (tmp_path / "all").exists()
+
+
+def test_joined_labels_have_one_value_without_a_class(tmp_path: Path) -> None:
+    roots = [make_root(tmp_path / name, ignore_index=value) for name, value in (("a", None), ("b", 7), ("c", 9))]
+    assert DataRoot.open(join_roots(tmp_path / "two", roots[:2])).ignore_index == 7
+    with pytest.raises(InputError, match="has the ignore_index 9"):
+        join_roots(tmp_path / "all", roots)

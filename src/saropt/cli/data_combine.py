@@ -33,9 +33,11 @@ def join(
     sources: Annotated[list[Path], typer.Argument(metavar="IN...", help="Data roots with the same bands and units.")],
 ) -> None:
     """Copy several data roots into one."""
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn
     from saropt.curation.joining import join_roots
 
+    told: list[str] = []
     with progress_bar("join") as report:
-        path = join_roots(out, sources, progress=report)
+        path = join_roots(out, sources, progress=report, tell=told.append)
     typer.echo(f"wrote {path}")
+    warn(told)
