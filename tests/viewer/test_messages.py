@@ -12,15 +12,12 @@ CATALOGUE: dict[str, dict[str, str]] = json.loads((ROOT / "viewer/web/src/messag
 PASSED = (
     "viewer",
     *(f"inference/{name}.py" for name in ("bundled", "companions", "familiarity", "guard", "masks", "opening")),
-    *(
-        f"inference/{name}.py"
-        for name in ("reader", "reliability", "scene_model", "sources", "stated_units", "translator")
-    ),
+    *(f"inference/{name}.py" for name in ("reader", "reliability", "scene_model", "sources", "translator")),
     "inference/runtimes",
     *(f"artifacts/{name}.py" for name in ("card", "checks", "graph", "trust", "weights", "modules")),
     *(f"scenes/{name}.py" for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing")),
     *(f"files/{name}.py" for name in ("atomic", "identity", "lock", "places")),
-    *(f"domain/{name}.py" for name in ("bands", "roles", "units")),
+    *(f"domain/{name}.py" for name in ("bands", "roles", "stated_units", "units")),
     *(f"radiometry/{name}.py" for name in ("units", "validity", "recipes")),
 )
 """What a request and a translation pass through."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import SAR_UNITS, is_sar, match_bands
+from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError
 from saropt.inference.data_arrays import (
     NAME,
@@ -20,7 +21,6 @@ from saropt.inference.data_arrays import (
 )
 from saropt.inference.familiarity import other_pixel_size
 from saropt.inference.opening import unnamed_bands
-from saropt.inference.stated_units import stated_units
 from saropt.inference.told import tell, told_once
 
 if TYPE_CHECKING:

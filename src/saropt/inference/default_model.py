@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saropt.domain import SAR_UNITS, describe_units, match_some_bands
+from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError
-from saropt.inference.stated_units import stated_units
 from saropt.scenes import open_scene
 from saropt.sensors.product_names import grd_product
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
+from saropt.domain.stated_units import stated_units, told_of_units
 from saropt.errors import InputError
-from saropt.inference.stated_units import stated_units
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units
 from saropt.scenes import Window, read_mirrored, sample_pixels
 from saropt.scenes.measurements import find_measured
@@ -231,12 +231,7 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
         scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
         named = " (so the names of its bands say)" if told and stated and stated.where != "tags" else ""
         raise InputError(source.source, f"{error}{named}{scaled}", remedy) from error
-    notes = []
-    if stated is not None and units is not None and stated.contradicts(units):
-        notes.append(f"{source.source}: its {stated.where} say {stated.quantity}: taken as {units}, as asked for")
-    if stated is not None and told not in (None, image.units):
-        notes.append(f"{source.source}: units are {told}, as its {stated.where} and values say")
-    return replace(fitted, notes=(*notes, *fitted.notes))
+    return replace(fitted, notes=(*told_of_units(stated, source.source, units, image.units), *fitted.notes))
 
 
 def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: bool = True) -> Fitted:

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from saropt.artifacts import Card
 from saropt.domain import SAR_UNITS, Direction
+from saropt.domain.stated_units import stated_units
 from saropt.inference import NOTICE
-from saropt.inference.stated_units import stated_units
 from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import Reading

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import describe_units, rgb_bands
+from saropt.domain.stated_units import stated_units
 from saropt.evaluation.gallery import ERROR_TOP
-from saropt.inference.stated_units import stated_units
 from saropt.radiometry import to_db
 from saropt.viewer.catalogue import Layer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from saropt.domain import SAR_UNITS, describe_units, named_quantity
+from saropt.domain.units import SAR_UNITS, describe_units, named_quantity
 
 _TAGS = ("CALIBRATED_TO", "UNITS")
 _POWER = {"intensity": ("sigma0", "gamma0"), "intensity_db": ("sigma0_db", "gamma0_db")}
@@ -82,3 +82,26 @@ def stated_units(
             return StatedUnits(name, "tags")
     said = None if is_picture else named_quantity([name for name in names if name not in own])
     return None if said is None else StatedUnits(said, "band names")
+
+
+def told_of_units(stated: StatedUnits | None, source: str, asked: str | None, usual: str) -> list[str]:
+    """One line where the units that a raster states are not those that were asked for, or not the usual ones.
+
+    Args:
+        source: what the line calls the raster.
+        asked: the units that a user gave; None where the raster's own are taken.
+        usual: those that need no words.
+
+    >>> told_of_units(StatedUnits("gamma0_db", "tags"), "scene.tif", None, "sigma0_db")
+    ['scene.tif: units are gamma0_db, as its tags and values say']
+    >>> told_of_units(StatedUnits("gamma0_db", "tags"), "scene.tif", "sigma0_db", "sigma0_db")
+    ['scene.tif: its tags say gamma0_db: taken as sigma0_db, as asked for']
+    """
+    if stated is None:
+        return []
+    if asked is not None:
+        asked_for = f"{source}: its {stated.where} say {stated.quantity}: taken as {asked}, as asked for"
+        return [asked_for] if stated.contradicts(asked) else []
+    if stated.units in (None, usual):
+        return []
+    return [f"{source}: units are {stated.units}, as its {stated.where} and values say"]
