@@ -151,8 +151,64 @@ def test_one_band_of_several_keeps_its_name(translator: Translator, absolute: Tr
         with pytest.raises(InputError, match="holds VV, not VH"):
             translator(array.sel(band=vv))
     values = decibels()
-    turned = xr.DataArray(values, dims=("band", "y", "x"), coords={"band": [1, 2]}, attrs={"long_name": ("VV", "VH")})
-    assert np.array_equal(absolute(turned.sel(band=[2, 1])).values, absolute(values))
+    three = xr.DataArray(
+        np.stack([values[1], values[0], values[1]]), dims=("band", "y", "x"), coords={"band": [1, 2, 3]}
+    )
+    three.attrs["long_name"] = ("HH", "VV", "VH")
+    assert np.array_equal(absolute(three.sel(band=[3, 2])).values, absolute(values))
+
+
+def test_long_name_names_the_bands_as_they_stand(absolute: Translator, tmp_path: Path) -> None:
+    """As rioxarray writes it: the numbers of a file's bands count where it names more of them."""
+    values = decibels()
+    wanted = absolute(values)
+    turned = xr.DataArray(values[::-1], dims=("band", "y", "x"), attrs={"long_name": ("VH", "VV")})
+    for numbers, doubtful in (([1, 2], False), ([2, 1], True), ([1, 1], False), ([2, 3], False)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert np.array_equal(absolute(turned.assign_coords(band=numbers)).values, wanted)
+        assert any("its long_name is VH, VV" in str(one.message) for one in caught) == doubtful
+    georeferenced = turned.assign_coords(band=[2, 1], y=3.8e6 - 10.0 * np.arange(40), x=4e5 + 10.0 * np.arange(50))
+    georeferenced.rio.write_crs(32611).rio.to_raster(tmp_path / "turned.tif")
+    absolute.translate(tmp_path / "turned.tif", tmp_path / "made.tif")
+    with rasterio.open(tmp_path / "made.tif") as made:
+        assert np.array_equal(made.read(), wanted)
+
+
+def told(call, *args, **options) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(*args, **options)
+    return [str(one.message) for one in caught]
+
+
+def test_attributes_say_what_tags_say(absolute: Translator) -> None:
+    power = 10 ** (decibels() / 10)
+    array = xr.DataArray(power, dims=("band", "y", "x"), coords={"band": ["VV", "VH"]})
+    calibrated = array.assign_attrs(CALIBRATED_TO="gamma0", ACQUISITION_DATE="2020-11-07")
+    made = absolute(calibrated)
+    assert np.array_equal(made.values, absolute(power, units="gamma0"))
+    assert made.attrs["ACQUISITION_DATE"] == "2020-11-07"
+    assert "array: units are gamma0, as its tags and values say" in told(absolute, calibrated)
+    asked = "array: its tags say gamma0: taken as sigma0, as asked for"
+    assert asked in told(absolute, calibrated, units="sigma0")
+    assert not [line for line in told(absolute, calibrated, units="gamma0") if "tags" in line]
+
+
+def test_a_date_unlike_those_of_the_training_is_told(absolute: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(absolute, "seen_scene_inputs", {"month": (1.0,)})
+    array = xr.DataArray(decibels(), dims=("band", "y", "x"), coords={"band": ["VV", "VH"]})
+    assert not [line for line in told(absolute, array) if "month" in line]
+    (line,) = [one for one in told(absolute, array.assign_attrs(ACQUISITION_DATE="2020-07-01")) if "month" in one]
+    assert "its month is 7, the nearest there 1" in line
+
+
+def test_a_dataset_is_refused_with_the_way_to_an_array(absolute: Translator) -> None:
+    values = decibels()
+    dataset = xr.Dataset({"VH": (("y", "x"), values[1]), "VV": (("y", "x"), values[0])})
+    with pytest.raises(InputError, match=r"is an xarray Dataset: give a DataArray, as .*to_dataarray\(\"band\"\)"):
+        absolute(dataset)
+    assert np.array_equal(absolute(dataset.to_dataarray("band")).values, absolute(values))
 
 
 @pytest.mark.parametrize("how", [{"masked": False}, {"masked": True}, {"mask_and_scale": True}])

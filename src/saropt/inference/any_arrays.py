@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import SAR_UNITS, is_sar, match_bands
-from saropt.domain.stated_units import stated_units
+from saropt.domain import is_sar, match_bands
+from saropt.domain.stated_units import StatedUnits, stated_units, told_of_units
 from saropt.errors import InputError
 from saropt.inference.data_arrays import (
     NAME,
+    Described,
     arranged,
-    declared,
+    described,
+    names_in_doubt,
     names_of_bands,
-    place_of,
     scaling_of,
     stored_type,
 )
-from saropt.inference.familiarity import other_pixel_size
+from saropt.inference.familiarity import other_pixel_size, other_scene_inputs
 from saropt.inference.opening import unnamed_bands
 from saropt.inference.told import tell, told_once
+from saropt.scenes import read_scene_inputs
+from saropt.scenes.metadata import acquisition_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,7 +49,7 @@ def translate_any(translator: Translator, values: Any, units: str | None = None)
     >>> translate_any(Translator.load("s1-losangeles"), np.full((2, 1, 16, 16), 90, np.uint8)).shape
     (2, 3, 16, 16)
     """
-    if _is_data_array(values):
+    if _is_of_xarray(values):
         return translate_data_array(translator, values, units)
     is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
     array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
@@ -67,9 +71,9 @@ def _numbers(tensor: Any) -> NDArray:
     return (on_cpu.float() if str(on_cpu.dtype) == "torch.bfloat16" else on_cpu).numpy()
 
 
-def _is_data_array(values: object) -> bool:
-    """Whether an object is an `xarray.DataArray`, without importing xarray."""
-    return type(values).__name__ == "DataArray" and type(values).__module__.partition(".")[0] == "xarray"
+def _is_of_xarray(values: object, kinds: Sequence[str] = ("DataArray", "Dataset")) -> bool:
+    """Whether an object is one of these kinds of xarray, without importing xarray."""
+    return type(values).__name__ in kinds and type(values).__module__.partition(".")[0] == "xarray"
 
 
 def translate_data_array(translator: Translator, values: xr.DataArray, units: str | None = None) -> xr.DataArray:
@@ -82,16 +86,16 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
             them. Pixels that are NaN or `_FillValue` are invalid. Scale and offset in the attributes are applied; those
             in `encoding` are already. Lazy arrays are computed. Masked integers are read by the type they were stored
             in (`encoding`).
-        units: units of the values; when None the attribute `units` where it is one of `saropt.domain.SAR_UNITS`, else
-            those that the names of SAR bands say (Sigma0_VV), else those of the card.
+        units: units of the values; when None the attribute `CALIBRATED_TO` or `units` where it is one of
+            `saropt.domain.SAR_UNITS`, else those that the names of SAR bands say (Sigma0_VV), else those of the card.
 
     Returns:
         (..., band, y, x) with the coordinates of `values` (CRS among them), the names of the bands, and the notice,
-        translator, units and nodata value as attributes.
+        translator, units, nodata value and date of acquisition, where one is stated, as attributes.
 
     Raises:
         InputError: the array has no rows and columns, or they cannot be told apart; its bands are not those of the
-            card, or its values contradict their units.
+            card, its values contradict their units, or it is a `Dataset`.
 
     >>> import xarray as xr
     >>> from saropt.inference import Translator
@@ -101,6 +105,9 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     >>> optical.dims, optical.band.values.tolist(), optical.y.equals(scene.y)
     (('band', 'y', 'x'), ['B4', 'B3', 'B2'], True)
     """
+    if _is_of_xarray(values, ["Dataset"]):
+        ways = 'dataset["VV"] or dataset.to_dataarray("band")'
+        raise InputError(NAME, f"is an xarray Dataset: give a DataArray, as {ways}")
     bands = translator.source.bands
     banded, band = arranged(values, len(bands))
     names = names_of_bands(banded, band)
@@ -111,14 +118,13 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     chosen = banded.isel({band: places})
     fill = values.attrs.get("_FillValue", values.encoding.get("_FillValue"))
     dtype = stored_type(values)
-    if units is None:
-        tags = {"UNITS": declared(values.attrs.get("units"), SAR_UNITS) or ""}
-        chosen_names = [names[place] for place in places] if is_sar(translator.source.role) else []
-        said = stated_units(tags, chosen_names, dtype or values.dtype.name, bands)
-        try:
-            units = None if said is None else said.usable()
-        except ValueError as error:
-            raise InputError(NAME, str(error), "units") from error
+    about = described(banded, names)
+    said = _stated(translator, about.tags, [names[place] for place in places], dtype or values.dtype.name)
+    told = told_of_units(said, NAME, units, translator.source.units)
+    try:
+        units = said.usable() if units is None and said is not None else units
+    except ValueError as error:
+        raise InputError(NAME, str(error), "units") from error
     scaling = scaling_of(banded, band, places, units or translator.source.units)
 
     def one(pixels: np.ndarray) -> np.ndarray:
@@ -131,25 +137,36 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     pixels = chosen.values
     flat = pixels.reshape(-1, *pixels.shape[-3:])
     with told_once():
-        tell(_unlike(translator, banded, names, scaling is not None))
+        tell([*names_in_doubt(banded, band), *told, *_unlike(translator, banded, about, names, scaling is not None)])
         made = np.stack([one(part) for part in flat]).reshape(*pixels.shape[:-3], -1, *pixels.shape[-2:])
     kept = {name: coord for name, coord in chosen.coords.items() if band not in coord.dims and name != band}
     (product, *_) = translator.products()
     tags = {key: value for key, value in translator.tags.items() if key != "SAROPT_TRANSLATOR_SHA256"}
     attributes = {"units": translator.target.units, "_FillValue": product.nodata, **tags}
+    if (acquired := acquisition_text(about.tags, names)) is not None:
+        attributes["ACQUISITION_DATE"] = acquired
     coordinates = {**kept, "band": ("band", list(translator.target.bands))}
     dimensions = (*chosen.dims[:-3], "band", *chosen.dims[-2:])
     return type(values)(made, dims=dimensions, coords=coordinates, attrs=attributes, name=translator.card.name)
 
 
-def _unlike(translator: Translator, banded: xr.DataArray, names: list[str], scaled: bool) -> list[str]:
+def _stated(translator: Translator, tags: Mapping[str, str], names: Sequence[str], dtype: str) -> StatedUnits | None:
+    """What an array states of its units; of another image than a SAR image only the attribute `units` counts."""
+    image = translator.source
+    if is_sar(image.role):
+        return stated_units(tags, names, dtype, image.bands)
+    return stated_units({"UNITS": tags.get("UNITS", "")}, (), dtype)
+
+
+def _unlike(
+    translator: Translator, banded: xr.DataArray, about: Described, names: list[str], scaled: bool
+) -> list[str]:
     """What the names, coordinates and attributes of an array tell, a line each."""
     lines = unnamed_bands(translator.source, names, NAME)
-    place = place_of(banded)
-    if place is not None and translator.gsd_m is not None:
-        height, width = banded.shape[-2:]
-        pixel = other_pixel_size(place, height, width, translator.gsd_m)
-        lines += [] if pixel is None else [pixel]
+    known = read_scene_inputs(about) if translator.seen_scene_inputs else {}
+    size = about.height, about.width
+    pixel = None if translator.gsd_m is None else other_pixel_size(about.georeference, *size, translator.gsd_m)
+    lines += [line for line in (pixel, other_scene_inputs(known, translator.seen_scene_inputs)) if line is not None]
     if scaled and banded.dtype.kind == "f" and np.dtype(stored_type(banded) or banded.dtype).kind == "f":
         lines.append(f"{NAME}: the scale and offset of its attributes are applied")
     return lines

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from saropt.domain import describe_units, is_known
 from saropt.errors import InputError
 from saropt.scenes import Georeference
+from saropt.scenes.metadata import acquisition_date
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -105,39 +108,102 @@ def _is_time(values: xr.DataArray, dim: Any) -> bool:
 
 
 def names_of_bands(values: xr.DataArray, band: Any) -> list[str]:
-    """Names of the bands: those of the coordinate, or of `long_name` as rioxarray reads it.
+    """Names of the bands: those of the coordinate, or of `long_name` as rioxarray reads and writes it.
 
     >>> import xarray as xr
     >>> two = xr.DataArray(np.zeros((2, 8, 8)), dims=("band", "y", "x"), attrs={"long_name": ("VV", "VH")})
-    >>> names_of_bands(two, "band"), names_of_bands(two.assign_coords(band=[2, 1]), "band")
-    (['VV', 'VH'], ['VH', 'VV'])
+    >>> names_of_bands(two, "band"), names_of_bands(two.assign_coords(band=[1, 2]).sel(band=[2]), "band")
+    (['VV', 'VH'], ['VH'])
     """
     if band in values.coords and values.coords[band].dtype.kind in "UOT":
         return [str(name) for name in values.coords[band].values]
-    said = values.attrs.get("long_name", ())
-    given = _by_band(values, band, [said] if isinstance(said, str) else list(said))
+    given = _by_band(values, band, _long_names(values))
     if given is not None:
-        return [str(name) for name in given]
+        return given
     return [f"band_{number}" for number in range(1, values.sizes[band] + 1)]
 
 
+def _long_names(values: xr.DataArray) -> list[str]:
+    """The names that `long_name` holds."""
+    said = values.attrs.get("long_name")
+    return [said] if isinstance(said, str) else list(map(str, said)) if isinstance(said, list | tuple) else []
+
+
 def _by_band(values: xr.DataArray, band: Any, given: Sequence[Any]) -> list[Any] | None:
-    """What is given for each band of a file, for those bands that the array has: by their numbers, which the coordinate
-    holds, or in order."""
-    numbers = values.coords[band].values if band in values.coords else np.array([])
-    if given and numbers.dtype.kind in "iu" and numbers.size and numbers.min() >= 1 and numbers.max() <= len(given):
+    """What is given for each band of the array, or for each band of a file that the array has some bands of: those are
+    found by their numbers, which the coordinate holds. None where it cannot be told."""
+    if len(given) == values.sizes[band]:
+        return list(given)
+    numbers = _numbers_of_bands(values, band)
+    if len(given) > numbers.size > 0 and numbers.min() >= 1 and numbers.max() <= len(given):
         return [given[number - 1] for number in numbers]
-    return list(given) if len(given) == values.sizes[band] else None
+    return None
 
 
-def declared(stated: Any, known: Collection[str]) -> str | None:
-    """Units that an attribute states, one for all bands or the same for each, where they are known ones.
+def _numbers_of_bands(values: xr.DataArray, band: Any) -> NDArray:
+    """The whole numbers that the coordinate of the bands holds; none where it holds others or is not there."""
+    numbers = np.asarray(values.coords[band].values) if band in values.coords else np.array([])
+    return numbers if numbers.dtype.kind in "iu" else np.array([], int)
 
-    >>> declared(("sigma0_db", "sigma0_db"), {"sigma0_db"}), declared("metres", {"sigma0_db"})
-    ('sigma0_db', None)
+
+def names_in_doubt(values: xr.DataArray, band: Any) -> list[str]:
+    """One line where bands were put in another order and `long_name`, which names them all, may not have been.
+
+    >>> import xarray as xr
+    >>> two = xr.DataArray(np.zeros((2, 8, 8)), dims=("band", "y", "x"), attrs={"long_name": ("VV", "VH")})
+    >>> names_in_doubt(two.assign_coords(band=[2, 1]), "band")
+    ['array: its bands are 2, 1, its long_name is VV, VH: taken as their names in this order']
     """
-    different = {stated} if isinstance(stated, str) else set(stated or ())
-    return different.pop() if len(different) == 1 and different <= set(known) else None
+    names, numbers = _long_names(values), _numbers_of_bands(values, band).tolist()
+    if len(names) != len(numbers):
+        return []
+    in_order = list(range(1, len(numbers) + 1))
+    if numbers == in_order or sorted(numbers) != in_order:
+        return []
+    shown = ", ".join(map(str, numbers)), ", ".join(names)
+    return [f"{NAME}: its bands are {shown[0]}, its long_name is {shown[1]}: taken as their names in this order"]
+
+
+def tags_of(values: xr.DataArray) -> dict[str, str]:
+    """The attributes as the tags of a raster; what is stated for each band is one where all are the same.
+
+    >>> import xarray as xr
+    >>> tags_of(xr.DataArray(np.zeros((2, 8, 8)), attrs={"units": ("sigma0_db", "sigma0_db"), "view": 38.5}))
+    {'UNITS': 'sigma0_db', 'view': '38.5'}
+    """
+    tags = {}
+    for key, stated in values.attrs.items():
+        different = set(map(str, stated)) if isinstance(stated, list | tuple) else {str(stated)}
+        if len(different) == 1:
+            tags["UNITS" if key == "units" else str(key)] = different.pop()
+    return tags
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is read of an array as of a scene: its tags, its date, its size and where it lies."""
+
+    tags: Mapping[str, str]
+    acquired: datetime | None
+    height: int
+    width: int
+    georeference: Georeference
+
+
+def described(values: xr.DataArray, names: Sequence[str]) -> Described:
+    """An array of (..., rows, columns) as it describes itself.
+
+    Args:
+        names: of its bands.
+
+    >>> import xarray as xr
+    >>> array = xr.DataArray(np.zeros((1, 8, 8)), attrs={"ACQUISITION_DATE": "2020-11-07"})
+    >>> described(array, ["VV"]).acquired.month
+    11
+    """
+    tags = tags_of(values)
+    height, width = values.shape[-2:]
+    return Described(tags, acquisition_date(tags, names), height, width, place_of(values) or Georeference())
 
 
 def stored_type(values: xr.DataArray) -> str | None:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
 from saropt.domain import check_scene_input
-from saropt.scenes.georeference import degrees_at_centre
-from saropt.scenes.reading import Scene
+from saropt.scenes.georeference import Georeference, degrees_at_centre
 
 _INCIDENCE_TAGS = ("INCIDENCE_ANGLE", "VIEW:INCIDENCE_ANGLE")
 
 
-def read_scene_inputs(scene: Scene) -> dict[str, float]:
+class Dated(Protocol):
+    """What has tags, a date and a place on the ground: a scene, or an array that describes itself as one does."""
+
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+    @property
+    def acquired(self) -> datetime | None: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def georeference(self) -> Georeference: ...
+
+
+def read_scene_inputs(scene: Dated) -> dict[str, float]:
     """Name -> value of the scene inputs that a raster tells of: the month of its date of acquisition,
     the latitude of its centre, and the incidence angle of a tag INCIDENCE_ANGLE in degrees.
 
     A simulated raster tells of nothing: its date and place are made up.
 
     >>> import numpy as np
-    >>> from saropt.scenes import write_array
+    >>> from saropt.scenes import Scene, write_array
     >>> tags = {"ACQUISITION_DATE": "2024-07-01", "INCIDENCE_ANGLE": "38.5"}
     >>> with Scene.open(write_array("dated.tif", np.ones((1, 8, 8), np.float32), tags=tags)) as scene:
     ...     read_scene_inputs(scene)
