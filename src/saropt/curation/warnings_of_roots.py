@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from saropt.domain import is_sar
+from saropt.domain.stated_units import stated_units
 from saropt.roots import DataRoot
 from saropt.roots.values import contradiction
 from saropt.scenes import Scene
@@ -15,7 +17,7 @@ _LOOKED_AT = 3
 
 
 def root_warnings(root: DataRoot) -> list[str]:
-    """Empty splits, and units that the first rasters of a role contradict.
+    """Empty splits, and units that the first rasters of a role contradict, by their values or by what they state.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 1), size=64))
@@ -28,6 +30,9 @@ def root_warnings(root: DataRoot) -> list[str]:
         for name, path in list(root.rasters(role).items())[:_LOOKED_AT]:
             with Scene.open(path, palette="index", units=image.units) as scene:
                 problem = contradiction(scene, image.units)
+                stated = stated_units(scene.tags, scene.band_names, scene.dtype) if is_sar(role) else None
+            if problem is None and stated is not None and stated.contradicts(image.units):
+                problem = f"its {stated.where} say {stated.quantity}, dataset.yaml says {image.units}"
             if problem is not None:
                 found.append(f"{role}/{name}: {problem}")
                 break

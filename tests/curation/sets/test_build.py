@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import rasterio
@@ -246,3 +248,72 @@ def test_masks_beside_rasters_are_copied_with_them(tmp_path, source):
         with Scene.open(path) as scene:
             assert scene.nodata == 9
     assert len(DataRoot.open(joined).splits) == 12
+
+
+@pytest.fixture
+def gamma(tmp_path):
+    """A SAR raster of gamma0 in decibels by its names or by a tag, and an optical raster of its place."""
+
+    def write(names=("Gamma0_VV_db", "Gamma0_VH_db"), size=96, **tags):
+        place = Georeference(CRS.from_epsg(32611), Affine(10, 0, 4e5, 0, -10, 3.8e6))
+        rng = np.random.default_rng(0)
+        decibels = rng.normal([[[-11]], [[-17]]], 3, (2, size, size)).astype(np.float32)
+        write_array(tmp_path / "sar.tif", decibels, band_names=list(names), georeference=place, tags=tags)
+        colours = rng.integers(1, 255, (3, size, size)).astype(np.uint8)
+        write_array(tmp_path / "opt.tif", colours, georeference=place)
+        return tmp_path / "sar.tif"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("names", "tags", "units"),
+    [
+        (("Gamma0_VV_db", "Gamma0_VH_db"), {}, "gamma0_db"),
+        (("VV", "VH"), {"CALIBRATED_TO": "gamma0_db"}, "gamma0_db"),
+        (("VV", "VH"), {}, "sigma0_db"),
+        (("VV intensity dB", "VH intensity dB"), {}, "sigma0_db"),
+    ],
+)
+def test_a_pair_is_in_the_units_that_its_raster_states(tmp_path, gamma, names, tags, units):
+    sar = gamma(names, **tags)
+    root = DataRoot.open(prepare("pair", sar, tmp_path / "out", [f"optical={tmp_path / 'opt.tif'}", "gap=4"]))
+    assert root.images["sar"].units == units
+
+
+def test_units_that_contradict_what_a_raster_states_are_told(tmp_path, gamma, capsys):
+    arguments = ["--set", f"optical={tmp_path / 'opt.tif'}", "--set", "gap=4", "--set", "units=sigma0_db"]
+    for names, tags, words in (
+        (("Gamma0_VV_db", "Gamma0_VH_db"), {}, "its band names say gamma0_db"),
+        (("VV", "VH"), {"CALIBRATED_TO": "gamma0_db"}, "its tags say gamma0_db"),
+        (("Beta0_VV_db", "Beta0_VH_db"), {}, "its band names say beta0_db"),
+    ):
+        sar, out = gamma(names, **tags), tmp_path / words.replace(" ", "_")
+        assert main(["data", "prepare", "pair", str(sar), str(out), *arguments]) == 0
+        assert f"sar/sar_train: {words}, dataset.yaml says sigma0_db" in capsys.readouterr().err
+        sar.unlink()
+        (tmp_path / "opt.tif").unlink()
+    sar = gamma(("Beta0_VV_db", "Beta0_VH_db"))
+    assert main(["data", "prepare", "pair", str(sar), str(tmp_path / "no"), *arguments[:4]]) == 2
+    assert "its band names say beta0_db, which is no unit here: --set units=UNITS" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_folder_is_in_the_units_that_its_images_state(tmp_path, gamma, capsys):
+    for side, file in (("sar", gamma()), ("optical", tmp_path / "opt.tif")):
+        (tmp_path / "mine" / side).mkdir(parents=True)
+        for name in "abc":
+            shutil.copy(file, tmp_path / "mine" / side / f"{name}.tif")
+    source = str(tmp_path / "mine")
+    assert main(["data", "prepare", "folder", source, str(tmp_path / "out")]) == 0
+    assert DataRoot.open(tmp_path / "out").images["sar"].units == "gamma0_db"
+    assert "say" not in capsys.readouterr().err
+    assert main(["data", "prepare", "folder", source, str(tmp_path / "asked"), "--set", "units=sigma0_db"]) == 0
+    assert "its band names say gamma0_db, dataset.yaml says sigma0_db" in capsys.readouterr().err
+
+
+def test_small_rasters_keep_their_tags(tmp_path, gamma):
+    sar = gamma(ACQUISITION_DATE="2020-11-07")
+    root = DataRoot.open(prepare("pair", sar, tmp_path / "out", [f"optical={tmp_path / 'opt.tif'}", "gap=4"]))
+    with Scene.open(root.raster("sar", "sar_train")) as scene:
+        assert scene.acquired is not None

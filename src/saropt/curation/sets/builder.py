@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -255,6 +255,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
     first = scenes[0]
     for scene in scenes[1:]:
         check_one_grid(scene.path, f"{first.path.name} and {scene.path.name}", first, scene)
+    tags = tags_for_output(first, same_units=source.convert is None)
     window = source.window or Window(0, 0, first.height, first.width)
     if not window.inside(first.height, first.width):
         raise InputError(first.path, f"is {first.height}x{first.width} pixels: smaller than expected")
@@ -274,7 +275,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
 
     place = _moved(first.georeference, window)
     if window.height * window.width <= _SMALL_PIXELS:
-        _write_small(target, read(window), names, nodata, place, categorical)
+        _write_small(target, read(window), names, nodata, place, tags, categorical)
         return target
     with SceneWriter(
         target,
@@ -284,7 +285,7 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
         dtype=dtype,
         nodata=nodata,
         georeference=place,
-        tags=tags_for_output(first, same_units=source.convert is None),
+        tags=tags,
         overview_resampling="nearest" if categorical else "average",
     ) as writer:
         rows = max(1, _STRIP_PIXELS // window.width)
@@ -318,7 +319,13 @@ def _moved(place: Georeference, window: Window) -> Georeference:
 
 
 def _write_small(
-    target: Path, values: NDArray, names: Sequence[str], nodata: float | None, place: Georeference, categorical: bool
+    target: Path,
+    values: NDArray,
+    names: Sequence[str],
+    nodata: float | None,
+    place: Georeference,
+    tags: Mapping[str, str],
+    categorical: bool,
 ) -> None:
     count, height, width = values.shape
     form = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": values.dtype}
@@ -333,6 +340,7 @@ def _write_small(
             rasterio.open(part, "w", **form, nodata=nodata, compress="deflate", predictor=predictor) as dataset,
         ):
             dataset.write(values)
+            dataset.update_tags(**tags)
             for index, name in enumerate(names, start=1):
                 dataset.set_band_description(index, name)
     except rasterio.errors.RasterioError as error:

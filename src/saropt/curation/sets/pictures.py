@@ -21,6 +21,7 @@ from saropt.curation.sets.base import (
     images,
     pair_up,
     register_set,
+    sar_units_of,
     split_groups,
 )
 from saropt.errors import InputError, OptionError
@@ -201,7 +202,9 @@ class FolderOptions(SplitOptions):
     optical: str = Field("", description="folder of the optical images")
     label: str = Field("", description="folder of the labels; none when empty")
     gsd_m: float = Field(10.0, gt=0, description="ground size of a pixel in metres")
-    units: str = Field("uint8", description=f"SAR units: {', '.join(SAR_UNITS)}")
+    units: str | None = Field(
+        None, description=f"SAR units: {', '.join(SAR_UNITS)}; those that the images state, else uint8, when null"
+    )
     optical_units: str = Field("uint8", description="uint8, or the scale in words")
     group: str = Field(r"(.+)", description="regular expression on the name; its first group stays in one split")
     splits: str = Field("", description="a CSV of name,split to use instead of a drawn split")
@@ -220,7 +223,7 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     share a split."""
     import re
 
-    if options.units not in SAR_UNITS:
+    if options.units is not None and options.units not in SAR_UNITS:
         raise OptionError("options", None, f"units: {options.units!r} is not one of {', '.join(SAR_UNITS)}")
     sides = {
         "sar": images(first_folder(source, [options.sar] if options.sar else SAR_FOLDERS)),
@@ -245,13 +248,22 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     description: dict[str, Any] = {
         "name": options.name or source.absolute().name,
         "gsd_m": options.gsd_m,
-        "sar": _first(entries, "sar", options.units),
+        "sar": _first(entries, "sar", _units(entries, options.units)),
         "optical": _first(entries, "optical", options.optical_units),
         "licence": options.licence,
     }
     if options.classes:
         description["classes"] = options.classes
     return Plan(description, entries, missing)
+
+
+def _units(entries: Sequence[Entry], asked: str | None) -> str:
+    """SAR units of a folder: as asked for, or as its first image states."""
+    source = entries[0].sides["sar"] if entries else None
+    if asked is not None or not isinstance(source, Source):
+        return asked or "uint8"
+    with Scene.open(source.paths[0]) as scene:
+        return sar_units_of(scene, None, "uint8")
 
 
 def _given(path: Path) -> dict[str, str]:

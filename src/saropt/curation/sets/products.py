@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
+from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, sar_units_of, strips
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid, Scene, overlap_grid
@@ -40,7 +40,9 @@ class SceneOptions(SplitOptions):
 
 
 class PairOptions(SceneOptions):
-    units: str = Field("sigma0_db", description=f"SAR units: {', '.join(SAR_UNITS)}")
+    units: str | None = Field(
+        None, description=f"SAR units: {', '.join(SAR_UNITS)}; those that the raster states, else sigma0_db, when null"
+    )
     sar_bands: list[str | int] | None = Field(None, description="bands to take of the SAR raster")
 
 
@@ -108,14 +110,21 @@ def pair(source: Path, options: PairOptions) -> Plan:
     optical cubically."""
     if not options.optical:
         raise OptionError("options", None, "optical: a pair needs an optical raster (optical=FILE)")
-    if options.units not in SAR_UNITS or options.units == "complex":
-        able = ", ".join(SAR_UNITS[:-1])
-        raise OptionError("options", None, f"units: {options.units!r} cannot be resampled; use one of {able}")
+    if options.units is not None:
+        _check_resampled(options.units)
     with open_scene_or_product(source, options.units, bands=options.sar_bands) as scene:
         names = scene.band_names
+        units = sar_units_of(scene, options.units, "sigma0_db")
+    _check_resampled(units)
     bands = tuple(options.sar_bands) if options.sar_bands else None
-    sar = Source((source,), bands=bands, nodata=float("nan"), dtype="float32", units=options.units)
-    return scene_plan(sar, names, options.units, source.stem, options)
+    sar = Source((source,), bands=bands, nodata=float("nan"), dtype="float32", units=units)
+    return scene_plan(sar, names, units, source.stem, options)
+
+
+def _check_resampled(units: str) -> None:
+    if units not in SAR_UNITS or units == "complex":
+        able = ", ".join(SAR_UNITS[:-1])
+        raise OptionError("options", None, f"units: {units!r} cannot be resampled; use one of {able}")
 
 
 @register_set(
