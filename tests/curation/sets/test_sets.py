@@ -212,6 +212,13 @@ def test_a_folder_of_pairs_with_groups_and_given_splits(tmp_path):
     assert root.gsd_m == 3
     for scene in "abcd":
         assert len({root.splits[f"{scene}_{n}"] for n in range(3)}) == 1
+        assert {root.scene_of(f"{scene}_{n}") for n in range(3)} == {f"group {scene}"}
+    alone = DataRoot.open(prepare("folder", tmp_path / "f", tmp_path / "alone"))
+    assert (alone.path / "splits.csv").read_text().startswith("name,split\n")
+    full = tmp_path / "full.csv"
+    full.write_text("name,split,group,month\n" + "".join(f"{name},test,{name[0]},7\n" for name in names))
+    kept = prepare("folder", tmp_path / "f", tmp_path / "kept", [f"splits={full}"])
+    assert sorted((kept / "splits.csv").read_text().split()) == sorted(full.read_text().split())
     given = tmp_path / "given.csv"
     given.write_text("name,split\n" + "".join(f"{name},test\n" for name in names[:-1]))
     with pytest.raises(InputError, match="d_2: not in"):

@@ -68,7 +68,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """One name of the data root. `sides` maps each role to the source of its raster, or to a function that writes it.
+    """One name of the data root. `sides` maps each role to the source of its raster, or to a function that writes it;
+    `columns` are the further columns of splits.csv, such as the group.
 
     >>> Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))}).split
     'train'
@@ -77,6 +78,7 @@ class Entry:
     name: str
     split: str
     sides: Mapping[str, Source | Write]
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -348,6 +348,8 @@ def _write_small(
 
 
 def _describe(part: Path, plan: Plan) -> None:
-    write_description(part, plan.description, ((entry.name, entry.split) for entry in plan.entries))
+    columns = list(dict.fromkeys(column for entry in plan.entries for column in entry.columns))
+    rows = [(one.name, one.split, *(one.columns.get(column, "") for column in columns)) for one in plan.entries]
+    write_description(part, plan.description, rows, columns)
     if plan.missing:
         (part / "missing.txt").write_text("".join(f"{line}\n" for line in plan.missing), encoding="utf-8")

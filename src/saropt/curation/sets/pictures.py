@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -24,9 +25,9 @@ from saropt.curation.sets.base import (
     sar_units_of,
     split_groups,
 )
-from saropt.errors import InputError, OptionError
+from saropt.errors import OptionError
 from saropt.radiometry import SAR_UNITS
-from saropt.roots.splits import SPLITS
+from saropt.roots.splits import SPLITS, split_rows
 from saropt.scenes import Scene
 
 SAR_FOLDERS = ("sar", "s1", "sar_256_oc_0.2", "vv", "a", "gf3", "sar_image", "sar_images")
@@ -34,13 +35,19 @@ OPTICAL_FOLDERS = ("optical", "opt", "s2", "opt_256_oc_0.2", "rgb", "b", "gf2", 
 LABEL_FOLDERS = ("label", "labels", "lbl", "gt", "mask", "masks")
 
 
-def entries_of(sides: dict[str, dict[str, Path]], names: Sequence[str], splits: dict[str, str]) -> list[Entry]:
-    """Entries for files that are copied unchanged."""
+def entries_of(
+    sides: dict[str, dict[str, Path]],
+    names: Sequence[str],
+    splits: dict[str, str],
+    columns: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> list[Entry]:
+    """Entries for files that are copied unchanged; `columns` are the further columns of splits.csv by name."""
     return [
         Entry(
             name,
             splits[name],
             {side: Source((files[name],), palette_index=side == "label") for side, files in sides.items()},
+            columns.get(name, {}),
         )
         for name in names
     ]
@@ -207,7 +214,7 @@ class FolderOptions(SplitOptions):
     )
     optical_units: str = Field("uint8", description="uint8, or the scale in words")
     group: str = Field(r"(.+)", description="regular expression on the name; its first group stays in one split")
-    splits: str = Field("", description="a CSV of name,split to use instead of a drawn split")
+    splits: str = Field("", description="a CSV of name,split to use instead of a drawn split; its columns are kept")
     classes: dict[int, str] = Field({}, description="label value: name")
     licence: str = Field("not stated", description="licence of the images")
 
@@ -220,9 +227,7 @@ class FolderOptions(SplitOptions):
 )
 def folder(source: Path, options: FolderOptions) -> Plan:
     """A folder of your own pairs. `group` keeps neighbours in one split: with group="(.+)_\\d+" all tiles of a scene
-    share a split."""
-    import re
-
+    share a split; splits.csv names them as a group."""
     if options.units is not None and options.units not in SAR_UNITS:
         raise OptionError("options", None, f"units: {options.units!r} is not one of {', '.join(SAR_UNITS)}")
     sides = {
@@ -232,19 +237,17 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     if options.label:
         sides["label"] = images(first_folder(source, [options.label]))
     names, missing = pair_up(sides)
+    columns: dict[str, dict[str, str]]
     if options.splits:
-        splits = _given(Path(options.splits))
+        splits, columns = _given(Path(options.splits))
         missing += [f"{name}: not in {options.splits}" for name in names if name not in splits]
         names = [name for name in names if name in splits]
     else:
-        try:
-            matches = {name: re.match(options.group, name) for name in names}
-        except re.error as error:
-            raise OptionError("options", None, f"group: {options.group!r} is no regular expression: {error}") from error
-        keys = {name: match.group(1) if match and match.groups() else name for name, match in matches.items()}
+        keys = _groups(names, options.group)
         drawn = split_groups(list(keys.values()), options.train, options.val, options.seed)
         splits = {name: drawn[key] for name, key in keys.items()}
-    entries = entries_of(sides, names, splits)
+        columns = {name: {"group": key} for name, key in keys.items() if key != name}
+    entries = entries_of(sides, names, splits, columns)
     description: dict[str, Any] = {
         "name": options.name or source.absolute().name,
         "gsd_m": options.gsd_m,
@@ -266,14 +269,24 @@ def _units(entries: Sequence[Entry], asked: str | None) -> str:
         return sar_units_of(scene, None, "uint8")
 
 
-def _given(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        raise InputError(path, "no such file")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows or not {"name", "split"} <= set(rows[0]) or any(row["split"] not in SPLITS for row in rows):
-        raise InputError(path, f"must have the columns name and split ({', '.join(SPLITS)})")
-    return {row["name"]: row["split"] for row in rows}
+def _groups(names: Sequence[str], pattern: str) -> dict[str, str]:
+    """Name -> what the first group of a regular expression finds in it; the name itself where it finds nothing."""
+    try:
+        matches = {name: re.match(pattern, name) for name in names}
+    except re.error as error:
+        raise OptionError("options", None, f"group: {pattern!r} is no regular expression: {error}") from error
+    return {name: (match[1] or name) if match and match.groups() else name for name, match in matches.items()}
+
+
+def _given(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Name -> split, and name -> further columns, of a CSV."""
+    rows = {row["name"]: row for row in split_rows(path)}
+    known = ("name", "split")
+    columns = {
+        name: {column: cell for column, cell in row.items() if column and cell and column not in known}
+        for name, row in rows.items()
+    }
+    return {name: row["split"] for name, row in rows.items()}, columns
 
 
 def _first(entries: Sequence[Entry], side: str, units: str) -> dict[str, Any]:
