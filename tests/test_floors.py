@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +142,14 @@ def test_floors():
         command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": ""}
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_architecture_page_names_the_rooms_and_modules_that_there_are() -> None:
+    text = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = {
+        room for row in re.findall(r"^\| \d+ \|(.+?)\|", text, re.MULTILINE) for room in re.findall(r"`(\w+)`", row)
+    }
+    assert rooms == {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    named = {path for path in re.findall(r"`([\w./]+\.py)`", text) if not path.startswith("tests/")}
+    assert named
+    assert not [path for path in sorted(named) if not (SOURCE / path).is_file()]
