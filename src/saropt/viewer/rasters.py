@@ -153,6 +153,21 @@ def open_raster(path: Path) -> DatasetReader:
         raise InputError(path.name, f"cannot be read: {error.strerror or 'damaged'}") from error
 
 
+def version_of(state: os.stat_result) -> str:
+    """A word for the state of a file: another one when the file was written or replaced since, even by one of the same
+    size and time, as the system keeps the time of that itself.
+
+    >>> path = Path("a.tif")
+    >>> _ = path.write_bytes(b"short")
+    >>> before = version_of(path.stat())
+    >>> _ = path.write_bytes(b"longer")
+    >>> version_of(path.stat()) == before
+    False
+    """
+    known = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+    return hashlib.sha256(known.encode()).hexdigest()[:12]
+
+
 def inspect(path: Path, limits: Limits) -> RasterInfo:
     """Facts of a raster, from its header.
 
@@ -175,7 +190,6 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             names, tags = tuple(scene.band_names), scene.tags
         indexes = tuple(i for i in dataset.indexes if not is_alpha(dataset, i))
         bounds = _geographic_bounds(dataset)
-        version = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:12]
         common = {
             "width": dataset.width,
             "height": dataset.height,
@@ -183,7 +197,7 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             "indexes": indexes,
             "dtype": dataset.dtypes[indexes[0] - 1],
             "band_units": tuple(dataset.units[i - 1] or "" for i in indexes),
-            "version": version,
+            "version": version_of(state),
             "overviews": bool(dataset.overviews(1)),
             "tags": tags,
             "transform": tuple(dataset.transform)[:6],
