@@ -95,6 +95,26 @@ def test_another_version_says_so_whatever_else_changed(card, extra):
             {"directions": {"sar2opt": with_output(recipe={"kind": "multiple_of_mean"}, units="amplitude")}},
             "recipe multiple_of_mean needs a statistic for each of the 1 bands, not 0",
         ),
+        (
+            {"directions": {"sar2opt": with_output(units="reflectance x 10000", recipe={"kind": "reflectance"})}},
+            "uint8 holds 0..255, the recipe gives 0..4000 in reflectance x 10000",
+        ),
+        (
+            {"directions": {"sar2opt": with_output(dtype="uint16", units="sigma0_db", recipe={"kind": "db_clip"})}},
+            "uint16 holds 0..65535, the recipe gives -30..5 in sigma0_db",
+        ),
+        (
+            {
+                "directions": {
+                    "sar2opt": with_output(units="amplitude", recipe={"kind": "q99_amplitude"}, statistics=[800.0])
+                }
+            },
+            "uint8 holds 0..255, the recipe gives 0..800 in amplitude",
+        ),
+        (
+            {"directions": {"sar2opt": with_output(units="reflectance", recipe={"kind": "reflectance", "scale": 1.0})}},
+            "uint8 holds whole numbers only, the recipe gives 0..0.4 in reflectance",
+        ),
         ({"directions": {"sar2opt": described(stride=100_000)}}, "sar2opt.stride: Input should be less"),
         *(
             ({"directions": {"sar2opt": described(receptive_field=field)}}, "sar2opt.receptive_field: Input should be")
@@ -109,6 +129,20 @@ def test_unfit_fields_are_named_in_one_line(card, changes, message):
     with pytest.raises(ValueError, match=message) as caught:
         parse_card(changed(card, **changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"dtype": "int16", "units": "sigma0_db", "recipe": {"kind": "db_clip"}},
+        {"units": "reflectance x 255", "recipe": {"kind": "reflectance", "scale": 255.0, "high": 1.2}},
+        {"units": "amplitude", "recipe": {"kind": "multiple_of_mean"}, "statistics": [180.0]},
+        {"units": "uint8", "recipe": {"kind": "multiple_of_quantile"}, "statistics": [4.0]},
+        {"dtype": "float32", "units": "reflectance", "recipe": {"kind": "reflectance", "scale": 1.0}},
+    ],
+)
+def test_types_that_hold_the_range_of_their_recipe(card, output):
+    parse_card(changed(card, directions={"sar2opt": with_output(**output)}))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import rasterio
@@ -23,3 +25,20 @@ def test_a_band_with_a_name_is_a_band(names, bands, count, tmp_path):
     assert np.array_equal(stored, values[:count])
     assert valid[1:].all()
     assert valid[0].all() == (count == 4)
+
+
+@pytest.mark.parametrize("names", [("B4", "B3", "B2", "B8"), None])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_nodata_beside_alpha_is_read_without_a_warning_of_rasterio(names, dtype, tmp_path):
+    values = np.full((4, 4, 4), 7, dtype)
+    values[:, 0], values[3, 1], values[0, 2] = 3, 0, 3
+    keys = {"driver": "GTiff", "width": 4, "height": 4, "count": 4, "dtype": dtype, "nodata": 3, "ALPHA": "YES"}
+    with rasterio.open(tmp_path / "a.tif", "w", **keys) as file:
+        file.write(values)
+        file.colorinterp = [rasterio.enums.ColorInterp[name] for name in ("red", "green", "blue", "alpha")]
+        if names:
+            file.descriptions = names
+    with warnings.catch_warnings(), Scene.open(tmp_path / "a.tif") as scene:
+        warnings.simplefilter("error")
+        valid = scene.read()[1]
+    assert valid.all(axis=1).tolist() == [False, names is not None, False, True]

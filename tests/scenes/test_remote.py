@@ -18,7 +18,7 @@ import pytest
 import rasterio
 
 from saropt.errors import InputError
-from saropt.scenes import Scene, SceneWriter, Window, is_remote, open_scene, remote, scene_name, write_array
+from saropt.scenes import Grid, Scene, SceneWriter, Window, is_remote, open_scene, remote, scene_name, write_array
 
 
 def load_server() -> ModuleType:
@@ -33,6 +33,7 @@ def load_server() -> ModuleType:
 
 
 faults = load_server()
+CRS, AFFINE = rasterio.CRS.from_epsg(32633), rasterio.Affine(10, 0, 500000, 0, -10, 5000000)
 UPDATE = {"IGNORE_COG_LAYOUT_BREAK": True}
 
 
@@ -166,6 +167,27 @@ def test_a_file_that_is_replaced_while_it_is_read(server: Any, tmp_path: Path) -
     with open_scene(f"{server.url}/scene.tif") as far:
         (tmp_path / "scene.tif").write_bytes((tmp_path / "scene.tif").read_bytes() + b"more")
         with pytest.raises(InputError, match="was replaced while it was read"):
+            far.read()
+
+
+@pytest.mark.parametrize(
+    "layout", [{}, {"interleave": "band"}, {"tiled": True, "blockxsize": 64, "blockysize": 64}, {"blockysize": 256}]
+)
+def test_blocks_beyond_the_end_of_a_truncated_file(layout: dict[str, Any], server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "raw.tif"
+    values = np.random.default_rng(1).normal(-12, 2, (2, 256, 256)).astype(np.float32)
+    with rasterio.open(path, "w", "GTiff", 256, 256, 2, CRS, AFFINE, "float32", **layout) as made:
+        made.write(values)
+    with open_scene(f"{server.url}/raw.tif") as far:
+        np.testing.assert_array_equal(far.read()[0], values)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 6 // 10])
+    grid = Grid(CRS, rasterio.Affine(20, 0, 500000, 0, -20, 5000000), 128, 128)
+    for onto in (None, grid):
+        with (
+            open_scene(f"{server.url}/raw.tif", grid=onto) as far,
+            pytest.raises(InputError, match="cannot be read: the file is truncated: it ends at byte "),
+        ):
             far.read()
 
 

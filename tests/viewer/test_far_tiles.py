@@ -27,7 +27,8 @@ PLACE = Affine(10, 0, 5e5, 0, -10, 4e6)
 
 
 def layer_of(folder: Path, pixels: np.ndarray, place: Affine, crs: CRS = UTM) -> Layer:
-    write_array(folder / "scene.tif", pixels, georeference=Georeference(crs, place))
+    folder.mkdir(exist_ok=True)
+    write_array(folder / "scene.tif", pixels, georeference=Georeference(crs, place), overwrite=True)
     catalogue = Catalogue(folder, Limits())
     catalogue.scan({}, [])
     return next(iter(catalogue.layers.values()))
@@ -132,3 +133,28 @@ def test_both_sides_of_180_degrees_are_read_and_shown(tmp_path: Path, west: floa
         shown = tile(layer, z, int(across), int(down))
         assert shown[int(down % 1 * 256), int(across % 1 * 256), 1] == 255
     assert render.read_point(layer, 0.0, 9.99) is None
+
+
+@pytest.mark.parametrize("west", [170.0, -190.0])
+def test_the_extent_across_180_degrees_is_the_true_one(tmp_path: Path, west: float):
+    pixels = np.full((1, 100, 2000), 7, np.uint8)
+    pixels[:, :, 1500:] = 9
+    place = Affine(0.01, 0, west, 0, -0.01, 5)
+    across = layer_of(tmp_path, pixels, place, CRS.from_epsg(4326)).info
+    plain = layer_of(tmp_path / "plain", pixels, Affine.translation(150 - west, 0) @ place, CRS.from_epsg(4326)).info
+    assert np.allclose(np.array(across.extent)[[0, 2]] / HALF_WORLD * 180, [170, 190])
+    assert np.allclose(np.array(across.extent)[[1, 3]], np.array(plain.extent)[[1, 3]], atol=1)
+    assert (across.minzoom, across.maxzoom) == (plain.minzoom, plain.maxzoom)
+
+
+def test_tiles_beyond_the_edge_of_the_map_show_what_lies_there(tmp_path: Path):
+    pixels = np.full((1, 100, 2000), 7, np.uint8)
+    pixels[:, :, 1500:] = 9
+    layer = layer_of(tmp_path, pixels, Affine(0.01, 0, 170, 0, -0.01, 5), CRS.from_epsg(4326))
+    z = 7
+    for longitude, value in ((184.9, 7), (186.0, 9)):
+        across = (longitude + 180) / 360 * 2**z
+        down = (1 - math.asinh(math.tan(math.radians(4.5))) / math.pi) / 2 * 2**z
+        shown = tile(layer, z, int(across), int(down))[int(down % 1 * 256), int(across % 1 * 256)]
+        assert across > 2**z
+        assert tuple(shown) == (value, 255)

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from saropt.domain import SAR_UNITS, Role, describe_units, is_sar
-from saropt.radiometry import recipe_from_dict
+from saropt.radiometry import Recipe, recipe_from_dict
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -20,6 +20,9 @@ ReceptiveField = Annotated[int, Field(ge=1, le=8192)]
 """A window is as large, at least; of what a larger one needs no machine has the memory."""
 OUTPUT_TYPES = ("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64")
 """Data types of the rasters that a run writes."""
+_SATURATED = 1.5
+"""How far beyond its type a recipe may reach: that of 8-bit reflectance does, whose pixels end at 1 (`check_units`)."""
+_FEWEST_STEPS = 10
 
 
 def _known_type(value: str) -> str:
@@ -74,7 +77,7 @@ def check_image(role: Role, bands: Sequence[str], units: str, recipe: Mapping[st
 
 
 def check_output(dtype: str, units: str, bands: int, recipe: Mapping[str, Any], statistics: Sequence[float]) -> None:
-    """Check that a network's values can be written as an image: data type, units, and statistics of the recipe.
+    """Check that a network's values can be written as an image: data type, units, statistics and range of the recipe.
 
     Raises:
         ValueError: they cannot.
@@ -92,3 +95,19 @@ def check_output(dtype: str, units: str, bands: int, recipe: Mapping[str, Any], 
         raise ValueError(
             f"recipe {recipe['kind']} needs a statistic for each of the {bands} bands, not {len(statistics)}"
         )
+    if np.dtype(dtype).kind in "iu":
+        _check_range(np.dtype(dtype), units, recipe_from_dict(dict(recipe)), tuple(statistics))
+
+
+def _check_range(dtype: np.dtype, units: str, recipe: Recipe, statistics: tuple[float, ...]) -> None:
+    """Refuse an integer type in which an image would be saturated, or be left without steps."""
+    if recipe.needs_statistics and units not in ("amplitude", "uint8"):
+        return
+    limits, ends = np.iinfo(dtype), np.array([[-1.0, 1.0]], np.float32)
+    found = np.array(statistics or recipe.inverse(ends, units, ()), np.float64)
+    low, high = (0.0 if recipe.needs_statistics else float(found.min())), float(found.max())
+    gives = f"the recipe gives {low:.4g}..{high:.4g} in {units}"
+    if low < limits.min or high > _SATURATED * limits.max:
+        raise ValueError(f"{dtype} holds {limits.min}..{limits.max}, {gives}")
+    if not recipe.needs_statistics and high - low < _FEWEST_STEPS:
+        raise ValueError(f"{dtype} holds whole numbers only, {gives}")

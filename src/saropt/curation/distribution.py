@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import is_sar
+from saropt.domain import Role, is_sar
 from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.labels import Classes, classes_of
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
+from saropt.roots.values import measured_rule
 from saropt.scenes import Scene, Window
 
 BINS = 64
@@ -23,6 +24,7 @@ RASTERS = 48
 PICTURES = 4
 _SIDE = 1024
 _THUMB = 192
+_FILL_SAMPLE = 1 << 16
 Counts = NDArray[np.int64]
 Picture = NDArray[np.uint8]
 
@@ -97,7 +99,7 @@ def distribution_of(path: Path, progress: Progress | None = None) -> Distributio
             raster = root.raster(role, name) if needed else root.path_of(role, name)
             if raster is None:
                 continue
-            values, valid, _ = _middle(raster, image)
+            values, valid, _ = _middle(raster, image, role)
             shown_values, units = _in_decibels(values, image.units) if is_sar(role) else (values, image.units)
             own = histograms.setdefault(role, [])
             if not own and valid.any():
@@ -179,11 +181,18 @@ def _in_decibels(values: NDArray, units: str) -> tuple[NDArray, str]:
     return to_db(np.maximum(np.abs(values), 1e-4) if units == "amplitude" else values, units), f"{units}, dB"
 
 
-def _middle(path: Path, image: ImageSpec | None = None) -> tuple[NDArray, NDArray[np.bool_], list[str]]:
-    with Scene.open(path) if image is None else open_described(path, image) as scene:
+def _middle(
+    path: Path, image: ImageSpec | None = None, role: Role = "sar"
+) -> tuple[NDArray, NDArray[np.bool_], list[str]]:
+    """The middle of a raster; of one of a data root, valid where it is a measurement in the units of the role."""
+    with Scene.open(path) if image is None else open_described(path, image, units=image.units) as scene:
         height, width = min(scene.height, _SIDE), min(scene.width, _SIDE)
         window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
-        return *scene.read(window), scene.band_names
+        values, valid = scene.read(window)
+        if image is not None:
+            rule, _ = measured_rule(scene, role, image.units, scene.sample(_FILL_SAMPLE))
+            valid &= rule.measured(values)
+        return values, valid, scene.band_names
 
 
 def _label(root: DataRoot, name: str, classes: Classes | None) -> NDArray[np.uint8] | None:

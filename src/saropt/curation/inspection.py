@@ -8,21 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from saropt.domain import describe_role
+from saropt.domain import Role, describe_role
 from saropt.errors import InputError, counted
 from saropt.progress import Progress
-from saropt.radiometry import SAR_UNITS, check_units, fitting_units
+from saropt.radiometry import SAR_UNITS, ValueRule, check_units, fitting_units
 from saropt.roots.index import Indexed
 from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
+from saropt.roots.values import measured_rule
 from saropt.scenes import Scene, Window
 from saropt.scenes.metadata import acquisition_text, unreadable_date
 from saropt.sensors.grd_scene import open_scene_or_product
 
 LEVELS = (0.0, 0.01, 0.5, 0.99, 1.0)
 _SAMPLE = 1 << 20
+_FILL_SAMPLE = 1 << 16
 _STRIP_PIXELS = 1 << 22
 
 
@@ -105,7 +107,7 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
 
         if not paths:
             continue
-        facts, grids = _inspect_role(title, root.images[role], list(paths.values()), count)
+        facts, grids = _inspect_role(role, root.images[role], list(paths.values()), count)
         done_before += len(paths)
         found.append(facts)
         apart = []
@@ -139,22 +141,28 @@ def _more(lines: Sequence[str]) -> str:
 
 
 def _inspect_role(
-    title: str, image: ImageSpec, paths: Sequence[Path], count: Callable[[int], None]
+    role: Role, image: ImageSpec, paths: Sequence[Path], count: Callable[[int], None]
 ) -> tuple[Facts, list[Indexed]]:
-    grids, dtypes, places, samples, shares = [], set(), set(), [], []
+    """Facts of the rasters of a role; fill that they do not declare counts as invalid, as in translations."""
+    grids, dtypes, places, samples, kept, shares, notes = [], set(), set(), [], [], [], []
+    each = max(1024, _SAMPLE // len(paths))
     for number, path in enumerate(paths, start=1):
-        with open_described(path, image) as scene:
+        with open_described(path, image, units=image.units) as scene:
             grids.append(Indexed.of(scene))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))
-            samples.append(scene.sample(max(1024, _SAMPLE // len(paths))))
-            shares.append(_invalid_share(scene, None))
+            sample = scene.sample(max(_FILL_SAMPLE, each))
+            rule, note = measured_rule(scene, role, image.units, sample)
+            samples.append(sample[:, :: -(-sample.shape[1] // each) or 1])
+            kept.append(rule.measured(samples[-1]))
+            notes += [] if note is None else [f"{path.name}: {note}"]
+            shares.append(_invalid_share(scene, None, rule))
         count(number)
     sample = np.concatenate(samples, axis=1)
     shapes = [(grid.width, grid.height) for grid in grids]
     weights = [width * height for width, height in shapes]
     facts = {
-        title: counted(len(paths), "raster"),
+        describe_role(role).title: counted(len(paths), "raster"),
         "bands": ", ".join(image.bands),
         "units": image.units,
         "sizes": ", ".join(f"{width}x{height}" for width, height in sorted(set(shapes))),
@@ -162,17 +170,22 @@ def _inspect_role(
         "CRS": ", ".join(sorted(places)),
         "invalid pixels": f"{np.average(shares, weights=weights):.2%}",
     }
-    if image.units in SAR_UNITS and sample.size and (problem := _contradiction(sample, image.units, min(dtypes))):
-        facts["warning"] = problem
-    return Facts(facts, _quantiles(image.bands, sample)), grids
+    problem = _contradiction(sample, image.units, min(dtypes)) if image.units in SAR_UNITS and sample.size else ""
+    if problem or notes:
+        facts["warning"] = "; ".join(filter(None, [problem, notes[0] + _more(notes) if notes else ""]))
+    return Facts(facts, _quantiles(image.bands, sample[:, np.concatenate(kept)])), grids
 
 
-def _invalid_share(scene: Scene, progress: Progress | None) -> float:
+def _invalid_share(scene: Scene, progress: Progress | None, rule: ValueRule | None = None) -> float:
+    """The share of pixels that are not valid or, by a rule of the values in their units, no measurements."""
     rows = max(1, _STRIP_PIXELS // scene.width)
     starts = range(0, scene.height, rows)
     invalid = 0
     for number, row in enumerate(starts, start=1):
-        _, valid = scene.read_stored(Window(row, 0, min(rows, scene.height - row), scene.width))
+        window = Window(row, 0, min(rows, scene.height - row), scene.width)
+        values, valid = scene.read_stored(window) if rule is None else scene.read(window)
+        if rule is not None:
+            valid &= rule.measured(values)
         invalid += int(valid.size - valid.sum())
         if progress is not None:
             progress(number, len(starts), "strips")

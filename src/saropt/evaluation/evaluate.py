@@ -365,6 +365,7 @@ def _measure_split(
     needed = [role for role in _roles(rows, root) if not root.images[role].optional]
     for name in names:
         with open_rasters(root, name, _roles(rows, root), told.get(name)) as rasters, ExitStack() as stack:
+            left_out.note(rasters)
             outputs = None
             for window in tile_windows(*rasters.shape, spec.tile):
                 place = rasters.read(window)

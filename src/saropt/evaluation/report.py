@@ -96,7 +96,6 @@ def build_report(
     scenes = max((quality.scenes for quality in qualities), default=0)
     shared = [f"The split shares places with the train split: {leak}." for leak in leaks]
     left_out = left_out or LeftOut()
-    lost = left_out.line(spec.split, counts["rasters"])
     report: dict[str, Any] = {
         "saropt": saropt.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -112,7 +111,7 @@ def build_report(
         "n": counts["n"],
         "skipped": counts["skipped"],
         "left_out": left_out.reasons,
-        "warnings": [] if lost is None else [lost],
+        "warnings": left_out.lines(spec.split, counts["rasters"]),
         "conventions": {},
         "scenes": scenes,
         "notes": [NO_RANKING, *notes, *([few] if (few := few_scenes(scenes)) else []), *shared],

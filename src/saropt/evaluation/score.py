@@ -93,7 +93,7 @@ def score(
     baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
     figures = rows["prediction"].figures()
     told, scenes = conventions({}), rows["prediction"].scenes
-    lost = left_out.line(part, len(names))
+    few = few_scenes(scenes)
     submission: dict[str, Any] = finite(
         {
             "kind": KIND,
@@ -108,7 +108,7 @@ def score(
             "scenes": scenes,
             "hashes": _hashes(frozen, paths, told),
             "truth_checked": bool(frozen.hashes.get(role)),
-            "warnings": [line for line in (lost, *verdicts(figures, baselines), few_scenes(scenes)) if line],
+            "warnings": [*left_out.lines(part, len(names)), *verdicts(figures, baselines), *([few] if few else [])],
             "figures": figures,
             "baselines": baselines,
             "conventions": told,
@@ -145,6 +145,7 @@ def _measured(
                 wanted = f"{counted(len(bands), 'band')} of {rasters.width}x{rasters.height} pixels"
                 raise InputError(path, f"has {found}, the true image {wanted}")
             check_one_grid(path, "prediction and true image", rasters.scenes[role], made)
+            left_out.note(rasters)
             order = _order(made, bands)
             for window in tile_windows(*rasters.shape, TILE):
                 place = rasters.read(window)

@@ -16,12 +16,13 @@ from saropt.radiometry import ValueRule, check_units, to_unit_range
 from saropt.roots import DataRoot
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import open_described
+from saropt.roots.values import measured_rule
 from saropt.scenes import Scene, Window
 
 TILE = 256
 MIN_VALID = 0.5
+_NAMED = 5
 DECLARE_RANGE = "state range: [low, high] for these images in dataset.yaml"
-_CHECKED_PIXELS = 1 << 14
 _NUMPY_TYPES = {"complex_int16": "complex64"}
 
 
@@ -74,6 +75,10 @@ class Rasters:
         scenes: role -> raster; an optional input may be missing.
         scene: the unit that moves as a whole when intervals are drawn (`DataRoot.scene_of`).
         scene_inputs: name -> value of the scene inputs that models are told.
+        notes: a line for each raster of which some pixels are no measurements though it calls them valid.
+
+    Raises:
+        InputError: a raster contradicts the units that the root declares.
     """
 
     def __init__(
@@ -85,6 +90,11 @@ class Rasters:
         self._root = root
         first = next(iter(self.scenes.values()))
         self.height, self.width = first.height, first.width
+        self._rules: dict[Role, ValueRule] = {}
+        self.notes: list[str] = []
+        for role, scene in self.scenes.items():
+            self._rules[role], note = _rule(scene, role, self.units(role))
+            self.notes += [] if note is None else [f"{role}/{name}: {note}"]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -110,7 +120,7 @@ class Rasters:
             described = self._root.images[role]
             dtype = np.dtype(_NUMPY_TYPES.get(scene.dtype, scene.dtype))
             values, valid = scene.read(window)
-            valid = valid & ValueRule.of(described.units, scene.dtype).measured(values)
+            valid = valid & self._rules[role].measured(values)
             images[role] = Pixels(values, valid, described.units, described.bands, dtype, described.range)
             if not described.optional:
                 needed.append(images[role].valid)
@@ -118,7 +128,7 @@ class Rasters:
 
 
 class LeftOut:
-    """The rasters of a split of which no tile is measured, and why.
+    """The rasters of a split of which no tile is measured, and why; and pixels that are no measurements.
 
     >>> left_out = LeftOut()
     >>> left_out.look("a", {"sar": 0.0, "optical": 1.0}, measured=False)
@@ -130,6 +140,7 @@ class LeftOut:
     def __init__(self) -> None:
         self._most: dict[str, dict[Role, float]] = {}
         self._measured: set[str] = set()
+        self._notes: list[str] = []
 
     def look(self, name: str, valid: Mapping[Role, float], measured: bool) -> None:
         """A tile of a raster, with the share of valid pixels of each role that is needed."""
@@ -137,6 +148,16 @@ class LeftOut:
             self._measured.add(name)
         most = self._most.setdefault(name, dict.fromkeys(valid, 0.0))
         self._most[name] = {role: max(share, most[role]) for role, share in valid.items()}
+
+    def note(self, rasters: Rasters) -> None:
+        """Keep what is told of the pixels of the rasters of a name."""
+        self._notes += rasters.notes
+
+    def lines(self, split: str, rasters: int) -> list[str]:
+        """`line`, and one line of the pixels that are no measurements, of the first five rasters of many."""
+        lost, more = self.line(split, rasters), len(self._notes) - _NAMED
+        told = "; ".join([*self._notes[:_NAMED], *([f"{counted(more, 'raster')} more as well"] if more > 0 else [])])
+        return [one for one in (lost, told) if one]
 
     def look_at(self, place: Place, needed: Iterable[Role], measured: bool) -> None:
         """`look` at the pixels of a place."""
@@ -193,22 +214,20 @@ def open_rasters(
                 first_role, first = next(iter(scenes.items()))
                 titles = f"{describe_role(first_role).title} and {describe_role(role).title}"
                 check_one_grid(path, titles, first, scene)
-            _check_values(scene, role, described.units)
             scenes[role] = scene
         yield Rasters(root, name, scenes, scene_inputs or {})
 
 
-def _check_values(scene: Scene, role: Role, units: str) -> None:
-    """Refuse a raster whose values contradict the units that the root declares."""
+def _rule(scene: Scene, role: Role, units: str) -> tuple[ValueRule, str | None]:
+    """`measured_rule` of a raster, whose values must not contradict the units that the root declares."""
+    sample = scene.sample()
     unit = ValueRule.of(units, scene.dtype).unit
-    if unit is None or describe_role(role).quantity not in ("backscatter", "reflectance"):
-        return
-    sample = scene.sample(_CHECKED_PIXELS)
-    if sample.size:
+    if unit is not None and sample.size and describe_role(role).quantity in ("backscatter", "reflectance"):
         try:
             check_units(sample, unit, scene.dtype)
         except ValueError as error:
             raise InputError(scene.path, str(error)) from error
+    return measured_rule(scene, role, units, sample)
 
 
 def tile_windows(height: int, width: int, size: int = TILE) -> list[Window]:

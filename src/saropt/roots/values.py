@@ -9,12 +9,13 @@ from typing import Final
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import describe_role, describe_units, is_sar
+from saropt.domain import Role, describe_role, describe_units, is_sar
 from saropt.errors import InputError
 from saropt.radiometry import EightBit, Recipe, ValueRule, check_units, repeated_value
 from saropt.roots.opening import open_described
 from saropt.roots.root import ImageSpec
 from saropt.scenes import Scene, fills_blocks
+from saropt.scenes.measurements import find_measured
 
 _SAMPLED_PIXELS = 1 << 16
 _CHECKED_RASTERS = 4
@@ -41,6 +42,35 @@ def contradiction(scene: Scene, units: str) -> str | None:
     except ValueError as error:
         return str(error) if sample.size else NO_PIXEL
     return None
+
+
+def measured_rule(scene: Scene, role: Role, units: str, sample: NDArray) -> tuple[ValueRule, str | None]:
+    """Which values of a raster of a data root are measurements, as a translation takes them, and a note of what the
+    raster calls valid and is none; no note where nothing is, or where no pixel is left.
+
+    Args:
+        units: those that the root declares, in which the raster is read.
+        sample: (C, n), valid pixels of the raster.
+
+    Raises:
+        InputError: a band holds nothing but fill.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> decibels = np.random.default_rng(0).normal(-12, 3, (1, 64, 64)).astype(np.float32)
+    >>> decibels[:, :, :16] = -100
+    >>> with Scene.open(write_array("border.tif", decibels)) as scene:
+    ...     measured_rule(scene, "sar", "sigma0_db", scene.sample())[1]
+    '25.00% of the pixels that it calls valid are fill (-100) or impossible values in sigma0_db: they count as nodata'
+    """
+    rule, quantity = ValueRule.of(units, scene.dtype), describe_role(role).quantity
+    if rule.unit is None or quantity not in ("backscatter", "reflectance") or not rule.measured(sample).any():
+        return rule, None
+    found = find_measured(scene, sample, rule, units, all_bands=quantity == "reflectance")
+    if not found.notes:
+        return found.rule, None
+    note = found.notes[0].removeprefix(f"{scene.source}: ").removesuffix(": made nodata")
+    return found.rule, f"{note}: they count as nodata"
 
 
 def check_optical(

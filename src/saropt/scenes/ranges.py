@@ -65,6 +65,14 @@ class RangeFile:
             contents.append(whole[start % _PIECE : start % _PIECE + end - start])
         return contents
 
+    def whole_parts(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """As `parts`; a place that reaches beyond the end of the file is a failure. GDAL asks for blocks of pixels in
+        this way, and does not look at how many bytes come."""
+        end = max((start + length for start, length in places), default=0)
+        if end > self.size and self.failure is None:
+            self.failure = InputError("", f"the file is truncated: it ends at byte {self.size}, its pixels at {end}")
+        return self.parts(places)
+
     def _pieces(self, needed: Sequence[int]) -> dict[int, bytes]:
         held = {number: self._kept[number] for number in needed if number in self._kept}
         for number in held:
@@ -121,7 +129,7 @@ class _Cursor(io.RawIOBase):
         return self._place
 
     def get_byte_ranges(self, offsets: Sequence[int], sizes: Sequence[int]) -> list[bytes]:
-        return self._file.parts(zip(offsets, sizes, strict=True))
+        return self._file.whole_parts(list(zip(offsets, sizes, strict=True)))
 
 
 class RangeFolder(MultiByteRangeResourceContainer):  # type: ignore[misc]

@@ -159,6 +159,7 @@ class Scene:
         if self.scaling is not None and self.nodata is not None:
             self.nodata = math.nan
         self._declared = nodata
+        self._marked_alpha = ColorInterp.alpha in colours
         self.georeference = _georeference(dataset, self.source)
         self.tags: dict[str, str] = dataset.tags()
         self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
@@ -337,8 +338,10 @@ class Scene:
             nodata = self._dataset.nodatavals[index - 1]
             if flags == [MaskFlags.nodata] and stored.dtype.kind == "f" and nodata is not None and math.isnan(nodata):
                 continue  # `read_stored` leaves out what is not finite
-            if np.iscomplexobj(stored) and MaskFlags.nodata in flags and nodata is not None:
-                valid &= stored[position] != nodata  # GDAL's own mask looks at the real part only
+            own = np.iscomplexobj(stored) or self._marked_alpha
+            if own and MaskFlags.nodata in flags and nodata is not None:
+                # GDAL's own mask looks at the real part only; rasterio warns of nodata beside alpha at every read
+                valid &= stored[position] != nodata
             else:
                 valid &= self._dataset.read_masks(index, window=area) > 0
         for index in self._alpha:

@@ -7,6 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, cano
 from saropt.errors import InputError
 from saropt.files import load_json, load_yaml
 from saropt.roots.names import find_raster
-from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect
+from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect, version_of
 
 Kind = Literal["sar", "optical", "translation", "product", "error"]
 Origin = Literal["folder", "upload", "job"]
@@ -117,7 +118,7 @@ class Catalogue:
     layers: dict[str, Layer] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
-    _known: dict[tuple[Path, int, int], RasterInfo] = field(default_factory=dict)
+    _known: dict[tuple[Path, str], RasterInfo] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def scan(self, uploads: Mapping[str, Path], results: Iterable[tuple[str, str, Path]]) -> None:
@@ -150,14 +151,26 @@ class Catalogue:
     def scene_of(self, layer: Layer) -> SceneEntry:
         return next(scene for scene in self.scenes.values() if layer in scene.layers)
 
+    def is_changed(self, layer: Layer) -> bool:
+        """Whether a file of a layer is another one than was looked at; one that is gone counts as before.
+
+        Raises:
+            InputError: it is, and cannot be shown any more.
+        """
+        for one in layer.pair or (layer,):
+            with suppress(OSError):
+                if version_of(one.path.stat()) != one.info.version:
+                    self.inspected(one.path)
+                    return True
+        return False
+
     def inspected(self, path: Path) -> RasterInfo:
         """Facts of a file, remembered until it changes.
 
         Raises:
             InputError: it cannot be shown.
         """
-        state = path.stat()
-        key = (path, state.st_size, state.st_mtime_ns)
+        key = (path, version_of(path.stat()))
         if key not in self._known:
             self._known[key] = inspect(path, self.limits)
         return self._known[key]

@@ -25,6 +25,9 @@ router = APIRouter(prefix="/api/layers/{layer}", responses=REFUSALS | MISSING)
 
 def _layer(viewer: TheViewer, layer: LayerKey) -> Layer:
     found = viewer.catalogue.layers.get(layer)
+    if found is not None and viewer.catalogue.is_changed(found):
+        viewer.scan()
+        found = viewer.catalogue.layers.get(layer)
     if found is None:
         raise HTTPException(404, "no such layer")
     return found

@@ -8,7 +8,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import rasterio
@@ -39,6 +39,8 @@ _DRIVERS = {
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 TILE = 256
 MERCATOR = "EPSG:3857"
+WORLD = 20_037_508.342789244
+"""Metres of Web Mercator from the middle of the map to its edges, at 180 degrees."""
 _MERCATOR_LATITUDE = 85.06
 _CACHE_BYTES = 128 << 20
 
@@ -78,7 +80,8 @@ class RasterInfo:
         dtype: stored type.
         grid: "map" (tiles of the Web Mercator quad) or "pixels" (rows and columns of the file).
         bounds: west, south, east, north in degrees; None without georeference.
-        extent: left, bottom, right, top in Web Mercator metres; without georeference 0, 0, width, height.
+        extent: left, bottom, right, top in Web Mercator metres, right beyond the map's edge where a raster in degrees
+            crosses 180; without georeference 0, 0, width, height.
         crs: name of the coordinate system, or "".
         pixel_m: size of a pixel on the ground in metres, where the coordinate system tells.
         minzoom, maxzoom: of the tiles.
@@ -153,6 +156,21 @@ def open_raster(path: Path) -> DatasetReader:
         raise InputError(path.name, f"cannot be read: {error.strerror or 'damaged'}") from error
 
 
+def version_of(state: os.stat_result) -> str:
+    """A word for the state of a file: another one when the file was written or replaced since, even by one of the same
+    size and time, as the system keeps the time of that itself.
+
+    >>> path = Path("a.tif")
+    >>> _ = path.write_bytes(b"short")
+    >>> before = version_of(path.stat())
+    >>> _ = path.write_bytes(b"longer")
+    >>> version_of(path.stat()) == before
+    False
+    """
+    known = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+    return hashlib.sha256(known.encode()).hexdigest()[:12]
+
+
 def inspect(path: Path, limits: Limits) -> RasterInfo:
     """Facts of a raster, from its header.
 
@@ -175,7 +193,6 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             names, tags = tuple(scene.band_names), scene.tags
         indexes = tuple(i for i in dataset.indexes if not is_alpha(dataset, i))
         bounds = _geographic_bounds(dataset)
-        version = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:12]
         common = {
             "width": dataset.width,
             "height": dataset.height,
@@ -183,7 +200,7 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             "indexes": indexes,
             "dtype": dataset.dtypes[indexes[0] - 1],
             "band_units": tuple(dataset.units[i - 1] or "" for i in indexes),
-            "version": version,
+            "version": version_of(state),
             "overviews": bool(dataset.overviews(1)),
             "tags": tags,
             "transform": tuple(dataset.transform)[:6],
@@ -198,8 +215,11 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             )
         with Reader(None, dataset=dataset) as reader:
             crs = reader.dataset.crs
-            minzoom, maxzoom = int(reader.minzoom), int(reader.maxzoom)
-            extent = transform_bounds(crs, MERCATOR, *_clipped(reader.dataset.bounds, bounds, crs), densify_pts=21)
+            if is_beyond_180(reader.dataset):
+                extent, minzoom, maxzoom = _across_180(reader)
+            else:
+                minzoom, maxzoom = int(reader.minzoom), int(reader.maxzoom)
+                extent = transform_bounds(crs, MERCATOR, *_clipped(reader.dataset.bounds, bounds, crs), densify_pts=21)
             across = abs(reader.dataset.transform.a + 1j * reader.dataset.transform.d)
             metres = (
                 crs.linear_units_factor[1]
@@ -277,6 +297,35 @@ def _geographic_bounds(dataset: DatasetReader) -> tuple[float, float, float, flo
     if not all(map(math.isfinite, bounds)) or west >= east or north <= -_MERCATOR_LATITUDE:
         return None
     return (west, south, east, north) if south < _MERCATOR_LATITUDE else None
+
+
+def is_beyond_180(dataset: DatasetReader) -> bool:
+    """Whether a raster in degrees reaches beyond 180 east or west, where rio-tiler and GDAL do not find it.
+
+    >>> import rasterio
+    >>> from saropt.scenes import Georeference, write_array
+    >>> place = Georeference(rasterio.CRS.from_epsg(4326), rasterio.Affine(0.1, 0, 179.5, 0, -0.1, 10))
+    >>> path = write_array("b.tif", np.ones((1, 10, 10), np.uint8), georeference=place)
+    >>> with rasterio.open(path) as dataset:
+    ...     is_beyond_180(dataset)
+    True
+    """
+    left, _, right, _ = dataset.bounds
+    return bool(dataset.crs.is_geographic and (left < -180.0 or right > 180.0))
+
+
+def _across_180(reader: Reader) -> tuple[tuple[float, float, float, float], int, int]:
+    """Extent in Web Mercator metres and zooms of a raster that `is_beyond_180`: it begins on the map, and may end
+    beyond the east edge."""
+    dataset: Any = reader.dataset
+    left, bottom, right, top = dataset.bounds
+    turns = 360.0 * math.floor((left + 180.0) / 360.0)
+    south, north = (max(-_MERCATOR_LATITUDE, min(_MERCATOR_LATITUDE, latitude)) for latitude in (bottom, top))
+    low, high = (WORLD / math.pi * math.asinh(math.tan(math.radians(latitude))) for latitude in (south, north))
+    west, east = ((longitude - turns) * WORLD / 180.0 for longitude in (left, right))
+    metres = (east - west) / dataset.width
+    coarsest = metres * max(1.0, min(dataset.width, dataset.height) / TILE)
+    return (west, low, east, high), int(reader.tms.zoom_for_res(coarsest)), int(reader.tms.zoom_for_res(metres))
 
 
 def _clipped(bounds: tuple, degrees: tuple, crs: rasterio.crs.CRS) -> tuple:

@@ -25,9 +25,9 @@ from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.inference import NOTICE
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.pyramids import open_for_display
-from saropt.viewer.rasters import TILE, environment, open_raster
+from saropt.viewer.rasters import TILE, environment, is_beyond_180, open_raster
 from saropt.viewer.styles import Floats, Style, in_db
-from saropt.viewer.tiles import FAR, beside, far_tile, is_beyond_180
+from saropt.viewer.tiles import FAR, beside, far_tile
 
 _NARROWEST = 360
 _DARK, _WHITE = (20, 24, 28, 255), (255, 255, 255, 255)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning
 from rio_tiler.errors import NoOverviewWarning
 
 from saropt.artifacts import Card
@@ -63,7 +63,7 @@ class Viewer:
     ) -> None:
         if not folder.is_dir():
             raise InputError(folder, "is a file; the viewer takes a folder" if folder.exists() else "no such folder")
-        for expected in (NotGeoreferencedWarning, NoOverviewWarning):
+        for expected in (NotGeoreferencedWarning, NodataShadowWarning, NoOverviewWarning):
             warnings.filterwarnings("ignore", category=expected)
         self.folder = folder.resolve()
         self.state = (state or self.folder / STATE_FOLDER).resolve()

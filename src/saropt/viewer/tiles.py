@@ -14,14 +14,13 @@ from rio_tiler.models import ImageData
 from rio_tiler.reader import read
 
 from saropt.scenes.georeference import moved
-from saropt.viewer.rasters import MERCATOR, TILE
+from saropt.viewer.rasters import MERCATOR, TILE, WORLD
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 FAR = 3
 """Zooms below full resolution beyond which tiles are not warped at full resolution: one could have 10^13 pixels."""
-_WORLD = 20_037_508.342789244
 _MOST_SIDE = 8192
 
 
@@ -80,26 +79,11 @@ def beside(longitudes: NDArray[np.float64], dataset: DatasetReader) -> NDArray[n
     return turned
 
 
-def is_beyond_180(dataset: DatasetReader) -> bool:
-    """Whether a raster in degrees reaches beyond 180 east or west, where rio-tiler does not find it.
-
-    >>> import rasterio
-    >>> from saropt.scenes import Georeference, write_array
-    >>> place = Georeference(rasterio.CRS.from_epsg(4326), rasterio.Affine(0.1, 0, 179.5, 0, -0.1, 10))
-    >>> path = write_array("b.tif", np.ones((1, 10, 10), np.uint8), georeference=place)
-    >>> with rasterio.open(path) as dataset:
-    ...     is_beyond_180(dataset)
-    True
-    """
-    left, _, right, _ = dataset.bounds
-    return bool(dataset.crs.is_geographic and (left < -180.0 or right > 180.0))
-
-
 def _looked_up(dataset: Any, z: int, x: int, y: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Columns and rows (256, 256) of a raster under the middles of a tile's pixels; not finite where it has none."""
-    side = 2 * _WORLD / 2**z
+    side = 2 * WORLD / 2**z
     steps = (np.arange(TILE) + 0.5) / TILE * side
-    east, north = np.meshgrid(x * side - _WORLD + steps, _WORLD - y * side - steps)
+    east, north = np.meshgrid(x * side - WORLD + steps, WORLD - y * side - steps)
     found = moved(np.stack([east.ravel(), north.ravel()]), MERCATOR, dataset.crs)
     if found is None:
         raise TileOutsideBounds

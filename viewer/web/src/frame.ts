@@ -7,9 +7,8 @@ import Projection from "ol/proj/Projection";
 import View from "ol/View";
 import type RenderEvent from "ol/render/Event";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
-import { createXYZ } from "ol/tilegrid";
 import { get as getProjection } from "ol/proj";
-import { getCenter } from "ol/extent";
+import { extend, getCenter, getTopLeft } from "ol/extent";
 import { getRenderPixel } from "ol/render";
 import { type Layer, type Style, tilePath } from "./api";
 import { BaseLayer, WORLD_RESOLUTION, type World } from "./base";
@@ -148,7 +147,8 @@ function projectionOf(layer: Layer): Projection {
   return new Projection({ code: `pixels-${layer.width}-${layer.height}`, units: "pixels", extent: layer.extent });
 }
 
-/** A view that holds a layer and what lies half its size around it; on a map, the whole world. */
+/** A view that holds a layer and what lies half its size around it; on a map, the whole world and what of a layer
+ * lies beyond its edge at 180 degrees. */
 export function viewOf(layer: Layer): View {
   const onMap = layer.grid === "map";
   const projection = projectionOf(layer);
@@ -161,7 +161,7 @@ export function viewOf(layer: Layer): View {
     minResolution: finest / 16,
     maxResolution: onMap ? WORLD_RESOLUTION : longest / 64,
     resolution: longest / 500,
-    extent: onMap ? projection.getExtent() : [left - longest / 2, bottom - longest / 2, right + longest / 2, top + longest / 2],
+    extent: onMap ? extend([...projection.getExtent()], layer.extent) : [left - longest / 2, bottom - longest / 2, right + longest / 2, top + longest / 2],
     showFullExtent: true,
     smoothExtentConstraint: true,
     enableRotation: false,
@@ -173,7 +173,12 @@ function tileLayer(pane: Pane, zIndex: number): TileLayer {
   const url = tilePath(layer, style);
   const tileGrid =
     layer.grid === "map"
-      ? createXYZ({ minZoom: 0, maxZoom: layer.maxzoom + 1, tileSize: 256 })
+      ? new TileGrid({
+          extent: layer.extent, // which may reach beyond 180 degrees, as the numbers of the tiles then do
+          origin: getTopLeft(projectionOf(layer).getExtent()),
+          tileSize: 256,
+          resolutions: Array.from({ length: layer.maxzoom + 2 }, (_, z) => WORLD_RESOLUTION / 2 ** z),
+        })
       : new TileGrid({
           extent: layer.extent,
           origin: [0, layer.height],
