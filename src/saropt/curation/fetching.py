@@ -5,23 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
 from saropt.curation.fetch_plan import Job, Request, add_references, grid_of, hrefs_of, plan_jobs, plan_pairs
+from saropt.curation.fetch_scaling import scaling_of
 from saropt.curation.stac import Area, Collection, Service
+from saropt.domain import describe_units
 from saropt.errors import BusyError, InputError, OptionError, SaroptError
 from saropt.files import Lock
 from saropt.progress import Progress
-from saropt.radiometry import to_db
+from saropt.radiometry import ValueRule, to_db
 from saropt.roots.description import write_description
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Georeference, Grid, SceneWriter, Window, open_scene
@@ -44,9 +43,9 @@ def fetch(
     """Fetch pairs as a data root. It appears under `out` only when it is complete; after an interruption the same call
     continues.
 
-    SAR is written in decibels of the quantity that the service offers (gamma0 for RTC products). Optical images are
-    written as reflectance x 10000, without the offset of the processing baseline; clouds, cloud shadows and empty
-    pixels of the scene classification are masked.
+    SAR is written in decibels of the quantity that the service offers (gamma0 for RTC products), or as the amplitude
+    that it offers; power of zero or less is nodata. Optical images are written as reflectance x 10000, without the
+    offset of the processing baseline; clouds, cloud shadows and empty pixels of the scene classification are masked.
 
     Raises:
         InputError: nothing was found, a server fails repeatedly or contradicts what it lists, there is too much to
@@ -145,7 +144,6 @@ def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, 
         )
 
 
-_REFLECTANCE_SCALE = 1e-4
 _TOKENS: dict[str, tuple[float, str]] = {}
 
 
@@ -205,9 +203,8 @@ def _fetch_raster(job: Job, target: Path, grid: Grid, area: Area, service: Servi
                 raise
             valid &= area.mask(own)
             if is_sar:
-                stored = (
-                    to_db(np.where(valid, values, 1.0), job.collection.units) if _linear(job.collection) else values
-                )
+                is_power = _scale(job.collection.units) == "power"
+                stored = to_db(np.where(valid, values, 1.0), job.collection.units) if is_power else values
                 stored = np.where(valid, stored, np.float32(np.nan)).astype(np.float32)
             else:
                 stored = np.where(valid, np.clip(np.rint(values), 1, 65535), 0).astype(np.uint16)
@@ -215,15 +212,25 @@ def _fetch_raster(job: Job, target: Path, grid: Grid, area: Area, service: Servi
         writer.finish()
 
 
-def _linear(collection: Collection) -> bool:
-    return not collection.units.endswith("_db") and collection.units != "uint8"
+def _measured(values: NDArray[np.float32], units: str) -> NDArray[np.bool_]:
+    """Which pixels (h, w) of values (C, h, w) hold backscatter: not fill that the file does not declare, which is zero
+    or less in power and amplitude, and zero in all bands in decibels."""
+    rule = ValueRule.of(units, str(values.dtype))
+    keep = rule.measured(values)
+    if _scale(units) in ("power", "amplitude"):
+        keep &= (values > 0).all(axis=0)
+    elif _scale(units) == "decibels":
+        keep &= (values != 0).any(axis=0)
+    return keep
+
+
+def _scale(units: str) -> str:
+    return describe_units(units, "float32").scale
 
 
 def sar_units(collection: Collection) -> str:
-    """The units that are written: power and amplitude become decibels."""
-    return {"gamma0": "gamma0_db", "sigma0": "sigma0_db", "amplitude": "sigma0_db"}.get(
-        collection.units, collection.units
-    )
+    """The units that are written: power becomes decibels, amplitude stays, for nothing tells its calibration."""
+    return f"{collection.units}_db" if _scale(collection.units) == "power" else collection.units
 
 
 def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -236,51 +243,25 @@ def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32]
         layers = []
         for band in job.collection.assets:
             values, here = _read_window(hrefs[band], job, service, grid, "bilinear")
+            layer = values[0]
             if job.side == "optical":
-                here &= values[0] > 0
-            layers.append(values[0])
+                here &= layer > 0
+                gain, offset = scaling_of(item, job.collection.assets[band])
+                layer = layer * np.float32(gain) + np.float32(offset)
+            layers.append(layer)
             valid &= here
         if "mask" in hrefs:
             classes, here = _read_window(hrefs["mask"], job, service, grid, "nearest")
             valid &= here & ~np.isin(classes[0], CLOUDY)
+        stacked = np.stack(layers)
+        if job.side == "sar":
+            valid &= _measured(stacked, job.collection.units)
         new = valid & ~filled
-        offset = _offset(item) if job.side == "optical" else 0.0
-        total[:, new] = np.stack(layers)[:, new] + np.float32(offset)
+        total[:, new] = stacked[:, new]
         filled |= new
         if filled.all():
             break
     return total, filled
-
-
-def _offset(item: dict[str, Any]) -> float:
-    """What must be added to Sentinel-2 values to make them reflectance x 10000: -1000 since processing baseline
-    04.00 (2022-01-25), unless the service states that it has been applied."""
-    properties = item["properties"]
-    if properties.get("earthsearch:boa_offset_applied"):
-        return 0.0
-    stated = [
-        band["offset"] / band["scale"]
-        for asset in item.get("assets", {}).values()
-        if isinstance(bands := asset.get("raster:bands"), list)
-        for band in bands
-        if isinstance(band, dict) and all(type(band.get(key)) in (int, float) for key in ("offset", "scale"))
-        if band["scale"] and (band["offset"] or math.isclose(band["scale"], _REFLECTANCE_SCALE))
-    ]
-    if stated:
-        return round(min(stated))
-    baseline = properties.get("s2:processing_baseline", properties.get("processing:baseline"))
-    if baseline is None:
-        names = f"{properties.get('s2:product_uri', '')} {item['id']}"
-        named = re.search(r"_N(\d\d)(\d\d)_", names)
-        baseline = f"{named[1]}.{named[2]}" if named else ""
-    if re.fullmatch(r"0*\d{1,2}(\.\d+)?", str(baseline)):
-        return -1000.0 if float(baseline) >= 4.0 else 0.0
-    described = f"{item.get('collection', '')} {properties.get('platform', '')} {item['id']}".lower()
-    late = str(properties.get("datetime") or properties.get("start_datetime")) >= "2022-01-25"
-    if late and re.search(r"sentinel-?2|\bs2[abc]_", described):
-        reason = "does not tell its processing baseline, and with it whether 1000 must be subtracted"
-        raise InputError(f"item {item['id']}", reason)
-    return 0.0
 
 
 def _read_window(

@@ -139,6 +139,8 @@ def read_service(name: str) -> Service:
     service = validated(Service, read_yaml(path), path)
     if service.sar is not None and service.sar.units not in SAR_UNITS:
         raise InputError(path, f"sar.units: {service.sar.units!r} is not one of {', '.join(SAR_UNITS)}")
+    if service.sar is not None and service.sar.units == "complex":
+        raise InputError(path, "sar.units: complex pixels cannot be brought onto a grid: give power or decibels")
     return service
 
 
