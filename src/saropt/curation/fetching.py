@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +14,15 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from saropt.curation.fetch_plan import Job, Request, add_references, grid_of, hrefs_of, plan_jobs, plan_pairs
+from saropt.curation.fetch_checks import unfit_side
+from saropt.curation.fetch_pairs import Plan
+from saropt.curation.fetch_plan import Job, NoPairError, Request, add_references, grid_of, hrefs_of, plan_jobs
 from saropt.curation.fetch_scaling import scaling_of
 from saropt.curation.stac import Area, Collection, Service
 from saropt.domain import describe_units
 from saropt.errors import BusyError, InputError, OptionError, SaroptError
 from saropt.files import Lock
-from saropt.progress import Progress
+from saropt.progress import Progress, Tell, log_line
 from saropt.radiometry import ValueRule, to_db
 from saropt.roots.description import write_description
 from saropt.roots.splits import SPLITS
@@ -39,6 +42,7 @@ def fetch(
     optical_service: Service,
     *,
     progress: Progress | None = None,
+    tell: Tell = log_line,
 ) -> Path:
     """Fetch pairs as a data root. It appears under `out` only when it is complete; after an interruption the same call
     continues.
@@ -72,25 +76,21 @@ def fetch(
     try:
         lock.acquire()
         part.mkdir(exist_ok=True)
-        pairs = plan_pairs(part, area, request, sar_service, optical_service)
+        plan = Plan(part, area, request, sar_service, optical_service)
+        plan.open()
         grid = grid_of(area, request.pixel_m)
-        jobs = plan_jobs(pairs, grid, request, sar_service.sar, optical_service.optical)
-        _check_sizes(jobs, grid, area, request, {"sar": sar_service, "optical": optical_service})
-        for number, job in enumerate(jobs, start=1):
-            (part / job.side).mkdir(exist_ok=True)
-            target = part / job.side / f"{job.name}.tif"
-            if not target.exists():
-                service = sar_service if job.side == "sar" else optical_service
-                _fetch_raster(job, target, grid, area, service)
-            if progress is not None:
-                progress(number, len(jobs), f"{job.side} {job.name}")
+        services = {"sar": sar_service, "optical": optical_service}
+        jobs = _fetch_all(part, plan, grid, area, request, services, progress, lambda line: tell(f"{out.name}: {line}"))
         rows = add_references(part, jobs, request.references)
         _describe(part, out.name, area, rows, grid, jobs, sar_service.sar, optical_service.optical)
-        (part / "plan.json").unlink()
+        plan.close()
         part.rename(out)
     except OSError as error:
         raise InputError(out, f"cannot be written: {error.strerror or error}") from error
     except BusyError:
+        raise
+    except NoPairError:
+        shutil.rmtree(part, ignore_errors=True)
         raise
     except SaroptError:
         with contextlib.suppress(OSError):
@@ -99,6 +99,47 @@ def fetch(
     finally:
         lock.release()
     return out
+
+
+def _fetch_all(
+    part: Path,
+    plan: Plan,
+    grid: Grid,
+    area: Area,
+    request: Request,
+    services: dict[str, Service],
+    progress: Progress | None,
+    tell: Tell,
+) -> list[Job]:
+    """Fetch the rasters of all pairs. A pair of which an image shows almost nothing is given up for another one."""
+    sar, optical = services["sar"].sar, services["optical"].optical
+    assert sar is not None
+    done: set[str] = set()
+    while True:
+        planned = {
+            pair.name: plan_jobs(pair.name, pair.sar, pair.optical, grid, request, sar, optical) for pair in plan.pairs
+        }
+        jobs = [job for own in planned.values() for job in own]
+        waiting = [pair for pair in plan.pairs if pair.name not in done]
+        if not waiting:
+            return jobs
+        _check_sizes(jobs, grid, area, request, services)
+        for pair in waiting:
+            own = planned[pair.name]
+            for job in own:
+                (part / job.side).mkdir(exist_ok=True)
+                target = part / job.side / f"{job.name}.tif"
+                if not target.exists():
+                    _fetch_raster(job, target, grid, area, services[job.side])
+                if progress is not None:
+                    progress(jobs.index(job) + 1, len(jobs), f"{job.side} {job.name}")
+            unfit = unfit_side(part, own, area, request, tell)
+            if unfit is not None:
+                for job in own:
+                    (part / job.side / f"{job.name}.tif").unlink()
+                plan.replace(pair, unfit)
+                break
+            done.add(pair.name)
 
 
 def check_new(out: Path) -> None:
@@ -133,9 +174,8 @@ def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, 
                 stated = item["assets"][key].get("file:size")
                 size = remote_size(_signed(href, job, services[job.side]), stated)
                 box = item.get("bbox") or area.bounds
-                whole = max(
-                    (box[-2 if len(box) == 4 else 3] - box[0]) * (box[-1 if len(box) == 4 else 4] - box[1]), 1e-9
-                )
+                width = (box[-2 if len(box) == 4 else 3] - box[0]) % 360.0 or 360.0
+                whole = max(width * (box[-1 if len(box) == 4 else 4] - box[1]), 1e-9)
                 own = (area.bounds[2] - area.bounds[0]) * (area.bounds[3] - area.bounds[1])
                 needed += size * min(1.0, own / whole)
     if needed > request.max_gigabytes * 1e9:
