@@ -146,10 +146,19 @@ def test_an_image_without_a_clear_pixel_gives_way_to_the_next_date(tmp_path, wor
     root = fetch(area, request, tmp_path / "root", service, service, tell=lines.append)
     assert sorted(DataRoot.open(root).splits) == ["20230513_test", "20230515_test"]
     assert len(list(root.glob("*/*.tif"))) == 4
-    told = "root: the optical image of 2023-05-11 shows 0.0% of the area (the rest is cloud or has no data)"
-    assert lines == [f"{told}: it is not used"]
+    assert lines == ["root: not used, because they show almost nothing (cloud or no data): optical of 2023-05-11"]
     fetched = yaml.safe_load((root / "dataset.yaml").read_text())["fetched"]
     assert fetched["optical"] == ["s2-13-400000", "s2-15-400000"]
+
+
+def test_a_strip_without_a_valid_pixel_is_told(tmp_path, world, service, area):
+    world.add("rtc", 12, radar(1))
+    layers = image(4)
+    layers["SCL"][:, 55:] = 9
+    world.add("s2", 11, layers, cloud=1.0)
+    request, lines = dataclasses.replace(REQUEST, split="strips"), []
+    fetch(area, request, tmp_path / "root", service, service, tell=lines.append)
+    assert lines[-1] == "root: the optical image of 2023-05-11 has no valid pixel in 20230511_val, 20230511_test"
 
 
 def test_images_that_show_nothing_are_no_pair(tmp_path, world, service, area, capsys):
@@ -162,7 +171,9 @@ def test_images_that_show_nothing_are_no_pair(tmp_path, world, service, area, ca
     arguments += ["--area", ",".join(map(str, area.bounds)), "--split", "train"]
     assert main(arguments) == 2
     words = "show almost nothing of it (cloud or no data): optical of 2023-05-11, 2023-05-13"
-    assert words in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "service.yaml"]
 
 

@@ -23,7 +23,7 @@ _STEP = 1024
 def unfit_side(folder: Path, jobs: Sequence[Job], area: Area, request: Request, tell: Tell = log_line) -> str | None:
     """The side of a fetched pair, "sar" or "optical", that shows almost nothing of the area; None where both show it.
 
-    A line tells of a pair that is unfit, and of an image that shows less of the area than was asked for.
+    A line tells of an image that shows less of the area than was asked for.
 
     Args:
         folder: holds the rasters as SIDE/NAME.tif.
@@ -46,10 +46,12 @@ def unfit_side(folder: Path, jobs: Sequence[Job], area: Area, request: Request, 
         rest = "has no data or power of zero or less" if side == "sar" else "is cloud or has no data"
         wanted = request.min_cover * (1.0 if side == "sar" else 1.0 - request.max_cloud / 100.0)
         if not valid or share < min(NEARLY_EMPTY, request.min_cover / 2.0):
-            tell(f"{name} shows {share:.1%} of the area (the rest {rest}): it is not used")
             return side
         if share < wanted:
             tell(f"{name} shows {share:.0%} of the area (the rest {rest})")
+        blank = [job.name for job, (seen, asked) in zip(own, counts, strict=True) if asked and not seen]
+        if blank:
+            tell(f"{name} has no valid pixel in {', '.join(blank)}")
         if side == "sar":
             _check_values([folder / side / f"{job.name}.tif" for job in own], own[0])
     return None

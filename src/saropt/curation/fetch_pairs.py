@@ -71,6 +71,16 @@ class Plan:
         """The pairs to fetch."""
         return [Pair(one["name"], *(self._found[side][one[side]] for side in SIDES)) for one in self._chosen]
 
+    @property
+    def unfit(self) -> str:
+        """The sides and days of images that show nothing; empty where there are none."""
+        return "; ".join(
+            f"{'SAR' if side == 'sar' else side} of "
+            + ", ".join(sorted({f"{self._found[side][number].when:%Y-%m-%d}" for number in numbers}))
+            for side, numbers in self._unfit.items()
+            if numbers
+        )
+
     def open(self) -> None:
         """Search once and choose pairs, or continue with those that are noted.
 
@@ -111,13 +121,7 @@ class Plan:
         self._choose()
         self._write()
         if not self._chosen:
-            sides = {"sar": "SAR", "optical": "optical"}
-            unfit = "; ".join(
-                f"{sides[each]} of {', '.join(sorted({f'{self._found[each][n].when:%Y-%m-%d}' for n in numbers}))}"
-                for each, numbers in self._unfit.items()
-                if numbers
-            )
-            reason = f"no pair: the images within the limits show almost nothing of it (cloud or no data): {unfit}"
+            reason = f"no pair: the images within the limits show almost nothing of it (cloud or no data): {self.unfit}"
             raise NoPairError("area", None, reason)
 
     def close(self) -> None:

@@ -115,6 +115,7 @@ def _fetch_all(
     sar, optical = services["sar"].sar, services["optical"].optical
     assert sar is not None
     done: set[str] = set()
+    lines: list[str] = []
     while True:
         planned = {
             pair.name: plan_jobs(pair.name, pair.sar, pair.optical, grid, request, sar, optical) for pair in plan.pairs
@@ -122,6 +123,10 @@ def _fetch_all(
         jobs = [job for own in planned.values() for job in own]
         waiting = [pair for pair in plan.pairs if pair.name not in done]
         if not waiting:
+            if plan.unfit:
+                lines.append(f"not used, because they show almost nothing (cloud or no data): {plan.unfit}")
+            for line in lines:
+                tell(line)
             return jobs
         _check_sizes(jobs, grid, area, request, services)
         for pair in waiting:
@@ -133,7 +138,7 @@ def _fetch_all(
                     _fetch_raster(job, target, grid, area, services[job.side])
                 if progress is not None:
                     progress(jobs.index(job) + 1, len(jobs), f"{job.side} {job.name}")
-            unfit = unfit_side(part, own, area, request, tell)
+            unfit = unfit_side(part, own, area, request, lines.append)
             if unfit is not None:
                 for job in own:
                     (part / job.side / f"{job.name}.tif").unlink()
