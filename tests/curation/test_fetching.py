@@ -2,129 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 import yaml
-from affine import Affine
-from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
+import stac_server
 from saropt.cli import main
 from saropt.curation import fetching, stac
 from saropt.curation.fetch_places import Place, fetch_places, read_places
 from saropt.curation.fetching import Request, fetch
-from saropt.curation.stac import Collection, Service, pair_acquisitions, read_area, read_service
+from saropt.curation.stac import pair_acquisitions, read_area, read_service
 from saropt.errors import InputError
 from saropt.files import Lock
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, remote, write_array
-from saropt.scenes.georeference import Georeference
+from saropt.scenes import Scene
+from stac_world import NORTH, SIDE, UTM, WEST, image, radar, two_dates
 
-_spec = importlib.util.spec_from_file_location("stac_server", Path(__file__).with_name("stac_server.py"))
-stac_server = importlib.util.module_from_spec(_spec)
-sys.modules["stac_server"] = stac_server
-_spec.loader.exec_module(stac_server)
-
-UTM = CRS.from_epsg(32611)
-WEST, NORTH, SIDE = 400_000.0, 3_780_000.0, 96
-AREA = "400200,3779300,400800,3779800"
 DATES = Request(datetime(2023, 5, 1, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC), split="test")
-
-
-def box(west, south, east, north):
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {"type": "Polygon", "coordinates": [ring]}
-
-
-@pytest.fixture
-def area():
-    return stac.Area(transform_bounds(UTM, "EPSG:4326", *(float(part) for part in AREA.split(","))))
-
-
-class World:
-    """Items of a server: `add` writes the files of one and lists it."""
-
-    def __init__(self, folder):
-        self.server = stac_server.StacServer(folder)
-        self.folder = folder
-        self.arrays = {}
-
-    def add(self, kind, day, assets, *, west=WEST, cloud=None, size_off=0, side=SIDE, nodata=None, **properties):
-        name = f"{kind}-{day}-{int(west)}"
-        bounds = (west, NORTH - side * 10, west + side * 10, NORTH)
-        entries = {}
-        for key, values in assets.items():
-            place = Georeference(UTM, Affine(10, 0, west, 0, -10, NORTH))
-            path = write_array(self.folder / f"{name}-{key}.tif", values[None], georeference=place, nodata=nodata)
-            size = path.stat().st_size + size_off
-            entries[key] = {"href": f"{self.server.url}/files/{path.name}", "file:size": size}
-        degrees = transform_bounds(UTM, "EPSG:4326", *bounds)
-        item = {
-            "type": "Feature",
-            "id": name,
-            "collection": kind,
-            "bbox": list(degrees),
-            "geometry": box(*degrees),
-            "properties": {"datetime": f"2023-05-{day:02d}T10:00:00Z", **properties},
-            "assets": entries,
-        }
-        if cloud is not None:
-            item["properties"]["eo:cloud_cover"] = cloud
-        self.server.items.append(item)
-        self.arrays[name] = assets
-        return item
-
-
-def radar(seed, side=SIDE):
-    rng = np.random.default_rng(seed)
-    return {pol: rng.uniform(0.01, 0.3, (side, side)).astype(np.float32) for pol in ("vv", "vh")}
-
-
-def image(seed, side=SIDE):
-    rng = np.random.default_rng(seed)
-    classes = np.full((side, side), 4, np.uint8)
-    classes[40:50, 40:60] = 9
-    bands = {key: rng.integers(1200, 4000, (side, side)).astype(np.uint16) for key in ("B04", "B03", "B02")}
-    return {**bands, "SCL": classes}
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "127.0.0.1")
-    monkeypatch.setattr(remote, "FIRST_DELAY_S", 0.02)
-    folder = tmp_path / "files"
-    folder.mkdir()
-    made = World(folder)
-    yield made
-    made.server.close()
-
-
-@pytest.fixture
-def service(world):
-    return Service(
-        url=world.server.url,
-        sar=Collection(name="rtc", assets={"VV": "vv", "VH": "vh"}, units="gamma0"),
-        optical=Collection(
-            name="s2", assets={"B4": "B04", "B3": "B03", "B2": "B02"}, units="reflectance x 10000", mask="SCL"
-        ),
-        token=f"{world.server.url}/token",
-    )
-
-
-def two_dates(world):
-    world.add("rtc", 3, radar(1))
-    world.add("rtc", 12, radar(2))
-    world.add("s2", 2, image(3), cloud=40.0)
-    world.add("s2", 11, image(4), cloud=3.0, **{"s2:processing_baseline": "05.09"})
-    world.add("s2", 25, image(5), cloud=1.0)
 
 
 def test_the_clearest_image_and_the_nearest_pass_on_one_grid(tmp_path, world, service, area):

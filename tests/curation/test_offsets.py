@@ -1,8 +1,8 @@
-"""What is added to Sentinel-2 values: by raster:bands, then the baseline, then the product's name; else refused."""
+"""What is added to Sentinel-2 values: by what assets state, then the baseline, then the name; else refused."""
 
 import pytest
 
-from saropt.curation.fetching import _offset
+from saropt.curation.fetch_scaling import scaling_of
 from saropt.curation.stac import _is_item
 from saropt.errors import InputError
 
@@ -29,20 +29,44 @@ def item(day="2023-05-01", bands=None, name="S2B_32TQM_20230501_0_L2A", **proper
         (item(name=NAME.format("0301")), 0),
         (item(s2__product_uri=NAME.format("0400") + ".SAFE"), -1000),
         (item(day="2021-05-01"), 0),
+        (item(processing__version="05.00"), -1000),
+        (item(processing__version="02.14"), 0),
     ],
 )
 def test_offsets(given, expected):
-    assert _offset(given) == expected
+    assert scaling_of(given, "red") == (1.0, expected)
+
+
+@pytest.mark.parametrize(
+    ("asset", "expected"),
+    [
+        ({"raster:scale": 1e-4, "raster:offset": -0.1}, (1, -1000)),
+        ({"raster:scale": 1e-4, "raster:offset": 0}, (1, 0)),
+        ({"raster:offset": -0.1}, (1, -1000)),
+        ({"raster:offset": -1000}, (1, -1000)),
+        ({"bands": [{"name": "B04", "raster:scale": 1e-4, "raster:offset": -0.1}]}, (1, -1000)),
+        ({"raster:scale": 1e-4, "bands": [{"raster:offset": -0.1}]}, (1, -1000)),
+        ({"raster:scale": 1e-4, "raster:offset": -0.1, "raster:bands": [{"scale": 1e-4, "offset": -0.1}]}, (1, -1000)),
+        ({"raster:scale": 2.75e-5, "raster:offset": -0.2}, (pytest.approx(0.275), -2000)),
+        ({"raster:scale": float("nan"), "raster:offset": -0.1}, (1, 0)),
+        ({"bands": [None, {"name": "B04"}]}, (1, 0)),
+    ],
+)
+def test_what_an_asset_states_in_each_version_of_stac(asset, expected):
+    given = item(s2__processing_baseline="03.00")
+    given["assets"] = {"red": asset, "nir": {}}
+    assert scaling_of(given, "red") == expected
+    assert scaling_of(given, "nir") == (1, expected[1] if expected[0] == 1 else 0)
 
 
 @pytest.mark.parametrize("baseline", [None, "nan", "inf", "new", "", [], "1e999"])
 def test_an_item_that_does_not_tell_is_refused_from_the_day_on(baseline):
     stated = {} if baseline is None else {"s2__processing_baseline": baseline}
     with pytest.raises(InputError, match="does not tell its processing baseline"):
-        _offset(item(**stated))
+        scaling_of(item(**stated), "red")
     with pytest.raises(InputError):
-        _offset(item(day="2022-01-25", **stated))
-    assert _offset(item(day="2022-01-24", **stated)) == 0
+        scaling_of(item(day="2022-01-25", **stated), "red")
+    assert scaling_of(item(day="2022-01-24", **stated), "red") == (1.0, 0)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from saropt.scenes import Grid, Scene, SceneWriter, Window, is_remote, open_scen
 
 
 def load_server() -> ModuleType:
-    place = Path(__file__).parents[1] / "curation" / "stac_server.py"
+    place = Path(__file__).parents[1] / "stac_server.py"
     spec = importlib.util.spec_from_file_location("range_server", place)
     assert spec is not None
     assert spec.loader is not None

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from saropt.curation.fetch_pairs import settings_of
 from saropt.curation.fetch_plan import NoPairError, Request
 from saropt.curation.fetching import check_new, fetch
 from saropt.curation.joining import join_roots
@@ -140,7 +141,7 @@ def fetch_places(
     try:
         lock.acquire()
         part.mkdir(exist_ok=True)
-        _check_work(part, [asdict(request), side_km, sar_service.url, optical_service.url, *map(asdict, places)])
+        _check_work(part, [asdict(request), side_km, settings_of(sar_service, optical_service), *map(asdict, places)])
         empty = _fetch_each(places, request, part, (sar_service, optical_service), side_km, progress)
         roots = [part / place.name for place in places if place.name not in empty]
         if not roots:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from urllib.parse import urlsplit
 from rasterio.warp import transform_bounds
 
 from saropt.curation.sets.base import strips
-from saropt.curation.stac import Acquisition, Area, Collection, Service, acquisitions, pair_acquisitions, search
+from saropt.curation.stac import Acquisition, Area, Collection
 from saropt.errors import InputError, OptionError
-from saropt.files import write_text
 from saropt.scenes import Grid, Window, grid_over, utm_of
 from saropt.scenes.remote import without_query
 
@@ -73,83 +71,6 @@ class Job:
     collection: Collection
 
 
-def plan_pairs(
-    part: Path, area: Area, request: Request, sar_service: Service, optical_service: Service
-) -> list[tuple[Acquisition, Acquisition]]:
-    """The pairs to fetch. The search runs once and its result is written to a file, so that a later call continues
-    with the same pairs."""
-    assert sar_service.sar is not None
-    wanted = json.dumps([asdict(area), asdict(request), sar_service.url, optical_service.url], default=str)
-    note = part / "plan.json"
-    if note.is_file():
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["wanted"] != wanted:
-            raise InputError(part, "is unfinished work with other settings: remove it")
-        services = (sar_service, sar_service.sar), (optical_service, optical_service.optical)
-        fresh: dict[str, dict[str, Any]] = {}
-        if known.get("signed"):  # the addresses were written without their signatures: ask for them again
-            for service, collection in services:
-                assert collection is not None
-                again = search(service, collection, area, request.start, request.end)
-                fresh |= {str(item["id"]): item for item in again}
-        pairs = [(_read(pair[0]), _read(pair[1])) for pair in known["pairs"]]
-        return [(_signed_again(sar, fresh), _signed_again(optical, fresh)) for sar, optical in pairs]
-    found = {
-        side: acquisitions(search(service, collection, area, request.start, request.end), area)
-        for side, service, collection in (
-            ("sar", sar_service, sar_service.sar),
-            ("optical", optical_service, optical_service.optical),
-        )
-    }
-    pairs = pair_acquisitions(
-        found["sar"],
-        found["optical"],
-        pairs=request.pairs,
-        max_cloud=request.max_cloud,
-        max_days=request.max_days,
-        min_cover=request.min_cover,
-    )
-    if not pairs:
-        clear = [one for one in found["optical"] if one.cloud <= request.max_cloud]
-        counts = f"{len(found['sar'])} SAR and {len(found['optical'])} optical dates ({len(clear)} clear enough)"
-        reason = (
-            f"no pair: found {counts}, none within {request.max_days:g} days over {request.min_cover:.0%} of the area"
-        )
-        raise NoPairError("area", None, reason)
-    written = [[_written(one) for one in pair] for pair in pairs]
-    signed = any(_is_signed(item) for pair in pairs for one in pair for item in one.items)
-    content = {"wanted": wanted, "signed": signed, "pairs": written}
-    write_text(note, json.dumps(content))
-    return pairs
-
-
-def _written(one: Acquisition) -> dict[str, Any]:
-    items = [_unsigned(item) for item in one.items]
-    return {"when": one.when.isoformat(), "items": items, "cover": one.cover, "cloud": one.cloud}
-
-
-def _is_signed(item: Mapping[str, Any]) -> bool:
-    return any("?" in str(asset.get("href", "")) for asset in item.get("assets", {}).values())
-
-
-def _unsigned(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item whose addresses have lost their queries, which may be signatures; its links are left out."""
-    assets = {
-        key: {**asset, "href": without_query(str(asset["href"]))} if "href" in asset else asset
-        for key, asset in item.get("assets", {}).items()
-    }
-    return {**{key: value for key, value in item.items() if key != "links"}, "assets": assets}
-
-
-def _signed_again(one: Acquisition, fresh: Mapping[str, dict[str, Any]]) -> Acquisition:
-    return replace(one, items=tuple(fresh.get(str(item["id"]), item) for item in one.items))
-
-
-def _read(content: dict[str, Any]) -> Acquisition:
-    when = datetime.fromisoformat(content["when"])
-    return Acquisition(when, tuple(content["items"]), content["cover"], content["cloud"])
-
-
 def grid_of(area: Area, pixel_m: float) -> Grid:
     """The grid of an area in its UTM zone."""
     west, south, east, north = area.bounds
@@ -158,16 +79,21 @@ def grid_of(area: Area, pixel_m: float) -> Grid:
 
 
 def plan_jobs(
-    pairs: Sequence[tuple[Acquisition, Acquisition]], grid: Grid, request: Request, sar: Collection, optical: Collection
+    name: str,
+    radar: Acquisition,
+    image: Acquisition,
+    grid: Grid,
+    request: Request,
+    sar: Collection,
+    optical: Collection,
 ) -> list[Job]:
-    """Two rasters for each pair and split."""
+    """Two rasters for each split of a pair, which are called NAME_SPLIT."""
     if request.split == "strips":
         parts = strips(grid.height, grid.width, 0.7, 0.15, gap=min(64, max(grid.height, grid.width) // 20))
     else:
         parts = {request.split: Window(0, 0, grid.height, grid.width)}
     return [
-        Job(f"{image.when:%Y%m%d}_{split}", split, side, window, one.items, one.when, collection)
-        for radar, image in pairs
+        Job(f"{name}_{split}", split, side, window, one.items, one.when, collection)
         for split, window in parts.items()
         for side, one, collection in (("sar", radar, sar), ("optical", image, optical))
     ]
@@ -193,7 +119,8 @@ def add_references(root: Path, jobs: Sequence[Job], count: int) -> list[tuple[st
     whens = {(job.name, job.split): job.when for job in jobs if job.side == "optical"}
     rows = list(whens)
     for name, split in list(whens):
-        earlier = [one for (one, its), when in whens.items() if count and its == split and when < whens[(name, split)]]
+        day = whens[(name, split)].date()
+        earlier = [one for (one, its), when in whens.items() if count and its == split and when.date() < day]
         nearest = sorted(earlier, key=lambda one: whens[(one, split)], reverse=True)[:count]
         for number, before in enumerate(nearest, start=1):
             called = name if number == 1 else f"{name}_{number}"

@@ -5,23 +5,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
-import re
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from saropt.curation.fetch_plan import Job, Request, add_references, grid_of, hrefs_of, plan_jobs, plan_pairs
+from saropt.curation.fetch_checks import unfit_side
+from saropt.curation.fetch_pairs import Plan
+from saropt.curation.fetch_plan import Job, NoPairError, Request, add_references, grid_of, hrefs_of, plan_jobs
+from saropt.curation.fetch_scaling import scaling_of
 from saropt.curation.stac import Area, Collection, Service
+from saropt.domain import describe_units
 from saropt.errors import BusyError, InputError, OptionError, SaroptError
 from saropt.files import Lock
-from saropt.progress import Progress
-from saropt.radiometry import to_db
+from saropt.progress import Progress, Tell, log_line
+from saropt.radiometry import ValueRule, to_db
 from saropt.roots.description import write_description
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Georeference, Grid, SceneWriter, Window, open_scene
@@ -40,13 +42,14 @@ def fetch(
     optical_service: Service,
     *,
     progress: Progress | None = None,
+    tell: Tell = log_line,
 ) -> Path:
     """Fetch pairs as a data root. It appears under `out` only when it is complete; after an interruption the same call
     continues.
 
-    SAR is written in decibels of the quantity that the service offers (gamma0 for RTC products). Optical images are
-    written as reflectance x 10000, without the offset of the processing baseline; clouds, cloud shadows and empty
-    pixels of the scene classification are masked.
+    SAR is written in decibels of the quantity that the service offers (gamma0 for RTC products), or as the amplitude
+    that it offers; power of zero or less is nodata. Optical images are written as reflectance x 10000, without the
+    offset of the processing baseline; clouds, cloud shadows and empty pixels of the scene classification are masked.
 
     Raises:
         InputError: nothing was found, a server fails repeatedly or contradicts what it lists, there is too much to
@@ -73,25 +76,21 @@ def fetch(
     try:
         lock.acquire()
         part.mkdir(exist_ok=True)
-        pairs = plan_pairs(part, area, request, sar_service, optical_service)
+        plan = Plan(part, area, request, sar_service, optical_service)
+        plan.open()
         grid = grid_of(area, request.pixel_m)
-        jobs = plan_jobs(pairs, grid, request, sar_service.sar, optical_service.optical)
-        _check_sizes(jobs, grid, area, request, {"sar": sar_service, "optical": optical_service})
-        for number, job in enumerate(jobs, start=1):
-            (part / job.side).mkdir(exist_ok=True)
-            target = part / job.side / f"{job.name}.tif"
-            if not target.exists():
-                service = sar_service if job.side == "sar" else optical_service
-                _fetch_raster(job, target, grid, area, service)
-            if progress is not None:
-                progress(number, len(jobs), f"{job.side} {job.name}")
+        services = {"sar": sar_service, "optical": optical_service}
+        jobs = _fetch_all(part, plan, grid, area, request, services, progress, lambda line: tell(f"{out.name}: {line}"))
         rows = add_references(part, jobs, request.references)
         _describe(part, out.name, area, rows, grid, jobs, sar_service.sar, optical_service.optical)
-        (part / "plan.json").unlink()
+        plan.close()
         part.rename(out)
     except OSError as error:
         raise InputError(out, f"cannot be written: {error.strerror or error}") from error
     except BusyError:
+        raise
+    except NoPairError:
+        shutil.rmtree(part, ignore_errors=True)
         raise
     except SaroptError:
         with contextlib.suppress(OSError):
@@ -100,6 +99,52 @@ def fetch(
     finally:
         lock.release()
     return out
+
+
+def _fetch_all(
+    part: Path,
+    plan: Plan,
+    grid: Grid,
+    area: Area,
+    request: Request,
+    services: dict[str, Service],
+    progress: Progress | None,
+    tell: Tell,
+) -> list[Job]:
+    """Fetch the rasters of all pairs. A pair of which an image shows almost nothing is given up for another one."""
+    sar, optical = services["sar"].sar, services["optical"].optical
+    assert sar is not None
+    done: set[str] = set()
+    lines: list[str] = []
+    while True:
+        planned = {
+            pair.name: plan_jobs(pair.name, pair.sar, pair.optical, grid, request, sar, optical) for pair in plan.pairs
+        }
+        jobs = [job for own in planned.values() for job in own]
+        waiting = [pair for pair in plan.pairs if pair.name not in done]
+        if not waiting:
+            if plan.unfit:
+                lines.append(f"not used, because they show almost nothing (cloud or no data): {plan.unfit}")
+            for line in lines:
+                tell(line)
+            return jobs
+        _check_sizes(jobs, grid, area, request, services)
+        for pair in waiting:
+            own = planned[pair.name]
+            for job in own:
+                (part / job.side).mkdir(exist_ok=True)
+                target = part / job.side / f"{job.name}.tif"
+                if not target.exists():
+                    _fetch_raster(job, target, grid, area, services[job.side])
+                if progress is not None:
+                    progress(jobs.index(job) + 1, len(jobs), f"{job.side} {job.name}")
+            unfit = unfit_side(part, own, area, request, lines.append)
+            if unfit is not None:
+                for job in own:
+                    (part / job.side / f"{job.name}.tif").unlink()
+                plan.replace(pair, unfit)
+                break
+            done.add(pair.name)
 
 
 def check_new(out: Path) -> None:
@@ -134,9 +179,8 @@ def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, 
                 stated = item["assets"][key].get("file:size")
                 size = remote_size(_signed(href, job, services[job.side]), stated)
                 box = item.get("bbox") or area.bounds
-                whole = max(
-                    (box[-2 if len(box) == 4 else 3] - box[0]) * (box[-1 if len(box) == 4 else 4] - box[1]), 1e-9
-                )
+                width = (box[-2 if len(box) == 4 else 3] - box[0]) % 360.0 or 360.0
+                whole = max(width * (box[-1 if len(box) == 4 else 4] - box[1]), 1e-9)
                 own = (area.bounds[2] - area.bounds[0]) * (area.bounds[3] - area.bounds[1])
                 needed += size * min(1.0, own / whole)
     if needed > request.max_gigabytes * 1e9:
@@ -145,7 +189,6 @@ def _check_sizes(jobs: Sequence[Job], grid: Grid, area: Area, request: Request, 
         )
 
 
-_REFLECTANCE_SCALE = 1e-4
 _TOKENS: dict[str, tuple[float, str]] = {}
 
 
@@ -205,9 +248,8 @@ def _fetch_raster(job: Job, target: Path, grid: Grid, area: Area, service: Servi
                 raise
             valid &= area.mask(own)
             if is_sar:
-                stored = (
-                    to_db(np.where(valid, values, 1.0), job.collection.units) if _linear(job.collection) else values
-                )
+                is_power = _scale(job.collection.units) == "power"
+                stored = to_db(np.where(valid, values, 1.0), job.collection.units) if is_power else values
                 stored = np.where(valid, stored, np.float32(np.nan)).astype(np.float32)
             else:
                 stored = np.where(valid, np.clip(np.rint(values), 1, 65535), 0).astype(np.uint16)
@@ -215,15 +257,25 @@ def _fetch_raster(job: Job, target: Path, grid: Grid, area: Area, service: Servi
         writer.finish()
 
 
-def _linear(collection: Collection) -> bool:
-    return not collection.units.endswith("_db") and collection.units != "uint8"
+def _measured(values: NDArray[np.float32], units: str) -> NDArray[np.bool_]:
+    """Which pixels (h, w) of values (C, h, w) hold backscatter: not fill that the file does not declare, which is zero
+    or less in power and amplitude, and zero in all bands in decibels."""
+    rule = ValueRule.of(units, str(values.dtype))
+    keep = rule.measured(values)
+    if _scale(units) in ("power", "amplitude"):
+        keep &= (values > 0).all(axis=0)
+    elif _scale(units) == "decibels":
+        keep &= (values != 0).any(axis=0)
+    return keep
+
+
+def _scale(units: str) -> str:
+    return describe_units(units, "float32").scale
 
 
 def sar_units(collection: Collection) -> str:
-    """The units that are written: power and amplitude become decibels."""
-    return {"gamma0": "gamma0_db", "sigma0": "sigma0_db", "amplitude": "sigma0_db"}.get(
-        collection.units, collection.units
-    )
+    """The units that are written: power becomes decibels, amplitude stays, for nothing tells its calibration."""
+    return f"{collection.units}_db" if _scale(collection.units) == "power" else collection.units
 
 
 def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -236,51 +288,25 @@ def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32]
         layers = []
         for band in job.collection.assets:
             values, here = _read_window(hrefs[band], job, service, grid, "bilinear")
+            layer = values[0]
             if job.side == "optical":
-                here &= values[0] > 0
-            layers.append(values[0])
+                here &= layer > 0
+                gain, offset = scaling_of(item, job.collection.assets[band])
+                layer = layer * np.float32(gain) + np.float32(offset)
+            layers.append(layer)
             valid &= here
         if "mask" in hrefs:
             classes, here = _read_window(hrefs["mask"], job, service, grid, "nearest")
             valid &= here & ~np.isin(classes[0], CLOUDY)
+        stacked = np.stack(layers)
+        if job.side == "sar":
+            valid &= _measured(stacked, job.collection.units)
         new = valid & ~filled
-        offset = _offset(item) if job.side == "optical" else 0.0
-        total[:, new] = np.stack(layers)[:, new] + np.float32(offset)
+        total[:, new] = stacked[:, new]
         filled |= new
         if filled.all():
             break
     return total, filled
-
-
-def _offset(item: dict[str, Any]) -> float:
-    """What must be added to Sentinel-2 values to make them reflectance x 10000: -1000 since processing baseline
-    04.00 (2022-01-25), unless the service states that it has been applied."""
-    properties = item["properties"]
-    if properties.get("earthsearch:boa_offset_applied"):
-        return 0.0
-    stated = [
-        band["offset"] / band["scale"]
-        for asset in item.get("assets", {}).values()
-        if isinstance(bands := asset.get("raster:bands"), list)
-        for band in bands
-        if isinstance(band, dict) and all(type(band.get(key)) in (int, float) for key in ("offset", "scale"))
-        if band["scale"] and (band["offset"] or math.isclose(band["scale"], _REFLECTANCE_SCALE))
-    ]
-    if stated:
-        return round(min(stated))
-    baseline = properties.get("s2:processing_baseline", properties.get("processing:baseline"))
-    if baseline is None:
-        names = f"{properties.get('s2:product_uri', '')} {item['id']}"
-        named = re.search(r"_N(\d\d)(\d\d)_", names)
-        baseline = f"{named[1]}.{named[2]}" if named else ""
-    if re.fullmatch(r"0*\d{1,2}(\.\d+)?", str(baseline)):
-        return -1000.0 if float(baseline) >= 4.0 else 0.0
-    described = f"{item.get('collection', '')} {properties.get('platform', '')} {item['id']}".lower()
-    late = str(properties.get("datetime") or properties.get("start_datetime")) >= "2022-01-25"
-    if late and re.search(r"sentinel-?2|\bs2[abc]_", described):
-        reason = "does not tell its processing baseline, and with it whether 1000 must be subtracted"
-        raise InputError(f"item {item['id']}", reason)
-    return 0.0
 
 
 def _read_window(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from saropt.scenes.remote import check_address, http_json, without_query
 MOST_ITEMS = 2000
 _PAGE = 100
 _GRID = 64
+_LONGEST_BREAK = timedelta(minutes=45)
 
 
 class Collection(BaseModel):
@@ -139,6 +140,8 @@ def read_service(name: str) -> Service:
     service = validated(Service, read_yaml(path), path)
     if service.sar is not None and service.sar.units not in SAR_UNITS:
         raise InputError(path, f"sar.units: {service.sar.units!r} is not one of {', '.join(SAR_UNITS)}")
+    if service.sar is not None and service.sar.units == "complex":
+        raise InputError(path, "sar.units: complex pixels cannot be brought onto a grid: give power or decibels")
     return service
 
 
@@ -242,25 +245,29 @@ def _is_item(item: Any) -> bool:
 
 
 def acquisitions(items: Iterable[Mapping[str, Any]], area: Area) -> list[Acquisition]:
-    """Join items by day and orbit into acquisitions, with the share of the area that each covers."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for item in items:
+    """Join items of one pass, which are those of one satellite and orbit that follow each other within 45 minutes, into
+    acquisitions, with the share of the area that each covers."""
+    passes: dict[tuple[str, ...], list[list[dict[str, Any]]]] = {}
+    for item in sorted(items, key=_when):
         properties = item["properties"]
-        orbit = str(properties.get("sat:relative_orbit", properties.get("s2:orbit", "")))
-        platform = str(properties.get("platform", ""))
-        groups.setdefault((_when(item).date().isoformat(), f"{platform} {orbit}"), []).append(dict(item))
+        orbit = properties.get("sat:relative_orbit", properties.get("s2:orbit", ""))
+        named = (properties.get("platform", ""), orbit, properties.get("sat:orbit_state", ""))
+        known = passes.setdefault((_when(item).date().isoformat(), *map(str, named)), [])
+        if not known or _when(item) - _when(known[-1][-1]) > _LONGEST_BREAK:
+            known.append([])
+        known[-1].append(dict(item))
     found = []
-    for members in groups.values():
+    for members in (one for known in passes.values() for one in known):
         members.sort(key=lambda item: str(item["id"]))
         clouds = [item["properties"].get("eo:cloud_cover") for item in members]
-        known = [float(cloud) for cloud in clouds if cloud is not None]
+        stated = [float(cloud) for cloud in clouds if cloud is not None]
         mean = sum(_when(item).timestamp() for item in members) / len(members)
         found.append(
             Acquisition(
                 datetime.fromtimestamp(mean, UTC),
                 tuple(members),
                 _cover([item["geometry"] for item in members], area),
-                float(np.mean(known)) if known else float("nan"),
+                float(np.mean(stated)) if stated else float("nan"),
             )
         )
     return sorted(found, key=lambda one: one.when)
@@ -282,20 +289,20 @@ def pair_acquisitions(
     cloud, and is at most `max_days` days from its partner. No SAR acquisition is used twice.
     """
     chosen: list[tuple[Acquisition, Acquisition]] = []
-    taken: set[datetime] = set()
+    taken: set[int] = set()
     for image in sorted(optical, key=lambda one: (np.nan_to_num(one.cloud, nan=100.0), one.when)):
         if image.cover < min_cover or image.cloud > max_cloud:
             continue
         near = [
             (abs((radar.when - image.when).total_seconds()) / 86400.0, number)
             for number, radar in enumerate(sar)
-            if radar.cover >= min_cover and radar.when not in taken
+            if radar.cover >= min_cover and number not in taken
         ]
         if not near or min(near)[0] > max_days:
             continue
-        radar = sar[min(near)[1]]
-        taken.add(radar.when)
-        chosen.append((radar, image))
+        number = min(near)[1]
+        taken.add(number)
+        chosen.append((sar[number], image))
         if len(chosen) == pairs:
             break
     return chosen
@@ -308,10 +315,33 @@ def _cover(geometries: Sequence[Mapping[str, Any]], area: Area) -> float:
     transform = from_bounds(*area.bounds, _GRID, _GRID)
     inside = geometry_mask([area.geometry], (_GRID, _GRID), transform, invert=True)
     try:
-        covered = geometry_mask(list(geometries), (_GRID, _GRID), transform, invert=True, all_touched=True)
+        shapes = [shape for geometry in geometries for shape in _shapes(geometry)]
+        covered = geometry_mask(shapes, (_GRID, _GRID), transform, invert=True, all_touched=True)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError("STAC answer", "holds a geometry that is none") from error
     return float((inside & covered).sum() / max(int(inside.sum()), 1))
+
+
+def _shapes(geometry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A footprint, or where a ring of it crosses 180 degrees, the footprint drawn on beyond 180 degrees and the same a
+    turn to the west and to the east."""
+    parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
+    rings = [[np.array([point[:2] for point in ring], np.float64) for ring in part] for part in parts]
+    crosses = False
+    for part in rings:
+        for ring in part:
+            steps = np.diff(ring[:, 0])
+            jumps = np.where((np.abs(steps) > 180) & (np.abs(steps) < 360), -360.0 * np.sign(steps), 0.0)
+            if jumps.any() and jumps.sum() == 0:  # a ring around a pole comes back a turn away: it is left as it is
+                ring[1:, 0] += np.cumsum(jumps)
+                crosses = True
+            ring[:, 0] += 360.0 * np.rint((part[0][0, 0] - ring[0, 0]) / 360.0)
+    if not crosses:
+        return [geometry]
+    turned = [
+        [[np.add(ring, (turn, 0.0)).tolist() for ring in part] for part in rings] for turn in (-360.0, 0.0, 360.0)
+    ]
+    return [{"type": "MultiPolygon", "coordinates": coordinates} for coordinates in turned]
 
 
 def _moment(item: Mapping[str, Any]) -> datetime | None:
