@@ -8,12 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from saropt.artifacts.card_version_1 import upgrade
-from saropt.artifacts.checks import (
-    Positive,
-    ReceptiveField,
-    Stride,
-    check_output,
-)
+from saropt.artifacts.checks import Positive, ReceptiveField, Stride, check_output
 from saropt.artifacts.image_card import ImageCard
 from saropt.artifacts.trust import ReliabilityCard, SeenCard, Strict
 from saropt.domain import Direction, Role, known_scene_inputs, scene_bands

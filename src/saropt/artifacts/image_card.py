@@ -89,10 +89,13 @@ class ImageCard(Strict):
             medians: (C,), median network value of each band over the scene, NaN where the band is missing; None where
                 the image is. Looked at where the card has `scene_median`.
         """
-        parts: list[NDArray] = [] if values is None else [values]
+        parts: list[NDArray]
         if self.optional:
             shown = np.zeros((len(self.bands), *valid.shape)) if values is None else np.where(valid, values, 0.0)
             parts = [shown, valid[None]]
+        else:
+            assert values is not None
+            parts = [values]
         if self.scene_median:
             level = np.zeros(len(self.bands)) if medians is None else np.nan_to_num(1.0 + medians)
             parts.append(np.broadcast_to(level[:, None, None], (len(level), *valid.shape)))

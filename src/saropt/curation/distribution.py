@@ -16,7 +16,7 @@ from saropt.roots.labels import Classes, classes_of
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
-from saropt.roots.values import measured_rule
+from saropt.roots.values import SAMPLED_PIXELS, measured_rule
 from saropt.scenes import Scene, Window
 
 BINS = 64
@@ -24,7 +24,6 @@ RASTERS = 48
 PICTURES = 4
 _SIDE = 1024
 _THUMB = 192
-_FILL_SAMPLE = 1 << 16
 Counts = NDArray[np.int64]
 Picture = NDArray[np.uint8]
 
@@ -190,7 +189,7 @@ def _middle(
         window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
         values, valid = scene.read(window)
         if image is not None:
-            rule, _ = measured_rule(scene, role, image.units, scene.sample(_FILL_SAMPLE))
+            rule, _ = measured_rule(scene, role, image.units, scene.sample(SAMPLED_PIXELS))
             valid &= rule.measured(values)
         return values, valid, scene.band_names
 

@@ -17,14 +17,13 @@ from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
-from saropt.roots.values import measured_rule
+from saropt.roots.values import SAMPLED_PIXELS, measured_rule
 from saropt.scenes import Scene, Window
 from saropt.scenes.metadata import acquisition_text, unreadable_date
 from saropt.sensors.grd_scene import open_scene_or_product
 
 LEVELS = (0.0, 0.01, 0.5, 0.99, 1.0)
 _SAMPLE = 1 << 20
-_FILL_SAMPLE = 1 << 16
 _STRIP_PIXELS = 1 << 22
 
 
@@ -151,7 +150,7 @@ def _inspect_role(
             grids.append(Indexed.of(scene))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))
-            sample = scene.sample(max(_FILL_SAMPLE, each))
+            sample = scene.sample(max(SAMPLED_PIXELS, each))
             rule, note = measured_rule(scene, role, image.units, sample)
             samples.append(sample[:, :: -(-sample.shape[1] // each) or 1])
             kept.append(rule.measured(samples[-1]))

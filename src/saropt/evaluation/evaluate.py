@@ -369,9 +369,7 @@ def _measure_split(
             outputs = None
             for window in tile_windows(*rasters.shape, spec.tile):
                 place = rasters.read(window)
-                measured = place.valid.mean() >= MIN_VALID
-                left_out.look_at(place, needed, measured)
-                if not measured:
+                if not left_out.look_at(place, needed):
                     skipped += 1
                     continue
                 counted += 1

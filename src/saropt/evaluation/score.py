@@ -137,6 +137,7 @@ def _measured(
     constant = _fitted(root, role, train)
     rows = {key: ImageQuality(Subject(bands)) for key in ("prediction", "train_mean", "copy_input")}
     left_out = LeftOut()
+    needed = [one for one in roles if not root.images[one].optional]
     for done, (name, path) in enumerate(paths.items(), 1):
         scene = scene_of(name, frozen.groups)
         with open_rasters(root, name, roles) as rasters, Scene.open(path, units=root.image(role).units) as made:
@@ -149,9 +150,7 @@ def _measured(
             order = _order(made, bands)
             for window in tile_windows(*rasters.shape, TILE):
                 place = rasters.read(window)
-                measured = place.valid.mean() >= MIN_VALID
-                left_out.look_at(place, [one for one in roles if not root.images[one].optional], measured)
-                if not measured:
+                if not left_out.look_at(place, needed):
                     continue
                 target = place.images[role].in_unit_range(name)
                 looked_at = target if source is None else place.images[source].in_unit_range(name)

@@ -159,10 +159,12 @@ class LeftOut:
         told = "; ".join([*self._notes[:_NAMED], *([f"{counted(more, 'raster')} more as well"] if more > 0 else [])])
         return [one for one in (lost, told) if one]
 
-    def look_at(self, place: Place, needed: Iterable[Role], measured: bool) -> None:
-        """`look` at the pixels of a place."""
+    def look_at(self, place: Place, needed: Iterable[Role]) -> bool:
+        """`look` at the pixels of a place; whether it is measured, which takes `MIN_VALID` of them."""
+        measured = bool(place.valid.mean() >= MIN_VALID)
         shares = {role: float(place.images[role].valid.mean()) for role in needed if role in place.images}
         self.look(place.name, shares, measured)
+        return measured
 
     @property
     def reasons(self) -> dict[str, str]:

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Protocol
 
 from saropt.errors import InputError
-from saropt.scenes import Georeference
-from saropt.scenes.georeference import pixels_apart
+from saropt.scenes.georeference import Framed, Georeference, pixels_apart
 
 MOST_PIXELS_APART = 0.1
 """Rounded geotransforms move a corner by less; any shift that can be seen is more."""
-
-
-class Framed(Protocol):
-    """What has the size and the place of a raster: an open scene, or what an index knows of it."""
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def georeference(self) -> Georeference: ...
 
 
 def grid_difference(first: Framed, other: Framed) -> str | None:

@@ -17,7 +17,8 @@ from saropt.roots.root import ImageSpec
 from saropt.scenes import Scene, fills_blocks
 from saropt.scenes.measurements import find_measured
 
-_SAMPLED_PIXELS = 1 << 16
+SAMPLED_PIXELS: Final = 1 << 16
+"""Pixels of a raster from which it is told what its values are."""
 _CHECKED_RASTERS = 4
 NO_PIXEL: Final = "holds no valid pixel"
 
@@ -36,7 +37,7 @@ def contradiction(scene: Scene, units: str) -> str | None:
         unit = describe_units(units, scene.dtype)
     except ValueError:
         return None
-    sample = scene.sample(_SAMPLED_PIXELS)
+    sample = scene.sample(SAMPLED_PIXELS)
     try:
         check_units(sample, unit, scene.dtype)
     except ValueError as error:
@@ -90,7 +91,7 @@ def check_optical(
         return
     for path in paths[:: max(1, len(paths) // _CHECKED_RASTERS)][:_CHECKED_RASTERS]:
         with open_described(path, described, bands, units=card.units) as scene:
-            sample = scene.sample(_SAMPLED_PIXELS)
+            sample = scene.sample(SAMPLED_PIXELS)
             try:
                 if sample.size:
                     measured_pixels(card, recipe, scene, sample)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,19 @@ class Georeference:
     gcps: tuple[GroundControlPoint, ...] = ()
     gcp_crs: CRS | None = None
     rpcs: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+class Framed(Protocol):
+    """What has the size and the place of a raster: an open scene, or what an index knows of it."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def georeference(self) -> Georeference: ...
 
 
 def degrees_at_centre(place: Georeference, height: int, width: int) -> NDArray[np.float64] | None:

@@ -7,24 +7,18 @@ from datetime import datetime
 from typing import Protocol
 
 from saropt.domain import check_scene_input
-from saropt.scenes.georeference import Georeference, degrees_at_centre
+from saropt.scenes.georeference import Framed, degrees_at_centre
 
 _INCIDENCE_TAGS = ("INCIDENCE_ANGLE", "VIEW:INCIDENCE_ANGLE")
 
 
-class Dated(Protocol):
+class Dated(Framed, Protocol):
     """What has tags, a date and a place on the ground: a scene, or an array that describes itself as one does."""
 
     @property
     def tags(self) -> Mapping[str, str]: ...
     @property
     def acquired(self) -> datetime | None: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def georeference(self) -> Georeference: ...
 
 
 def read_scene_inputs(scene: Dated) -> dict[str, float]:
