@@ -94,3 +94,11 @@ def test_bad_input(decibels: np.ndarray, tmp_path: Path) -> None:
     write_composite(both, tmp_path / "out.tif")
     with pytest.raises(InputError, match="exists already"):
         write_composite(both, tmp_path / "out.tif")
+
+
+def test_units_come_from_the_names_of_bands(tmp_path):
+    power = np.full((2, 64, 64), [[[0.2]], [[0.03]]], np.float32)
+    named = write_array(tmp_path / "a.tif", power, band_names=["Sigma0_VV", "Sigma0_VH"])
+    plain = write_array(tmp_path / "b.tif", power, band_names=["VV", "VH"])
+    one, other = write_composite(named, tmp_path / "one.tif"), write_composite(plain, tmp_path / "two.tif", "sigma0")
+    assert (read(one)[0] == read(other)[0]).all()

@@ -181,3 +181,20 @@ def test_pauli_has_no_colour_where_all_components_are_zero(tmp_path):
         valid = scene.read()[1]
     assert not valid[:, :4].any()
     assert valid[:, 4:].all()
+
+
+def test_units_come_from_the_names_of_bands(tmp_path):
+    told = []
+    path = write_array(tmp_path / "a.tif", speckled(), band_names=["Sigma0_VV", "Sigma0_VH"])
+    unasked = filter_scene(path, tmp_path / "b.tif", "lee", 4.0, tell=told.append)
+    asked = filter_scene(path, tmp_path / "c.tif", "lee", 4.0, "sigma0")
+    with Scene.open(unasked) as one, Scene.open(asked) as other:
+        assert (one.read()[0] == other.read()[0]).all()
+    assert told == [f"{path}: units are sigma0, as its band names and values say"]
+
+
+def test_a_quantity_that_is_no_unit_is_refused_where_no_units_are_asked_for(tmp_path):
+    path = write_array(tmp_path / "a.tif", speckled(), band_names=["Beta0_VV", "Beta0_VH"])
+    with pytest.raises(InputError, match="band names say beta0, which is no unit here: --units UNITS"):
+        filter_scene(path, tmp_path / "b.tif", "lee", 4.0)
+    assert filter_scene(path, tmp_path / "b.tif", "lee", 4.0, "sigma0").exists()

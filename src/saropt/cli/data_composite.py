@@ -14,8 +14,8 @@ def composite(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write.")],
     units: Annotated[
-        str, typer.Option(metavar="UNITS", help="Units of a raster; a product is calibrated to them.")
-    ] = "sigma0_db",
+        str | None, typer.Option(metavar="UNITS", help="Units of a raster; a product is calibrated to them.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Write SAR as red VV, green VH and blue VV/VH.

@@ -16,8 +16,9 @@ def filter_data(
     ] = "refined-lee",
     looks: Annotated[float, typer.Option(metavar="N", help="Equivalent number of looks of the input.")] = 4.4,
     units: Annotated[
-        str, typer.Option(metavar="UNITS", help="Units of a single raster; a data root states its own units.")
-    ] = "sigma0_db",
+        str | None,
+        typer.Option(metavar="UNITS", help="Units of a single raster, where its tags and band names do not say them."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is an existing raster.")] = False,
 ) -> None:
     """Reduce the speckle of a SAR raster, or of a whole data root."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from saropt.domain import canonical_band, listed
 from saropt.errors import InputError
 from saropt.files import check_not_input
@@ -24,7 +22,7 @@ _PAIRS = (("VV", "VH"), ("HH", "HV"))
 def write_composite(
     source: str | Path,
     out: str | Path,
-    units: str = "sigma0_db",
+    units: str | None = None,
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -36,14 +34,16 @@ def write_composite(
     fill that the raster does not declare, become nodata (`saropt.scenes.measurements`).
 
     Args:
-        source: raster in `units` with two polarisations, or a product, which is calibrated to `units`.
+        source: SAR raster with two polarisations, or a product, which is calibrated to `units`.
         out: GeoTIFF on the same grid, nodata 0.
-        units: SAR units with a decibel scale (not `uint8`).
-        tell: gets a line for pixels that are made nodata.
+        units: SAR units with a decibel scale (not `uint8`); when None those that the raster's tags or band names state,
+            else decibels of sigma0.
+        tell: gets a line for pixels that are made nodata, and for units that the raster states.
 
     Raises:
         InputError: a polarisation is missing, the values contradict the units, or a file cannot be used.
 
+    >>> import numpy as np
     >>> from saropt.scenes import write_array
     >>> decibels = np.full((2, 64, 64), [[[-8.0]], [[-15.0]]], np.float32)
     >>> path = write_array("sar.tif", decibels, band_names=["VV", "VH"])
@@ -53,10 +53,6 @@ def write_composite(
     """
     check_not_input(out, [source])
     with open_scene_or_product(source, units) as scene:
-        try:
-            to_db(np.ones(1), units)
-        except ValueError as error:
-            raise InputError(source, str(error), remedy="units") from error
         measured = measured_backscatter(scene, units)
         co, cross = _bands(scene, source)
         ranges = " ".join(f"{low:g}..{high:g}" for low, high in (CO_RANGE, CROSS_RANGE, RATIO_RANGE))
@@ -81,7 +77,7 @@ def write_composite(
                 values, valid = scene.read(window)
                 valid = valid & measured.rule.measured(values)
                 values[:, ~valid] = 1
-                decibels = to_db(values, units)
+                decibels = to_db(values, measured.units)
                 picture = sar_composite(decibels[co], decibels[cross])
                 picture[:, ~valid] = 0
                 writer.write(row, col, picture)

@@ -33,7 +33,7 @@ def filter_scene(
     out: str | Path,
     name: str,
     looks: float,
-    units: str,
+    units: str | None = None,
     *,
     overwrite: bool = False,
     tile: int = TILE,
@@ -48,13 +48,14 @@ def filter_scene(
     amplitude.
 
     Args:
-        source: raster in `units`.
+        source: SAR raster.
         out: GeoTIFF to write.
         name: one of `saropt.radiometry.FILTERS`.
         looks: equivalent number of looks of the source.
-        units: SAR units with a decibel scale (not `uint8`).
+        units: SAR units with a decibel scale (not `uint8`); when None those that the raster's tags or band names state,
+            else decibels of sigma0.
         tile: side of a window in pixels.
-        tell: gets a line for pixels that are made nodata, and for complex pixels.
+        tell: gets a line for pixels that are made nodata, for units that the raster states, and for complex pixels.
 
     Raises:
         InputError: unknown filter, units that do not fit or have no decibel scale, or a file that cannot be used.
@@ -71,11 +72,8 @@ def filter_scene(
     chosen = FILTERS[name]
     check_not_input(out, [source])
     with Scene.open(source) as scene:
-        try:
-            to_db(np.ones(1), units)
-        except ValueError as error:
-            raise InputError(source, str(error)) from error
         measured = measured_backscatter(scene, units)
+        units = measured.units
         is_complex = scene.dtype.startswith("complex")
         dtype = np.dtype("float32" if is_complex else scene.dtype)
         target = "amplitude" if is_complex else units

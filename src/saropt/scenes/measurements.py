@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import describe_units
+from saropt.domain.stated_units import stated_units, told_of_units
 from saropt.errors import InputError
-from saropt.radiometry import ValueRule, check_units, repeated_value
+from saropt.radiometry import ValueRule, check_units, repeated_value, to_db
 from saropt.scenes.pixel_samples import Padded, fills_blocks
 from saropt.scenes.reading import Scene
 
@@ -28,11 +30,13 @@ class Measured:
     Attributes:
         rule: the values that are.
         sample: (C, n), the pixels of a sample that are.
-        notes: a line that says how many pixels are not though the raster calls them valid; none where all are.
+        units: of the raster.
+        notes: one line each, of what was taken for granted: how many pixels are not though the raster calls them valid.
     """
 
     rule: ValueRule
     sample: NDArray
+    units: str
     notes: tuple[str, ...]
 
 
@@ -73,14 +77,40 @@ def find_measured(raster: Named, sample: NDArray, rule: ValueRule, units: str, *
         notes.append(
             f"{raster.source}: {share:.2%} of the pixels that it calls valid are {what} in {units}: made nodata"
         )
-    return Measured(rule, sample, tuple(notes))
+    return Measured(rule, sample, units, tuple(notes))
 
 
-def measured_backscatter(scene: Scene, units: str) -> Measured:
-    """What of a SAR raster is measured.
+def sar_units_of(scene: Scene, asked: str | None, usual: str, option: str = "--units UNITS") -> str:
+    """The units of a SAR raster: those that a user asks for, else those that its tags or the names of its bands state,
+    else the usual ones.
+
+    Args:
+        option: how a user asks for units.
 
     Raises:
-        InputError: the values contradict the units, or no pixel is a measurement.
+        InputError: it states a quantity that is no unit here, and none are asked for.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("sar.tif", np.full((1, 8, 8), -9, np.float32), band_names=["Gamma0_VV_db"])
+    >>> with Scene.open(path) as scene:
+    ...     sar_units_of(scene, None, "sigma0_db"), sar_units_of(scene, "sigma0_db", "sigma0_db")
+    ('gamma0_db', 'sigma0_db')
+    """
+    stated = stated_units(scene.tags, scene.band_names, scene.dtype)
+    if asked is not None or stated is None or not stated.contradicts(usual):
+        return asked or usual
+    try:
+        return stated.usable()
+    except ValueError as error:
+        raise InputError(scene.source, f"{error}: {option} says what it is taken as") from error
+
+
+def measured_backscatter(scene: Scene, asked: str | None, usual: str = "sigma0_db") -> Measured:
+    """What of a SAR raster is measured, and its units (`sar_units_of`).
+
+    Raises:
+        InputError: the values contradict the units, these have no decibel scale, or no pixel is a measurement.
 
     >>> import numpy as np
     >>> from saropt.scenes import write_array
@@ -88,10 +118,14 @@ def measured_backscatter(scene: Scene, units: str) -> Measured:
     ...     measured_backscatter(scene, "sigma0").sample.shape
     (1, 64)
     """
+    units = sar_units_of(scene, asked, usual)
     sample = scene.sample()
     try:
+        to_db(np.ones(1), units)
         check_units(sample, units, scene.dtype)
         unit = describe_units(units, scene.dtype)
     except ValueError as error:
         raise InputError(scene.source, str(error), remedy="units") from error
-    return find_measured(scene, sample, ValueRule(unit, scene.dtype), units)
+    found = find_measured(scene, sample, ValueRule(unit, scene.dtype), units)
+    told = told_of_units(stated_units(scene.tags, scene.band_names, scene.dtype), scene.source, asked, usual)
+    return replace(found, notes=(*told, *found.notes))

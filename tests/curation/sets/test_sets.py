@@ -135,6 +135,7 @@ def test_sen12_scenes_stay_whole(tmp_path):
     for scene in (1, 3, 4, 5):
         assert root.splits[f"ROIs1158_spring_{scene}_p30"] == root.splits[f"ROIs1158_spring_{scene}_p31"]
     assert set(root.splits.values()) == {"train", "val", "test"}
+    assert root.scene_of("ROIs1158_spring_1_p30") == "group ROIs1158_spring_1" == root.scene_of("ROIs1158_spring_1_p31")
     original = tmp_path / "sen12/ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.png"
     assert root.raster("sar", "ROIs1158_spring_1_p30").read_bytes() == original.read_bytes()
 
@@ -163,6 +164,7 @@ def test_sen12ms_schemes(tmp_path):
         assert root.classes[value] == name
         assert len(root.images["optical"].bands) == 13
         assert root.images["sar"].units == "sigma0_db"
+        assert root.scene_of("ROIs2017_winter_1_p7") == "group ROIs2017_winter_1"
     season = tmp_path / "src" / "ROIs2017_winter"
     for kind in ("s1", "s2", "lc"):  # as the archives unpack: one folder a season and kind
         (tmp_path / "flat" / f"ROIs2017_winter_{kind}").mkdir(parents=True)

@@ -13,12 +13,11 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, OptionError
 from saropt.files import load_yaml
 from saropt.registry import Registry
 from saropt.roots.splits import SPLITS
-from saropt.scenes import Grid, Scene, Window
+from saropt.scenes import Grid, Window
 
 Convert = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
 Write = Callable[[Path], object]
@@ -232,28 +231,6 @@ def strips(height: int, width: int, train: float, val: float, gap: int = 0) -> d
             tall = height >= width
             parts[split] = Window(start, 0, stop - start, width) if tall else Window(0, start, height, stop - start)
     return parts
-
-
-def sar_units_of(scene: Scene, asked: str | None, usual: str) -> str:
-    """The units of a SAR raster: those that a user asks for, else those that its tags or the names of its bands state,
-    else the usual ones.
-
-    Raises:
-        InputError: it states a quantity that is no unit here, and none are asked for.
-
-    >>> from saropt.scenes import write_array
-    >>> path = write_array("sar.tif", np.full((1, 8, 8), -9, np.float32), band_names=["Gamma0_VV_db"])
-    >>> with Scene.open(path) as scene:
-    ...     sar_units_of(scene, None, "sigma0_db"), sar_units_of(scene, "sigma0_db", "sigma0_db")
-    ('gamma0_db', 'sigma0_db')
-    """
-    stated = stated_units(scene.tags, scene.band_names, scene.dtype)
-    if asked is not None or stated is None or not stated.contradicts(usual):
-        return asked or usual
-    try:
-        return stated.usable()
-    except ValueError as error:
-        raise InputError(scene.source, f"{error}: --set units=UNITS says what it is taken as") from error
 
 
 def images(folder: Path, pattern: str = r"(.+)") -> dict[str, Path]:

@@ -22,13 +22,13 @@ from saropt.curation.sets.base import (
     images,
     pair_up,
     register_set,
-    sar_units_of,
     split_groups,
 )
 from saropt.errors import OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.splits import SPLITS, split_rows
 from saropt.scenes import Scene
+from saropt.scenes.measurements import sar_units_of
 
 SAR_FOLDERS = ("sar", "s1", "sar_256_oc_0.2", "vv", "a", "gf3", "sar_image", "sar_images")
 OPTICAL_FOLDERS = ("optical", "opt", "s2", "opt_256_oc_0.2", "rgb", "b", "gf2", "opt_image", "opt_images")
@@ -73,13 +73,15 @@ def sen12(source: Path, options: Sen12Options) -> Plan:
     """SEN1-2 (Schmitt, Hughes & Zhu, ISPRS Annals IV-1, 2018), published under CC BY 4.0. Patches of one scene
     overlap by half, so all patches of a scene go to one split. Patches are recognised by the names of the released
     files, in any folder."""
-    from saropt.curation.sets.sen12ms import patches
+    from saropt.curation.sets.sen12ms import patches, scene_of_patch
 
     files = patches(source, ("s1", "s2"), ".png")
     names, missing = pair_up(files)
-    splits = split_groups([name.rpartition("_p")[0] for name in names], options.train, options.val, options.seed)
+    scenes = {name: scene_of_patch(name) for name in names}
+    drawn = split_groups(list(scenes.values()), options.train, options.val, options.seed)
     missing += count_line(len(names), 282_384, "pairs")
-    by_name = {name: splits[name.rpartition("_p")[0]] for name in names}
+    splits = {name: drawn[scene] for name, scene in scenes.items()}
+    groups = {name: {"group": scene} for name, scene in scenes.items()}
     description = {
         "name": "sen12",
         "gsd_m": 10.0,
@@ -87,7 +89,7 @@ def sen12(source: Path, options: Sen12Options) -> Plan:
         "optical": {"bands": ["B4", "B3", "B2"], "units": "uint8"},
         "licence": "CC BY 4.0 as published (Schmitt, Hughes & Zhu 2018); Copernicus Sentinel data terms",
     }
-    return Plan(description, entries_of({"sar": files["s1"], "optical": files["s2"]}, names, by_name), missing)
+    return Plan(description, entries_of({"sar": files["s1"], "optical": files["s2"]}, names, splits, groups), missing)
 
 
 class Sar2OptOptions(Options):
@@ -266,7 +268,7 @@ def _units(entries: Sequence[Entry], asked: str | None) -> str:
     if asked is not None or not isinstance(source, Source):
         return asked or "uint8"
     with Scene.open(source.paths[0]) as scene:
-        return sar_units_of(scene, None, "uint8")
+        return sar_units_of(scene, None, "uint8", "--set units=UNITS")
 
 
 def _groups(names: Sequence[str], pattern: str) -> dict[str, str]:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, sar_units_of, strips
+from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid, Scene, overlap_grid
 from saropt.scenes.georeference import check_ground
+from saropt.scenes.measurements import sar_units_of
 from saropt.sensors.grd_scene import open_scene_or_product
 from saropt.sensors.product_folders import ProductFolder, read_gaofen3, read_terrasar_x
 from saropt.sensors.product_names import sentinel2_product
@@ -114,7 +115,7 @@ def pair(source: Path, options: PairOptions) -> Plan:
         _check_resampled(options.units)
     with open_scene_or_product(source, options.units, bands=options.sar_bands) as scene:
         names = scene.band_names
-        units = sar_units_of(scene, options.units, "sigma0_db")
+        units = sar_units_of(scene, options.units, "sigma0_db", "--set units=UNITS")
     _check_resampled(units)
     bands = tuple(options.sar_bands) if options.sar_bands else None
     sar = Source((source,), bands=bands, nodata=float("nan"), dtype="float32", units=units)

@@ -35,7 +35,7 @@ from saropt.curation.sets.base import (
     register_set,
     split_groups,
 )
-from saropt.curation.sets.sen12ms import patches
+from saropt.curation.sets.sen12ms import patches, scene_of_patch
 from saropt.errors import InputError
 from saropt.files import load_yaml
 from saropt.scenes import Grid, Scene, Window
@@ -88,11 +88,11 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
                     kept.append((name, key, window, _labelling(needed, grid, table)))
     if not kept:
         raise InputError(source, f"no complete patch lies under the tiles of {options.hrlulc}")
-    splits = split_groups([key.rpartition("_p")[0] for _, key, _, _ in kept], options.train, options.val, options.seed)
+    splits = split_groups([scene_of_patch(key) for _, key, _, _ in kept], options.train, options.val, options.seed)
     entries = [
         Entry(
             name,
-            splits[key.rpartition("_p")[0]],
+            splits[scene_of_patch(key)],
             {
                 "sar": Source((sar[key],), window=window, band_names=("VV", "VH")),
                 "optical": Source((optical[key],), window=window, band_names=S2_BANDS),
@@ -106,6 +106,7 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
                     nodata=255,
                 ),
             },
+            {"group": scene_of_patch(key)},
         )
         for name, key, window, label in kept
     ]

@@ -76,6 +76,15 @@ def patches(source: Path, kinds: Sequence[str], suffix: str) -> dict[str, dict[s
     return found
 
 
+def scene_of_patch(key: str) -> str:
+    """The scene that a patch was cut from.
+
+    >>> scene_of_patch("ROIs1158_spring_1_p30")
+    'ROIs1158_spring_1'
+    """
+    return key.rpartition("_p")[0]
+
+
 class Sen12msOptions(SplitOptions):
     scheme: Literal["igbp", "lccs_lc", "lccs_lu", "lccs_sh"] = Field("igbp", description="land cover scheme")
     split: Literal["random", "published"] = Field(
@@ -106,7 +115,7 @@ def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
     files = patches(source, ("s1", "s2", "lc"), ".tif")
     names, missing = pair_up(files)
     missing += count_line(len(names), TRIPLETS, "triplets")
-    scenes = {name: name.rpartition("_p")[0] for name in names}
+    scenes = {name: scene_of_patch(name) for name in names}
     if options.split == "published":
         splits = dict.fromkeys(scenes.values(), "train") | published_splits()
     else:
@@ -121,6 +130,7 @@ def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
                 "optical": Source((files["s2"][name],), band_names=S2_BANDS),
                 "label": Source((files["lc"][name],), bands=(band,), band_names=("class",), dtype="uint8"),
             },
+            {"group": scenes[name]},
         )
         for name in names
     ]
