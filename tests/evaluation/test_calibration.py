@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import onnxruntime
@@ -201,3 +202,26 @@ def test_data_that_calibrate_nothing_are_refused(simulated, make_translator, tmp
     with pytest.raises(InputError, match=r"is no .onnx file: export it first"):
         calibrate_reliability(weights, [CalibrationSet(root)], tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
+
+
+def test_scenes_that_are_left_out_and_fill_are_told_of(simulated, tmp_path):
+    root = shutil.copytree(simulated, tmp_path / "root")
+    names = sorted(path.name for path in (root / "sar").glob("val*.tif"))
+    optical, sar = root / "optical" / names[0], root / "sar" / names[1]
+    with rasterio.open(optical) as scene:
+        empty, profile = np.zeros_like(scene.read()), scene.profile
+    with rasterio.open(optical, "w", **{**profile, "nodata": 0}) as scene:
+        scene.write(empty)
+    with rasterio.open(sar) as scene:
+        bordered, profile = scene.read(), scene.profile
+    bordered[:, :16] = 0
+    with rasterio.open(sar, "w", **profile) as scene:
+        scene.write(bordered)
+    told = []
+    sets = [CalibrationSet(DataRoot.open(root))]
+    card = calibrate_reliability(Translator.load("s1-losangeles"), sets, tmp_path / "a.onnx", tell=told.append)
+    assert card.scenes == 11
+    assert told[0] == (
+        f"1 of 12 rasters of split 'val' is left out: {names[0].removesuffix('.tif')} (optical has no valid pixel)"
+    )
+    assert "25.00% of the pixels that it calls valid are fill" in told[1]

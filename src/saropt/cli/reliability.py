@@ -35,18 +35,20 @@ def reliability(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Calibrate a translator to write maps of reliability."""
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn
     from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
     from saropt.inference import DIRECTIONS, Translator
     from saropt.roots import DataRoot
 
     translator = Translator.load(model, direction=DIRECTIONS[to] if to else None, realism=realism)
     sets = [CalibrationSet(DataRoot.open(data), split)]
+    told: list[str] = []
     with progress_bar("calibration") as report:
         card = calibrate_reliability(
-            translator, sets, out, alpha=alpha, budget=budget, overwrite=overwrite, progress=report
+            translator, sets, out, alpha=alpha, budget=budget, overwrite=overwrite, progress=report, tell=told.append
         )
     typer.echo(
         f"wrote {out}: {card.coverage:.1%} of the pixels lie inside their half-width (goal {1 - alpha:.0%}), mean over "
         f"{card.scenes} scenes that were left out in turn; {card.least_coverage:.1%} in the worst one"
     )
+    warn(told)

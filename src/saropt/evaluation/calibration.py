@@ -22,11 +22,11 @@ from saropt.artifacts.graph import write_with_errors
 from saropt.errors import InputError, MissingExtraError, OptionError, counted
 from saropt.evaluation.conformal import conformal_factor, held_out_coverage, least_scenes
 from saropt.evaluation.measure import make_model_row
-from saropt.evaluation.tiles import open_rasters
+from saropt.evaluation.tiles import MIN_VALID, LeftOut, open_rasters
 from saropt.inference import Block, Product, Translator
 from saropt.inference.engine import plain
 from saropt.inference.reliability import reliability_product
-from saropt.progress import Progress, silent
+from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
@@ -82,6 +82,7 @@ def calibrate_reliability(
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress = silent,
+    tell: Tell = log_line,
 ) -> ReliabilityCard:
     """Write a translator file whose runs can also give a map of reliability.
 
@@ -95,6 +96,7 @@ def calibrate_reliability(
         alpha: share of a scene's pixels that may lie outside of the half-width, in expectation.
         budget: half-width, in units of the output, up to which a pixel counts as reliable; the median when None.
         seed: of windows, folds and training.
+        tell: gets a line for scenes that are left out, and for pixels that are no measurements.
 
     Raises:
         InputError: a file cannot be used or written, the data do not fit the translator, it was trained on them, or
@@ -117,7 +119,7 @@ def calibrate_reliability(
         raise OptionError("alpha", alpha, "must lie between 0 and .5")
     check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
     _check_torch()
-    windows = _gathered(translator, sets, seed, progress)
+    windows = _gathered(translator, sets, seed, progress, tell)
     scenes = list(dict.fromkeys(window.scene for window in windows))
     least = least_scenes(alpha)
     if len(scenes) < least:
@@ -158,26 +160,36 @@ def _check_torch() -> None:
         raise MissingExtraError("calibration", "train") from error
 
 
-def _gathered(translator: Translator, sets: Sequence[CalibrationSet], seed: int, progress: Progress) -> list[_Window]:
+def _gathered(
+    translator: Translator, sets: Sequence[CalibrationSet], seed: int, progress: Progress, tell: Tell
+) -> list[_Window]:
     """Windows of all scenes, drawn at random places."""
-    named = [(one, name) for one in sets for name in one.root.names(one.split)]
     windows: list[_Window] = []
     rng = np.random.default_rng(seed)
-    for number, (one, name) in enumerate(named, start=1):
+    total, done = sum(len(one.root.names(one.split)) for one in sets), 0
+    for one in sets:
         training = translator.card.training
         if one.translator is None and (training.data, training.split) == (one.root.name, one.split):
             raise InputError(one.root.path, f"{translator.card.name} was trained on its split {one.split!r}")
-        windows += _windows_of(one.translator or translator, one.root, name, rng)
-        progress(number, len(named), name)
+        left_out, names = LeftOut(), one.root.names(one.split)
+        for name in names:
+            windows += _windows_of(one.translator or translator, one.root, name, rng, left_out)
+            done += 1
+            progress(done, total, name)
+        for line in left_out.lines(one.split, len(names)):
+            tell(line)
     return windows
 
 
-def _windows_of(model: Translator, root: DataRoot, name: str, rng: np.random.Generator) -> list[_Window]:
+def _windows_of(
+    model: Translator, root: DataRoot, name: str, rng: np.random.Generator, left_out: LeftOut
+) -> list[_Window]:
     row = make_model_row(model, root, None)
     if row.warnings:
         raise InputError(root.path, f"does not fit {model.card.name}: {row.warnings[0]}")
     roles = [*row.inputs, model.direction.output]
     with open_rasters(root, name, roles) as rasters, ExitStack() as stack:
+        left_out.note(rasters)
         sources = {
             role: rasters.source(role, bands, stack) for role, bands in row.inputs.items() if role in rasters.scenes
         }
@@ -202,11 +214,13 @@ def _windows_of(model: Translator, root: DataRoot, name: str, rng: np.random.Gen
             col_at = int(rng.integers(0, rasters.width - width + 1))
             window = Window(row_at, col_at, height, width)
             truth = rasters.read(window).images[model.direction.output]
-            source, valid = reader(window)
+            source, seen = reader(window)
             output = whole[:, row_at : row_at + height, col_at : col_at + width]
-            valid = valid & truth.valid
+            valid = seen & truth.valid
             true = target.forward(np.where(truth.valid, truth.values, 0)[row.outputs])
-            if valid.mean() > 0.5:
+            known = {model.direction.output: float(truth.valid.mean()), model.source.role: float(seen.mean())}
+            left_out.look(name, known, measured := bool(valid.mean() >= MIN_VALID))
+            if measured:
                 error = np.abs(output[: len(true)].clip(-1.0, 1.0) - true)
                 found.append(_Window(f"{root.name}/{rasters.scene}", tuple(sources), source, output, error, valid))
     return found
