@@ -17,10 +17,11 @@ from saropt.domain import (
     canonical_band,
     describe_role,
     describe_units,
+    listed,
     match_bands,
     match_some_bands,
 )
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import Baseline
 from saropt.evaluation.extractors import Weights
@@ -47,6 +48,7 @@ class ModelRow:
         outputs: positions of the bands that it gives in the data's image of the output role.
         alone: whether it gets none of its optional inputs.
         places: role -> positions in the model's bands of those that the data have, where some may be missing.
+        set_aside: names of rasters whose earlier optical image shows cloud alone, and was not used.
     """
 
     model: Translator
@@ -56,6 +58,7 @@ class ModelRow:
     warnings: list[str]
     alone: bool = False
     places: Mapping[Role, Sequence[int]] = field(default_factory=dict)
+    set_aside: list[str] = field(default_factory=list)
     quality: ImageQuality = field(init=False)
     gallery: Gallery = field(default_factory=Gallery)
 
@@ -74,8 +77,12 @@ class ModelRow:
 
     def figures(self, baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The figures with warnings, which compare them with those of the baselines by name (no oracles)."""
-        found = self.quality.figures()
-        return found | {"warnings": [*self.warnings, *verdicts(found, baselines)]}
+        found, hidden = self.quality.figures(), []
+        if self.set_aside:
+            images = counted(len(self.set_aside), "earlier optical image")
+            verb = "looks" if len(self.set_aside) == 1 else "look"
+            hidden = [f"{images} {verb} like cloud or snow: not used: {listed(self.set_aside)}"]
+        return found | {"warnings": [*self.warnings, *hidden, *verdicts(found, baselines)]}
 
 
 @dataclass
@@ -203,6 +210,7 @@ class RasterOutputs:
             for row in rows.models:
                 output = translate_rasters(row.model, row.subject, rasters, row.inputs, stack, row.places)
                 self._models[id(row)] = output
+                row.set_aside += [rasters.name] if output.set_aside else []
                 if judge is not None:
                     source = ChosenBands(output.image, judge.bands(row.subject.bands))
                     units = row.model.target.units

@@ -21,12 +21,13 @@ from saropt.scenes import Window
 @dataclass(frozen=True)
 class ModelOutput:
     """What a model makes of a raster, in its own units; the deviation of its samples where it is measured, the map
-    of origin of models that give one, and the half-widths of the map of reliability."""
+    of origin of models that give one, the half-widths of the map of reliability, and the inputs that it set aside."""
 
     image: ScratchRaster
     deviation: ScratchRaster | None = None
     origin: ScratchRaster | None = None
     reliability: ScratchRaster | None = None
+    set_aside: Sequence[Role] = ()
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,11 @@ def translate_rasters(
     given = {role: chosen for role, chosen in (places or {}).items() if role in sources}
     units = rasters.units(model.source.role)
     told = {name: value for name, value in rasters.scene_inputs.items() if name in model.scene_inputs}
-    model.stream(sources, write, units=units, places=given, samples=subject.samples, seed=seed, scene_inputs=told)
+    reader = model.read(sources, units, given, told)
+    model.stream(reader, write, samples=subject.samples, seed=seed)
     subject.seconds += time.perf_counter() - started
     subject.pixels += rasters.height * rasters.width
-    return ModelOutput(image, deviation, origin, reliability)
+    return ModelOutput(image, deviation, origin, reliability, reader.set_aside)
 
 
 def segment_raster(segmenter: Segmenter, source: Source, units: str, stack: ExitStack) -> ScratchRaster:

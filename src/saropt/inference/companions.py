@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +16,8 @@ from saropt.errors import InputError
 from saropt.inference.masks import open_masks, unhidden
 from saropt.inference.opening import open_input, terrain_of, unnamed_bands
 from saropt.inference.products import Block, Product, nodata_of
-from saropt.inference.requests import TranslateOptions, dates_in
-from saropt.inference.sources import Source, fit_input
+from saropt.inference.requests import TranslateOptions, Units, dates_in
+from saropt.inference.sources import Source, fit_input, is_overcast
 from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
@@ -44,6 +44,7 @@ class Companion:
 
     def __init__(self, raster: Scene, masks: Sequence[Readable] = ()) -> None:
         self.raster, self._masks = raster, masks
+        self.masked = bool(masks)
         self.width, self.height = raster.width, raster.height
         self.dtype, self.source, self.band_names = raster.dtype, raster.source, raster.band_names
         self.block_shape, self.tags = raster.block_shape, raster.tags
@@ -286,14 +287,25 @@ def _open_raster(
     return stack.enter_context(open_input(path, None, image, kind, ground.grid_for(path), terrain=terrain))
 
 
-def match_reference(sources: Mapping[Role, Source], today: ClearPixels) -> dict[str, str]:
+def match_reference(
+    sources: Mapping[Role, Source], images: Sequence[ImageCard], units: Units, today: ClearPixels
+) -> dict[str, str]:
     """Bring the earlier optical image to the colours of today's clear pixels, so that no seam shows between them.
 
+    Args:
+        images: the network's inputs.
+        units: of the inputs.
+
     Returns:
-        The tag SAROPT_HARMONISED where that was possible.
+        The tag SAROPT_HARMONISED where that was possible; it is not where the earlier image shows cloud alone.
     """
-    reference = sources.get("optical_reference")
-    if isinstance(reference, Companion) and reference.match_colours(today):
+    role: Role = "optical_reference"
+    reference = sources.get(role)
+    if not isinstance(reference, Companion):
+        return {}
+    image = next(one for one in images if one.role == role)
+    stated = units.get(role) if isinstance(units, Mapping) else None
+    if not is_overcast(fit_input(image, reference, stated), reference) and reference.match_colours(today):
         return {"SAROPT_HARMONISED": "the earlier optical image, to the clear pixels of today"}
     return {}
 
@@ -361,10 +373,17 @@ def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]
     return {"SAROPT_CONTENT": f"origin of each pixel in per cent: {kept}"}
 
 
-def dates_of(sources: Mapping[Role, Source]) -> dict[str, str]:
-    """Tags with the file and the date of each input but the scene, where it is known; of all dates of a mean."""
+def dates_of(sources: Mapping[Role, Source], set_aside: Collection[Role] = ()) -> dict[str, str]:
+    """Tags with the file and the date of each input but the scene, where it is known; of all dates of a mean.
+
+    Args:
+        set_aside: roles of inputs that are not used; a tag names their files.
+    """
     tags = {}
     for role, source in list(sources.items())[1:]:
+        if role in set_aside:
+            tags[f"SAROPT_{role.upper()}_SET_ASIDE"] = Path(source.source).name
+            continue
         one = source.raster if isinstance(source, Companion) else source
         rasters = one.dates if isinstance(one, TemporalMean) else (one,)
         name = role.upper()

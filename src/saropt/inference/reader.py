@@ -12,7 +12,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.inference.opening import bands_given
-from saropt.inference.sources import Source, fit_input
+from saropt.inference.sources import Source, fit_input, is_overcast
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window
@@ -86,6 +86,7 @@ class TileReader:
         if unknown:
             raise InputError(", ".join(unknown), f"is no input; inputs are {', '.join(image.role for image in images)}")
         units, places = units or {}, places or {}
+        self._given = list(sources)
         self.inputs = [
             _bound(image, sources.get(image.role), units.get(image.role), places.get(image.role)) for image in images
         ]
@@ -98,6 +99,11 @@ class TileReader:
             if one.source is not None and (one.source.height, one.source.width) != (self.height, self.width):
                 found = f"is {one.source.height}x{one.source.width} pixels"
                 raise InputError(one.source.source, f"{found}, {first.source} {self.height}x{self.width}")
+
+    @property
+    def set_aside(self) -> list[Role]:
+        """Roles of the sources that are not used: earlier images that show cloud alone."""
+        return [role for role in self._given if role not in {one.image.role for one in self.inputs if one.source}]
 
     @property
     def notes(self) -> list[str]:
@@ -137,6 +143,10 @@ def _bound(image: ImageCard, source: Source | None, units: str | None, places: S
             raise InputError(image.role, "is missing: the network needs this input")
         return Input(image, None, None, np.zeros(len(image.bands), np.float32))
     fitted = fit_input(image, source, units)
+    if is_overcast(fitted, source):
+        cloudy = f"{fitted.overcast:.0%} of {source.source} looks like cloud or snow"
+        note = f"{cloudy}: it is set aside, and the image comes from radar; with a mask it is used"
+        return Input(image, None, None, np.zeros(len(image.bands), np.float32), notes=(note,))
     names = getattr(source, "band_names", None)
     if places is None and image.partial and names is not None and len(names) < len(image.bands):
         places = bands_given(image, names)

@@ -213,13 +213,15 @@ class SceneModel:
             if options.keep_clear is not None:
                 clear = open_clear_pixels(stack, options, self.outputs[0], ground)
                 products = with_today(products)
-                matched = match_reference(sources, clear)
+                matched = match_reference(sources, self.inputs, options.units, clear)
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
             identity = "" if key is None else source.identity()
             scene_inputs = self._scene_inputs(source, options)
             reader = self.read(sources, options.units, scene_inputs=scene_inputs)
-            common = self._common_tags(source, options, key, scene_inputs) | dates_of(sources) | matched
+            common = (
+                self._common_tags(source, options, key, scene_inputs) | dates_of(sources, reader.set_aside) | matched
+            )
             resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key

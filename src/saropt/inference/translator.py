@@ -19,6 +19,7 @@ from saropt.inference.bundled import held_directions, translator_file, warning_o
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
 from saropt.inference.products import Product, image_product
+from saropt.inference.reader import TileReader
 from saropt.inference.reliability import check_reliability, reliability_product, uncalibrated, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
@@ -226,7 +227,7 @@ class Translator(SceneModel, Pretrained):
 
     def stream(
         self,
-        sources: Source | Mapping[Role, Source],
+        sources: Source | Mapping[Role, Source] | TileReader,
         write: Write,
         *,
         units: Units = None,
@@ -240,7 +241,8 @@ class Translator(SceneModel, Pretrained):
         """Translate opened sources tile by tile, with the pixels that `translate` writes.
 
         Args:
-            sources: the scene, or role -> source of all inputs; rasters, arrays or anything that is read like them.
+            sources: the scene, or role -> source of all inputs; rasters, arrays or anything that is read like them. Or
+                what `read` makes of them, to which nothing is added.
             write: called in a writer thread with every finished `Block`, in order.
             units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
             places: role -> positions of a source's bands in those of the card, where some are missing.
@@ -254,7 +256,7 @@ class Translator(SceneModel, Pretrained):
             InputError: an input cannot be used, or samples are asked for and there are none.
         """
         sampling = self._sampling(samples, seed)
-        reader = self.read(sources, units, places, scene_inputs)
+        reader = sources if isinstance(sources, TileReader) else self.read(sources, units, places, scene_inputs)
         return self.stream_products(reader, self.products(sampling), self._run(sampling), write, tile, progress)
 
     def translate_array(
