@@ -77,6 +77,14 @@ def test_plan_refuses(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "file"]
 
 
+def test_plan_refuses_outputs_in_the_place_of_rasters_of_other_scenes(tmp_path: Path) -> None:
+    earlier = tmp_path / "b.tif"
+    companions = {"x/a.tif": {"reference": str(earlier)}, "x/c.tif": {"reference_sar": (str(earlier), "d.tif")}}
+    for scene in companions:
+        with pytest.raises(InputError, match=f"comes with {scene}, and a translation would replace it"):
+            plan_jobs([scene, "x/b.tif"], tmp_path, companions={scene: companions[scene]}, overwrite=True)
+
+
 def test_what_runs_on_gpus(make_translator: Factory) -> None:
     graph, weights = str(make_translator()), str(make_translator("naf_unet", ".safetensors"))
     for model, device, expected in [

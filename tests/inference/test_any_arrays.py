@@ -233,6 +233,17 @@ def test_scale_and_offset_are_applied_once(
         assert np.abs(made - whole.read()).max() <= (1 if "mask_and_scale" in how else 0)
 
 
+def test_the_fill_value_of_an_encoding_is_a_stored_number(absolute: Translator) -> None:
+    """Stored as 0, invalid pixels are NaN once decoded; a decoded 0 dB is a measurement."""
+    values = decibels()
+    values[:, :2] = 0.0
+    array = xr.DataArray(values, dims=("band", "y", "x"), coords={"band": ["VV", "VH"]})
+    decoded = array.copy()
+    decoded.encoding = {"dtype": "uint16", "scale_factor": 0.01, "add_offset": -100.0, "_FillValue": 0}
+    assert np.array_equal(absolute(decoded).values, absolute(array).values)
+    assert (absolute(array.assign_attrs(_FillValue=0.0)).values[:, :2] == 0).all()
+
+
 def test_bands_in_errors_are_few(absolute: Translator) -> None:
     many = xr.DataArray(np.zeros((300, 40, 50), np.float32), dims=("band", "y", "x"))
     with pytest.raises(InputError, match=r"has 300 bands \(band_1, .* band_5 and 295 more\), not VV, VH") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,30 @@ def test_names_of_a_data_array_say_the_units(world: Translator) -> None:
     assert np.abs(named - plain).max() <= 1
     with pytest.raises(InputError, match="its band names say beta0, which is no unit here"):
         world(arrays[2])
+
+
+def test_power_that_is_taken_for_amplitude_is_told(tmp_path: Path) -> None:
+    scene, digital = _write(tmp_path / "p.tif", POWER[1:], "VH"), _write(tmp_path / "d.tif", 300 * POWER[1:], "VH")
+    translator = Translator.load("s1-losangeles")
+    for path, told in ((scene, 1), (digital, 0)):
+        result = translator.run(path, tmp_path / f"o{told}.tif", TranslateOptions())
+        assert sum("nothing states its units, and most values are below 1" in one for one in result.warnings) == told
+    result = translator.run(scene, tmp_path / "o.tif", TranslateOptions(units="amplitude"))
+    assert not any("nothing states" in one for one in result.warnings)
+
+
+def test_an_earlier_image_of_unknown_units_is_refused_with_a_way_on(world: Translator, tmp_path: Path) -> None:
+    scene = _write(tmp_path / "s.tif", DECIBELS, "VV", "VH")
+    options = TranslateOptions(units="sigma0_db", reference_sar=_write(tmp_path / "old.tif", POWER, "VV", "VH"))
+    translator = Translator.load("s1-reference")
+    with pytest.raises(InputError, match=r"old.tif: nothing states its units.*\(its tag CALIBRATED_TO can say them\)"):
+        translator.run(scene, tmp_path / "o.tif", options)
+    stated = _write(tmp_path / "stated.tif", POWER, "VV", "VH", CALIBRATED_TO="sigma0")
+    assert translator.run(scene, tmp_path / "o.tif", replace(options, reference_sar=stated)).path
+
+
+def test_an_output_without_a_name_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    scene = _write(tmp_path / "s.tif", DECIBELS, "VV", "VH")
+    for out in (".", "./", "/"):
+        assert main(["translate", str(scene), out, "--units", "sigma0_db"]) == 2
+        assert capsys.readouterr().err.splitlines()[-1].endswith("cannot write this kind of file; use .tif or .tiff")

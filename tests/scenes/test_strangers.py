@@ -135,3 +135,11 @@ def test_telemetry_is_off_before_the_runtime_is_imported(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_file_of_several_rasters_names_them(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    band = (("y", "x"), np.ones((8, 8), np.float32))
+    xarray.Dataset({"VV": band, "VH": band}).to_netcdf(tmp_path / "a.nc", engine="scipy")
+    with pytest.raises(InputError, match=r"holds several rasters \(VV, VH\): write them as the bands of one"):
+        Scene.open(tmp_path / "a.nc")

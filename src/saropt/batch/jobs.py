@@ -12,7 +12,7 @@ from pathlib import Path
 from saropt.errors import BusyError, InputError, SaroptError
 from saropt.inference.bundled import translator_file
 from saropt.inference.outputs import check_staging, output_exists
-from saropt.inference.requests import LoadOptions, Raster, SceneResult, TranslateOptions
+from saropt.inference.requests import LoadOptions, Raster, SceneResult, TranslateOptions, dates_in
 from saropt.inference.translator import Translator
 from saropt.progress import Progress, silent
 from saropt.scenes import is_remote, scene_name
@@ -110,8 +110,8 @@ def plan_jobs(
         Jobs to do, and those that `resume` finds finished.
 
     Raises:
-        InputError: two scenes with one stem, a scene in the place of an output, an output that exists (without
-            `resume` or `overwrite`), or folders that cannot be.
+        InputError: two scenes with one stem, a scene or a raster that comes with one in the place of an output, an
+            output that exists (without `resume` or `overwrite`), or folders that cannot be.
 
     >>> Path("scene.tif").touch()
     >>> jobs, finished = plan_jobs(["scene.tif"], "out")
@@ -138,10 +138,13 @@ def plan_jobs(
         raise InputError(near, "is a file; translations of several scenes go into a folder")
     if not far and not near.parent.is_dir():
         raise InputError(near, f"the folder {near.parent} does not exist")
+    inputs = {_place(one): job.scene for job in jobs for _, given in job.companions for one in dates_in(given)}
     sources = {_place(scene) for scene in scenes}
     for job in jobs:
         if _place(job.out) in sources:
             raise InputError(job.out, "is a scene that its translation would replace: choose another folder")
+        if (other := inputs.get(_place(job.out))) is not None:
+            raise InputError(job.out, f"comes with {other}, and a translation would replace it: choose another folder")
     with ThreadPoolExecutor(_LOOKUPS) as pool:
         existing = {
             job for job, there in zip(jobs, pool.map(output_exists, [j.out for j in jobs]), strict=True) if there

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from saropt.errors import InputError
+from saropt.files.virtual import virtual_sources
 
 
 def same_place(one: str | Path, other: str | Path) -> bool:
@@ -24,7 +25,8 @@ def same_place(one: str | Path, other: str | Path) -> bool:
 
 
 def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:
-    """Refuse an output that would replace one of its inputs, whatever `overwrite` says.
+    """Refuse an output that would replace one of its inputs, or a file that a virtual raster among them reads,
+    whatever `overwrite` says.
 
     Raises:
         InputError: it would.
@@ -34,5 +36,16 @@ def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:
     ...
     saropt.errors.InputError: ./a.tif: is an input, which the output would replace: choose another name
     """
-    if any(same_place(out, one) for one in inputs):
+    if any(same_place(out, one) for named in inputs for one in (named, *_behind(named))):
         raise InputError(out, "is an input, which the output would replace: choose another name")
+
+
+def _behind(named: str | Path) -> Iterable[Path]:
+    """The files that a virtual raster reads."""
+    path = Path(named)
+    if path.suffix.lower() != ".vrt" or not path.is_file():
+        return ()
+    try:
+        return virtual_sources(path).values()
+    except InputError:  # reading it says what is wrong
+        return ()

@@ -16,6 +16,7 @@ from saropt.inference.data_arrays import (
     Described,
     arranged,
     described,
+    fill_of,
     names_in_doubt,
     names_of_bands,
     scaling_of,
@@ -116,7 +117,7 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     except ValueError as error:
         raise InputError(NAME, str(error)) from error
     chosen = banded.isel({band: places})
-    fill = values.attrs.get("_FillValue", values.encoding.get("_FillValue"))
+    fill = fill_of(values)
     dtype = stored_type(values)
     about = described(banded, names)
     said = _stated(translator, about.tags, [names[place] for place in places], dtype or values.dtype.name)

@@ -206,6 +206,20 @@ def described(values: xr.DataArray, names: Sequence[str]) -> Described:
     return Described(tags, acquisition_date(tags, names), height, width, place_of(values) or Georeference())
 
 
+def fill_of(values: xr.DataArray) -> Any:
+    """The value of invalid pixels; None where none is stated. That of `encoding` is a stored number: where the values
+    are scaled, invalid ones are NaN already.
+
+    >>> import xarray as xr
+    >>> decoded = xr.DataArray(np.zeros((8, 8)))
+    >>> decoded.encoding.update(_FillValue=0, scale_factor=0.01)
+    >>> fill_of(decoded) is None, fill_of(decoded.assign_attrs(_FillValue=-1.0))
+    (True, -1.0)
+    """
+    stored = None if _is_scaled_by(values.encoding) else values.encoding.get("_FillValue")
+    return values.attrs.get("_FillValue", stored)
+
+
 def stored_type(values: xr.DataArray) -> str | None:
     """The type that the values were stored in, where it is known and the values are still those that were stored.
 
@@ -216,7 +230,7 @@ def stored_type(values: xr.DataArray) -> str | None:
     'int16'
     """
     said = values.encoding
-    if _is_scaled(said.get("scale_factor", 1.0), said.get("add_offset", 0.0)) or "scales" in said or "offsets" in said:
+    if _is_scaled_by(said):
         return None
     stored = said.get("rasterio_dtype", said.get("dtype"))
     return None if stored is None else str(np.dtype(stored).name)
@@ -265,6 +279,12 @@ def _numbers(values: xr.DataArray, band: Any, one: str, several: str, neutral: f
         name = several if several in values.attrs else one
         raise InputError(NAME, f"its attribute {name} must be a number, or one for each band")
     return np.array(chosen)
+
+
+def _is_scaled_by(encoding: Mapping[Any, Any]) -> bool:
+    """Whether the values that a file stores were multiplied or shifted when they were read."""
+    scaled = _is_scaled(encoding.get("scale_factor", 1.0), encoding.get("add_offset", 0.0))
+    return scaled or "scales" in encoding or "offsets" in encoding
 
 
 def _is_scaled(scales: Any, offsets: Any) -> bool:

@@ -9,6 +9,7 @@ from saropt.errors import InputError, OptionError
 from saropt.scenes import SceneWriter
 from saropt.scenes.objects import check_object, object_exists, staging_file, upload
 from saropt.scenes.remote import is_store
+from saropt.scenes.writing import check_suffix
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -28,7 +29,8 @@ class Destination:
         address: of the object; None for a local file.
 
     Raises:
-        InputError: the object cannot be written, the staging folder is not there, or a local file is to be staged.
+        InputError: the output is no GeoTIFF, the object cannot be written, the staging folder is not there, or a local
+            file is to be staged.
     """
 
     def __init__(self, out: str | Path, staging: str | Path | None = None, overwrite: bool = False) -> None:
@@ -36,6 +38,7 @@ class Destination:
         self.address = str(out) if is_store(out) else None
         if self.address is None:
             self.path, self.overwrite = Path(out), overwrite
+            check_suffix(self.path, SUFFIXES)
         else:
             self._replaces = check_object(self.address, suffixes=SUFFIXES, overwrite=overwrite)
             self.path, self.overwrite = staging_file(self.address, staging), True

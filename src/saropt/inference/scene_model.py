@@ -375,8 +375,9 @@ class SceneModel:
 def _destinations(out: str | Path, products: Sequence[Product], options: TranslateOptions) -> list[Destination]:
     """Where each product goes. After an upload that stopped between two products, the later ones exist already."""
     replaces = options.overwrite or options.resume
+    first = Destination(out, options.staging, options.overwrite)
     beside = [Destination(product_path(out, one.suffix), options.staging, replaces) for one in products[1:]]
-    return [Destination(out, options.staging, options.overwrite), *beside]
+    return [first, *beside]
 
 
 def _digest(parts: Sequence[object]) -> str:

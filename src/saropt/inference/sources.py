@@ -234,8 +234,13 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
     except ValueError as error:
         scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
         named = " (so the names of its bands say)" if told and stated and stated.where != "tags" else ""
-        raise InputError(source.source, f"{error}{named}{scaled}", remedy) from error
-    return replace(fitted, notes=(*told_of_units(stated, source.source, units, image.units), *fitted.notes))
+        way = " (its tag CALIBRATED_TO can say them)" if image.optional and is_sar(image.role) and not told else ""
+        raise InputError(source.source, f"{error}{named}{scaled}{way}", remedy) from error
+    said = told_of_units(stated, source.source, units, image.units)
+    if units is None and stated is None and image.units == "amplitude" and float(np.median(sample)) < 1.0:
+        low = f"{source.source}: nothing states its units, and most values are below 1"
+        said.append(f"{low}: taken as amplitude, where calibrated products hold power (sigma0, gamma0)")
+    return replace(fitted, notes=(*said, *fitted.notes))
 
 
 def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: bool = True) -> Fitted:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
+from saropt.domain import listed
 from saropt.errors import InputError
+from saropt.files.virtual import virtual_root, virtual_sources
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -16,9 +18,7 @@ if TYPE_CHECKING:
     from saropt.scenes.ranges import RangeFolder
 
 FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "SAFE", "SENTINEL2", "ENVI", "netCDF", "COSAR")
-_MOST_VRT_BYTES = 16 << 20
 _MOST_BANDS = 4096
-_SOURCES = ("SourceFilename", "SourceDataset", "GDALWarpOptions/SourceDataset", "OverviewFilename")
 
 
 def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetReader:
@@ -27,7 +27,7 @@ def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetR
     A file named .vrt may be a virtual raster; its sources must be rasters of these formats beside it or below.
 
     Raises:
-        InputError: a virtual raster that reaches elsewhere, or a raster of too many bands.
+        InputError: a virtual raster that reaches elsewhere, or a raster of no or too many bands.
         RasterioError: no raster of these formats.
     """
     from rasterio._path import _parse_path, _UnparsedPath
@@ -46,10 +46,22 @@ def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetR
             parsed = _UnparsedPath(stack.enter_context(_opener_registration(os.fspath(place), folder)))
         dataset = ensure_env(DatasetReader)(parsed, driver=formats, sharing=False)
         dataset._env = stack.pop_all()  # closed with the dataset
+    if not dataset.count:
+        reason = _without_bands(dataset.subdatasets)
+        dataset.close()
+        raise InputError(place, reason)
     if dataset.count > _MOST_BANDS:
         dataset.close()
         raise InputError(place, f"has {dataset.count} bands; at most {_MOST_BANDS} are taken")
     return dataset
+
+
+def _without_bands(parts: Sequence[str]) -> str:
+    """What is said of a file without bands of its own, which holds rasters with bands or nothing."""
+    if not parts:
+        return "holds no raster bands"
+    names = listed([part.rpartition(":")[2] for part in parts])
+    return f"holds several rasters ({names}): write them as the bands of one, for example as a GeoTIFF"
 
 
 def check_virtual(path: Path, folder: Path) -> None:
@@ -58,21 +70,9 @@ def check_virtual(path: Path, folder: Path) -> None:
     Raises:
         InputError: it does, or is none.
     """
-    try:
-        content = path.read_bytes()
-        if len(content) > _MOST_VRT_BYTES or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-            raise InputError(path, "is no virtual raster that is taken: too long, or with entities")
-        root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, OSError, RecursionError) as error:
-        raise InputError(path, "is no readable virtual raster") from error
-    if any(element.tag in ("PixelFunctionLanguage", "PixelFunctionCode") for element in root.iter()):
+    if any(element.tag in ("PixelFunctionLanguage", "PixelFunctionCode") for element in virtual_root(path).iter()):
         raise InputError(path, "holds code, which is refused")
-    for element in root.iter():
-        if element.tag not in _SOURCES:
-            continue
-        name = (element.text or "").strip()
-        relative = element.get("relativeToVRT", element.get("relativetoVRT", "0")) == "1"
-        source = Path(name) if not relative else path.parent / name
+    for name, source in virtual_sources(path).items():
         if not name or ":" in name or name.startswith(("/vsi", "<")) or not source.is_file():
             raise InputError(path, f"names {name or 'nothing'} as its source, which is no file beside it")
         if not source.resolve().is_relative_to(folder):

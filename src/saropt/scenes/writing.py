@@ -42,6 +42,18 @@ def check_local(path: Path) -> None:
         raise InputError(path, "outputs go to a local folder, where they appear when whole: copy them from there")
 
 
+def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
+    """Check that an output is of a kind that is written.
+
+    Raises:
+        InputError: it is not.
+
+    >>> check_suffix(Path("scene.TIF"), (".tif", ".tiff"))
+    """
+    if path.suffix.lower() not in suffixes:
+        raise InputError(path, f"cannot write this kind of file; use {' or '.join(suffixes)}")
+
+
 def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> None:
     """Check early that an output file can be written.
 
@@ -56,8 +68,7 @@ def check_writable(path: Path, *, suffixes: Sequence[str], overwrite: bool) -> N
     saropt.errors.InputError: scene.png: cannot write this kind of file; use .tif
     """
     check_local(path)
-    if path.suffix.lower() not in suffixes:
-        raise InputError(path, f"cannot write this kind of file; use {' or '.join(suffixes)}")
+    check_suffix(path, suffixes)
     try:
         if not path.parent.is_dir():
             raise InputError(path, f"the folder {path.parent} does not exist")
