@@ -126,8 +126,9 @@ class Jobs:
         """All jobs, newest first."""
         return self._read("SELECT * FROM jobs ORDER BY created DESC, rowid DESC")
 
-    def waiting(self) -> int:
-        return len(self._read("SELECT * FROM jobs WHERE state IN ('queued', 'running')"))
+    def waiting(self) -> list[Job]:
+        """Jobs that wait or run."""
+        return self._read("SELECT * FROM jobs WHERE state IN ('queued', 'running')")
 
     def outputs(self) -> list[Job]:
         """Jobs whose output is there, oldest first; an output appears only when it is whole."""

@@ -102,7 +102,7 @@ async def upload(
     request: Request, viewer: TheViewer, name: Annotated[str, Query(min_length=1, max_length=200)]
 ) -> SceneOut:
     """Upload a GeoTIFF or PNG: the file itself is the body."""
-    key = await viewer.uploads.receive(name, request.stream(), viewer.used_bytes())
+    key = await viewer.uploads.receive(name, request.stream(), viewer.taken_bytes())
     viewer.scan()
     return SceneOut.of(viewer.catalogue.scenes[key])
 
@@ -178,11 +178,11 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
     direction = order.direction or next(iter(directions))
     if direction not in directions:
         raise HTTPException(422, f"{order.translator} does not translate {direction}")
-    if viewer.jobs.waiting() >= viewer.limits.jobs:
+    if len(viewer.jobs.waiting()) >= viewer.limits.jobs:
         raise HTTPException(429, "too many jobs wait")
     target = translator.card.target(Direction.parse(direction))
     size = layer.info.width * layer.info.height * len(target.bands) * np.dtype(target.dtype).itemsize
-    if viewer.used_bytes() + size > viewer.limits.quota_bytes:
+    if viewer.taken_bytes() + size > viewer.limits.quota_bytes:
         raise HTTPException(413, "the viewer's quota is used up: delete something")
     scene = viewer.catalogue.scene_of(layer)
     request = order.model_dump(exclude={"layer"}) | {
@@ -190,6 +190,7 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
         "scene": scene.id,
         "layer": layer.id,
         "source": layer.name,
+        "bytes": size,
         "out": f"{layer.path.stem}-{order.translator.removesuffix('.onnx').removesuffix('.safetensors')}.tif",
     }
     return JobOut.of(viewer.jobs.submit(request))

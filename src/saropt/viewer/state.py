@@ -127,6 +127,10 @@ class Viewer:
                     used += os.stat(os.path.join(place, name)).st_size
         return used
 
+    def taken_bytes(self) -> int:
+        """Bytes that count for the quota: those that are used, and those of the translations that wait or are made."""
+        return self.used_bytes() + sum(job.request.get("bytes", 0) for job in self.jobs.waiting())
+
     def _card(self, path: Path) -> Card:
         key = (path, path.stat().st_mtime_ns)
         with self._cards_lock:
