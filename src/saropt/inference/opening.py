@@ -11,6 +11,7 @@ from saropt.domain import arrange_bands, describe_role, is_known, is_sar, match_
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
 from saropt.scenes import Grid, Scene, open_scene
+from saropt.scenes.multilook import open_multilooked
 from saropt.sensors.product_names import grd_product, sentinel2_product
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def open_input(
             raise InputError(scene.source, f"{error}; {_taken(image, model)}", remedy) from error
     if optical is not None:
         scene = open_sentinel2(optical, bands, grid=grid, resampling=resampling)
+    elif is_sar(image.role) and resampling == "bilinear":
+        scene = open_multilooked(path, bands, grid=grid, units=units or image.units, nodata=nodata)
     else:
         scene = open_scene(path, bands, grid=grid, resampling=resampling, units=units or image.units, nodata=nodata)
     if scene.count != len(image.bands) and not (image.partial and bands_given(image, scene.band_names)):

@@ -15,6 +15,7 @@ from saropt.errors import OptionError
 from saropt.files import digest_files
 from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
+from saropt.scenes.multilook import open_multilooked
 from saropt.sensors.calibrated import Calibrated
 from saropt.sensors.product_names import digest_product, grd_product, sentinel2_product
 from saropt.sensors.projection import MapProjection
@@ -37,7 +38,8 @@ def open_scene_or_product(
     product.
 
     Args:
-        bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid by its control points.
+        bands, grid, resampling: as of `Scene.open`, or "multilook" for SAR (`saropt.scenes.multilook`); a Sentinel-1
+            product is put on the grid by its control points.
 
     Raises:
         InputError: as of `Scene.open` and `GrdScene`.
@@ -47,8 +49,11 @@ def open_scene_or_product(
     ...     scene.width
     8
     """
+    multilook = resampling == "multilook"
     if sentinel2_product(path) is not None:
-        return open_sentinel2(path, bands, grid=grid, resampling=resampling)
+        return open_sentinel2(path, bands, grid=grid, resampling="bilinear" if multilook else resampling)
+    if grd_product(path) is None and multilook:
+        return open_multilooked(path, bands, grid=grid, units=units)
     if grd_product(path) is None:
         return Scene.open(path, bands, grid=grid, resampling=resampling)
     return cast(Scene, GrdScene(path, bands, units=units, grid=grid))  # read in the same way

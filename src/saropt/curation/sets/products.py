@@ -74,8 +74,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
         grid = overlap_grid([(place, height, width)], options.gsd_m, sar.paths[0])
     if grid is not None:
         description["gsd_m"] = float(abs(grid.transform.a))
-        coarser = step is not None and description["gsd_m"] > 1.5 * step
-        sides["sar"] = replace(sides["sar"], grid=grid, resampling="average" if coarser else "bilinear")
+        sides["sar"] = replace(sides["sar"], grid=grid, resampling="multilook")
         height, width = grid.height, grid.width
     if description["gsd_m"] is None:
         raise OptionError("options", None, f"gsd_m: {sar.paths[0].name} does not say the size of its pixels in metres")
@@ -107,7 +106,7 @@ def optical_units(optical: Path, stated: str | None) -> str:
     options=PairOptions,
 )
 def pair(source: Path, options: PairOptions) -> Plan:
-    """Warp both scenes to the ground that they share: SAR bilinearly (by averages where pixels become larger),
+    """Warp both scenes to the ground that they share: SAR bilinearly (by the mean power where pixels become larger),
     optical cubically."""
     if not options.optical:
         raise OptionError("options", None, "optical: a pair needs an optical raster (optical=FILE)")
