@@ -17,16 +17,8 @@ from saropt.artifacts import ImageCard, SeenCard
 from saropt.domain import Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
-from saropt.inference.companions import (
-    Ground,
-    dates_of,
-    match_reference,
-    missing_inputs,
-    open_clear_pixels,
-    open_companions,
-    origin_in_words,
-    with_today,
-)
+from saropt.inference.clear_pixels import match_reference, open_clear_pixels, with_today
+from saropt.inference.companions import Ground, dates_of, missing_inputs, open_companions, origin_in_words
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.familiarity import (
     other_pixel_size,
