@@ -183,12 +183,12 @@ def open_scene(
     except RasterioError as error:
         words = "" if shown != address else f": {' '.join(without_secrets(str(error)).split())}"
         raise InputError(shown, f"cannot be opened as a raster{words}") from error
-    tags = dataset.tags()
+    tags, fills = dataset.tags(), dataset.nodatavals
     if grid is not None:
-        dataset = warped(dataset, Path(_address_path(address)), grid, resampling)
+        dataset = warped(dataset, Path(_address_path(address)), grid, resampling, bands)
     try:
         opened = Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options, units, nodata)
-        opened.with_tags(tags).served = folder
+        opened.with_facts(tags, fills).served = folder
         return opened
     except BaseException:
         dataset.close()
