@@ -264,6 +264,65 @@ def test_beside_a_scene_with_control_points(scene, colours, fresh, tmp_path):
             fresh.run(radar, tmp_path / "no.tif", TranslateOptions(reference=same, reference_mask=old))
 
 
+def test_beside_a_scene_with_rpcs(scene, colours, fresh, tmp_path):
+    """As beside control points: the same RPCs or no place at all."""
+
+    def place(longitude: float) -> Georeference:
+        ones = " ".join(["1"] + ["0"] * 19)
+        offsets = {"LINE_OFF": HEIGHT / 2, "SAMP_OFF": WIDTH / 2, "LAT_OFF": -33, "LONG_OFF": longitude}
+        scales = {"LINE_SCALE": HEIGHT / 2, "SAMP_SCALE": WIDTH / 2, "LAT_SCALE": 0.02, "LONG_SCALE": 0.02}
+        heights = {"HEIGHT_OFF": 0, "HEIGHT_SCALE": 500}
+        line, sample = " ".join(["0", "0", "-1"] + ["0"] * 17), " ".join(["0", "1"] + ["0"] * 18)
+        rest = {"LINE_NUM_COEFF": line, "LINE_DEN_COEFF": ones, "SAMP_NUM_COEFF": sample, "SAMP_DEN_COEFF": ones}
+        return Georeference(rpcs={key: str(value) for key, value in (offsets | scales | heights | rest).items()})
+
+    radar = write_array(tmp_path / "radar.tif", read(scene), band_names=["VH"], georeference=place(151))
+    assert open_scene(radar).georeference.rpcs
+    same, placeless = write_optical(tmp_path / "same.tif", colours, place(151)), tmp_path / "placeless.tif"
+    write_array(placeless, colours, band_names=BANDS)
+    line = f"{placeless}: taken to lie pixel on pixel on {radar}, as they lack a common place"
+    for old, told in ((same, False), (placeless, True)):
+        result = fresh.run(radar, tmp_path / "out.tif", TranslateOptions(reference=old, overwrite=True))
+        assert np.array_equal(read(result.path), colours)
+        assert (line in result.warnings) == told
+    for other in (place(15), GEOREFERENCE):
+        old = write_optical(tmp_path / "old.tif", colours, other, overwrite=True)
+        with pytest.raises(InputError, match=r"old.tif: cannot be laid on .*radar.tif, which has RPCs and no grid"):
+            fresh.run(radar, tmp_path / "no.tif", TranslateOptions(reference=old))
+
+
+def test_beside_a_scene_without_a_crs(scene, colours, fresh, tmp_path):
+    """A transform that puts a raster elsewhere is refused; where one has no place, the pixels are taken to fit."""
+    transform = GEOREFERENCE.transform
+
+    def write(name: str, values: np.ndarray, pixels: float | None, crs: CRS | None = None) -> Path:
+        place = Georeference() if pixels is None else Georeference(crs, transform @ Affine.translation(pixels, 0))
+        bands = BANDS if len(values) == 3 else ["VH"]
+        return write_array(tmp_path / f"{name}.tif", values, band_names=bands, georeference=place)
+
+    flat, nowhere = write("flat", read(scene), 0), write("nowhere", read(scene), None)
+    same, half = write("same", colours, 0), write("half", colours, 0.5)
+    known, far, placeless = write("known", colours, 0, GEOREFERENCE.crs), write("far", colours, 1e4), None
+    placeless = write("placeless", colours, None)
+    for radar, old, told in (
+        (flat, same, False),
+        (flat, half, False),
+        (flat, known, False),
+        (flat, placeless, True),
+        (nowhere, placeless, True),
+        (nowhere, far, True),
+    ):
+        result = fresh.run(radar, tmp_path / "out.tif", TranslateOptions(reference=old, overwrite=True))
+        assert np.array_equal(read(result.path), colours)
+        line = f"{old}: taken to lie pixel on pixel on {radar}, as they lack a common place"
+        assert [one for one in result.warnings if "pixel on pixel" in one] == [line] * told
+    with pytest.raises(
+        InputError, match=r"far.tif: lies elsewhere than .*flat.tif by its transform, and the scene has"
+    ):
+        fresh.run(flat, tmp_path / "no.tif", TranslateOptions(reference=far))
+    assert not (tmp_path / "no.tif").exists()
+
+
 def test_nodata_of_a_mask(fresh, scene, colours, tmp_path):
     """0 is clear, also where it is the mask's nodata; other nodata counts as clear and is told of."""
     old = write_optical(tmp_path / "old.tif", colours)
@@ -282,6 +341,32 @@ def test_a_later_reference_is_told_of(fresh, scene, colours, tmp_path):
     old = write_optical(tmp_path / "old.tif", colours, tags={"ACQUISITION_DATE": "2021-01-02"})
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old))
     assert f"{old} is of 2021-01-02, the scene of 2020-11-07: it is later" in result.warnings
+
+
+def test_a_later_date_among_several_is_told_of(fresh, scene, make_scene, tmp_path):
+    dates = []
+    for day in ("2019-05-01", "2021-05-01", "2022-05-01"):
+        old = make_scene(HEIGHT, WIDTH, 20, f"{day}.tif")
+        with rasterio.open(old, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
+            dataset.update_tags(ACQUISITION_DATE=day)
+        dates.append(old)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference_sar=tuple(dates)))
+    assert [line for line in result.warnings if "it is later" in line] == [
+        f"{path} is of {path.stem}, the scene of 2020-11-07: it is later" for path in dates[1:]
+    ]
+
+
+def test_clear_pixels_of_another_day_are_told_of(fresh, scene, colours, tmp_path):
+    """Their file and date are in the tags."""
+    for day, told in (("2017-01-01", True), ("2020-11-07", False), (None, False)):
+        stated = {} if day is None else {"ACQUISITION_DATE": day}
+        now = write_optical(tmp_path / f"now{day}.tif", colours, tags=stated)
+        result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(keep_clear=now, overwrite=True))
+        line = f"{now} is of {day}, the scene of 2020-11-07: its pixels are kept all the same"
+        assert (line in result.warnings) == told
+        assert tags(result.path)["SAROPT_KEEP_CLEAR"] == now.name
+        assert tags(result.path).get("SAROPT_KEEP_CLEAR_DATE") == day
+        assert tags(result.products["origin"]).get("SAROPT_KEEP_CLEAR_DATE") == day
 
 
 def test_another_mask_is_other_work(fresh, scene, colours, tmp_path):

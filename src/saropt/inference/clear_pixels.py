@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from saropt.inference.products import Block, Product, nodata_of
 from saropt.inference.requests import TranslateOptions, Units
 from saropt.inference.sources import Source, fit_input, is_overcast
 from saropt.scenes import Window
+from saropt.scenes.metadata import acquisition_text
 
 _ALL_CLEAR = 0.999
 _NO_SHARE = 255
@@ -66,6 +68,14 @@ class ClearPixels:
             reliability[:-1, clear], reliability[-1, clear] = 0.0, 1.0
         self._kept += int(clear.sum())
         self._seen += clear.size
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags SAROPT_KEEP_CLEAR and, where it is known, SAROPT_KEEP_CLEAR_DATE: the raster's name and date."""
+        raster = self._raster
+        date = acquisition_text(raster.tags, raster.band_names)
+        tags = {"SAROPT_KEEP_CLEAR": Path(raster.source).name}
+        return tags if date is None else tags | {"SAROPT_KEEP_CLEAR_DATE": date}
 
     @property
     def warnings(self) -> list[str]:
@@ -117,6 +127,10 @@ def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageC
     if clear.scaling is None and np.dtype(clear.dtype) != np.dtype(image.dtype):
         raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
     ground.told += unnamed_bands(image, clear.band_names, clear.source)
+    if clear.acquired is not None and scene.acquired is not None:
+        day, other = scene.acquired.date(), clear.acquired.date()
+        if day != other:
+            ground.told.append(f"{clear.source} is of {other}, the scene of {day}: its pixels are kept all the same")
     return ClearPixels(Companion(clear, open_masks(stack, path, options.keep_clear_mask, ground)), image)
 
 

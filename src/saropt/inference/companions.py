@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,9 +30,13 @@ from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import grd_product, product_of
 
 if TYPE_CHECKING:
+    from affine import Affine
+
     from saropt.inference.clear_pixels import ClearPixels
 
 _NEARLY_ALL = 0.95
+_LEAST_APART = 0.51
+"""Pixels; some programs take the corner of a pixel for its centre, half a pixel away."""
 _LEAST_PAIRS, _LARGEST_GAIN = 1000, 3.0
 
 
@@ -116,17 +121,19 @@ class Ground:
         """One line each, of what was taken for granted."""
         self._placed: dict[str, tuple[Grid | None, float]] = {}
         """Raster -> the grid that it is warped to, and the share of the scene that it covers."""
+        self._unplaced: list[str] = []
+        """Rasters that are taken to have the scene's pixels, as they or the scene have no place."""
 
     def grid_for(self, path: str | Path) -> Grid | None:
         """The scene's grid; None where the scene has none or a raster lies on it already.
 
         Raises:
-            InputError: the raster lies elsewhere, or where the scene's pixels lie is known by control points alone.
+            InputError: the raster lies elsewhere, or the scene has a place by control points or RPCs alone.
         """
         scene, place = self.scene, self.scene.georeference
         if place.crs is None or place.transform is None:
-            if place.gcps and str(path) not in self._placed:
-                self._check_beside_control_points(path)
+            if str(path) not in self._placed:
+                self._check_without_grid(path)
                 self._placed[str(path)] = None, 1.0
             return None
         grid = Grid(place.crs, place.transform, scene.height, scene.width)
@@ -140,29 +147,67 @@ class Ground:
             raise InputError(path, f"shares no ground with {scene.source}")
         return needed
 
-    def _check_beside_control_points(self, path: str | Path) -> None:
-        """Check that a raster lies where a scene with control points does: it has the same ones, or no place at all."""
-        if product_of(path) is None:
+    def _check_without_grid(self, path: str | Path) -> None:
+        """Check that a raster can be laid pixel on pixel on a scene without a grid: it has the same place, or one of
+        them has none."""
+        own, scene = self.scene.georeference, self.scene.source
+        found, name, is_product = Georeference(), str(path), product_of(path) is not None
+        if not is_product:
             with open_scene(path) as raster:
-                found = raster.georeference
-                if _places(found) == _places(self.scene.georeference) or (found.crs is None and not found.gcps):
-                    return
-        reason = f"cannot be laid on {self.scene.source}, which has control points and no grid"
-        raise InputError(path, f"{reason}: project the scene first (a Sentinel-1 product with --pixel 10)")
+                found, name = raster.georeference, raster.source
+        if own.gcps or own.rpcs:
+            if (own.gcps and _places(found) == _places(own)) or (own.rpcs and _rpcs(found) == _rpcs(own)):
+                return
+            if is_product or found.crs is not None or found.gcps or found.rpcs:
+                known = "control points" if own.gcps else "RPCs"
+                reason = f"cannot be laid on {scene}, which has {known} and no grid"
+                raise InputError(path, f"{reason}: project the scene first (a Sentinel-1 product with --pixel 10)")
+        elif own.transform is not None and found.transform is not None:
+            if _corners_apart(own.transform, found.transform, self.scene) <= _LEAST_APART:
+                return
+            reason = f"lies elsewhere than {scene} by its transform"
+            raise InputError(path, f"{reason}, and the scene has no CRS to move it by: give both their CRS")
+        self._unplaced.append(name)
 
     @property
     def notes(self) -> list[str]:
-        """What was taken for granted, and one line for each raster that covers a part of the scene only."""
-        return self.told + [
+        """What was taken for granted, a line for the rasters that were not laid on the scene by their place, and one
+        for each that covers a part of the scene only."""
+        names, scene = ", ".join(self._unplaced), self.scene.source
+        taken = [f"{names}: taken to lie pixel on pixel on {scene}, as they lack a common place"] if names else []
+        partial = [
             f"{path} covers {share:.1%} of the scene: the rest is made without it"
             for path, (_, share) in self._placed.items()
             if share < _NEARLY_ALL
         ]
+        return [*self.told, *taken, *partial]
 
 
 def _places(georeference: Georeference) -> list[tuple[float, ...]]:
     """Pixel and ground coordinates of the control points."""
     return [(one.row, one.col, one.x, one.y) for one in georeference.gcps]
+
+
+def _rpcs(georeference: Georeference) -> dict[str, list[float | str]]:
+    """Rational polynomial coefficients as numbers, without what is said of their errors."""
+    return {
+        key: [_number(text) for text in value.split()]
+        for key, value in georeference.rpcs.items()
+        if not key.startswith("ERR_")
+    }
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(f"{float(text):.12g}")
+    except ValueError:
+        return text
+
+
+def _corners_apart(own: Affine, other: Affine, scene: Scene) -> float:
+    """How far a scene's corners lie apart at most by two transforms, in its pixels."""
+    corners = [(column, row) for column in (0, scene.width) for row in (0, scene.height)]
+    return max(math.dist(corner, ~own @ (other @ corner)) for corner in corners)
 
 
 def _on_grid(raster: Scene, grid: Grid) -> bool:
@@ -219,14 +264,22 @@ def open_companions(
 
 def _later_inputs(scene: Scene, sources: Mapping[Role, Source]) -> list[str]:
     """One line for each reference that was taken after the scene: it is no earlier image."""
-    lines = []
-    for role, source in sources.items():
-        if not role.endswith("_reference"):
-            continue
-        acquired = getattr(source.raster if isinstance(source, Companion) else source, "acquired", None)
-        if acquired is not None and scene.acquired is not None and acquired.date() > scene.acquired.date():
-            lines.append(f"{source.source} is of {acquired.date()}, the scene of {scene.acquired.date()}: it is later")
-    return lines
+    if scene.acquired is None:
+        return []
+    day = scene.acquired.date()
+    return [
+        f"{raster.source} is of {acquired.date()}, the scene of {day}: it is later"
+        for role, source in sources.items()
+        if role.endswith("_reference")
+        for raster in _rasters_of(source)
+        if (acquired := getattr(raster, "acquired", None)) is not None and acquired.date() > day
+    ]
+
+
+def _rasters_of(source: Source) -> Sequence[Source]:
+    """The rasters that an input is read from: all dates of a mean."""
+    one = source.raster if isinstance(source, Companion) else source
+    return one.dates if isinstance(one, TemporalMean) else (one,)
 
 
 def _open_raster(
@@ -276,9 +329,7 @@ def dates_of(sources: Mapping[Role, Source], set_aside: Collection[Role] = ()) -
         if role in set_aside:
             tags[f"SAROPT_{role.upper()}_SET_ASIDE"] = Path(source.source).name
             continue
-        one = source.raster if isinstance(source, Companion) else source
-        rasters = one.dates if isinstance(one, TemporalMean) else (one,)
-        name = role.upper()
+        rasters, name = _rasters_of(source), role.upper()
         tags[f"SAROPT_{name}"] = ", ".join(Path(raster.source).name for raster in rasters)
         acquired = [
             acquisition_text(getattr(raster, "tags", {}), getattr(raster, "band_names", ())) for raster in rasters

@@ -205,7 +205,7 @@ class SceneModel:
             if options.keep_clear is not None:
                 clear = open_clear_pixels(stack, options, self.outputs[0], ground)
                 products = with_today(products)
-                matched = match_reference(sources, self.inputs, options.units, clear)
+                matched = clear.tags | match_reference(sources, self.inputs, options.units, clear)
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
             identity = "" if key is None else source.identity()
