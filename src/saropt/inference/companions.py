@@ -23,11 +23,11 @@ from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
-from saropt.scenes.georeference import Georeference
+from saropt.scenes.georeference import Georeference, pixel_metres
 from saropt.scenes.grid import turned
 from saropt.scenes.metadata import acquisition_text
 from saropt.scenes.mirroring import Readable
-from saropt.sensors.product_names import grd_product, product_of
+from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from saropt.inference.clear_pixels import ClearPixels
 
 _NEARLY_ALL = 0.95
+_COARSER = 1.01
+_PRODUCT_PIXEL_M: float | None = 10.0
 _LEAST_APART = 0.51
 """Pixels; some programs take the corner of a pixel for its centre, half a pixel away."""
 _LEAST_PAIRS, _LARGEST_GAIN = 1000, 3.0
@@ -147,6 +149,14 @@ class Ground:
             raise InputError(path, f"shares no ground with {scene.source}")
         return needed
 
+    def is_coarser_than(self, path: str | Path) -> bool:
+        """Whether the scene's pixels are larger than those of a raster."""
+        size, pixel = pixel_metres(self.scene.georeference, self.scene.height, self.scene.width), _PRODUCT_PIXEL_M
+        if product_of(path) is None:
+            with open_scene(path) as raster:
+                pixel = pixel_metres(raster.georeference, raster.height, raster.width)
+        return size is not None and pixel is not None and size > _COARSER * pixel
+
     def _check_without_grid(self, path: str | Path) -> None:
         """Check that a raster can be laid pixel on pixel on a scene without a grid: it has the same place, or one of
         them has none."""
@@ -250,13 +260,14 @@ def open_companions(
             taken = ", ".join(one.role for one in inputs)
             other = "; `saropt models` shows which take more" if len(inputs) == 1 else ""
             raise InputError(first, f"is given as {role}, but the {kind} takes {taken}{other}")
-        rasters = [_open_raster(stack, path, image, options, ground, kind) for path in (first, *others)]
+        mask = options.reference_mask if role == "optical_reference" else None
+        is_masked = mask is not None or sentinel2_product(first) is not None
+        rasters = [_open_raster(stack, path, image, options, ground, kind, is_masked) for path in (first, *others)]
         ground.told += [line for one in rasters for line in unnamed_bands(image, one.band_names, one.source)]
         if others:
             units = options.units.get(role) if isinstance(options.units, Mapping) else None
             sources[role] = TemporalMean(rasters, image, units)
             continue
-        mask = options.reference_mask if role == "optical_reference" else None
         sources[role] = Companion(rasters[0], open_masks(stack, first, mask, ground))
     ground.told += _later_inputs(ground.scene, sources)
     return sources
@@ -283,11 +294,20 @@ def _rasters_of(source: Source) -> Sequence[Source]:
 
 
 def _open_raster(
-    stack: ExitStack, path: str | Path, image: ImageCard, options: TranslateOptions, ground: Ground, kind: str
+    stack: ExitStack,
+    path: str | Path,
+    image: ImageCard,
+    options: TranslateOptions,
+    ground: Ground,
+    kind: str,
+    is_masked: bool,
 ) -> Scene:
-    """A raster that comes with a scene, on the scene's grid."""
+    """A raster that comes with a scene, on the scene's grid. Of one with a mask, finer pixels are averaged in each
+    pixel: linear interpolation would also take what is hidden in the next ones."""
     terrain = terrain_of(options) if grd_product(path) is not None else None
-    return stack.enter_context(open_input(path, None, image, kind, ground.grid_for(path), terrain=terrain))
+    grid = ground.grid_for(path)
+    how = "average" if is_masked and grid is not None and ground.is_coarser_than(path) else "bilinear"
+    return stack.enter_context(open_input(path, None, image, kind, grid, resampling=how, terrain=terrain))
 
 
 def missing_inputs(inputs: Sequence[ImageCard], given: Mapping[Role, object]) -> list[str]:
