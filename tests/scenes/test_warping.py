@@ -202,3 +202,9 @@ class TestNodataInSomeBands:
             assert moved.count == scene.count == 3
             valid, beside = scene.read()[1], moved.read()[1]
         assert np.array_equal(beside[2:62, 2:62], valid[2:62, 2:62])
+
+    @pytest.mark.filterwarnings("error")
+    def test_a_raster_without_a_place_has_no_pixel_there(self, tmp_path: Path):
+        path = write_array(tmp_path / "nowhere.tif", self._bands((0,)), band_names=self.names, nodata=0)
+        with Scene.open(path, grid=self.beside) as scene:
+            assert not scene.read()[1].any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 import rasterio
 import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from saropt.scenes.chosen_bands import alpha_bands, chosen_bands
@@ -50,6 +52,12 @@ def with_joint_mask(dataset: DatasetReader, path: Path, bands: Sequence[str | in
     chosen = chosen_bands(dataset, path, None if is_alone else bands)
     if not any(_is_lost(dataset, index) for index in chosen):
         return dataset
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+        return rasterio.open(_described(dataset, chosen, alpha))
+
+
+def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int]) -> str:
+    """The text of the virtual raster."""
     with MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
         with rasterio.open(memory.name) as copied:
@@ -63,7 +71,7 @@ def with_joint_mask(dataset: DatasetReader, path: Path, bands: Sequence[str | in
         if index not in alpha:
             root.append(_band(dataset, element, name, index))
     root.append(_mask(name, chosen, alpha))
-    return rasterio.open(ElementTree.tostring(root, encoding="unicode"))
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _is_lost(dataset: DatasetReader, index: int) -> bool:
