@@ -113,8 +113,11 @@ class Ground:
         scene: the scene.
 
     >>> from saropt.scenes import write_array
-    >>> with open_scene(write_array("a.tif", np.ones((1, 8, 8), np.uint8))) as scene:
-    ...     Ground(scene).grid_for("b.tif")
+    >>> paths = [write_array(name, np.ones((1, 8, 8), np.uint8)) for name in ("a.tif", "b.tif")]
+    >>> with open_scene(paths[0]) as scene:
+    ...     ground = Ground(scene)
+    ...     ground.grid_for("b.tif"), ground.notes
+    (None, ['b.tif: taken to lie pixel on pixel on a.tif, as they lack a common place'])
     """
 
     def __init__(self, scene: Scene) -> None:
