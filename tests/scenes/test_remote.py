@@ -18,7 +18,18 @@ import pytest
 import rasterio
 
 from saropt.errors import InputError
-from saropt.scenes import Grid, Scene, SceneWriter, Window, is_remote, open_scene, remote, scene_name, write_array
+from saropt.scenes import (
+    Georeference,
+    Grid,
+    Scene,
+    SceneWriter,
+    Window,
+    is_remote,
+    open_scene,
+    remote,
+    scene_name,
+    write_array,
+)
 
 
 def load_server() -> ModuleType:
@@ -145,6 +156,22 @@ with open_scene("s3://b/a.tif") as scene:
         )
         store.communicate("")
     assert words in done.stdout + done.stderr
+
+
+def test_nodata_of_one_band_on_another_grid(server: Any, tmp_path: Path) -> None:
+    path = tmp_path / "holes.tif"
+    values = np.random.default_rng(0).normal(-12, 3, (2, 600, 500)).astype(np.float32)
+    values[1, 100:200, 100:200] = -9999
+    place = Georeference(CRS, AFFINE)
+    write_array(path, values, band_names=["VV", "VH"], nodata=-9999, georeference=place)
+    grid = Grid(CRS, AFFINE @ rasterio.Affine.translation(0.1, 0.1), 500, 400)
+    with open_scene(f"{server.url}/holes.tif?sig=secret", grid=grid) as far, Scene.open(path, grid=grid) as near:
+        (values, valid), (wanted, expected) = far.read(), near.read()
+    assert not valid[102:198, 102:198].any()
+    assert valid[202:].all()
+    assert values.min() > -100
+    np.testing.assert_array_equal(valid, expected)
+    np.testing.assert_array_equal(values, wanted)
 
 
 def test_a_page_for_every_name_is_no_mask(server: Any, tmp_path: Path) -> None:

@@ -113,3 +113,98 @@ def test_a_small_raster_in_a_large_grid(tmp_path: Path):
     path = _written(tmp_path / "small.tif", np.rot90(NOISE, 1, (1, 2)).copy(), PLACE @ QUARTER)
     grid = Grid(CRS, PLACE @ Affine.translation(-9000, -7000), 20_000, 20_000)
     assert np.array_equal(_read(path, grid, window=Window(7000, 9000, SIDE, SIDE)), NOISE[0])
+
+
+class TestNodataInSomeBands:
+    """A warped pixel is valid only where all chosen bands are, each by its own nodata."""
+
+    names = ("B4", "B3", "B2")
+    beside = Grid(CRS, PLACE @ Affine.translation(0.1, -0.1), 64, 64)
+    hole = np.s_[20:40, 20:40]
+
+    def _bands(self, fills: tuple[int, ...]) -> np.ndarray:
+        values = np.random.default_rng(1).integers(10, 1000, (3, 64, 64)).astype(np.uint16)
+        for number, fill in enumerate(fills):
+            values[(number, *self.hole)] = fill
+        return values
+
+    def _inside(self, valid: np.ndarray) -> np.ndarray:
+        return valid[self.hole][2:-2, 2:-2]
+
+    @pytest.mark.parametrize("place", ["transform", "control points"])
+    def test_one_band_is_enough(self, tmp_path: Path, place: str):
+        georeference = Georeference(CRS, PLACE)
+        if place == "control points":
+            corners = [(row, col) for row in (0, 32, 64) for col in (0, 32, 64)]
+            points = [GroundControlPoint(row, col, *(PLACE @ (col, row))) for row, col in corners]
+            georeference = Georeference(gcps=tuple(points), gcp_crs=CRS)
+        found = []
+        for name, fills in (("one", (0,)), ("all", (0, 0, 0))):
+            values = self._bands(fills)
+            path = write_array(
+                tmp_path / f"{name}.tif", values, band_names=self.names, nodata=0, georeference=georeference
+            )
+            with Scene.open(path, grid=self.beside) as scene:
+                assert scene.nodata == 0
+                assert scene.band_names == list(self.names)
+                found.append(scene.read())
+                assert np.array_equal(scene.read(Window(18, 0, 9, 64))[0], found[-1][0][:, 18:27])
+            if name == "one":
+                with Scene.open(path, ["B2", "B3"], grid=self.beside) as others:
+                    assert self._inside(others.read()[1]).all()
+                with Scene.open(path, ["B4"], grid=self.beside) as alone:
+                    assert not self._inside(alone.read()[1]).any()
+        (values, valid), (wanted, expected) = found
+        assert not self._inside(valid).any()
+        assert valid[:18, :].any()
+        assert np.array_equal(valid, expected)
+        assert np.array_equal(values, wanted)
+
+    def test_bands_with_nodata_of_their_own(self, tmp_path: Path):
+        path = write_array(tmp_path / "pixels.tif", self._bands((1, 2, 3)), band_names=self.names)
+        bands = "".join(
+            f'<VRTRasterBand dataType="UInt16" band="{band}"><Description>{name}</Description>'
+            f"<NoDataValue>{band}</NoDataValue><SimpleSource><SourceFilename relativeToVRT='1'>{path.name}"
+            f"</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+            for band, name in enumerate(self.names, start=1)
+        )
+        place = ",".join(map(str, PLACE.to_gdal()))
+        (tmp_path / "own.vrt").write_text(
+            f'<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>{CRS}</SRS>'
+            f"<GeoTransform>{place}</GeoTransform>{bands}</VRTDataset>"
+        )
+        for chosen in (None, ["B3"], [3, 1]):
+            with Scene.open(tmp_path / "own.vrt", chosen, grid=self.beside) as scene:
+                values, valid = scene.read()
+            assert not self._inside(valid).any()
+            assert valid[:18].all()
+            assert values[:, valid].min() >= 10
+
+    @pytest.mark.parametrize("more", ["alpha", "mask"])
+    def test_beside_alpha_or_a_mask(self, tmp_path: Path, more: str):
+        """On the scene's grid and beside it the same pixels are valid."""
+        values, clear = self._bands((0,)), np.full((64, 64), 255, np.uint16)
+        clear[50:60] = 0
+        place = {"crs": CRS, "transform": PLACE}
+        count = 4 if more == "alpha" else 3
+        path = tmp_path / "more.tif"
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(path, "w", "GTiff", 64, 64, count, dtype="uint16", nodata=0, **place) as file,
+        ):
+            file.write(values, [1, 2, 3])
+            if more == "alpha":
+                file.write(clear, 4)
+                file.colorinterp = [rasterio.enums.ColorInterp[name] for name in ("red", "green", "blue", "alpha")]
+            else:
+                file.write_mask(clear.astype(np.uint8))
+        with Scene.open(path) as scene, Scene.open(path, grid=self.beside) as moved:
+            assert moved.count == scene.count == 3
+            valid, beside = scene.read()[1], moved.read()[1]
+        assert np.array_equal(beside[2:62, 2:62], valid[2:62, 2:62])
+
+    @pytest.mark.filterwarnings("error")
+    def test_a_raster_without_a_place_has_no_pixel_there(self, tmp_path: Path):
+        path = write_array(tmp_path / "nowhere.tif", self._bands((0,)), band_names=self.names, nodata=0)
+        with Scene.open(path, grid=self.beside) as scene:
+            assert not scene.read()[1].any()

@@ -104,6 +104,19 @@ def test_long_edges_are_bent_like_the_map(tmp_path):
         assert np.array_equal(clouds.read()[0][0].ravel() != 0, np.array(ys) < NORTH)
 
 
+def test_a_coarse_pixel_is_cloudy_where_any_part_of_it_is(safe):
+    with open_cloud_mask(safe) as clouds:
+        fine = clouds.read()[0][0] != 0
+    side = fine.shape[0] // 8
+    grid = Grid(CRS_33N, from_origin(WEST, NORTH, 80, 80), side, side)
+    with open_cloud_mask(safe, grid=grid) as clouds:
+        drawn = clouds.read()[0][0] != 0
+        assert np.array_equal(clouds.read(Window(3, 2, 9, 11))[0][0] != 0, drawn[3:12, 2:13])
+    cloudy = fine[: 8 * side, : 8 * side].reshape(side, 8, side, 8).any(axis=(1, 3))
+    assert drawn[cloudy].all()
+    assert drawn.mean() < 1.5 * cloudy.mean()
+
+
 def test_a_mask_without_polygons_has_no_cloud(tmp_path):
     safe = add_cloud_polygons(write_sentinel2(tmp_path, "1C", "02.06")[0], cloud_gml([]))
     with open_cloud_mask(safe) as clouds:

@@ -58,6 +58,10 @@ def test_the_cloud_mask_is_of_four_classes_on_any_grid(tmp_path):
     grid = Grid(CRS_33N, from_origin(WEST, NORTH, 10, 10), SIDE, SIDE)
     with open_cloud_mask(zipped(safe), grid=grid) as mask:
         assert np.array_equal(mask.read()[0][0] != 0, np.kron(cloudy, np.ones((2, 2), bool)))
+    coarse = Grid(CRS_33N, from_origin(WEST, NORTH, 80, 80), SIDE // 8, SIDE // 8)
+    with open_cloud_mask(safe, grid=coarse) as mask:
+        found = mask.read()[0][0] != 0
+    assert np.array_equal(found, cloudy.reshape(SIDE // 8, 4, SIDE // 8, 4).any(axis=(1, 3)))
     safe, _, _ = write_sentinel2(tmp_path, "1C")
     assert open_cloud_mask(safe) is None
 

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE: dict[str, dict[str, str]] = json.loads((ROOT / "viewer/web/src/messages.json").read_text(encoding="utf-8"))
 PASSED = (
     "viewer",
-    *(f"inference/{name}.py" for name in ("bundled", "companions", "familiarity", "guard", "masks", "opening")),
+    *(
+        f"inference/{name}.py"
+        for name in ("bundled", "clear_pixels", "companions", "familiarity", "guard", "masks", "opening")
+    ),
     *(f"inference/{name}.py" for name in ("reader", "reliability", "scene_model", "sources", "translator")),
     "inference/runtimes",
     *(f"artifacts/{name}.py" for name in ("card", "checks", "graph", "trust", "weights", "modules")),

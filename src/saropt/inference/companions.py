@@ -1,11 +1,12 @@
-"""Rasters that come with a scene: earlier images, masks, and today's clear pixels."""
+"""Rasters that come with a scene: earlier images and masks, on its grid."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,22 +16,29 @@ from saropt.domain import Role, describe_role
 from saropt.errors import InputError
 from saropt.inference.masks import open_masks, unhidden
 from saropt.inference.opening import open_input, terrain_of, unnamed_bands
-from saropt.inference.products import Block, Product, nodata_of
-from saropt.inference.requests import TranslateOptions, Units, dates_in
-from saropt.inference.sources import Source, fit_input, is_overcast
+from saropt.inference.products import Product
+from saropt.inference.requests import TranslateOptions, dates_in
+from saropt.inference.sources import Source
 from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
-from saropt.scenes.georeference import Georeference
+from saropt.scenes.georeference import Georeference, pixel_metres
 from saropt.scenes.grid import turned
 from saropt.scenes.metadata import acquisition_text
 from saropt.scenes.mirroring import Readable
-from saropt.sensors.product_names import grd_product, product_of
+from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
 
-_ALL_CLEAR = 0.999
+if TYPE_CHECKING:
+    from affine import Affine
+
+    from saropt.inference.clear_pixels import ClearPixels
+
 _NEARLY_ALL = 0.95
-_NO_SHARE = 255
+_COARSER = 1.01
+_PRODUCT_PIXEL_M: float | None = 10.0
+_LEAST_APART = 0.51
+"""Pixels; some programs take the corner of a pixel for its centre, half a pixel away."""
 _LEAST_PAIRS, _LARGEST_GAIN = 1000, 3.0
 
 
@@ -98,57 +106,6 @@ class Companion:
         return True
 
 
-class ClearPixels:
-    """Today's own pixels, which are kept as they are. Fill and values that are impossible in the output's units are not
-    clear, nor is the output's value for nodata.
-
-    Args:
-        raster: optical image of today on the output's grid, in the output's bands.
-        image: the output.
-
-    Raises:
-        InputError: no valid pixel, or values that contradict the output's units.
-    """
-
-    def __init__(self, raster: Companion, image: ImageCard) -> None:
-        fitted = fit_input(image, raster)
-        self._raster, self._rule = raster, fitted.rule
-        self._type, self._nodata = np.dtype(image.dtype), nodata_of(image.dtype, image.units)
-        self._notes = fitted.notes
-        self._kept = self._seen = 0
-
-    def read(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-        """Values (C, h, w) in the output's type, and where they are clear (h, w)."""
-        values, clear = self._raster.read(window)
-        clear = clear & self._rule.measured(values) & (values != self._nodata).all(axis=0)
-        if self._type.kind != "f":
-            values, limits = np.rint(values), np.iinfo(self._type)
-            clear &= ((values >= limits.min) & (values <= limits.max)).all(axis=0)
-        return np.where(clear, values, 0).astype(self._type), clear
-
-    def keep(self, block: Block) -> None:
-        """Put the clear pixels into the image of a finished part, and note them in its maps of origin and
-        reliability."""
-        values, clear = self.read(block.window)
-        block.products["image"][:, clear] = values[:, clear]
-        if "origin" in block.products:
-            origin = block.products["origin"]
-            origin[:, clear & (origin[0] == _NO_SHARE)] = 0
-            origin[0, clear], origin[-1, clear] = 0, 100
-        if "reliability" in block.products:
-            reliability = block.products["reliability"]
-            reliability[:-1, clear], reliability[-1, clear] = 0.0, 1.0
-        self._kept += int(clear.sum())
-        self._seen += clear.size
-
-    @property
-    def warnings(self) -> list[str]:
-        """One line each, of what was taken for granted: that it has no clouds, where nearly all pixels were kept."""
-        if self._kept <= _ALL_CLEAR * self._seen:
-            return list(self._notes)
-        return [*self._notes, f"{self._raster.source} has no masked pixel: its clouds, if any, were kept as they are"]
-
-
 class Ground:
     """The grid of a scene, and the rasters that come with the scene, each of which is looked at once.
 
@@ -156,8 +113,11 @@ class Ground:
         scene: the scene.
 
     >>> from saropt.scenes import write_array
-    >>> with open_scene(write_array("a.tif", np.ones((1, 8, 8), np.uint8))) as scene:
-    ...     Ground(scene).grid_for("b.tif")
+    >>> paths = [write_array(name, np.ones((1, 8, 8), np.uint8)) for name in ("a.tif", "b.tif")]
+    >>> with open_scene(paths[0]) as scene:
+    ...     ground = Ground(scene)
+    ...     ground.grid_for("b.tif"), ground.notes
+    (None, ['b.tif: taken to lie pixel on pixel on a.tif, as they lack a common place'])
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -166,17 +126,19 @@ class Ground:
         """One line each, of what was taken for granted."""
         self._placed: dict[str, tuple[Grid | None, float]] = {}
         """Raster -> the grid that it is warped to, and the share of the scene that it covers."""
+        self._unplaced: list[str] = []
+        """Rasters that are taken to have the scene's pixels, as they or the scene have no place."""
 
     def grid_for(self, path: str | Path) -> Grid | None:
         """The scene's grid; None where the scene has none or a raster lies on it already.
 
         Raises:
-            InputError: the raster lies elsewhere, or where the scene's pixels lie is known by control points alone.
+            InputError: the raster lies elsewhere, or the scene has a place by control points or RPCs alone.
         """
         scene, place = self.scene, self.scene.georeference
         if place.crs is None or place.transform is None:
-            if place.gcps and str(path) not in self._placed:
-                self._check_beside_control_points(path)
+            if str(path) not in self._placed:
+                self._check_without_grid(path)
                 self._placed[str(path)] = None, 1.0
             return None
         grid = Grid(place.crs, place.transform, scene.height, scene.width)
@@ -190,29 +152,75 @@ class Ground:
             raise InputError(path, f"shares no ground with {scene.source}")
         return needed
 
-    def _check_beside_control_points(self, path: str | Path) -> None:
-        """Check that a raster lies where a scene with control points does: it has the same ones, or no place at all."""
+    def is_coarser_than(self, path: str | Path) -> bool:
+        """Whether the scene's pixels are larger than those of a raster."""
+        size, pixel = pixel_metres(self.scene.georeference, self.scene.height, self.scene.width), _PRODUCT_PIXEL_M
         if product_of(path) is None:
             with open_scene(path) as raster:
-                found = raster.georeference
-                if _places(found) == _places(self.scene.georeference) or (found.crs is None and not found.gcps):
-                    return
-        reason = f"cannot be laid on {self.scene.source}, which has control points and no grid"
-        raise InputError(path, f"{reason}: project the scene first (a Sentinel-1 product with --pixel 10)")
+                pixel = pixel_metres(raster.georeference, raster.height, raster.width)
+        return size is not None and pixel is not None and size > _COARSER * pixel
+
+    def _check_without_grid(self, path: str | Path) -> None:
+        """Check that a raster can be laid pixel on pixel on a scene without a grid: it has the same place, or one of
+        them has none."""
+        own, scene = self.scene.georeference, self.scene.source
+        found, name, is_product = Georeference(), str(path), product_of(path) is not None
+        if not is_product:
+            with open_scene(path) as raster:
+                found, name = raster.georeference, raster.source
+        if own.gcps or own.rpcs:
+            if (own.gcps and _places(found) == _places(own)) or (own.rpcs and _rpcs(found) == _rpcs(own)):
+                return
+            if is_product or found.crs is not None or found.gcps or found.rpcs:
+                known = "control points" if own.gcps else "RPCs"
+                reason = f"cannot be laid on {scene}, which has {known} and no grid"
+                raise InputError(path, f"{reason}: project the scene first (a Sentinel-1 product with --pixel 10)")
+        elif own.transform is not None and found.transform is not None:
+            if _corners_apart(own.transform, found.transform, self.scene) <= _LEAST_APART:
+                return
+            reason = f"lies elsewhere than {scene} by its transform"
+            raise InputError(path, f"{reason}, and the scene has no CRS to move it by: give both their CRS")
+        self._unplaced.append(name)
 
     @property
     def notes(self) -> list[str]:
-        """What was taken for granted, and one line for each raster that covers a part of the scene only."""
-        return self.told + [
+        """What was taken for granted, a line for the rasters that were not laid on the scene by their place, and one
+        for each that covers a part of the scene only."""
+        names, scene = ", ".join(self._unplaced), self.scene.source
+        taken = [f"{names}: taken to lie pixel on pixel on {scene}, as they lack a common place"] if names else []
+        partial = [
             f"{path} covers {share:.1%} of the scene: the rest is made without it"
             for path, (_, share) in self._placed.items()
             if share < _NEARLY_ALL
         ]
+        return [*self.told, *taken, *partial]
 
 
 def _places(georeference: Georeference) -> list[tuple[float, ...]]:
     """Pixel and ground coordinates of the control points."""
     return [(one.row, one.col, one.x, one.y) for one in georeference.gcps]
+
+
+def _rpcs(georeference: Georeference) -> dict[str, list[float | str]]:
+    """Rational polynomial coefficients as numbers, without what is said of their errors."""
+    return {
+        key: [_number(text) for text in value.split()]
+        for key, value in georeference.rpcs.items()
+        if not key.startswith("ERR_")
+    }
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(f"{float(text):.12g}")
+    except ValueError:
+        return text
+
+
+def _corners_apart(own: Affine, other: Affine, scene: Scene) -> float:
+    """How far a scene's corners lie apart at most by two transforms, in its pixels."""
+    corners = [(column, row) for column in (0, scene.width) for row in (0, scene.height)]
+    return max(math.dist(corner, ~own @ (other @ corner)) for corner in corners)
 
 
 def _on_grid(raster: Scene, grid: Grid) -> bool:
@@ -255,13 +263,14 @@ def open_companions(
             taken = ", ".join(one.role for one in inputs)
             other = "; `saropt models` shows which take more" if len(inputs) == 1 else ""
             raise InputError(first, f"is given as {role}, but the {kind} takes {taken}{other}")
-        rasters = [_open_raster(stack, path, image, options, ground, kind) for path in (first, *others)]
+        mask = options.reference_mask if role == "optical_reference" else None
+        is_masked = mask is not None or sentinel2_product(first) is not None
+        rasters = [_open_raster(stack, path, image, options, ground, kind, is_masked) for path in (first, *others)]
         ground.told += [line for one in rasters for line in unnamed_bands(image, one.band_names, one.source)]
         if others:
             units = options.units.get(role) if isinstance(options.units, Mapping) else None
             sources[role] = TemporalMean(rasters, image, units)
             continue
-        mask = options.reference_mask if role == "optical_reference" else None
         sources[role] = Companion(rasters[0], open_masks(stack, first, mask, ground))
     ground.told += _later_inputs(ground.scene, sources)
     return sources
@@ -269,80 +278,39 @@ def open_companions(
 
 def _later_inputs(scene: Scene, sources: Mapping[Role, Source]) -> list[str]:
     """One line for each reference that was taken after the scene: it is no earlier image."""
-    lines = []
-    for role, source in sources.items():
-        if not role.endswith("_reference"):
-            continue
-        acquired = getattr(source.raster if isinstance(source, Companion) else source, "acquired", None)
-        if acquired is not None and scene.acquired is not None and acquired.date() > scene.acquired.date():
-            lines.append(f"{source.source} is of {acquired.date()}, the scene of {scene.acquired.date()}: it is later")
-    return lines
+    if scene.acquired is None:
+        return []
+    day = scene.acquired.date()
+    return [
+        f"{raster.source} is of {acquired.date()}, the scene of {day}: it is later"
+        for role, source in sources.items()
+        if role.endswith("_reference")
+        for raster in _rasters_of(source)
+        if (acquired := getattr(raster, "acquired", None)) is not None and acquired.date() > day
+    ]
+
+
+def _rasters_of(source: Source) -> Sequence[Source]:
+    """The rasters that an input is read from: all dates of a mean."""
+    one = source.raster if isinstance(source, Companion) else source
+    return one.dates if isinstance(one, TemporalMean) else (one,)
 
 
 def _open_raster(
-    stack: ExitStack, path: str | Path, image: ImageCard, options: TranslateOptions, ground: Ground, kind: str
+    stack: ExitStack,
+    path: str | Path,
+    image: ImageCard,
+    options: TranslateOptions,
+    ground: Ground,
+    kind: str,
+    is_masked: bool,
 ) -> Scene:
-    """A raster that comes with a scene, on the scene's grid."""
+    """A raster that comes with a scene, on the scene's grid. Of one with a mask, finer pixels are averaged in each
+    pixel: linear interpolation would also take what is hidden in the next ones."""
     terrain = terrain_of(options) if grd_product(path) is not None else None
-    return stack.enter_context(open_input(path, None, image, kind, ground.grid_for(path), terrain=terrain))
-
-
-def match_reference(
-    sources: Mapping[Role, Source], images: Sequence[ImageCard], units: Units, today: ClearPixels
-) -> dict[str, str]:
-    """Bring the earlier optical image to the colours of today's clear pixels, so that no seam shows between them.
-
-    Args:
-        images: the network's inputs.
-        units: of the inputs.
-
-    Returns:
-        The tag SAROPT_HARMONISED where that was possible; it is not where the earlier image shows cloud alone.
-    """
-    role: Role = "optical_reference"
-    reference = sources.get(role)
-    if not isinstance(reference, Companion):
-        return {}
-    image = next(one for one in images if one.role == role)
-    stated = units.get(role) if isinstance(units, Mapping) else None
-    if not is_overcast(fit_input(image, reference, stated), reference) and reference.match_colours(today):
-        return {"SAROPT_HARMONISED": "the earlier optical image, to the clear pixels of today"}
-    return {}
-
-
-def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageCard, ground: Ground) -> ClearPixels:
-    """Today's clear pixels on the scene's grid.
-
-    Args:
-        image: the output.
-        ground: the scene's.
-
-    Raises:
-        InputError: they cannot be read, or differ from the output in bands, type or units.
-    """
-    path, scene = options.keep_clear, ground.scene
-    assert path is not None
-    image, grid = image.model_copy(update={"optional": True}), ground.grid_for(path)
-    clear = stack.enter_context(open_input(path, None, image, "output", grid, resampling="nearest"))
-    if (clear.height, clear.width) != (scene.height, scene.width):
-        raise InputError(path, f"is {clear.height}x{clear.width} pixels, {scene.source} {scene.height}x{scene.width}")
-    if clear.scaling is None and np.dtype(clear.dtype) != np.dtype(image.dtype):
-        raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
-    ground.told += unnamed_bands(image, clear.band_names, clear.source)
-    return ClearPixels(Companion(clear, open_masks(stack, path, options.keep_clear_mask, ground)), image)
-
-
-def with_today(products: Sequence[Product]) -> list[Product]:
-    """Products of a run that keeps clear pixels: the map of origin gets a band that is 100 where they are."""
-
-    def widened(product: Product) -> Product:
-        def decode(network: NDArray[np.float32]) -> NDArray:
-            shares = product.decode(network)
-            return np.concatenate([shares, np.zeros_like(shares[:1])])
-
-        return replace(product, bands=(*product.bands, "from today"), decode=decode)
-
-    return [widened(product) if product.name == "origin" else product for product in products]
+    grid = ground.grid_for(path)
+    how = "average" if is_masked and grid is not None and ground.is_coarser_than(path) else "bilinear"
+    return stack.enter_context(open_input(path, None, image, kind, grid, resampling=how, terrain=terrain))
 
 
 def missing_inputs(inputs: Sequence[ImageCard], given: Mapping[Role, object]) -> list[str]:
@@ -384,9 +352,7 @@ def dates_of(sources: Mapping[Role, Source], set_aside: Collection[Role] = ()) -
         if role in set_aside:
             tags[f"SAROPT_{role.upper()}_SET_ASIDE"] = Path(source.source).name
             continue
-        one = source.raster if isinstance(source, Companion) else source
-        rasters = one.dates if isinstance(one, TemporalMean) else (one,)
-        name = role.upper()
+        rasters, name = _rasters_of(source), role.upper()
         tags[f"SAROPT_{name}"] = ", ".join(Path(raster.source).name for raster in rasters)
         acquired = [
             acquisition_text(getattr(raster, "tags", {}), getattr(raster, "band_names", ())) for raster in rasters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from saropt.errors import InputError, counted
 from saropt.inference.requests import TranslateOptions
 from saropt.inference.tiling import spread_windows
-from saropt.scenes import Scene, Window, open_scene
+from saropt.scenes import Window, open_scene
 from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import sentinel2_product
 
@@ -25,7 +25,7 @@ def open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, grou
     """The masks of a raster on the scene's grid: the one that is given, and the clouds of a Sentinel-2 product."""
     masks: list[Readable] = []
     if mask is not None:
-        masks.append(stack.enter_context(_open_mask(mask, ground)))
+        masks += _open_mask(stack, mask, ground)
     if sentinel2_product(path) is not None:
         from saropt.sensors.sentinel2 import open_cloud_mask
 
@@ -60,30 +60,33 @@ def _cloud_note(product: Path) -> str:
     return f"{product.name}: {known} are masked, {share:.1%} of the product"
 
 
-def _open_mask(path: str | Path, ground: Ground) -> Scene:
-    """A raster of one band that is 0 or not, on the scene's grid.
+def _open_mask(stack: ExitStack, path: str | Path, ground: Ground) -> list[Readable]:
+    """A raster of one band that is 0 or not, on the scene's grid: its largest values in each pixel, and the least ones
+    where they may be below 0. So a pixel is hidden where any of the mask's pixels in it is.
 
     Raises:
         InputError: it cannot be read, or has another size.
     """
-    scene = ground.scene
-    mask = open_scene(path, grid=ground.grid_for(path), resampling="nearest")
+    scene, grid = ground.scene, ground.grid_for(path)
+    with open_scene(path) as own:
+        palette: Literal["colours", "index"] = "index" if own.scaling is None else "colours"
+    mask = stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="max"))
     if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
         found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
-        mask.close()
         raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
     unknown = _unknown_share(path)
     if unknown == 1.0:
-        mask.close()
         raise InputError(path, "holds no valid pixel (all nodata or NaN): 0 is clear, anything else is masked")
     if unknown > 0.0:
         ground.told.append(f"{mask.source}: {unknown:.1%} of the mask is nodata or NaN: these pixels count as clear")
-    return mask
+    if grid is None or np.dtype(mask.dtype).kind == "u":
+        return [mask]
+    return [mask, stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="min"))]
 
 
 def _unknown_share(path: str | Path) -> float:
     """Share of a mask's pixels that are nodata and not 0, on its own grid."""
-    with open_scene(path) as mask:
+    with open_scene(path, palette="index") as mask:
         shares = []
         for window in spread_windows(mask.height, mask.width):
             stored, valid = mask.read_stored(window)

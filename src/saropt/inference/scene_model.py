@@ -17,16 +17,8 @@ from saropt.artifacts import ImageCard, SeenCard
 from saropt.domain import Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
-from saropt.inference.companions import (
-    Ground,
-    dates_of,
-    match_reference,
-    missing_inputs,
-    open_clear_pixels,
-    open_companions,
-    origin_in_words,
-    with_today,
-)
+from saropt.inference.clear_pixels import match_reference, open_clear_pixels, with_today
+from saropt.inference.companions import Ground, dates_of, missing_inputs, open_companions, origin_in_words
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.familiarity import (
     other_pixel_size,
@@ -213,7 +205,7 @@ class SceneModel:
             if options.keep_clear is not None:
                 clear = open_clear_pixels(stack, options, self.outputs[0], ground)
                 products = with_today(products)
-                matched = match_reference(sources, self.inputs, options.units, clear)
+                matched = clear.tags | match_reference(sources, self.inputs, options.units, clear)
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
             identity = "" if key is None else source.identity()

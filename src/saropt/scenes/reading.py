@@ -21,6 +21,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from saropt.errors import InputError
 from saropt.files import digest_files
+from saropt.scenes.chosen_bands import alpha_bands
 from saropt.scenes.formats import open_named
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
@@ -44,9 +45,6 @@ def environment(**options: str) -> rasterio.Env:
     settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_ERROR_ON_LIBJPEG_WARNING": True, "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
     settings |= {"RAW_CHECK_FILE_SIZE": "YES", "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
     return rasterio.Env(**(settings | options))
-
-
-_MASK_NAMES = ("alpha", "mask", "valid", "opacity", "transparency")
 
 
 def check_readable(path: Path) -> None:
@@ -131,8 +129,7 @@ class Scene:
         self.width: int = dataset.width
         self.height: int = dataset.height
         colours = dataset.colorinterp
-        chosen_numbers = {band for band in bands or () if isinstance(band, int)}
-        self._alpha = [i for i in dataset.indexes if is_alpha(dataset, i) and i not in chosen_numbers]
+        self._alpha = alpha_bands(dataset, bands)
         indexes = [i for i in dataset.indexes if i not in self._alpha]
         if not indexes or self.width < 1 or self.height < 1:
             raise InputError(self.source, "holds no raster bands")
@@ -221,11 +218,11 @@ class Scene:
         nodata: float | None = None,
     ) -> Self:
         """The scene of an open data set, which is closed with it; arguments and errors are those of `open`."""
-        tags = dataset.tags()
+        tags, fills = dataset.tags(), dataset.nodatavals
         if grid is not None:
-            dataset = warped(dataset, path, grid, resampling)
+            dataset = warped(dataset, path, grid, resampling, bands)
         try:
-            return cls(dataset, path, bands, palette, units=units, nodata=nodata).with_tags(tags)
+            return cls(dataset, path, bands, palette, units=units, nodata=nodata).with_facts(tags, fills)
         except (CPLE_BaseError, UnicodeError) as error:
             dataset.close()
             raise InputError(path, f"holds texts or a CRS that cannot be read: {short_reason(error, path)}") from error
@@ -233,9 +230,12 @@ class Scene:
             dataset.close()
             raise
 
-    def with_tags(self, tags: dict[str, str]) -> Self:
-        """The same scene with the tags of the file, which a warped data set does not have."""
+    def with_facts(self, tags: dict[str, str], fills: Sequence[float | None]) -> Self:
+        """The same scene with the tags of the file and the nodata values of its bands, which a warped data set may not
+        have."""
         self.tags, self.acquired = tags, acquisition_date(tags, self.band_names)
+        fill = fills[self._indexes[0] - 1] if self._indexes[0] <= len(fills) else None
+        self.nodata = math.nan if fill is not None and self.scaling is not None else fill
         return self
 
     def close(self) -> None:
@@ -356,19 +356,6 @@ def _check_mask(dataset: DatasetReader, path: Path) -> None:
     if unused and mask is not None:
         dataset.close()
         raise InputError(path, f"the mask beside it ({mask.name}) cannot be used: it is damaged or of another size")
-
-
-def is_alpha(dataset: DatasetReader, index: int) -> bool:
-    """Whether a band is marked as alpha and has no name, or the name of a mask. A band with a name of its own, such as
-    NIR, is a band: GDAL marks the fourth band of 8-bit files as alpha unless told otherwise.
-
-    >>> from saropt.scenes import write_array
-    >>> with rasterio.open(write_array("grey.tif", np.ones((1, 8, 8), np.uint8))) as dataset:
-    ...     is_alpha(dataset, 1)
-    False
-    """
-    name = (dataset.descriptions[index - 1] or "").strip().lower()
-    return dataset.colorinterp[index - 1] == ColorInterp.alpha and (not name or name in _MASK_NAMES)
 
 
 def _georeference(dataset: DatasetReader, source: str) -> Georeference:

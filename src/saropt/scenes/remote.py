@@ -18,7 +18,7 @@ from email.message import Message
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -145,6 +145,7 @@ def open_scene(
     scene: str | Path,
     bands: Sequence[str | int] | None = None,
     *,
+    palette: Literal["colours", "index"] = "colours",
     grid: Grid | None = None,
     resampling: str = "bilinear",
     units: str | None = None,
@@ -167,7 +168,7 @@ def open_scene(
     ['VV']
     """
     if not is_remote(scene):
-        return Scene.open(scene, bands, grid=grid, resampling=resampling, units=units, nodata=nodata)
+        return Scene.open(scene, bands, palette=palette, grid=grid, resampling=resampling, units=units, nodata=nodata)
     address = str(scene)
     check_address(address)
     address = address.removeprefix("/vsicurl/")
@@ -183,12 +184,12 @@ def open_scene(
     except RasterioError as error:
         words = "" if shown != address else f": {' '.join(without_secrets(str(error)).split())}"
         raise InputError(shown, f"cannot be opened as a raster{words}") from error
-    tags = dataset.tags()
+    tags, fills = dataset.tags(), dataset.nodatavals
     if grid is not None:
-        dataset = warped(dataset, Path(_address_path(address)), grid, resampling)
+        dataset = warped(dataset, Path(_address_path(address)), grid, resampling, bands)
     try:
-        opened = Scene(dataset, Path(_address_path(address)), bands, "colours", shown, options, units, nodata)
-        opened.with_tags(tags).served = folder
+        opened = Scene(dataset, Path(_address_path(address)), bands, palette, shown, options, units, nodata)
+        opened.with_facts(tags, fills).served = folder
         return opened
     except BaseException:
         dataset.close()

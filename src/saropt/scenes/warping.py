@@ -18,8 +18,11 @@ from rasterio.errors import RasterioError
 from saropt.errors import InputError
 from saropt.scenes.georeference import moved
 from saropt.scenes.grid import Grid, turned, unwrapped
+from saropt.scenes.joint_mask import with_joint_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
@@ -30,11 +33,22 @@ _TURNED = 0.4
 """Sine of the angle from which on a grid is turned against a raster."""
 
 
-def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> DatasetReader:
-    """A virtual raster on `grid`, with an alpha band that marks where the source has valid pixels."""
+def warped(
+    dataset: DatasetReader, path: Path, grid: Grid, resampling: str, bands: Sequence[str | int] | None = None
+) -> DatasetReader:
+    """A virtual raster on `grid`, with an alpha band that marks where all chosen bands of the source are valid; the
+    source is closed with it."""
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
+    source = dataset
+    try:
+        dataset = with_joint_mask(source, path, bands)
+    except (InputError, RasterioError, CPLE_BaseError) as error:
+        source.close()
+        if isinstance(error, InputError):
+            raise
+        raise InputError(path, f"cannot be brought to another grid: {short_reason(error, path)}") from error
     options: dict[str, Any] = {
         "crs": grid.crs,
         "resampling": Resampling[resampling],
@@ -53,10 +67,12 @@ def warped(dataset: DatasetReader, path: Path, grid: Grid, resampling: str) -> D
                 near = Grid(grid.crs, transform, grid.height, grid.width)
                 options |= _sampling(dataset, crs, dataset.transform, near, resampling)
             made = WarpedVRT(dataset, height=grid.height, width=grid.width, **options)
+        made._env.callback(source.close)
         made._env.callback(dataset.close)
         return made
     except (RasterioError, CPLE_BaseError, ValueError) as error:
         dataset.close()
+        source.close()
         raise InputError(path, f"cannot be brought to another grid: {short_reason(error, path)}") from error
 
 
@@ -153,7 +169,7 @@ def _on_grid(description: str, name: str, grid: Grid) -> str:
             element.text = ",".join(map(repr, texts[element.tag]))
         elif element.tag == "SourceDataset":
             element.set("relativeToVRT", "0")
-            element.text = name if name.startswith("/vsi") else str(Path(name).absolute())
+            element.text = name if name.startswith(("/vsi", "<")) else str(Path(name).absolute())
     return ElementTree.tostring(root, encoding="unicode")
 
 

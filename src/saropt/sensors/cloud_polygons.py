@@ -66,13 +66,12 @@ def _ring(element: ElementTree.Element) -> Ring:
 class CloudPolygons:
     """A raster of one band that is 1 inside polygons and 0 elsewhere, drawn window by window; read like a scene.
 
-    A pixel is inside where its centre is.
-
     Args:
         polygons: in `crs`.
         crs: coordinate system of the polygons.
         grid: frame of the raster, in any coordinate system.
         tags: of the raster.
+        is_coarse: a pixel is inside where any part of it is, not only its centre.
 
     >>> square = [np.array([[0, 0], [20, 0], [20, 20], [0, 20], [0, 0]], np.float64)]
     >>> utm = CRS.from_epsg(32633)
@@ -84,7 +83,10 @@ class CloudPolygons:
 
     block_shape = (512, 512)
 
-    def __init__(self, polygons: Sequence[Polygon], crs: CRS, grid: Grid, tags: dict[str, str]) -> None:
+    def __init__(
+        self, polygons: Sequence[Polygon], crs: CRS, grid: Grid, tags: dict[str, str], *, is_coarse: bool = False
+    ) -> None:
+        self._is_coarse = is_coarse
         self.width, self.height, self.tags, self._grid = grid.width, grid.height, tags, grid
         placed = [[_moved(ring, crs, grid.crs) for ring in polygon] for polygon in polygons]
         self._shapes = [{"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]} for rings in placed]
@@ -106,7 +108,8 @@ class CloudPolygons:
         shape = window.height, window.width
         drawn = np.zeros(shape, np.uint8)
         if near.size:
-            rasterize([self._shapes[number] for number in near], out=drawn, transform=place, default_value=1)
+            shapes = [self._shapes[number] for number in near]
+            rasterize(shapes, out=drawn, transform=place, default_value=1, all_touched=self._is_coarse)
         return drawn[None], np.ones(shape, bool)
 
     def sample(self, max_pixels: int = 1 << 20) -> NDArray[np.uint8]:

@@ -24,7 +24,8 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes import Grid, Scene
+from saropt.scenes import Georeference, Grid, Scene
+from saropt.scenes.georeference import pixel_metres
 from saropt.scenes.warping import short_reason
 from saropt.sensors.cloud_polygons import CloudPolygons, read_cloud_polygons
 from saropt.sensors.product_names import digest_product
@@ -36,6 +37,8 @@ _CLOUD_BANDS: Final = (1, 2)
 """Bands of the classification mask (MSK_CLASSI, 60 m) of L1C that are 1 where opaque clouds and cirrus are."""
 _SATURATED: Final = 65535
 _OFF_GRID: Final = 1e-3
+_COARSE: Final = 1.01
+"""Pixels that are larger by this much hold several of the images'."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | Cl
         layers = [_Layer(name, {0.0: 0.0, 1.0: 1.0}, band) for name in files for band in _CLOUD_BANDS]
         words = "opaque clouds and cirrus (classification mask; shadows are not)"
     dataset = _virtual(product, {"clouds": layers}, {"CLOUDS": words}, nodata=False)
-    return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="nearest")
+    return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="max")
 
 
 def _cloud_polygons(product: Product, files: Sequence[str], grid: Grid | None) -> CloudPolygons:
@@ -145,7 +148,10 @@ def _cloud_polygons(product: Product, files: Sequence[str], grid: Grid | None) -
     images = [granule.images["B4"] for granule in product.granules]
     own = _common_grid(product, {image: _frame(product, image) for image in images})
     tags = {"CLOUDS": "opaque clouds and cirrus (polygons of the cloud mask; shadows are not)"}
-    return CloudPolygons(polygons, own.crs, grid or own, tags)
+    frame = grid or own
+    fine, wanted = (pixel_metres(Georeference(one.crs, one.transform), one.height, one.width) for one in (own, frame))
+    is_coarse = fine is not None and wanted is not None and wanted > _COARSE * fine
+    return CloudPolygons(polygons, own.crs, frame, tags, is_coarse=is_coarse)
 
 
 def _virtual(

@@ -21,9 +21,9 @@ from rio_tiler.io import ImageReader, Reader
 
 from saropt.errors import InputError
 from saropt.scenes import Scene
+from saropt.scenes.chosen_bands import is_alpha
 from saropt.scenes.georeference import METRES_PER_DEGREE
 from saropt.scenes.metadata import acquisition_date, parse_date
-from saropt.scenes.reading import is_alpha
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

@@ -1,0 +1,115 @@
+"""Gives a raster whose bands have masks of their own one mask, before it is warped."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import rasterio
+import rasterio.shutil
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
+
+from saropt.scenes.chosen_bands import alpha_bands, chosen_bands
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+_KEPT = ("SRS", "GeoTransform", "GCPList", "Metadata")
+_KEPT_OF_BANDS = ("Description", "ColorInterp", "Scale", "Offset", "Metadata")
+
+
+def with_joint_mask(dataset: DatasetReader, path: Path, bands: Sequence[str | int] | None) -> DatasetReader:
+    """A virtual raster of the bands of another without its alpha, and with one mask: that of the pixels where all
+    chosen bands are valid, each by its own nodata or mask. The raster itself, where GDAL's warping loses none of these.
+
+    It knows one mask for all bands. Without this one it takes a pixel that is valid in any band, by the nodata of the
+    first, for valid in all.
+
+    Args:
+        dataset: it must stay open while the virtual raster is read.
+        path: its path, for errors.
+        bands: the chosen ones, as of `saropt.scenes.Scene.open`.
+
+    Raises:
+        InputError: a band does not exist.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> pixels = np.array([[[0, 1]], [[1, 1]]], np.uint8)
+    >>> path = write_array("a.tif", pixels, band_names=["VV", "VH"], nodata=0)
+    >>> with rasterio.open(path) as dataset, with_joint_mask(dataset, path, None) as joint:
+    ...     joint.read_masks(2).tolist()
+    [[0, 255]]
+    """
+    alpha = alpha_bands(dataset, bands)
+    is_alone = dataset.count - len(alpha) == 1  # its colours may be chosen, where it has a palette
+    chosen = chosen_bands(dataset, path, None if is_alone else bands)
+    if not any(_is_lost(dataset, index) for index in chosen):
+        return dataset
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+        return rasterio.open(_described(dataset, chosen, alpha))
+
+
+def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int]) -> str:
+    """The text of the virtual raster."""
+    with MemoryFile(ext=".vrt") as memory:
+        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
+        with rasterio.open(memory.name) as copied:
+            found = ElementTree.fromstring(copied.tags(ns="xml:VRT")["xml:VRT"])
+    name = dataset.name if dataset.driver == "VRT" else found.findtext(".//SourceFilename") or dataset.name
+    if not name.startswith(("<", "/vsi")) and Path(name).is_file():
+        name = str(Path(name).absolute())
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height))
+    root.extend(element for element in found if element.tag in _KEPT)
+    for index, element in zip(dataset.indexes, found.findall("VRTRasterBand"), strict=True):
+        if index not in alpha:
+            root.append(_band(dataset, element, name, index))
+    root.append(_mask(name, chosen, alpha))
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _is_lost(dataset: DatasetReader, index: int) -> bool:
+    """Whether GDAL's warping loses the mask of a band: one of its own beside other bands, or one of the whole raster
+    beside nodata. NaN needs no mask: it stays NaN."""
+    flags, nodata = dataset.mask_flag_enums[index - 1], dataset.nodatavals[index - 1]
+    if MaskFlags.all_valid in flags or MaskFlags.alpha in flags:
+        return False
+    if MaskFlags.per_dataset in flags:
+        return nodata is not None
+    return dataset.count > 1 and (nodata is None or not math.isnan(nodata))
+
+
+def _band(dataset: DatasetReader, described: ElementTree.Element, name: str, index: int) -> ElementTree.Element:
+    """A band that reads the stored numbers of another, without nodata."""
+    band = ElementTree.Element("VRTRasterBand", dataType=described.get("dataType", "Byte"))
+    band.extend(element for element in described if element.tag in _KEPT_OF_BANDS)
+    colour = band.find("ColorInterp")
+    if colour is not None and dataset.colorinterp[index - 1] == ColorInterp.alpha:  # by its name it is a band
+        band.remove(colour)
+    band.append(_source(name, str(index)))
+    return band
+
+
+def _mask(name: str, chosen: Sequence[int], alpha: Sequence[int]) -> ElementTree.Element:
+    """The mask that is 0 where that of any of these bands is."""
+    mask = ElementTree.Element("MaskBand")
+    band = ElementTree.SubElement(mask, "VRTRasterBand", dataType="Byte")
+    sources = [*(f"mask,{index}" for index in dict.fromkeys(chosen)), *map(str, alpha)]
+    if len(sources) > 1:  # of one, GDAL takes no minimum
+        band.set("subClass", "VRTDerivedRasterBand")
+        ElementTree.SubElement(band, "PixelFunctionType").text = "min"
+    band.extend(_source(name, source) for source in sources)
+    return mask
+
+
+def _source(name: str, band: str) -> ElementTree.Element:
+    source = ElementTree.Element("SimpleSource")
+    ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0").text = name
+    ElementTree.SubElement(source, "SourceBand").text = band
+    return source
