@@ -66,6 +66,14 @@ def test_interval_over_people_is_wider_when_people_differ() -> None:
     assert share_correct("all", [("a", False)] * 20).verdict == "the guess is taken for real"
 
 
+def test_one_person_who_errs_leaves_the_interval_sensible() -> None:
+    answers = [(f"p{person}", person < 5 or number < 5) for person in range(6) for number in range(8)]
+    found = share_correct("all", answers)
+    assert found.people is not None
+    assert 0.7 < found.people.low < found.people.high <= 1.0
+    assert found.verdict == "the real picture is told more often than by guessing"
+
+
 def test_summary_by_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     rows = [

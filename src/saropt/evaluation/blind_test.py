@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saropt.errors import InputError
-from saropt.evaluation.intervals import LEVEL, Interval, interval
+from saropt.evaluation.intervals import LEVEL, SHARE, Interval, interval
 
 FIELDS = (
     "time",
@@ -161,6 +161,6 @@ def share_correct(name: str, answers: Iterable[tuple[str, bool]]) -> Share:
         right[participant] += correct
     test = binomtest(right.total(), given.total(), 0.5)
     exact = test.proportion_ci(LEVEL, method="exact")
-    people = interval([right[one] for one in given], list(given.values()))
+    people = interval([right[one] for one in given], list(given.values()), limits=SHARE)
     ends = float(exact.low), float(exact.high)
     return Share(name, given.total(), right.total(), len(given), *ends, float(test.pvalue), people)
