@@ -26,7 +26,7 @@ CONVENTION = (
     "95 % bootstrap-t interval of the mean over tiles (Efron and Tibshirani 1993, section 12.5). Scenes are drawn with "
     f"replacement, {RESAMPLES} times with a fixed seed, and all tiles of a scene move together; scenes that share a "
     f"group in splits.csv are drawn together. Fewer than {LEAST_SCENES} scenes have no interval. Where more than 2.5 % "
-    "of the draws have less than a fifth of the standard error of the scenes, as where one scene differs from the others, "
+    "of the draws have less than a fifth of the standard error of the scenes (one scene differs from the others), "
     "Student's t interval over scenes stands instead. Intervals end at the limits of a metric"
 )
 Limits = tuple[float, float]
