@@ -106,12 +106,7 @@ def score(
             "tile": TILE,
             "n": rows["prediction"].n,
             "scenes": scenes,
-            "hashes": {
-                "split": frozen.digest,
-                "truth": _hash(*(frozen.hash_of(role, item, root.raster(role, item)) for item in names)),
-                "predictions": _hash(*(raster_hash(path) for path in paths)),
-                "conventions": _hash(told, TILE, MIN_VALID),
-            },
+            "hashes": _hashes(frozen, role, {item: root.raster(role, item) for item in names}, paths, told),
             "truth_checked": bool(frozen.hashes.get(role)),
             "warnings": [*left_out.lines(part, len(names)), *verdicts(figures, baselines), *([few] if few else [])],
             "figures": figures,
@@ -121,6 +116,18 @@ def score(
     )
     write_text(out, json.dumps(submission, indent=1, allow_nan=False) + "\n")
     return submission
+
+
+def _hashes(
+    frozen: FrozenSplit, role: Role, truth: Mapping[str, Path], paths: Sequence[Path], told: Mapping[str, Any]
+) -> dict[str, str]:
+    """What two submissions must share to be compared, and what they are of."""
+    return {
+        "split": frozen.digest,
+        "truth": _hash(*(frozen.hash_of(role, name, path) for name, path in truth.items())),
+        "predictions": _hash(*(raster_hash(path) for path in paths)),
+        "conventions": _hash(told, TILE, MIN_VALID),
+    }
 
 
 def _measured(
