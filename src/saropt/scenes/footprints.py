@@ -54,7 +54,7 @@ def footprint_of(place: Georeference, height: int, width: int) -> Footprint | No
     >>> place = Georeference(CRS.from_epsg(32633), Affine(10, 0, 500000, 0, -10, 4e6))
     >>> found = footprint_of(place, 64, 64)
     >>> [round(side, 3) for side in found.box]
-    [15.0, 36.138, 15.007, 36.144]
+    [15.0, 36.139, 15.007, 36.145]
     """
     if place.transform is None:
         return None
