@@ -6,6 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from affine import Affine
+from rasterio import warp
+from rasterio.crs import CRS
 
 from saropt.cli import main
 from saropt.curation.cleaning import Limits, clean_root, white_share, write_report, write_splits
@@ -14,7 +17,7 @@ from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.roots.frozen import read_frozen
 from saropt.roots.simulated import write_simulated_root
-from saropt.scenes import Scene, write_array
+from saropt.scenes import Georeference, Scene, write_array
 from saropt.simulate import simulate_scene
 
 
@@ -55,6 +58,26 @@ def faulty(tmp_path_factory):
 
         change(path / side / "test_000.tif", graft)
     return path
+
+
+def test_the_same_ground_in_two_utm_zones_is_one_group_and_a_leak(tmp_path):
+    path = write_simulated_root(tmp_path / "root", scenes=(1, 1, 1), size=128, seed=6)
+    (x,), (y,) = warp.transform("EPSG:32632", "EPSG:32633", [760000.0], [5000000.0])
+    for name, code, place in (
+        ("train_000", 32632, (760000.0, 5000000.0)),
+        ("val_000", 32632, (770000.0, 5000000.0)),
+        ("test_000", 32633, (x, y)),
+    ):
+        grid = Georeference(CRS.from_epsg(code), Affine(10.0, 0.0, place[0], 0.0, -10.0, place[1]))
+        for side in ("sar", "optical"):
+            with Scene.open(path / side / f"{name}.tif") as scene:
+                values, names, tags = scene.read_stored()[0], scene.band_names, scene.tags
+            tags = {key: value for key, value in tags.items() if not key.startswith(("AREA", "OVR"))}
+            write_array(scene.path, values, band_names=names, tags=tags, georeference=grid, overwrite=True)
+    report = clean_root(path)
+    found = {(own.name, own.kind) for own in report.findings if {own.name, own.other} == {"train_000", "test_000"}}
+    assert {kind for _, kind in found} == {"overlap", "leak"}
+    assert not [own for own in report.findings if "val_000" in (own.name, own.other) and own.kind == "overlap"]
 
 
 def test_every_fault_is_found_and_nothing_else_is(faulty):

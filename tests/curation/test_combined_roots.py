@@ -60,7 +60,7 @@ def test_folders_of_earlier_images_need_no_entry(tmp_path: Path) -> None:
 def test_unchanged_ground_gets_the_colours_of_the_earlier_image(tmp_path: Path) -> None:
     source = make_root(tmp_path / "root")
     out, dropped = harmonise_root(source, tmp_path / "even", ["flooded"])
-    assert dropped == []
+    assert dropped == {}
     for name in "ab":
         old, now = read(source / "optical_reference" / f"{name}.tif"), read(out / "optical" / f"{name}.tif")
         dry = read(source / "label" / f"{name}.tif")[0] == 0
@@ -84,6 +84,19 @@ def test_places_without_unchanged_ground_are_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "even").exists()
     with pytest.raises(InputError, match="no class named wet"):
         harmonise_root(source, tmp_path / "even", ["wet"])
+
+
+def test_columns_may_stand_in_any_order_and_names_that_are_left_out_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_root(tmp_path / "root", names="abc")
+    rows = 'group,name,note,split\ng,a,"one, two",train\ng,b,,test\ng,c,,val\n'
+    (source / "splits.csv").write_text("\ufeff" + rows, encoding="utf-8")
+    (source / "optical_reference" / "c.tif").unlink()
+    assert main(["data", "harmonise", str(source), str(tmp_path / "even"), "--changed", "flooded"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "left out 1 place with no earlier image: c"
+    assert (tmp_path / "even" / "splits.csv").read_text() == rows.rpartition("g,c")[0]
+    assert dict(DataRoot.open(tmp_path / "even").splits) == {"a": "train", "b": "test"}
 
 
 def test_joined_roots_keep_names_splits_and_what_is_missing(tmp_path: Path) -> None:

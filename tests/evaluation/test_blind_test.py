@@ -19,12 +19,15 @@ def write(path: Path, rows: list[tuple[str, str, int, str]], study: str = "s") -
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, FIELDS, restval="", lineterminator="\n")
         writer.writeheader()
-        for participant, method, correct, meant in rows:
+        for position, (participant, method, correct, meant) in enumerate(rows):
             writer.writerow(
                 {
                     "study": study,
                     "participant": participant,
                     "method": method,
+                    "position": position,
+                    "real_side": "left",
+                    "answer": "left" if correct else "right",
                     "correct": correct,
                     "second_meant": meant,
                 }
@@ -66,6 +69,14 @@ def test_interval_over_people_is_wider_when_people_differ() -> None:
     assert share_correct("all", [("a", False)] * 20).verdict == "the guess is taken for real"
 
 
+def test_one_person_who_errs_leaves_the_interval_sensible() -> None:
+    answers = [(f"p{person}", person < 5 or number < 5) for person in range(6) for number in range(8)]
+    found = share_correct("all", answers)
+    assert found.people is not None
+    assert 0.7 < found.people.low < found.people.high <= 1.0
+    assert found.verdict == "the real picture is told more often than by guessing"
+
+
 def test_summary_by_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     rows = [
@@ -86,12 +97,46 @@ def test_summary_by_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "real 120" in out
 
 
+def test_a_last_line_counts_where_it_is_complete_and_is_told_where_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "answers.csv", [("p", "a", 1, ""), ("p", "a", 0, "")])
+    text = file.read_text()
+    file.write_text(text[:-1])
+    told: list[str] = []
+    assert len(read_answers(file, told.append)) == 2
+    assert told == []
+    file.write_text(text[: text.rindex("left")])
+    assert main(["blind", str(file)]) == 0
+    assert capsys.readouterr().err == f"saropt: warning: {file}: the last line is incomplete and is not counted\n"
+    assert len(read_answers(file)) == 1
+
+
+def test_answers_that_stand_twice_or_contradict_themselves_are_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "answers.csv", [("p", "a", 1, ""), ("q", "a", 0, "")])
+    text = file.read_text()
+    file.write_text(text + text.splitlines()[1] + "\n")
+    with pytest.raises(InputError, match="line 4 is a second answer of participant p to position 0, after line 2"):
+        read_answers(file)
+    file.write_text(text.replace("left,left,1", "left,left,0"))
+    with pytest.raises(
+        InputError, match="line 2 contradicts itself: left with correct 0, and the real picture was left"
+    ):
+        read_answers(file)
+
+
 def test_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path / "answers.csv", [("p", "a", 1, ""), ("p", "a", 0, "")])
     text = file.read_text()
     file.write_text(text + "half a li")
     assert len(read_answers(file)) == 2
-    for broken in ("a,b\n1,2\n", text.replace(",1,", ",maybe,", 1), text + "1,2\n", text + "1" + ",2" * 30 + "\n"):
+    for broken in (
+        "a,b\n1,2\n",
+        text.replace("left,1,", "left,maybe,", 1),
+        text.replace("left,1,", "up,0,", 1),
+        text + "1,2\n",
+        text + "1" + ",2" * 30 + "\n",
+    ):
         file.write_text(broken)
         with pytest.raises(InputError, match="is no answer of a blind test"):
             read_answers(file)

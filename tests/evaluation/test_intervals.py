@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from saropt.evaluation.intervals import RESAMPLES, SceneShares, SceneSums, difference, interval
 
@@ -24,7 +25,7 @@ def _share_of_hits(scenes: int, trials: int, seed: int, skewed: bool) -> float:
     return hits / trials
 
 
-@pytest.mark.parametrize(("scenes", "skewed"), [(8, False), (20, False), (20, True)])
+@pytest.mark.parametrize(("scenes", "skewed"), [(6, False), (8, False), (20, False), (20, True)])
 def test_the_interval_covers_the_true_mean_in_95_of_100_simulations(scenes: int, skewed: bool) -> None:
     assert 0.93 <= _share_of_hits(scenes, 1500, 5, skewed) <= 0.97
 
@@ -70,7 +71,7 @@ def test_effective_tiles_are_as_many_as_scenes_where_a_scene_has_equal_tiles() -
             sums.add(str(scene), float(value))
     found = sums.interval()
     assert found is not None
-    assert found.effective_tiles == pytest.approx(39.0)
+    assert found.effective_tiles == pytest.approx(40.0)
 
 
 def test_a_small_but_steady_difference_is_told_and_a_random_one_is_not() -> None:
@@ -85,6 +86,61 @@ def test_a_small_but_steady_difference_is_told_and_a_random_one_is_not() -> None
     assert told.low > 0.0
     assert not_told.holds(0.0)
     assert difference(one, {str(k): [1.0, 3.0] for k in range(12)}) is None
+
+
+@pytest.mark.parametrize("scenes", [6, 20])
+def test_where_one_scene_differs_the_interval_is_students(scenes: int) -> None:
+    """A third of the draws lack the scene, and have no spread."""
+    values = np.full(scenes, 1.0)
+    values[-1] = 0.4
+    found = interval(values, np.ones(scenes))
+    assert found is not None
+    half = float(stats.t.ppf(0.975, scenes - 1)) * values.std(ddof=1) / math.sqrt(scenes)
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
+    nearly = interval(values + np.random.default_rng(9).normal(0.0, 0.01, scenes), np.ones(scenes))
+    assert nearly is not None
+    assert 1.5 * half < nearly.high - nearly.low < 2.5 * half
+
+
+def test_no_interval_is_wild_and_few_scenes_keep_their_coverage() -> None:
+    """Five and six scenes of one size, normal and in steps of an eighth as shares of eight answers are."""
+    rng = np.random.default_rng(10)
+    for scenes in (5, 6):
+        held, repetitions = 0, 600
+        for _ in range(repetitions):
+            for stepped in (False, True):
+                values = rng.binomial(8, 0.6, scenes) / 8 if stepped else rng.normal(0.6, 0.2, scenes)
+                found = interval(values, np.ones(scenes))
+                assert found is not None
+                assert found.high - found.low <= 20 * values.std(ddof=1)
+                held += not stepped and found.holds(0.6)
+        assert 0.93 <= held / repetitions <= 0.97, (scenes, held)
+
+
+def test_ends_are_within_the_limits_of_the_figure() -> None:
+    shares, sums = SceneShares(), SceneSums()
+    for scene, value in enumerate([1.0, 1.0, 1.0, 1.0, 1.0, 0.625]):
+        shares.add(str(scene), "figure", 8 * value, 8)
+        sums.add(str(scene), value)
+    for found in (shares.intervals()["figure"], shares.mean_interval(["figure"])):
+        assert found is not None
+        assert found[1] == 1.0
+        assert 0.7 < found[0] < 0.8
+    free, held = sums.interval(), sums.interval((0.8, 1.0))
+    assert free is not None
+    assert held is not None
+    assert free.low < 0.8
+    assert free.high > 1.0
+    assert (held.low, held.high) == (0.8, 1.0)
+
+
+def test_independent_tiles_count_each() -> None:
+    sums = SceneSums()
+    for scene, value in enumerate([1.0, 2.0, 4.0, 3.0, 5.0, 2.5]):
+        sums.add(str(scene), value)
+    found = sums.interval()
+    assert found is not None
+    assert found.effective_tiles == pytest.approx(6.0)
 
 
 def test_four_scenes_and_infinite_sums_have_no_interval() -> None:

@@ -119,6 +119,53 @@ def test_changed_truth_missing_rasters_and_other_splits_are_refused(tmp_path: Pa
     assert not (tmp_path / "d.json").exists()
 
 
+def test_other_true_images_are_refused_without_hashes_in_the_split_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {}
+    for name in ("one", "two", "tiles"):
+        (tmp_path / name).mkdir()
+        root = make_root(tmp_path / name, SPLITS, (64, 64))
+        if name == "two":
+            path = root / "optical" / "s3.tif"
+            with Scene.open(path) as scene:
+                values = scene.read_stored()[0]
+            values[0, 3, 5] ^= 1
+            write_array(path, values, overwrite=True)
+        if name == "tiles":
+            write_array(root / "sar" / "s3.tif", np.zeros((1, 64, 64), np.uint8), nodata=0, overwrite=True)
+        folder = predict(root, tmp_path / f"made-{name}", lambda values, number: values * 0.9)
+        files[name] = tmp_path / f"{name}.json"
+        score(folder, root, root / "splits.csv", files[name])
+        score(folder, root, root / "splits.csv", tmp_path / f"{name}-again.json", name="again")
+        assert len(compare([files[name], tmp_path / f"{name}-again.json"])[1]) == 3
+    capsys.readouterr()
+    assert main(["compare", str(files["one"]), str(files["two"])]) == 2
+    words = f"was scored with another set of true images than {files['one']}: they cannot be compared"
+    assert capsys.readouterr().err == f"saropt: error: {files['two']}: {words}\n"
+    with pytest.raises(InputError, match="another set of tiles"):
+        compare([files["one"], files["tiles"]])
+    earlier = json.loads(files["two"].read_text())
+    del earlier["hashes"]["truth"]
+    files["two"].write_text(json.dumps(earlier))
+    with pytest.raises(InputError, match="does not state the true images"):
+        compare([files["one"], files["two"]])
+
+
+def test_the_constant_is_fitted_where_all_roles_are_valid(tmp_path: Path, frozen: tuple[Path, Path]) -> None:
+    """SAR of the train split is nodata where the optical image is bright."""
+    root, _ = frozen
+    with Scene.open(root / "sar" / "t1.tif") as scene, Scene.open(root / "optical" / "t1.tif") as optical:
+        values, bright = scene.read_stored()[0], optical.read_stored()[0][0] > 60
+    values[:, bright] = 0
+    write_array(root / "sar" / "t1.tif", values, nodata=0, overwrite=True)
+    report = run([], root, tmp_path / "report", html=False)
+    folder = predict(root, tmp_path / "made", lambda values, number: values)
+    found = score(folder, root, root / "splits.csv", tmp_path / "a.json")
+    expected = report["baselines"]["sar2opt"]["train_mean"]["psnr"]
+    assert found["baselines"]["train_mean"]["psnr"] == pytest.approx(expected, abs=1e-5)
+
+
 def test_the_hash_is_of_pixels_and_not_of_files(tmp_path: Path, frozen: tuple[Path, Path]) -> None:
     root, split = frozen
     path = root / "optical" / "s0.tif"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from evaluation_roots import make_model, make_root, run
+from rasterio import warp
 from rasterio.crs import CRS
 
 from saropt.evaluation.leaks import find_leaks
@@ -87,6 +88,21 @@ def test_overlapping_footprints_are_told_and_neighbours_are_not(tmp_path: Path) 
     data = DataRoot.open(root)
     found = find_leaks(data, data.names("test"), data, data.names("train"), "sar")
     assert found == ["1 of 2 rasters overlap the training data on the ground (over)"]
+
+
+def test_the_same_ground_in_two_utm_zones_is_told(tmp_path: Path) -> None:
+    root = make_root(tmp_path, {"t1": "train", "far": "test", "same": "test"})
+    for name, code, x, y in (("t1", 32632, 760000, 5000000), ("far", 32632, 800000, 5000000), ("same", 32633, 0, 0)):
+        path = root / "sar" / f"{name}.tif"
+        with Scene.open(path) as scene:
+            values = scene.read()[0]
+        if name == "same":
+            (x,), (y,) = warp.transform("EPSG:32632", "EPSG:32633", [760000.0], [5000000.0])
+        place = Georeference(CRS.from_epsg(code), Affine(10.0, 0.0, x, 0.0, -10.0, y))
+        write_array(path, values, georeference=place, overwrite=True)
+    data = DataRoot.open(root)
+    found = find_leaks(data, data.names("test"), data, data.names("train"), "sar")
+    assert found == ["1 of 2 rasters overlap the training data on the ground (same)"]
 
 
 def test_a_figure_too_near_to_the_truth_is_doubted() -> None:

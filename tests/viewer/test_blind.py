@@ -134,6 +134,16 @@ def test_goes_on_after_a_start(study_file: Path) -> None:
     assert [row["position"] for row in rows[:3]] == ["1", "2", "3"]
 
 
+def test_an_answer_that_lacks_only_its_line_end_is_kept(study_file: Path) -> None:
+    for position in range(3):
+        with Study(study_file, study_file.parent) as study:
+            assert study.place("p").trial == position
+            study.picture("p", position)
+            study.answer("p", position, "right", "both")
+        study.answers_file.write_bytes(study.answers_file.read_bytes()[:-1])
+    assert [row["position"] for row in read_answers(study.answers_file)] == ["1", "2", "3"]
+
+
 def test_answers_that_are_refused(asked: tuple[Study, TestClient]) -> None:
     study, client = asked
     here = "/api/participants/p/trials/0"

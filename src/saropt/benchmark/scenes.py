@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from saropt.evaluation.intervals import Sums, difference, in_words, interval
-from saropt.evaluation.metric import METRICS
+from saropt.evaluation.intervals import UNLIMITED, Sums, difference, in_words, interval
+from saropt.evaluation.metric import METRICS, metric_of
 
 PSNR = "psnr"
 
@@ -34,8 +34,8 @@ def pooled(reports: Sequence[Mapping[str, Any]], direction: str) -> dict[str, Su
     return found
 
 
-def interval_of(sums: Sums | None) -> tuple[float, float] | None:
-    """The 95 % interval (low, high) of a mean over tiles; None for too few scenes.
+def interval_of(sums: Sums | None, column: str = PSNR) -> tuple[float, float] | None:
+    """The 95 % interval (low, high) of a mean over tiles, within the limits of the column; None for few scenes.
 
     >>> interval_of({"a": [30.0, 2]}) is None
     True
@@ -43,7 +43,8 @@ def interval_of(sums: Sums | None) -> tuple[float, float] | None:
     if not sums:
         return None
     totals, counts = zip(*sums.values(), strict=True)
-    found = interval(totals, counts)
+    metric = metric_of(column)
+    found = interval(totals, counts, limits=UNLIMITED if metric is None else metric.limits)
     return None if found is None else (found.low, found.high)
 
 

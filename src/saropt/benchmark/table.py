@@ -216,7 +216,7 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
             len(found[name]),
             {
                 d: {
-                    c: Cell(cell.mean, cell.spread, ranks.get((name, d, c)), interval_of(sums[name][d].get(c)))
+                    c: Cell(cell.mean, cell.spread, ranks.get((name, d, c)), interval_of(sums[name][d].get(c), c))
                     for c, cell in cells.items()
                 }
                 for d, cells in means[name].items()

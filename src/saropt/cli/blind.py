@@ -17,12 +17,14 @@ def blind(
 
     50 % is guessing. The first interval takes answers as independent of each other, the second one draws over people.
     """
+    from saropt.cli.progress import warn
     from saropt.cli.tables import print_table
     from saropt.errors import InputError
     from saropt.evaluation.blind_test import read_answers, summarise
 
+    told: list[str] = []
     try:
-        found = summarise(read_answers(answers))
+        found = summarise(read_answers(answers, told.append))
     except ValueError as error:
         raise InputError(answers, str(error)) from error
     headings = ["translations", "people", "answers", "correct", "95 % (answers)", "95 % (people)", "p", "verdict"]
@@ -40,6 +42,7 @@ def blind(
         for one in found.shares
     ]
     print_table(headings, rows, "Which is real?")
+    warn(told)
     if found.second:
         counts = ", ".join(f"{answer} {count}" for answer, count in found.second.items())
         typer.echo(f"second question (real and guess: the picture that was chosen): {counts}")

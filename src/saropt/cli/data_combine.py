@@ -23,9 +23,10 @@ def harmonise(
     with progress_bar("harmonise") as report:
         path, dropped = harmonise_root(source, out, changed.split(",") if changed else (), progress=report)
     typer.echo(f"wrote {path}")
-    if dropped:
-        places = counted(len(dropped), "place")
-        typer.echo(f"left out {places} with too little unchanged ground: {', '.join(dropped[:10])}")
+    for why in dict.fromkeys(dropped.values()):
+        names = [name for name, reason in dropped.items() if reason == why]
+        some = ", ".join([*names[:10], *(["..."] if len(names) > 10 else [])])
+        typer.echo(f"left out {counted(len(names), 'place')} with {why}: {some}")
 
 
 def join(

@@ -42,10 +42,9 @@ def filter_scene(
 ) -> Path:
     """Filter the speckle of a SAR raster. Each band is filtered separately, as power; units and data type are kept.
 
-    Windows are read with a margin as wide as the filter needs, so that no window edges are visible. Before filtering,
-    invalid pixels are replaced by the mean of their window; they stay invalid in the output. Impossible values are
-    invalid too, and fill that the raster does not declare (`saropt.scenes.measurements`). Complex pixels become
-    amplitude.
+    Windows are read with a margin as wide as the filter needs, so that no window edges are visible. Invalid pixels
+    have no part in the values of others, and stay invalid. Impossible values are invalid too, and fill that the raster
+    does not declare (`saropt.scenes.measurements`). Complex pixels become amplitude.
 
     Args:
         source: SAR raster.
@@ -117,8 +116,7 @@ def _filter_window(
     inner = np.s_[halo : halo + window.height, halo : halo + window.width]
     filtered = np.empty((scene.count, window.height, window.width), np.float32)
     for band, result in zip(power, filtered, strict=True):
-        band[~valid] = band[valid].mean() if valid.any() else 1.0
-        result[:] = chosen.apply(band, looks)[inner]
+        result[:] = chosen.apply(band, looks, valid=None if valid.all() else valid)[inner]
     return filtered, valid[inner]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from saropt.roots.labels import Classes, classes_of
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
+from saropt.roots.splits import split_rows
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
@@ -28,7 +30,7 @@ LEAST_UNCHANGED = 0.1
 
 def harmonise_root(
     source: str | Path, out: str | Path, changed: Sequence[str] = (), *, progress: Progress = silent
-) -> tuple[Path, list[str]]:
+) -> tuple[Path, dict[str, str]]:
     """Copy a data root with each optical image brought to its `optical_reference`.
 
     Each band gets the gain and offset that give it the mean and the deviation that the earlier image has, over pixels
@@ -41,7 +43,8 @@ def harmonise_root(
         changed: names of the classes that mark changed ground.
 
     Returns:
-        The folder, and the names that were left out: less than a tenth of their pixels is unchanged and valid in both.
+        The folder, and name -> reason of those that were left out: they have no earlier image, or less than a tenth of
+        their pixels is unchanged and valid in both.
 
     Raises:
         InputError: no earlier images, an unknown class, nothing left, or `out` exists.
@@ -61,21 +64,29 @@ def harmonise_root(
         raise InputError(root.path / "dataset.yaml", f"has no class named {', '.join(unknown)}")
     indices = [classes.titles.index(name) for name in changed] if classes is not None else []
     names = [name for name in root.splits if root.path_of("optical_reference", name) is not None]
-    dropped = []
+    dropped = {name: "no earlier image" for name in root.splits if name not in set(names)}
     with atomic_folder(out) as part:
         (part / "optical").mkdir()
         for number, name in enumerate(names, start=1):
             if not _harmonise(root, name, classes, indices, part / "optical" / f"{name}.tif"):
-                dropped.append(name)
+                dropped[name] = "too little unchanged ground"
             progress(number, len(names), name)
-        kept = [name for name in names if name not in dropped]
+        kept = {name for name in names if name not in dropped}
         if not kept:
             raise InputError(source, "has no raster with unchanged ground to compare colours on")
         copy_others(root.path, part, ("optical", "splits.csv"))
-        lines = (root.path / "splits.csv").read_text(encoding="utf-8-sig").splitlines()
-        rows = [line for line in lines[1:] if line.split(",")[0].strip('"') in kept]
-        (part / "splits.csv").write_text("\n".join([lines[0], *rows]) + "\n", encoding="utf-8")
+        _write_splits(root.path / "splits.csv", kept, part / "splits.csv")
     return out, dropped
+
+
+def _write_splits(source: Path, kept: Collection[str], out: Path) -> None:
+    """Write the rows of some names, with all columns in their order."""
+    rows = [row for row in split_rows(source) if row["name"] in kept]
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        columns = [column for column in rows[0] if column is not None]
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path) -> bool:

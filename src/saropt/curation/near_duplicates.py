@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.scenes import Scene
+from saropt.scenes.footprints import Footprint, footprint_of, overlaps
 
 BLOCK = 128
 CELLS = 16
@@ -24,16 +25,12 @@ class Signature:
     Attributes:
         digest: hash of the stored pixel values.
         blocks: (n, 256) float32, unit vectors: blocks of 128x128 pixels, averaged to 16x16, with their mean subtracted.
-        bounds: (left, bottom, right, top), where the raster has a transform.
-        crs: coordinate system of the bounds; empty where there are none.
-        pixel: ground size of a pixel in units of the bounds.
+        footprint: where the raster lies; None where it has no transform.
     """
 
     digest: str
     blocks: NDArray[np.float32]
-    bounds: tuple[float, float, float, float] | None
-    crs: str
-    pixel: float
+    footprint: Footprint | None
 
 
 def signature(scene: Scene, values: NDArray, valid: NDArray[np.bool_]) -> Signature:
@@ -61,15 +58,9 @@ def signature(scene: Scene, values: NDArray, valid: NDArray[np.bool_]) -> Signat
                 vector = np.zeros(CELLS * CELLS, np.float32)
                 vector[: small.size] = (small / length).ravel()
                 blocks.append(vector)
-    place = scene.georeference
-    bounds, pixel = None, 0.0
-    if place.transform is not None:
-        corners = [place.transform @ (col, row) for col in (0, scene.width) for row in (0, scene.height)]
-        x, y = zip(*corners, strict=True)
-        bounds, pixel = (min(x), min(y), max(x), max(y)), float(np.hypot(place.transform.a, place.transform.d))
     digest = hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
     stacked = np.stack(blocks) if blocks else np.zeros((0, CELLS * CELLS), np.float32)
-    return Signature(digest, stacked, bounds, place.crs.to_string() if place.crs is not None else "", pixel)
+    return Signature(digest, stacked, footprint_of(scene.georeference, height, width))
 
 
 def equal_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int]]:
@@ -94,23 +85,11 @@ def similar_pairs(signatures: Sequence[Signature], threshold: float = SIMILAR) -
 
 
 def overlapping_pairs(signatures: Sequence[Signature]) -> list[tuple[int, int, float]]:
-    """Pairs whose footprints overlap by more than a pixel in both directions, each with the share of the smaller
-    footprint that overlaps."""
-    placed = [(number, own) for number, own in enumerate(signatures) if own.bounds is not None]
-    placed.sort(key=lambda item: (item[1].crs, item[1].bounds[0] if item[1].bounds else 0.0))
-    found = []
-    for place, (one, own) in enumerate(placed):
-        assert own.bounds is not None
-        for other, their in placed[place + 1 :]:
-            assert their.bounds is not None
-            if their.crs != own.crs or their.bounds[0] >= own.bounds[2]:
-                break
-            width = min(own.bounds[2], their.bounds[2]) - their.bounds[0]
-            height = min(own.bounds[3], their.bounds[3]) - max(own.bounds[1], their.bounds[1])
-            if min(width, height) > max(own.pixel, their.pixel):
-                area = min((b[2] - b[0]) * (b[3] - b[1]) for b in (own.bounds, their.bounds))
-                found.append((min(one, other), max(one, other), width * height / area))
-    return sorted(found)
+    """Pairs whose footprints overlap by more than a pixel in both directions, in whatever coordinate systems, each with
+    the share of the smaller footprint that overlaps."""
+    placed = [(number, own.footprint) for number, own in enumerate(signatures) if own.footprint is not None]
+    numbers = [number for number, _ in placed]
+    return [(numbers[one], numbers[other], share) for one, other, share in overlaps([own for _, own in placed])]
 
 
 def _chunks(count: int) -> Iterator[tuple[slice, slice]]:

@@ -128,7 +128,7 @@ class ImageQuality:
         figures["intervals"] = {
             key: [found.low, found.high, found.effective_tiles]
             for key, mean in scalars.items()
-            if (found := mean.scenes.interval()) is not None
+            if (found := mean.scenes.interval(mean.metric.limits)) is not None
         }
         figures["by_scene"] = {key: mean.scenes.as_dict() for key, mean in scalars.items() if mean.scenes.as_dict()}
         return figures | {"n": self.n, "psnr_histogram": self._histogram.as_dict()}

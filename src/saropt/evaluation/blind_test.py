@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saropt.errors import InputError
-from saropt.evaluation.intervals import LEVEL, Interval, interval
+from saropt.evaluation.intervals import LEVEL, SHARE, Interval, interval
+from saropt.progress import Tell, log_line
 
 FIELDS = (
     "time",
@@ -95,11 +96,23 @@ class Summary:
     second: dict[str, int]
 
 
-def read_answers(path: Path) -> list[Row]:
-    """The rows of a file of answers. A last line that a killed server has left incomplete is not counted.
+def is_complete(line: str) -> bool:
+    """Whether a last line without an end holds an answer: a killed server may have left it without some columns.
+
+    >>> is_complete("2026-01-01,half"), is_complete("t,s,p,1,0,m,n,0,0,left,left,1,,,2.5")
+    (False, True)
+    """
+    return len(next(csv.reader([line]), [])) == len(FIELDS) and line != ",".join(FIELDS)
+
+
+def read_answers(path: Path, tell: Tell = log_line) -> list[Row]:
+    """The rows of a file of answers.
+
+    Args:
+        tell: gets a line where the last row is incomplete, as a killed server leaves it, and is not counted.
 
     Raises:
-        InputError: it cannot be read, or has other columns.
+        InputError: it cannot be read, has other columns, or holds an answer twice or one that contradicts itself.
 
     >>> read_answers(Path("unknown.csv"))
     Traceback (most recent call last):
@@ -110,15 +123,37 @@ def read_answers(path: Path) -> list[Row]:
         raise InputError(path, "no such file")
     try:
         text = path.read_bytes().decode("utf-8")
-        complete = text[: text.rfind("\n") + 1]
-        rows = list(csv.DictReader(io.StringIO(complete, newline=""), strict=True))
+        end = text.rfind("\n") + 1
+        last = text[end:]
+        if last and not is_complete(last):
+            text = text[:end]
+            tell(f"{path}: the last line is incomplete and is not counted")
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(path, "is no readable file of answers") from error
+    first: dict[tuple[str, str, str], int] = {}
     for number, row in enumerate(rows, start=2):
-        fits = tuple(row) == FIELDS and None not in row.values()
-        if not (fits and row["correct"] in ("0", "1") and row["participant"]):
+        if not _is_answer(row):
             raise InputError(path, f"line {number} is no answer of a blind test")
+        if row["correct"] != str(int(row["answer"] == row["real_side"])):
+            words = f"{row['answer']} with correct {row['correct']}, and the real picture was {row['real_side']}"
+            raise InputError(path, f"line {number} contradicts itself: {words}")
+        earlier = first.setdefault((row["study"], row["participant"], row["position"]), number)
+        if earlier != number:
+            place = f"participant {row['participant']} to position {row['position']}"
+            raise InputError(path, f"line {number} is a second answer of {place}, after line {earlier}")
     return rows
+
+
+def _is_answer(row: Row) -> bool:
+    return (
+        tuple(row) == FIELDS
+        and None not in row.values()
+        and row["correct"] in ("0", "1")
+        and {row["answer"], row["real_side"]} <= {"left", "right"}
+        and row["position"].isdecimal()
+        and bool(row["participant"])
+    )
 
 
 def summarise(rows: Sequence[Row]) -> Summary:
@@ -161,6 +196,6 @@ def share_correct(name: str, answers: Iterable[tuple[str, bool]]) -> Share:
         right[participant] += correct
     test = binomtest(right.total(), given.total(), 0.5)
     exact = test.proportion_ci(LEVEL, method="exact")
-    people = interval([right[one] for one in given], list(given.values()))
+    people = interval([right[one] for one in given], list(given.values()), limits=SHARE)
     ends = float(exact.low), float(exact.high)
     return Share(name, given.total(), right.total(), len(given), *ends, float(test.pvalue), people)

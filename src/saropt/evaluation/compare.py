@@ -30,6 +30,7 @@ class _Figures(BaseModel):
 class _Hashes(BaseModel):
     split: str
     conventions: str
+    truth: str | None = None
 
 
 class _Submission(BaseModel):
@@ -39,6 +40,7 @@ class _Submission(BaseModel):
     part: str
     role: str
     hashes: _Hashes
+    truth_checked: bool = False
     figures: _Figures
     baselines: dict[str, _Figures]
 
@@ -76,7 +78,8 @@ def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
     constant train mean stands among the rows.
 
     Raises:
-        InputError: a file is no submission, or two were scored on other splits or by other conventions.
+        InputError: a file is no submission, or two were scored on other splits, other true images or other tiles, or by
+            other conventions; or it cannot be told, as files of earlier versions do not state the true images.
 
     >>> from saropt.evaluation.score import score
     >>> from saropt.roots.simulated import write_simulated_root
@@ -92,7 +95,9 @@ def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
             ("split file", submission["hashes"]["split"], first["hashes"]["split"]),
             ("part of the split", submission["part"], first["part"]),
             ("role", submission["role"], first["role"]),
-            ("conventions", submission["hashes"]["conventions"], first["hashes"]["conventions"]),
+            ("set of conventions", submission["hashes"]["conventions"], first["hashes"]["conventions"]),
+            *_truths(path, submission, first_path, first),
+            ("set of tiles", _tiles(submission), _tiles(first)),
         ):
             if own != other:
                 raise InputError(path, f"was scored with another {what} than {first_path}: they cannot be compared")
@@ -110,6 +115,28 @@ def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
             cells.append(f"{text} ({span(METRICS[key], ends)})" if ends else text)
         table.append([name, *cells, "" if figures is best else _tested(figures, best)])
     return ["", *(METRICS[key].title for key in TESTED), TEST_HEADING], table
+
+
+def _truths(
+    path: str | Path, submission: dict[str, Any], first_path: str | Path, first: dict[str, Any]
+) -> list[tuple[str, str, str]]:
+    """What must be equal of the true images; nothing where both were checked against the hashes of one split file.
+
+    Raises:
+        InputError: a file was not checked, and does not state them.
+    """
+    own, other = submission["hashes"].get("truth"), first["hashes"].get("truth")
+    if own and other:
+        return [("set of true images", own, other)]
+    for place, found in ((path, submission), (first_path, first)):
+        if not found.get("truth_checked"):
+            raise InputError(place, "does not state the true images that it was scored with: score it again")
+    return []
+
+
+def _tiles(submission: dict[str, Any]) -> dict[str, float]:
+    """Scene -> number of tiles."""
+    return {scene: count for scene, (_, count) in submission["figures"]["by_scene"].get("psnr", {}).items()}
 
 
 def _tested(figures: dict[str, Any], best: dict[str, Any]) -> str:

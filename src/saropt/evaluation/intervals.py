@@ -20,12 +20,18 @@ from saropt.errors import counted
 LEAST_SCENES = 5
 LEVEL = 0.95
 RESAMPLES = 4000
+_LEAST_SPREAD = 0.2
 _WEIGHTS_AT_ONCE = 1 << 20
 CONVENTION = (
     "95 % bootstrap-t interval of the mean over tiles (Efron and Tibshirani 1993, section 12.5). Scenes are drawn with "
     f"replacement, {RESAMPLES} times with a fixed seed, and all tiles of a scene move together; scenes that share a "
-    f"group in splits.csv are drawn together. Fewer than {LEAST_SCENES} scenes have no interval"
+    f"group in splits.csv are drawn together. Fewer than {LEAST_SCENES} scenes have no interval. Where more than 2.5 % "
+    "of the draws have less than a fifth of the standard error of the scenes (one scene differs from the others), "
+    "Student's t interval over scenes stands instead. Intervals end at the limits of a metric"
 )
+Limits = tuple[float, float]
+UNLIMITED: Limits = (-math.inf, math.inf)
+SHARE: Limits = (0.0, 1.0)
 TESTS_CONVENTION = (
     "the interval of the difference of two rows over the same scenes. An interval that holds 0: not distinguishable. "
     "No correction for the number of pairs that are compared"
@@ -55,16 +61,27 @@ class Interval:
         return self.low <= value <= self.high
 
 
-def interval(sums: ArrayLike, counts: ArrayLike, squares: float | None = None, *, seed: int = 0) -> Interval | None:
+def interval(
+    sums: ArrayLike,
+    counts: ArrayLike,
+    squares: float | None = None,
+    *,
+    limits: Limits = UNLIMITED,
+    seed: int = 0,
+) -> Interval | None:
     """The 95 % bootstrap-t interval of `sum(sums) / sum(counts)`, drawn over scenes.
 
     The standard error of a resample is that of a ratio of means (Cochran 1977, eq. 6.13) without its correction for
-    finite populations.
+    finite populations. A resample that lacks the one scene that differs from all others has next to no standard error,
+    and its t means nothing. Where such resamples, with less than a fifth of the standard error of the scenes, are more
+    than the 2.5 % that decide an end, the interval is Student's t with n - 1 degrees of freedom: its width follows from
+    the standard error alone, and it is exact where scenes are normal and of one size.
 
     Args:
         sums: (n,), the sum over the tiles of each scene.
         counts: (n,), the number of tiles of each scene; scenes without a tile are left out.
         squares: population variance of single tiles, for `effective_tiles`.
+        limits: lowest and highest possible value of the figure; the interval ends there.
         seed: of the draws.
 
     Returns:
@@ -73,6 +90,9 @@ def interval(sums: ArrayLike, counts: ArrayLike, squares: float | None = None, *
     >>> found = interval([10.0, 11.0, 12.0, 13.0, 14.0, 15.0], [1, 1, 1, 1, 1, 1])
     >>> found.low < 12.5 < found.high, interval([1.0, 2.0], [1, 1])
     (True, None)
+    >>> found = interval([1.0, 1.0, 1.0, 1.0, 1.0, 0.625], [1, 1, 1, 1, 1, 1], limits=SHARE)
+    >>> round(found.low, 3), found.high
+    (0.777, 1.0)
     """
     total, count = np.asarray(sums, np.float64), np.asarray(counts, np.float64)
     total, count = total[count > 0], count[count > 0]
@@ -83,18 +103,35 @@ def interval(sums: ArrayLike, counts: ArrayLike, squares: float | None = None, *
     residual = total - mean * count
     error = _standard_error(np.array([(residual**2).sum()]), np.array([count.sum()]), scenes)[0]
     moments = np.stack([residual, count, residual**2, residual * count, count**2], axis=1)
+    low, high = _quantiles_of_t(moments, error, seed)
+    effective = math.nan if squares is None or error == 0.0 else min(squares / error**2 + 1.0, float(count.sum()))
+    ends = np.clip([mean - high * error, mean - low * error], min(limits[0], mean), max(limits[1], mean))
+    return Interval(float(ends[0]), float(ends[1]), scenes, float(effective))
+
+
+def _quantiles_of_t(moments: NDArray[np.float64], error: float, seed: int) -> tuple[float, float]:
+    """What 2.5 % of t lie below and above; t is that of the resamples, or Student's where too many have no spread.
+
+    Args:
+        moments: (n, 5), of each scene residual, count, and their squares and product (residual^2, both, count^2).
+        error: standard error of the scenes.
+    """
+    scenes, tail = len(moments), (1.0 - LEVEL) / 2.0
     shifts, errors = [], []
     for drawn in _all_draws(scenes, seed):
         r, c, rr, rc, cc = (drawn @ moments).T
         shift = r / c
         shifts.append(shift)
         errors.append(_standard_error(np.maximum(rr - 2 * shift * rc + shift**2 * cc, 0.0), c, scenes))
+    drawn_errors = np.concatenate(errors)
+    if np.mean(drawn_errors <= _LEAST_SPREAD * error) > tail:
+        from scipy.special import stdtrit
+
+        end = float(stdtrit(scenes - 1, 1.0 - tail))
+        return -end, end
     floor = max(error * 1e-9, np.finfo(np.float64).tiny)
-    studentised = np.concatenate(shifts) / np.maximum(np.concatenate(errors), floor)
-    tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(studentised, [tail, 1.0 - tail])
-    effective = math.nan if squares is None or error == 0.0 else min(squares / error**2, float(count.sum()))
-    return Interval(float(mean - high * error), float(mean - low * error), scenes, float(effective))
+    low, high = np.quantile(np.concatenate(shifts) / np.maximum(drawn_errors, floor), [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
 def _standard_error(squares: NDArray[Any], counts: NDArray[Any], scenes: int) -> NDArray[np.float64]:
@@ -159,7 +196,7 @@ class SceneSums:
         """The mean of each scene."""
         return {scene: total / count for scene, (total, count) in self._of.items()}
 
-    def interval(self) -> Interval | None:
+    def interval(self, limits: Limits = UNLIMITED) -> Interval | None:
         """See `interval`."""
         if not self._of:
             return None
@@ -167,7 +204,7 @@ class SceneSums:
         if not np.isfinite(totals).all():
             return None
         mean = totals.sum() / counts.sum()
-        return interval(totals, counts, max(self._square / counts.sum() - mean**2, 0.0))
+        return interval(totals, counts, max(self._square / counts.sum() - mean**2, 0.0), limits=limits)
 
     def as_dict(self) -> dict[str, list[float]]:
         """Scene -> [sum, number], as reports hold it."""
@@ -196,7 +233,9 @@ class SceneShares:
 
     def intervals(self) -> dict[str, list[float] | None]:
         """The ends of the interval of each figure; None where there are too few scenes (`interval`)."""
-        return {figure: ends(interval(*np.array(list(own.values())).T)) for figure, own in self._of.items()}
+        return {
+            figure: ends(interval(*np.array(list(own.values())).T, limits=SHARE)) for figure, own in self._of.items()
+        }
 
     def mean_interval(self, figures: Sequence[str]) -> list[float] | None:
         """The ends of the interval of the mean of some figures, each linearised at its value (the delta method)."""
@@ -210,7 +249,7 @@ class SceneShares:
             (own[:, 0] - ratio * own[:, 1]) / own[:, 1].sum() for own, ratio in zip(known, ratios, strict=True)
         ]
         values = np.mean(ratios) + len(scenes) * np.mean(residuals, axis=0)
-        return ends(interval(values, np.ones(len(scenes))))
+        return ends(interval(values, np.ones(len(scenes)), limits=SHARE))
 
 
 def ends(found: Interval | None) -> list[float] | None:

@@ -11,6 +11,7 @@ import numpy as np
 from saropt.domain import Role
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, Window
+from saropt.scenes.footprints import Footprint, footprint_of, overlaps
 
 _SIDE = 512
 _NAMED = 3
@@ -22,9 +23,7 @@ class _Trace:
 
     name: str
     digest: str
-    crs: str
-    bounds: tuple[float, float, float, float] | None
-    pixel: float
+    footprint: Footprint | None
 
 
 def find_leaks(
@@ -33,7 +32,7 @@ def find_leaks(
     """What a split shares with the training data, a sentence for each way; empty where nothing is found.
 
     Content is the middle of a raster, at most 512 x 512 pixels: equal pixels are found, altered ones are not (for
-    these, `saropt.curation.clean_root`). Positions are compared in one coordinate system.
+    these, `saropt.curation.clean_root`). Positions are compared on the ground, in whatever coordinate systems.
 
     Args:
         role: the role whose rasters are compared.
@@ -68,31 +67,19 @@ def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
         values, _ = scene.read(window)
         one_colour = bool((values == values[:, :1, :1]).all())
         digest = hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
-        place = scene.georeference
-        if place.transform is None:
-            return _Trace(name, "" if one_colour else digest, "", None, 0.0)
-        corners = [place.transform @ (col, row) for col in (0, scene.width) for row in (0, scene.height)]
-        x, y = zip(*corners, strict=True)
-        crs = place.crs.to_string() if place.crs is not None else ""
-        pixel = float(np.hypot(place.transform.a, place.transform.d))
-        return _Trace(name, "" if one_colour else digest, crs, (min(x), min(y), max(x), max(y)), pixel)
+        footprint = footprint_of(scene.georeference, scene.height, scene.width)
+    return _Trace(name, "" if one_colour else digest, footprint)
 
 
 def _overlapping(here: Sequence[_Trace], there: Sequence[_Trace]) -> list[str]:
     """Names whose footprint overlaps one of the training data by more than a pixel in both directions."""
-    by_crs: dict[str, list[_Trace]] = {}
-    for trace in there:
-        if trace.bounds is not None and trace.crs:
-            by_crs.setdefault(trace.crs, []).append(trace)
-    boxes = {crs: np.array([trace.bounds for trace in traces]) for crs, traces in by_crs.items()}
-    found = []
-    for trace in here:
-        if trace.bounds is None or trace.crs not in boxes:
-            continue
-        left, bottom, right, top = trace.bounds
-        box = boxes[trace.crs]
-        width = np.minimum(right, box[:, 2]) - np.maximum(left, box[:, 0])
-        height = np.minimum(top, box[:, 3]) - np.maximum(bottom, box[:, 1])
-        if (np.minimum(width, height) > trace.pixel).any():
-            found.append(trace.name)
-    return found
+    placed, known = (
+        [
+            (trace.name, trace.footprint)
+            for trace in traces
+            if trace.footprint is not None and trace.footprint.crs is not None
+        ]
+        for traces in (here, there)
+    )
+    found = {placed[one][0] for one, _, _ in overlaps([own for _, own in placed], [own for _, own in known])}
+    return [trace.name for trace in here if trace.name in found]

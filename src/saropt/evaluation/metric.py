@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from saropt.evaluation.intervals import UNLIMITED, Limits
 from saropt.evaluation.tile_image import TileImage, as_pair
 from saropt.registry import Registry
 
@@ -120,6 +121,7 @@ class Metric:
         convention: one sentence that says how it is computed.
         digits: decimals in tables.
         better: +1 where more is better, -1 where less is, 0 where neither.
+        limits: lowest and highest possible value, for intervals.
         needs: its requirements in words, such as "three bands" or "weights file".
         shown: whether the main tables of the report and of the command line have a column for it.
         tile: measures one tile; the figure is the mean over tiles. NaN leaves a tile out.
@@ -135,6 +137,7 @@ class Metric:
     convention: str
     digits: int = 3
     better: Literal[-1, 0, 1] = 0
+    limits: Limits = UNLIMITED
     needs: tuple[str, ...] = ()
     shown: bool = True
     tile: Callable[[Tile], Any] | None = None

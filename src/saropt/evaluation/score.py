@@ -106,7 +106,7 @@ def score(
             "tile": TILE,
             "n": rows["prediction"].n,
             "scenes": scenes,
-            "hashes": _hashes(frozen, paths, told),
+            "hashes": _hashes(frozen, role, {item: root.raster(role, item) for item in names}, paths, told),
             "truth_checked": bool(frozen.hashes.get(role)),
             "warnings": [*left_out.lines(part, len(names)), *verdicts(figures, baselines), *([few] if few else [])],
             "figures": figures,
@@ -118,10 +118,13 @@ def score(
     return submission
 
 
-def _hashes(frozen: FrozenSplit, paths: Sequence[Path], told: Mapping[str, Any]) -> dict[str, str]:
+def _hashes(
+    frozen: FrozenSplit, role: Role, truth: Mapping[str, Path], paths: Sequence[Path], told: Mapping[str, Any]
+) -> dict[str, str]:
     """What two submissions must share to be compared, and what they are of."""
     return {
         "split": frozen.digest,
+        "truth": _hash(*(frozen.hash_of(role, name, path) for name, path in truth.items())),
         "predictions": _hash(*(raster_hash(path) for path in paths)),
         "conventions": _hash(told, TILE, MIN_VALID),
     }
@@ -133,11 +136,11 @@ def _measured(
     """The figures of the predictions, of the constant train mean and of a copy of the input; the rasters without."""
     bands = root.image(role).bands
     roles = [role] if source is None else [source, role]
-    train = [name for name, own in frozen.splits.items() if own == "train" and root.path_of(role, name) is not None]
-    constant = _fitted(root, role, train)
+    needed = [one for one in roles if not root.images[one].optional]
+    there = [name for name, own in frozen.splits.items() if own == "train"]
+    constant = _fitted(root, roles, role, [n for n in there if all(root.path_of(one, n) for one in needed)])
     rows = {key: ImageQuality(Subject(bands)) for key in ("prediction", "train_mean", "copy_input")}
     left_out = LeftOut()
-    needed = [one for one in roles if not root.images[one].optional]
     for done, (name, path) in enumerate(paths.items(), 1):
         scene = scene_of(name, frozen.groups)
         with open_rasters(root, name, roles) as rasters, Scene.open(path, units=root.image(role).units) as made:
@@ -214,12 +217,13 @@ def _values(made: Scene, order: Sequence[int], window: Window, true: Pixels, val
     return Pixels(values, valid, true.units, true.bands, true.dtype, true.range).in_unit_range(str(made.path))
 
 
-def _fitted(root: DataRoot, role: Role, train: Sequence[str]) -> TrainMean | None:
-    """The constant train mean; None without a train split."""
+def _fitted(root: DataRoot, roles: Sequence[Role], role: Role, train: Sequence[str]) -> TrainMean | None:
+    """The constant train mean over pixels that are valid in all roles, as `evaluate` fits it; None without a train
+    split."""
     baseline, seen = TrainMean(), False
-    for place in stream_tiles(root, train, TILE, [role]):
-        if place.valid.any():
-            target = place.images[role].in_unit_range(place.name)[:, place.valid].astype(np.float64)
+    for place in stream_tiles(root, train, TILE, roles):
+        if role in place.images and (valid := place.valid & place.images[role].valid).any():
+            target = place.images[role].in_unit_range(place.name)[:, valid].astype(np.float64)
             baseline.update(target, target)
             seen = True
     if not seen:

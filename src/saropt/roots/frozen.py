@@ -61,6 +61,10 @@ class FrozenSplit:
         if expected and raster_hash(path) != expected:
             raise InputError(path, f"its pixels are not those that {self.path.name} was written for")
 
+    def hash_of(self, role: Role, name: str, path: Path) -> str:
+        """The hash of a raster that was checked: what the file holds, or else what `raster_hash` gives."""
+        return self.hashes.get(role, {}).get(name) or raster_hash(path)
+
 
 def read_frozen(path: str | Path) -> FrozenSplit:
     """Read a splits file with hashes, or one of names only.

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from saropt.domain import rgb_bands
 from saropt.errors import InputError
-from saropt.evaluation.blind_test import FIELDS, read_answers
+from saropt.evaluation.blind_test import FIELDS, is_complete, read_answers
 from saropt.files import Lock, read_yaml, validated
 from saropt.roots.names import SUFFIXES, find_raster
 from saropt.scenes import Scene, Window
@@ -205,17 +205,20 @@ class Study:
         return int(order[position]), SIDES[int(sides[position])]
 
     def _append(self, row: dict[str, Any]) -> None:
-        """One line more, behind the last complete one."""
+        """One line more, behind the last complete one; what is incomplete is cut off."""
         line = io.StringIO(newline="")
         writer = csv.DictWriter(line, FIELDS, lineterminator="\n")
         with open(self.answers_file, "a+b") as stream:
-            if not stream.tell():
+            stream.seek(0)
+            held = stream.read()
+            end = held.rfind(b"\n") + 1
+            if end < len(held):
+                if is_complete(held[end:].decode("utf-8", "replace")):
+                    line.write("\n")
+                else:
+                    stream.truncate(end)
+            if not end:
                 writer.writeheader()
-            else:
-                stream.seek(-1, os.SEEK_END)
-                if stream.read() != b"\n":
-                    stream.seek(0)
-                    stream.truncate(stream.read().rfind(b"\n") + 1)
             writer.writerow(row)
             stream.write(line.getvalue().encode())
             stream.flush()
