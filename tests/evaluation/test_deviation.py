@@ -57,10 +57,9 @@ class Sampler(Translator):
         self.sampler = SamplerCard(kind="euler", steps=1, noise_bands=1)
         self.asked = []
 
-    def stream(self, sources, write, *, units, places, samples, seed, scene_inputs):
+    def stream(self, reader, write, *, samples, seed):
         self.asked.append((samples, seed))
-        (source,) = sources.values()
-        values, valid = source.read()
+        values, valid = reader.source.read()
         products = {"image": np.repeat(values, 3, 0), "deviation": self.deviate(values)}
         write(Block(Window(0, 0, *valid.shape), products, valid, 0))
 

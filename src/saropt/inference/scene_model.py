@@ -211,9 +211,8 @@ class SceneModel:
             identity = "" if key is None else source.identity()
             scene_inputs = self._scene_inputs(source, options)
             reader = self.read(sources, options.units, scene_inputs=scene_inputs)
-            common = (
-                self._common_tags(source, options, key, scene_inputs) | dates_of(sources, reader.set_aside) | matched
-            )
+            common = self._common_tags(source, options, key, scene_inputs) | tags | matched
+            common |= dates_of(sources, reader.set_aside)
             resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
@@ -230,8 +229,7 @@ class SceneModel:
                         nodata=product.nodata,
                         georeference=source.georeference,
                         tags=common
-                        | {**tags, "SAROPT_PRODUCT": product.name, **product.tags}
-                        | origin_in_words(product, common),
+                        | {"SAROPT_PRODUCT": product.name, **product.tags, **origin_in_words(product, common)},
                         overwrite=places[0].overwrite,
                         resume=options.resume,
                         resume_key=resume_key,
