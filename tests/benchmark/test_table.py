@@ -231,8 +231,8 @@ def test_intervals_and_paired_tests_over_scenes_and_the_mark_of_a_lost_constant(
     assert cell.interval[0] < cell.mean < cell.interval[1]
     assert [row.below_constant for row in table.rows[:3]] == [(), (), ("sar2opt",)]
     assert [("worse" in line, line.split(":")[1]) for line in table.tests] == [
-        (True, " sec_ond against first"),
-        (True, " third against first"),
+        (True, " sec_ond against first (seed 0 alone)"),
+        (True, " third against first (seed 0 alone)"),
     ]
     assert "6.50 † [" in table.markdown()
     write_table(table, tmp_path)
