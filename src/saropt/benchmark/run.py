@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from saropt.benchmark.suite import RunSpec, Suite
 from saropt.benchmark.table import Table, write_table
 from saropt.errors import InputError, SaroptError
 from saropt.evaluation.extractors import known_weights
-from saropt.evaluation.shown_tiles import file_name
 from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
 
@@ -92,10 +92,15 @@ def run_suite(
     place = folder / suite.name
     if list(benches) == [""]:
         return benches[""].table(shown, place, failed[""])
-    tables = {name: bench.table(shown, place / file_name(name), failed[name]) for name, bench in benches.items()}
+    tables = {name: bench.table(shown, place / _folder(name), failed[name]) for name, bench in benches.items()}
     table = joined(tables)
     write_table(table, place)
     return table
+
+
+def _folder(name: str) -> str:
+    """The folder of the tables of one data root, inside the suite's whatever the data are called."""
+    return re.sub(r"^$|^\.|[/\\]", "_", name)
 
 
 def _run_all(bench: Bench, wanted: Sequence[tuple[RunSpec, int]]) -> dict[str, list[str]]:
@@ -136,7 +141,7 @@ def _benches(suite: Suite, folder: Path, data: Sequence[str | Path], options: Op
             raise InputError(suite.name, "scores what was trained on one data root on others: give two or more")
         return {"": Bench(suite, folder, data[0] if data else None, options)}
     roots = {DataRoot.open(path).name: path for path in data}
-    if len(roots) < len(data):
+    if len({_folder(name) for name in roots}) < len(data):
         raise InputError(suite.name, f"two data roots have one name; there are {', '.join(roots)}")
     benches = {}
     for name, path in roots.items():

@@ -50,7 +50,8 @@ def interval_of(sums: Sums | None) -> tuple[float, float] | None:
 def lines_of_tests(
     direction: str, reports: Mapping[str, Mapping[int, Mapping[str, Any]]], means: Mapping[str, Any]
 ) -> list[str]:
-    """The paired tests of PSNR of all rows against the row with the highest, over the seeds that both have; a line each.
+    """The paired tests of PSNR of all rows against the row with the highest, over the seeds that both
+    have; a line each.
 
     Args:
         reports: row -> seed -> what report.json holds; all of the same scenes.

@@ -89,7 +89,7 @@ class RunSpec(_Section):
         tested_on: the SAR band that a row of one SAR band is tested on in place of its own; `polarisations` sets it.
     """
 
-    name: str = Field(min_length=1)
+    name: str
     method: str
     preset: str | None = None
     config: dict[str, Any] = Field(default_factory=dict)
@@ -173,6 +173,8 @@ class Suite(_Section):
     @model_validator(mode="after")
     def _rows_are_distinct(self) -> Suite:
         names = [run.name for run in self.runs]
+        if not all(name.strip() and name.isprintable() for name in names):
+            raise ValueError("a run has no name, or one that cannot be printed")
         if len(set(names)) < len(names):
             raise ValueError("two runs have one name")
         if self.best_by is not None and self.best_by not in self.columns:

@@ -47,8 +47,8 @@ COSTS = ("parameters_m", "gmac", "images_per_s")
 
 @dataclass(frozen=True)
 class Row:
-    """A method, a baseline or a published figure; `cells` by direction and metric. The kind "failed" is a method without
-    any finished seed.
+    """A method, a baseline or a published figure; `cells` by direction and metric. The kind "failed" is a method
+    without any finished seed.
 
     `below_constant` holds the directions in which its mean PSNR is below that of the constant train mean.
     """

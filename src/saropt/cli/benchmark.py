@@ -96,6 +96,8 @@ def benchmark(
                 tell=warn_at_once,
             )
         typer.echo(table.markdown())
+        for note in table.notes:
+            typer.echo(f"{note}.")
         for heading, lines in table.below:
             typer.echo("\n".join([heading, *lines]))
         typer.echo(f"wrote table.md, .tex, .csv, .html, results.json and the figures to {out / chosen.name}")

@@ -117,6 +117,8 @@ def calibrate_reliability(
         raise InputError(translator.path, "draws samples: their deviation says how far they lie apart")
     if not 0.0 < alpha < 0.5:
         raise OptionError("alpha", alpha, "must lie between 0 and .5")
+    if budget is not None and not 0.0 < budget < math.inf:
+        raise OptionError("budget", budget, "must be more than 0 and finite, in units of the output")
     check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
     _check_torch()
     windows = _gathered(translator, sets, seed, progress, tell)
