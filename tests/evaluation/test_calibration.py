@@ -241,5 +241,6 @@ def test_a_budget_that_is_no_half_width_is_refused_before_the_work(budget, simul
 
 def test_an_export_that_drops_the_map_says_so(with_map, tmp_path, capsys):
     _, out, _ = with_map
-    assert main(["export", str(out), str(tmp_path / "fixed.onnx"), "--realism", "0.5"]) == 0
-    assert "fixed.onnx: gives no map of reliability" in capsys.readouterr().err
+    root = write_simulated_root(tmp_path / "root", scenes=(1, 0, 0), size=64, units="sigma0_db", bands=("VH",))
+    assert main(["export", str(out), str(tmp_path / "small.onnx"), "--int8", "--data", str(root)]) == 0
+    assert "small.onnx: gives no map of reliability" in capsys.readouterr().err
