@@ -39,7 +39,7 @@ def main() -> None:
             if found and cell:
                 unit = found["unit"]
                 lines[found["method"]].append((float(found["value"]), cell["mean"]))
-            elif row["name"] == "train_mean" and cell:
+            elif row["name"] in ("train_mean", "train_mean, data 1") and cell:
                 axis.axhline(cell["mean"], color="grey", linestyle=":", linewidth=1, label="train mean")
         for method, points in lines.items():
             axis.plot(*zip(*sorted(points), strict=True), marker="o", label=method)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from saropt.benchmark import list_suites, load_suite
+from saropt.benchmark import Suite, list_suites, load_suite
 from saropt.benchmark.suite import merged, placed, rows_named
 from saropt.domain import Direction
 from saropt.errors import InputError
@@ -38,6 +38,19 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
         ({"published": {"data": {"rows": {"b": {}}}}}, "rows that do not exist: b"),
         ({"columns": ["pmr.trained"]}, "'pmr.trained' is of a matcher that the suite does not have"),
         ({"columns": ["ir.rift-like"], "matchers": ["sift"]}, "'ir.rift-like' is of a matcher"),
+        ({"name": "../up"}, "'../up' is no name of a folder"),
+        ({"name": ""}, "'' is no name of a folder"),
+        ({"name": "Reports"}, "'Reports' is a folder that suites share"),
+        ({"columns": []}, "columns: Tuple should have at least 1 item"),
+        ({"columns": ["psrn"]}, "column 'psrn' is no metric: is psnr meant?"),
+        ({"columns": ["class_iou"]}, "holds a figure for each class: name one"),
+        ({"columns": ["psnr.B4"]}, "psnr has no parts"),
+        ({"base": {"engine": {"seed": 5}}}, "base sets engine.seed: the suite's `seeds` give it"),
+        (
+            {"runs": [{"name": "a", "method": "cut", "config": {"card": {"name": "x"}}}]},
+            "'a' sets card.name: it is the row's method",
+        ),
+        ({"base": {"arguments": {"start": "$run:a"}}}, "'a' starts from 'a', which is no earlier row"),
         ({"best_by": "fid"}, "best_by: 'fid' is no column of the suite"),
         ({"translated": ["sar"]}, "translated: the suite has no judges of these roles"),
         ({"matchers": ["orb"]}, "matchers: Value error, unknown matcher 'orb'; known: rift, sift"),
@@ -83,3 +96,8 @@ def test_places_are_filled():
     assert filled == {"arguments": {"sar_segmenter": "a/b", "start": "c", "other": "x"}}
     with pytest.raises(InputError, match="trains no such segmenter"):
         placed(values, {}, {})
+
+
+def test_columns_of_details_parts_and_network_values_are_known():
+    columns = ["psnr.network", "class_iou.water", "rmse_per_band.B4", "fid_by_n.500.network", "std.psnr", "n"]
+    assert Suite(**SMALL, columns=columns).columns == tuple(columns)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import statistics
+from pathlib import Path
 
 import pytest
 
 from saropt.benchmark import Suite, build_table
 from saropt.benchmark.suite import Published
 from saropt.benchmark.table import write_table
+from saropt.errors import InputError
 
 
 def published(rows: dict, bands: int = 3, range_: str | None = "0..255", note: str = "") -> dict:
@@ -231,8 +233,8 @@ def test_intervals_and_paired_tests_over_scenes_and_the_mark_of_a_lost_constant(
     assert cell.interval[0] < cell.mean < cell.interval[1]
     assert [row.below_constant for row in table.rows[:3]] == [(), (), ("sar2opt",)]
     assert [("worse" in line, line.split(":")[1]) for line in table.tests] == [
-        (True, " sec_ond against first"),
-        (True, " third against first"),
+        (True, " sec_ond against first (seed 0 alone)"),
+        (True, " third against first (seed 0 alone)"),
     ]
     assert "6.50 † [" in table.markdown()
     write_table(table, tmp_path)
@@ -245,3 +247,87 @@ def test_few_scenes_have_no_interval_and_the_note_says_why(tmp_path):
     assert table.rows[0].cells["sar2opt"]["psnr"].interval is None
     write_table(table, tmp_path)
     assert "No intervals and no tests: 4 scenes" in (tmp_path / "table.md").read_text()
+
+
+BASE = [9.0, 15.0, 20.0, 12.0, 25.0, 18.0]
+
+
+def of_data(model: str, psnr: list[float], data: str, constant: float, scenes: str | None = None) -> dict:
+    found = with_scenes(model, psnr) | {"data_key": data, "scenes_key": scenes or data, "data": {"name": data}}
+    found["baselines"] = {"sar2opt": {"train_mean": {"psnr": constant, "mae": 0.3}}}
+    return found
+
+
+def test_rows_of_other_data_have_their_own_baselines_and_neither_ranks_nor_tests_in_common():
+    lower = [value - 0.3 + 0.01 * k for k, value in enumerate(BASE)]
+    reports = {"first": {0: of_data("first", BASE, "x", 12.0)}, "sec_ond": {0: of_data("sec_ond", lower, "y", 13.0)}}
+    table = build_table(SUITE, reports)
+    baselines = {row.name: row.cells["sar2opt"]["psnr"].mean for row in table.rows if row.kind == "baseline"}
+    assert baselines == {"train_mean, data 1": 12.0, "train_mean, data 2": 13.0}
+    assert table.tests == ()
+    assert {row.cells["sar2opt"]["psnr"].rank for row in table.rows} == {None}
+    assert (table.data, table.sets, table.n) == ("x, y", 2, 5)
+    assert "Data 2 (y): sec_ond. Ranks and tests are among rows of the same scenes." in table.html()
+
+
+def test_rows_whose_training_pairs_alone_differ_are_tested_over_their_scenes():
+    lower = [value - 0.3 + 0.01 * k for k, value in enumerate(BASE)]
+    reports = {
+        "first": {0: of_data("first", BASE, "x", 12.0, "scenes")},
+        "sec_ond": {0: of_data("sec_ond", lower, "y", 13.0, "scenes")},
+    }
+    table = build_table(SUITE, reports)
+    assert [line.split(":")[1] for line in table.tests] == [" sec_ond against first"]
+    assert table.rows[0].cells["sar2opt"]["psnr"].rank == 1
+    assert "train_mean, data 2" in [row.name for row in table.rows]
+
+
+def test_unequal_seeds_are_told_and_tests_are_over_the_common_ones():
+    reports = {
+        "first": {0: with_scenes("first", BASE), 1: with_scenes("first", [value + 5.0 for value in BASE])},
+        "sec_ond": {0: with_scenes("sec_ond", [value + 0.3 + 0.01 * k for k, value in enumerate(BASE)])},
+        "third": {1: with_scenes("third", BASE)},
+    }
+    table = build_table(SUITE, reports)
+    assert "unequal numbers of seeds: first has 0, 1; sec_ond has 0; third has 1." in table.html()
+    assert [("better" in line, line.split(":")[1]) for line in table.tests] == [
+        (True, " sec_ond against first (seed 0 alone)"),
+        (False, " third against first (seed 1 alone)"),
+    ]
+    assert build_table(SUITE, {"first": {0: reports["first"][0]}}).notes == ()
+
+
+def test_baselines_of_other_bands_are_told():
+    reports = {name: {0: of_data(name, BASE, "x", level)} for name, level in (("first", 12.0), ("sec_ond", 13.0))}
+    table = build_table(SUITE, reports)
+    assert table.notes == ("Baselines of sar2opt are of the bands of first, not of those of sec_ond",)
+    assert next(row for row in table.rows if row.kind == "baseline").cells["sar2opt"]["psnr"].mean == 12.0
+
+
+def test_equal_figures_have_equal_ranks():
+    table = build_table(SUITE, {name: {0: report(name, 15.0, 0.1)} for name in ("first", "sec_ond")})
+    ranks = [[cell.rank for cell in row.cells["sar2opt"].values()] for row in table.rows if row.kind == "method"]
+    assert ranks == [[1, 1, None], [1, 1, None]]
+
+
+def test_failed_rows_stand_in_the_table(tmp_path):
+    table = build_table(SUITE, {"first": REPORTS["first"]}, {"third": ["third, seed 0: full", "third, seed 1: full"]})
+    write_table(table, tmp_path)
+    text = (tmp_path / "table.md").read_text()
+    assert "| third (failed) | – |" in text
+    assert "Failed:\n\n- third, seed 0: full\n" in text
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    write_table(build_table(SUITE, REPORTS), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(path, text, **_):
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text[: len(text) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match=r"results\.json: cannot be written: No space left on device"):
+        write_table(build_table(SUITE, {"first": REPORTS["first"]}), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

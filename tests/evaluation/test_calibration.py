@@ -227,3 +227,20 @@ def test_scenes_that_are_left_out_and_fill_are_told_of(simulated, tmp_path, monk
         f"1 of 12 rasters of split 'val' is left out: {names[0].removesuffix('.tif')} (optical has no valid pixel)"
     )
     assert "25.00% of the pixels that it calls valid are fill" in told[1]
+
+
+@pytest.mark.parametrize("budget", ["0", "-5", "nan", "inf"])
+def test_a_budget_that_is_no_half_width_is_refused_before_the_work(budget, simulated, tmp_path, capsys):
+    out = tmp_path / "reliable.onnx"
+    assert main(["reliability", "s1-losangeles", str(out), "--data", str(simulated), "--budget", budget]) == 2
+    said = capsys.readouterr().err
+    assert "must be more than 0 and finite" in said
+    assert said.count("\n") == 1
+    assert not out.exists()
+
+
+def test_an_export_that_drops_the_map_says_so(with_map, tmp_path, capsys):
+    _, out, _ = with_map
+    root = write_simulated_root(tmp_path / "root", scenes=(1, 0, 0), size=64, units="sigma0_db", bands=("VH",))
+    assert main(["export", str(out), str(tmp_path / "small.onnx"), "--int8", "--data", str(root)]) == 0
+    assert "small.onnx: gives no map of reliability" in capsys.readouterr().err

@@ -416,7 +416,8 @@ class TestRefusals:
         path = tmp_path / "run" / "checkpoint.pt"
         content = bytearray(path.read_bytes())
         with zipfile.ZipFile(path) as parts:
-            largest = max(parts.infolist(), key=lambda part: part.file_size)
+            tensors = [part for part in parts.infolist() if "/data/" in part.filename]
+            largest = max(tensors, key=lambda part: part.file_size)
         content[largest.header_offset + largest.file_size // 2] ^= 0x40
         path.write_bytes(content)
         torch.load(path, weights_only=True)  # which does not notice

@@ -3,17 +3,19 @@ so that a second call goes on."""
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import saropt
+from saropt.benchmark.by_data import DATA_KEY, SCENES_KEY
 from saropt.benchmark.checks import check_fid, check_figures
+from saropt.benchmark.data_key import Data, content_key, hash_of, scenes_key, size_key
 from saropt.benchmark.figures import shown_names, write_figures
 from saropt.benchmark.polarisations import with_other_band
 from saropt.benchmark.suite import (
@@ -57,15 +59,6 @@ from saropt.training.pace import read_pace
 
 REPORT = "report.json"
 WEIGHTS = "translator.safetensors"
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The data of a row: their folder, which may not exist yet, and a hash of their content."""
-
-    path: Path
-    key: str
-    simulation: Simulation | None = None
 
 
 @dataclass(frozen=True)
@@ -131,8 +124,8 @@ class Bench:
         self.suite, self.folder = suite, folder
         self.max_steps, self.accelerator, self.progress = options.max_steps, options.accelerator, options.progress
         self.weights, self.tiles, self.steps = options.weights, options.tiles, options.steps
-        self._given = None if data is None else _Data(Path(data), _fingerprint(DataRoot.open(data)))
-        self._tested = None if tested is None else _Data(Path(tested), _fingerprint(DataRoot.open(tested)))
+        self._given = None if data is None else Data(Path(data), content_key(DataRoot.open(data)))
+        self._tested = None if tested is None else Data(Path(tested), content_key(DataRoot.open(tested)))
 
     def check(self, run: RunSpec) -> None:
         """Refuse data whose figures could not be taken after the training of a row."""
@@ -150,7 +143,7 @@ class Bench:
         report = self._report(run, seed)
         if (report / REPORT).is_file():
             return
-        for needed in rows_named(run.config):
+        for needed in self.suite.needed(run):
             self.run(self.suite.row(needed), seed)
         if data.simulation is not None:
             with _alone(data.path):
@@ -224,8 +217,9 @@ class Bench:
         )
         evaluate(spec, report, progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}"))
 
-    def table(self, seeds: Sequence[int], folder: Path) -> Table:
-        """The table and the figures of all finished parts, also written into a folder."""
+    def table(self, seeds: Sequence[int], folder: Path, failed: Mapping[str, Sequence[str]]) -> Table:
+        """The table and the figures of all finished parts, also written into a folder; `failed` holds the reasons of
+        rows that failed."""
         reports: dict[str, dict[int, dict[str, Any]]] = {}
         shown: dict[str, tuple[Path, Path]] = {}
         for run in self.suite.runs:
@@ -233,52 +227,77 @@ class Bench:
                 training, report = self._training(run, seed)[1], self._report(run, seed)
                 if (report / REPORT).is_file():
                     held = json.loads((report / REPORT).read_text(encoding="utf-8"))
-                    reports.setdefault(run.name, {})[seed] = held | {"training": read_pace(training)}
+                    held |= {"training": read_pace(training), DATA_KEY: (self._tested or self._data(run)).key}
+                    reports.setdefault(run.name, {})[seed] = held
                     shown.setdefault(run.name, (training, report))
-        table = build_table(self.suite, reports)
+        self._tell_scenes(reports)
+        table = build_table(self.suite, reports, failed)
         write_table(table, folder)
         write_figures(shown, folder)
         return table
 
-    def _judges(self, data: _Data, run: RunSpec, training: Path) -> list[_Segmenter]:
+    def _tell_scenes(self, reports: Mapping[str, Mapping[int, dict[str, Any]]]) -> None:
+        """Note in reports of different simulated data whether their scenes are the same all the same: where only the
+        training pairs differ."""
+        if len({part[DATA_KEY] for by_seed in reports.values() for part in by_seed.values()}) < 2:
+            return
+        for name, by_seed in reports.items():
+            path = self._data(self.suite.row(name)).path
+            if path.is_dir():
+                key = scenes_key(DataRoot.open(path), self.suite.split)
+                for part in by_seed.values():
+                    part[SCENES_KEY] = key
+
+    def made_before(self, run: RunSpec, seed: int) -> bool:
+        """Whether an earlier version, which told data by the sizes of their files, made this part, and this one did
+        not."""
+        if self._given is None or (self._report(run, seed) / REPORT).is_file():
+            return False
+        earlier = copy.copy(self)
+        earlier._given = replace(self._given, key=size_key(DataRoot.open(self._given.path)))
+        if self._tested is not None:
+            earlier._tested = replace(self._tested, key=size_key(DataRoot.open(self._tested.path)))
+        return earlier._training(run, seed)[1].is_dir() and not self._training(run, seed)[1].is_dir()
+
+    def _judges(self, data: Data, run: RunSpec, training: Path) -> list[_Segmenter]:
         """The segmenters that judge a row's translations: the suite's judges, or else those that guide its training."""
         if not self.suite.judges:
             return self._guides(data, run)
         judges = self._segmenters(data, self.suite.judges, "judge")
         return [
-            replace(judge, folder=judge.folder.with_name(_hash(judge.folder.name, training.name)), translated=True)
+            replace(judge, folder=judge.folder.with_name(hash_of(judge.folder.name, training.name)), translated=True)
             if judge.role in self.suite.translated
             else judge
             for judge in judges
         ]
 
-    def _guides(self, data: _Data, run: RunSpec) -> list[_Segmenter]:
+    def _guides(self, data: Data, run: RunSpec) -> list[_Segmenter]:
         return self._segmenters(data, merged(self.suite.segmenters, run.segmenters), "guide")
 
-    def _data(self, run: RunSpec) -> _Data:
+    def _data(self, run: RunSpec) -> Data:
         if self._given is not None:
             return self._given
         assert self.suite.simulate is not None
         values = merged(self.suite.simulate.model_dump(), run.simulate)
         simulation = validated(Simulation, values, f"{self.suite.name}: {run.name}")
-        key = _hash(simulation.model_dump(mode="json"), saropt.__version__)
-        return _Data(self.folder / "data" / f"{self.suite.name}-{key}", key, simulation)
+        key = hash_of(simulation.model_dump(mode="json"), saropt.__version__)
+        return Data(self.folder / "data" / f"{self.suite.name}-{key}", key, simulation)
 
-    def _segmenters(self, data: _Data, specs: dict[Role, dict[str, Any]], task: str) -> list[_Segmenter]:
+    def _segmenters(self, data: Data, specs: dict[Role, dict[str, Any]], task: str) -> list[_Segmenter]:
         found = []
         for role, values in specs.items():
             values = merged({"modality": role, "card": {"name": f"{role}-{task}"}}, self._shortened(values))
             config = validated(SegmentationConfig, values, f"{self.suite.name}: segmenter of {role}")
-            key = _hash(config.model_dump(mode="json"), data.key)
+            key = hash_of(config.model_dump(mode="json"), data.key)
             found.append(_Segmenter(role, self.folder / "segmenters" / f"{role}-{task}-{key}", config))
         return found
 
-    def _matcher(self, data: _Data) -> _Matcher | None:
+    def _matcher(self, data: Data) -> _Matcher | None:
         if self.suite.matcher is None:
             return None
         values = merged(self._shortened(self.suite.matcher), {"card": {"name": TRAINED_MATCHER}})
         config = validated(MatchingConfig, values, f"{self.suite.name}: matcher")
-        key = _hash(config.model_dump(mode="json"), data.key)
+        key = hash_of(config.model_dump(mode="json"), data.key)
         return _Matcher(self.folder / "matchers" / key, config)
 
     def _shortened(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -308,7 +327,7 @@ class Bench:
         method = get_method(run.method)
         arguments = validated(method.config_type, named.get("arguments", {}), source).model_dump(mode="json")
         whole = validated(TrainingConfig, named | {"arguments": arguments}, source).model_dump(mode="json")
-        key = _hash(whole, data.key, saropt.__version__)
+        key = hash_of(whole, data.key, saropt.__version__)
         filled = placed(
             values,
             {role: guide.file for role, guide in guides.items()},
@@ -327,7 +346,7 @@ class Bench:
         further = [NETWORK] if self.suite.on_network_values else []
         further += [] if self._tested is None else [self._tested.key]
         further += [] if run.tested_on is None else [run.tested_on]
-        key = _hash(judges, matchers, self.suite.split, weights, self.tiles, self.steps, *further)
+        key = hash_of(judges, matchers, self.suite.split, weights, self.tiles, self.steps, *further)
         return self.folder / "reports" / f"{training.name}-{key}"
 
     def _simulate(self, path: Path, simulation: Simulation) -> None:
@@ -353,18 +372,6 @@ def _begun(folder: Path) -> bool:
         return True
     shutil.rmtree(folder, ignore_errors=True)
     return False
-
-
-def _fingerprint(root: DataRoot) -> str:
-    """The hash of a data root's description, its splits, and name and size of every raster."""
-    parts: list[Any] = [(root.path / name).read_text(encoding="utf-8") for name in ("dataset.yaml", "splits.csv")]
-    for path in sorted(path for role in (*root.images, "label") for path in (root.path / role).glob("*")):
-        parts.append([path.parent.name, path.name, path.stat().st_size])
-    return _hash(*parts)
-
-
-def _hash(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _slug(name: str) -> str:

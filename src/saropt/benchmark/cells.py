@@ -82,6 +82,7 @@ def cells_of(
 def ranks_of(
     means: dict[str, dict[str, dict[str, Cell]]], directions: Sequence[str], columns: Sequence[str]
 ) -> dict[tuple[str, str, str], int]:
+    """(Row, direction, column) -> 1 for the best rows, 2 for the second best; equal figures have equal ranks."""
     ranks: dict[tuple[str, str, str], int] = {}
     for direction in directions:
         for column in dict.fromkeys(columns):
@@ -89,10 +90,14 @@ def ranks_of(
             if metric is not None and not metric.better:
                 continue
             held = {name: by.get(direction, {}) for name, by in means.items()}
-            found = [(cells[column].mean, name) for name, cells in held.items() if column in cells]
-            found.sort(reverse=metric is None or metric.better > 0)
-            if len(found) > 1:
-                ranks |= {(name, direction, column): place for place, (_, name) in enumerate(found[:2], 1)}
+            found = {name: cells[column].mean for name, cells in held.items() if column in cells}
+            if len(found) < 2:
+                continue
+            sign = 1 if metric is None or metric.better > 0 else -1
+            for name, mean in found.items():
+                place = 1 + sum(sign * other > sign * mean for other in found.values())
+                if place <= 2:
+                    ranks[name, direction, column] = place
     return ranks
 
 

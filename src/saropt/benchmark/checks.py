@@ -1,13 +1,16 @@
-"""What would make the evaluation of a row fail, looked for before it is trained."""
+"""What would make the evaluation of a row fail or leave columns without figures, looked for before it is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from saropt.benchmark.columns import BY_CLASS
+from saropt.benchmark.suite import NETWORK, Suite
 from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction, Role
 from saropt.errors import InputError
-from saropt.evaluation.extractors import INCEPTION_FILE
+from saropt.evaluation import METRICS
+from saropt.evaluation.extractors import INCEPTION_FILE, LPIPS_FILE
 from saropt.evaluation.tiles import DECLARE_RANGE
 from saropt.methods import get_method
 from saropt.radiometry import to_unit_range
@@ -45,6 +48,36 @@ def check_figures(root: DataRoot, config: TrainingConfig, split: str, weights: s
             except ValueError as error:
                 raise InputError(root.path / "dataset.yaml", f"{role}: {error}; {DECLARE_RANGE}") from error
     check_fid({role: image.bands for role, image in root.images.items()}, config, weights)
+
+
+def empty_columns(suite: Suite, classes: Iterable[str] | None, weights: str | Path | None) -> list[str]:
+    """A line for each reason for which columns of a suite get no figures.
+
+    Args:
+        classes: of the data; None where they are not known yet.
+        weights: folder of published weights.
+
+    >>> from saropt.benchmark import load_suite
+    >>> empty_columns(load_suite("cran-table4"), None, None)
+    ['cran-table4: the columns fid.network, fid get no figures without their weights file (weights)']
+    """
+    found: dict[str, list[str]] = {}
+    segmenters = suite.segmenters or suite.judges or any(run.segmenters for run in suite.runs)
+    known = None if classes is None else set(classes)
+    for column in suite.columns:
+        key, _, part = column.removesuffix(NETWORK).partition(".")
+        if key not in METRICS:
+            continue
+        metric = METRICS[key]
+        file = LPIPS_FILE if key == "lpips" else INCEPTION_FILE
+        if "weights file" in metric.needs and (weights is None or not (Path(weights) / file).is_file()):
+            found.setdefault("get no figures without their weights file (weights)", []).append(column)
+        elif metric.section == "segmentation" and not segmenters:
+            found.setdefault("get no figures: the suite trains no segmenters", []).append(column)
+        elif key in BY_CLASS and known is not None and part not in known:
+            classes_there = f"the data have {', '.join(sorted(known))}" if known else "the data have no classes"
+            found.setdefault(f"get no figures: {classes_there}", []).append(column)
+    return [f"{suite.name}: the columns {', '.join(columns)} {why}" for why, columns in found.items()]
 
 
 def check_fid(bands: Mapping[Role, Sequence[str]], config: TrainingConfig, weights: str | Path | None) -> None:

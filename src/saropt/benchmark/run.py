@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from saropt.benchmark.bench import Bench, Options
+from saropt.benchmark.checks import empty_columns
 from saropt.benchmark.polarisations import by_polarisation
-from saropt.benchmark.suite import Suite
+from saropt.benchmark.suite import RunSpec, Suite
 from saropt.benchmark.table import Table, write_table
-from saropt.errors import InputError
+from saropt.errors import InputError, SaroptError
 from saropt.evaluation.extractors import known_weights
-from saropt.progress import Progress, silent
+from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
 
 
@@ -29,6 +31,7 @@ def run_suite(
     tiles: Sequence[str] = (),
     steps: int | None = None,
     progress: Progress = silent,
+    tell: Tell = log_line,
 ) -> Table:
     """Train and evaluate every row of a suite with every seed, and write the table.
 
@@ -49,9 +52,13 @@ def run_suite(
         tiles: names of rasters to show in the figures; four of the split, evenly spaced, when empty.
         steps: sampling steps of diffusion models in the evaluation; each model's own when None.
         progress: called with the parts that are done, the parts in all, and what is being done.
+        tell: gets a line for columns that get no figures, and for parts of earlier versions that are made anew.
+
+    Returns:
+        The table. Its `failed` names the rows that could not be trained or measured, and why; the others go on.
 
     Raises:
-        InputError: no data, an unknown row, or whatever training and evaluation refuse.
+        InputError: no data, an unknown row, or data that no row can be trained or measured on.
 
     >>> from saropt.benchmark import load_suite
     >>> run_suite(load_suite("ci-smoke"), "out", only=["unknown"])
@@ -74,17 +81,37 @@ def run_suite(
         for run in chosen:
             bench.check(run)
     known_weights(weights)
-    for bench in benches.values():
-        for run in chosen:
-            for seed in suite.seeds if seeds is None else seeds:
-                bench.run(run, seed)
+    wanted = [(run, seed) for run in chosen for seed in (suite.seeds if seeds is None else seeds)]
+    if any(bench.made_before(run, seed) for bench in benches.values() for run, seed in wanted):
+        tell(f"{folder}: an earlier version told data by the sizes of files alone: its trainings are made anew")
+    classes = {name for path in paths for name in DataRoot.open(path).classes.values()} if paths else None
+    for line in empty_columns(suite, classes, weights):
+        tell(line)
+    failed = {name: _run_all(bench, wanted) for name, bench in benches.items()}
     shown = sorted({*suite.seeds, *(seeds or ())})
     place = folder / suite.name
     if list(benches) == [""]:
-        return benches[""].table(shown, place)
-    table = joined({name: bench.table(shown, place / name) for name, bench in benches.items()})
+        return benches[""].table(shown, place, failed[""])
+    tables = {name: bench.table(shown, place / _folder(name), failed[name]) for name, bench in benches.items()}
+    table = joined(tables)
     write_table(table, place)
     return table
+
+
+def _folder(name: str) -> str:
+    """The folder of the tables of one data root, inside the suite's whatever the data are called."""
+    return re.sub(r"^$|^\.|[/\\]", "_", name)
+
+
+def _run_all(bench: Bench, wanted: Sequence[tuple[RunSpec, int]]) -> dict[str, list[str]]:
+    """Run rows and seeds; a line for each that failed, by row."""
+    failed: dict[str, list[str]] = {}
+    for run, seed in wanted:
+        try:
+            bench.run(run, seed)
+        except SaroptError as error:
+            failed.setdefault(run.name, []).append(f"{run.name}, seed {seed}: {error.command_line_text()}")
+    return failed
 
 
 def _polarisations(suite: Suite, data: Sequence[str | Path]) -> tuple[str, ...]:
@@ -114,7 +141,7 @@ def _benches(suite: Suite, folder: Path, data: Sequence[str | Path], options: Op
             raise InputError(suite.name, "scores what was trained on one data root on others: give two or more")
         return {"": Bench(suite, folder, data[0] if data else None, options)}
     roots = {DataRoot.open(path).name: path for path in data}
-    if len(roots) < len(data):
+    if len({_folder(name) for name in roots}) < len(data):
         raise InputError(suite.name, f"two data roots have one name; there are {', '.join(roots)}")
     benches = {}
     for name, path in roots.items():
@@ -143,4 +170,6 @@ def joined(tables: Mapping[str, Table]) -> Table:
         rows=tuple(replace(row, name=f"{name}: {row.name}") for name, table in tables.items() for row in table.rows),
         tests=tuple(f"{name}: {line}" for name, table in tables.items() for line in table.tests),
         apart=tuple(f"{name}: {line}" for name, table in tables.items() for line in table.apart),
+        notes=tuple(f"{name}: {note}" for name, table in tables.items() for note in table.notes),
+        failed=tuple(f"{name}: {line}" for name, table in tables.items() for line in table.failed),
     )

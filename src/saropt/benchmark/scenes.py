@@ -48,24 +48,33 @@ def interval_of(sums: Sums | None, column: str = PSNR) -> tuple[float, float] | 
     return None if found is None else (found.low, found.high)
 
 
-def lines_of_tests(direction: str, sums: Mapping[str, Mapping[str, Sums]], means: Mapping[str, Any]) -> list[str]:
-    """The paired tests of PSNR of all rows against the row with the highest, a line each.
+def lines_of_tests(
+    direction: str, reports: Mapping[str, Mapping[int, Mapping[str, Any]]], means: Mapping[str, Any]
+) -> list[str]:
+    """The paired tests of PSNR of all rows against the row with the highest, over the seeds that both
+    have; a line each.
 
     Args:
-        sums: row -> metric -> scene -> [sum, number of tiles].
+        reports: row -> seed -> what report.json holds; all of the same scenes.
         means: row -> direction -> column -> `Cell`.
 
     >>> lines_of_tests("sar2opt", {}, {})
     []
     """
-    rows = {name: by[PSNR] for name, by in sums.items() if PSNR in by and PSNR in means[name].get(direction, {})}
+    rows = [name for name in reports if PSNR in means[name].get(direction, {})]
     if len(rows) < 2:
         return []
     best = max(rows, key=lambda name: means[name][direction][PSNR].mean)
-    metric = METRICS[PSNR]
-    found = {name: difference(own, rows[best]) for name, own in rows.items() if name != best}
-    return [
-        f"{direction}: {name} against {best}: {in_words(test, metric.digits, metric.better)}"
-        for name, test in found.items()
-        if test is not None
-    ]
+    metric, lines = METRICS[PSNR], []
+    for name in rows:
+        shared = [seed for seed in reports[name] if seed in reports[best]]
+        if name == best or not shared:
+            continue
+        own, other = (pooled([reports[row][seed] for seed in shared], direction).get(PSNR) for row in (name, best))
+        test = difference(own, other) if own and other else None
+        if test is not None:
+            fewer = len(shared) < max(len(reports[name]), len(reports[best]))
+            over = f" (seed{'s' * (len(shared) > 1)} {', '.join(map(str, shared))} alone)" if fewer else ""
+            words = in_words(test, metric.digits, metric.better)
+            lines.append(f"{direction}: {name} against {best}{over}: {words}")
+    return lines

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from saropt.benchmark.columns import check_column
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import METRICS
@@ -22,6 +23,10 @@ RUN_PLACE = "$run:"
 TRAINED_MATCHER = "trained"
 TRUE_IMAGES = "true images"
 NETWORK = ".network"
+PLACES = ("data", "matchers", "reports", "segmenters", "trainings", "translated")
+"""Folders that suites share below `--out`; none of them can be a suite's own."""
+GIVEN = {"engine": ("seed", "the suite's `seeds` give it"), "card": ("name", "it is the row's method")}
+"""Section -> key of a row's configuration that the suite sets, and why."""
 
 
 class _Section(BaseModel):
@@ -139,9 +144,24 @@ class Suite(_Section):
     polarisations: bool = False
     base: dict[str, Any] = Field(default_factory=dict)
     runs: tuple[RunSpec, ...] = Field(min_length=1)
-    columns: tuple[str, ...] = ("psnr", "ssim", "mae", "collapse_ratio")
+    columns: tuple[str, ...] = Field(("psnr", "ssim", "mae", "collapse_ratio"), min_length=1)
     costs: dict[str, tuple[float, float]] = Field(default_factory=dict)
     published: dict[str, Published] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_folder(cls, value: str) -> str:
+        _check_plain(value)
+        if value.casefold() in PLACES:
+            raise ValueError(f"{value!r} is a folder that suites share: choose another name")
+        return value
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for column in value:
+            check_column(column.removesuffix(NETWORK))
+        return value
 
     @field_validator("matchers")
     @classmethod
@@ -153,6 +173,8 @@ class Suite(_Section):
     @model_validator(mode="after")
     def _rows_are_distinct(self) -> Suite:
         names = [run.name for run in self.runs]
+        if not all(name.strip() and name.isprintable() for name in names):
+            raise ValueError("a run has no name, or one that cannot be printed")
         if len(set(names)) < len(names):
             raise ValueError("two runs have one name")
         if self.best_by is not None and self.best_by not in self.columns:
@@ -163,9 +185,13 @@ class Suite(_Section):
         if unknown:
             raise ValueError(f"published figures of rows that do not exist: {', '.join(sorted(unknown))}")
         for position, run in enumerate(self.runs):
-            for needed in rows_named(run.config):
+            for needed in self.needed(run):
                 if needed not in names[:position]:
                     raise ValueError(f"{run.name!r} starts from {needed!r}, which is no earlier row")
+        for where, values in (("base", self.base), *((repr(run.name), run.config) for run in self.runs)):
+            for section, (key, why) in GIVEN.items():
+                if isinstance(values.get(section), dict) and key in values[section]:
+                    raise ValueError(f"{where} sets {section}.{key}: {why}")
         return self
 
     @model_validator(mode="after")
@@ -187,9 +213,23 @@ class Suite(_Section):
         """Whether a column is of network values."""
         return any(column.endswith(NETWORK) for column in self.columns)
 
+    def needed(self, run: RunSpec) -> list[str]:
+        """The rows that a row starts from."""
+        return rows_named(merged(self.base, run.config))
+
     def row(self, name: str) -> RunSpec:
         """The row of this name."""
         return next(run for run in self.runs if run.name == name)
+
+
+def _check_plain(name: str) -> None:
+    """Refuse what cannot be the name of one folder.
+
+    Raises:
+        ValueError: it is empty, hidden, or holds a slash or a sign that cannot be printed.
+    """
+    if not name.strip() or name.startswith(".") or set(name) & set("/\\") or not name.isprintable():
+        raise ValueError(f"{name!r} is no name of a folder: it must be one word or more without slashes")
 
 
 def matching_rates() -> list[str]:

@@ -6,11 +6,20 @@ import csv
 import html
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from saropt.benchmark.by_data import (
+    DATA_KEY,
+    SCENES_KEY,
+    Reports,
+    first_of,
+    notes_on,
+    references_by_data,
+    rows_by,
+)
 from saropt.benchmark.cells import Cell, best_seeds, cells_of, flat, ranks_of, rates_of
 from saropt.benchmark.costs import lines_of_costs
 from saropt.benchmark.published import place_published
@@ -20,12 +29,15 @@ from saropt.domain import Direction, describe_role, is_sar, list_roles
 from saropt.errors import counted
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
+from saropt.evaluation.tiles import TILE
 from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
+from saropt.files import write_text
 
 COSTS_TITLE = "Both directions over 256x256 pixels, twice where the losses hold round trips (docs/methods/cran.md):"
 APART_TITLE = "Published figures:"
 NETWORK_MEANS = "Network: on network values, which the recipe has clipped and stretched"
 TESTS_TITLE = "Paired tests of PSNR over the same scenes, each method against the best:"
+FAILED, FAILED_TITLE = "failed", "Failed:"
 _PARTS = ("mean", "std", "low", "high")
 
 RESULTS = "results.json"
@@ -35,7 +47,8 @@ COSTS = ("parameters_m", "gmac", "images_per_s")
 
 @dataclass(frozen=True)
 class Row:
-    """A method, a baseline or a published figure; `cells` by direction and metric.
+    """A method, a baseline or a published figure; `cells` by direction and metric. The kind "failed" is a method
+    without any finished seed.
 
     `below_constant` holds the directions in which its mean PSNR is below that of the constant train mean.
     """
@@ -50,6 +63,9 @@ class Row:
 @dataclass(frozen=True)
 class Table:
     """All rows of a suite; `directions` and `columns` in order.
+
+    `n` and `scenes` are those of one set of data, the smallest of several. `failed` holds a line for each row and seed
+    that could not be trained or measured.
 
     >>> from saropt.benchmark import load_suite
     >>> build_table(load_suite("ci-smoke"), {}).data
@@ -69,6 +85,9 @@ class Table:
     apart: tuple[str, ...] = ()
     costs: tuple[str, ...] = ()
     best_by: str | None = None
+    notes: tuple[str, ...] = ()
+    sets: int = 1
+    failed: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -131,7 +150,12 @@ class Table:
     @property
     def below(self) -> list[tuple[str, tuple[str, ...]]]:
         """What stands below the table: headings and their lines."""
-        parts = ((TESTS_TITLE, self.tests), (APART_TITLE, self.apart), (COSTS_TITLE, self.costs))
+        parts = (
+            (FAILED_TITLE, self.failed),
+            (TESTS_TITLE, self.tests),
+            (APART_TITLE, self.apart),
+            (COSTS_TITLE, self.costs),
+        )
         return [(heading, lines) for heading, lines in parts if lines]
 
     def _note(self) -> str:
@@ -141,9 +165,11 @@ class Table:
             seeds = f"of several seeds the one with the best {column_title(self.best_by)}, which flatters every row"
         marked = any(row.below_constant for row in self.rows)
         return (
-            f"{self.data}, split {self.split}, {counted(self.n, 'tile')} of 256 from {counted(self.scenes, 'scene')}; "
+            f"{self.data}, split {self.split}, {counted(self.n, 'tile')} of up to {TILE}x{TILE} pixels from "
+            f"{counted(self.scenes, 'scene')}{' or more in each' if self.sets > 1 else ''}; "
             f"{seeds}; best bold, second underlined, among the trained methods. "
             + (f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged.")
+            + "".join(f" {note}." for note in self.notes)
             + (f" {MARK_MEANS}." if marked else "")
             + (f" {NETWORK_MEANS}." if any(column.endswith(NETWORK) for column in self.columns) else "")
         )
@@ -185,17 +211,22 @@ class Table:
         return "\n".join(lines) + "\n"
 
 
-def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> Table:
-    """The table of finished reports, row name -> seed -> what report.json holds; baselines are the first report's.
+def build_table(
+    suite: Suite, reports: dict[str, dict[int, dict[str, Any]]], failed: Mapping[str, Sequence[str]] | None = None
+) -> Table:
+    """The table of finished reports, row name -> seed -> what report.json holds; baselines are those of the first
+    report of each set of data. `failed` holds a line for each seed of a row that failed.
 
     >>> from saropt.benchmark import load_suite
     >>> build_table(load_suite("ci-smoke"), {}).rows
     ()
     """
     if suite.best_by is not None:
-        reports = best_seeds(reports, suite.best_by)
+        reports = {row: {0: first_of(by_seed)} for row, by_seed in best_seeds(reports, suite.best_by).items()}
+    failed = failed or {}
     order = [run.name for run in suite.runs if run.name in reports]
-    found = {name: list(reports[name].values()) for name in order}
+    reports = {name: reports[name] for name in order}
+    found = {name: list(by_seed.values()) for name, by_seed in reports.items()}
     empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0}
     first = found[order[0]][0] if order else empty
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
@@ -206,8 +237,10 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     columns = tuple(c for c in columns if c in suite.columns or c in held_columns)
     # rows of several polarisations have several truths
     compared = [d for d in directions if not (suite.polarisations and is_sar(Direction.parse(d).output))]
-    ranks = ranks_of(means, compared, columns)
-    baselines = {d: by for parts in found.values() for d, by in parts[0]["baselines"].items()}
+    alike = [{name: reports[name] for name in rows} for rows in rows_by(reports, SCENES_KEY).values()]
+    ranks: dict[tuple[str, str, str], int] = {}
+    for some in alike:
+        ranks |= ranks_of({name: means[name] for name in some}, compared, columns)
     sums = {name: {d: pooled(parts, d) for d in directions} for name, parts in found.items()}
     rows = [
         Row(
@@ -225,9 +258,8 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
         )
         for name in order
     ]
-    judges = {d: judge for parts in found.values() for d, judge in parts[0].get("segmentation", {}).items()}
-    raw = {d: part["raw"] for parts in found.values() for d, part in parts[0].get("matching", {}).items()}
-    rows += _references(baselines, judges, raw, directions, columns)
+    rows += [Row(name, FAILED, 0, {}) for name in failed if name not in reports]
+    rows += _reference_rows(reports, directions, columns)
     scales = {
         d: described["scale"]
         for parts in found.values()
@@ -238,34 +270,36 @@ def build_table(suite: Suite, reports: dict[str, dict[int, dict[str, Any]]]) -> 
     for name, figures in placed.items():
         cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
         rows.append(Row(name, "published", 0, cells))
+    sets = [first_of(reports[names[0]]) for names in rows_by(reports, DATA_KEY).values()] or [empty]
     return Table(
         suite.name,
         suite.title,
-        first["data"]["name"],
-        first["n"],
+        ", ".join(dict.fromkeys(part["data"]["name"] for part in sets)),
+        min(part["n"] for part in sets),
         suite.split,
         directions,
         columns,
         tuple(rows),
-        first.get("scenes", 0),
-        tuple(line for d in compared for line in lines_of_tests(d, {name: by[d] for name, by in sums.items()}, means)),
+        min(part.get("scenes", 0) for part in sets),
+        tuple(line for d in compared for some in alike for line in lines_of_tests(d, some, means)),
         tuple(apart),
         tuple(lines_of_costs(suite, first["data"].get("images", {}))),
         suite.best_by,
+        tuple(notes_on(reports)),
+        len(sets),
+        tuple(line for lines in failed.values() for line in lines),
     )
 
 
 def write_table(table: Table, folder: Path) -> None:
     """results.json, table.md, table.tex, table.csv and table.html in a folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULTS).write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
     below = "".join(f"\n{heading}\n\n" + "".join(f"- {line}\n" for line in lines) for heading, lines in table.below)
-    (folder / "table.md").write_text(
-        f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{below}", encoding="utf-8"
-    )
-    (folder / "table.tex").write_text(table.latex(), encoding="utf-8")
-    (folder / "table.csv").write_text(table.csv(), encoding="utf-8")
-    (folder / "table.html").write_text(table.html(), encoding="utf-8")
+    write_text(folder / RESULTS, json.dumps(table.to_dict(), indent=1))
+    write_text(folder / "table.md", f"# {table.title}\n\n{table._note()}\n\n{table.markdown()}{below}")
+    write_text(folder / "table.tex", table.latex())
+    write_text(folder / "table.csv", table.csv())
+    write_text(folder / "table.html", table.html())
 
 
 def _parts(cell: Cell | None) -> tuple[float | str | None, ...]:
@@ -293,6 +327,17 @@ def _arrow(direction: str) -> str:
     parsed = Direction.parse(direction)
     inputs = "+".join(describe_role(role).short.upper() for role in parsed.inputs)
     return f"{inputs}→{describe_role(parsed.output).short.upper()}"
+
+
+def _reference_rows(reports: Reports, directions: Sequence[str], columns: Sequence[str]) -> list[Row]:
+    """What stands below the methods, for each set of data."""
+    rows = []
+    parts = [references_by_data(reports, key) for key in ("baselines", "segmentation", "matching")]
+    for (ending, baselines), (_, judges), (_, matched) in zip(*parts, strict=True):
+        raw = {d: part["raw"] for d, part in matched.items()}
+        found = _references(baselines, judges, raw, directions, columns)
+        rows += [replace(row, name=f"{row.name}{ending}") for row in found]
+    return rows
 
 
 def _references(

@@ -68,7 +68,7 @@ def benchmark(
     require("benchmark", "train", "torch", "lightning_fabric", "tensorboard", "jinja2", "matplotlib")
 
     from saropt import benchmark as room
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn_at_once
     from saropt.cli.tables import print_table
 
     if not suites:
@@ -78,6 +78,7 @@ def benchmark(
     loaded = [room.load_suite(suite, settings or ()) for suite in suites]
     if out is None:
         raise typer.BadParameter("the tables need a folder: --out DIR")
+    failed: list[str] = []
     for chosen in loaded:
         with progress_bar(chosen.name) as bar:
             table = room.run_suite(
@@ -92,8 +93,16 @@ def benchmark(
                 tiles=tiles.split(",") if tiles else (),
                 steps=steps,
                 progress=bar,
+                tell=warn_at_once,
             )
         typer.echo(table.markdown())
+        for note in table.notes:
+            typer.echo(f"{note}.")
         for heading, lines in table.below:
             typer.echo("\n".join([heading, *lines]))
         typer.echo(f"wrote table.md, .tex, .csv, .html, results.json and the figures to {out / chosen.name}")
+        failed += [f"{chosen.name}: {line}" for line in table.failed]
+    for line in failed:
+        typer.echo(f"saropt: error: {line}", err=True)
+    if failed:
+        raise typer.Exit(2)

@@ -36,6 +36,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Export a translator to an ONNX file."""
+    from saropt.cli.progress import warn_at_once
     from saropt.inference import DIRECTIONS, export_translator
 
     written = export_translator(
@@ -46,5 +47,6 @@ def export(
         int8=int8,
         data=data,
         overwrite=overwrite,
+        tell=warn_at_once,
     )
     typer.echo(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")

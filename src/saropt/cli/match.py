@@ -122,7 +122,7 @@ def train(
 
     require("match train", "train", "torch", "lightning_fabric", "tensorboard")
 
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn_at_once
     from saropt.cli.runs import run_settings, show_quality
     from saropt.roots import DataRoot
     from saropt.training import Loop, MatcherTask, check_launcher, read_matching_config
@@ -130,7 +130,7 @@ def train(
     chosen = read_matching_config(*run_settings(out, config, settings, max_steps, resume))
     check_launcher(devices, 1)
     root = DataRoot.open(data)
-    loop = Loop(MatcherTask, chosen, root, out, devices=devices, accelerator=device, resume=resume)
+    loop = Loop(MatcherTask, chosen, root, out, devices=devices, accelerator=device, resume=resume, tell=warn_at_once)
     with progress_bar("matcher", first_seconds=10.0) as report:
         paths = loop.run(report)
     show_quality(loop.chosen_figures)

@@ -23,6 +23,14 @@ def warn(lines: Sequence[str]) -> None:
         print(f"saropt: warning: and {len(lines) - _MOST_WARNINGS} more like these", file=sys.stderr)
 
 
+def warn_at_once(line: str) -> None:
+    """Print one warning.
+
+    >>> warn_at_once("the index cannot be kept")
+    """
+    warn([line])
+
+
 @contextmanager
 def progress_bar(title: str, first_seconds: float = LOG_SECONDS) -> Iterator[Report]:
     """A function to call with (done, total, what is being done).

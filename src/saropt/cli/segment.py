@@ -44,7 +44,7 @@ def train(
 
     require("segment train", "train", "torch", "lightning_fabric", "tensorboard", "segmentation_models_pytorch")
 
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn_at_once
     from saropt.cli.runs import run_settings, show_quality
     from saropt.roots import DataRoot
     from saropt.training import Loop, SegmenterTask, check_launcher, read_segmentation_config
@@ -52,7 +52,7 @@ def train(
     chosen = read_segmentation_config(modality, network, *run_settings(out, config, settings, max_steps, resume))
     check_launcher(devices, 1)
     root = DataRoot.open(data)
-    loop = Loop(SegmenterTask, chosen, root, out, devices=devices, accelerator=device, resume=resume)
+    loop = Loop(SegmenterTask, chosen, root, out, devices=devices, accelerator=device, resume=resume, tell=warn_at_once)
     with progress_bar(f"{chosen.network}, {chosen.modality}", first_seconds=10.0) as report:
         paths = loop.run(report)
     show_quality(loop.chosen_figures)

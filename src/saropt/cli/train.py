@@ -45,7 +45,7 @@ def train(
 
     require("train", "train", "torch", "lightning_fabric", "tensorboard")
 
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn_at_once
     from saropt.cli.runs import run_settings, show_quality
     from saropt.roots import DataRoot
     from saropt.training import Loop, TranslatorTask, check_launcher, read_config
@@ -55,7 +55,17 @@ def train(
     root = DataRoot.open(data)
     if optical_root is not None:
         root = root.with_role_from("optical", DataRoot.open(optical_root))
-    loop = Loop(TranslatorTask, chosen, root, out, devices=devices, nodes=nodes, accelerator=device, resume=resume)
+    loop = Loop(
+        TranslatorTask,
+        chosen,
+        root,
+        out,
+        devices=devices,
+        nodes=nodes,
+        accelerator=device,
+        resume=resume,
+        tell=warn_at_once,
+    )
     with progress_bar(method, first_seconds=10.0) as report:
         paths = loop.run(report)
     show_quality(loop.chosen_figures)

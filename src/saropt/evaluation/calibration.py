@@ -115,8 +115,7 @@ def calibrate_reliability(
         raise InputError(translator.path, "is no .onnx file: export it first")
     if translator.sampler is not None:
         raise InputError(translator.path, "draws samples: their deviation says how far they lie apart")
-    if not 0.0 < alpha < 0.5:
-        raise OptionError("alpha", alpha, "must lie between 0 and .5")
+    _check_numbers(alpha, budget)
     check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
     _check_torch()
     windows = _gathered(translator, sets, seed, progress, tell)
@@ -151,6 +150,13 @@ def calibrate_reliability(
     directions[translator.direction] = described.model_copy(update={"reliability": card})
     write_with_errors(translator.path, out, translator.card.model_copy(update={"directions": directions}), graph)
     return card
+
+
+def _check_numbers(alpha: float, budget: float | None) -> None:
+    if not 0.0 < alpha < 0.5:
+        raise OptionError("alpha", alpha, "must lie between 0 and .5")
+    if budget is not None and not 0.0 < budget < math.inf:
+        raise OptionError("budget", budget, "must be more than 0 and finite, in units of the output")
 
 
 def _check_torch() -> None:

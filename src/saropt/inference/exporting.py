@@ -20,6 +20,7 @@ from saropt.inference.bundled import card_of, find_translator
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import chosen_direction, torch_device
+from saropt.progress import Tell, log_line
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
 
@@ -38,6 +39,7 @@ def export_translator(
     int8: bool = False,
     data: str | Path | None = None,
     overwrite: bool = False,
+    tell: Tell = log_line,
 ) -> Path:
     """Write one direction of a translator as an ONNX translator file with dynamic batch, height and width.
 
@@ -50,6 +52,7 @@ def export_translator(
         int8: convolutions in 8 bits (`saropt.artifacts.quantise`), their ranges taken from `data`.
         data: data root whose train split instance statistics are frozen on and int8 ranges are taken from.
         overwrite: replace an existing file.
+        tell: gets a line where the file gives a map of reliability and the one that is written does not.
 
     Raises:
         InputError: a file cannot be used or written, there is nothing to change in an ONNX file, or the data root is
@@ -88,6 +91,8 @@ def export_translator(
             _export_weights(path, made, direction, windows)
         if int8 or realism is not None:
             _rewrite(path if has_graph else made, made, realism, windows if int8 else None)
+    if card.directions[direction].reliability is not None and card_of(out).directions[direction].reliability is None:
+        tell(f"{out}: gives no map of reliability: that of {path} was calibrated for its own weights alone")
     return out
 
 

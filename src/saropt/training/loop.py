@@ -16,8 +16,9 @@ from torch.optim import Optimizer
 from saropt.errors import InputError
 from saropt.methods.base import Update
 from saropt.processors import map_ahead
-from saropt.progress import Progress, silent
+from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
+from saropt.roots.identity import describe_data, differences
 from saropt.training.averaging import States, WeightAverage, copy_states
 from saropt.training.config import dump_config
 from saropt.training.devices import check_device, fuse_steps, in_any_process, launch_fabric
@@ -43,11 +44,12 @@ class Loop:
         devices: number of devices on each node; one process each.
         nodes: number of nodes; a launcher such as torchrun or srun starts the processes where there are several.
         accelerator: "auto", "cpu" or "cuda".
-        resume: continue from the folder's checkpoint.
+        resume: continue from the folder's checkpoint, or from the start where the run was killed before its first one.
+        tell: gets a line where a run is resumed without a checkpoint, or with one that does not say what data it is of.
 
     Raises:
-        InputError: the folder holds a run and `resume` is off, or holds none and it is on; unfit data, config or
-            device.
+        InputError: the folder holds a run and `resume` is off, or holds none and it is on; a run on other data; unfit
+            data, config or device.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> from saropt.training import TranslatorTask, read_config
@@ -69,11 +71,13 @@ class Loop:
         nodes: int = 1,
         accelerator: str = "auto",
         resume: bool = False,
+        tell: Tell = log_line,
     ) -> None:
         check_device(accelerator)
-        check_folder(folder, resume)
+        goes_on = check_folder(folder, resume)
         self.folder = folder
         self.task = task(config, root, devices * nodes)
+        self._data = describe_data(root, self.task.data_roles, self.task.data_splits)
         self.engine = self.task.engine
         sharded = self.task.sharded
         self.fabric = launch_fabric(
@@ -95,8 +99,10 @@ class Loop:
         self.seconds = 0.0
         self.figures: dict[str, float] = {}
         self._logged: dict[str, float] = {}
-        if resume:
-            self._restore()
+        if goes_on:
+            self._restore(root, tell)
+        elif resume and self.fabric.is_global_zero:
+            tell(f"{folder}: the run has no {CHECKPOINT} yet: it begins at step 0")
         if self.task.fuses_steps:  # last: a checkpoint may come from another device
             fuse_steps(self.optimizers.values(), self.fabric.device)
 
@@ -302,17 +308,23 @@ class Loop:
             best=self.best,
             waited=self.waited,
             figures=self.figures,
+            data=self._data,
         )
         lead = self.fabric.is_global_zero
         values = gather_shards(state.to_values(), lead)
         if lead:
             write_values(self.folder / CHECKPOINT, values)
 
-    def _restore(self) -> None:
+    def _restore(self, root: DataRoot, tell: Tell) -> None:
         task, path = self.task, self.folder / CHECKPOINT
         # the weights are whole here: with shards they may not fit on a device
         device = torch.device("cpu") if task.sharded else self.fabric.device
         state = read_state(path, task.name, device, task.score)
+        if state.data is None:
+            if self.fabric.is_global_zero:
+                tell(f"{path}: does not say what data it is of: {root.path} is taken to be the same")
+        elif other := differences(state.data, self._data):
+            raise InputError(path, f"is of a run on other data than {root.path}: they differ in {other}")
 
         def place(states: States) -> States:
             return {str(key): shard_like(states[key], module.state_dict()) for key, module in task.shipped.items()}

@@ -12,19 +12,34 @@ from saropt.files import Lock, write_text
 CHECKPOINT = "checkpoint.pt"
 CONFIG = "config.yaml"
 LOCK = ".lock"
+_RESULTS = (".safetensors", ".onnx")
 _BUSY = "another run is training in it"
 
 
-def check_folder(folder: Path, resume: bool) -> None:
-    """Refuse to begin a run in a folder that holds one, and to resume in a folder that holds none.
+def check_folder(folder: Path, resume: bool) -> bool:
+    """Whether a run goes on from the folder's checkpoint. One that was killed before its first checkpoint is
+    resumed from its start.
 
     Raises:
-        InputError: one of these.
+        InputError: the folder holds a run and `resume` is off, or holds none that could be resumed and it is on.
+
+    >>> check_folder(Path("run"), resume=False)
+    False
     """
-    if resume and not (folder / CHECKPOINT).is_file():
+    if not resume:
+        if folder.exists() and not all(_is_left(path) for path in folder.iterdir()):
+            raise InputError(folder, "holds a run already", remedy="resume")
+        return False
+    if (folder / CHECKPOINT).is_file():
+        return True
+    if not (folder / CONFIG).is_file() or any(path.suffix in _RESULTS for path in folder.iterdir()):
         raise InputError(folder, f"cannot resume: it holds no {CHECKPOINT}")
-    if not resume and folder.exists() and any(folder.iterdir()):
-        raise InputError(folder, "holds a run already", remedy="resume")
+    return False
+
+
+def _is_left(path: Path) -> bool:
+    """Whether a file is what a run leaves that is killed before it has written anything."""
+    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".part"))
 
 
 @contextmanager

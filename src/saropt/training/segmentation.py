@@ -12,6 +12,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from saropt.artifacts import SEGMENTER_FILE as SEGMENTER
 from saropt.artifacts import SegmenterCard
+from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.losses import segmentation_cross_entropy
 from saropt.networks import build_segmenter
@@ -94,6 +95,10 @@ class SegmenterTask(OneNetworkTask):
         if config.data.batch_size < smallest:
             raise InputError("data.batch_size", f"must be at least {smallest} to train {config.network}")
         self._setup(network)
+
+    @property
+    def data_roles(self) -> tuple[Role, ...]:
+        return (self.config.modality, "label")
 
     def place(self, device: torch.device) -> None:
         super().place(device)

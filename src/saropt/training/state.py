@@ -50,6 +50,7 @@ class RunState:
         best: the best weights, None before the first validation.
         waited: validations since then.
         figures: the last validation figures.
+        data: what the run learns from (`saropt.roots.identity.describe_data`); None in checkpoints of older versions.
     """
 
     method: str
@@ -63,6 +64,7 @@ class RunState:
     best: Best | None
     waited: int
     figures: dict[str, float]
+    data: dict[str, str] | None
 
     def to_values(self) -> dict[str, Any]:
         """Tensors and plain values, for `write_values`."""

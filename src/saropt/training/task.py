@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from saropt.artifacts import TrainingCard
+from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.methods.base import Update
 from saropt.roots import DataRoot
@@ -92,6 +93,16 @@ class Task(ABC):
         """
         self.device = device
         self.module.to(device)
+
+    @property
+    def data_roles(self) -> tuple[Role, ...]:
+        """The roles that are learnt from."""
+        return (*self.root.images, "label")
+
+    @property
+    def data_splits(self) -> tuple[str, ...]:
+        """The splits that are learnt from and validated on."""
+        return ("train", "val")
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:

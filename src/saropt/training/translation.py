@@ -118,6 +118,14 @@ class TranslatorTask(Task):
         """The roles without labels."""
         return tuple(role for role in self.roles if role != "label")
 
+    @property
+    def data_roles(self) -> tuple[Role, ...]:
+        return tuple(self.roles)
+
+    @property
+    def data_splits(self) -> tuple[str, ...]:
+        return (*(self.config.data.split(role) for role in self.image_roles), "val")
+
     def _check_outputs(self) -> None:
         for direction in self.generators:
             if self.images[direction.output].optional:

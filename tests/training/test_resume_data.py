@@ -1,0 +1,109 @@
+"""A run goes on with its own data, and from its start where it was killed before its first checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import rasterio
+import torch
+from safetensors.torch import load_file
+from training_runs import METHODS, train
+
+from saropt.cli import main
+from saropt.errors import InputError
+from saropt.roots import DataRoot
+from saropt.roots.simulated import write_simulated_root
+from saropt.training import TrainingConfig
+
+SIMULATED = {"scenes": (2, 1, 1), "size": 64, "bands": ("VH",)}
+
+
+def config(steps: int) -> TrainingConfig:
+    return TrainingConfig.model_validate(
+        {
+            "method": "regression",
+            "arguments": METHODS["regression"],
+            "data": {"crop": 32, "batch_size": 1},
+            "engine": {"max_steps": steps, "validate_every": 0, "sample_every": 0, "select": "last"},
+        }
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of 2 steps on a root, both in a folder."""
+    root = write_simulated_root(tmp_path / "r1", **SIMULATED)
+    train(config(2), DataRoot.open(root), tmp_path / "run")
+    return tmp_path
+
+
+def halve(path) -> None:
+    with rasterio.open(path) as file:
+        values, profile = file.read() // 2, file.profile
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values.astype(profile["dtype"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda root: halve(next((root / "optical").glob("train*"))), "pixels of optical in split train"),
+        (
+            lambda root: (root / "splits.csv").write_text("\n".join(["name,split", "train_000,train", "val_000,val"])),
+            r"sar rasters of split train \(2 there, 1 here\)",
+        ),
+    ],
+)
+def test_changed_pixels_and_splits_are_refused(change, words, run):
+    change(run / "r1")
+    with pytest.raises(InputError, match=words) as caught:
+        train(config(3), DataRoot.open(run / "r1"), run / "run", resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_copied_root_with_other_test_scenes_is_the_same_data(run):
+    shutil.copytree(run / "r1", run / "copy", copy_function=shutil.copyfile)
+    shutil.rmtree(run / "r1")
+    halve(next((run / "copy" / "optical").glob("test*")))
+    text = (run / "copy" / "dataset.yaml").read_text()
+    (run / "copy" / "dataset.yaml").write_text(text.replace("licence:", "licence: x # "))
+    told = []
+    made = train(config(3), DataRoot.open(run / "copy"), run / "run", resume=True, tell=told.append)
+    assert (made.step, told) == (3, [])
+
+
+def test_an_older_checkpoint_goes_on_with_a_line(run):
+    path = run / "run" / "checkpoint.pt"
+    values = torch.load(path, weights_only=True)
+    del values["data"]
+    torch.save(values, path)
+    told = []
+    made = train(config(3), DataRoot.open(run / "r1"), run / "run", resume=True, tell=told.append)
+    assert made.step == 3
+    assert len(told) == 1
+    assert "does not say what data it is of" in told[0]
+
+
+def test_a_run_without_a_checkpoint_begins_at_its_start(run, capsys):
+    begun = run / "begun"
+    begun.mkdir()
+    shutil.copyfile(run / "run" / "config.yaml", begun / "config.yaml")
+    arguments = ["train", "regression", str(run / "r1"), "--out", str(begun), "--device", "cpu"]
+    assert main(arguments) == 2
+    assert "--resume goes on with it" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
+    assert "the run has no checkpoint.pt yet: it begins at step 0" in capsys.readouterr().err
+    one, other = (load_file(run / name / "translator.safetensors") for name in ("run", "begun"))
+    assert all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_what_holds_no_run_or_results_alone_is_not_resumed(run):
+    root = DataRoot.open(run / "r1")
+    (run / "run" / "checkpoint.pt").unlink()
+    for folder in (run / "run", run / "r1"):
+        with pytest.raises(InputError, match=r"cannot resume: it holds no checkpoint\.pt"):
+            train(config(2), root, folder, resume=True)
+    (run / "killed").mkdir()
+    (run / "killed" / ".lock").touch()
+    assert train(config(2), root, run / "killed").step == 2
