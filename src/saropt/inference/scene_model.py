@@ -211,7 +211,7 @@ class SceneModel:
             identity = "" if key is None else source.identity()
             scene_inputs = self._scene_inputs(source, options)
             reader = self.read(sources, options.units, scene_inputs=scene_inputs)
-            common = self._common_tags(source, options, key, scene_inputs) | tags | matched
+            common = {**self._common_tags(source, options, key, scene_inputs), **tags, **matched}
             common |= dates_of(sources, reader.set_aside)
             resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, identity)
             if resume_key is not None:

@@ -71,12 +71,14 @@ def _looks(place: Georeference, grid: Grid) -> tuple[int, int]:
     """How many pixels of a raster lie along a row and a column of one pixel of a grid, at least 1."""
     if place.crs is None or place.transform is None:
         return 1, 1
-    columns, rows = np.array([0.0, 1.0, 0.0]) + grid.width / 2, np.array([0.0, 0.0, 1.0]) + grid.height / 2
-    ground = np.stack(grid.transform @ (columns, rows))
+    middle = np.array([[grid.width / 2], [grid.height / 2]])
+    pixels: NDArray = np.hstack([middle, middle, middle]) + np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    ground = np.stack(grid.transform @ (pixels[0], pixels[1]))
     found = ground if grid.crs == place.crs else moved(ground, grid.crs, place.crs)
     if found is None or place.transform.is_degenerate:
         return 1, 1
-    here, right, below = np.stack(~place.transform @ (found[0], found[1])).T
+    own: NDArray = np.stack(~place.transform @ (found[0], found[1]))
+    here, right, below = own.T
     ratios = np.hypot(*(right - here)), np.hypot(*(below - here))
     across, down = (max(round(float(ratio)), 1) if np.isfinite(ratio) else 1 for ratio in ratios)
     return across, down
