@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from saropt.addresses import without_query
+
 REMEDIES: Final = {
     "overwrite": ("overwrite=True", "replaces it"),
     "resume": ("resume=True", "goes on with it"),
@@ -52,7 +54,7 @@ class InputError(SaroptError):
     """A named file, folder or value that cannot be used, and why.
 
     Args:
-        source: the file, folder or setting at fault.
+        source: the file, folder or setting at fault; of an address, what may be secret is left out.
         reason: what is wrong and, where it helps, what to do.
         remedy: an argument of `REMEDIES` that would help.
 
@@ -64,7 +66,8 @@ class InputError(SaroptError):
     """
 
     def __init__(self, source: str | Path, reason: str, remedy: str | None = None) -> None:
-        self.source = " ".join(str(source).split()) if "\n" in str(source) else str(source)
+        named = without_query(str(source)) if "://" in str(source) else str(source)
+        self.source = " ".join(named.split()) if "\n" in named else named
         self.reason = " ".join(reason.split()) if "\n" in reason else reason
         self.remedy = remedy
         text = f"{self.source}: {self.reason}"

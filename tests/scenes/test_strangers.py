@@ -9,9 +9,9 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
+from saropt.addresses import without_query, without_secrets
 from saropt.errors import InputError
 from saropt.scenes import Georeference, Scene, SceneWriter, open_scene, overlap_grid, sample_pixels, write_array
-from saropt.scenes.remote import without_query, without_secrets
 
 RAW = """<VRTDataset rasterXSize="8" rasterYSize="8">
 <VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">
@@ -143,3 +143,9 @@ def test_a_file_of_several_rasters_names_them(tmp_path):
     xarray.Dataset({"VV": band, "VH": band}).to_netcdf(tmp_path / "a.nc", engine="scipy")
     with pytest.raises(InputError, match=r"holds several rasters \(VV, VH\): write them as the bands of one"):
         Scene.open(tmp_path / "a.nc")
+
+
+def test_errors_about_an_address_hold_no_secret():
+    error = InputError("https://user:word@example.com/a b.tif?sig=secret", "is listed twice")
+    assert str(error) == "https://example.com/a b.tif: is listed twice"
+    assert str(InputError("a?b#c.tif", "is missing")) == "a?b#c.tif: is missing"

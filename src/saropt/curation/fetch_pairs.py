@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from saropt.addresses import without_query
 from saropt.curation.fetch_plan import NoPairError, Request
 from saropt.curation.stac import Acquisition, Area, Service, acquisitions, pair_acquisitions, search
 from saropt.errors import InputError
 from saropt.files import write_text
-from saropt.scenes.remote import without_query
 
 SIDES = ("sar", "optical")
 _NOTE = "plan.json"

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from rasterio.warp import transform_bounds
 
+from saropt.addresses import without_query
 from saropt.curation.sets.base import strips
 from saropt.curation.stac import Acquisition, Area, Collection
 from saropt.errors import InputError, OptionError
 from saropt.scenes import Grid, Window, grid_over, utm_of
-from saropt.scenes.remote import without_query
 
 
 class NoPairError(OptionError):

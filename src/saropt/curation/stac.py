@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from saropt.addresses import without_query
 from saropt.errors import InputError, OptionError
 from saropt.files import load_json, read_yaml, validated
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid
-from saropt.scenes.remote import check_address, http_json, without_query
+from saropt.scenes.remote import check_address, http_json
 
 MOST_ITEMS = 2000
 _PAGE = 100

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.addresses import without_secrets
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
@@ -189,7 +190,7 @@ class Ground:
         names, scene = ", ".join(self._unplaced), self.scene.source
         taken = [f"{names}: taken to lie pixel on pixel on {scene}, as they lack a common place"] if names else []
         partial = [
-            f"{path} covers {share:.1%} of the scene: the rest is made without it"
+            f"{without_secrets(path)} covers {share:.1%} of the scene: the rest is made without it"
             for path, (_, share) in self._placed.items()
             if share < _NEARLY_ALL
         ]

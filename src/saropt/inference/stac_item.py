@@ -18,11 +18,11 @@ from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
+from saropt.addresses import without_secrets
 from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.scenes import Georeference, Scene, is_remote, open_scene
 from saropt.scenes.metadata import acquisition_text, unreadable_date
-from saropt.scenes.remote import without_secrets
 
 EXTENSIONS: Final = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",

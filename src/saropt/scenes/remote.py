@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from saropt.addresses import SECRETS, without_query, without_secrets
 from saropt.errors import InputError
 from saropt.files import load_json
 from saropt.scenes.formats import open_named
@@ -46,7 +47,6 @@ _NOT_THERE = re.compile(
     r"does not exist|NoSuchKey|BlobNotFound|access ?denied|not authorized|does not have .* access|code: 40[134]",
     re.IGNORECASE,
 )
-_SECRETS = re.compile(r"(://)[^\s?#]*@(?=[^/\s]*)")
 
 
 def http_json(url: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> Any:
@@ -254,25 +254,6 @@ def is_store(place: str | Path) -> bool:
     return str(place).startswith((*(f"{scheme}://" for scheme in _STORES), *_STORES.values()))
 
 
-def without_query(url: str) -> str:
-    """An address without user name, password and query, which may hold secrets.
-
-    >>> without_query("/vsicurl/http://user:secret@example.com/a.tif?sig=secret")
-    '/vsicurl/http://example.com/a.tif'
-    """
-    address = _SECRETS.sub(r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
-    return re.sub(r"(://[^/:]*):(?!\d+(/|$))[^/]*", r"\1", address)
-
-
-def without_secrets(text: str) -> str:
-    """A text in which every address has lost its user name, password and query.
-
-    >>> without_secrets("GET http://u:p@example.com/a?key=1 failed")
-    'GET http://example.com/a failed'
-    """
-    return re.sub(r"\S*://\S*", lambda match: without_query(match[0]), text)
-
-
 def check_address(address: str) -> None:
     """Refuse an address that holds credentials, or that is none.
 
@@ -281,7 +262,7 @@ def check_address(address: str) -> None:
 
     >>> check_address("https://example.com/scene.tif?token=secret")
     """
-    if _SECRETS.search(address.partition("?")[0]):
+    if SECRETS.search(address.partition("?")[0]):
         reason = "holds a user name or a password, which are not taken from addresses"
         raise InputError(
             without_query(address), f"{reason}: GDAL_HTTP_USERPWD, ~/.netrc or the store's variables hold them"
