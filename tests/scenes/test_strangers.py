@@ -145,6 +145,19 @@ def test_a_file_of_several_rasters_names_them(tmp_path):
         Scene.open(tmp_path / "a.nc")
 
 
+def test_a_name_that_is_relative_and_not_is_two_sources(tmp_path, monkeypatch):
+    """The one that lies beside the virtual raster does not hide the other."""
+    for folder in ("inside/private", "private"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_array(tmp_path / folder / "a.tif", np.ones((1, 8, 8), np.uint8))
+    sources = "".join(RAW.format(relative, "private/a.tif").split("\n", 1)[1][:-13] for relative in (0, 1))
+    virtual = tmp_path / "inside" / "a.vrt"
+    virtual.write_text(f'<VRTDataset rasterXSize="8" rasterYSize="8">{sources}</VRTDataset>')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"reads from private/a\.tif, outside its own folder"):
+        Scene.open(virtual)
+
+
 def test_errors_about_an_address_hold_no_secret():
     error = InputError("https://user:word@example.com/a b.tif?sig=secret", "is listed twice")
     assert str(error) == "https://example.com/a b.tif: is listed twice"

@@ -19,7 +19,7 @@ PASSED = (
     "inference/runtimes",
     *(f"artifacts/{name}.py" for name in ("card", "checks", "graph", "trust", "weights", "modules")),
     *(f"scenes/{name}.py" for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing")),
-    *(f"files/{name}.py" for name in ("atomic", "identity", "lock", "places", "virtual")),
+    *(f"files/{name}.py" for name in ("atomic", "identity", "lock", "places", "vrt")),
     *(f"domain/{name}.py" for name in ("bands", "roles", "stated_units", "units")),
     *(f"radiometry/{name}.py" for name in ("units", "validity", "recipes")),
 )

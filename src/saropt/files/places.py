@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from saropt.errors import InputError
-from saropt.files.virtual import virtual_sources
+from saropt.files.vrt import vrt_sources
 
 
 def same_place(one: str | Path, other: str | Path) -> bool:
@@ -46,6 +46,6 @@ def _behind(named: str | Path) -> Iterable[Path]:
     if path.suffix.lower() != ".vrt" or not path.is_file():
         return ()
     try:
-        return virtual_sources(path).values()
+        return [source for _, source in vrt_sources(path)]
     except InputError:  # reading it says what is wrong
         return ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from saropt.domain import listed
 from saropt.errors import InputError
-from saropt.files.virtual import virtual_root, virtual_sources
+from saropt.files.vrt import read_vrt, vrt_sources
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -70,9 +70,9 @@ def check_virtual(path: Path, folder: Path) -> None:
     Raises:
         InputError: it does, or is none.
     """
-    if any(element.tag in ("PixelFunctionLanguage", "PixelFunctionCode") for element in virtual_root(path).iter()):
+    if any(element.tag in ("PixelFunctionLanguage", "PixelFunctionCode") for element in read_vrt(path).iter()):
         raise InputError(path, "holds code, which is refused")
-    for name, source in virtual_sources(path).items():
+    for name, source in vrt_sources(path):
         if not name or ":" in name or name.startswith(("/vsi", "<")) or not source.is_file():
             raise InputError(path, f"names {name or 'nothing'} as its source, which is no file beside it")
         if not source.resolve().is_relative_to(folder):

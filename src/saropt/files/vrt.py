@@ -11,7 +11,7 @@ _MOST_BYTES = 16 << 20
 _SOURCES = ("SourceFilename", "SourceDataset", "OverviewFilename")
 
 
-def virtual_root(path: Path) -> ElementTree.Element:
+def read_vrt(path: Path) -> ElementTree.Element:
     """The XML of a virtual raster.
 
     Raises:
@@ -19,7 +19,7 @@ def virtual_root(path: Path) -> ElementTree.Element:
 
     >>> Path("a.vrt").write_text("<VRTDataset/>")
     13
-    >>> virtual_root(Path("a.vrt")).tag
+    >>> read_vrt(Path("a.vrt")).tag
     'VRTDataset'
     """
     try:
@@ -31,21 +31,21 @@ def virtual_root(path: Path) -> ElementTree.Element:
         raise InputError(path, "is no readable virtual raster") from error
 
 
-def virtual_sources(path: Path) -> dict[str, Path]:
-    """The files that a virtual raster names, by the name that it gives them.
+def vrt_sources(path: Path) -> list[tuple[str, Path]]:
+    """The files that a virtual raster reads, each with the name that it has there.
 
     Raises:
-        InputError: as `virtual_root`.
+        InputError: as `read_vrt`.
 
     >>> source = '<SourceFilename relativeToVRT="1">b.tif</SourceFilename>'
     >>> _ = Path("a.vrt").write_text(f"<VRTDataset>{source}</VRTDataset>")
-    >>> virtual_sources(Path("a.vrt"))
-    {'b.tif': PosixPath('b.tif')}
+    >>> vrt_sources(Path("a.vrt"))
+    [('b.tif', PosixPath('b.tif'))]
     """
-    found = {}
-    for element in virtual_root(path).iter():
+    found = []
+    for element in read_vrt(path).iter():
         if element.tag in _SOURCES:
             name = (element.text or "").strip()
             relative = element.get("relativeToVRT", element.get("relativetoVRT", "0")) == "1"
-            found[name] = path.parent / name if relative else Path(name)
+            found.append((name, path.parent / name if relative else Path(name)))
     return found
