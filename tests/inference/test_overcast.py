@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 
+from companion_files import read, tags
 from saropt.cli import main
 from saropt.inference import TranslateOptions, Translator
 from saropt.roots.description import write_description
@@ -17,16 +17,6 @@ from saropt.scenes import write_array
 
 SAR, OPTICAL = ("VV", "VH"), ("B4", "B3", "B2", "B8")
 CLOUD = 5000
-
-
-def read(path: Path | str) -> np.ndarray:
-    with rasterio.open(path) as dataset:
-        return dataset.read()
-
-
-def tags(path: Path | str) -> dict[str, str]:
-    with rasterio.open(path) as dataset:
-        return dataset.tags()
 
 
 def ground(seed: int = 1) -> np.ndarray:
@@ -49,18 +39,18 @@ def optical(path: Path, values: np.ndarray) -> Path:
     return write_array(path, values, band_names=OPTICAL)
 
 
-def test_a_closed_deck_is_set_aside_and_told_of(scene, tmp_path):
+def test_a_closed_deck_is_ignored_with_a_warning(scene, tmp_path):
     translator = Translator.load("s1-reference")
     deck = optical(tmp_path / "deck.tif", under_cloud(1.0))
     alone = translator.run(scene, tmp_path / "alone.tif", TranslateOptions())
     result = translator.run(scene, tmp_path / "out.tif", TranslateOptions(reference=deck))
     assert np.array_equal(read(result.path), read(alone.path))
     assert np.array_equal(read(result.products["origin"]), read(alone.products["origin"]))
-    what = "it is set aside, and the image comes from radar; with a mask it is used"
+    what = "it is ignored, and the image comes from radar; with a mask it is used"
     line = f"100% of {deck} looks like cloud or snow: {what}"
     assert [one for one in result.warnings if "cloud" in one] == [line]
     written = tags(result.products["origin"])
-    assert written["SAROPT_OPTICAL_REFERENCE_SET_ASIDE"] == "deck.tif"
+    assert written["SAROPT_OPTICAL_REFERENCE_IGNORED"] == "deck.tif"
     assert "SAROPT_OPTICAL_REFERENCE" not in written
     assert written["SAROPT_CONTENT"] == "origin of each pixel in per cent: all is from radar"
 
@@ -75,7 +65,7 @@ def test_a_mask_and_some_ground_make_it_used(scene, tmp_path, masked):
     alone = translator.run(scene, tmp_path / "alone.tif", TranslateOptions())
     assert not np.array_equal(read(result.path), read(alone.path))
     assert tags(result.path)["SAROPT_OPTICAL_REFERENCE"] == "deck.tif"
-    assert not any("set aside" in one for one in result.warnings)
+    assert not any("is ignored" in one for one in result.warnings)
 
 
 def test_a_closed_deck_does_not_get_the_colours_of_today(scene, tmp_path):
@@ -90,10 +80,20 @@ def test_a_closed_deck_does_not_get_the_colours_of_today(scene, tmp_path):
         options = TranslateOptions(reference=deck, keep_clear=today, keep_clear_mask=mask)
         result = translator.run(scene, tmp_path / f"out{share}.tif", options)
         assert ("SAROPT_HARMONISED" in tags(result.path)) == harmonised
-        assert any("set aside" in one for one in result.warnings) != harmonised
+        assert any("is ignored" in one for one in result.warnings) != harmonised
 
 
-def test_a_report_names_images_that_were_set_aside(tmp_path):
+def test_half_widths_that_rest_on_an_ignored_image(scene, tmp_path):
+    translator = Translator.load("s1-reference", reliability=True)
+    translator.reliability = translator.reliability.model_copy(update={"inputs": ("sar", "optical_reference")})
+    deck, half = (optical(tmp_path / f"{share}.tif", under_cloud(share)) for share in (1.0, 0.5))
+    line = "the half-widths were calibrated with earlier optical: without it they may hold fewer of the true values"
+    for reference, told in ((deck, True), (half, False)):
+        result = translator.run(scene, tmp_path / f"o{told}.tif", TranslateOptions(reference=reference))
+        assert (line in result.warnings) == told
+
+
+def test_a_report_names_images_that_were_ignored(tmp_path):
     root = tmp_path / "root"
     for role in ("sar", "optical", "optical_reference"):
         (root / role).mkdir(parents=True)
@@ -110,4 +110,4 @@ def test_a_report_names_images_that_were_set_aside(tmp_path):
     assert main(["evaluate", "s1-reference", *arguments]) == 0
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     warnings = report["models"][0]["directions"]["sar+sarref+optref2opt"]["warnings"]
-    assert "1 earlier optical image looks like cloud or snow: not used: deck" in warnings
+    assert "1 earlier optical image ignored (cloud or snow alone): deck" in warnings

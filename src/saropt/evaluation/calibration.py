@@ -96,7 +96,7 @@ def calibrate_reliability(
         alpha: share of a scene's pixels that may lie outside of the half-width, in expectation.
         budget: half-width, in units of the output, up to which a pixel counts as reliable; the median when None.
         seed: of windows, folds and training.
-        tell: gets a line for scenes that are left out, and for pixels that are no measurements.
+        tell: gets a line for scenes and earlier images that are left out, and for pixels that are no measurements.
 
     Raises:
         InputError: a file cannot be used or written, the data do not fit the translator, it was trained on them, or
@@ -179,7 +179,7 @@ def _gathered(
             raise InputError(one.root.path, f"{translator.card.name} was trained on its split {one.split!r}")
         left_out, names = LeftOut(), one.root.names(one.split)
         for name in names:
-            windows += _windows_of(one.translator or translator, one.root, name, rng, left_out)
+            windows += _windows_of(one.translator or translator, one.root, name, rng, left_out, tell)
             done += 1
             progress(done, total, name)
         for line in left_out.lines(one.split, len(names)):
@@ -188,7 +188,7 @@ def _gathered(
 
 
 def _windows_of(
-    model: Translator, root: DataRoot, name: str, rng: np.random.Generator, left_out: LeftOut
+    model: Translator, root: DataRoot, name: str, rng: np.random.Generator, left_out: LeftOut, tell: Tell
 ) -> list[_Window]:
     row = make_model_row(model, root, None)
     if row.warnings:
@@ -202,6 +202,9 @@ def _windows_of(
         reader = model.read(
             sources, rasters.units(model.source.role), {role: at for role, at in row.places.items() if role in sources}
         )
+        if reader.ignored:
+            tell(f"{name}: earlier optical image ignored (cloud or snow alone)")
+        used = tuple(role for role in sources if role not in reader.ignored)
         count = sum(len(one.bands) for one in model.outputs)
         whole = np.zeros((count, *rasters.shape), np.float32)
 
@@ -228,7 +231,7 @@ def _windows_of(
             left_out.look(name, known, measured := bool(valid.mean() >= MIN_VALID))
             if measured:
                 error = np.abs(output[: len(true)].clip(-1.0, 1.0) - true)
-                found.append(_Window(f"{root.name}/{rasters.scene}", tuple(sources), source, output, error, valid))
+                found.append(_Window(f"{root.name}/{rasters.scene}", used, source, output, error, valid))
     return found
 
 

@@ -48,7 +48,7 @@ class ModelRow:
         outputs: positions of the bands that it gives in the data's image of the output role.
         alone: whether it gets none of its optional inputs.
         places: role -> positions in the model's bands of those that the data have, where some may be missing.
-        set_aside: names of rasters whose earlier optical image shows cloud alone, and was not used.
+        ignored: names of rasters whose earlier optical image shows cloud alone, and was ignored.
     """
 
     model: Translator
@@ -58,7 +58,7 @@ class ModelRow:
     warnings: list[str]
     alone: bool = False
     places: Mapping[Role, Sequence[int]] = field(default_factory=dict)
-    set_aside: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     quality: ImageQuality = field(init=False)
     gallery: Gallery = field(default_factory=Gallery)
 
@@ -78,10 +78,9 @@ class ModelRow:
     def figures(self, baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The figures with warnings, which compare them with those of the baselines by name (no oracles)."""
         found, hidden = self.quality.figures(), []
-        if self.set_aside:
-            images = counted(len(self.set_aside), "earlier optical image")
-            verb = "looks" if len(self.set_aside) == 1 else "look"
-            hidden = [f"{images} {verb} like cloud or snow: not used: {listed(self.set_aside)}"]
+        if self.ignored:
+            images = counted(len(self.ignored), "earlier optical image")
+            hidden = [f"{images} ignored (cloud or snow alone): {listed(self.ignored)}"]
         return found | {"warnings": [*self.warnings, *hidden, *verdicts(found, baselines)]}
 
 
@@ -210,7 +209,7 @@ class RasterOutputs:
             for row in rows.models:
                 output = translate_rasters(row.model, row.subject, rasters, row.inputs, stack, row.places)
                 self._models[id(row)] = output
-                row.set_aside += [rasters.name] if output.set_aside else []
+                row.ignored += [rasters.name] if output.ignored else []
                 if judge is not None:
                     source = ChosenBands(output.image, judge.bands(row.subject.bands))
                     units = row.model.target.units

@@ -21,13 +21,13 @@ from saropt.scenes import Window
 @dataclass(frozen=True)
 class ModelOutput:
     """What a model makes of a raster, in its own units; the deviation of its samples where it is measured, the map
-    of origin of models that give one, the half-widths of the map of reliability, and the inputs that it set aside."""
+    of origin of models that give one, the half-widths of the map of reliability, and the inputs that it ignored."""
 
     image: ScratchRaster
     deviation: ScratchRaster | None = None
     origin: ScratchRaster | None = None
     reliability: ScratchRaster | None = None
-    set_aside: Sequence[Role] = ()
+    ignored: Sequence[Role] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def translate_rasters(
     model.stream(reader, write, samples=subject.samples, seed=seed)
     subject.seconds += time.perf_counter() - started
     subject.pixels += rasters.height * rasters.width
-    return ModelOutput(image, deviation, origin, reliability, reader.set_aside)
+    return ModelOutput(image, deviation, origin, reliability, reader.ignored)
 
 
 def segment_raster(segmenter: Segmenter, source: Source, units: str, stack: ExitStack) -> ScratchRaster:

@@ -18,7 +18,7 @@ from saropt.inference.masks import open_masks
 from saropt.inference.opening import open_input, unnamed_bands
 from saropt.inference.products import Block, Product, nodata_of
 from saropt.inference.requests import TranslateOptions, Units
-from saropt.inference.sources import Source, fit_input, is_overcast
+from saropt.inference.sources import Source, fit_input
 from saropt.scenes import Window
 from saropt.scenes.metadata import acquisition_text
 
@@ -103,7 +103,7 @@ def match_reference(
         return {}
     image = next(one for one in images if one.role == role)
     stated = units.get(role) if isinstance(units, Mapping) else None
-    if not is_overcast(fit_input(image, reference, stated), reference) and reference.match_colours(today):
+    if fit_input(image, reference, stated).overcast is None and reference.match_colours(today):
         return {"SAROPT_HARMONISED": "the earlier optical image, to the clear pixels of today"}
     return {}
 

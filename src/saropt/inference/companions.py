@@ -342,16 +342,16 @@ def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]
     return {"SAROPT_CONTENT": f"origin of each pixel in per cent: {kept}"}
 
 
-def dates_of(sources: Mapping[Role, Source], set_aside: Collection[Role] = ()) -> dict[str, str]:
+def dates_of(sources: Mapping[Role, Source], ignored: Collection[Role] = ()) -> dict[str, str]:
     """Tags with the file and the date of each input but the scene, where it is known; of all dates of a mean.
 
     Args:
-        set_aside: roles of inputs that are not used; a tag names their files.
+        ignored: roles of inputs that are not used; a tag names their files.
     """
     tags = {}
     for role, source in list(sources.items())[1:]:
-        if role in set_aside:
-            tags[f"SAROPT_{role.upper()}_SET_ASIDE"] = Path(source.source).name
+        if role in ignored:
+            tags[f"SAROPT_{role.upper()}_IGNORED"] = Path(source.source).name
             continue
         rasters, name = _rasters_of(source), role.upper()
         tags[f"SAROPT_{name}"] = ", ".join(Path(raster.source).name for raster in rasters)

@@ -12,7 +12,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.inference.opening import bands_given
-from saropt.inference.sources import Source, fit_input, is_overcast
+from saropt.inference.sources import Source, fit_input
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window
@@ -101,9 +101,10 @@ class TileReader:
                 raise InputError(one.source.source, f"{found}, {first.source} {self.height}x{self.width}")
 
     @property
-    def set_aside(self) -> list[Role]:
-        """Roles of the sources that are not used: earlier images that show cloud alone."""
-        return [role for role in self._given if role not in {one.image.role for one in self.inputs if one.source}]
+    def ignored(self) -> list[Role]:
+        """Roles of given inputs that are not used: earlier optical images that show cloud alone."""
+        used = {one.image.role for one in self.inputs if one.source is not None}
+        return [role for role in self._given if role not in used]
 
     @property
     def notes(self) -> list[str]:
@@ -143,9 +144,9 @@ def _bound(image: ImageCard, source: Source | None, units: str | None, places: S
             raise InputError(image.role, "is missing: the network needs this input")
         return Input(image, None, None, np.zeros(len(image.bands), np.float32))
     fitted = fit_input(image, source, units)
-    if is_overcast(fitted, source):
+    if fitted.overcast is not None:
         cloudy = f"{fitted.overcast:.0%} of {source.source} looks like cloud or snow"
-        note = f"{cloudy}: it is set aside, and the image comes from radar; with a mask it is used"
+        note = f"{cloudy}: it is ignored, and the image comes from radar; with a mask it is used"
         return Input(image, None, None, np.zeros(len(image.bands), np.float32), notes=(note,))
     names = getattr(source, "band_names", None)
     if places is None and image.partial and names is not None and len(names) < len(image.bands):

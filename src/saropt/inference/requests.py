@@ -259,6 +259,7 @@ class SceneResult:
         seam: of networks that see their whole window, the mean absolute difference of neighbouring windows where they
             overlap, in network values; None where any tiling gives the same picture.
         warnings: one line each.
+        ignored: roles of given inputs that were not used.
 
     >>> SceneResult({"image": Path("optical.tif")}).path.name
     'optical.tif'
@@ -267,6 +268,7 @@ class SceneResult:
     products: Mapping[str, Path | str]
     seam: float | None = None
     warnings: tuple[str, ...] = ()
+    ignored: tuple[Role, ...] = ()
 
     @property
     def path(self) -> Path | str:

@@ -212,7 +212,7 @@ class SceneModel:
             scene_inputs = self._scene_inputs(source, options)
             reader = self.read(sources, options.units, scene_inputs=scene_inputs)
             common = {**self._common_tags(source, options, key, scene_inputs), **tags, **matched}
-            common |= dates_of(sources, reader.set_aside)
+            common |= dates_of(sources, reader.ignored)
             resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
@@ -253,7 +253,7 @@ class SceneModel:
             finish_all(list(writers.values()), places)
             told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *missing_inputs(self.inputs, sources)]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
-        return SceneResult(written, seam, (*told, *([] if clear is None else clear.warnings)))
+        return SceneResult(written, seam, (*told, *([] if clear is None else clear.warnings)), tuple(reader.ignored))
 
     def array_products(
         self,

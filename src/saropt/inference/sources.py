@@ -21,7 +21,7 @@ from saropt.scenes import Window, read_mirrored, sample_pixels
 from saropt.scenes.measurements import find_measured
 
 _SAMPLE, _PICTURE = 1 << 18, 1 << 13
-_CLOUD, _MUCH, _CLOSED = 0.3, 0.1, 0.9
+_CLOUD, _MUCH, _OVERCAST = 0.3, 0.1, 0.9
 """Reflectance above which all bands of clouds lie, and the share of such pixels that is told of: at most 1 % of clear
 images with B4, B3, B2 (48 of them), over 10 % of most cloudy ones. Above the last share of pixels that look like cloud
 an earlier image shows no ground that is worth keeping."""
@@ -200,7 +200,8 @@ class Fitted:
         median: (C,), median network value of each band.
         rule: which values of the source are measurements.
         notes: one line each, of what was taken for granted.
-        overcast: the share of its pixels that look like cloud or snow, where that is nearly all.
+        overcast: the share of pixels that look like cloud or snow, of an earlier optical image that shows hardly
+            anything else and has no mask.
     """
 
     normaliser: Normaliser
@@ -268,8 +269,7 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
         notes.append(f"{source.source}: {what}: taken for the least power")
     overcast = None
     if image.optional and unit is not None and unit.scale == "reflectance":
-        cloudy = _cloudy_share(image, sample, unit.factor)
-        overcast = cloudy if cloudy is not None and cloudy > _CLOSED else None
+        overcast = None if getattr(source, "masked", False) else _overcast(image, sample, unit.factor)
         share = float((sample > _CLOUD * unit.factor).all(axis=0).mean())
         if share > _MUCH:
             clouds = f"{share:.0%} of {source.source} is brighter than {_CLOUD:g} in all bands, as clouds and snow are"
@@ -282,14 +282,11 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
     return Fitted(normaliser, median, measured.rule, tuple(notes), overcast)
 
 
-def _cloudy_share(image: ImageCard, sample: NDArray, factor: float) -> float | None:
-    """The share of pixels that look like cloud or snow; None where a visible band is missing."""
+def _overcast(image: ImageCard, sample: NDArray, factor: float) -> float | None:
+    """The share of pixels that look like cloud or snow where that is nearly all; None elsewhere, and where a visible
+    band is missing."""
     if len(sample) != len(image.bands) or not {"B2", "B3", "B4"} <= set(image.bands):
         return None
     blue, green, red = (sample[image.bands.index(name)] / factor for name in ("B2", "B3", "B4"))
-    return float(looks_like_cloud(blue, green, red).mean())
-
-
-def is_overcast(fitted: Fitted, source: Source) -> bool:
-    """Whether an earlier image shows cloud alone, and no mask says what of it is hidden."""
-    return fitted.overcast is not None and not getattr(source, "masked", False)
+    share = float(looks_like_cloud(blue, green, red).mean())
+    return share if share > _OVERCAST else None

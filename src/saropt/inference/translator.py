@@ -195,7 +195,8 @@ class Translator(SceneModel, Pretrained):
         if options.stac:
             inputs = (scene, *(path for _, path in options.files))
             write_item(result.products, list(dict.fromkeys(map(str, inputs))))
-        notes = self._notes(options.all_inputs, bool(options.given_scene_inputs) or options.read_scene_inputs)
+        used = options.all_inputs.keys() - result.ignored
+        notes = self._notes(used, bool(options.given_scene_inputs) or options.read_scene_inputs)
         result = replace(result, warnings=(*notes, *result.warnings))
         several = sampling is not None and sampling.samples > 1
         return replace(result, seam=None) if several else result
