@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from saropt.artifacts import ImageCard
 from saropt.domain import arrange_bands, describe_role, is_known, is_sar, match_bands, match_some_bands, replaced_bands
+from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
+from saropt.radiometry import check_units
 from saropt.scenes import Grid, Scene, open_scene
-from saropt.scenes.multilook import open_multilooked
 from saropt.sensors.product_names import grd_product, sentinel2_product
 
 if TYPE_CHECKING:
     from saropt.sensors.terrain import Terrain
+
+
+_LOOKED_AT = 1 << 14
 
 
 def open_input(
@@ -58,7 +62,10 @@ def open_input(
         from saropt.sensors.sentinel2 import open_sentinel2
 
         _check_reflectance(optical, image, model, units)
+    power = None
     with open_scene(path, bands) if optical is None else open_sentinel2(optical, bands) as scene:
+        if is_sar(image.role) and grid is not None and resampling != "nearest":
+            power = _units_to_resample(scene, image, units)
         try:
             bands = _chosen(bands, image, scene)
         except ValueError as error:
@@ -66,10 +73,9 @@ def open_input(
             raise InputError(scene.source, f"{error}; {_taken(image, model)}", remedy) from error
     if optical is not None:
         scene = open_sentinel2(optical, bands, grid=grid, resampling=resampling)
-    elif is_sar(image.role) and resampling == "bilinear":
-        scene = open_multilooked(path, bands, grid=grid, units=units or image.units, nodata=nodata)
     else:
-        scene = open_scene(path, bands, grid=grid, resampling=resampling, units=units or image.units, nodata=nodata)
+        how: dict[str, Any] = {"grid": grid, "resampling": resampling, "power": power}
+        scene = open_scene(path, bands, units=units or image.units, nodata=nodata, **how)
     if scene.count != len(image.bands) and not (image.partial and bands_given(image, scene.band_names)):
         scene.close()
         raise InputError(scene.source, f"{counted(scene.count, 'band')} chosen, the {model} takes {len(image.bands)}")
@@ -209,3 +215,16 @@ def bands_given(image: ImageCard, names: Sequence[str]) -> list[int]:
     """
     found = {place: position for position, place in match_some_bands(image.bands, names)}
     return [found[place] for place in range(len(names))] if len(found) == len(names) else []
+
+
+def _units_to_resample(scene: Scene, image: ImageCard, units: str | None) -> str | None:
+    """The units by which a SAR raster is brought to another grid: those given, those that it states, or those of the
+    card where the values fit them."""
+    stated = stated_units(scene.tags, scene.band_names, scene.dtype, image.bands)
+    if units is not None or (stated is not None and stated.units is not None):
+        return units or (None if stated is None else stated.units)
+    try:
+        check_units(scene.sample(_LOOKED_AT), image.units, scene.dtype, stated=False)
+    except ValueError:
+        return None
+    return image.units

@@ -53,7 +53,7 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
             (a, b, c), (d, e, f), _ = inverted(matrix)
             affine, matrix = affine @ Affine(a, b, c, d, e, f), np.eye(3)
         grid = Grid(place.crs, affine, height, width)
-    with open_scene_or_product(match.a, grid=grid, resampling="multilook") as source:
+    with open_scene_or_product(match.a, grid=grid) as source:
         if source.dtype.startswith("complex"):
             raise InputError(match.a, "has complex pixels, which cannot be resampled: take their power first")
         dtype = np.dtype(source.dtype)

@@ -24,7 +24,9 @@ _KEPT = ("SRS", "GeoTransform", "GCPList", "Metadata")
 _KEPT_OF_BANDS = ("Description", "ColorInterp", "Scale", "Offset", "Metadata")
 
 
-def with_joint_mask(dataset: DatasetReader, path: Path, bands: Sequence[str | int] | None) -> DatasetReader:
+def with_joint_mask(
+    dataset: DatasetReader, path: Path, bands: Sequence[str | int] | None, power: str | None = None
+) -> DatasetReader:
     """A virtual raster of the bands of another without its alpha, and with one mask: that of the pixels where all
     chosen bands are valid, each by its own nodata or mask. The raster itself, where GDAL's warping loses none of these.
 
@@ -35,6 +37,7 @@ def with_joint_mask(dataset: DatasetReader, path: Path, bands: Sequence[str | in
         dataset: it must stay open while the virtual raster is read.
         path: its path, for errors.
         bands: the chosen ones, as of `saropt.scenes.Scene.open`.
+        power: scale of SAR pixels, "decibels" or "amplitude", whose power the virtual raster has.
 
     Raises:
         InputError: a band does not exist.
@@ -50,13 +53,13 @@ def with_joint_mask(dataset: DatasetReader, path: Path, bands: Sequence[str | in
     alpha = alpha_bands(dataset, bands)
     is_alone = dataset.count - len(alpha) == 1  # its colours may be chosen, where it has a palette
     chosen = chosen_bands(dataset, path, None if is_alone else bands)
-    if not any(_is_lost(dataset, index) for index in chosen):
+    if power is None and not any(_is_lost(dataset, index) for index in chosen):
         return dataset
     with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-        return rasterio.open(_described(dataset, chosen, alpha))
+        return rasterio.open(_described(dataset, chosen, alpha, power))
 
 
-def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int]) -> str:
+def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int], power: str | None) -> str:
     """The text of the virtual raster."""
     with MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
@@ -66,10 +69,12 @@ def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[in
     if not name.startswith(("<", "/vsi")) and Path(name).is_file():
         name = str(Path(name).absolute())
     root = ElementTree.Element("VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height))
-    root.extend(element for element in found if element.tag in _KEPT)
+    # Of a VRT that calls itself interleaved by pixel, GDAL 3.10 reads several computed bands at once as zeros in parts.
+    root.extend(one for one in found if one.tag in _KEPT and one.get("domain") != "IMAGE_STRUCTURE")
     for index, element in zip(dataset.indexes, found.findall("VRTRasterBand"), strict=True):
         if index not in alpha:
-            root.append(_band(dataset, element, name, index))
+            band = _band(dataset, element, name, index)
+            root.append(band if power is None else _power_of(band, power))
     root.append(_mask(name, chosen, alpha))
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -93,6 +98,23 @@ def _band(dataset: DatasetReader, described: ElementTree.Element, name: str, ind
     if colour is not None and dataset.colorinterp[index - 1] == ColorInterp.alpha:  # by its name it is a band
         band.remove(colour)
     band.append(_source(name, str(index)))
+    return band
+
+
+def _power_of(band: ElementTree.Element, scale: str) -> ElementTree.Element:
+    """A band of the power of another's pixels, with its scale and offset applied."""
+    band.set("subClass", "VRTDerivedRasterBand")
+    band.set("dataType", "Float32")
+    ElementTree.SubElement(band, "PixelFunctionType").text = "dB2pow" if scale == "decibels" else "mul"
+    ElementTree.SubElement(band, "SourceTransferType").text = "Float32"
+    (source,) = band.findall("SimpleSource")
+    source.tag = "ComplexSource"
+    for stated, used in (("Offset", "ScaleOffset"), ("Scale", "ScaleRatio")):
+        if (found := band.find(stated)) is not None:
+            ElementTree.SubElement(source, used).text = found.text
+            band.remove(found)
+    if scale == "amplitude":  # twice, to be multiplied
+        band.append(source)
     return band
 
 

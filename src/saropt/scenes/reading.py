@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import rasterio
@@ -19,8 +19,10 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
+from saropt.domain import describe_units
 from saropt.errors import InputError
 from saropt.files import digest_files
+from saropt.radiometry import from_power
 from saropt.scenes.chosen_bands import alpha_bands
 from saropt.scenes.formats import open_named
 from saropt.scenes.georeference import Georeference, Window
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 128 << 20
 """Holds the blocks that neighbouring windows share: two bands of float32, 8,000 pixels wide, are decoded once."""
+
+_UNITS_OF: Final = {"decibels": "sigma0_db", "amplitude": "amplitude"}
+"""Scales of SAR pixels that are resampled by their power, and units of each."""
 
 
 def environment(**options: str) -> rasterio.Env:
@@ -155,6 +160,7 @@ class Scene:
         self.nodata: float | None = dataset.nodatavals[self._indexes[0] - 1]
         if self.scaling is not None and self.nodata is not None:
             self.nodata = math.nan
+        self._scale: str | None = None
         self._declared = nodata
         self._marked_alpha = ColorInterp.alpha in colours
         self.georeference = _georeference(dataset, self.source)
@@ -172,6 +178,7 @@ class Scene:
         resampling: str = "bilinear",
         units: str | None = None,
         nodata: float | None = None,
+        power: str | None = None,
     ) -> Self:
         """Open a raster file.
 
@@ -185,6 +192,7 @@ class Scene:
             units: what the pixels are to be read in: of bands with a scale, reflectance comes times the factor of these
                 units.
             nodata: a stored value that is no measurement, beside those that the file declares.
+            power: SAR units of the pixels. On a `grid`, decibels and amplitude are then resampled by their power.
 
         Raises:
             InputError: the file cannot be used, a band does not exist, or a grid is given and the file is not
@@ -200,9 +208,8 @@ class Scene:
             raise InputError(path, "its name is not UTF-8: rename it") from error
         except (RasterioError, CPLE_BaseError) as error:
             raise InputError(path, f"is not a raster that can be read: {short_reason(error, path)}") from error
-        return cls.of(
-            dataset, path, bands, palette=palette, grid=grid, resampling=resampling, units=units, nodata=nodata
-        )
+        how: dict[str, Any] = {"palette": palette, "grid": grid, "resampling": resampling}
+        return cls.of(dataset, path, bands, **how, units=units, nodata=nodata, power=power)
 
     @classmethod
     def of(
@@ -216,13 +223,15 @@ class Scene:
         resampling: str = "bilinear",
         units: str | None = None,
         nodata: float | None = None,
+        power: str | None = None,
     ) -> Self:
         """The scene of an open data set, which is closed with it; arguments and errors are those of `open`."""
         tags, fills = dataset.tags(), dataset.nodatavals
+        scale = resampled_scale(dataset, power) if grid is not None else None
         if grid is not None:
-            dataset = warped(dataset, path, grid, resampling, bands)
+            dataset = warped(dataset, path, grid, resampling, bands, scale)
         try:
-            return cls(dataset, path, bands, palette, units=units, nodata=nodata).with_facts(tags, fills)
+            return cls(dataset, path, bands, palette, units=units, nodata=nodata).with_facts(tags, fills, scale)
         except (CPLE_BaseError, UnicodeError) as error:
             dataset.close()
             raise InputError(path, f"holds texts or a CRS that cannot be read: {short_reason(error, path)}") from error
@@ -230,9 +239,10 @@ class Scene:
             dataset.close()
             raise
 
-    def with_facts(self, tags: dict[str, str], fills: Sequence[float | None]) -> Self:
+    def with_facts(self, tags: dict[str, str], fills: Sequence[float | None], scale: str | None = None) -> Self:
         """The same scene with the tags of the file and the nodata values of its bands, which a warped data set may not
-        have."""
+        have, and with the scale of SAR pixels whose power that has."""
+        self._scale = scale
         self.tags, self.acquired = tags, acquisition_date(tags, self.band_names)
         fill = fills[self._indexes[0] - 1] if self._indexes[0] <= len(fills) else None
         self.nodata = math.nan if fill is not None and self.scaling is not None else fill
@@ -298,6 +308,8 @@ class Scene:
             entries = self._palette[:, np.minimum(stored[0], self._palette.shape[1] - 1)]
             valid &= entries[3] > 0
             stored = entries[self._channels]
+        if self._scale is not None:
+            stored = from_power(stored, _UNITS_OF[self._scale])
         if not np.issubdtype(stored.dtype, np.integer):
             valid &= np.isfinite(stored).all(axis=0)
         return stored, valid
@@ -347,6 +359,17 @@ class Scene:
         for index in self._alpha:
             valid &= self._dataset.read(index, window=area) > 0
         return valid
+
+
+def resampled_scale(dataset: DatasetReader, power: str | None) -> str | None:
+    """The scale of SAR pixels that are resampled by their power: decibels or amplitude, and real numbers; else None.
+
+    Args:
+        power: SAR units of the pixels.
+    """
+    scale = None if power is None else describe_units(power).scale
+    is_real = not any(kind.startswith("complex") for kind in dataset.dtypes)
+    return scale if is_real and scale in _UNITS_OF else None
 
 
 def _check_mask(dataset: DatasetReader, path: Path) -> None:

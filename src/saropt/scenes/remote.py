@@ -29,7 +29,7 @@ from saropt.files import load_json
 from saropt.scenes.formats import open_named
 from saropt.scenes.grid import Grid
 from saropt.scenes.ranges import RangeFile, RangeFolder, is_mask_of
-from saropt.scenes.reading import Scene, environment
+from saropt.scenes.reading import Scene, environment, resampled_scale
 from saropt.scenes.warping import warped
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def open_scene(
     resampling: str = "bilinear",
     units: str | None = None,
     nodata: float | None = None,
+    power: str | None = None,
 ) -> Scene:
     """Open a scene by its path (`Scene.open`) or by its address (`is_remote`). A remote scene is read by range
     requests.
@@ -168,7 +169,8 @@ def open_scene(
     ['VV']
     """
     if not is_remote(scene):
-        return Scene.open(scene, bands, palette=palette, grid=grid, resampling=resampling, units=units, nodata=nodata)
+        how: dict[str, Any] = {"palette": palette, "grid": grid, "resampling": resampling}
+        return Scene.open(scene, bands, **how, units=units, nodata=nodata, power=power)
     address = str(scene)
     check_address(address)
     address = address.removeprefix("/vsicurl/")
@@ -185,11 +187,12 @@ def open_scene(
         words = "" if shown != address else f": {' '.join(without_secrets(str(error)).split())}"
         raise InputError(shown, f"cannot be opened as a raster{words}") from error
     tags, fills = dataset.tags(), dataset.nodatavals
+    scale = resampled_scale(dataset, power) if grid is not None else None
     if grid is not None:
-        dataset = warped(dataset, Path(_address_path(address)), grid, resampling, bands)
+        dataset = warped(dataset, Path(_address_path(address)), grid, resampling, bands, scale)
     try:
         opened = Scene(dataset, Path(_address_path(address)), bands, palette, shown, options, units, nodata)
-        opened.with_facts(tags, fills).served = folder
+        opened.with_facts(tags, fills, scale).served = folder
         return opened
     except BaseException:
         dataset.close()

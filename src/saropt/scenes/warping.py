@@ -34,16 +34,21 @@ _TURNED = 0.4
 
 
 def warped(
-    dataset: DatasetReader, path: Path, grid: Grid, resampling: str, bands: Sequence[str | int] | None = None
+    dataset: DatasetReader,
+    path: Path,
+    grid: Grid,
+    resampling: str,
+    bands: Sequence[str | int] | None = None,
+    power: str | None = None,
 ) -> DatasetReader:
     """A virtual raster on `grid`, with an alpha band that marks where all chosen bands of the source are valid; the
-    source is closed with it."""
+    source is closed with it. With a scale of SAR pixels ("decibels", "amplitude"), its pixels are their power."""
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
     source = dataset
     try:
-        dataset = with_joint_mask(source, path, bands)
+        dataset = with_joint_mask(source, path, bands, power)
     except (InputError, RasterioError, CPLE_BaseError) as error:
         source.close()
         if isinstance(error, InputError):

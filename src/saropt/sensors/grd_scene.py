@@ -11,11 +11,12 @@ from typing import Final, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import SAR_UNITS
+from saropt.domain.stated_units import stated_units
 from saropt.errors import OptionError
 from saropt.files import digest_files
 from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
-from saropt.scenes.multilook import open_multilooked
 from saropt.sensors.calibrated import Calibrated
 from saropt.sensors.product_names import digest_product, grd_product, sentinel2_product
 from saropt.sensors.projection import MapProjection
@@ -38,8 +39,8 @@ def open_scene_or_product(
     product.
 
     Args:
-        bands, grid, resampling: as of `Scene.open`, or "multilook" for SAR (`saropt.scenes.multilook`); a Sentinel-1
-            product is put on the grid by its control points.
+        bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid by its control points. SAR
+            in decibels or amplitude, by `units` or its tags or the names of its bands, is resampled by its power.
 
     Raises:
         InputError: as of `Scene.open` and `GrdScene`.
@@ -49,14 +50,19 @@ def open_scene_or_product(
     ...     scene.width
     8
     """
-    multilook = resampling == "multilook"
     if sentinel2_product(path) is not None:
-        return open_sentinel2(path, bands, grid=grid, resampling="bilinear" if multilook else resampling)
-    if grd_product(path) is None and multilook:
-        return open_multilooked(path, bands, grid=grid, units=units)
+        return open_sentinel2(path, bands, grid=grid, resampling=resampling)
     if grd_product(path) is None:
-        return Scene.open(path, bands, grid=grid, resampling=resampling)
+        power = None if grid is None or resampling == "nearest" else units if units in SAR_UNITS else _stated(path)
+        return Scene.open(path, bands, grid=grid, resampling=resampling, power=power)
     return cast(Scene, GrdScene(path, bands, units=units, grid=grid))  # read in the same way
+
+
+def _stated(path: str | Path) -> str | None:
+    """The SAR units that a raster states."""
+    with Scene.open(path) as scene:
+        stated = stated_units(scene.tags, scene.band_names, scene.dtype)
+    return None if stated is None else stated.units
 
 
 class GrdScene:

@@ -74,7 +74,8 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
         grid = overlap_grid([(place, height, width)], options.gsd_m, sar.paths[0])
     if grid is not None:
         description["gsd_m"] = float(abs(grid.transform.a))
-        sides["sar"] = replace(sides["sar"], grid=grid, resampling="multilook")
+        coarser = step is not None and description["gsd_m"] > 1.5 * step
+        sides["sar"] = replace(sides["sar"], grid=grid, resampling="average" if coarser else "bilinear")
         height, width = grid.height, grid.width
     if description["gsd_m"] is None:
         raise OptionError("options", None, f"gsd_m: {sar.paths[0].name} does not say the size of its pixels in metres")
