@@ -73,13 +73,11 @@ def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
 
 def _overlapping(here: Sequence[_Trace], there: Sequence[_Trace]) -> list[str]:
     """Names whose footprint overlaps one of the training data by more than a pixel in both directions."""
-    placed, known = (
-        [
-            (trace.name, trace.footprint)
-            for trace in traces
-            if trace.footprint is not None and trace.footprint.crs is not None
-        ]
-        for traces in (here, there)
-    )
-    found = {placed[one][0] for one, _, _ in overlaps([own for _, own in placed], [own for _, own in known])}
-    return [trace.name for trace in here if trace.name in found]
+    placed, known = _placed(here), _placed(there)
+    pairs = overlaps([own for _, own in placed], [own for _, own in known])
+    return list(dict.fromkeys(placed[one][0] for one, _, _ in pairs))
+
+
+def _placed(traces: Sequence[_Trace]) -> list[tuple[str, Footprint]]:
+    """Names and footprints of the rasters with a place on the ground."""
+    return [(own.name, own.footprint) for own in traces if own.footprint is not None and own.footprint.crs is not None]
