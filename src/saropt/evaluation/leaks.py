@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saropt.domain import Role
+from saropt.domain import Role, listed
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, Window
 from saropt.scenes.footprints import Footprint, footprint_of, overlaps
 
 _SIDE = 512
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,7 @@ def find_leaks(
         "hold pixels of the training data": [trace.name for trace in here if trace.digest in digests],
         "overlap the training data on the ground": _overlapping(here, there),
     }
-    return [f"{len(found)} of {len(here)} rasters {what} ({_some(found)})" for what, found in ways.items() if found]
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and dots for the others."""
-    return ", ".join([*names[:_NAMED], "..."] if len(names) > _NAMED else names)
+    return [f"{len(found)} of {len(here)} rasters {what} ({listed(found, 3)})" for what, found in ways.items() if found]
 
 
 def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
