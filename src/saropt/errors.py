@@ -19,6 +19,7 @@ REMEDIES: Final = {
     "resume": ("resume=True", "goes on with it"),
     "bands": ("bands=[...]", "chooses bands"),
     "units": ("units=...", "states its units"),
+    "set units=UNITS": ("options=['units=...']", "states its units"),
     "search": ("search=...", "looks further away"),
     "partial": ("partial=True", "takes what is there"),
     "staging": ("staging=...", "names another folder"),

@@ -86,6 +86,17 @@ def test_places_without_unchanged_ground_are_left_out(tmp_path: Path) -> None:
         harmonise_root(source, tmp_path / "even", ["wet"])
 
 
+def test_of_many_places_left_out_the_first_are_named_and_the_others_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_root(tmp_path / "root", names="abcdefghijklm")
+    for name in "bcdefghijklm":
+        (source / "optical_reference" / f"{name}.tif").unlink()
+    assert main(["data", "harmonise", str(source), str(tmp_path / "even")]) == 0
+    told = "left out 12 places with no earlier image: b, c, d, e, f, g, h, i, j, k and 2 more"
+    assert capsys.readouterr().out.splitlines()[-1] == told
+
+
 def test_columns_may_stand_in_any_order_and_names_that_are_left_out_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

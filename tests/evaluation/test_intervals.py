@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from saropt.evaluation import METRICS
 from saropt.evaluation.intervals import RESAMPLES, SceneShares, SceneSums, difference, interval
 
 
@@ -132,6 +133,12 @@ def test_ends_are_within_the_limits_of_the_figure() -> None:
     assert free.low < 0.8
     assert free.high > 1.0
     assert (held.low, held.high) == (0.8, 1.0)
+
+
+@pytest.mark.parametrize("usual", ["psnr", "mae"])
+def test_variants_of_a_metric_have_its_limits(usual: str) -> None:
+    for name in (f"{usual}_shift", f"{usual}_colour_free"):
+        assert METRICS[name].limits == METRICS[usual].limits
 
 
 def test_independent_tiles_count_each() -> None:

@@ -90,6 +90,12 @@ def test_overlapping_footprints_are_told_and_neighbours_are_not(tmp_path: Path) 
     assert found == ["1 of 2 rasters overlap the training data on the ground (over)"]
 
 
+def test_of_many_leaks_the_first_are_named_and_the_others_counted(tmp_path: Path) -> None:
+    data = DataRoot.open(make_root(tmp_path, {f"t{k}": "train" for k in range(5)}))
+    found = find_leaks(data, data.names("train"), data, data.names("train"), "sar")
+    assert found[0] == "5 of 5 rasters are in the training data by name (t0, t1, t2 and 2 more)"
+
+
 def test_the_same_ground_in_two_utm_zones_is_told(tmp_path: Path) -> None:
     root = make_root(tmp_path, {"t1": "train", "far": "test", "same": "test"})
     for name, code, x, y in (("t1", 32632, 760000, 5000000), ("far", 32632, 800000, 5000000), ("same", 32633, 0, 0)):

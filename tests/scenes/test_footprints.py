@@ -60,6 +60,20 @@ def test_180_degrees_and_the_order_of_the_list_do_not_matter() -> None:
         assert [(one, other) for one, other, _ in overlaps(pair)] == [(0, 1)]
 
 
+@pytest.mark.parametrize(("code", "latitude"), [(3413, 89.0), (3031, -88.0)])
+def test_overlaps_at_the_poles_are_found(code: int, latitude: float) -> None:
+    small = placed(code, 100.0, 100.0, pixel=30.0)
+    for shift, share in ((0.0, 1.0), (320000.0, 49 / 96)):  # the pole in the middle, and in the middle of an edge
+        large = placed(code, shift, 0.0, pixel=2000.0)
+        for pair in ([large, small], [small, large]):
+            assert list(overlaps(pair)) == [(0, 1, pytest.approx(share))]
+    large = placed(code, 0.0, 0.0, pixel=2000.0)
+    degrees = footprint_of(Georeference(CRS.from_epsg(4326), Affine(0.1, 0, 30, 0, -0.1, latitude)), 10, 100)
+    assert degrees is not None
+    for pair in ([large, degrees], [degrees, large]):
+        assert list(overlaps(pair)) == [(0, 1, pytest.approx(1.0))]
+
+
 def test_rasters_without_a_crs_are_compared_among_themselves() -> None:
     plain = footprint_of(Georeference(None, Affine(10, 0, 758400, 0, -10, 5001600)), SIDE, SIDE)
     here = placed(32632, 760000.0, 5000000.0)

@@ -18,6 +18,7 @@ def harmonise(
     """Match the colours of optical images to those of earlier images."""
     from saropt.cli.progress import progress_bar
     from saropt.curation.harmonising import harmonise_root
+    from saropt.domain import listed
     from saropt.errors import counted
 
     with progress_bar("harmonise") as report:
@@ -25,8 +26,7 @@ def harmonise(
     typer.echo(f"wrote {path}")
     for why in dict.fromkeys(dropped.values()):
         names = [name for name, reason in dropped.items() if reason == why]
-        some = ", ".join([*names[:10], *(["..."] if len(names) > 10 else [])])
-        typer.echo(f"left out {counted(len(names), 'place')} with {why}: {some}")
+        typer.echo(f"left out {counted(len(names), 'place')} with {why}: {listed(names, 10)}")
 
 
 def join(

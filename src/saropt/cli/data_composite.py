@@ -14,7 +14,12 @@ def composite(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="GeoTIFF to write.")],
     units: Annotated[
-        str | None, typer.Option(metavar="UNITS", help="Units of a raster; a product is calibrated to them.")
+        str | None,
+        typer.Option(
+            metavar="UNITS",
+            help="Units of a raster; when not given, those of its tags or band names, else sigma0_db. A product is "
+            "calibrated to them.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:

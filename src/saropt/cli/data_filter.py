@@ -17,7 +17,10 @@ def filter_data(
     looks: Annotated[float, typer.Option(metavar="N", help="Equivalent number of looks of the input.")] = 4.4,
     units: Annotated[
         str | None,
-        typer.Option(metavar="UNITS", help="Units of a single raster, where its tags and band names do not say them."),
+        typer.Option(
+            metavar="UNITS",
+            help="Units of a single raster; when not given, those of its tags or band names, else sigma0_db.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is an existing raster.")] = False,
 ) -> None:

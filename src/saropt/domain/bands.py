@@ -65,7 +65,7 @@ def is_known(name: str) -> bool:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names of bands for a message: the first of them, and how many more there are.
+    """Names for a message: the first of them, and how many more there are.
 
     >>> listed(["B2", "B3", "B4"], most=2), listed(["B2", "B3", "B4"])
     ('B2, B3 and 1 more', 'B2, B3, B4')

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saropt.domain import Role
+from saropt.domain import Role, listed
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, Window
 from saropt.scenes.footprints import Footprint, footprint_of, overlaps
 
 _SIDE = 512
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,7 @@ def find_leaks(
         "hold pixels of the training data": [trace.name for trace in here if trace.digest in digests],
         "overlap the training data on the ground": _overlapping(here, there),
     }
-    return [f"{len(found)} of {len(here)} rasters {what} ({_some(found)})" for what, found in ways.items() if found]
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and dots for the others."""
-    return ", ".join([*names[:_NAMED], "..."] if len(names) > _NAMED else names)
+    return [f"{len(found)} of {len(here)} rasters {what} ({listed(found, 3)})" for what, found in ways.items() if found]
 
 
 def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
@@ -73,13 +67,11 @@ def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
 
 def _overlapping(here: Sequence[_Trace], there: Sequence[_Trace]) -> list[str]:
     """Names whose footprint overlaps one of the training data by more than a pixel in both directions."""
-    placed, known = (
-        [
-            (trace.name, trace.footprint)
-            for trace in traces
-            if trace.footprint is not None and trace.footprint.crs is not None
-        ]
-        for traces in (here, there)
-    )
-    found = {placed[one][0] for one, _, _ in overlaps([own for _, own in placed], [own for _, own in known])}
-    return [trace.name for trace in here if trace.name in found]
+    placed, known = _placed(here), _placed(there)
+    pairs = overlaps([own for _, own in placed], [own for _, own in known])
+    return list(dict.fromkeys(placed[one][0] for one, _, _ in pairs))
+
+
+def _placed(traces: Sequence[_Trace]) -> list[tuple[str, Footprint]]:
+    """Names and footprints of the rasters with a place on the ground."""
+    return [(own.name, own.footprint) for own in traces if own.footprint is not None and own.footprint.crs is not None]

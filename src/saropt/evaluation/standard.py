@@ -143,6 +143,7 @@ for _metric in (
         "psnr after a gain in [0.8, 1.25] and an offset per band and tile, least squares",
         digits=2,
         better=1,
+        limits=(0.0, math.inf),
         tile=lambda tile: tile.once(colour_free).psnr,
     ),
     Metric(

@@ -149,8 +149,8 @@ def ppb(
 
     Each pixel is the mean of the `search`^2 pixels around it, weighted by exp(-D / h); D sums
     (2L - 1) log((A_s / A_t + A_t / A_s) / 2) over the `patch`^2 pairs of amplitudes, and h is the `alpha` quantile of
-    D between patches of pure speckle less its mean. The pixel itself has the largest weight of the others. Where pairs
-    of a patch are not valid, D is that of the others times the share of pairs that they lack.
+    D between patches of pure speckle less its mean. The pixel itself has the largest weight of the others. Where some
+    pairs of a patch are invalid, D is the mean over the valid pairs times `patch`^2.
 
     This is not FANS (Cozzolino et al., 2014), whose adaptive search and shrinkage of groups it lacks.
 

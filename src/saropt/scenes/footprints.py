@@ -13,7 +13,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from saropt.scenes.georeference import Georeference
-from saropt.scenes.grid import Bounds, unwrapped
+from saropt.scenes.grid import Bounds
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -30,11 +30,12 @@ class Footprint:
 
     Attributes:
         crs, transform, height, width: its grid; `crs` is None where it has none.
-        system: what `box` is in: "" for degrees, else the name of a CRS without a place on the globe, or "none".
+        system: what `box` is in: "degrees", "plane" where there is no CRS, else the name of a CRS that has no place on
+            the globe.
         box: (left, bottom, right, top); in degrees right may be above 180.
 
     >>> from affine import Affine
-    >>> Footprint(None, Affine(10, 0, 0, 0, -10, 0), 8, 9, "none", (0.0, -80.0, 90.0, 0.0)).width
+    >>> Footprint(None, Affine(10, 0, 0, 0, -10, 0), 8, 9, "plane", (0.0, -80.0, 90.0, 0.0)).width
     9
     """
 
@@ -60,14 +61,16 @@ def footprint_of(place: Georeference, height: int, width: int) -> Footprint | No
         return None
     ring = _ring(place.transform, height, width)
     if place.crs is None:
-        return Footprint(None, place.transform, height, width, "none", _box(ring))
+        return Footprint(None, place.transform, height, width, "plane", _box(ring))
     degrees = _transformed(ring, place.crs, _DEGREES)
     if degrees is None:
         return Footprint(place.crs, place.transform, height, width, place.crs.to_string(), _box(ring))
-    degrees[:, 0] = unwrapped(degrees[:, 0].tolist())
-    turns = math.floor((degrees[:, 0].min() + 180.0) / 360.0)
-    degrees[:, 0] -= 360.0 * turns
-    return Footprint(place.crs, place.transform, height, width, "", _box(degrees))
+    degrees[:, 0] = np.unwrap(degrees[:, 0], period=360.0)
+    degrees[:, 0] -= 360.0 * math.floor((degrees[:, 0].min() + 180.0) / 360.0)
+    box = _box(degrees)
+    if np.abs(np.diff(degrees[:, 0], append=degrees[:1, 0])).max() > 90.0:  # the pole lies within or at an edge
+        box = (-180.0, box[1], 180.0, 90.0) if degrees[:, 1].mean() > 0 else (-180.0, -90.0, 180.0, box[3])
+    return Footprint(place.crs, place.transform, height, width, "degrees", box)
 
 
 def overlap(one: Footprint, other: Footprint) -> float:
@@ -82,6 +85,8 @@ def overlap(one: Footprint, other: Footprint) -> float:
     """
     if one.system != other.system:
         return 0.0
+    if one.crs is not None and other.crs is not None and one.crs.is_geographic and not other.crs.is_geographic:
+        one, other = other, one  # in degrees a ring about a pole does not close
     if one.crs is None or other.crs is None or one.crs == other.crs:
         ring = _ring(other.transform, other.height, other.width, 1)
     else:
@@ -129,7 +134,7 @@ def overlaps(here: Sequence[Footprint], there: Sequence[Footprint] | None = None
                 continue
             left, bottom, right, top = own.box
             near: set[int] = set()
-            for turn in (-360.0, 0.0, 360.0) if not system else (0.0,):
+            for turn in (-360.0, 0.0, 360.0) if system == "degrees" else (0.0,):
                 first, last = np.searchsorted(lefts, (left + turn - widest, right + turn))
                 part = boxes[first:last]
                 meets = (part[:, 2] > left + turn) & (part[:, 1] < top) & (part[:, 3] > bottom)

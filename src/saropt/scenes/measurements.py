@@ -80,12 +80,12 @@ def find_measured(raster: Named, sample: NDArray, rule: ValueRule, units: str, *
     return Measured(rule, sample, units, tuple(notes))
 
 
-def sar_units_of(scene: Scene, asked: str | None, usual: str, option: str = "--units UNITS") -> str:
+def sar_units_of(scene: Scene, asked: str | None, usual: str, remedy: str = "units") -> str:
     """The units of a SAR raster: those that a user asks for, else those that its tags or the names of its bands state,
     else the usual ones.
 
     Args:
-        option: how a user asks for units.
+        remedy: an argument of `saropt.errors.REMEDIES` by which a user asks for units.
 
     Raises:
         InputError: it states a quantity that is no unit here, and none are asked for.
@@ -103,7 +103,7 @@ def sar_units_of(scene: Scene, asked: str | None, usual: str, option: str = "--u
     try:
         return stated.usable()
     except ValueError as error:
-        raise InputError(scene.source, f"{error}: {option} says what it is taken as") from error
+        raise InputError(scene.source, str(error), remedy=remedy) from error
 
 
 def measured_backscatter(scene: Scene, asked: str | None, usual: str = "sigma0_db") -> Measured:
@@ -121,7 +121,7 @@ def measured_backscatter(scene: Scene, asked: str | None, usual: str = "sigma0_d
     units = sar_units_of(scene, asked, usual)
     sample = scene.sample()
     try:
-        to_db(np.ones(1), units)
+        to_db(np.ones(1), units)  # refuses units without a decibel scale
         check_units(sample, units, scene.dtype)
         unit = describe_units(units, scene.dtype)
     except ValueError as error:

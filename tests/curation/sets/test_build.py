@@ -295,7 +295,7 @@ def test_units_that_contradict_what_a_raster_states_are_told(tmp_path, gamma, ca
         (tmp_path / "opt.tif").unlink()
     sar = gamma(("Beta0_VV_db", "Beta0_VH_db"))
     assert main(["data", "prepare", "pair", str(sar), str(tmp_path / "no"), *arguments[:4]]) == 2
-    assert "its band names say beta0_db, which is no unit here: --set units=UNITS" in capsys.readouterr().err
+    assert "beta0_db, which is no unit here (--set units=UNITS states its units)" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
 
 

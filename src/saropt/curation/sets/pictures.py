@@ -268,7 +268,7 @@ def _units(entries: Sequence[Entry], asked: str | None) -> str:
     if asked is not None or not isinstance(source, Source):
         return asked or "uint8"
     with Scene.open(source.paths[0]) as scene:
-        return sar_units_of(scene, None, "uint8", "--set units=UNITS")
+        return sar_units_of(scene, None, "uint8", "set units=UNITS")
 
 
 def _groups(names: Sequence[str], pattern: str) -> dict[str, str]:

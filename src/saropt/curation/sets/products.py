@@ -115,7 +115,7 @@ def pair(source: Path, options: PairOptions) -> Plan:
         _check_resampled(options.units)
     with open_scene_or_product(source, options.units, bands=options.sar_bands) as scene:
         names = scene.band_names
-        units = sar_units_of(scene, options.units, "sigma0_db", "--set units=UNITS")
+        units = sar_units_of(scene, options.units, "sigma0_db", "set units=UNITS")
     _check_resampled(units)
     bands = tuple(options.sar_bands) if options.sar_bands else None
     sar = Source((source,), bands=bands, nodata=float("nan"), dtype="float32", units=units)
