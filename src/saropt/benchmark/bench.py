@@ -3,7 +3,6 @@ so that a second call goes on."""
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any, cast
 import saropt
 from saropt.benchmark.by_data import DATA_KEY, SCENES_KEY
 from saropt.benchmark.checks import check_fid, check_figures
-from saropt.benchmark.data_key import Data, content_key, hash_of, scenes_key, size_key
+from saropt.benchmark.data_key import Data, content_key, hash_of, scenes_key
 from saropt.benchmark.figures import shown_names, write_figures
 from saropt.benchmark.polarisations import with_other_band
 from saropt.benchmark.suite import (
@@ -247,17 +246,6 @@ class Bench:
                 key = scenes_key(DataRoot.open(path), self.suite.split)
                 for part in by_seed.values():
                     part[SCENES_KEY] = key
-
-    def made_before(self, run: RunSpec, seed: int) -> bool:
-        """Whether an earlier version, which told data by the sizes of their files, made this part, and this one did
-        not."""
-        if self._given is None or (self._report(run, seed) / REPORT).is_file():
-            return False
-        earlier = copy.copy(self)
-        earlier._given = replace(self._given, key=size_key(DataRoot.open(self._given.path)))
-        if self._tested is not None:
-            earlier._tested = replace(self._tested, key=size_key(DataRoot.open(self._tested.path)))
-        return earlier._training(run, seed)[1].is_dir() and not self._training(run, seed)[1].is_dir()
 
     def _judges(self, data: Data, run: RunSpec, training: Path) -> list[_Segmenter]:
         """The segmenters that judge a row's translations: the suite's judges, or else those that guide its training."""

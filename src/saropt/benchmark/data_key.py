@@ -32,20 +32,12 @@ def content_key(root: DataRoot) -> str:
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 1, 1), size=32))
-    >>> len(content_key(root)), content_key(root) == size_key(root)
-    (12, False)
+    >>> len(content_key(root))
+    12
     """
     paths = _files(root)
     places = [path.relative_to(root.path).as_posix() for path in paths]
     return hash_of(*_texts(root), *zip(places, _digests(paths), strict=True))
-
-
-def size_key(root: DataRoot) -> str:
-    """What `content_key` was in versions that looked at the sizes of rasters alone: to tell of their parts."""
-    parts: list[Any] = _texts(root)
-    for path in sorted(path for role in (*root.images, "label") for path in (root.path / role).glob("*")):
-        parts.append([path.parent.name, path.name, path.stat().st_size])
-    return hash_of(*parts)
 
 
 def scenes_key(root: DataRoot, split: str) -> str:

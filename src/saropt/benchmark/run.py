@@ -52,7 +52,7 @@ def run_suite(
         tiles: names of rasters to show in the figures; four of the split, evenly spaced, when empty.
         steps: sampling steps of diffusion models in the evaluation; each model's own when None.
         progress: called with the parts that are done, the parts in all, and what is being done.
-        tell: gets a line for columns that get no figures, and for parts of earlier versions that are made anew.
+        tell: gets a line for columns that get no figures.
 
     Returns:
         The table. Its `failed` names the rows that could not be trained or measured, and why; the others go on.
@@ -82,8 +82,6 @@ def run_suite(
             bench.check(run)
     known_weights(weights)
     wanted = [(run, seed) for run in chosen for seed in (suite.seeds if seeds is None else seeds)]
-    if any(bench.made_before(run, seed) for bench in benches.values() for run, seed in wanted):
-        tell(f"{folder}: an earlier version told data by the sizes of files alone: its trainings are made anew")
     classes = {name for path in paths for name in DataRoot.open(path).classes.values()} if paths else None
     for line in empty_columns(suite, classes, weights):
         tell(line)
