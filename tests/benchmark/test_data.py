@@ -14,6 +14,7 @@ from saropt.benchmark.data_key import content_key, scenes_key
 from saropt.cli import main
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
+from saropt.training import Loop
 
 NETWORK = {"network": "naf_unet", "network_arguments": {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}}
 SIMULATED = {"scenes": (2, 1, 2), "size": 64, "bands": ("VH",)}
@@ -92,6 +93,24 @@ def test_a_row_that_diverges_leaves_the_others_and_is_named(root, tmp_path, caps
     text = (tmp_path / "out" / "own" / "table.md").read_text()
     assert "| one | " in text
     assert "| wild (failed) | – |" in text
+
+
+def test_a_row_that_starts_from_a_failed_one_says_so_and_the_failed_one_is_tried_once(root, tmp_path, monkeypatch):
+    tried, train = [], Loop.run
+
+    def run(loop, *arguments):
+        tried.append(loop.folder)
+        return train(loop, *arguments)
+
+    monkeypatch.setattr(Loop, "run", run)
+    wild = {"name": "wild", "method": "regression", "config": {"arguments": {"learning_rate": 1e30}}}
+    later = [{**ONE, "name": name, "config": {"arguments": {"start": "$run:wild"}}} for name in ("second", "third")]
+    rows = suite(wild, *later, base={**BASE, "engine": {**BASE["engine"], "max_steps": 6}})
+    failed = run_suite(Suite(**rows), tmp_path, root, only=["second", "third"], accelerator="cpu").failed
+    assert "losses stopped being finite" in failed[0]
+    assert failed[0].startswith("wild, seed 0: ")
+    assert failed[1:] == tuple(f"{name}, seed 0: starts from wild, which failed" for name in ("second", "third"))
+    assert len(tried) == 1
 
 
 def test_columns_without_figures_are_told_before_the_training(root, tmp_path):

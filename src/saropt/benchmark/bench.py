@@ -135,15 +135,17 @@ class Bench:
         else:
             check_fid({"sar": data.simulation.bands, "optical": OPTICAL_BANDS}, config, self.weights)
 
+    def is_done(self, run: RunSpec, seed: int) -> bool:
+        """Whether one row has been evaluated with one seed."""
+        return (self._report(run, seed) / REPORT).is_file()
+
     def run(self, run: RunSpec, seed: int) -> None:
-        """Train and evaluate one row with one seed, unless that is done."""
+        """Train and evaluate one row with one seed, unless that is done; the rows that it starts from are done."""
+        if self.is_done(run, seed):
+            return
         data = self._data(run)
         config, training = self._training(run, seed)
         report = self._report(run, seed)
-        if (report / REPORT).is_file():
-            return
-        for needed in self.suite.needed(run):
-            self.run(self.suite.row(needed), seed)
         if data.simulation is not None:
             with _alone(data.path):
                 if not data.path.is_dir():

@@ -102,14 +102,26 @@ def _folder(name: str) -> str:
 
 
 def _run_all(bench: Bench, wanted: Sequence[tuple[RunSpec, int]]) -> dict[str, list[str]]:
-    """Run rows and seeds; a line for each that failed, by row."""
-    failed: dict[str, list[str]] = {}
-    for run, seed in wanted:
+    """Run rows and seeds, first those that they start from; a line for each that failed, by row."""
+    failed: dict[str, dict[int, str]] = {}
+
+    def works(run: RunSpec, seed: int) -> bool:
+        if seed in failed.get(run.name, {}):
+            return False
+        needed = () if bench.is_done(run, seed) else bench.suite.needed(run)
+        lost = next((name for name in needed if not works(bench.suite.row(name), seed)), None)
         try:
+            if lost is not None:
+                raise SaroptError(f"starts from {lost}, which failed")
             bench.run(run, seed)
         except SaroptError as error:
-            failed.setdefault(run.name, []).append(f"{run.name}, seed {seed}: {error.command_line_text()}")
-    return failed
+            failed.setdefault(run.name, {})[seed] = f"{run.name}, seed {seed}: {error.command_line_text()}"
+            return False
+        return True
+
+    for run, seed in wanted:
+        works(run, seed)
+    return {name: list(lines.values()) for name, lines in failed.items()}
 
 
 def _polarisations(suite: Suite, data: Sequence[str | Path]) -> tuple[str, ...]:
