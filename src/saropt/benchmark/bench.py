@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import saropt
-from saropt.benchmark.by_data import DATA_KEY, SCENES_KEY
+from saropt.benchmark.by_data import RowReports
 from saropt.benchmark.checks import check_fid, check_figures
 from saropt.benchmark.data_key import Data, content_key, hash_of, scenes_key
 from saropt.benchmark.figures import shown_names, write_figures
@@ -221,33 +221,24 @@ class Bench:
     def table(self, seeds: Sequence[int], folder: Path, failed: Mapping[str, Sequence[str]]) -> Table:
         """The table and the figures of all finished parts, also written into a folder; `failed` holds the reasons of
         rows that failed."""
-        reports: dict[str, dict[int, dict[str, Any]]] = {}
+        reports: dict[str, RowReports] = {}
         shown: dict[str, tuple[Path, Path]] = {}
         for run in self.suite.runs:
+            by_seed: dict[int, dict[str, Any]] = {}
             for seed in seeds:
-                training, report = self._training(run, seed)[1], self._report(run, seed)
-                if (report / REPORT).is_file():
+                if self.is_done(run, seed):
+                    training, report = self._training(run, seed)[1], self._report(run, seed)
                     held = json.loads((report / REPORT).read_text(encoding="utf-8"))
-                    held |= {"training": read_pace(training), DATA_KEY: (self._tested or self._data(run)).key}
-                    reports.setdefault(run.name, {})[seed] = held
+                    by_seed[seed] = held | {"training": read_pace(training)}
                     shown.setdefault(run.name, (training, report))
-        self._tell_scenes(reports)
+            if by_seed:
+                data = self._tested or self._data(run)
+                scenes = scenes_key(DataRoot.open(data.path), self.suite.split) if data.path.is_dir() else data.key
+                reports[run.name] = RowReports(by_seed, data.key, scenes)
         table = build_table(self.suite, reports, failed)
         write_table(table, folder)
         write_figures(shown, folder)
         return table
-
-    def _tell_scenes(self, reports: Mapping[str, Mapping[int, dict[str, Any]]]) -> None:
-        """Note in reports of different simulated data whether their scenes are the same all the same: where only the
-        training pairs differ."""
-        if len({part[DATA_KEY] for by_seed in reports.values() for part in by_seed.values()}) < 2:
-            return
-        for name, by_seed in reports.items():
-            path = self._data(self.suite.row(name)).path
-            if path.is_dir():
-                key = scenes_key(DataRoot.open(path), self.suite.split)
-                for part in by_seed.values():
-                    part[SCENES_KEY] = key
 
     def _judges(self, data: Data, run: RunSpec, training: Path) -> list[_Segmenter]:
         """The segmenters that judge a row's translations: the suite's judges, or else those that guide its training."""
