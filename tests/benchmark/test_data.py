@@ -10,10 +10,11 @@ import rasterio
 import yaml
 
 from saropt.benchmark import Suite, run_suite
-from saropt.benchmark.data_key import content_key, scenes_key, size_key
+from saropt.benchmark.data_key import content_key, scenes_key
 from saropt.cli import main
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
+from saropt.training import Loop
 
 NETWORK = {"network": "naf_unet", "network_arguments": {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}}
 SIMULATED = {"scenes": (2, 1, 2), "size": 64, "bands": ("VH",)}
@@ -56,26 +57,15 @@ def trainings(out: Path) -> set[Path]:
 def test_changed_pixels_of_the_same_size_are_other_data(root, tmp_path):
     out, made = tmp_path / "out", DataRoot.open(root)
     run_suite(Suite(**suite(ONE)), out, root, accelerator="cpu")
-    first, before, sizes = trainings(out), content_key(made), size_key(made)
+    first, before = trainings(out), content_key(made)
     copied = shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copyfile)
     run_suite(Suite(**suite(ONE)), out, copied, accelerator="cpu")
     assert trainings(out) == first, "a copy is the same data"
     for path in (root / "optical").iterdir():
         rewrite(path, 2)
-    assert (content_key(made) == before, size_key(made) == sizes) == (False, True)
+    assert content_key(made) != before
     run_suite(Suite(**suite(ONE)), out, root, accelerator="cpu")
     assert len(trainings(out)) == 2
-
-
-def test_parts_of_versions_that_looked_at_sizes_are_made_anew_with_a_line(root, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("saropt.benchmark.bench.content_key", size_key)
-        run_suite(Suite(**suite(ONE)), tmp_path / "out", root, accelerator="cpu")
-    told = []
-    for _ in range(2):
-        run_suite(Suite(**suite(ONE)), tmp_path / "out", root, accelerator="cpu", tell=told.append)
-    assert len(told) == 1
-    assert "its trainings are made anew" in told[0]
 
 
 def test_rows_with_other_simulated_training_pairs_share_their_scenes(tmp_path):
@@ -103,6 +93,24 @@ def test_a_row_that_diverges_leaves_the_others_and_is_named(root, tmp_path, caps
     text = (tmp_path / "out" / "own" / "table.md").read_text()
     assert "| one | " in text
     assert "| wild (failed) | – |" in text
+
+
+def test_a_row_that_starts_from_a_failed_one_says_so_and_the_failed_one_is_tried_once(root, tmp_path, monkeypatch):
+    tried, train = [], Loop.run
+
+    def run(loop, *arguments):
+        tried.append(loop.folder)
+        return train(loop, *arguments)
+
+    monkeypatch.setattr(Loop, "run", run)
+    wild = {"name": "wild", "method": "regression", "config": {"arguments": {"learning_rate": 1e30}}}
+    later = [{**ONE, "name": name, "config": {"arguments": {"start": "$run:wild"}}} for name in ("second", "third")]
+    rows = suite(wild, *later, base={**BASE, "engine": {**BASE["engine"], "max_steps": 6}})
+    failed = run_suite(Suite(**rows), tmp_path, root, only=["second", "third"], accelerator="cpu").failed
+    assert "losses stopped being finite" in failed[0]
+    assert failed[0].startswith("wild, seed 0: ")
+    assert failed[1:] == tuple(f"{name}, seed 0: starts from wild, which failed" for name in ("second", "third"))
+    assert len(tried) == 1
 
 
 def test_columns_without_figures_are_told_before_the_training(root, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saropt.benchmark import Suite, build_table
+from saropt.benchmark import RowReports, Suite, build_table
 from saropt.benchmark.suite import Published
 from saropt.benchmark.table import write_table
 from saropt.errors import InputError
@@ -47,11 +47,16 @@ def report(model: str, psnr: float, mae: float, accuracy: float | None = None, d
     return result
 
 
-REPORTS = {
-    "first": {0: report("first", 15.0, 0.10, 0.5), 1: report("first", 17.0, 0.12, 0.6)},
-    "sec_ond": {0: report("sec_ond", 18.0, 0.20)},
-    "third": {0: report("third", 10.0, 0.15)},
-}
+def of_one(**reports: dict[int, dict]) -> dict[str, RowReports]:
+    """Rows of the same data and scenes, each with its reports by seed."""
+    return {name: RowReports(by_seed, "data", "scenes") for name, by_seed in reports.items()}
+
+
+REPORTS = of_one(
+    first={0: report("first", 15.0, 0.10, 0.5), 1: report("first", 17.0, 0.12, 0.6)},
+    sec_ond={0: report("sec_ond", 18.0, 0.20)},
+    third={0: report("third", 10.0, 0.15)},
+)
 
 
 def rows() -> dict:
@@ -86,7 +91,7 @@ def test_baselines_and_true_images_stand_below_without_rank():
 
 def test_published_figures_only_beside_the_published_data():
     assert ("first", "published") not in rows()
-    table = build_table(SUITE, {"first": {0: scaled()}})
+    table = build_table(SUITE, of_one(first={0: scaled()}))
     (published,) = [row for row in table.rows if row.kind == "published"]
     assert published.cells["sar2opt"]["psnr"].mean == 20.0
 
@@ -123,7 +128,7 @@ def test_published_figures_stand_beside_those_of_their_scale_alone(own, there, c
             "published": {"published-set": Published(**published(rows, *there, note="A note."))},
         }
     )
-    table = build_table(suite, {"first": {0: scaled(*own)}})
+    table = build_table(suite, of_one(first={0: scaled(*own)}))
     (row,) = [row for row in table.rows if row.kind == "published"]
     assert row.cells["sar2opt"]["pixel_accuracy"].mean == 0.7, "accuracies are on one scale everywhere"
     assert {c for c in row.cells["sar2opt"] if c != "pixel_accuracy"} == ({column} if column else set())
@@ -139,7 +144,7 @@ def test_published_figures_stand_beside_those_of_their_scale_alone(own, there, c
 def test_figures_of_data_without_a_name_stand_below_every_table():
     given = Published(**published({"first": {"sar2opt": {"psnr": 20.0}}}))
     suite = SUITE.model_copy(update={"published": {"unnamed": given}})
-    table = build_table(suite, {"first": {0: scaled(data="mine")}})
+    table = build_table(suite, of_one(first={0: scaled(data="mine")}))
     assert not [row for row in table.rows if row.kind == "published"]
     assert table.apart == ("sar2opt: first: PSNR dB 20; of data that the source does not name",)
 
@@ -181,7 +186,7 @@ def test_columns_reach_into_curves_and_distributions():
     suite = Suite(name="s", title="t", runs=[{"name": "first", "method": "cut"}], columns=("fid_by_n.500",))
     held = report("first", 15.0, 0.1)
     held["models"][0]["directions"]["sar2opt"]["distributions"] = [{"fid_by_n": {"500": 80.0}}]
-    table = build_table(suite, {"first": {0: held}})
+    table = build_table(suite, of_one(first={0: held}))
     assert table.rows[0].cells["sar2opt"]["fid_by_n.500"].mean == 80.0
 
 
@@ -200,7 +205,7 @@ def test_matching_rates_and_the_untranslated_input():
         raw = {"rift-like": {"pmr": 0.1, "ir": 0.2, "ir_ed": 0.05}}
         held["matching"] = {"sar2opt": {"raw": raw, "models": {name: rates}}}
         reports[name] = {0: held}
-    table = build_table(suite, reports)
+    table = build_table(suite, of_one(**reports))
     found = {row.name: row.cells["sar2opt"] for row in table.rows}
     assert found["first"]["pmr.rift-like"].mean == 0.2
     assert (found["first"]["pmr.rift-like"].rank, found["second"]["pmr.rift-like"].rank) == (2, 1)
@@ -228,7 +233,7 @@ def test_intervals_and_paired_tests_over_scenes_and_the_mark_of_a_lost_constant(
         "sec_ond": {0: with_scenes("sec_ond", [value - 0.3 + 0.01 * k for k, value in enumerate(base)])},
         "third": {0: with_scenes("third", [4.0, 5.0, 6.0, 7.0, 8.0, 9.0])},
     }
-    table = build_table(SUITE, reports)
+    table = build_table(SUITE, of_one(**reports))
     cell = table.rows[0].cells["sar2opt"]["psnr"]
     assert cell.interval[0] < cell.mean < cell.interval[1]
     assert [row.below_constant for row in table.rows[:3]] == [(), (), ("sar2opt",)]
@@ -243,7 +248,7 @@ def test_intervals_and_paired_tests_over_scenes_and_the_mark_of_a_lost_constant(
 
 
 def test_few_scenes_have_no_interval_and_the_note_says_why(tmp_path):
-    table = build_table(SUITE, {"first": {0: with_scenes("first", [9.0, 15.0, 20.0, 12.0])}})
+    table = build_table(SUITE, of_one(first={0: with_scenes("first", [9.0, 15.0, 20.0, 12.0])}))
     assert table.rows[0].cells["sar2opt"]["psnr"].interval is None
     write_table(table, tmp_path)
     assert "No intervals and no tests: 4 scenes" in (tmp_path / "table.md").read_text()
@@ -252,15 +257,15 @@ def test_few_scenes_have_no_interval_and_the_note_says_why(tmp_path):
 BASE = [9.0, 15.0, 20.0, 12.0, 25.0, 18.0]
 
 
-def of_data(model: str, psnr: list[float], data: str, constant: float, scenes: str | None = None) -> dict:
-    found = with_scenes(model, psnr) | {"data_key": data, "scenes_key": scenes or data, "data": {"name": data}}
+def of_data(model: str, psnr: list[float], data: str, constant: float, scenes: str | None = None) -> RowReports:
+    found = with_scenes(model, psnr) | {"data": {"name": data}}
     found["baselines"] = {"sar2opt": {"train_mean": {"psnr": constant, "mae": 0.3}}}
-    return found
+    return RowReports({0: found}, data, scenes or data)
 
 
 def test_rows_of_other_data_have_their_own_baselines_and_neither_ranks_nor_tests_in_common():
     lower = [value - 0.3 + 0.01 * k for k, value in enumerate(BASE)]
-    reports = {"first": {0: of_data("first", BASE, "x", 12.0)}, "sec_ond": {0: of_data("sec_ond", lower, "y", 13.0)}}
+    reports = {"first": of_data("first", BASE, "x", 12.0), "sec_ond": of_data("sec_ond", lower, "y", 13.0)}
     table = build_table(SUITE, reports)
     baselines = {row.name: row.cells["sar2opt"]["psnr"].mean for row in table.rows if row.kind == "baseline"}
     assert baselines == {"train_mean, data 1": 12.0, "train_mean, data 2": 13.0}
@@ -273,8 +278,8 @@ def test_rows_of_other_data_have_their_own_baselines_and_neither_ranks_nor_tests
 def test_rows_whose_training_pairs_alone_differ_are_tested_over_their_scenes():
     lower = [value - 0.3 + 0.01 * k for k, value in enumerate(BASE)]
     reports = {
-        "first": {0: of_data("first", BASE, "x", 12.0, "scenes")},
-        "sec_ond": {0: of_data("sec_ond", lower, "y", 13.0, "scenes")},
+        "first": of_data("first", BASE, "x", 12.0, "scenes"),
+        "sec_ond": of_data("sec_ond", lower, "y", 13.0, "scenes"),
     }
     table = build_table(SUITE, reports)
     assert [line.split(":")[1] for line in table.tests] == [" sec_ond against first"]
@@ -288,24 +293,24 @@ def test_unequal_seeds_are_told_and_tests_are_over_the_common_ones():
         "sec_ond": {0: with_scenes("sec_ond", [value + 0.3 + 0.01 * k for k, value in enumerate(BASE)])},
         "third": {1: with_scenes("third", BASE)},
     }
-    table = build_table(SUITE, reports)
+    table = build_table(SUITE, of_one(**reports))
     assert "unequal numbers of seeds: first has 0, 1; sec_ond has 0; third has 1." in table.html()
     assert [("better" in line, line.split(":")[1]) for line in table.tests] == [
         (True, " sec_ond against first (seed 0 alone)"),
         (False, " third against first (seed 1 alone)"),
     ]
-    assert build_table(SUITE, {"first": {0: reports["first"][0]}}).notes == ()
+    assert build_table(SUITE, of_one(first={0: reports["first"][0]})).notes == ()
 
 
 def test_baselines_of_other_bands_are_told():
-    reports = {name: {0: of_data(name, BASE, "x", level)} for name, level in (("first", 12.0), ("sec_ond", 13.0))}
+    reports = {name: of_data(name, BASE, "x", level) for name, level in (("first", 12.0), ("sec_ond", 13.0))}
     table = build_table(SUITE, reports)
     assert table.notes == ("Baselines of sar2opt are of the bands of first, not of those of sec_ond",)
     assert next(row for row in table.rows if row.kind == "baseline").cells["sar2opt"]["psnr"].mean == 12.0
 
 
 def test_equal_figures_have_equal_ranks():
-    table = build_table(SUITE, {name: {0: report(name, 15.0, 0.1)} for name in ("first", "sec_ond")})
+    table = build_table(SUITE, of_one(**{name: {0: report(name, 15.0, 0.1)} for name in ("first", "sec_ond")}))
     ranks = [[cell.rank for cell in row.cells["sar2opt"].values()] for row in table.rows if row.kind == "method"]
     assert ranks == [[1, 1, None], [1, 1, None]]
 

@@ -27,7 +27,7 @@ register_metric(
 """
 PROGRAM = """
 import copy, json, sys
-from saropt.benchmark import Suite, build_table
+from saropt.benchmark import RowReports, Suite, build_table
 from saropt.cli import main
 
 root, out = sys.argv[1:]
@@ -37,7 +37,8 @@ worse = copy.deepcopy(report)
 worse["models"][0]["directions"]["sar2opt"]["largest_error"] += 1
 runs = [{"name": name, "method": "cut"} for name in ("good", "bad")]
 suite = Suite(name="s", title="t", runs=runs, columns=("largest_error",))
-print(build_table(suite, {"bad": {0: worse}, "good": {0: report}}).markdown())
+rows = {name: RowReports({0: found}, "data", "scenes") for name, found in (("bad", worse), ("good", report))}
+print(build_table(suite, rows).markdown())
 """
 
 

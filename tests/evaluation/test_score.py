@@ -150,6 +150,10 @@ def test_other_true_images_are_refused_without_hashes_in_the_split_file(
     files["two"].write_text(json.dumps(earlier))
     with pytest.raises(InputError, match="does not state the true images"):
         compare([files["one"], files["two"]])
+    earlier["hashes"]["split"] = "of another file"
+    files["two"].write_text(json.dumps(earlier))
+    with pytest.raises(InputError, match="another split file"):
+        compare([files["one"], files["two"]])
 
 
 def test_the_constant_is_fitted_where_all_roles_are_valid(tmp_path: Path, frozen: tuple[Path, Path]) -> None:

@@ -7,7 +7,7 @@ from saropt.artifacts import parse_card
 from saropt.curation.stac import read_area
 from saropt.errors import InputError
 from saropt.evaluation.compare import read_submission
-from saropt.files import check_not_input, digest_files, load_json, load_xml, load_yaml, same_place
+from saropt.files import check_not_input, digest_file, digest_files, load_json, load_xml, load_yaml, same_place
 from saropt.roots import DataRoot
 from saropt.roots.names import check_name
 
@@ -90,3 +90,14 @@ def test_places_and_contents(tmp_path):
 
     os.utime(first, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert digest_files([first]) != before
+
+
+@pytest.mark.parametrize(("place", "seen"), [(0, True), (100, False), (150, True), (200, False), (299, True)])
+def test_a_digest_of_pieces_sees_first_middle_and_last(tmp_path, place, seen):
+    content = bytearray(300)
+    (tmp_path / "a").write_bytes(content)
+    content[place] = 1
+    (tmp_path / "b").write_bytes(content)
+    digests = [digest_file(tmp_path / name, whole=96, pieces=3) for name in ("a", "b")]
+    assert (digests[0] != digests[1]) == seen
+    assert digest_file(tmp_path / "a", whole=300, pieces=3) != digest_file(tmp_path / "b", whole=300, pieces=3)

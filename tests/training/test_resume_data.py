@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 import rasterio
 import torch
@@ -13,6 +14,7 @@ from training_runs import METHODS, train
 from saropt.cli import main
 from saropt.errors import InputError
 from saropt.roots import DataRoot
+from saropt.roots.identity import describe_data, differences
 from saropt.roots.simulated import write_simulated_root
 from saropt.training import TrainingConfig
 
@@ -48,7 +50,7 @@ def halve(path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda root: halve(next((root / "optical").glob("train*"))), "pixels of optical in split train"),
+        (lambda root: halve(next((root / "optical").glob("train*"))), "files of optical in split train"),
         (
             lambda root: (root / "splits.csv").write_text("\n".join(["name,split", "train_000,train", "val_000,val"])),
             r"sar rasters of split train \(2 there, 1 here\)",
@@ -60,6 +62,18 @@ def test_changed_pixels_and_splits_are_refused(change, words, run):
     with pytest.raises(InputError, match=words) as caught:
         train(config(3), DataRoot.open(run / "r1"), run / "run", resume=True)
     assert "\n" not in str(caught.value)
+
+
+def test_one_changed_value_in_a_large_raster_is_seen_where_rasters_are_few(tmp_path):
+    root = DataRoot.open(write_simulated_root(tmp_path / "root", **SIMULATED))
+    path = tmp_path / "root" / "optical" / "train_000.tif"
+    with rasterio.open(path, "w", driver="GTiff", count=1, width=1024, height=1024, dtype="uint8") as file:
+        file.write(np.ones((1, 1024, 1024), "uint8"))
+    before = describe_data(root, ["optical"], ["train"])
+    with path.open("r+b") as file:
+        file.seek(512_500)
+        file.write(b"2")
+    assert differences(before, describe_data(root, ["optical"], ["train"])) == "files of optical in split train"
 
 
 def test_a_copied_root_with_other_test_scenes_is_the_same_data(run):

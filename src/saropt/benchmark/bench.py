@@ -3,7 +3,6 @@ so that a second call goes on."""
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import saropt
-from saropt.benchmark.by_data import DATA_KEY, SCENES_KEY
+from saropt.benchmark.by_data import RowReports
 from saropt.benchmark.checks import check_fid, check_figures
-from saropt.benchmark.data_key import Data, content_key, hash_of, scenes_key, size_key
+from saropt.benchmark.data_key import Data, content_key, hash_of, scenes_key
 from saropt.benchmark.figures import shown_names, write_figures
 from saropt.benchmark.polarisations import with_other_band
 from saropt.benchmark.suite import (
@@ -136,15 +135,17 @@ class Bench:
         else:
             check_fid({"sar": data.simulation.bands, "optical": OPTICAL_BANDS}, config, self.weights)
 
+    def is_done(self, run: RunSpec, seed: int) -> bool:
+        """Whether one row has been evaluated with one seed."""
+        return (self._report(run, seed) / REPORT).is_file()
+
     def run(self, run: RunSpec, seed: int) -> None:
-        """Train and evaluate one row with one seed, unless that is done."""
+        """Train and evaluate one row with one seed, unless that is done; the rows that it starts from are done."""
+        if self.is_done(run, seed):
+            return
         data = self._data(run)
         config, training = self._training(run, seed)
         report = self._report(run, seed)
-        if (report / REPORT).is_file():
-            return
-        for needed in self.suite.needed(run):
-            self.run(self.suite.row(needed), seed)
         if data.simulation is not None:
             with _alone(data.path):
                 if not data.path.is_dir():
@@ -220,44 +221,24 @@ class Bench:
     def table(self, seeds: Sequence[int], folder: Path, failed: Mapping[str, Sequence[str]]) -> Table:
         """The table and the figures of all finished parts, also written into a folder; `failed` holds the reasons of
         rows that failed."""
-        reports: dict[str, dict[int, dict[str, Any]]] = {}
+        reports: dict[str, RowReports] = {}
         shown: dict[str, tuple[Path, Path]] = {}
         for run in self.suite.runs:
+            by_seed: dict[int, dict[str, Any]] = {}
             for seed in seeds:
-                training, report = self._training(run, seed)[1], self._report(run, seed)
-                if (report / REPORT).is_file():
+                if self.is_done(run, seed):
+                    training, report = self._training(run, seed)[1], self._report(run, seed)
                     held = json.loads((report / REPORT).read_text(encoding="utf-8"))
-                    held |= {"training": read_pace(training), DATA_KEY: (self._tested or self._data(run)).key}
-                    reports.setdefault(run.name, {})[seed] = held
+                    by_seed[seed] = held | {"training": read_pace(training)}
                     shown.setdefault(run.name, (training, report))
-        self._tell_scenes(reports)
+            if by_seed:
+                data = self._tested or self._data(run)
+                scenes = scenes_key(DataRoot.open(data.path), self.suite.split) if data.path.is_dir() else data.key
+                reports[run.name] = RowReports(by_seed, data.key, scenes)
         table = build_table(self.suite, reports, failed)
         write_table(table, folder)
         write_figures(shown, folder)
         return table
-
-    def _tell_scenes(self, reports: Mapping[str, Mapping[int, dict[str, Any]]]) -> None:
-        """Note in reports of different simulated data whether their scenes are the same all the same: where only the
-        training pairs differ."""
-        if len({part[DATA_KEY] for by_seed in reports.values() for part in by_seed.values()}) < 2:
-            return
-        for name, by_seed in reports.items():
-            path = self._data(self.suite.row(name)).path
-            if path.is_dir():
-                key = scenes_key(DataRoot.open(path), self.suite.split)
-                for part in by_seed.values():
-                    part[SCENES_KEY] = key
-
-    def made_before(self, run: RunSpec, seed: int) -> bool:
-        """Whether an earlier version, which told data by the sizes of their files, made this part, and this one did
-        not."""
-        if self._given is None or (self._report(run, seed) / REPORT).is_file():
-            return False
-        earlier = copy.copy(self)
-        earlier._given = replace(self._given, key=size_key(DataRoot.open(self._given.path)))
-        if self._tested is not None:
-            earlier._tested = replace(self._tested, key=size_key(DataRoot.open(self._tested.path)))
-        return earlier._training(run, seed)[1].is_dir() and not self._training(run, seed)[1].is_dir()
 
     def _judges(self, data: Data, run: RunSpec, training: Path) -> list[_Segmenter]:
         """The segmenters that judge a row's translations: the suite's judges, or else those that guide its training."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from saropt.benchmark.by_data import Reports, RowReports
 from saropt.benchmark.suite import NETWORK, matching_rates
 from saropt.evaluation.metric import metric_of
 from saropt.evaluation.network_values import KEY
@@ -101,14 +102,8 @@ def ranks_of(
     return ranks
 
 
-def best_seeds(
-    reports: Mapping[str, Mapping[int, dict[str, Any]]], column: str
-) -> dict[str, dict[int, dict[str, Any]]]:
-    """The report of one seed of each row: the one with the best mean of a column over its directions.
-
-    Args:
-        reports: row -> seed -> what report.json holds.
-    """
+def best_seeds(reports: Reports, column: str) -> dict[str, RowReports]:
+    """Each row with one seed: the one with the best mean of a column over its directions, as seed 0."""
     metric = metric_of(column)
     sign = 1 if metric is None else metric.better
 
@@ -118,5 +113,4 @@ def best_seeds(
         known = [value for value in found if value is not None]
         return sign * statistics.fmean(known) if known else -math.inf
 
-    chosen = {row: max(by_seed, key=lambda seed: score(by_seed[seed])) for row, by_seed in reports.items()}
-    return {row: {seed: reports[row][seed]} for row, seed in chosen.items()}
+    return {name: replace(row, by_seed={0: max(row.by_seed.values(), key=score)}) for name, row in reports.items()}

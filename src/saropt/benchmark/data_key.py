@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from saropt.benchmark.suite import Simulation
-from saropt.errors import InputError
-from saropt.files import digest_files
-from saropt.processors import map_ahead, usable_cpus
 from saropt.roots import DataRoot
+from saropt.roots.identity import file_digests
 
 
 @dataclass(frozen=True)
@@ -32,20 +27,12 @@ def content_key(root: DataRoot) -> str:
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 1, 1), size=32))
-    >>> len(content_key(root)), content_key(root) == size_key(root)
-    (12, False)
+    >>> len(content_key(root))
+    12
     """
     paths = _files(root)
     places = [path.relative_to(root.path).as_posix() for path in paths]
-    return hash_of(*_texts(root), *zip(places, _digests(paths), strict=True))
-
-
-def size_key(root: DataRoot) -> str:
-    """What `content_key` was in versions that looked at the sizes of rasters alone: to tell of their parts."""
-    parts: list[Any] = _texts(root)
-    for path in sorted(path for role in (*root.images, "label") for path in (root.path / role).glob("*")):
-        parts.append([path.parent.name, path.name, path.stat().st_size])
-    return hash_of(*parts)
+    return hash_of(*_texts(root), *zip(places, file_digests(paths), strict=True))
 
 
 def scenes_key(root: DataRoot, split: str) -> str:
@@ -53,7 +40,7 @@ def scenes_key(root: DataRoot, split: str) -> str:
     parts: list[Any] = []
     for role in sorted(root.images):
         found = [(name, path) for name in root.names(split) if (path := root.path_of(role, name)) is not None]
-        digests = _digests([path for _, path in found])
+        digests = file_digests([path for _, path in found])
         parts.append([role, *((name, digest) for (name, _), digest in zip(found, digests, strict=True))])
     return hash_of(*parts)
 
@@ -77,21 +64,3 @@ def _files(root: DataRoot) -> list[Path]:
     found = {path for role in roles for path in (root.path / role).rglob("*") if path.is_file()}
     named = {path for role in roles for name in root.splits if (path := root.path_of(role, name)) is not None}
     return sorted(path for path in found | named if not path.name.startswith("."))
-
-
-def _digests(paths: Sequence[Path]) -> Iterator[str]:
-    workers = min(8, usable_cpus())
-    return map_ahead(_digest, paths, workers, ahead=16 * workers, name="contents")
-
-
-def _digest(path: Path) -> str:
-    try:
-        state = os.stat(path)
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from error
-    return _digest_of(path, (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
-
-
-@lru_cache(1 << 20)
-def _digest_of(path: Path, state: tuple[int, ...]) -> str:
-    return digest_files([path])

@@ -52,7 +52,7 @@ def run_suite(
         tiles: names of rasters to show in the figures; four of the split, evenly spaced, when empty.
         steps: sampling steps of diffusion models in the evaluation; each model's own when None.
         progress: called with the parts that are done, the parts in all, and what is being done.
-        tell: gets a line for columns that get no figures, and for parts of earlier versions that are made anew.
+        tell: gets a line for columns that get no figures.
 
     Returns:
         The table. Its `failed` names the rows that could not be trained or measured, and why; the others go on.
@@ -82,8 +82,6 @@ def run_suite(
             bench.check(run)
     known_weights(weights)
     wanted = [(run, seed) for run in chosen for seed in (suite.seeds if seeds is None else seeds)]
-    if any(bench.made_before(run, seed) for bench in benches.values() for run, seed in wanted):
-        tell(f"{folder}: an earlier version told data by the sizes of files alone: its trainings are made anew")
     classes = {name for path in paths for name in DataRoot.open(path).classes.values()} if paths else None
     for line in empty_columns(suite, classes, weights):
         tell(line)
@@ -104,14 +102,26 @@ def _folder(name: str) -> str:
 
 
 def _run_all(bench: Bench, wanted: Sequence[tuple[RunSpec, int]]) -> dict[str, list[str]]:
-    """Run rows and seeds; a line for each that failed, by row."""
-    failed: dict[str, list[str]] = {}
-    for run, seed in wanted:
+    """Run rows and seeds, first those that they start from; a line for each that failed, by row."""
+    failed: dict[str, dict[int, str]] = {}
+
+    def works(run: RunSpec, seed: int) -> bool:
+        if seed in failed.get(run.name, {}):
+            return False
+        needed = () if bench.is_done(run, seed) else bench.suite.needed(run)
+        lost = next((name for name in needed if not works(bench.suite.row(name), seed)), None)
         try:
+            if lost is not None:
+                raise SaroptError(f"starts from {lost}, which failed")
             bench.run(run, seed)
         except SaroptError as error:
-            failed.setdefault(run.name, []).append(f"{run.name}, seed {seed}: {error.command_line_text()}")
-    return failed
+            failed.setdefault(run.name, {})[seed] = f"{run.name}, seed {seed}: {error.command_line_text()}"
+            return False
+        return True
+
+    for run, seed in wanted:
+        works(run, seed)
+    return {name: list(lines.values()) for name, lines in failed.items()}
 
 
 def _polarisations(suite: Suite, data: Sequence[str | Path]) -> tuple[str, ...]:

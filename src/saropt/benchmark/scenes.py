@@ -34,10 +34,10 @@ def pooled(reports: Sequence[Mapping[str, Any]], direction: str) -> dict[str, Su
     return found
 
 
-def interval_of(sums: Sums | None, column: str = PSNR) -> tuple[float, float] | None:
+def interval_of(sums: Sums | None, column: str) -> tuple[float, float] | None:
     """The 95 % interval (low, high) of a mean over tiles, within the limits of the column; None for few scenes.
 
-    >>> interval_of({"a": [30.0, 2]}) is None
+    >>> interval_of({"a": [30.0, 2]}, PSNR) is None
     True
     """
     if not sums:

@@ -11,15 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from saropt.benchmark.by_data import (
-    DATA_KEY,
-    SCENES_KEY,
-    Reports,
-    first_of,
-    notes_on,
-    references_by_data,
-    rows_by,
-)
+from saropt.benchmark.by_data import Reports, notes_on, references_by_data, rows_by
 from saropt.benchmark.cells import Cell, best_seeds, cells_of, flat, ranks_of, rates_of
 from saropt.benchmark.costs import lines_of_costs
 from saropt.benchmark.published import place_published
@@ -211,22 +203,20 @@ class Table:
         return "\n".join(lines) + "\n"
 
 
-def build_table(
-    suite: Suite, reports: dict[str, dict[int, dict[str, Any]]], failed: Mapping[str, Sequence[str]] | None = None
-) -> Table:
-    """The table of finished reports, row name -> seed -> what report.json holds; baselines are those of the first
-    report of each set of data. `failed` holds a line for each seed of a row that failed.
+def build_table(suite: Suite, reports: Reports, failed: Mapping[str, Sequence[str]] | None = None) -> Table:
+    """The table of finished reports; baselines are those of the first report of each set of data. `failed` holds a line
+    for each seed of a row that failed.
 
     >>> from saropt.benchmark import load_suite
     >>> build_table(load_suite("ci-smoke"), {}).rows
     ()
     """
     if suite.best_by is not None:
-        reports = {row: {0: first_of(by_seed)} for row, by_seed in best_seeds(reports, suite.best_by).items()}
+        reports = best_seeds(reports, suite.best_by)
     failed = failed or {}
     order = [run.name for run in suite.runs if run.name in reports]
     reports = {name: reports[name] for name in order}
-    found = {name: list(by_seed.values()) for name, by_seed in reports.items()}
+    found = {name: list(row.by_seed.values()) for name, row in reports.items()}
     empty: dict[str, Any] = {"data": {"name": "no data yet"}, "n": 0}
     first = found[order[0]][0] if order else empty
     held = {d for parts in found.values() for part in parts for m in part["models"] for d in m["directions"]}
@@ -237,7 +227,7 @@ def build_table(
     columns = tuple(c for c in columns if c in suite.columns or c in held_columns)
     # rows of several polarisations have several truths
     compared = [d for d in directions if not (suite.polarisations and is_sar(Direction.parse(d).output))]
-    alike = [{name: reports[name] for name in rows} for rows in rows_by(reports, SCENES_KEY).values()]
+    alike = [{name: reports[name].by_seed for name in rows} for rows in rows_by(reports, "scenes")]
     ranks: dict[tuple[str, str, str], int] = {}
     for some in alike:
         ranks |= ranks_of({name: means[name] for name in some}, compared, columns)
@@ -270,7 +260,7 @@ def build_table(
     for name, figures in placed.items():
         cells = {d: {c: Cell(value, None) for c, value in by.items()} for d, by in figures.items()}
         rows.append(Row(name, "published", 0, cells))
-    sets = [first_of(reports[names[0]]) for names in rows_by(reports, DATA_KEY).values()] or [empty]
+    sets = [reports[names[0]].first for names in rows_by(reports, "data")] or [empty]
     return Table(
         suite.name,
         suite.title,

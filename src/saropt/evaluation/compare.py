@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +91,7 @@ def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
     found = [(path, read_submission(path)) for path in paths]
     first_path, first = found[0]
     for path, submission in found[1:]:
-        for what, own, other in (
-            ("split file", submission["hashes"]["split"], first["hashes"]["split"]),
-            ("part of the split", submission["part"], first["part"]),
-            ("role", submission["role"], first["role"]),
-            ("set of conventions", submission["hashes"]["conventions"], first["hashes"]["conventions"]),
-            *_truths(path, submission, first_path, first),
-            ("set of tiles", _tiles(submission), _tiles(first)),
-        ):
+        for what, own, other in _must_match(path, submission, first_path, first):
             if own != other:
                 raise InputError(path, f"was scored with another {what} than {first_path}: they cannot be compared")
     rows = [(marked(s["name"], s["figures"], s["baselines"]), s["figures"]) for _, s in found]
@@ -117,21 +110,27 @@ def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
     return ["", *(METRICS[key].title for key in TESTED), TEST_HEADING], table
 
 
-def _truths(
+def _must_match(
     path: str | Path, submission: dict[str, Any], first_path: str | Path, first: dict[str, Any]
-) -> list[tuple[str, str, str]]:
-    """What must be equal of the true images; nothing where both were checked against the hashes of one split file.
+) -> Iterator[tuple[str, Any, Any]]:
+    """What must be equal in two files; the true images only where not both were checked against the hashes of one
+    split file.
 
     Raises:
-        InputError: a file was not checked, and does not state them.
+        InputError: the rest is equal so far, and a file was not checked and does not state its true images.
     """
+    yield "split file", submission["hashes"]["split"], first["hashes"]["split"]
+    yield "part of the split", submission["part"], first["part"]
+    yield "role", submission["role"], first["role"]
+    yield "set of conventions", submission["hashes"]["conventions"], first["hashes"]["conventions"]
     own, other = submission["hashes"].get("truth"), first["hashes"].get("truth")
     if own and other:
-        return [("set of true images", own, other)]
-    for place, found in ((path, submission), (first_path, first)):
-        if not found.get("truth_checked"):
-            raise InputError(place, "does not state the true images that it was scored with: score it again")
-    return []
+        yield "set of true images", own, other
+    else:
+        for place, found in ((path, submission), (first_path, first)):
+            if not found.get("truth_checked"):
+                raise InputError(place, "does not state the true images that it was scored with: score it again")
+    yield "set of tiles", _tiles(submission), _tiles(first)
 
 
 def _tiles(submission: dict[str, Any]) -> dict[str, float]:

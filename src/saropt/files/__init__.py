@@ -1,7 +1,7 @@
 """Files and folders that appear when they are complete, locks, and settings files."""
 
 from saropt.files.atomic import atomic_file, atomic_folder, sync_folder, write_text
-from saropt.files.identity import digest_files, digest_pieces
+from saropt.files.identity import digest_file, digest_files
 from saropt.files.lock import Lock
 from saropt.files.places import check_not_input, same_place
 from saropt.files.settings import read_yaml, validated
@@ -12,8 +12,8 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "check_not_input",
+    "digest_file",
     "digest_files",
-    "digest_pieces",
     "load_json",
     "load_xml",
     "load_yaml",

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from saropt.domain import Role
-from saropt.files import digest_pieces
+from saropt.errors import InputError
+from saropt.files import digest_file
 from saropt.processors import map_ahead, usable_cpus
 from saropt.roots.root import DataRoot
 
+_BYTES, _LEAST_BYTES, _PIECES = 1 << 30, 32 << 10, 8
 _DIGEST = "#"
 _MASK = ".msk"
 
@@ -21,7 +24,8 @@ def describe_data(root: DataRoot, roles: Sequence[Role], splits: Iterable[str]) 
     """The content of some splits of a data root in plain texts by what they are of; the root's place, name and licence
     are no part of it.
 
-    Large rasters are told by pieces of them (`saropt.files.digest_pieces`).
+    So that a training does not wait long, at most 1 GiB is read of each role and split, or 32 KiB of each file where
+    that is more: of files over their share, the size and 8 pieces (`saropt.files.digest_file`).
 
     Raises:
         InputError: a raster cannot be read.
@@ -47,7 +51,9 @@ def describe_data(root: DataRoot, roles: Sequence[Role], splits: Iterable[str]) 
             if rasters:
                 found[f"{role} rasters of split {split}"] = str(len(rasters))
                 found[f"names of {role} in split {split}"] = _digest(rasters)
-                found[f"pixels of {role} in split {split}"] = _digest(_contents(list(rasters.values())))
+                paths = [place for path in rasters.values() for place in _with_mask(path)]
+                whole = max(_LEAST_BYTES, _BYTES // len(paths))
+                found[f"files of {role} in split {split}"] = _digest(file_digests(paths, whole, _PIECES))
     return found
 
 
@@ -66,6 +72,34 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     return ", ".join(words)
 
 
+def file_digests(paths: Sequence[Path], *limits: int) -> Iterator[str]:
+    """The digest of each file (`saropt.files.digest_file` with these limits); known ones are not read again while size
+    and times of the file stay.
+
+    Raises:
+        InputError: a file cannot be read.
+
+    >>> _ = Path("a.txt").write_text("1"), Path("b.txt").write_text("2")
+    >>> len(set(file_digests([Path("a.txt"), Path("b.txt")])))
+    2
+    """
+    workers = min(8, usable_cpus())
+    return map_ahead(partial(_file_digest, limits), paths, workers, ahead=16 * workers, name="contents")
+
+
+def _file_digest(limits: tuple[int, ...], path: Path) -> str:
+    try:
+        state = os.stat(path)
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from error
+    return _digest_of(path, limits, (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino))
+
+
+@lru_cache(1 << 20)
+def _digest_of(path: Path, limits: tuple[int, ...], state: tuple[int, ...]) -> str:
+    return digest_file(path, *limits)
+
+
 def _rasters(root: DataRoot, role: Role, split: str) -> dict[str, Path]:
     """Name -> raster, of those that there are."""
     while role in root.borrowed:
@@ -75,14 +109,9 @@ def _rasters(root: DataRoot, role: Role, split: str) -> dict[str, Path]:
     return {name: path for name in root.names(split) if (path := root.path_of(role, name)) is not None}
 
 
-def _contents(paths: Sequence[Path]) -> Iterable[str]:
-    workers = min(8, usable_cpus())
-    return map_ahead(_content, paths, workers, ahead=16 * workers, name="contents")
-
-
-def _content(path: Path) -> str:
+def _with_mask(path: Path) -> list[Path]:
     mask = path.with_name(path.name + _MASK)
-    return digest_pieces(path) + (digest_pieces(mask) if os.path.isfile(mask) else "")
+    return [path, mask] if os.path.isfile(mask) else [path]
 
 
 def _digest(parts: Iterable[str]) -> str:
