@@ -75,12 +75,15 @@ def replace_places(references: References, probability: float) -> References:
     )
 
 
-def cast_clouds(references: References, probability: float, overcast: float = 0.0) -> References:
+def cast_clouds(
+    references: References, probability: float, overcast: float = 0.0, haze: float = 0.0
+) -> References:
     """White clouds of any thickness and their shadows, which no mask tells of.
 
     Args:
         probability: the share of images with clouds.
         overcast: the share of images under a closed deck, of which nothing shines through or a tenth.
+        haze: the share of images under a thin veil through which the ground shows.
     """
     field = random_field(references.optical)
     on = chosen(field, probability)
@@ -94,6 +97,10 @@ def cast_clouds(references: References, probability: float, overcast: float = 0.
         opacity = torch.where(closed, 1.0 - 0.1 * torch.rand_like(level), opacity)
         white = torch.where(closed, (1.2 - 1.4 * torch.rand_like(level) + 0.1 * field).clamp(-1.0, 1.0), white)
         shadow = shadow * ~closed
+    if haze > 0.0:
+        veil = (0.05 + 0.35 * torch.rand_like(level)) * (1.0 + 0.2 * field).clamp(0.3, 1.7) * chosen(field, haze)
+        white = torch.where(veil > opacity, 0.6 * torch.rand_like(level), white)
+        opacity = torch.maximum(opacity, veil)
     image = (references.optical + 1.0) * (1.0 - shadow) - 1.0
     image = image + opacity * (white - image)
     image = torch.where(references.optical_valid > 0.5, image, references.optical)

@@ -54,6 +54,7 @@ class ReferenceConfig(CompactConfig):
         other_place, clouds, holes: share of windows whose reference is partly of another place, under clouds that no
             mask tells of, or masked.
         overcast: share of windows whose reference is a closed deck of clouds.
+        haze: share of windows whose reference lies under a thin veil, through which the ground shows.
         relative: whether the network works in multiples of the reference's medians over the scene, for images that are
             each stretched on their own.
         no_reference, no_sar_reference: share of windows without that input.
@@ -72,6 +73,7 @@ class ReferenceConfig(CompactConfig):
     other_place: float = Field(0.4, ge=0.0, le=1.0)
     clouds: float = Field(0.2, ge=0.0, le=1.0)
     overcast: float = Field(0.0, ge=0.0, le=1.0)
+    haze: float = Field(0.0, ge=0.0, le=1.0)
     holes: float = Field(0.3, ge=0.0, le=1.0)
     no_reference: float = Field(0.12, ge=0.0, le=1.0)
     no_sar_reference: float = Field(0.2, ge=0.0, le=1.0)
@@ -161,7 +163,7 @@ class Reference(Compact):
     def _spoil(self, references: References) -> References:
         config = self.config
         references = replace_places(references, config.other_place)
-        references = cast_clouds(references, config.clouds, config.overcast)
+        references = cast_clouds(references, config.clouds, config.overcast, config.haze)
         return mask(references, config.holes, config.no_reference, config.no_sar_reference)
 
     def _source(self, batch: Batch, references: References) -> Tensor:
