@@ -141,6 +141,19 @@ def test_a_closed_deck_hides_the_whole_image():
     assert torch.equal(after.optical[~seen], before.optical[~seen])
 
 
+def test_the_ground_shows_through_a_thin_veil():
+    before = references()
+    after = cast_clouds(before, 0.0, haze=1.0)
+    seen = (before.optical_valid > 0.5).expand_as(before.optical)
+    moved, ground = (after.optical - before.optical)[seen], before.optical[seen]
+    assert (moved.abs() > 0).float().mean() > 0.9
+    for one, other, known in zip(after.optical, before.optical, seen, strict=True):
+        assert torch.corrcoef(torch.stack([one[known], other[known]]))[0, 1] > 0.5
+    assert torch.corrcoef(torch.stack([moved, ground]))[0, 1] < -0.5
+    assert 0 < after.false.float().mean() < 1
+    assert torch.equal(after.optical[~seen], before.optical[~seen])
+
+
 def test_masked_pixels_are_zero_and_said_to_be_missing():
     before = references()
     after = mask(before, holes=1.0, optical=0.0, sar=1.0)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from saropt.errors import InputError
-from saropt.files.vrt import vrt_sources
+from saropt.files.vrt import files_behind
 
 
 def same_place(one: str | Path, other: str | Path) -> bool:
@@ -36,16 +36,5 @@ def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:
     ...
     saropt.errors.InputError: ./a.tif: is an input, which the output would replace: choose another name
     """
-    if any(same_place(out, one) for named in inputs for one in (named, *_behind(named))):
+    if any(same_place(out, one) for named in inputs for one in (named, *files_behind(named))):
         raise InputError(out, "is an input, which the output would replace: choose another name")
-
-
-def _behind(named: str | Path) -> Iterable[Path]:
-    """The files that a virtual raster reads."""
-    path = Path(named)
-    if path.suffix.lower() != ".vrt" or not path.is_file():
-        return ()
-    try:
-        return [source for _, source in vrt_sources(path)]
-    except InputError:  # reading it says what is wrong
-        return ()

@@ -49,3 +49,18 @@ def vrt_sources(path: Path) -> list[tuple[str, Path]]:
             relative = element.get("relativeToVRT", element.get("relativetoVRT", "0")) == "1"
             found.append((name, path.parent / name if relative else Path(name)))
     return found
+
+
+def files_behind(path: str | Path) -> list[Path]:
+    """The files that a raster reads beside itself: the sources of a VRT, nothing for other rasters.
+
+    >>> files_behind("scene.tif")
+    []
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".vrt" or not path.is_file():
+        return []
+    try:
+        return [source for _, source in vrt_sources(path)]
+    except InputError:  # reading it says what is wrong
+        return []

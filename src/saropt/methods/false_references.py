@@ -75,9 +75,7 @@ def replace_places(references: References, probability: float) -> References:
     )
 
 
-def cast_clouds(
-    references: References, probability: float, overcast: float = 0.0, haze: float = 0.0
-) -> References:
+def cast_clouds(references: References, probability: float, overcast: float = 0.0, haze: float = 0.0) -> References:
     """White clouds of any thickness and their shadows, which no mask tells of.
 
     Args:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from saropt.files import digest_files
+from saropt.files.vrt import files_behind
 
 _GRD: Final = re.compile(r"S1[A-D]_.{2}_GRD", re.IGNORECASE)
 _SENTINEL_2: Final = re.compile(r"S2[A-D]_(MSIL(1C|2A)|OPER_PRD_MSIL1C|USER_PRD_MSIL2A)_", re.IGNORECASE)
@@ -71,7 +72,8 @@ def _named(place: Path, pattern: re.Pattern[str]) -> Path | None:
 
 
 def digest_product(path: str | Path) -> str:
-    """A hash of what a path stands for: the content of a product, or of its granule, else of the file itself.
+    """A hash of what a path stands for: the content of a product, or of its granule, else of the file itself and of
+    those that a VRT reads.
 
     Raises:
         InputError: a file cannot be read.
@@ -83,7 +85,7 @@ def digest_product(path: str | Path) -> str:
     """
     product = product_of(path)
     if product is None:
-        return digest_files([path])
+        return digest_files([path, *(file for file in files_behind(path) if file.is_file())])
     granule = granule_of(product)
     root = product if granule is None else product.parent.parent
     files = [file for file in product.rglob("*") if file.is_file()] if product.is_dir() else [root]
