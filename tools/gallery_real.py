@@ -37,7 +37,7 @@ CASES = (
         "3968",
         "Failing",
         "fields under full cloud",
-        "All comes from radar, which does not see these fields. Edges of clouds are left as streaks.",
+        "The earlier image shows cloud alone and is ignored. All comes from radar, which does not see these fields.",
     ),
 )
 HEAD = """# Gallery: real places
