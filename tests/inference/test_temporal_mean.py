@@ -226,7 +226,7 @@ def test_the_network_sees_the_mean_of_what_is_there(dates: list[Path], tmp_path:
     several = translator.run(tmp_path / "now.tif", tmp_path / "out.tif", TranslateOptions(reference_sar=dates))
     with open_scene(tmp_path / "now.tif") as scene, ExitStack() as stack:
         grid = Grid(scene.georeference.crs, scene.georeference.transform, scene.height, scene.width)
-        warped = [stack.enter_context(open_scene(path, grid=grid)) for path in dates]
+        warped = [stack.enter_context(open_scene(path, grid=grid, power="sigma0_db")) for path in dates]
         values, valid = zip(*(date.read() for date in warped), strict=True)
         expected = naive(np.stack(values), np.stack(valid)[:, None], "sigma0_db").astype(np.float32)
     assert np.isfinite(expected).mean() > 0.98

@@ -96,6 +96,27 @@ def test_several_bands_of_more_than_a_block(tmp_path, interleave):
     assert values.min() > -60
 
 
+@pytest.mark.parametrize("fill", [-np.inf, -9999.0, np.nan])
+def test_numbers_that_are_no_decibels_have_no_part(tmp_path, fill):
+    decibels = from_power(np.full_like(POWER, 0.1), "sigma0_db")
+    decibels[1, 30:, 40:] = fill
+    path = write_array(tmp_path / "a.tif", decibels, band_names=["VV", "VH"], georeference=place(5.0))
+    with open_scene(path, grid=GRIDS["coarser"], power="sigma0_db") as scene:
+        values, valid = scene.read()
+    assert valid[:7].all()
+    assert valid[:, :10].all()
+    assert not valid[8:, 10:].any()
+    np.testing.assert_allclose(values[:, valid], -10.0, atol=0.01)
+
+
+def test_the_type_of_the_file_stays(tmp_path):
+    digital = np.rint(1000 * from_power(POWER, "amplitude")).astype(np.uint16)
+    path = write_array(tmp_path / "a.tif", digital, band_names=["VV", "VH"], georeference=place(5.0))
+    with open_scene(path, grid=GRIDS["coarser"], power="amplitude") as scene:
+        assert scene.dtype == "uint16"
+        assert mean_db(*scene.read(), "amplitude") == pytest.approx(50.0, abs=0.1)
+
+
 def test_control_points_too(tmp_path):
     corners = ((0, 0), (0, 128), (96, 0), (96, 128))
     points = [GroundControlPoint(row, col, *(place(5.0).transform @ (col, row))) for row, col in corners]

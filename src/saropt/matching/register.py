@@ -9,11 +9,13 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError
 from saropt.files import check_not_input
 from saropt.matching.geometry import inverted, transformed
 from saropt.matching.scene_matching import SceneMatch
 from saropt.progress import Progress, silent
+from saropt.radiometry import from_power, to_power
 from saropt.scenes import Grid, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -56,6 +58,8 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
     with open_scene_or_product(match.a, grid=grid) as source:
         if source.dtype.startswith("complex"):
             raise InputError(match.a, "has complex pixels, which cannot be resampled: take their power first")
+        stated = stated_units(source.tags, source.band_names, source.dtype)
+        units = None if stated is None or stated.units == "uint8" else stated.units
         dtype = np.dtype(source.dtype)
         nodata = source.nodata
         if nodata is None:
@@ -78,7 +82,7 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
             for row in rows:
                 for column in columns:
                     window = Window(row, column, min(_BLOCK, height - row), min(_BLOCK, width - column))
-                    values, valid = _resampled(source, matrix, window)
+                    values, valid = _resampled(source, matrix, window, units)
                     writer.write(row, column, _stored(values, valid, dtype, nodata, source.nodata is None))
                     done += 1
                     progress(done, total, "blocks")
@@ -97,9 +101,9 @@ def _in_pixels_of_b(match: SceneMatch) -> NDArray[np.float64]:
 
 
 def _resampled(
-    source: Scene, matrix: NDArray[np.float64], window: Window
+    source: Scene, matrix: NDArray[np.float64], window: Window, units: str | None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Values (C, h, w) and validity (h, w) of A in a window of B."""
+    """Values (C, h, w) and validity (h, w) of A in a window of B; SAR in stated units is resampled by its power."""
     import cv2
 
     shape = window.height, window.width
@@ -114,9 +118,11 @@ def _resampled(
         return np.zeros((source.count, *shape), np.float32), np.zeros(shape, bool)
     values, valid = source.read(Window(top, left, bottom - top, right - left))
     x, y = ((looked_up - (left, top)).T.reshape(2, *shape)).astype(np.float32)
+    values = values if units is None else to_power(values, units)
     bands = [cv2.remap(band, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for band in values]
     share = cv2.remap(valid.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0.0)
-    return np.stack(bands), share > 0.999
+    made = np.stack(bands)
+    return made if units is None else from_power(made, units), share > 0.999
 
 
 def _stored(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _KEPT = ("SRS", "GeoTransform", "GCPList", "Metadata")
+_ABOVE = 150.0
 _KEPT_OF_BANDS = ("Description", "ColorInterp", "Scale", "Offset", "Metadata")
 
 
@@ -75,7 +76,8 @@ def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[in
         if index not in alpha:
             band = _band(dataset, element, name, index)
             root.append(band if power is None else _power_of(band, power))
-    root.append(_mask(name, chosen, alpha))
+    measured = [_decibels(dataset, name, index) for index in chosen] if power == "decibels" else []
+    root.append(_mask(name, chosen, alpha, measured))
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -118,15 +120,27 @@ def _power_of(band: ElementTree.Element, scale: str) -> ElementTree.Element:
     return band
 
 
-def _mask(name: str, chosen: Sequence[int], alpha: Sequence[int]) -> ElementTree.Element:
-    """The mask that is 0 where that of any of these bands is."""
+def _decibels(dataset: DatasetReader, name: str, index: int) -> ElementTree.Element:
+    """A source of a mask that is 0 where a band holds no decibels: -inf, which is no power at all, and what is below
+    `-_ABOVE`, such as -9999. As bytes such numbers are 0."""
+    source = _source(name, str(index))
+    source.tag = "ComplexSource"
+    ElementTree.SubElement(source, "ScaleOffset").text = repr(dataset.offsets[index - 1] + _ABOVE)
+    ElementTree.SubElement(source, "ScaleRatio").text = repr(dataset.scales[index - 1])
+    return source
+
+
+def _mask(
+    name: str, chosen: Sequence[int], alpha: Sequence[int], measured: Sequence[ElementTree.Element]
+) -> ElementTree.Element:
+    """The mask that is 0 where that of any of these bands is, or one of these sources."""
     mask = ElementTree.Element("MaskBand")
     band = ElementTree.SubElement(mask, "VRTRasterBand", dataType="Byte")
     sources = [*(f"mask,{index}" for index in dict.fromkeys(chosen)), *map(str, alpha)]
-    if len(sources) > 1:  # of one, GDAL takes no minimum
+    if len(sources) + len(measured) > 1:  # of one, GDAL takes no minimum
         band.set("subClass", "VRTDerivedRasterBand")
         ElementTree.SubElement(band, "PixelFunctionType").text = "min"
-    band.extend(_source(name, source) for source in sources)
+    band.extend([*(_source(name, source) for source in sources), *measured])
     return mask
 
 

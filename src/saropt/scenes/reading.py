@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import rasterio
@@ -19,7 +19,6 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from saropt.domain import describe_units
 from saropt.errors import InputError
 from saropt.files import digest_files
 from saropt.radiometry import from_power
@@ -30,6 +29,7 @@ from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, scaling, select_bands, stated_names
 from saropt.scenes.mirroring import read_mirrored
 from saropt.scenes.pixel_samples import sample_pixels
+from saropt.scenes.resampled_power import UNITS_OF, resampled_scale, stored_types
 from saropt.scenes.warping import short_reason, warped
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 128 << 20
 """Holds the blocks that neighbouring windows share: two bands of float32, 8,000 pixels wide, are decoded once."""
-
-_UNITS_OF: Final = {"decibels": "sigma0_db", "amplitude": "amplitude"}
-"""Scales of SAR pixels that are resampled by their power, and units of each."""
 
 
 def environment(**options: str) -> rasterio.Env:
@@ -226,12 +223,13 @@ class Scene:
         power: str | None = None,
     ) -> Self:
         """The scene of an open data set, which is closed with it; arguments and errors are those of `open`."""
-        tags, fills = dataset.tags(), dataset.nodatavals
+        tags, fills, kinds = dataset.tags(), dataset.nodatavals, stored_types(dataset)
         scale = resampled_scale(dataset, power) if grid is not None else None
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling, bands, scale)
         try:
-            return cls(dataset, path, bands, palette, units=units, nodata=nodata).with_facts(tags, fills, scale)
+            opened = cls(dataset, path, bands, palette, units=units, nodata=nodata)
+            return opened.with_facts(tags, fills, scale, kinds)
         except (CPLE_BaseError, UnicodeError) as error:
             dataset.close()
             raise InputError(path, f"holds texts or a CRS that cannot be read: {short_reason(error, path)}") from error
@@ -239,9 +237,17 @@ class Scene:
             dataset.close()
             raise
 
-    def with_facts(self, tags: dict[str, str], fills: Sequence[float | None], scale: str | None = None) -> Self:
+    def with_facts(
+        self,
+        tags: dict[str, str],
+        fills: Sequence[float | None],
+        scale: str | None = None,
+        kinds: Sequence[str] = (),
+    ) -> Self:
         """The same scene with the tags of the file and the nodata values of its bands, which a warped data set may not
-        have, and with the scale of SAR pixels whose power that has."""
+        have; with the scale of SAR pixels whose power that has, and the types in which the file stores them."""
+        if scale is not None and self._indexes[0] <= len(kinds):
+            self.dtype = kinds[self._indexes[0] - 1]
         self._scale = scale
         self.tags, self.acquired = tags, acquisition_date(tags, self.band_names)
         fill = fills[self._indexes[0] - 1] if self._indexes[0] <= len(fills) else None
@@ -309,7 +315,7 @@ class Scene:
             valid &= entries[3] > 0
             stored = entries[self._channels]
         if self._scale is not None:
-            stored = from_power(stored, _UNITS_OF[self._scale])
+            stored = from_power(stored, UNITS_OF[self._scale])
         if not np.issubdtype(stored.dtype, np.integer):
             valid &= np.isfinite(stored).all(axis=0)
         return stored, valid
@@ -359,17 +365,6 @@ class Scene:
         for index in self._alpha:
             valid &= self._dataset.read(index, window=area) > 0
         return valid
-
-
-def resampled_scale(dataset: DatasetReader, power: str | None) -> str | None:
-    """The scale of SAR pixels that are resampled by their power: decibels or amplitude, and real numbers; else None.
-
-    Args:
-        power: SAR units of the pixels.
-    """
-    scale = None if power is None else describe_units(power).scale
-    is_real = not any(kind.startswith("complex") for kind in dataset.dtypes)
-    return scale if is_real and scale in _UNITS_OF else None
 
 
 def _check_mask(dataset: DatasetReader, path: Path) -> None:

@@ -128,8 +128,8 @@ class Viewer:
         return used
 
     def taken_bytes(self) -> int:
-        """Bytes that count for the quota: those that are used, and the images of all translations that wait or run. What
-        a running one has written counts twice, and its other products not at all until they are there."""
+        """Bytes that count for the quota: those that are used, and the images of translations that wait or run. What a
+        running one has written counts twice, and its other products only once they are there."""
         return self.used_bytes() + sum(job.request.get("bytes", 0) for job in self.jobs.waiting())
 
     def _card(self, path: Path) -> Card:

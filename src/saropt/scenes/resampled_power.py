@@ -1,0 +1,46 @@
+"""Which SAR pixels are resampled by their power: decibels and amplitude, whose mean is too low."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from saropt.domain import describe_units
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+UNITS_OF: Final = {"decibels": "sigma0_db", "amplitude": "amplitude"}
+"""Scales of SAR pixels that are resampled by their power, and units of each."""
+
+
+def resampled_scale(dataset: DatasetReader, power: str | None) -> str | None:
+    """The scale of SAR pixels that are resampled by their power: decibels or amplitude, and real numbers; else None.
+
+    Args:
+        power: SAR units of the pixels.
+
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from saropt.scenes import write_array
+    >>> with rasterio.open(write_array("a.tif", np.ones((1, 8, 8), np.float32))) as dataset:
+    ...     resampled_scale(dataset, "gamma0_db"), resampled_scale(dataset, "gamma0")
+    ('decibels', None)
+    """
+    scale = None if power is None else describe_units(power).scale
+    is_real = not any(kind.startswith("complex") for kind in dataset.dtypes)
+    return scale if is_real and scale in UNITS_OF else None
+
+
+def stored_types(dataset: DatasetReader) -> Sequence[str]:
+    """The types of the bands of a file; float32 where a scale or an offset is applied.
+
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from saropt.scenes import write_array
+    >>> with rasterio.open(write_array("a.tif", np.ones((1, 8, 8), np.uint16))) as dataset:
+    ...     stored_types(dataset)
+    ('uint16',)
+    """
+    is_plain = set(dataset.scales) == {1.0} and set(dataset.offsets) == {0.0}
+    return dataset.dtypes if is_plain else ["float32"] * dataset.count
