@@ -197,7 +197,7 @@ def test_a_product_of_several_granules_is_an_earlier_image(safe, tmp_path):
     with Scene.open(result.products["origin"]) as origin:
         shares = origin.read()[0][0]
     assert (shares[cloudy()[:192, :256]] == 100).all()
-    assert (shares[~cloudy()[:192, :256]] < 50).any()
+    assert (shares[~cloudy()[:192, :256]] < 100).mean() > 0.002
     assert any("polygons of the cloud mask; shadows are not) are masked" in text for text in result.warnings)
     with Scene.open(result.path) as made:
         assert made.tags["SAROPT_OPTICAL_REFERENCE_DATE"].startswith("2016-09-29")
