@@ -97,7 +97,7 @@ def test_beside_a_scene_without_a_crs(scene, colours, fresh, tmp_path):
 
     flat, nowhere = write("flat", read(scene), 0), write("nowhere", read(scene), None)
     same, half = write("same", colours, 0), write("half", colours, 0.5)
-    known, far, placeless = write("known", colours, 0, GEOREFERENCE.crs), write("far", colours, 1e4), None
+    known, far = write("known", colours, 0, GEOREFERENCE.crs), write("far", colours, 1e4)
     placeless = write("placeless", colours, None)
     for radar, old, told in (
         (flat, same, False),

@@ -120,13 +120,19 @@ def test_order_and_sides_differ_between_participants(asked: tuple[Study, TestCli
     assert client.get("/api/participants/a/trials/0").content == first[0]
 
 
+def answered(study_file: Path, position: int) -> Study:
+    """The study after a start and the answer to the next picture, which is the one at this position."""
+    with Study(study_file, study_file.parent) as study:
+        assert study.place("p").trial == position
+        study.picture("p", position)
+        study.answer("p", position, "right", "both")
+    return study
+
+
 def test_goes_on_after_a_start(study_file: Path) -> None:
     """An answer that was half written when the server was killed is asked again."""
     for position in range(3):
-        with Study(study_file, study_file.parent) as study:
-            assert study.place("p").trial == position
-            study.picture("p", position)
-            study.answer("p", position, "right", "both")
+        study = answered(study_file, position)
         with study.answers_file.open("a") as stream:
             stream.write("2026-01-01,half")
     assert len(read_answers(study.answers_file)) == 3
@@ -136,10 +142,7 @@ def test_goes_on_after_a_start(study_file: Path) -> None:
 
 def test_an_answer_that_lacks_only_its_line_end_is_kept(study_file: Path) -> None:
     for position in range(3):
-        with Study(study_file, study_file.parent) as study:
-            assert study.place("p").trial == position
-            study.picture("p", position)
-            study.answer("p", position, "right", "both")
+        study = answered(study_file, position)
         study.answers_file.write_bytes(study.answers_file.read_bytes()[:-1])
     assert [row["position"] for row in read_answers(study.answers_file)] == ["1", "2", "3"]
 

@@ -24,7 +24,7 @@ from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
-from saropt.scenes.georeference import Georeference, pixel_metres
+from saropt.scenes.georeference import Georeference, is_coarser
 from saropt.scenes.grid import turned
 from saropt.scenes.metadata import acquisition_text
 from saropt.scenes.mirroring import Readable
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from saropt.inference.clear_pixels import ClearPixels
 
 _NEARLY_ALL = 0.95
-_COARSER = 1.01
-_PRODUCT_PIXEL_M: float | None = 10.0
+_PRODUCT_PIXEL_M = 10.0
 _LEAST_APART = 0.51
 """Pixels; some programs take the corner of a pixel for its centre, half a pixel away."""
 _LEAST_PAIRS, _LARGEST_GAIN = 1000, 3.0
@@ -155,11 +154,10 @@ class Ground:
 
     def is_coarser_than(self, path: str | Path) -> bool:
         """Whether the scene's pixels are larger than those of a raster."""
-        size, pixel = pixel_metres(self.scene.georeference, self.scene.height, self.scene.width), _PRODUCT_PIXEL_M
-        if product_of(path) is None:
-            with open_scene(path) as raster:
-                pixel = pixel_metres(raster.georeference, raster.height, raster.width)
-        return size is not None and pixel is not None and size > _COARSER * pixel
+        if product_of(path) is not None:
+            return is_coarser(self.scene, _PRODUCT_PIXEL_M)
+        with open_scene(path) as raster:
+            return is_coarser(self.scene, raster)
 
     def _check_without_grid(self, path: str | Path) -> None:
         """Check that a raster can be laid pixel on pixel on a scene without a grid: it has the same place, or one of

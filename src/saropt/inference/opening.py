@@ -220,9 +220,11 @@ def bands_given(image: ImageCard, names: Sequence[str]) -> list[int]:
 def _units_to_resample(scene: Scene, image: ImageCard, units: str | None) -> str | None:
     """The units by which a SAR raster is brought to another grid: those given, those that it states, or those of the
     card where the values fit them."""
+    if units is not None:
+        return units
     stated = stated_units(scene.tags, scene.band_names, scene.dtype, image.bands)
-    if units is not None or (stated is not None and stated.units is not None):
-        return units or (None if stated is None else stated.units)
+    if stated is not None and stated.units is not None:
+        return stated.units
     try:
         check_units(scene.sample(_LOOKED_AT), image.units, scene.dtype, stated=False)
     except ValueError:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 METRES_PER_DEGREE = 111_320.0
 """Along a meridian, and along the equator; elsewhere a degree of longitude is shorter by the cosine of the latitude."""
 _USUAL_GSD_M, _IMPOSSIBLE_RATIO = 10.0, 1000.0
-_MOST_DEGREES, _SAME = 540.0, 1000.0
+_MOST_DEGREES, _SAME, _COARSER = 540.0, 1000.0, 1.01
 _WGS84 = "EPSG:4326"
 
 
@@ -126,6 +126,24 @@ def pixel_metres(place: Georeference, height: int, width: int) -> float | None:
     on_globe = math.degrees(METRES_PER_DEGREE) * np.array([east, north, np.sin(latitude)])  # (3, 3 points), metres
     right, below = (on_globe[:, 1:] - on_globe[:, :1]).T
     return math.sqrt(float(np.linalg.norm(np.cross(right, below))))
+
+
+def is_coarser(one: Framed, than: Framed | float) -> bool:
+    """Whether the pixels of a raster are larger than those of another, by over 1 %; not where one has no place.
+
+    Args:
+        than: the other raster, or the side of its pixels in metres.
+
+    >>> from rasterio.crs import CRS
+    >>> from affine import Affine
+    >>> from saropt.scenes.grid import Grid
+    >>> small, large = (Grid(CRS.from_epsg(32611), Affine(side, 0, 5e5, 0, -side, 4e6), 9, 9) for side in (10, 20))
+    >>> is_coarser(large, small), is_coarser(small, large), is_coarser(small, small)
+    (True, False, False)
+    """
+    large = pixel_metres(one.georeference, one.height, one.width)
+    small = than if isinstance(than, float) else pixel_metres(than.georeference, than.height, than.width)
+    return large is not None and small is not None and large > _COARSER * small
 
 
 def check_ground(place: Georeference, height: int, width: int, source: str | Path, gsd_m: float | None = None) -> None:

@@ -19,6 +19,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
+from saropt.addresses import without_secrets
 from saropt.errors import InputError
 from saropt.files import digest_files
 from saropt.radiometry import from_power
@@ -221,38 +222,42 @@ class Scene:
         units: str | None = None,
         nodata: float | None = None,
         power: str | None = None,
+        address: str | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> Self:
-        """The scene of an open data set, which is closed with it; arguments and errors are those of `open`."""
-        tags, fills, kinds = dataset.tags(), dataset.nodatavals, stored_types(dataset)
+        """The scene of an open data set, which is closed with it; further arguments and errors are those of `open`.
+
+        Args:
+            address: of a remote one, without what may be secret.
+            options: GDAL settings for reading it.
+        """
+        facts = dataset.tags(), dataset.nodatavals, stored_types(dataset)
         scale = resampled_scale(dataset, power) if grid is not None else None
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling, bands, scale)
         try:
-            opened = cls(dataset, path, bands, palette, units=units, nodata=nodata)
-            return opened.with_facts(tags, fills, scale, kinds)
+            opened = cls(dataset, path, bands, palette, address, options, units, nodata)
+            opened._take_facts(*facts, scale)
+            return opened
         except (CPLE_BaseError, UnicodeError) as error:
             dataset.close()
-            raise InputError(path, f"holds texts or a CRS that cannot be read: {short_reason(error, path)}") from error
+            reason = without_secrets(short_reason(error, path))
+            raise InputError(address or path, f"holds texts or a CRS that cannot be read: {reason}") from error
         except BaseException:
             dataset.close()
             raise
 
-    def with_facts(
-        self,
-        tags: dict[str, str],
-        fills: Sequence[float | None],
-        scale: str | None = None,
-        kinds: Sequence[str] = (),
-    ) -> Self:
-        """The same scene with the tags of the file and the nodata values of its bands, which a warped data set may not
-        have; with the scale of SAR pixels whose power that has, and the types in which the file stores them."""
+    def _take_facts(
+        self, tags: dict[str, str], fills: Sequence[float | None], kinds: Sequence[str], scale: str | None
+    ) -> None:
+        """Take over the tags of the file and the nodata values of its bands, which a warped data set may not have; of
+        SAR pixels whose power that has, their scale and the types in which the file stores them."""
         if scale is not None and self._indexes[0] <= len(kinds):
             self.dtype = kinds[self._indexes[0] - 1]
         self._scale = scale
         self.tags, self.acquired = tags, acquisition_date(tags, self.band_names)
         fill = fills[self._indexes[0] - 1] if self._indexes[0] <= len(fills) else None
         self.nodata = math.nan if fill is not None and self.scaling is not None else fill
-        return self
 
     def close(self) -> None:
         """Close the file; further reads fail."""

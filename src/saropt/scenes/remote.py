@@ -30,8 +30,6 @@ from saropt.scenes.formats import open_named
 from saropt.scenes.grid import Grid
 from saropt.scenes.ranges import RangeFile, RangeFolder, is_mask_of
 from saropt.scenes.reading import Scene, environment
-from saropt.scenes.resampled_power import resampled_scale, stored_types
-from saropt.scenes.warping import warped
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -187,17 +185,21 @@ def open_scene(
     except RasterioError as error:
         words = "" if shown != address else f": {' '.join(without_secrets(str(error)).split())}"
         raise InputError(shown, f"cannot be opened as a raster{words}") from error
-    tags, fills, kinds = dataset.tags(), dataset.nodatavals, stored_types(dataset)
-    scale = resampled_scale(dataset, power) if grid is not None else None
-    if grid is not None:
-        dataset = warped(dataset, Path(_address_path(address)), grid, resampling, bands, scale)
-    try:
-        opened = Scene(dataset, Path(_address_path(address)), bands, palette, shown, options, units, nodata)
-        opened.with_facts(tags, fills, scale, kinds).served = folder
-        return opened
-    except BaseException:
-        dataset.close()
-        raise
+    opened = Scene.of(
+        dataset,
+        Path(_address_path(address)),
+        bands,
+        palette=palette,
+        grid=grid,
+        resampling=resampling,
+        units=units,
+        nodata=nodata,
+        power=power,
+        address=shown,
+        options=options,
+    )
+    opened.served = folder
+    return opened
 
 
 def object_path(address: str) -> str:

@@ -53,13 +53,9 @@ def open_scene_or_product(
     if sentinel2_product(path) is not None:
         return open_sentinel2(path, bands, grid=grid, resampling=resampling)
     if grd_product(path) is None:
-        power = (
-            None
-            if grid is None or resampling not in ("bilinear", "average")
-            else units
-            if units in SAR_UNITS
-            else _stated(path)
-        )
+        power = None
+        if grid is not None and resampling in ("bilinear", "average"):
+            power = units if units in SAR_UNITS else _stated(path)
         return Scene.open(path, bands, grid=grid, resampling=resampling, power=power)
     return cast(Scene, GrdScene(path, bands, units=units, grid=grid))  # read in the same way
 

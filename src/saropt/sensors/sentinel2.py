@@ -24,8 +24,8 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes import Georeference, Grid, Scene
-from saropt.scenes.georeference import pixel_metres
+from saropt.scenes import Grid, Scene
+from saropt.scenes.georeference import is_coarser
 from saropt.scenes.warping import short_reason
 from saropt.sensors.cloud_polygons import CloudPolygons, read_cloud_polygons
 from saropt.sensors.product_names import digest_product
@@ -37,8 +37,6 @@ _CLOUD_BANDS: Final = (1, 2)
 """Bands of the classification mask (MSK_CLASSI, 60 m) of L1C that are 1 where opaque clouds and cirrus are."""
 _SATURATED: Final = 65535
 _OFF_GRID: Final = 1e-3
-_COARSE: Final = 1.01
-"""Pixels that are larger by this much hold several of the images'."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +147,7 @@ def _cloud_polygons(product: Product, files: Sequence[str], grid: Grid | None) -
     own = _common_grid(product, {image: _frame(product, image) for image in images})
     tags = {"CLOUDS": "opaque clouds and cirrus (polygons of the cloud mask; shadows are not)"}
     frame = grid or own
-    fine, wanted = (pixel_metres(Georeference(one.crs, one.transform), one.height, one.width) for one in (own, frame))
-    is_coarse = fine is not None and wanted is not None and wanted > _COARSE * fine
-    return CloudPolygons(polygons, own.crs, frame, tags, is_coarse=is_coarse)
+    return CloudPolygons(polygons, own.crs, frame, tags, is_coarse=is_coarser(frame, own))
 
 
 def _virtual(
