@@ -21,13 +21,17 @@ TRIM = 12
 def graph_of(body: str, channels: int = 2) -> ModelProto:
     weights = """float[2, 2, 3, 3] w = {W3}, float[2, 2, 5, 5] v = {W5}, float[8, 2, 1, 1] m = {W1}, int64[1] one = {1},
         float[4] twice = {1, 1, 2, 2}, float[4] thrice = {1, 1, 3, 3}, int64[1] zero = {0}, float half = {0.5},
-        float[2] pair = {2, 2}, int64[1] three = {3}, float[72] ramp = {RAMP}"""
+        float[2] pair = {2, 2}, int64[1] three = {3}, float[72] ramp = {RAMP},
+        float[2] step = {0.03, 0.05}, uint8[2] grey = {128, 100}, float[72] steps = {STEPS},
+        uint8[72] greys = {GREYS}"""
     weights = weights.replace("RAMP", ", ".join(map(str, range(SIDE + 8))))
+    weights = weights.replace("STEPS", ", ".join(str(0.01 * (1 + place)) for place in range(SIDE + 8)))
+    weights = weights.replace("GREYS", ", ".join(["128"] * (SIDE + 8)))
     rng = np.random.default_rng(0)
     for key, count in (("W3", 36), ("W5", 100), ("W1", 16)):
         weights = weights.replace(key, ", ".join(f"{value:.3f}" for value in rng.normal(size=count)))
     return parser.parse_model(
-        f"""<ir_version: 9, opset_import: ["": 18]>
+        f"""<ir_version: 9, opset_import: ["": 19]>
         f (float[batch, {channels}, height, width] x) => (float[batch, c, a, b] y) <{weights}> {{ {body} }}"""
     )
 
@@ -62,6 +66,8 @@ DOWN_AND_UP = """
         (DOWN_AND_UP + "s = Concat <axis = 1> (e, u, x) y = ReduceMean(s, one)", 10),
         (DOWN_AND_UP + "g = Conv(u, m) y = DepthToSpace <blocksize = 2, mode = "
          '"CRD"> (g)', 8),
+        (DOWN_AND_UP + "q8 = QuantizeLinear(u, step, grey) s = DequantizeLinear(q8, step, grey) "
+         'y = Conv <auto_pad = "NOTSET", pads = [1, 1, 1, 1]> (s, w)', 8),
         ('u = Resize <mode = "nearest", nearest_mode = "floor", coordinate_transformation_mode = "asymmetric"> '
          "(x, , thrice) y = Conv <pads = [1, 1, 1, 1]> (u, w)", 6),
         ("y = Conv <pads = [1, 1, 1, 1]> (x, w)", 0),  # nothing is enlarged: there is nothing to win
@@ -87,6 +93,7 @@ def test_all_that_is_left_has_its_value(body: str, absent: int) -> None:
         'y = Resize <mode = "linear", axes = [2, 3]> (u, , pair)',
         "t = ReduceMax <keepdims = 1> (x, three) y = Mul(u, t)",  # one value for each row
         "y = Add(u, ramp)",  # one value for each column
+        "q8 = QuantizeLinear <axis = 3> (u, steps, greys) y = DequantizeLinear <axis = 3> (q8, steps, greys)",
         "y = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (u, w)",
     ],
 )

@@ -152,13 +152,17 @@ def _reach(node: NodeProto, constants: Constants, fitting: set[str]) -> _Reach:
     match node.op_type:
         case kind if kind in POINTWISE and fitting.issuperset(node.input):
             return _SAME
+        case "QuantizeLinear" | "DequantizeLinear" if settings.get("axis", 1) == 1 and (
+            all(name in constants and len(constants[name].dims) <= 1 for name in node.input[1:])
+        ):
+            return _SAME
         case "Concat" if settings["axis"] == 1 and fitting.issuperset(node.input):
             return _SAME
         case "ReduceMean" | "ReduceSum" | "ReduceSumSquare" if inputs[1:] == [[1]] and settings.get("keepdims", 1):
             return _SAME
         case "Slice" if inputs[3:4] == [[1]]:
             return _SAME
-        case "Conv" if set(settings.get("strides", ())) <= {1} and "auto_pad" not in settings:
+        case "Conv" if set(settings.get("strides", ())) <= {1} and settings.get("auto_pad", b"NOTSET") == b"NOTSET":
             pad = max(settings.get("pads", [0]))
             return _Reach(lambda spare: spare - pad, lambda cut: cut)
         case "DepthToSpace":
