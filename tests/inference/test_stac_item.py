@@ -58,6 +58,23 @@ def test_an_item_is_valid_and_says_where_from(dated: Path, tmp_path: Path) -> No
     assert [band["name"] for band in asset.extra_fields["bands"]] == ["B4", "B3", "B2"]
 
 
+def test_an_item_tells_what_the_tags_of_the_image_tell(dated: Path, tmp_path: Path) -> None:
+    with rasterio.open(dated, "r+", IGNORE_COG_LAYOUT_BREAK=True) as scene:
+        scene.update_tags(SAROPT_OF_ANOTHER_RUN="not this run's")
+    out = tmp_path / "optical.tif"
+    today = np.full((3, 60, 80), 90, np.uint8)
+    today[:, :30] = 0
+    clear = {"ACQUISITION_DATE": "2020-11-06"}
+    names = ["B4", "B3", "B2"]
+    kept = write_array(tmp_path / "today.tif", today, band_names=names, georeference=UTM, tags=clear, nodata=0)
+    assert main(["translate", str(dated), str(out), "--stac", "--keep-clear", str(kept)]) == 0
+    facts = json.loads(out.with_suffix(".json").read_text())["properties"]
+    own = {key for key in facts if key.startswith("saropt:")}
+    assert facts["saropt:keep_clear"] == "today.tif"
+    assert facts["saropt:keep_clear_date"] == "2020-11-06"
+    assert {"saropt:run", "saropt:work", "saropt:of_another_run"}.isdisjoint(own)
+
+
 @pytest.mark.parametrize(
     ("stated", "utc"),
     [("2023-05-31T23:59:59+05:00", "2023-05-31T18:59:59Z"), ("2023-05-31T23:30:00-08:00", "2023-06-01T07:30:00Z")],

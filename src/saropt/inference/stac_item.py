@@ -30,7 +30,9 @@ EXTENSIONS: Final = (
 )
 _COG: Final = "image/tiff; application=geotiff; profile=cloud-optimized"
 _EDGE_POINTS: Final = 9
-_FACTS: Final = ("NOTICE", "TRANSLATOR", "TRANSLATOR_SHA256", "DIRECTION", "REALISM", "SAMPLES", "SEED", "ATTRIBUTION")
+_PREFIX: Final = "SAROPT_"
+_STATED_ELSEWHERE: Final = frozenset({"VERSION", "SOURCE", "RUN", "WORK", "PRODUCT", "CONTENT"})
+"""Tags that stand in the item as a field, a link or an asset, or that only tell runs and their rasters apart."""
 
 
 def item_path(out: str | Path) -> Path:
@@ -111,13 +113,19 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
             "processing:version": software,
             "processing:lineage": f"translated by {tags['SAROPT_TRANSLATOR']} ({tags['SAROPT_DIRECTION']})",
             **_projection(where, shape),
-            **{f"saropt:{key.lower()}": tags[f"SAROPT_{key}"] for key in _FACTS if f"SAROPT_{key}" in tags},
+            **_facts(tags),
         },
         "links": [{"rel": "derived_from", "href": _href(one, path.parent)} for one in inputs],
         "assets": {name: _asset(name, Path(product)) for name, product in products.items()},
     }
     write_text(path, json.dumps(item, indent=2, ensure_ascii=False) + "\n")
     return path
+
+
+def _facts(tags: Mapping[str, str]) -> dict[str, str]:
+    """What the tags of an image say of its run, such as the dates of companions and warnings."""
+    own = {key.removeprefix(_PREFIX): text for key, text in tags.items() if key.startswith(_PREFIX)}
+    return {f"saropt:{key.lower()}": text for key, text in own.items() if key not in _STATED_ELSEWHERE}
 
 
 def _times(scene: Scene) -> dict[str, str | None]:
