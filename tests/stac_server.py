@@ -80,7 +80,7 @@ class StacServer:
                     return None
                 return self.send_part(content)
 
-            def send_part(self, content):
+            def send_part(self, content, stated=()):
                 asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
                 if asked is None:
                     return self.answer(200, content, [("Accept-Ranges", "bytes")])
@@ -89,6 +89,7 @@ class StacServer:
                 if first >= len(content):
                     return self.answer(416, b"", [("Content-Range", f"bytes */{len(content)}")])
                 headers = [("Content-Range", f"bytes {first}-{last}/{len(content)}"), ("Accept-Ranges", "bytes")]
+                headers += stated
                 return self.answer(206, content[first : last + 1], headers)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -143,6 +144,16 @@ def cut_short(number, handler, content):
 def garbage(number, handler, content):
     handler.send_part(bytes(len(content)))
     return True
+
+
+def states(headers):
+    """What the server says of the state of the file."""
+
+    def fault(number, handler, content):
+        handler.send_part(content, headers.items())
+        return True
+
+    return fault
 
 
 def get_alone(number, handler, content):

@@ -1,11 +1,33 @@
-"""Addresses without what may be secret in them."""
+"""Addresses of objects in stores, and addresses without what may be secret in them."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+_STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 
 SECRETS = re.compile(r"(://)[^\s?#]*@(?=[^/\s]*)")
 """User name and password of an address."""
+
+
+def is_store(place: str | Path) -> bool:
+    """Whether this is an object or folder of a store: s3://, gs://, az://, /vsis3/, /vsigs/ or /vsiaz/.
+
+    >>> is_store("s3://bucket/scene.tif"), is_store("scene.tif")
+    (True, False)
+    """
+    return str(place).startswith((*(f"{scheme}://" for scheme in _STORES), *_STORES.values()))
+
+
+def object_path(address: str) -> str:
+    """The GDAL path for an address that begins with s3://, gs:// or az://; any other text unchanged.
+
+    >>> object_path("s3://bucket/scene.tif")
+    '/vsis3/bucket/scene.tif'
+    """
+    scheme, separator, rest = address.partition("://")
+    return f"{_STORES[scheme]}{rest}" if separator and scheme in _STORES else address
 
 
 def without_query(url: str) -> str:

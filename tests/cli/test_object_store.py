@@ -46,6 +46,27 @@ def test_one_scene(run: Run, scenes: Path, staging: Path, tmp_path: Path, object
     assert object_store.methods("PUT") == ["bucket/f/out.tif", "bucket/f/.out.tif.part", "bucket/f/out.tif"]
 
 
+@pytest.mark.parametrize(
+    "addresses", [("s3://bucket/a.tif", "/vsis3/bucket/a.tif"), ("/vsis3/bucket/a.tif", "s3://bucket/a.tif")]
+)
+def test_an_object_is_not_replaced_by_its_own_translation(
+    run: Run, scenes: Path, addresses: tuple[str, str], object_store: Any
+) -> None:
+    content = object_store.objects["bucket/a.tif"] = sorted(scenes.iterdir())[0].read_bytes()
+    code, said, errors = run(*addresses, "--overwrite")
+    assert (code, said) == (2, "")
+    assert errors.startswith(f"saropt: error: {addresses[1]}: is an input")
+    assert object_store.objects == {"bucket/a.tif": content}
+
+
+def test_a_store_that_does_not_answer_is_told_of_the_scene(run: Run, tmp_path: Path, object_store: Any) -> None:
+    object_store.refuse = lambda method, key, query: 500
+    code, said, errors = run("s3://bucket/a.tif", tmp_path / "out.tif")
+    assert (code, said, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith("saropt: error: s3://bucket/a.tif: cannot be opened")
+    assert ".msk" not in errors
+
+
 def test_a_failed_upload_is_gone_on_with(
     run: Run, scenes: Path, staging: Path, tmp_path: Path, object_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

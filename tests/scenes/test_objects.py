@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from saropt.addresses import is_store
 from saropt.errors import InputError
 from saropt.scenes import open_scene, remote, write_array
 from saropt.scenes.objects import check_object, object_exists, staging_file, upload
-from saropt.scenes.remote import is_store
 
 TIF = (".tif", ".tiff")
 

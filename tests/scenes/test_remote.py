@@ -198,6 +198,28 @@ def test_a_file_that_is_replaced_while_it_is_read(server: Any, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"ETag": "b"}, True),
+        ({"ETag": "b", "Last-Modified": "Tue"}, True),
+        ({"ETag": "b", "Last-Modified": "Mon"}, False),  # another copy of the file on another server
+        ({}, False),
+    ],
+)
+def test_a_file_of_the_same_size_that_is_replaced_while_it_is_read(
+    other: dict[str, str], told: bool, server: Any, tmp_path: Path
+) -> None:
+    server.faults["scene.tif"] = faults.states({"ETag": "a", "Last-Modified": "Mon"})
+    with open_scene(f"{server.url}/scene.tif") as far:
+        server.faults["scene.tif"] = faults.states(other)
+        if told:
+            with pytest.raises(InputError, match="was replaced while it was read"):
+                far.read()
+        else:
+            far.read()
+
+
+@pytest.mark.parametrize(
     "layout", [{}, {"interleave": "band"}, {"tiled": True, "blockxsize": 64, "blockysize": 64}, {"blockysize": 256}]
 )
 def test_blocks_beyond_the_end_of_a_truncated_file(layout: dict[str, Any], server: Any, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from saropt.addresses import is_store, object_path
 from saropt.errors import BusyError, InputError, SaroptError
 from saropt.inference.bundled import translator_file
 from saropt.inference.outputs import check_staging, output_exists
@@ -16,7 +17,6 @@ from saropt.inference.requests import LoadOptions, Raster, SceneResult, Translat
 from saropt.inference.translator import Translator
 from saropt.progress import Progress, silent
 from saropt.scenes import is_remote, scene_name
-from saropt.scenes.remote import is_store, object_path
 from saropt.scenes.writing import check_local
 
 _PATIENCE_S = 10.0

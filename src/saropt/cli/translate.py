@@ -287,12 +287,12 @@ def _translate_many(
     workers: int | None,
     address: str | None,
 ) -> None:
+    from saropt.addresses import is_store
     from saropt.batch.executors import open_executor
     from saropt.batch.jobs import check_finished, plan_jobs
     from saropt.cli.progress import progress_bar
     from saropt.inference import card_of, find_translator
     from saropt.scenes import scene_name
-    from saropt.scenes.remote import is_store
 
     runner = open_executor(executor, work, workers, address)
     name = card_of(find_translator(work.model, work.load.direction)).name

@@ -6,22 +6,31 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from saropt.addresses import is_store, object_path
 from saropt.errors import InputError
 from saropt.files.vrt import files_behind
 
 
 def same_place(one: str | Path, other: str | Path) -> bool:
-    """Whether two local paths are one file, by whatever name or link.
+    """Whether two paths are one file, or two addresses one object of a store, by whatever name or link.
 
     >>> same_place("scene.tif", "./scene.tif")
     True
+    >>> same_place("s3://bucket/scene.tif", "/vsis3/bucket/scene.tif")
+    True
     """
+    if is_store(one) and is_store(other):
+        return _object(one) == _object(other)
     try:
         if os.path.samefile(one, other):
             return True
     except (OSError, ValueError):
         pass
     return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _object(address: str | Path) -> str:
+    return object_path(str(address)).partition("?")[0]
 
 
 def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from saropt.addresses import is_store
 from saropt.errors import InputError, OptionError
 from saropt.scenes import SceneWriter
 from saropt.scenes.objects import check_object, object_exists, staging_file, upload
-from saropt.scenes.remote import is_store
 from saropt.scenes.writing import check_suffix
 
 SUFFIXES = (".tif", ".tiff")

@@ -38,7 +38,7 @@ from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source
 from saropt.inference.told import tell
 from saropt.progress import Progress, silent
-from saropt.scenes import Georeference, Scene, SceneWriter, Window, is_remote, read_scene_inputs
+from saropt.scenes import Georeference, Scene, SceneWriter, Window, is_remote, open_scene, read_scene_inputs
 from saropt.scenes.georeference import check_ground
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
@@ -353,9 +353,10 @@ class SceneModel:
 
     @staticmethod
     def _state_of(path: str | Path) -> object:
-        if is_remote(path):
-            return path
-        return digest_product(path)
+        if not is_remote(path):
+            return digest_product(path)
+        with open_scene(path) as raster:
+            return raster.identity()
 
     @cached_property
     def _file_hash(self) -> str:

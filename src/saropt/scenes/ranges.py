@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rasterio.abc import MultiByteRangeResourceContainer
 
 from saropt.errors import InputError
 
-Fetch = Callable[[str, int, int], tuple[bytes, int]]
-"""(address, first byte, last byte) -> the bytes, and the size of the whole file."""
+Version = Mapping[str, str]
+"""What a server says of the state of a file: some of ETag and Last-Modified."""
+Fetch = Callable[[str, int, int], tuple[bytes, int, Version]]
+"""(address, first byte, last byte) -> the bytes, and size and version of the whole file."""
 
 _PIECE = 64 << 10
 _MOST_KEPT = 256
@@ -35,7 +37,7 @@ class RangeFile:
         size: bytes of the file.
         failure: why a part could not be read. Then the pixels that GDAL made of it are wrong.
 
-    >>> file = RangeFile("http://host/a", lambda address, first, last: (b"abcdef"[first : last + 1], 6))
+    >>> file = RangeFile("http://host/a", lambda address, first, last: (b"abcdef"[first : last + 1], 6, {}))
     >>> file.size, file.part(2, 3)
     (6, b'cde')
     """
@@ -43,7 +45,7 @@ class RangeFile:
     def __init__(self, address: str, fetch: Fetch) -> None:
         self._address, self._fetch = address, fetch
         self.failure: InputError | None = None
-        first, self.size = fetch(address, 0, _PIECE - 1)
+        first, self.size, self._version = fetch(address, 0, _PIECE - 1)
         self._kept: OrderedDict[int, bytes] = OrderedDict({0: first})
         self._next, self._ahead = 1, 1
 
@@ -106,8 +108,10 @@ class RangeFile:
 
     def _run(self, run: range) -> bytes:
         first, last = run.start * _PIECE, min(run.stop * _PIECE, self.size) - 1
-        content, size = self._fetch(self._address, first, last)
-        if size != self.size or len(content) != last + 1 - first:
+        content, size, version = self._fetch(self._address, first, last)
+        stated = version.keys() & self._version.keys()
+        other = bool(stated) and all(version[key] != self._version[key] for key in stated)
+        if other or size != self.size or len(content) != last + 1 - first:
             raise InputError("", "the file was replaced while it was read")
         return content
 
@@ -189,7 +193,7 @@ class RangeFolder(MultiByteRangeResourceContainer):  # type: ignore[misc]
 def is_mask_of(mask: RangeFile, file: RangeFile) -> bool:
     """Whether this is a TIFF and another file: some servers answer with the same page whatever they are asked for.
 
-    >>> file = RangeFile("a", lambda address, first, last: (b"II*\\0", 4))
+    >>> file = RangeFile("a", lambda address, first, last: (b"II*\\0", 4, {}))
     >>> is_mask_of(file, file)
     False
     """

@@ -330,10 +330,10 @@ class Scene:
             raise InputError(self.source, f"{window} cannot be read: {self.served.failure.reason}")
 
     def identity(self) -> str:
-        """A hash of the content: of the files of a local scene, of pixels from all over a remote one."""
+        """A hash of the content: of the files of a local scene, of place, tags and sampled pixels of a remote one."""
         if self.is_remote:
-            content = hashlib.sha256(self.sample().tobytes()).hexdigest()
-            return f"{self.source} {self.width}x{self.height} {content}"
+            facts = self.source, self.width, self.height, self.georeference, self._declared, sorted(self.tags.items())
+            return hashlib.sha256(repr(facts).encode() + self.sample().tobytes()).hexdigest()
         return digest_files({self.path, *(name for name in self._dataset.files if Path(name).is_file())})
 
     def read_padded(self, window: Window) -> tuple[np.ndarray, np.ndarray]:

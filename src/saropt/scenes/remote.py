@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from saropt.addresses import SECRETS, without_query, without_secrets
+from saropt.addresses import SECRETS, is_store, object_path, without_query, without_secrets
 from saropt.errors import InputError
 from saropt.files import load_json
 from saropt.scenes.formats import open_named
@@ -41,7 +41,6 @@ _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _RESERVED = "%:/?#[]@!$&'()*+,;=~-._"
 _LONGEST_WAIT_S = 60.0
 _MOST_JSON_BYTES = 64 << 20
-_STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 _NOT_THERE = re.compile(
     r"does not exist|NoSuchKey|BlobNotFound|access ?denied|not authorized|does not have .* access|code: 40[134]",
     re.IGNORECASE,
@@ -88,13 +87,13 @@ def remote_size(url: str, stated: int | None = None, timeout_s: float = TIMEOUT_
     return total
 
 
-def _range(url: str, first: int, last: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, int]:
-    """Bytes `first` to `last` of a file, fewer at its end, and the size of the file."""
+def _range(url: str, first: int, last: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, int, dict[str, str]]:
+    """Bytes `first` to `last` of a file, fewer at its end, and size and version of the file."""
     headers, content = _request(url, {"Range": f"bytes={first}-{last}"}, None, timeout_s, last + 1 - first)
     part = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("Content-Range", "").strip())
     if part is None or int(part[1]) != first or len(content) != int(part[2]) + 1 - first:
         raise InputError(without_query(url), "the server does not send parts of files (no range requests)")
-    return content, int(part[3])
+    return content, int(part[3]), {key: headers[key] for key in ("ETag", "Last-Modified") if key in headers}
 
 
 def _open_ranges(url: str) -> tuple[DatasetReader, RangeFolder]:
@@ -128,7 +127,7 @@ def is_remote(scene: str | Path) -> bool:
     >>> is_remote("https://example.com/scene.tif"), is_remote("scene.tif")
     (True, False)
     """
-    return str(scene).startswith(("http://", "https://", "/vsi", *(f"{scheme}://" for scheme in _STORES)))
+    return str(scene).startswith(("http://", "https://", "/vsi")) or is_store(scene)
 
 
 def scene_name(scene: str | Path) -> str:
@@ -202,16 +201,6 @@ def open_scene(
     return opened
 
 
-def object_path(address: str) -> str:
-    """The GDAL path for an address that begins with s3://, gs:// or az://; any other text unchanged.
-
-    >>> object_path("s3://bucket/scene.tif")
-    '/vsis3/bucket/scene.tif'
-    """
-    scheme, separator, rest = address.partition("://")
-    return f"{_STORES[scheme]}{rest}" if separator and scheme in _STORES else address
-
-
 def _address_path(address: str) -> str:
     return urlsplit(address).path if "://" in address.partition("?")[0] else address.partition("?")[0]
 
@@ -246,18 +235,10 @@ def _has_mask(address: str, shown: str) -> bool:
     except RasterioError as error:
         if _NOT_THERE.search(str(error)):
             return False
+        open_named(object_path(address)).close()  # a store that does not answer is told of the scene
         words = " ".join(without_secrets(str(error)).split())
         raise InputError(shown, f"the mask beside it ({scene_name(address)}.msk) cannot be read: {words}") from error
     return True
-
-
-def is_store(place: str | Path) -> bool:
-    """Whether this is an object or folder of a store: s3://, gs://, az://, /vsis3/, /vsigs/ or /vsiaz/.
-
-    >>> is_store("s3://bucket/scene.tif"), is_store("scene.tif")
-    (True, False)
-    """
-    return str(place).startswith((*(f"{scheme}://" for scheme in _STORES), *_STORES.values()))
 
 
 def check_address(address: str) -> None:
