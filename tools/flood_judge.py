@@ -25,6 +25,7 @@ from saropt.scenes import open_scene, write_array
 from saropt.training import Loop, SegmenterTask, read_segmentation_config
 
 DATES = ("today", "both dates")
+MEDIAN = 64.0
 
 
 def pixels(path: Path) -> NDArray:
@@ -33,7 +34,12 @@ def pixels(path: Path) -> NDArray:
 
 
 def seen_by(judge: str, today: NDArray, earlier: NDArray) -> NDArray:
-    return today if judge == "today" else np.concatenate([today, earlier])
+    """What a segmenter sees, in multiples of the earlier image's median in each band: each place is stretched on its
+    own."""
+    images = today if judge == "today" else np.concatenate([today, earlier])
+    medians = np.median(earlier, axis=(1, 2))
+    scale = MEDIAN / np.maximum(np.resize(medians, len(images)), 1.0)
+    return np.clip(np.rint(images * scale[:, None, None]), 0, 255).astype(np.uint8)
 
 
 def labelled_root(train: DataRoot, judge: str, out: Path) -> DataRoot:
@@ -65,6 +71,7 @@ def labelled_root(train: DataRoot, judge: str, out: Path) -> DataRoot:
 def trained(root: DataRoot, out: Path, steps: int, seed: int) -> Segmenter:
     if not out.exists():
         settings = [f"engine.seed={seed}", f"engine.max_steps={steps}", "learning_rate=0.001", "data.crop=128"]
+        settings += ["class_weights=median"]
         Loop(SegmenterTask, read_segmentation_config("optical", "compact", None, settings), root, out).run()
     return Segmenter.load(out)
 

@@ -139,7 +139,7 @@ def test_cards_say_what_they_must(name: str, capsys: pytest.CaptureFixture[str])
     said = {row.split("  ")[0].strip() for row in rows}
     assert "train_mean" in said, "each table of figures has baselines"
     assert {"attribution", "data licence", "licence", "notes", "trained on"} <= said
-    assert any("half-widths" in row and "inside on average of" in row for row in rows)
+    assert any("error bounds" in row and "inside on average of" in row for row in rows)
     assert any("psnr" in row and " tiles of " in row for row in rows)
     path = list_translators()[name]
     assert read_card(path).name == name

@@ -103,6 +103,7 @@ def test_unfit_presets(tmp_path, content, message):
 
 def test_missing_preset(tmp_path):
     assert "no such file" in refused("pix2pix", tmp_path / "absent.yaml", [])
+    assert "is neither a file nor a preset; presets: bridge, " in refused("pix2pix", "pix2pix", [])
 
 
 def test_a_value_in_a_section_that_is_none():

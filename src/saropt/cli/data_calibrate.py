@@ -24,7 +24,8 @@ def calibrate_data(
 ) -> None:
     """Calibrate a Sentinel-1 GRD product to sigma0 or gamma0.
 
-    The terrain is not flattened. For hills and mountains, use RTC products instead.
+    The terrain is not flattened. In hills and mountains, use `saropt translate PRODUCT OUT --dem DEM`
+    or RTC products.
     """
     from saropt.cli.progress import progress_bar
     from saropt.sensors.sentinel1 import calibrate

@@ -107,7 +107,7 @@ def _print_card(path: Path, card: Card) -> None:
             sampler = described.sampler
             facts[f"{direction} sampler"] = f"{sampler.kind}, {sampler.steps} steps; noise by seed and pixel position"
         if described.reliability is not None:
-            facts[f"{direction} half-widths"] = _half_widths(described.reliability)
+            facts[f"{direction} error bounds"] = _half_widths(described.reliability)
     facts |= {
         **{f"{role} recipe": _assignments(image.recipe) for role, image in card.images.items()},
         "pixel size": f"{card.gsd_m:g} m",
@@ -130,7 +130,8 @@ def _print_card(path: Path, card: Card) -> None:
 def _half_widths(card: ReliabilityCard) -> str:
     realism = "" if card.realism is None else f" at realism {card.realism:g}"
     return (
-        f"for {1.0 - card.alpha:.0%} of the pixels{realism} (--reliability); {card.coverage:.1%} inside on average of "
+        f"plus or minus how much, for {1.0 - card.alpha:.0%} of the pixels{realism} (--reliability); "
+        f"{card.coverage:.1%} inside on average of "
         f"{card.scenes} scenes of {', '.join(card.data)}, {card.least_coverage:.1%} in the worst"
     )
 

@@ -66,7 +66,7 @@ def translate(
         list[str] | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Earlier SAR image, best of the reference's date. Repeat it: the mean of the dates.",
+            help="Earlier SAR image, ideally of the date of --reference. Repeat it: the mean of the dates.",
         ),
     ] = None,
     reference_mask: Annotated[

@@ -23,7 +23,9 @@ _STRIP_PIXELS = 1 << 21
 
 class UavsarOptions(SceneOptions):
     product: Literal["grd", "mlc"] = Field("grd", description="ground-projected, or multilooked in radar geometry")
-    bands: UavsarBands = Field("pauli", description="HH-VV, HV, HH+VV; or HH, HV, VV; or one of these alone; power")
+    bands: UavsarBands = Field(
+        "pauli", description="pauli (HH-VV, HV, HH+VV), powers (HH, HV, VV), or one of HH, HV and VV; power"
+    )
     gsd_m: float | None = Field(6.0, gt=0, description="pixel in metres: 6 and 10 in CRAN")
 
 

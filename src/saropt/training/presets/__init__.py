@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from saropt.errors import InputError
+
 
 def list_presets() -> dict[str, Path]:
     """Name -> file of the presets in the package.
@@ -19,8 +21,15 @@ def list_presets() -> dict[str, Path]:
 def find_preset(name: str | Path) -> Path:
     """A file as it is, or else the preset of this name.
 
+    Raises:
+        InputError: a name without a suffix or a folder that is neither.
+
     >>> find_preset("cut").name
     'cut.yaml'
     """
-    path = Path(name)
-    return path if path.is_file() else list_presets().get(str(name), path)
+    path, presets = Path(name), list_presets()
+    if path.is_file() or path.suffix or path.name != str(name):
+        return path
+    if path.name not in presets:
+        raise InputError(name, f"is neither a file nor a preset; presets: {', '.join(presets)}")
+    return presets[path.name]
