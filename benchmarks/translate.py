@@ -3,6 +3,7 @@
     python benchmarks/translate.py engine     whole engine against the bare generator on the same tiles
     python benchmarks/translate.py resnet     whole engine against an eager fp32 ResNet-9 on the same pixels
     python benchmarks/translate.py memory     peak resident memory by scene size
+    python benchmarks/translate.py reference  s1-reference with all of its inputs against the translators of SAR alone
     python benchmarks/translate.py full       a whole Sentinel-1 GRD frame, 25,000x17,000, two bands of float32 decibels
 
 Scenes are simulated, in the bands and units that the translator takes (uint8 amplitude or float32 decibels), tiled from
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,28 @@ def resnet(folder: Path, model: str, side: int, repeats: int, options: Options) 
     print(f"saropt translate ({side}x{side}) {fast:6.3f} Mpx/s: {fast / slow:.1f} times")
 
 
+def reference(folder: Path, side: int, repeats: int, options: Options) -> None:
+    """Seconds of s1-reference, its three rasters on one grid, over those of each translator of SAR alone."""
+    scenes = {name: folder / f"{name}.tif" for name in ("s1-losangeles", "s1-world")}
+    for name, path in scenes.items():
+        make_scene(path, name, side)
+    before, colours = folder / "before.tif", folder / "colours.tif"
+    earlier = simulate_scene(BLOCK, 1, looks=8)
+    _write(before, _decibels(earlier.sigma0), POLARISATIONS, side, side)
+    bands = (np.concatenate([earlier.optical, earlier.optical[:1]]) * 3000 + 200).astype(np.uint16)
+    _write(colours, bands, ["B4", "B3", "B2", "B8"], side, side)
+    given = {"reference": colours, "reference_sar": before}
+    runs = {name: (Translator.load(name, **options), path, {}) for name, path in scenes.items()}
+    runs["s1-reference"] = Translator.load("s1-reference", **options), scenes["s1-world"], given
+    best = dict.fromkeys(runs, np.inf)
+    for _ in range(repeats):
+        for name, (model, path, further) in runs.items():
+            call = partial(model.translate, path, folder / "out.tif", overwrite=True, **further)
+            best[name] = min(best[name], fastest(call, 1))
+    for name in scenes:
+        print(f"{side}x{side}, minima of {repeats}: {best['s1-reference'] / best[name]:.2f} times as long as {name}")
+
+
 def memory(folder: Path, model: str, sides: list[int], options: Options) -> None:
     """Each size in a process of its own; the empty process is measured with the model's libraries imported."""
     empty = _peak(EMPTY)
@@ -159,7 +183,7 @@ def _peak(program: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["engine", "resnet", "memory", "full"])
+    parser.add_argument("part", choices=["engine", "resnet", "reference", "memory", "full"])
     parser.add_argument("--model", default="s1-losangeles", help="translator, a name or a file")
     parser.add_argument("--side", type=int, default=6144)
     parser.add_argument("--sides", type=int, nargs="+", default=[6144, 16384])
@@ -178,6 +202,8 @@ def main() -> None:
             memory(folder, model, arguments.sides, options)
         elif arguments.part == "full":
             full(folder, model, *arguments.frame, options)
+        elif arguments.part == "reference":
+            reference(folder, arguments.side, arguments.repeats, options)
         else:
             part = {"engine": engine, "resnet": resnet}[arguments.part]
             part(folder, model, arguments.side, arguments.repeats, options)

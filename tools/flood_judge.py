@@ -1,11 +1,12 @@
-"""IoU of floods in translations, by segmenters that saw true optical images alone, or with the earlier image.
+"""IoU of floods in translations, by segmenters that see today's image alone or both dates, and by thresholds.
 
     python tools/flood_judge.py TRAIN DATA TRANSLATOR OUT [--steps N] [--seeds N]
 
-Segmenters are trained on the true images and labels of the train split of TRAIN. They label the places of the test
-split of DATA on the true image, on translations with and without the earlier images, and on the copy of the earlier
-image. TRAIN and DATA are roots of labelled floods with both dates, such as ombria-floods. Prints, by what the
-segmenter saw and by row, the IoU of flooded ground over all pixels, for each seed.
+Segmenters are trained on the true images and labels of the train split of TRAIN. A threshold is one for all places:
+near infrared below it, or darker than before by it; for each row it is the one that is best for that row. They label
+the places of the test split of DATA on the true image, on translations with and without the earlier images, and on the
+copy of the earlier image. TRAIN and DATA are roots of labelled floods with both dates, such as ombria-floods, with the
+bands SWIR, near infrared and visible. Prints, by judge and by row, the IoU of flooded ground over all pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from saropt.scenes import open_scene, write_array
 from saropt.training import Loop, SegmenterTask, read_segmentation_config
 
 DATES = ("today", "both dates")
-MEDIAN = 64.0
+MEDIAN, NEAR_INFRARED, BANDS = 64.0, 1, 3
 
 
 def pixels(path: Path) -> NDArray:
@@ -91,6 +92,23 @@ def pictures(data: DataRoot, translator: Translator, name: str, work: Path) -> I
     yield "copy of the earlier image", pixels(before)
 
 
+def dark(today: NDArray, earlier: NDArray) -> dict[str, NDArray[np.int64]]:
+    """Name -> whole numbers of 0 to 510 that are low on water, or on what has become water."""
+    seen = seen_by("both dates", today, earlier).astype(np.int64)
+    now, before = seen[NEAR_INFRARED], seen[BANDS + NEAR_INFRARED]
+    return {"dark in near infrared": now, "darker than before in near infrared": now - before + 255}
+
+
+def best_threshold(counts: NDArray) -> float:
+    """IoU of the values up to the best threshold.
+
+    Args:
+        counts: (2, 511) of pixels on flooded and other ground by value.
+    """
+    flooded, other = counts.cumsum(axis=1)
+    return float((flooded / (flooded[-1] + other)).max())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=DataRoot.open)
@@ -101,24 +119,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     asked = parser.parse_args()
     data: DataRoot = asked.data
-    judges = {}
+    segmenters = {}
     for judge in DATES:
         root = labelled_root(asked.train, judge, asked.out / judge)
         for seed in range(asked.seeds):
-            judges[judge, seed] = trained(root, asked.out / f"{judge}, seed {seed}", asked.steps, seed)
-    counts: dict[tuple[str, str, int], NDArray] = defaultdict(lambda: np.zeros(2, np.int64))
-    for name in (name for name, split in data.splits.items() if split == "test"):
-        flooded = pixels(data.raster("label", name))[0] > 0
-        earlier = pixels(data.raster("optical_reference", name))
-        for row, today in pictures(data, asked.translator, name, asked.out / "translation.tif"):
-            for (judge, seed), segmenter in judges.items():
-                found = segmenter.classify(seen_by(judge, today, earlier)) == 1
-                counts[judge, row, seed] += (found & flooded).sum(), (found | flooded).sum()
-        for judge, seed in judges:
-            counts[judge, "all ground called flooded", seed] += flooded.sum(), flooded.size
-    for judge, row in dict.fromkeys((judge, row) for judge, row, _ in counts):
-        shares = (counts[judge, row, seed] for seed in range(asked.seeds))
-        print(f"{judge}: {row}: {', '.join(f'{both / either:.3f}' for both, either in shares)}")
+            name = f"{judge}, seed {seed}"
+            segmenters[name] = judge, trained(root, asked.out / name, asked.steps, seed)
+    found: dict[tuple[str, str], NDArray] = defaultdict(lambda: np.zeros(2, np.int64))
+    values: dict[tuple[str, str], NDArray] = defaultdict(lambda: np.zeros((2, 511), np.int64))
+    for place in (place for place, split in data.splits.items() if split == "test"):
+        flooded = pixels(data.raster("label", place))[0] > 0
+        earlier = pixels(data.raster("optical_reference", place))
+        for row, today in pictures(data, asked.translator, place, asked.out / "translation.tif"):
+            for name, (judge, segmenter) in segmenters.items():
+                called = segmenter.classify(seen_by(judge, today, earlier)) == 1
+                found[name, row] += (called & flooded).sum(), (called | flooded).sum()
+            for name, index in dark(today, earlier).items():
+                values[name, row] += [np.bincount(index[kind], minlength=511) for kind in (flooded, ~flooded)]
+    for (name, row), (both, either) in found.items():
+        print(f"{name}: {row}: {both / either:.3f}")
+    for (name, row), counts in values.items():
+        print(f"{name}, one threshold: {row}: {best_threshold(counts):.3f}")
 
 
 if __name__ == "__main__":
