@@ -78,6 +78,8 @@ def fetch(
         part.mkdir(exist_ok=True)
         plan = Plan(part, area, request, sar_service, optical_service)
         plan.open()
+        for line in plan.told:
+            tell(f"{out.name}: {line}")
         grid = grid_of(area, request.pixel_m)
         services = {"sar": sar_service, "optical": optical_service}
         jobs = _fetch_all(part, plan, grid, area, request, services, progress, lambda line: tell(f"{out.name}: {line}"))
