@@ -232,12 +232,11 @@ class Scene:
             options: GDAL settings for reading it.
         """
         facts = dataset.tags(), dataset.nodatavals, stored_types(dataset)
-        scale = None
+        scale = resampled_scale(dataset, power) if grid is not None else None
         if grid is not None:
-            scale, fill, nodata = resampled_scale(dataset, power), fill_of(dataset, power, nodata), None
-            dataset = warped(dataset, path, grid, resampling, bands, scale, fill)
+            dataset = warped(dataset, path, grid, resampling, bands, scale, fill_of(dataset, power, nodata))
         try:
-            opened = cls(dataset, path, bands, palette, address, options, units, nodata)
+            opened = cls(dataset, path, bands, palette, address, options, units, None if grid is not None else nodata)
             opened._take_facts(*facts, scale)
             return opened
         except (CPLE_BaseError, UnicodeError) as error:
