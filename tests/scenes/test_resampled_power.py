@@ -163,3 +163,40 @@ def test_pairs_of_coarser_pixels_keep_the_power(tmp_path, units):
     (name,) = root.names("train")
     with Scene.open(root.raster("sar", name)) as scene:
         assert mean_db(*scene.read(), units) == pytest.approx(10 * np.log10(POWER.mean()), abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["a little coarser", "half a pixel aside", "turned", "in degrees"])
+@pytest.mark.parametrize("units", ["sigma0", "amplitude"])
+def test_zeros_that_are_fill_have_no_part(tmp_path, units, name):
+    power = np.full_like(POWER, 0.1)
+    power[1, 30:60, 40:] = 0
+    with open_scene(sar(tmp_path / "a.tif", units, power), grid=GRIDS[name], power=units) as scene:
+        values, valid = scene.read()
+    with open_scene(sar(tmp_path / "b.tif", units), grid=GRIDS[name], power=units) as scene:
+        everywhere = scene.read()[1]
+    assert 0.3 < valid.sum() / everywhere.sum() < 0.95
+    np.testing.assert_allclose(to_power(values, units)[:, valid], 0.1, rtol=1e-4)
+
+
+def test_dark_pixels_of_eight_bits_are_no_fill(tmp_path):
+    dark = np.full((1, 96, 128), 40, np.uint8)
+    dark[:, 30:60, 40:80] = 0
+    path = write_array(tmp_path / "a.tif", dark, band_names=["VV"], georeference=place(5.0))
+    with open_scene(path, grid=GRIDS["coarser"], power="amplitude") as scene:
+        values, valid = scene.read()
+    assert valid.all()
+    assert values.min() == 0
+
+
+@pytest.mark.parametrize(("power", "scale"), [(None, 1.0), (None, 0.5), ("sigma0_db", 1.0)])
+def test_a_number_that_is_given_as_nodata_has_no_part(tmp_path, power, scale):
+    stored = np.full((1, 96, 128), -12, np.float32)
+    stored[:, 30:60, 40:] = 7
+    form = {"width": 128, "height": 96, "count": 1, "dtype": "float32"}
+    with rasterio.open(tmp_path / "a.tif", "w", crs=UTM, transform=place(5.0).transform, **form) as raster:
+        raster.write(stored)
+        raster.scales = (scale,)
+    with open_scene(tmp_path / "a.tif", grid=GRIDS["half a pixel aside"], nodata=7, power=power) as scene:
+        values, valid = scene.read()
+    assert 0.5 < valid.mean() < 0.9
+    np.testing.assert_allclose(values[:, valid], -12 * scale, rtol=1e-4)

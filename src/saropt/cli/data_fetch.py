@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,8 @@ def fetch_data(
         typer.Option(metavar="W,S,E,N|FILE", help="Bounding box in degrees, or a GeoJSON file with a polygon."),
     ] = None,
     dates: Annotated[
-        str | None, typer.Option(metavar="FROM/TO", help="First and last day, for example 2023-05-01/2023-06-30.")
+        str | None,
+        typer.Option(metavar="FROM/TO", help="First and last day, or time in UTC, for example 2023-05-01/2023-06-30."),
     ] = None,
     places: Annotated[
         str | None,
@@ -95,10 +96,12 @@ def fetch_data(
 
 
 def _days(text: str) -> tuple[datetime, datetime]:
+    from saropt.curation.periods import period_of
+
+    first, slash, last = text.partition("/")
     try:
-        first, last = (datetime.fromisoformat(part).replace(tzinfo=UTC) for part in text.split("/"))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not FROM/TO", param_hint="--dates") from None
-    if first > last:
-        raise typer.BadParameter(f"{text!r} ends before it begins", param_hint="--dates")
-    return first, last + timedelta(days=1)
+        if not slash:
+            raise ValueError(f"{text!r} is not FROM/TO")
+        return period_of(first, last)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--dates") from None

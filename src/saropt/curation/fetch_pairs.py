@@ -65,6 +65,8 @@ class Plan:
         self._found: dict[str, list[Acquisition]] = {side: [] for side in SIDES}
         self._chosen: list[dict[str, Any]] = []
         self._unfit: dict[str, list[int]] = {side: [] for side in SIDES}
+        self.told: list[str] = []
+        """One line for each search that was not read to its end."""
 
     @property
     def pairs(self) -> list[Pair]:
@@ -106,7 +108,7 @@ class Plan:
             few = sum(one.cloud <= limits.max_cloud for one in found["optical"])
             counts = f"{len(found['sar'])} SAR and {len(found['optical'])} optical dates ({few} clear enough)"
             where = f"within {limits.max_days:g} days over {limits.min_cover:.0%} of the area"
-            raise NoPairError("area", None, f"no pair: found {counts}, none {where}")
+            raise NoPairError("area", None, "; ".join([f"no pair: found {counts}, none {where}", *self.told]))
         self._write()
 
     def replace(self, pair: Pair, side: str) -> None:
@@ -131,7 +133,8 @@ class Plan:
     def _search(self, number: int) -> list[Acquisition]:
         service, collection = self._services[number]
         assert collection is not None
-        return acquisitions(search(service, collection, self._area, self._request.start, self._request.end), self._area)
+        start, end = self._request.start, self._request.end
+        return acquisitions(search(service, collection, self._area, start, end, self.told.append), self._area)
 
     def _choose(self) -> None:
         """Add pairs of acquisitions that are free, up to the number that is asked for."""

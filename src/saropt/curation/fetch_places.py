@@ -8,7 +8,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from saropt.curation.fetch_pairs import settings_of
 from saropt.curation.fetch_plan import NoPairError, Request
 from saropt.curation.fetching import check_new, fetch
 from saropt.curation.joining import join_roots
+from saropt.curation.periods import period_of
 from saropt.curation.stac import Area, Service
 from saropt.errors import BusyError, InputError, SaroptError, counted
 from saropt.files import Lock, write_text
@@ -94,12 +95,12 @@ def _place(row: dict[str, str], where: str) -> Place:
     check_name(row["name"], where)
     try:
         longitude, latitude = float(row["longitude"]), float(row["latitude"])
-        start, end = (datetime.fromisoformat(row[key]).replace(tzinfo=UTC) for key in ("from", "to"))
+        start, end = period_of(row["from"], row["to"])
     except (TypeError, ValueError) as error:
         raise InputError(where, f"is no place: {error}") from error
-    if not (abs(longitude) <= 180 and abs(latitude) <= 90) or start > end or row["split"] not in SPLITS:
-        raise InputError(where, f"is no place within the globe, from a day to a later one, of {', '.join(SPLITS)}")
-    return Place(row["name"], longitude, latitude, start, end + timedelta(days=1), row["split"])
+    if not (abs(longitude) <= 180 and abs(latitude) <= 90) or row["split"] not in SPLITS:
+        raise InputError(where, f"is no place within the globe, of {', '.join(SPLITS)}")
+    return Place(row["name"], longitude, latitude, start, end, row["split"])
 
 
 def fetch_places(

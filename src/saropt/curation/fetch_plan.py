@@ -102,7 +102,8 @@ def plan_jobs(
 def add_references(root: Path, jobs: Sequence[Job], count: int) -> list[tuple[str, str]]:
     """Give each fetched pair the pairs of earlier dates as `sar_reference` and `optical_reference`.
 
-    The nearest earlier pair goes with NAME, the next one with NAME_2, which has the same images of today. The
+    Of an earlier pair both images are earlier: the optical one is of an earlier day, and the SAR image of an earlier
+    pass. The nearest earlier pair goes with NAME, the next one with NAME_2, which has the same images of today. The
     files are links or copies of those that were fetched; a first date has no earlier images.
 
     Args:
@@ -117,10 +118,15 @@ def add_references(root: Path, jobs: Sequence[Job], count: int) -> list[tuple[st
     []
     """
     whens = {(job.name, job.split): job.when for job in jobs if job.side == "optical"}
+    passes = {(job.name, job.split): job.when for job in jobs if job.side == "sar"}
     rows = list(whens)
     for name, split in list(whens):
-        day = whens[(name, split)].date()
-        earlier = [one for (one, its), when in whens.items() if count and its == split and when.date() < day]
+        day, overflight = whens[(name, split)].date(), passes[(name, split)]
+        earlier = [
+            one
+            for (one, its), when in whens.items()
+            if count and its == split and when.date() < day and passes[(one, its)] < overflight
+        ]
         nearest = sorted(earlier, key=lambda one: whens[(one, split)], reverse=True)[:count]
         for number, before in enumerate(nearest, start=1):
             called = name if number == 1 else f"{name}_{number}"

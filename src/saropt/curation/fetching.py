@@ -78,6 +78,8 @@ def fetch(
         part.mkdir(exist_ok=True)
         plan = Plan(part, area, request, sar_service, optical_service)
         plan.open()
+        for line in plan.told:
+            tell(f"{out.name}: {line}")
         grid = grid_of(area, request.pixel_m)
         services = {"sar": sar_service, "optical": optical_service}
         jobs = _fetch_all(part, plan, grid, area, request, services, progress, lambda line: tell(f"{out.name}: {line}"))
@@ -286,9 +288,7 @@ def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32]
         hrefs = hrefs_of(job, item)
         valid = np.ones_like(filled)
         layers = []
-        for band in job.collection.assets:
-            values, here = _read_window(hrefs[band], job, service, grid, "bilinear")
-            layer = values[0]
+        for band, (layer, here) in _layers(hrefs, job, service, grid).items():
             if job.side == "optical":
                 here &= layer > 0
                 gain, offset = scaling_of(item, job.collection.assets[band])
@@ -297,7 +297,7 @@ def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32]
             valid &= here
         if "mask" in hrefs:
             classes, here = _read_window(hrefs["mask"], job, service, grid, "nearest")
-            valid &= here & ~np.isin(classes[0], CLOUDY)
+            valid &= here & ~np.isin(classes, CLOUDY)
         stacked = np.stack(layers)
         if job.side == "sar":
             valid &= _measured(stacked, job.collection.units)
@@ -309,12 +309,38 @@ def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32]
     return total, filled
 
 
+def _layers(
+    hrefs: dict[str, str], job: Job, service: Service, grid: Grid
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Values and validity (h, w) of each band of an item on a grid. Zeros that are fill have no part in other pixels:
+    those of any band, and in decibels those that all bands have."""
+    bands = {band: hrefs[band] for band in job.collection.assets}
+    without = {band: _read_window(href, job, service, grid, "bilinear", 0.0) for band, href in bands.items()}
+    if job.side == "optical" or _scale(job.collection.units) != "decibels":
+        return without
+    plain = {band: _read_window(href, job, service, grid, "bilinear", None) for band, href in bands.items()}
+    near_zero = [
+        (plain[band][0] != without[band][0]) | (plain[band][1] != without[band][1]) for band in job.collection.assets
+    ]
+    is_fill = np.logical_and.reduce(near_zero)
+    chosen = {}
+    for band in bands:
+        (values, valid), (others, known) = without[band], plain[band]
+        chosen[band] = np.where(is_fill, values, others), np.where(is_fill, valid, known)
+    return chosen
+
+
 def _read_window(
-    href: str, job: Job, service: Service, grid: Grid, resampling: str
+    href: str, job: Job, service: Service, grid: Grid, resampling: str, fill: float | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    with open_scene(_signed(href, job, service), grid=grid, resampling=resampling) as scene:
-        scene.scaling = None  # the catalogue says how the numbers are scaled
-        return scene.read()
+    """The first band of a file on a grid: values and validity (h, w)."""
+    power = job.collection.units if job.side == "sar" else None
+    address = _signed(href, job, service)
+    with open_scene(address, grid=grid, resampling=resampling, nodata=fill, power=power) as scene:
+        if job.side == "optical":
+            scene.scaling = None  # the catalogue says how the numbers are scaled
+        values, valid = scene.read()
+        return values[0], valid
 
 
 def _describe(

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from saropt.addresses import without_query
+from saropt.curation.periods import in_utc
 from saropt.errors import InputError, OptionError
 from saropt.files import load_json, read_yaml, validated
+from saropt.progress import Tell, log_line
 from saropt.radiometry import SAR_UNITS
 from saropt.scenes import Grid
 from saropt.scenes.remote import check_address, http_json
@@ -187,14 +189,15 @@ def read_area(text: str) -> Area:
 
 
 def search(
-    service: Service, collection: Collection, area: Area, start: datetime, end: datetime
+    service: Service, collection: Collection, area: Area, start: datetime, end: datetime, tell: Tell = log_line
 ) -> list[dict[str, Any]]:
-    """All items of a collection over an area between two times, from all pages of the answer, up to 2,000 items.
+    """All items of a collection over an area between two times (`in_utc`), from all pages of the answer. After 2,000
+    items no further page is read, and a line tells it.
 
     Raises:
         InputError: the service cannot be reached, or does not answer as a STAC API.
     """
-    form = "%Y-%m-%dT%H:%M:%SZ"
+    form, start, end = "%Y-%m-%dT%H:%M:%SZ", in_utc(start), in_utc(end)
     url = f"{service.url.rstrip('/')}/search"
     body: dict[str, Any] | None = {
         "collections": [collection.name],
@@ -209,6 +212,9 @@ def search(
         features = page.get("features") if isinstance(page, dict) else None
         if not isinstance(features, list):
             raise InputError(url, "did not answer with a collection of items: is it a STAC API?")
+        if features and len(items) >= MOST_ITEMS:
+            tell(_unread(collection.name, items.values()))
+            break
         for item in features:
             if not _is_item(item):
                 raise InputError(without_query(url), "answers with an item that is none: is it a STAC API?")
@@ -218,7 +224,7 @@ def search(
         if not isinstance(links, list | tuple) or not all(isinstance(link, dict) for link in links):
             raise InputError(without_query(url), "answers with links that are none: is it a STAC API?")
         link = next((link for link in links if link.get("rel") == "next"), None)
-        if link is None or not features or len(items) >= MOST_ITEMS:
+        if link is None or not features:
             break
         url = str(link.get("href"))
         check_address(url)
@@ -229,6 +235,14 @@ def search(
             raise InputError(url, "gives the same page again and again")
         seen.add(step)
     return [item for item in items.values() if start <= _when(item) <= end]
+
+
+def _unread(name: str, items: Iterable[Mapping[str, Any]]) -> str:
+    """The line that tells of a search that was not read to its end."""
+    days = sorted(_when(item).date() for item in items)
+    looked = f"those that were looked at are of {days[0]} to {days[-1]}"
+    advice = "others may be clearer or nearer in time: narrow the dates"
+    return f"{name} has more than {len(days)} items in these dates; {looked}, and {advice}"
 
 
 def _is_item(item: Any) -> bool:

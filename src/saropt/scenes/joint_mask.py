@@ -26,7 +26,11 @@ _KEPT_OF_BANDS = ("Description", "ColorInterp", "Scale", "Offset", "Metadata")
 
 
 def with_joint_mask(
-    dataset: DatasetReader, path: Path, bands: Sequence[str | int] | None, power: str | None = None
+    dataset: DatasetReader,
+    path: Path,
+    bands: Sequence[str | int] | None,
+    power: str | None = None,
+    fill: float | None = None,
 ) -> DatasetReader:
     """A virtual raster of the bands of another without its alpha, and with one mask: that of the pixels where all
     chosen bands are valid, each by its own nodata or mask. The raster itself, where GDAL's warping loses none of these.
@@ -39,6 +43,7 @@ def with_joint_mask(
         path: its path, for errors.
         bands: the chosen ones, as of `saropt.scenes.Scene.open`.
         power: scale of SAR pixels, "decibels" or "amplitude", whose power the virtual raster has.
+        fill: a stored number that is no measurement, which the raster does not declare.
 
     Raises:
         InputError: a band does not exist.
@@ -54,13 +59,15 @@ def with_joint_mask(
     alpha = alpha_bands(dataset, bands)
     is_alone = dataset.count - len(alpha) == 1  # its colours may be chosen, where it has a palette
     chosen = chosen_bands(dataset, path, None if is_alone else bands)
-    if power is None and not any(_is_lost(dataset, index) for index in chosen):
+    if power is None and fill is None and not any(_is_lost(dataset, index) for index in chosen):
         return dataset
     with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-        return rasterio.open(_described(dataset, chosen, alpha, power))
+        return rasterio.open(_described(dataset, chosen, alpha, power, fill))
 
 
-def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int], power: str | None) -> str:
+def _described(
+    dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int], power: str | None, fill: float | None
+) -> str:
     """The text of the virtual raster."""
     with MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
@@ -77,6 +84,8 @@ def _described(dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[in
             band = _band(dataset, element, name, index)
             root.append(band if power is None else _power_of(band, power))
     measured = [_decibels(dataset, name, index) for index in chosen] if power == "decibels" else []
+    if fill is not None:
+        measured += [_other_than(fill, name, index) for index in chosen]
     root.append(_mask(name, chosen, alpha, measured))
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -127,6 +136,16 @@ def _decibels(dataset: DatasetReader, name: str, index: int) -> ElementTree.Elem
     source.tag = "ComplexSource"
     ElementTree.SubElement(source, "ScaleOffset").text = repr(dataset.offsets[index - 1] + _ABOVE)
     ElementTree.SubElement(source, "ScaleRatio").text = repr(dataset.scales[index - 1])
+    return source
+
+
+def _other_than(fill: float, name: str, index: int) -> ElementTree.Element:
+    """A source of a mask that is 0 where a band holds a number, and 255 elsewhere."""
+    source = _source(name, str(index))
+    source.tag = "ComplexSource"
+    ElementTree.SubElement(source, "ScaleOffset").text = "255"
+    ElementTree.SubElement(source, "ScaleRatio").text = "0"
+    ElementTree.SubElement(source, "NODATA").text = repr(float(fill))
     return source
 
 

@@ -30,7 +30,7 @@ from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, scaling, select_bands, stated_names
 from saropt.scenes.mirroring import read_mirrored
 from saropt.scenes.pixel_samples import sample_pixels
-from saropt.scenes.resampled_power import UNITS_OF, resampled_scale, stored_types
+from saropt.scenes.resampled_power import UNITS_OF, fill_of, resampled_scale, stored_types
 from saropt.scenes.warping import short_reason, warped
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Scene:
             units: what the pixels are to be read in: of bands with a scale, reflectance comes times the factor of these
                 units.
             nodata: a stored value that is no measurement, beside those that the file declares.
-            power: SAR units of the pixels. On a `grid`, decibels and amplitude are then resampled by their power.
+            power: SAR units of the pixels. On a `grid`, it is their power that is resampled, without fill.
 
         Raises:
             InputError: the file cannot be used, a band does not exist, or a grid is given and the file is not
@@ -234,9 +234,9 @@ class Scene:
         facts = dataset.tags(), dataset.nodatavals, stored_types(dataset)
         scale = resampled_scale(dataset, power) if grid is not None else None
         if grid is not None:
-            dataset = warped(dataset, path, grid, resampling, bands, scale)
+            dataset = warped(dataset, path, grid, resampling, bands, scale, fill_of(dataset, power, nodata))
         try:
-            opened = cls(dataset, path, bands, palette, address, options, units, nodata)
+            opened = cls(dataset, path, bands, palette, address, options, units, None if grid is not None else nodata)
             opened._take_facts(*facts, scale)
             return opened
         except (CPLE_BaseError, UnicodeError) as error:

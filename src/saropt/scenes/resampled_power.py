@@ -1,4 +1,4 @@
-"""Which SAR pixels are resampled by their power: decibels and amplitude, whose mean is too low."""
+"""How SAR pixels are resampled: decibels and amplitude by their power, for their mean is too low; all without fill."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from saropt.domain import describe_units
+from saropt.radiometry import ValueRule
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -30,6 +31,28 @@ def resampled_scale(dataset: DatasetReader, power: str | None) -> str | None:
     scale = None if power is None else describe_units(power).scale
     is_real = not any(kind.startswith("complex") for kind in dataset.dtypes)
     return scale if is_real and scale in UNITS_OF else None
+
+
+def fill_of(dataset: DatasetReader, power: str | None, nodata: float | None) -> float | None:
+    """A stored number that is no measurement and has no part on another grid, beside those that a file declares: the
+    one that is given, else 0 in power and amplitude.
+
+    Args:
+        power: SAR units of the pixels.
+        nodata: the number that is given.
+
+    >>> import numpy as np
+    >>> import rasterio
+    >>> from saropt.scenes import write_array
+    >>> with rasterio.open(write_array("a.tif", np.ones((1, 8, 8), np.float32))) as dataset:
+    ...     fill_of(dataset, "gamma0", None), fill_of(dataset, "gamma0_db", None), fill_of(dataset, None, 7)
+    (0.0, None, 7)
+    """
+    is_real = not any(kind.startswith("complex") for kind in dataset.dtypes)
+    if nodata is not None or power is None or any(dataset.offsets) or not is_real:
+        return nodata
+    rule = ValueRule.of(power, dataset.dtypes[0])
+    return 0.0 if rule.zero_is_fill and describe_units(power).scale != "complex" else None
 
 
 def stored_types(dataset: DatasetReader) -> Sequence[str]:

@@ -40,15 +40,17 @@ def warped(
     resampling: str,
     bands: Sequence[str | int] | None = None,
     power: str | None = None,
+    fill: float | None = None,
 ) -> DatasetReader:
     """A virtual raster on `grid`, with an alpha band that marks where all chosen bands of the source are valid; the
-    source is closed with it. With a scale of SAR pixels ("decibels", "amplitude"), its pixels are their power."""
+    source is closed with it. With a scale of SAR pixels ("decibels", "amplitude"), its pixels are their power. Stored
+    numbers that are `fill` have no part in it."""
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
     source = dataset
     try:
-        dataset = with_joint_mask(source, path, bands, power)
+        dataset = with_joint_mask(source, path, bands, power, fill)
     except (InputError, RasterioError, CPLE_BaseError) as error:
         source.close()
         if isinstance(error, InputError):
