@@ -19,7 +19,7 @@ from saropt.inference.masks import open_masks, unhidden
 from saropt.inference.opening import open_input, terrain_of, unnamed_bands
 from saropt.inference.products import Product
 from saropt.inference.requests import TranslateOptions, dates_in
-from saropt.inference.sources import Source
+from saropt.inference.sources import Source, fit_input
 from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
@@ -309,7 +309,23 @@ def _open_raster(
     terrain = terrain_of(options) if grd_product(path) is not None else None
     grid = ground.grid_for(path)
     how = "average" if is_masked and grid is not None and ground.is_coarser_than(path) else "bilinear"
-    return stack.enter_context(open_input(path, None, image, kind, grid, resampling=how, terrain=terrain))
+    fill = None
+    if grid is not None and product_of(path) is None:
+        units = options.units.get(image.role) if isinstance(options.units, Mapping) else None
+        fill = _undeclared_fill(path, image, units, ground, kind)
+    raster = open_input(path, None, image, kind, grid, resampling=how, nodata=fill, terrain=terrain)
+    return stack.enter_context(raster)
+
+
+def _undeclared_fill(path: str | Path, image: ImageCard, units: str | None, ground: Ground, kind: str) -> float | None:
+    """A stored number that fills parts of a raster though it declares no nodata; on another grid it would be mixed into
+    the pixels beside it."""
+    with open_input(path, None, image, kind) as raster:
+        if raster.nodata is not None or raster.scaling is not None or raster.sample().shape[1] == 0:
+            return None
+        found = fit_input(image, raster, units).rule.fill
+        ground.told += [f"{raster.source}: parts of it are fill ({value:g}): made nodata" for value in found]
+    return found[0] if found else None
 
 
 def missing_inputs(inputs: Sequence[ImageCard], given: Mapping[Role, object]) -> list[str]:
