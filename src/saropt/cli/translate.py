@@ -306,6 +306,7 @@ def _translate_many(
             resume=options.resume,
             overwrite=options.overwrite,
             staging=options.staging,
+            suffixes=work.suffixes,
         )
         check_finished(work, finished)
         with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:

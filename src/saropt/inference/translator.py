@@ -18,7 +18,7 @@ from saropt.inference.any_arrays import translate_any
 from saropt.inference.bundled import held_directions, translator_file, warning_of
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
-from saropt.inference.products import Product, image_product
+from saropt.inference.products import Product, deviation_product, image_product
 from saropt.inference.reader import TileReader
 from saropt.inference.reliability import check_reliability, reliability_product, uncalibrated, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
@@ -341,11 +341,7 @@ class Translator(SceneModel, Pretrained):
         if self.reliability is not None:
             made.append(reliability_product(self.outputs, self.reliability))
         if sampling is not None and several:
-            bands = len(self.target.bands)
-            content = {"SAROPT_CONTENT": f"standard deviation of {sampling.samples} samples"}
-            spread = slice(bands, 2 * bands)
-            decode = lambda network: network[spread]  # noqa: E731
-            made.append(Product("deviation", self.target.bands, "float32", np.nan, decode, suffix="_std", tags=content))
+            made.append(deviation_product(self.target.bands, sampling.samples))
         return made
 
     def _sampling(self, samples: int | None, seed: int | None) -> Sampling | None:
