@@ -222,3 +222,28 @@ def test_the_date_that_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.Captu
         told = capsys.readouterr().err
         assert (told.count("\n"), message in told) == (1, True), told
         assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "out", "words"),
+    [
+        ("{0}?sig=SECRET1\n{1}?sig=SECRET2", "out", "/g/a.tif: has the same name as https://127.0.0.1:9/f/a.tif: both"),
+        ("https://u:SECRET@127.0.0.1/a.tif\n{1}", "out", "has the same name as https://127.0.0.1/a.tif: both"),
+        ("scene,reference_sar\n{0},{1}?sig=SECRET;;", "out", "has the cell 'https://127.0.0.1:9/g/a.tif;;' in"),
+        ("{0}", "https://127.0.0.1:9/out?sig=SECRET", "127.0.0.1:9/out: outputs go to a local folder"),
+    ],
+)
+def test_lines_about_addresses_hold_no_secret(
+    lines: str,
+    out: str,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = Path("scenes.csv" if lines.startswith("scene,") else "scenes.txt")
+    listed.write_text(lines.format("https://127.0.0.1:9/f/a.tif", "https://127.0.0.1:9/g/a.tif"))
+    assert main(["translate", str(listed), out, "--model", "s1-world"]) == 2
+    told = capsys.readouterr().err
+    assert (told.count("\n"), "SECRET" in told, words in told) == (1, False, True), told

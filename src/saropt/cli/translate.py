@@ -334,8 +334,9 @@ def _translate_many(
 
 
 def _say_written(what: str, translator: str, seam: float | None) -> None:
+    from saropt.addresses import without_secrets
     from saropt.inference import NOTICE
 
-    typer.echo(f"wrote {what} with {translator}: {NOTICE[0].lower()}{NOTICE[1:]}")
+    typer.echo(f"wrote {without_secrets(what)} with {translator}: {NOTICE[0].lower()}{NOTICE[1:]}")
     if seam is not None:
         typer.echo(f"its windows are blended, not exact: where they overlap they differ by {seam / 2:.2%}")
