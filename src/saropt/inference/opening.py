@@ -143,7 +143,7 @@ def _open_product(
     with GrdScene(path, bands) as scene:
         names = scene.band_names
     try:
-        order = _positions(image, names, False) if bands is None else _order(image, names)
+        order = band_positions(image, names) if bands is None else _order(image, names)
     except ValueError as error:
         raise InputError(path, f"{error}; {_taken(image, model)}", remedy="bands") from error
     bands = [names[place] for place in order]
@@ -159,7 +159,7 @@ def _chosen(bands: Sequence[str | int] | None, image: ImageCard, scene: Scene) -
     """
     if bands is None:
         only_colours = scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
-        return [place + 1 for place in _positions(image, scene.band_names, only_colours)]
+        return [place + 1 for place in band_positions(image, scene.band_names, only_colours)]
     return [bands[place] for place in _order(image, own_names(scene))]
 
 
@@ -191,9 +191,21 @@ def chosen_instead(image: ImageCard, scene: Scene) -> list[str]:
     ]
 
 
-def _positions(image: ImageCard, names: Sequence[str], only_colours: bool) -> list[int]:
-    """As `match_bands`, or the bands that are there where some may be missing. The colours of a picture of 8 bits that
-    has no other names say nothing where they do not fit: programs call any three such bands red, green and blue."""
+def band_positions(image: ImageCard, names: Sequence[str], only_colours: bool = False) -> list[int]:
+    """As `match_bands`, or the bands that are there where some may be missing.
+
+    Args:
+        only_colours: whether it is a picture of 8 bits without other names than colours. They say nothing where they do
+            not fit: programs call any three such bands red, green and blue.
+
+    Raises:
+        ValueError: the names contradict the card; one line.
+
+    >>> from saropt.radiometry import DbClip
+    >>> card = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> band_positions(card, ["VH", "VV"])
+    [1, 0]
+    """
     try:
         return match_bands(image.bands, names)
     except ValueError:

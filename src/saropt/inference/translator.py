@@ -267,6 +267,7 @@ class Translator(SceneModel, Pretrained):
         units: str | None = None,
         dtype: str | None = None,
         valid: NDArray[np.bool_] | None = None,
+        bands: Sequence[str] | None = None,
         seed: int | None = None,
         scene_inputs: Mapping[str, float] | None = None,
     ) -> NDArray:
@@ -277,6 +278,7 @@ class Translator(SceneModel, Pretrained):
             units: units of the values; those of the card when None.
             dtype: the stored type that the values come from; the array's own when None.
             valid: (H, W); everything is valid when None.
+            bands: names of the card's bands that are there, where it takes some of them; all when None.
             seed: of a sampler's noise; 0 when None.
             scene_inputs: name -> value of those that are known: `{"month": 7}`.
 
@@ -288,7 +290,7 @@ class Translator(SceneModel, Pretrained):
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
         sampling = self._sampling(None, seed)
-        source = ArraySource(values, valid, dtype)
+        source = ArraySource(values, valid, dtype, bands=bands)
         return self._arrays(source, units, sampling, scene_inputs)["image"]
 
     def sample_array(
