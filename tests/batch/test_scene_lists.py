@@ -247,3 +247,38 @@ def test_lines_about_addresses_hold_no_secret(
     assert main(["translate", str(listed), out, "--model", "s1-world"]) == 2
     told = capsys.readouterr().err
     assert (told.count("\n"), "SECRET" in told, words in told) == (1, False, True), told
+
+
+HYP3, OPERA = "S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B", "OPERA_L2_RTC-S1_T001-000001-IW1_20230610T050000Z_v1.0"
+
+
+@pytest.mark.parametrize(
+    ("product", "others"),
+    [
+        (HYP3, [*(f"{HYP3}_{name}.tif" for name in ("dem", "inc_map", "ls_map", "rgb", "area")), f"{HYP3}.png"]),
+        (OPERA, [f"{OPERA}_mask.tif", f"{OPERA}_BROWSE.png", "OPERA_L2_RTC-S1-STATIC_T001_v1.0_incidence_angle.tif"]),
+    ],
+)
+def test_of_a_folder_of_a_product_the_backscatter_is_taken(product: str, others: list[str], tmp_path: Path) -> None:
+    folder = touched(tmp_path / "now", f"{product}_VV.tif", f"{product}_VH.tif", *others, "a_dem.tif", "mask.tif")
+    taken = [str(folder / name) for name in sorted([f"{product}_VV.tif", f"{product}_VH.tif", "a_dem.tif", "mask.tif"])]
+    for given in (str(folder), f"{folder}/*"):
+        scenes = list_scenes(given)
+        assert sorted(scenes or []) == taken
+        lines = left_out(given, scenes or [], {})
+        assert len(lines) == 2
+        assert f": {len(others)} rasters (" in lines[0]
+        assert "beside the backscatter of a product, such as angles and masks: not used" in lines[0]
+        assert f": {product}_VH.tif and {product}_VV.tif are polarisations of one product: each" in lines[1]
+    for part in ("VV", "VH"):
+        (folder / f"{product}_{part}.tif").unlink()
+    assert len(list_scenes(str(folder)) or []) >= 2 + (product == HYP3)
+
+
+def test_nothing_but_auxiliary_rasters_and_slc_products(tmp_path: Path) -> None:
+    with pytest.raises(SaroptError, match="holds no backscatter"):
+        list_scenes(str(touched(tmp_path / "static", "OPERA_L2_RTC-S1-STATIC_T001_v1.0_mask.tif")))
+    slc = touched(tmp_path / "S1A_IW_SLC__1SDV_20230610T050000.SAFE", "manifest.safe")
+    for given in (slc, slc / "manifest.safe"):
+        with pytest.raises(SaroptError, match="is a Sentinel-1 SLC product, which is not taken: give the GRD product"):
+            list_scenes(str(given))

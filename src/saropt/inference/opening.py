@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from saropt.artifacts import ImageCard
-from saropt.domain import arrange_bands, describe_role, is_known, is_sar, match_bands, match_some_bands, replaced_bands
+from saropt.domain import (
+    POLARISATIONS,
+    arrange_bands,
+    canonical_band,
+    describe_role,
+    is_known,
+    is_sar,
+    match_bands,
+    match_some_bands,
+    replaced_bands,
+)
 from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
@@ -177,6 +187,8 @@ def own_names(scene: Scene) -> list[str]:
     ...     own_names(scene)
     ['', '', '']
     """
+    if scene.count == 1 and canonical_band(scene.band_names[0]) in POLARISATIONS:
+        return list(scene.band_names)
     only_marked = scene.is_plain_picture or not any(getattr(scene, "stated_names", scene.band_names))
     return [""] * scene.count if only_marked else list(scene.band_names)
 
