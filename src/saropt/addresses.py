@@ -7,7 +7,9 @@ from pathlib import Path
 
 _STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 
-SECRETS = re.compile(r"(://)[^\s?#]*@(?=[^/\s]*)")
+_MARK = "(?:://|" + "|".join(f"(?<={scheme}):/" for scheme in ("http", "https", *_STORES)) + ")"
+"""What stands behind the scheme of an address; a `Path` has one slash of the two."""
+SECRETS = re.compile(rf"({_MARK})[^\s?#]*@(?=[^/\s]*)")
 """User name and password of an address."""
 
 
@@ -37,13 +39,22 @@ def without_query(url: str) -> str:
     '/vsicurl/http://example.com/a.tif'
     """
     address = SECRETS.sub(r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
-    return re.sub(r"(://[^/:]*):(?!\d+(/|$))[^/]*", r"\1", address)
+    return re.sub(rf"({_MARK}[^/:]*):(?!\d+(/|$))[^/]*", r"\1", address)
+
+
+def has_address(text: str) -> bool:
+    """Whether there is an address in a text.
+
+    >>> has_address("https:/example.com/a.tif"), has_address("a.tif")
+    (True, False)
+    """
+    return re.search(_MARK, text) is not None
 
 
 def without_secrets(text: str) -> str:
     """A text in which every address has lost its user name, password and query.
 
-    >>> without_secrets("GET http://u:p@example.com/a?key=1 failed")
-    'GET http://example.com/a failed'
+    >>> without_secrets("GET http://u:p@example.com/a?key=1: failed")
+    'GET http://example.com/a: failed'
     """
-    return re.sub(r"\S*://\S*", lambda match: without_query(match[0]), text)
+    return re.sub(rf"\S*{_MARK}\S*?(?=[:;,.)'\"\]]*(?:\s|$))", lambda match: without_query(match[0]), text)

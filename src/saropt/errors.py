@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from saropt.addresses import without_query
+from saropt.addresses import has_address, without_query, without_secrets
 
 REMEDIES: Final = {
     "overwrite": ("overwrite=True", "replaces it"),
@@ -39,12 +39,26 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def _shown(what: object) -> str:
+    """A file, an address or a value, as messages name it."""
+    text = str(what)
+    if not isinstance(what, str | Path):
+        return without_secrets(text)
+    return without_query(text) if has_address(text) else text
+
+
 class SaroptError(Exception):
-    """Something the caller handed over cannot be used; the message is one clear line.
+    """Something the caller handed over cannot be used; the message is one clear line. What may be secret in addresses
+    is left out of it.
 
     >>> SaroptError("no such cluster").command_line_text()
     'no such cluster'
+    >>> SaroptError("no answer of https://me:word@example.com/a?key=secret").command_line_text()
+    'no answer of https://example.com/a'
     """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(without_secrets(text))
 
     def command_line_text(self) -> str:
         """The message as the command line prints it."""
@@ -55,7 +69,7 @@ class InputError(SaroptError):
     """A named file, folder or value that cannot be used, and why.
 
     Args:
-        source: the file, folder or setting at fault; of an address, what may be secret is left out.
+        source: the file, folder or setting at fault.
         reason: what is wrong and, where it helps, what to do.
         remedy: an argument of `REMEDIES` that would help.
 
@@ -67,9 +81,9 @@ class InputError(SaroptError):
     """
 
     def __init__(self, source: str | Path, reason: str, remedy: str | None = None) -> None:
-        named = without_query(str(source)) if "://" in str(source) else str(source)
+        named = _shown(source)
         self.source = " ".join(named.split()) if "\n" in named else named
-        self.reason = " ".join(reason.split()) if "\n" in reason else reason
+        self.reason = without_secrets(" ".join(reason.split()) if "\n" in reason else reason)
         self.remedy = remedy
         text = f"{self.source}: {self.reason}"
         if remedy is not None:
@@ -103,11 +117,12 @@ class OptionError(InputError):
 
     def __init__(self, name: str, value: object, reason: str) -> None:
         self.name, self.value = name, value
-        super().__init__(name if value is None else f"{name}={value!r}", reason)
+        shown = repr(_shown(value)) if isinstance(value, str) else without_secrets(repr(value))
+        super().__init__(name if value is None else f"{name}={shown}", reason)
 
     def command_line_text(self) -> str:
         option = _OPTIONS.get(self.name, self.name.replace("_", "-"))
-        value = "" if self.value is None or self.value is True else f" {self.value}"
+        value = "" if self.value is None or self.value is True else f" {_shown(self.value)}"
         return f"--{option}{value}: {self.reason}"
 
     def __reduce__(self) -> tuple[type, tuple[str, object, str]]:  # type: ignore[override]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from saropt.batch.jobs import Job, Outcome, Work, attempt, plan_jobs, translate_
 from saropt.batch.scene_lists import list_scenes
 from saropt.errors import BusyError, InputError
 from saropt.inference import LoadOptions, TranslateOptions, Translator
+from saropt.inference.sampling import Sampling
 from saropt.scenes import SceneWriter
 
 BUSY = "is being written by another process"
@@ -83,6 +85,40 @@ def test_plan_refuses_outputs_in_the_place_of_rasters_of_other_scenes(tmp_path: 
     for scene in companions:
         with pytest.raises(InputError, match=f"comes with {scene}, and a translation would replace it"):
             plan_jobs([scene, "x/b.tif"], tmp_path, companions={scene: companions[scene]}, overwrite=True)
+
+
+def test_plan_refuses_scenes_whose_products_would_have_one_name(tmp_path: Path) -> None:
+    suffixes = ("", "_origin")
+    for scenes in (["x/a.tif", "x/a_origin.tif"], ["x/a_origin.tif", "x/a.tif"]):
+        with pytest.raises(InputError, match=r"both be written to .*/out/a_origin\.tif") as refused:
+            plan_jobs(scenes, tmp_path / "out", overwrite=True, suffixes=suffixes)
+        assert all(scene in str(refused.value) for scene in scenes)
+        assert not (tmp_path / "out").exists()
+        jobs, _ = plan_jobs(scenes, tmp_path / "out")
+        assert len(jobs) == 2, "translators without a map of origin take both"
+        (tmp_path / "out").rmdir()
+    earlier = str(tmp_path / "a_origin.tif")
+    with pytest.raises(InputError, match="is a scene that a translation would replace"):
+        plan_jobs(["x/a.tif", earlier], tmp_path, overwrite=True, suffixes=("", "_origin", "_origin_origin"))
+    with pytest.raises(InputError, match=r"comes with x/a\.tif, and a translation would replace it"):
+        plan_jobs(["x/a.tif"], tmp_path, companions={"x/a.tif": {"reference": earlier}}, suffixes=suffixes)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "samples"),
+    [
+        ("s1-world", {"reliability": True}, None),
+        ("s1-world", {}, None),
+        ("s1-reference", {}, None),
+        ("s1-world", {}, 2),
+        ("s1-world", {}, 1),
+    ],
+)
+def test_the_suffixes_are_those_of_the_products(model: str, options: dict[str, Any], samples: int | None) -> None:
+    work = Work(model, LoadOptions(**options), TranslateOptions(samples=samples))
+    translator = work.open(threads=1)
+    products = translator.products(None if samples is None else Sampling(samples, 0))
+    assert work.suffixes == tuple(product.suffix for product in products)
 
 
 def test_what_runs_on_gpus(make_translator: Factory) -> None:

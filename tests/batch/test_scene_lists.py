@@ -222,3 +222,63 @@ def test_the_date_that_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.Captu
         told = capsys.readouterr().err
         assert (told.count("\n"), message in told) == (1, True), told
         assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "out", "words"),
+    [
+        ("{0}?sig=SECRET1\n{1}?sig=SECRET2", "out", "/g/a.tif: has the same name as https://127.0.0.1:9/f/a.tif: both"),
+        ("https://u:SECRET@127.0.0.1/a.tif\n{1}", "out", "has the same name as https://127.0.0.1/a.tif: both"),
+        ("scene,reference_sar\n{0},{1}?sig=SECRET;;", "out", "has the cell 'https://127.0.0.1:9/g/a.tif;;' in"),
+        ("{0}", "https://127.0.0.1:9/out?sig=SECRET", "127.0.0.1:9/out: outputs go to a local folder"),
+    ],
+)
+def test_lines_about_addresses_hold_no_secret(
+    lines: str,
+    out: str,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = Path("scenes.csv" if lines.startswith("scene,") else "scenes.txt")
+    listed.write_text(lines.format("https://127.0.0.1:9/f/a.tif", "https://127.0.0.1:9/g/a.tif"))
+    assert main(["translate", str(listed), out, "--model", "s1-world"]) == 2
+    told = capsys.readouterr().err
+    assert (told.count("\n"), "SECRET" in told, words in told) == (1, False, True), told
+
+
+HYP3, OPERA = "S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B", "OPERA_L2_RTC-S1_T001-000001-IW1_20230610T050000Z_v1.0"
+
+
+@pytest.mark.parametrize(
+    ("product", "others"),
+    [
+        (HYP3, [*(f"{HYP3}_{name}.tif" for name in ("dem", "inc_map", "ls_map", "rgb", "area")), f"{HYP3}.png"]),
+        (OPERA, [f"{OPERA}_mask.tif", f"{OPERA}_BROWSE.png", "OPERA_L2_RTC-S1-STATIC_T001_v1.0_incidence_angle.tif"]),
+    ],
+)
+def test_of_a_folder_of_a_product_the_backscatter_is_taken(product: str, others: list[str], tmp_path: Path) -> None:
+    folder = touched(tmp_path / "now", f"{product}_VV.tif", f"{product}_VH.tif", *others, "a_dem.tif", "mask.tif")
+    taken = [str(folder / name) for name in sorted([f"{product}_VV.tif", f"{product}_VH.tif", "a_dem.tif", "mask.tif"])]
+    for given in (str(folder), f"{folder}/*"):
+        scenes = list_scenes(given)
+        assert sorted(scenes or []) == taken
+        lines = left_out(given, scenes or [], {})
+        assert len(lines) == 2
+        assert f": {len(others)} rasters (" in lines[0]
+        assert "beside the backscatter of a product, such as angles and masks: not used" in lines[0]
+        assert f": {product}_VH.tif and {product}_VV.tif are polarisations of one product: each" in lines[1]
+    for part in ("VV", "VH"):
+        (folder / f"{product}_{part}.tif").unlink()
+    assert len(list_scenes(str(folder)) or []) >= 2 + (product == HYP3)
+
+
+def test_nothing_but_auxiliary_rasters_and_slc_products(tmp_path: Path) -> None:
+    with pytest.raises(SaroptError, match="holds no backscatter"):
+        list_scenes(str(touched(tmp_path / "static", "OPERA_L2_RTC-S1-STATIC_T001_v1.0_mask.tif")))
+    slc = touched(tmp_path / "S1A_IW_SLC__1SDV_20230610T050000.SAFE", "manifest.safe")
+    for given in (slc, slc / "manifest.safe"):
+        with pytest.raises(SaroptError, match="is a Sentinel-1 SLC product, which is not taken: give the GRD product"):
+            list_scenes(str(given))

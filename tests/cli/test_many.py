@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from saropt.cli import main
 from saropt.scenes import Scene, SceneWriter
 
 Run = Callable[..., tuple[int, str, str]]
@@ -109,3 +110,15 @@ def test_refusals_before_any_work(run: Run, scenes: Path, tmp_path: Path) -> Non
         assert (code, said, errors.count("\n")) == (2, "", 1)
         assert words in errors
         assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_scenes_whose_products_would_have_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "a_reliability"):
+        (tmp_path / f"{name}.tif").write_text("no raster")
+    given = ["translate", f"{tmp_path}/*.tif", str(tmp_path / "out"), "--model", "s1-world", "--overwrite"]
+    assert main([*given, "--reliability"]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert f"{tmp_path}/a_reliability.tif: a product of it and one of {tmp_path}/a.tif would both" in errors
+    assert main(given) == 2
+    assert "would both" not in capsys.readouterr().err

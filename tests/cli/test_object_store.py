@@ -138,7 +138,7 @@ def test_a_scene_is_not_replaced_by_its_translation(run: Run, object_store: Any,
     (tmp_path / "list.txt").write_text("/vsis3/bucket/a.tif\n")
     code, _, errors = run(tmp_path / "list.txt", "s3://bucket/", "--staging", staging, "--overwrite")
     assert code == 2
-    assert "is a scene that its translation would replace" in errors
+    assert "is a scene that a translation would replace" in errors
 
 
 def test_staging_must_be_a_folder(run: Run, scenes: Path, object_store: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
-from saropt.errors import InputError
+from saropt.errors import InputError, SceneWarning
 from saropt.inference import Translator
 from saropt.scenes import Georeference, write_array
 
@@ -262,3 +263,84 @@ def test_pixels_of_another_size_are_told(absolute: Translator, metres: float) ->
         warnings.simplefilter("always")
         absolute(array)
     assert any("pixels of 1 m" in str(one.message) for one in caught) == (metres == 1)
+
+
+def dated(days: object = None, **changes: Any) -> Any:
+    """Three dates of one band."""
+    stack = np.stack([decibels()[0] + number for number in range(3)])
+    return xr.DataArray(stack, dims=("time", "y", "x"), coords={} if days is None else {"time": days}, **changes)
+
+
+DAYS = np.array(["2023-01-01", "2023-01-13", "2023-01-25"], "datetime64[ns]")
+
+
+def test_the_name_of_an_array_of_one_band_is_that_of_its_band(translator: Translator, absolute: Translator) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (40, 50)).astype(np.uint8)
+    named = xr.DataArray(pixels, dims=("y", "x"), name="VV")
+    whole = xr.Dataset({"VV": named, "VH": named})
+    left = xr.DataArray(decibels(), dims=("polarization", "y", "x"), coords={"polarization": ["VV", "VH"]})
+    for wrong in (
+        named,
+        whole["VV"],
+        named.expand_dims("band"),
+        named.assign_coords(polarization="VV").rename(None),
+        named.assign_attrs(long_name="backscatter"),
+    ):
+        with pytest.raises(InputError, match="holds VV, not VH"):
+            translator(wrong)
+    for right in (whole["VH"], named.rename("VH"), named.rename("backscatter"), named.rename("r")):
+        assert np.array_equal(translator(right).values, translator(pixels[None]))
+    one = absolute(left.sel(polarization="VH"), units="sigma0_db")
+    assert np.array_equal(one.values, absolute(left.sel(polarization=["VH"]), units="sigma0_db").values)
+    assert "polarization" not in one.coords
+
+
+@pytest.mark.parametrize("names", [["VH"], ["VV"], ["VH", "angle", "mask"]])
+def test_arrays_may_lack_the_bands_that_files_may_lack(absolute: Translator, names: list[str], tmp_path: Path) -> None:
+    pixels = np.stack([decibels()[1]] * len(names))
+    path = write_array(tmp_path / "some.tif", pixels, band_names=names, georeference=UTM)
+    absolute.translate(path, tmp_path / "file.tif", units="sigma0_db")
+    array = xr.DataArray(pixels, dims=("band", "y", "x"), coords={"band": names})
+    doubled = xr.DataArray(pixels * 2, dims=array.dims, coords=array.coords, attrs={"scale_factor": 0.5})
+    with rasterio.open(tmp_path / "file.tif") as file:
+        made = file.read()
+    for given in (array, doubled):
+        assert np.array_equal(absolute(given, units="sigma0_db").values, made)
+    with pytest.raises(InputError, match=r"must be \(2, height, width\)"):
+        absolute.translate_array(pixels[:1], units="sigma0_db")
+
+
+@pytest.mark.parametrize("days", [None, ["a", "b", "c"], [20230101, 20230113, 20230125], DAYS])
+@pytest.mark.parametrize("dim", ["time", "t", "Date", "acquisition_time"])
+def test_dates_are_no_bands(absolute: Translator, days: object, dim: str) -> None:
+    for count in (1, 2, 3):
+        stack = dated(days).isel(time=slice(count)).rename(time=dim)
+        with pytest.raises(InputError, match=f"has 1 band .*; its dimension {dim} is one of dates: rename it"):
+            absolute(stack, units="sigma0_db")
+    made = absolute(dated(days, name="VV").rename(time=dim), units="sigma0_db")
+    assert made.dims == (dim, "band", "y", "x")
+    assert np.array_equal(made.values[1], absolute(dated(days, name="VV").isel(time=1), units="sigma0_db").values)
+    bands = dated().isel(time=slice(2)).rename(time=dim)
+    assert absolute(bands.rename({dim: "band"}), units="sigma0_db").dims == ("band", "y", "x")
+    assert absolute(bands.assign_coords({dim: ["VV", "VH"]}), units="sigma0_db").dims == ("band", "y", "x")
+
+
+@pytest.mark.parametrize("nothing", [np.nan, -9999.0])
+def test_an_empty_date_is_nodata(absolute: Translator, nothing: float) -> None:
+    stack = dated(DAYS, name="VV", attrs={"_FillValue": -9999.0})
+    holed = stack.copy()
+    holed[1] = nothing
+    with pytest.warns(SceneWarning, match="array: time 2023-01-13T00:00:00 holds no valid pixel: its trans") as told:
+        made = absolute(holed, units="sigma0_db")
+    assert sum("no valid pixel" in str(one.message) for one in told) == 1
+    assert (made.values[1] == made.attrs["_FillValue"]).all()
+    assert np.array_equal(made.values[[0, 2]], absolute(stack, units="sigma0_db").values[[0, 2]])
+    pixels = np.stack([decibels(), decibels() + 1])
+    pixels[0] = np.nan
+    with pytest.warns(SceneWarning, match="array: image 1 of 2 holds no valid pixel"):
+        assert (absolute(pixels, units="sigma0_db")[0] == made.attrs["_FillValue"]).all()
+    with pytest.raises(InputError, match="holds no valid pixel"):
+        absolute(holed.isel(time=[1, 1]), units="sigma0_db")
+    holed[1] = 700.0
+    with pytest.raises(InputError, match="array, time 2023-01-13T00:00:00: "):
+        absolute(holed, units="sigma0_db")

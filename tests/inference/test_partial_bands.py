@@ -12,10 +12,10 @@ import torch
 from saropt.artifacts import ImageCard, TrainingCard
 from saropt.artifacts.export import export_graph
 from saropt.errors import InputError
-from saropt.inference import Translator
+from saropt.inference import TranslateOptions, Translator, default_model
 from saropt.networks import build_network
 from saropt.radiometry import DbClip
-from saropt.scenes import write_array
+from saropt.scenes import open_scene, write_array
 from translator_files import make_translator_card
 from translator_fixtures import GEOREFERENCE
 
@@ -98,3 +98,47 @@ def test_a_band_without_a_name_is_refused(translator, decibels, tmp_path):
     with pytest.raises(InputError, match="the translator takes VV, VH"):
         translator.translate(scene, tmp_path / "out.tif")
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_the_name_of_a_file_says_the_polarisation_of_its_only_band(tmp_path: Path) -> None:
+    """As of RTC products, which have a file for each polarisation and no names of bands."""
+    decibels = np.random.default_rng(0).normal(-17, 3, (64, 64)).astype(np.float32)
+    files = ["p_VH.tif", "VV.tif", "p-vv.tif", "p_VV_VH.tif", "p_VVH.tif", "q_VV.tif"]
+    for name in files:
+        named = ["angle"] if name == "q_VV.tif" else None
+        write_array(tmp_path / name, decibels[None], band_names=named, georeference=GEOREFERENCE)
+    profile = {"driver": "GTiff", "width": 64, "height": 64, "count": 1, "dtype": "float32"}
+    with rasterio.open(tmp_path / "VV.tif", "w", **profile) as dataset:
+        dataset.write(decibels[None])
+    found = {}
+    for name in files:
+        with open_scene(tmp_path / name) as scene:
+            found[name] = scene.band_names
+            assert scene.stated_names == ["angle" if name == "q_VV.tif" else "" if name == "VV.tif" else "band_1"]
+    assert found == {
+        **{"p_VH.tif": ["VH"], "VV.tif": ["VV"], "p-vv.tif": ["VV"]},
+        **{"p_VV_VH.tif": ["band_1"], "p_VVH.tif": ["band_1"], "q_VV.tif": ["angle"]},
+    }
+    write_array(tmp_path / "two_VV.tif", np.stack([decibels] * 2), georeference=GEOREFERENCE)
+    with open_scene(tmp_path / "two_VV.tif") as scene:
+        assert scene.band_names == ["band_1", "band_2"]
+
+
+def test_a_file_of_one_polarisation_is_taken_as_it_and_not_as_another(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    decibels = rng.normal(-10, 3, (1, 64, 64)).astype(np.float32)
+    path = write_array(tmp_path / "p_VV.tif", decibels, georeference=GEOREFERENCE)
+    named = write_array(tmp_path / "named.tif", decibels, band_names=["VV"], georeference=GEOREFERENCE)
+    vh = Translator.load("s1-losangeles", threads=1)
+    with pytest.raises(InputError, match="holds VV, not VH"):
+        vh.translate(path, tmp_path / "out.tif", units="sigma0_db")
+    for number, bands in enumerate((["VV"], [1])):
+        options = TranslateOptions(units="sigma0_db", bands=tuple(bands))
+        told = vh.run(path, tmp_path / f"{number}.tif", options).warnings
+        assert any("its band VV is taken as VH, as chosen" in line for line in told)
+    assert default_model([path], units="sigma0_db") == "s1-world"
+    world = Translator.load("s1-world", threads=1)
+    world.translate(path, tmp_path / "world.tif", units="sigma0_db")
+    world.translate(named, tmp_path / "as_named.tif", units="sigma0_db")
+    with rasterio.open(tmp_path / "world.tif") as one, rasterio.open(tmp_path / "as_named.tif") as other:
+        assert np.array_equal(one.read(), other.read())

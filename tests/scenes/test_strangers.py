@@ -75,7 +75,7 @@ def test_addresses_with_secrets_are_refused_without_them(address):
 
 def test_secrets_in_the_words_of_libraries():
     text = "CURL error at http://u:pw@host/a.tif?sig=KEY: refused, also s3://K:S@b/x"
-    assert without_secrets(text) == "CURL error at http://host/a.tif refused, also s3://b/x"
+    assert without_secrets(text) == "CURL error at http://host/a.tif: refused, also s3://b/x"
 
 
 def test_a_link_in_the_place_of_the_work_file(tmp_path):

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from saropt.addresses import is_store, object_path
 from saropt.errors import BusyError, InputError, SaroptError
-from saropt.inference.bundled import translator_file
-from saropt.inference.outputs import check_staging, output_exists
+from saropt.inference.bundled import card_of, translator_file
+from saropt.inference.outputs import check_staging, output_exists, product_path
+from saropt.inference.products import suffix_of
 from saropt.inference.requests import LoadOptions, Raster, SceneResult, TranslateOptions, dates_in
+from saropt.inference.runtimes import chosen_direction
 from saropt.inference.translator import Translator
 from saropt.progress import Progress, silent
 from saropt.scenes import is_remote, scene_name
@@ -67,6 +69,21 @@ class Work:
         device = self.load.device
         return device == "cuda" or (device == "auto" and translator_file(self.model, self.load).suffix != ".onnx")
 
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What the products of a scene add to its name, "" of the image first; errors as of `translator_file`.
+
+        >>> Work("s1-world", LoadOptions(reliability=True)).suffixes
+        ('', '_reliability')
+        """
+        path = translator_file(self.model, self.load)
+        card = card_of(path)
+        outputs = card.directions[chosen_direction(path, card, self.load.direction)].outputs
+        names = [image.product for image in outputs]
+        names += ["reliability"] if self.load.reliability else []
+        names += ["deviation"] if (self.translate.samples or 1) > 1 else []
+        return tuple(dict.fromkeys(map(suffix_of, names)))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -98,6 +115,7 @@ def plan_jobs(
     resume: bool = False,
     overwrite: bool = False,
     staging: str | Path | None = None,
+    suffixes: Sequence[str] = ("",),
 ) -> tuple[list[Job], list[Job]]:
     """Where each scene's translation goes: FOLDER/STEM.tif. Makes a local folder if its parent exists.
 
@@ -105,13 +123,14 @@ def plan_jobs(
         folder: a path, or an address in an object store.
         companions: scene -> the rasters that come with it (`saropt.batch.scene_lists.list_companions`).
         staging: where objects are made.
+        suffixes: of all products (`Work.suffixes`).
 
     Returns:
         Jobs to do, and those that `resume` finds finished.
 
     Raises:
-        InputError: two scenes with one stem, a scene or a raster that comes with one in the place of an output, an
-            output that exists (without `resume` or `overwrite`), or folders that cannot be.
+        InputError: two scenes whose products would have one name, a scene or a raster that comes with one in the place
+            of a product, an output that exists (without `resume` or `overwrite`), or folders that cannot be.
 
     >>> Path("scene.tif").touch()
     >>> jobs, finished = plan_jobs(["scene.tif"], "out")
@@ -138,13 +157,7 @@ def plan_jobs(
         raise InputError(near, "is a file; translations of several scenes go into a folder")
     if not far and not near.parent.is_dir():
         raise InputError(near, f"the folder {near.parent} does not exist")
-    inputs = {_place(one): job.scene for job in jobs for _, given in job.companions for one in dates_in(given)}
-    sources = {_place(scene) for scene in scenes}
-    for job in jobs:
-        if _place(job.out) in sources:
-            raise InputError(job.out, "is a scene that its translation would replace: choose another folder")
-        if (other := inputs.get(_place(job.out))) is not None:
-            raise InputError(job.out, f"comes with {other}, and a translation would replace it: choose another folder")
+    _check_places(jobs, suffixes)
     with ThreadPoolExecutor(_LOOKUPS) as pool:
         existing = {
             job for job, there in zip(jobs, pool.map(output_exists, [j.out for j in jobs]), strict=True) if there
@@ -157,6 +170,23 @@ def plan_jobs(
         near.mkdir(exist_ok=True)
     finished = [job for job in jobs if job in existing and not overwrite]
     return [job for job in jobs if job not in finished], finished
+
+
+def _check_places(jobs: Sequence[Job], suffixes: Sequence[str]) -> None:
+    """Refuse products in the place of products of other scenes, of scenes and of rasters that come with them."""
+    inputs = {_place(one): job.scene for job in jobs for _, given in job.companions for one in dates_in(given)}
+    sources = {_place(job.scene) for job in jobs}
+    products: dict[str, str] = {}
+    for job in jobs:
+        for out in (product_path(job.out, suffix) for suffix in suffixes):
+            place = _place(out)
+            if (other := products.setdefault(place, job.scene)) != job.scene:
+                reason = f"a product of it and one of {other} would both be written to {out}: rename one of the scenes"
+                raise InputError(job.scene, reason)
+            if place in sources:
+                raise InputError(out, "is a scene that a translation would replace: choose another folder")
+            if (owner := inputs.get(place)) is not None:
+                raise InputError(out, f"comes with {owner}, and a translation would replace it: choose another folder")
 
 
 def check_finished(work: Work, finished: Sequence[Job], translator: Translator | None = None) -> None:

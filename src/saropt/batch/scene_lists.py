@@ -7,10 +7,11 @@ import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from saropt.domain import listed
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import COMPANIONS, Raster, check_dates, dates_in
 from saropt.scenes import is_remote, scene_name
-from saropt.sensors.product_names import product_of
+from saropt.sensors.product_names import auxiliary_rasters, product_of, rtc_product, slc_product
 
 _SEVERAL = ("reference_sar",)
 """Columns whose cells may hold several dates, with ; between them."""
@@ -38,8 +39,10 @@ def list_scenes(given: str) -> list[str] | None:
     path = Path(given)
     if product_of(path) is not None:
         return None
+    if slc_product(path) is not None:
+        raise InputError(given, "is a Sentinel-1 SLC product, which is not taken: give the GRD product of that pass")
     if path.is_dir():
-        found = sorted(str(p) for p in path.iterdir() if p.name[0] != "." and _is_scene(p))
+        found = _candidates(given)
         reason = f"is a directory without rasters ({', '.join(RASTERS)}) or Sentinel products"
     elif path.suffix.lower() == ".txt" and path.is_file():
         try:
@@ -54,13 +57,49 @@ def list_scenes(given: str) -> list[str] | None:
         found = [scene for scene, _ in _read_table(path)]
         reason = "lists no scene"
     elif glob.has_magic(given) and not path.exists():
-        found = sorted(name for name in glob.glob(given, recursive=True) if _is_scene(Path(name), any_file=True))
+        found = _candidates(given)
         reason = "matches no file"
     else:
         return None
     if not found:
         raise InputError(given, reason)
     return found
+
+
+def _candidates(given: str) -> list[str]:
+    """The scenes of a folder or a glob, without auxiliary rasters of products."""
+    if Path(given).is_dir():
+        found = sorted(str(path) for path in Path(given).iterdir() if path.name[0] != "." and _is_scene(path))
+    else:
+        found = sorted(name for name in glob.glob(given, recursive=True) if _is_scene(Path(name), any_file=True))
+    auxiliary = set(auxiliary_rasters(found))
+    if found and len(auxiliary) == len(found):
+        raise InputError(given, "holds no backscatter: its rasters come beside that of a product, such as angles")
+    return [path for path in found if path not in auxiliary]
+
+
+def _told_of_products(given: str) -> list[str]:
+    """One line for the auxiliary rasters of products that a folder or a glob leaves out, one for products with a file
+    for each polarisation."""
+    if Path(given).is_dir():
+        found = [str(path) for path in sorted(Path(given).iterdir()) if path.suffix.lower() in RASTERS]
+    elif glob.has_magic(given) and not Path(given).exists() and not is_remote(given):
+        found = sorted(glob.glob(given, recursive=True))
+    else:
+        return []
+    lines = []
+    if auxiliary := auxiliary_rasters(found):
+        have = f"{counted(len(auxiliary), 'raster')} ({listed([Path(path).name for path in auxiliary], 3)})"
+        lines.append(f"{given}: {have} beside the backscatter of a product, such as angles and masks: not used")
+    parts: dict[Path, list[str]] = {}
+    for path in map(Path, found):
+        if (product := rtc_product(path)) is not None:
+            parts.setdefault(product, []).append(path.name)
+    if several := [names for names in parts.values() if len(names) > 1]:
+        more = f" (and {len(several) - 1} more products)" if len(several) > 1 else ""
+        way = "each is translated by itself; gdalbuildvrt -separate makes one scene of them"
+        lines.append(f"{given}: {' and '.join(several[0])} are polarisations of one product{more}: {way}")
+    return lines
 
 
 def _is_scene(path: Path, any_file: bool = False) -> bool:
@@ -120,7 +159,7 @@ def _matched(name: str, folder: str, scenes: Sequence[str]) -> dict[str, str]:
 
 def left_out(given: str, scenes: Sequence[str], options: Mapping[str, Raster], out: str = "") -> list[str]:
     """One line for each thing that lies where a batch looks and that it does not use: folders of rasters among the
-    scenes, and rasters with the name of no scene among those that come with scenes.
+    scenes, auxiliary rasters of products, and rasters with the name of no scene among those that come with scenes.
 
     Args:
         given, scenes, options: as of `list_companions`.
@@ -132,7 +171,7 @@ def left_out(given: str, scenes: Sequence[str], options: Mapping[str, Raster], o
     >>> left_out("scenes", ["scenes/a.tif"], {"reference": "old"})
     ['scenes/optical_reference_2 is a folder: not used', 'old: 1 raster has the name of no scene (b.tif): not used']
     """
-    lines = []
+    lines = _told_of_products(given)
     if Path(given).is_dir():
         folders = [path for path in sorted(Path(given).iterdir()) if path.is_dir() and product_of(path) is None]
         others = [path for path in folders if path.resolve() != Path(out).resolve()]

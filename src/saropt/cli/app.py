@@ -11,6 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from saropt import __version__
+from saropt.addresses import without_secrets
 from saropt.cli.benchmark import benchmark
 from saropt.cli.blind import blind
 from saropt.cli.data import data
@@ -133,7 +134,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _refuse(message: str) -> int:
-    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
+    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(without_secrets(message).split()))
     print(f"saropt: error: {line}", file=sys.stderr)
     return BAD_INPUT
 

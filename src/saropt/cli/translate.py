@@ -306,6 +306,7 @@ def _translate_many(
             resume=options.resume,
             overwrite=options.overwrite,
             staging=options.staging,
+            suffixes=work.suffixes,
         )
         check_finished(work, finished)
         with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
@@ -333,8 +334,9 @@ def _translate_many(
 
 
 def _say_written(what: str, translator: str, seam: float | None) -> None:
+    from saropt.addresses import without_secrets
     from saropt.inference import NOTICE
 
-    typer.echo(f"wrote {what} with {translator}: {NOTICE[0].lower()}{NOTICE[1:]}")
+    typer.echo(f"wrote {without_secrets(what)} with {translator}: {NOTICE[0].lower()}{NOTICE[1:]}")
     if seam is not None:
         typer.echo(f"its windows are blended, not exact: where they overlap they differ by {seam / 2:.2%}")

@@ -10,6 +10,7 @@ from saropt.domain.bands import (
     listed,
     match_bands,
     match_some_bands,
+    polarisation_in,
     replaced_bands,
     rgb_bands,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "match_bands",
     "match_some_bands",
     "named_quantity",
+    "polarisation_in",
     "register_role",
     "replaced_bands",
     "rgb_bands",

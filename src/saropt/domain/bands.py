@@ -64,6 +64,17 @@ def is_known(name: str) -> bool:
     return canonical in (*POLARISATIONS, *PAULI_COMPONENTS) or _SENTINEL_2.fullmatch(canonical) is not None
 
 
+def polarisation_in(stem: str) -> str | None:
+    """The polarisation that the name of a file ends in, as those of RTC products do; None where it names none or two.
+
+    >>> polarisation_in("S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B_VV"), polarisation_in("a_vv_vh")
+    ('VV', None)
+    """
+    words = re.split(r"[_\-. ]", stem.upper())
+    several = len(words) > 1 and words[-2] in POLARISATIONS
+    return words[-1] if words[-1] in POLARISATIONS and not several else None
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Names for a message: the first of them, and how many more there are.
 

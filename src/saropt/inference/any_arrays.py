@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import is_sar, match_bands
+from saropt.domain import is_sar
 from saropt.domain.stated_units import StatedUnits, stated_units, told_of_units
 from saropt.errors import InputError
 from saropt.inference.data_arrays import (
     NAME,
     Described,
     arranged,
+    dates_in_words,
     described,
     fill_of,
     names_in_doubt,
@@ -23,7 +24,8 @@ from saropt.inference.data_arrays import (
     stored_type,
 )
 from saropt.inference.familiarity import other_pixel_size, other_scene_inputs
-from saropt.inference.opening import unnamed_bands
+from saropt.inference.opening import band_positions, bands_given, unnamed_bands
+from saropt.inference.sources import ArraySource
 from saropt.inference.told import tell, told_once
 from saropt.scenes import read_scene_inputs
 from saropt.scenes.metadata import acquisition_text
@@ -55,8 +57,9 @@ def translate_any(translator: Translator, values: Any, units: str | None = None)
     is_tensor = not isinstance(values, np.ndarray) and hasattr(values, "detach")
     array = _numbers(values.detach()) if is_tensor else np.asanyarray(values)
     if array.ndim == 4:
+        places = [f"image {number} of {len(array)}" for number in range(1, len(array) + 1)]
         with told_once():
-            result = np.stack([translator.translate_array(one, units=units) for one in array])
+            result = _each(translator, array, places, lambda one: translator.translate_array(one, units=units))
     else:
         result = translator.translate_array(array, units=units)
     if is_tensor:
@@ -64,6 +67,44 @@ def translate_any(translator: Translator, values: Any, units: str | None = None)
 
         return torch.from_numpy(result).to(values.device)
     return result
+
+
+def _each(
+    translator: Translator,
+    images: NDArray,
+    places: Sequence[str],
+    one: Callable[[NDArray], NDArray],
+    fill: Any = None,
+) -> NDArray:
+    """The translations (N, C, H, W) of images; those without a valid pixel are nodata where others have some, which is
+    told.
+
+    Args:
+        places: what errors and warnings call each of them.
+        one: translates an image.
+        fill: value of invalid pixels, beside those that are not finite.
+    """
+
+    def is_empty(image: NDArray) -> bool:
+        return not ArraySource(image, None if fill is None else (image != fill).all(axis=0)).valid.any()
+
+    empty = [is_empty(image) for image in images] if len(images) > 1 else [False]
+    if all(empty):
+        empty = [False] * len(images)
+    (product, *_) = translator.products()
+    made = []
+    for image, place, without in zip(images, places, empty, strict=True):
+        if without:
+            tell([f"{NAME}: {place} holds no valid pixel: its translation is nodata"])
+            made.append(np.full((len(product.bands), *image.shape[-2:]), product.nodata, product.dtype))
+            continue
+        try:
+            made.append(one(image))
+        except InputError as error:
+            if len(images) == 1 or error.source != NAME:
+                raise
+            raise InputError(f"{NAME}, {place}", error.reason, error.remedy) from error
+    return np.stack(made)
 
 
 def _numbers(tensor: Any) -> NDArray:
@@ -113,9 +154,11 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     banded, band = arranged(values, len(bands))
     names = names_of_bands(banded, band)
     try:
-        places = match_bands(list(bands), names)
+        places = band_positions(translator.source, names)
     except ValueError as error:
-        raise InputError(NAME, str(error)) from error
+        raise InputError(NAME, f"{error}{dates_in_words(banded, band)}") from error
+    there = [bands[place] for place in bands_given(translator.source, [names[place] for place in places])]
+    some = there if len(places) < len(bands) else None
     chosen = banded.isel({band: places})
     fill = fill_of(values)
     dtype = stored_type(values)
@@ -131,15 +174,16 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     def one(pixels: np.ndarray) -> np.ndarray:
         valid = None if fill is None else (pixels != fill).all(axis=0)
         if scaling is None:
-            return translator.translate_array(pixels, units=units, valid=valid, dtype=dtype)
+            return translator.translate_array(pixels, units=units, valid=valid, dtype=dtype, bands=some)
         scales, offsets = scaling
-        return translator.translate_array((pixels * scales + offsets).astype(np.float32), units=units, valid=valid)
+        scaled = (pixels * scales + offsets).astype(np.float32)
+        return translator.translate_array(scaled, units=units, valid=valid, bands=some)
 
     pixels = chosen.values
     flat = pixels.reshape(-1, *pixels.shape[-3:])
     with told_once():
         tell([*names_in_doubt(banded, band), *told, *_unlike(translator, banded, about, names, scaling is not None)])
-        made = np.stack([one(part) for part in flat]).reshape(*pixels.shape[:-3], -1, *pixels.shape[-2:])
+        made = _each(translator, flat, _places(chosen), one, fill).reshape(*pixels.shape[:-3], -1, *pixels.shape[-2:])
     kept = {name: coord for name, coord in chosen.coords.items() if band not in coord.dims and name != band}
     (product, *_) = translator.products()
     tags = {key: value for key, value in translator.tags.items() if key != "SAROPT_TRANSLATOR_SHA256"}
@@ -149,6 +193,17 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     coordinates = {**kept, "band": ("band", list(translator.target.bands))}
     dimensions = (*chosen.dims[:-3], "band", *chosen.dims[-2:])
     return type(values)(made, dims=dimensions, coords=coordinates, attrs=attributes, name=translator.card.name)
+
+
+def _places(values: xr.DataArray) -> list[str]:
+    """What to call each image of (..., band, rows, columns)."""
+    outer = values.dims[:-3]
+
+    def at(dim: Any, number: int) -> str:
+        return f"{dim} {str(values[dim].values[number])[:19]}" if dim in values.coords else f"{dim} {number + 1}"
+
+    shape = values.shape[:-3]
+    return [", ".join(map(at, outer, place)) for place in np.ndindex(*shape)]
 
 
 def _stated(translator: Translator, tags: Mapping[str, str], names: Sequence[str], dtype: str) -> StatedUnits | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,8 @@ NAME: Final = "array"
 """What errors call it."""
 _BANDS: Final = ("band", "channel", "pol", "polarization", "polarisation", "variable")
 """Names of the dimension of bands, also in the plural."""
+_TIME: Final = re.compile(r"(.*_)?(t|(time|date|datetime|day|month|year|epoch)s?)")
+"""Names of a dimension of dates."""
 _PAIRS: Final = (
     ("y", "x"),
     ("lat", "lon"),
@@ -66,11 +69,19 @@ def arranged(values: xr.DataArray, count: int) -> tuple[xr.DataArray, Any]:
     band = next((dim for dim in values.dims if _is_band(values, dim)), None)
     rows, columns, band = _dimensions(values, band, count)
     if band is None:
-        named = values.coords.get("band")
+        band = _band_left(values)
+        named = values.coords.get(band)
         if named is not None and named.ndim:
-            values = values.drop_vars("band")
-        values, band = values.expand_dims("band"), "band"
+            values = values.drop_vars(band)
+        values = values.expand_dims(band)
     return values.transpose(..., band, rows, columns), band
+
+
+def _band_left(values: xr.DataArray) -> Any:
+    """The coordinate that says which band an array without a dimension of bands is, as `sel` leaves it; "band" where
+    there is none."""
+    texts = [name for name, one in values.coords.items() if not one.ndim and one.dtype.kind in "UOT"]
+    return next((name for name in texts if str(name).lower().removesuffix("s") in _BANDS), "band")
 
 
 def _is_band(values: xr.DataArray, dim: Any) -> bool:
@@ -104,11 +115,29 @@ def _dimensions(values: xr.DataArray, band: Any, count: int) -> tuple[Any, Any, 
 
 
 def _is_time(values: xr.DataArray, dim: Any) -> bool:
-    return dim in values.coords and values.coords[dim].dtype.kind == "M"
+    if dim in values.coords and values.coords[dim].dtype.kind == "M":
+        return True
+    name = str(dim).lower()
+    return name not in _ROWS | _COLUMNS and _TIME.fullmatch(name) is not None
+
+
+def dates_in_words(values: xr.DataArray, band: Any) -> str:
+    """What is said of a dimension of dates where the bands are not those that are looked for; "" where there is none.
+
+    >>> import xarray as xr
+    >>> dates_in_words(xr.DataArray(np.zeros((2, 1, 8, 8)), dims=("time", "band", "y", "x")), "band")
+    '; its dimension time is one of dates: rename it to band where it is one of bands, else name the array as its band'
+    """
+    dates = [dim for dim in values.dims if dim != band and _is_time(values, dim)]
+    if not dates:
+        return ""
+    way = "rename it to band where it is one of bands, else name the array as its band"
+    return f"; its dimension {dates[0]} is one of dates: {way}"
 
 
 def names_of_bands(values: xr.DataArray, band: Any) -> list[str]:
-    """Names of the bands: those of the coordinate, or of `long_name` as rioxarray reads and writes it.
+    """Names of the bands: those of the coordinate, or of `long_name` as rioxarray reads and writes it. One band that
+    these do not name has the name of the array, where that is one of a band: `dataset["VV"]`.
 
     >>> import xarray as xr
     >>> two = xr.DataArray(np.zeros((2, 8, 8)), dims=("band", "y", "x"), attrs={"long_name": ("VV", "VH")})
@@ -116,11 +145,13 @@ def names_of_bands(values: xr.DataArray, band: Any) -> list[str]:
     (['VV', 'VH'], ['VH'])
     """
     if band in values.coords and values.coords[band].dtype.kind in "UOT":
-        return [str(name) for name in values.coords[band].values]
-    given = _by_band(values, band, _long_names(values))
-    if given is not None:
-        return given
-    return [f"band_{number}" for number in range(1, values.sizes[band] + 1)]
+        given: list[str] | None = [str(name) for name in values.coords[band].values]
+    else:
+        given = _by_band(values, band, _long_names(values))
+    own = str(values.name or "")
+    if values.sizes[band] == 1 and len(own) > 1 and is_known(own) and not (given and is_known(given[0])):
+        return [own]
+    return given or [f"band_{number}" for number in range(1, values.sizes[band] + 1)]
 
 
 def _long_names(values: xr.DataArray) -> list[str]:

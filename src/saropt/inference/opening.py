@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from saropt.artifacts import ImageCard
-from saropt.domain import arrange_bands, describe_role, is_known, is_sar, match_bands, match_some_bands, replaced_bands
+from saropt.domain import (
+    POLARISATIONS,
+    arrange_bands,
+    canonical_band,
+    describe_role,
+    is_known,
+    is_sar,
+    match_bands,
+    match_some_bands,
+    replaced_bands,
+)
 from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
@@ -143,7 +153,7 @@ def _open_product(
     with GrdScene(path, bands) as scene:
         names = scene.band_names
     try:
-        order = _positions(image, names, False) if bands is None else _order(image, names)
+        order = band_positions(image, names) if bands is None else _order(image, names)
     except ValueError as error:
         raise InputError(path, f"{error}; {_taken(image, model)}", remedy="bands") from error
     bands = [names[place] for place in order]
@@ -159,7 +169,7 @@ def _chosen(bands: Sequence[str | int] | None, image: ImageCard, scene: Scene) -
     """
     if bands is None:
         only_colours = scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
-        return [place + 1 for place in _positions(image, scene.band_names, only_colours)]
+        return [place + 1 for place in band_positions(image, scene.band_names, only_colours)]
     return [bands[place] for place in _order(image, own_names(scene))]
 
 
@@ -177,6 +187,8 @@ def own_names(scene: Scene) -> list[str]:
     ...     own_names(scene)
     ['', '', '']
     """
+    if scene.count == 1 and canonical_band(scene.band_names[0]) in POLARISATIONS:
+        return list(scene.band_names)
     only_marked = scene.is_plain_picture or not any(getattr(scene, "stated_names", scene.band_names))
     return [""] * scene.count if only_marked else list(scene.band_names)
 
@@ -191,9 +203,21 @@ def chosen_instead(image: ImageCard, scene: Scene) -> list[str]:
     ]
 
 
-def _positions(image: ImageCard, names: Sequence[str], only_colours: bool) -> list[int]:
-    """As `match_bands`, or the bands that are there where some may be missing. The colours of a picture of 8 bits that
-    has no other names say nothing where they do not fit: programs call any three such bands red, green and blue."""
+def band_positions(image: ImageCard, names: Sequence[str], only_colours: bool = False) -> list[int]:
+    """As `match_bands`, or the bands that are there where some may be missing.
+
+    Args:
+        only_colours: whether it is a picture of 8 bits without other names than colours. They say nothing where they do
+            not fit: programs call any three such bands red, green and blue.
+
+    Raises:
+        ValueError: the names contradict the card; one line.
+
+    >>> from saropt.radiometry import DbClip
+    >>> card = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> band_positions(card, ["VH", "VV"])
+    [1, 0]
+    """
     try:
         return match_bands(image.bands, names)
     except ValueError:

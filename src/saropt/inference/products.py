@@ -111,6 +111,15 @@ def nodata_of(dtype: str, units: str = "") -> float:
     return usual_nodata(dtype)
 
 
+def suffix_of(name: str) -> str:
+    """What a product adds to the stem of the image.
+
+    >>> suffix_of("image"), suffix_of("origin"), suffix_of("deviation")
+    ('', '_origin', '_std')
+    """
+    return "_std" if name == "deviation" else "" if name == "image" else f"_{name}"
+
+
 def image_product(name: str, images: Sequence[ImageCard], start: int, in_units: bool) -> Product:
     """The product of outputs that stand behind one another in the network's bands, from band `start` on.
 
@@ -130,6 +139,17 @@ def image_product(name: str, images: Sequence[ImageCard], start: int, in_units: 
         return store(values[0] if len(values) == 1 else np.concatenate(values), dtype, nodata)
 
     is_picture = name == "image" and len(bands) == 3 and rgb_bands(bands) != (0, 0, 0) and images[0].role == "optical"
-    suffix = "" if name == "image" else f"_{name}"
     photometric = "rgb" if is_picture else None
-    return Product(name, bands, dtype, nodata, decode, suffix, photometric=photometric)
+    return Product(name, bands, dtype, nodata, decode, suffix_of(name), photometric=photometric)
+
+
+def deviation_product(bands: Sequence[str], samples: int) -> Product:
+    """The standard deviation of several samples, which stands behind their mean.
+
+    >>> deviation_product(["B4", "B3"], samples=4).decode(np.arange(4.0)).tolist()
+    [2.0, 3.0]
+    """
+    spread, content = slice(len(bands), 2 * len(bands)), f"standard deviation of {samples} samples"
+    said = {"SAROPT_CONTENT": content}
+    name = "deviation"
+    return Product(name, tuple(bands), "float32", np.nan, lambda network: network[spread], suffix_of(name), said)

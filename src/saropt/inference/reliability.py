@@ -13,7 +13,7 @@ from saropt.artifacts import DirectionCard, ImageCard, ReliabilityCard
 from saropt.artifacts.graph import NO_RELIABILITY
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError, OptionError
-from saropt.inference.products import Product
+from saropt.inference.products import Product, suffix_of
 from saropt.scenes import Scene
 
 RELIABLE = "reliable"
@@ -128,4 +128,4 @@ def reliability_product(outputs: tuple[ImageCard, ...], card: ReliabilityCard) -
         "SAROPT_CALIBRATED_ON": ", ".join(card.data),
         "SAROPT_ERROR_BUDGET": f"{card.budget:g}",
     }
-    return Product("reliability", names, "float32", math.nan, decode, "_reliability", said)
+    return Product("reliability", names, "float32", math.nan, decode, suffix_of("reliability"), said)

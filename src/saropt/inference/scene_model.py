@@ -29,7 +29,7 @@ from saropt.inference.familiarity import (
 )
 from saropt.inference.guard import OutputGuard
 from saropt.inference.masks import cloud_notes
-from saropt.inference.opening import chosen_instead, open_input, terrain_of, unnamed_bands
+from saropt.inference.opening import bands_given, chosen_instead, open_input, terrain_of, unnamed_bands
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -269,8 +269,9 @@ class SceneModel:
         Raises:
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
-        bands = len(self.inputs[0].bands)
-        if len(source.values) != bands:
+        first, names = self.inputs[0], source.band_names
+        bands = len(first.bands)
+        if len(source.values) != bands and not (first.partial and len(bands_given(first, names)) == len(source.values)):
             raise InputError(source.source, f"must be ({bands}, height, width), is {source.values.shape}")
         made = {p.name: np.full((len(p.bands), source.height, source.width), p.nodata, p.dtype) for p in products}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -52,6 +53,7 @@ class ArraySource:
         valid: (H, W); pixels that are not finite are invalid in any case. All pixels are valid when None.
         dtype: the stored type that the values come from; the array's own when None.
         name: what errors call it.
+        bands: names of its bands, by which it may lack some of a card's.
 
     Raises:
         InputError: the array has another number of dimensions.
@@ -69,6 +71,7 @@ class ArraySource:
         valid: NDArray[np.bool_] | None = None,
         dtype: str | None = None,
         name: str = "array",
+        bands: Sequence[str] | None = None,
     ) -> None:
         hidden = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
         given = np.asarray(values)
@@ -88,6 +91,7 @@ class ArraySource:
         self.height, self.width = keep.shape
         self.dtype = dtype or given.dtype.name
         self.source = name
+        self.band_names = tuple(bands or ())
 
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) and validity (h, w) of a window inside the array; of the whole array when None."""

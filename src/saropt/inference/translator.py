@@ -18,7 +18,7 @@ from saropt.inference.any_arrays import translate_any
 from saropt.inference.bundled import held_directions, translator_file, warning_of
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
-from saropt.inference.products import Product, image_product
+from saropt.inference.products import Product, deviation_product, image_product
 from saropt.inference.reader import TileReader
 from saropt.inference.reliability import check_reliability, reliability_product, uncalibrated, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
@@ -267,6 +267,7 @@ class Translator(SceneModel, Pretrained):
         units: str | None = None,
         dtype: str | None = None,
         valid: NDArray[np.bool_] | None = None,
+        bands: Sequence[str] | None = None,
         seed: int | None = None,
         scene_inputs: Mapping[str, float] | None = None,
     ) -> NDArray:
@@ -277,6 +278,7 @@ class Translator(SceneModel, Pretrained):
             units: units of the values; those of the card when None.
             dtype: the stored type that the values come from; the array's own when None.
             valid: (H, W); everything is valid when None.
+            bands: names of the card's bands that are there, where it takes some of them; all when None.
             seed: of a sampler's noise; 0 when None.
             scene_inputs: name -> value of those that are known: `{"month": 7}`.
 
@@ -288,7 +290,7 @@ class Translator(SceneModel, Pretrained):
             InputError: wrong band count, no valid pixel, or values that contradict their units.
         """
         sampling = self._sampling(None, seed)
-        source = ArraySource(values, valid, dtype)
+        source = ArraySource(values, valid, dtype, bands=bands)
         return self._arrays(source, units, sampling, scene_inputs)["image"]
 
     def sample_array(
@@ -341,11 +343,7 @@ class Translator(SceneModel, Pretrained):
         if self.reliability is not None:
             made.append(reliability_product(self.outputs, self.reliability))
         if sampling is not None and several:
-            bands = len(self.target.bands)
-            content = {"SAROPT_CONTENT": f"standard deviation of {sampling.samples} samples"}
-            spread = slice(bands, 2 * bands)
-            decode = lambda network: network[spread]  # noqa: E731
-            made.append(Product("deviation", self.target.bands, "float32", np.nan, decode, suffix="_std", tags=content))
+            made.append(deviation_product(self.target.bands, sampling.samples))
         return made
 
     def _sampling(self, samples: int | None, seed: int | None) -> Sampling | None:

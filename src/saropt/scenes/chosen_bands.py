@@ -58,4 +58,4 @@ def chosen_bands(dataset: DatasetReader, path: Path, bands: Sequence[str | int] 
     """
     alpha = alpha_bands(dataset, bands)
     own = [index for index in dataset.indexes if index not in alpha]
-    return own if bands is None else [own[place] for place in select_bands(path, band_names(dataset, own), bands)]
+    return own if bands is None else [own[place] for place in select_bands(path, band_names(dataset, own, path), bands)]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saropt.domain import describe_units, listed
+from saropt.domain import describe_units, listed, polarisation_in
 from saropt.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _STALE_TAGS = ("AREA_OR_POINT", "NODATA", "SCALE", "OFFSET", "VALID_RANGE", "SAR
 _STALE_STARTS = ("TIFFTAG_MIN", "TIFFTAG_MAX", "STATISTICS_")
 _STALE_WORDS = ("NODATA", "MINIMUM", "MAXIMUM", "STDDEV", "FILL_VALUE", "FILLVALUE", "NO_DATA", "SCALE_FACTOR")
 _UNIT_STARTS = ("SPECKLE_FILTER", "SAROPT_", "RADIOMETRIC_")
+_NUMBERED = re.compile(r"|((band|layer|channel)[_ ]?)?\d+", re.IGNORECASE)
+"""Names of bands that say nothing."""
 _POLARISATION = re.compile(r"\b(VV|VH|HH|HV)\b", re.IGNORECASE)
 _TIME = (
     r"(?:[Tt _](?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?"
@@ -183,16 +185,19 @@ def tags_for_output(scene: Scene, *, same_units: bool = False) -> dict[str, str]
     return tags
 
 
-def band_names(dataset: DatasetReader, indexes: Sequence[int]) -> list[str]:
+def band_names(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> list[str]:
     """Names of the given 1-based bands: descriptions, else band tags, else colours, else band_1, band_2, ...
 
-    A source of names is used only where all its names differ.
+    A source of names is used only where all its names differ. One band without a name is the polarisation that the name
+    of the file ends in.
     """
     colours = [dataset.colorinterp[index - 1].name for index in indexes]
     coloured = all(colour in ("red", "green", "blue") for colour in colours) and len(set(colours)) == len(colours)
     stated = stated_names(dataset, indexes)
     if coloured and not all(stated):
         return colours
+    if len(indexes) == 1 and _NUMBERED.fullmatch(stated[0]) and (polarisation := polarisation_in(path.stem)):
+        return [polarisation]
     return [name or f"band_{index}" for name, index in zip(stated, indexes, strict=True)]
 
 

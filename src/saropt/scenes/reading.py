@@ -141,7 +141,7 @@ class Scene:
             self._palette = _palette_table(dataset, indexes[0])
             names = ["red", "green", "blue"]
         else:
-            names = band_names(dataset, indexes)
+            names = band_names(dataset, indexes, path)
         chosen = list(range(len(names))) if bands is None else select_bands(path, names, bands)
         self.file_bands = len(names)
         self.stated_names = stated_names(dataset, indexes) if self._palette is None else [""] * len(names)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from saropt.domain import polarisation_in
 from saropt.files import digest_files
 from saropt.files.vrt import files_behind
 
 _GRD: Final = re.compile(r"S1[A-D]_.{2}_GRD", re.IGNORECASE)
+_SLC: Final = re.compile(r"S1[A-D]_.{2}_SLC", re.IGNORECASE)
 _SENTINEL_2: Final = re.compile(r"S2[A-D]_(MSIL(1C|2A)|OPER_PRD_MSIL1C|USER_PRD_MSIL2A)_", re.IGNORECASE)
+_AUXILIARY: Final = re.compile(
+    r"(.+)_(dem|interpolated_dem|inc_map(?:_ell)?|ls_map|rgb|area|browse|(?:local_)?incidence_angle|number_of_looks"
+    r"|(?:water_|layover_shadow_)?mask|rtc_anf_\w+)",
+    re.IGNORECASE,
+)
 METADATA: Final = re.compile(r"(MTD_MSIL(1C|2A)|S2[A-D]_(OPER_MTD_SAFL1C|USER_MTD_SAFL2A)_\w+)\.xml", re.IGNORECASE)
 """The metadata file of a Sentinel-2 product; the long names are of before December 2016."""
 
@@ -25,6 +33,14 @@ def grd_product(path: str | Path) -> Path | None:
     >>> grd_product("scene.tif")
     """
     return _named(Path(path), _GRD)
+
+
+def slc_product(path: str | Path) -> Path | None:
+    """As `grd_product`, of a Sentinel-1 SLC product.
+
+    >>> slc_product("scene.tif")
+    """
+    return _named(Path(path), _SLC)
 
 
 def sentinel2_product(path: str | Path) -> Path | None:
@@ -61,6 +77,36 @@ def product_of(path: str | Path) -> Path | None:
     >>> product_of("scene.tif")
     """
     return grd_product(path) or sentinel2_product(path)
+
+
+def auxiliary_rasters(paths: Iterable[str | Path]) -> list[str]:
+    """Those of some rasters that are no backscatter but come with it in an RTC product (ASF HyP3, OPERA RTC-S1):
+    terrain models, angles, masks and pictures, by their names.
+
+    >>> auxiliary_rasters(["p_VV.tif", "p_VH.tif", "p_dem.tif", "p.png", "q_dem.tif"])
+    ['p_dem.tif', 'p.png']
+    """
+    rasters = [Path(path) for path in paths]
+    products = {place for path in rasters if (place := rtc_product(path)) is not None}
+
+    def is_auxiliary(path: Path) -> bool:
+        picture = path.suffix.lower() in (".png", ".jpg", ".jpeg") and path.with_suffix("") in products
+        match = _AUXILIARY.fullmatch(path.stem)
+        beside = match is not None and path.with_name(match[1]) in products
+        return picture or beside or "RTC-S1-STATIC" in path.stem
+
+    return [str(path) for path in rasters if rtc_product(path) is None and is_auxiliary(path)]
+
+
+def rtc_product(path: Path) -> Path | None:
+    """What the names of the files of a product with one file for each polarisation begin with; None for other files.
+
+    >>> rtc_product(Path("p_VV.tif")), rtc_product(Path("p_dem.tif"))
+    (PosixPath('p'), None)
+    """
+    polarisation = polarisation_in(path.stem)
+    product = path.stem[: -len(polarisation or "")].rstrip("_-. ")
+    return path.with_name(product) if polarisation is not None and product else None
 
 
 def _named(place: Path, pattern: re.Pattern[str]) -> Path | None:
