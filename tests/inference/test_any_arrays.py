@@ -53,6 +53,7 @@ def test_it_can_be_written_again(translator: Translator, scene: Path, tmp_path: 
     with rasterio.open(tmp_path / "again.tif") as again, rasterio.open(scene) as first:
         assert (again.crs, again.transform, again.nodata) == (first.crs, first.transform, 0)
         assert again.tags()["SAROPT_TRANSLATOR"] == "s1-losangeles"
+        assert again.descriptions == ("B4", "B3", "B2")
 
 
 def test_masked_arrays_keep_their_gaps(translator: Translator, scene: Path) -> None:

@@ -187,10 +187,11 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     kept = {name: coord for name, coord in chosen.coords.items() if band not in coord.dims and name != band}
     (product, *_) = translator.products()
     tags = {key: value for key, value in translator.tags.items() if key != "SAROPT_TRANSLATOR_SHA256"}
-    attributes = {"units": translator.target.units, "_FillValue": product.nodata, **tags}
+    outputs = tuple(translator.target.bands)
+    attributes = {"units": translator.target.units, "long_name": outputs, "_FillValue": product.nodata, **tags}
     if (acquired := acquisition_text(about.tags, names)) is not None:
         attributes["ACQUISITION_DATE"] = acquired
-    coordinates = {**kept, "band": ("band", list(translator.target.bands))}
+    coordinates = {**kept, "band": ("band", list(outputs))}
     dimensions = (*chosen.dims[:-3], "band", *chosen.dims[-2:])
     return type(values)(made, dims=dimensions, coords=coordinates, attrs=attributes, name=translator.card.name)
 
