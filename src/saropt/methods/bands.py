@@ -25,7 +25,8 @@ def adapt_bands(image: Tensor, bands: int) -> Tensor:
 
 
 def without_a_band(batch: Batch, bands: int, share: float) -> Batch:
-    """The batch with one SAR band of some windows at -1, the value of nothing, in every SAR image.
+    """The batch with one SAR band of some windows at -1, the value of nothing, in every SAR image. Windows that have no
+    other band, which is then -1 all over, keep theirs.
 
     Args:
         batch: windows (N, C, h, w); an earlier SAR image has the band of its validity behind its own bands, and pixels
@@ -39,7 +40,8 @@ def without_a_band(batch: Batch, bands: int, share: float) -> Batch:
     """
     lost = torch.randint(bands, (len(batch["sar"]), 1, 1, 1), device=batch["sar"].device)
     band = torch.arange(bands, device=lost.device)[None, :, None, None]
-    missing = (band == lost) & chosen(batch["sar"], share)
+    others = ((batch["sar"] > -1.0).flatten(2).any(2)[..., None, None] & (band != lost)).any(1, keepdim=True)
+    missing = (band == lost) & others & chosen(batch["sar"], share)
     parts = dict(batch)
     parts["sar"] = torch.where(missing, -1.0, batch["sar"])
     if "sar_reference" in parts:

@@ -1,0 +1,28 @@
+"""Windows that lack a band."""
+
+from __future__ import annotations
+
+import torch
+
+from saropt.methods.base import Batch
+from saropt.methods.bands import without_a_band
+
+
+def test_a_window_keeps_its_only_band() -> None:
+    """The other band is -1 all over, as where a raster has one band of two."""
+    torch.manual_seed(0)
+    sar = torch.rand(300, 2, 4, 4)
+    sar[:100, 1] = sar[100:200, 0] = -1.0
+    lacking = without_a_band(Batch({"sar": sar}), 2, share=1.0)["sar"]
+    assert torch.equal(lacking[:200], sar[:200])
+    gone = (lacking[200:] == -1.0).flatten(2).all(dim=2)
+    assert bool((gone.sum(dim=1) == 1).all())
+    assert bool(gone.any(dim=0).all())
+
+
+def test_the_share_of_windows_without_a_band() -> None:
+    torch.manual_seed(0)
+    lacking = without_a_band(Batch({"sar": torch.rand(4000, 2, 2, 2)}), 2, share=0.6)["sar"]
+    gone = (lacking == -1.0).flatten(2).all(dim=2).float()
+    assert abs(gone.sum(dim=1).mean().item() - 0.6) < 0.03
+    assert (gone.mean(dim=0) - 0.3).abs().max().item() < 0.03
