@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from saropt.methods.base import Batch
 from saropt.methods.bands import without_a_band
+from saropt.methods.base import Batch
 
 
 def test_a_window_keeps_its_only_band() -> None:
