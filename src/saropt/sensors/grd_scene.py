@@ -34,6 +34,7 @@ def open_scene_or_product(
     bands: Sequence[str | int] | None = None,
     grid: Grid | None = None,
     resampling: str = "bilinear",
+    nodata: float | None = None,
 ) -> Scene:
     """A local raster, a Sentinel-1 GRD product that is calibrated to `units` ("sigma0_db" when None), or a Sentinel-2
     product.
@@ -41,6 +42,7 @@ def open_scene_or_product(
     Args:
         bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid by its control points. SAR
             in decibels or amplitude, by `units` or its tags or the names of its bands, is resampled by its power.
+        nodata: of a raster, as of `Scene.open`.
 
     Raises:
         InputError: as of `Scene.open` and `GrdScene`.
@@ -56,7 +58,7 @@ def open_scene_or_product(
         power = None
         if grid is not None and resampling in ("bilinear", "average"):
             power = units if units in SAR_UNITS else _stated(path)
-        return Scene.open(path, bands, grid=grid, resampling=resampling, power=power)
+        return Scene.open(path, bands, grid=grid, resampling=resampling, power=power, nodata=nodata)
     return cast(Scene, GrdScene(path, bands, units=units, grid=grid))  # read in the same way
 
 

@@ -181,6 +181,16 @@ def pair_of(tmp_path, optical, nodata=None, transform=None):
     return DataRoot.open(prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options))
 
 
+def test_undeclared_fill_of_the_optical_raster_is_left_out_before_it_is_resampled(tmp_path):
+    optical = np.random.default_rng(1).integers(2000, 2050, (4, 80, 80)).astype(np.uint16)
+    optical[:, :, :30] = 0
+    root = pair_of(tmp_path, optical, transform=Affine(10, 0, 400_005, 0, -10, 3_899_995))
+    with Scene.open(root.raster("optical", "sar_train")) as scene:
+        values, valid = scene.read()
+    assert 0.5 < valid.mean() < 0.7
+    assert values[:, valid].min() >= 1990
+
+
 @pytest.mark.parametrize("strip", [None, 800])
 @pytest.mark.parametrize(
     ("dtype", "declared", "made"),

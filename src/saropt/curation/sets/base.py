@@ -36,6 +36,7 @@ class Source:
         window: the part of the file to take; all of it when None.
         grid: grid that the file is warped to; its own when None.
         resampling: how pixels are resampled to `grid`.
+        fill: a stored number that is no measurement, which the file does not declare.
         convert: (stored values (C, h, w), valid (h, w), window of the file or grid) -> values to write (C', h, w).
         band_names: names of the bands of the result; needed with `convert`.
         dtype: data type of the result; that of the file when None.
@@ -52,6 +53,7 @@ class Source:
     window: Window | None = None
     grid: Grid | None = None
     resampling: str = "bilinear"
+    fill: float | None = None
     convert: Convert | None = None
     band_names: tuple[str, ...] | None = None
     dtype: str | None = None

@@ -202,13 +202,13 @@ class Readers:
         self._nodata: dict[tuple[Source, np.dtype], float | None] = {}
 
     def open(self, source: Source, path: Path) -> Scene:
-        key = (path, source.bands, source.grid, source.resampling, source.units, source.palette_index)
+        key = (path, source.bands, source.grid, source.resampling, source.units, source.fill, source.palette_index)
         if key not in self._scenes:
             how: dict[str, Any] = {"bands": source.bands, "grid": source.grid, "resampling": source.resampling}
             if source.palette_index:
                 self._scenes[key] = Scene.open(path, palette="index", **how)
             else:
-                self._scenes[key] = open_scene_or_product(path, source.units, **how)
+                self._scenes[key] = open_scene_or_product(path, source.units, nodata=source.fill, **how)
             while len(self._scenes) > _OPEN_SCENES:
                 self._scenes.popitem(last=False)[1].close()
         self._scenes.move_to_end(key)

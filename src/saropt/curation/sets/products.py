@@ -18,6 +18,7 @@ from pydantic import Field
 from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
+from saropt.roots.values import measured_rule
 from saropt.scenes import Grid, Scene, overlap_grid
 from saropt.scenes.georeference import check_ground
 from saropt.scenes.measurements import sar_units_of
@@ -62,14 +63,16 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     grid: Grid | None = None
     if options.optical:
         optical = Path(options.optical)
+        units_of_optical = optical_units(optical, options.optical_units)
         with open_scene_or_product(optical, bands=options.optical_bands) as scene:
             check_ground(scene.georeference, scene.height, scene.width, optical)
             places = [(place, height, width), (scene.georeference, scene.height, scene.width)]
             grid = overlap_grid(places, options.gsd_m, sar.paths[0])
             names = scene.band_names
+            fill = _undeclared_fill(scene, units_of_optical)
         chosen = tuple(options.optical_bands) if options.optical_bands else None
-        sides["optical"] = Source((optical,), bands=chosen, grid=grid, resampling="cubic")
-        description["optical"] = {"bands": names, "units": optical_units(optical, options.optical_units)}
+        sides["optical"] = Source((optical,), bands=chosen, grid=grid, resampling="cubic", fill=fill)
+        description["optical"] = {"bands": names, "units": units_of_optical}
     elif options.gsd_m is not None and place.transform is not None and place.crs is not None:
         grid = overlap_grid([(place, height, width)], options.gsd_m, sar.paths[0])
     if grid is not None:
@@ -85,6 +88,13 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
         for split, window in strips(height, width, options.train, options.val, options.gap).items()
     ]
     return Plan(description, entries)
+
+
+def _undeclared_fill(scene: Scene, units: str) -> float | None:
+    """A number that fills parts of an optical raster though it declares no nodata."""
+    if scene.nodata is not None or scene.scaling is not None or (sample := scene.sample()).shape[1] == 0:
+        return None
+    return next(iter(measured_rule(scene, "optical", units, sample)[0].fill), None)
 
 
 def optical_units(optical: Path, stated: str | None) -> str:
