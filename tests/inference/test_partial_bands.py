@@ -30,6 +30,10 @@ def network() -> torch.nn.Module:
 
 @pytest.fixture
 def translator(network: torch.nn.Module, tmp_path: Path) -> Translator:
+    return partial_translator(network, tmp_path / "partial.onnx")
+
+
+def partial_translator(network: torch.nn.Module, path: Path, band_difference: float | None = None) -> Translator:
     images = {
         "sar": ImageCard(
             role="sar",
@@ -38,6 +42,7 @@ def translator(network: torch.nn.Module, tmp_path: Path) -> Translator:
             dtype="float32",
             recipe=DbClip(low=-30.0, high=0.0).to_dict(),
             partial=True,
+            band_difference=band_difference,
         ),
         "optical": ImageCard(
             role="optical",
@@ -61,7 +66,6 @@ def translator(network: torch.nn.Module, tmp_path: Path) -> Translator:
         gsd_m=10.0,
         training=TrainingCard(data="none", split="train", steps=0, seed=0, licence="none"),
     )
-    path = tmp_path / "partial.onnx"
     export_graph(path, card, "sar2opt", [network])
     return Translator.load(path)
 
@@ -81,6 +85,21 @@ def test_a_missing_band_is_the_low_end(name, place, translator, network, decibel
         expected = network(given)[0].clamp(-1, 1).numpy() + 1.0
     with rasterio.open(tmp_path / "out.tif") as written:
         inner = np.s_[:, 32:64, 32:64]  # beyond the edges, where scenes are mirrored and the network pads
+        assert np.abs(written.read() - expected)[inner].max() < 1e-4
+
+
+@pytest.mark.parametrize(("name", "step"), [("VV", -6.0), ("VH", 6.0)])
+def test_a_missing_band_is_made_of_the_other(name, step, network, decibels, tmp_path):
+    """6 dB of the 30 of the recipe are 0.4 network values; the other band is limited to -30..0, too."""
+    decibels[0, 40:44, 40:44] = [-29.0, -27.0, -3.0, -1.0]
+    scene = write_array(tmp_path / "one.tif", decibels, band_names=[name], georeference=GEOREFERENCE)
+    partial_translator(network, tmp_path / "made.onnx", 0.4).translate(scene, tmp_path / "out.tif")
+    other = np.clip(decibels + step, -30.0, 0.0)
+    both = np.concatenate([decibels, other] if name == "VV" else [other, decibels])
+    with torch.no_grad():
+        expected = network(torch.from_numpy(both + 30.0)[None] / 15.0 - 1.0)[0].clamp(-1, 1).numpy() + 1.0
+    with rasterio.open(tmp_path / "out.tif") as written:
+        inner = np.s_[:, 32:64, 32:64]
         assert np.abs(written.read() - expected)[inner].max() < 1e-4
 
 

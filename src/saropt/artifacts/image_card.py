@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,8 @@ from saropt.artifacts.checks import Finite, PixelType, ProductName, RecipeFields
 from saropt.artifacts.trust import Strict
 from saropt.domain import Role, describe_role
 from saropt.radiometry import Normaliser, Recipe, recipe_from_dict
+
+_MISSING_BAND = -1.0
 
 
 class ImageCard(Strict):
@@ -27,7 +30,9 @@ class ImageCard(Strict):
         optional: whether an input may be missing. Behind the bands of an optional input a network takes one more band
             that is 1 where the input is valid and 0 where it is not; the bands of the input are 0 there.
         partial: of an input, whether a scene may lack some of its bands, though not all. A network gets -1, the low end
-            of the recipe, in their place.
+            of the recipe, in their place, or what `band_difference` says.
+        band_difference: of a partial input of two bands, by how much the network value of the first is taken to be
+            above that of the second where one is missing: 0.37 is 6.5 dB where 35 dB are mapped to [-1, 1].
         scene_median: of an input, whether a network is also told the median of each band over the scene. Behind all
             other bands of the input it takes one more for each, constant over the scene: 1 + the median network value,
             or 0 where the band is missing.
@@ -47,6 +52,7 @@ class ImageCard(Strict):
     statistics: tuple[Finite, ...] = ()
     optional: bool = False
     partial: bool = False
+    band_difference: Finite | None = None
     scene_median: bool = False
     product: ProductName = "image"
 
@@ -59,6 +65,8 @@ class ImageCard(Strict):
     @model_validator(mode="after")
     def _fields_go_together(self) -> Self:
         check_image(self.role, self.bands, self.units, self.recipe)
+        if self.band_difference is not None and not (self.partial and len(self.bands) == 2):
+            raise ValueError("band_difference is of a partial input of two bands")
         return self
 
     def make_recipe(self) -> Recipe:
@@ -68,6 +76,21 @@ class ImageCard(Strict):
     def normaliser(self) -> Normaliser:
         """The recipe bound to the units and statistics of the training."""
         return Normaliser(self.make_recipe(), self.units, self.statistics)
+
+    def all_bands(self, values: NDArray[np.float32], places: Sequence[int]) -> NDArray[np.float32]:
+        """The bands of a partial input with the missing ones in their place.
+
+        Args:
+            values: normalised values (C, h, w) of the bands that are there.
+            places: their positions among `bands`.
+        """
+        whole = np.full((len(self.bands), *values.shape[1:]), _MISSING_BAND, np.float32)
+        whole[list(places)] = values
+        if self.band_difference is not None and len(places) == 1:
+            (there,) = places
+            step = -self.band_difference if there == 0 else self.band_difference
+            whole[1 - there] = np.clip(values[0] + np.float32(step), -1.0, 1.0)
+        return whole
 
     @property
     def channels(self) -> int:

@@ -17,8 +17,6 @@ from saropt.inference.tiling import spread_windows
 from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window
 
-_MISSING_BAND = -1.0
-
 
 @dataclass(frozen=True)
 class Input:
@@ -52,10 +50,9 @@ class Input:
             network[:, ~valid] = self.fill[:, None]
         medians = self.fill
         if self.places:
-            whole = np.full((len(self.image.bands), *valid.shape), _MISSING_BAND, np.float32)
-            medians = np.full(len(whole), np.nan, np.float32)
-            whole[list(self.places)], medians[list(self.places)] = network, self.fill
-            network = whole
+            network = self.image.all_bands(network, self.places)
+            medians = np.full(len(network), np.nan, np.float32)
+            medians[list(self.places)] = self.fill
         return self.image.network_bands(network, valid, medians), valid
 
 

@@ -24,15 +24,17 @@ def adapt_bands(image: Tensor, bands: int) -> Tensor:
     return torch.stack([image[:, start:stop].mean(dim=1) for start, stop in groups], dim=1)
 
 
-def without_a_band(batch: Batch, bands: int, share: float) -> Batch:
-    """The batch with one SAR band of some windows at -1, the value of nothing, in every SAR image. Windows that have no
-    other band, which is then -1 all over, keep theirs.
+def without_a_band(batch: Batch, bands: int, share: float, difference: float | None = None) -> Batch:
+    """The batch without one SAR band of some windows, in every SAR image. Windows that have no other band, which is
+    then -1 all over, keep theirs. What is missing is -1, the value of nothing, or made of the other band.
 
     Args:
         batch: windows (N, C, h, w); an earlier SAR image has the band of its validity behind its own bands, and pixels
             that are not valid stay as they are.
         bands: how many the SAR images have.
         share: of the windows, in [0, 1].
+        difference: of two bands, by how much the first is taken to be above the second; also in windows that have one
+            band from the start.
 
     >>> batch = Batch({"sar": torch.zeros(4, 2, 8, 8)})
     >>> without_a_band(batch, 2, share=1.0)["sar"].sum(dim=(1, 2, 3)).tolist()
@@ -40,11 +42,24 @@ def without_a_band(batch: Batch, bands: int, share: float) -> Batch:
     """
     lost = torch.randint(bands, (len(batch["sar"]), 1, 1, 1), device=batch["sar"].device)
     band = torch.arange(bands, device=lost.device)[None, :, None, None]
-    others = ((batch["sar"] > -1.0).flatten(2).any(2)[..., None, None] & (band != lost)).any(1, keepdim=True)
+    there = (batch["sar"] > -1.0).flatten(2).any(2)[..., None, None]
+    others = (there & (band != lost)).any(1, keepdim=True)
     missing = (band == lost) & others & chosen(batch["sar"], share)
+    if difference is not None:
+        missing |= ~there & there.flip(1)
     parts = dict(batch)
-    parts["sar"] = torch.where(missing, -1.0, batch["sar"])
+    parts["sar"] = torch.where(missing, _in_its_place(batch["sar"], difference), batch["sar"])
     if "sar_reference" in parts:
         earlier, valid = batch["sar_reference"][:, :bands], batch["sar_reference"][:, bands:]
-        parts["sar_reference"] = torch.cat([torch.where(missing & (valid > 0.5), -1.0, earlier), valid], dim=1)
+        parts["sar_reference"] = torch.cat(
+            [torch.where(missing & (valid > 0.5), _in_its_place(earlier, difference), earlier), valid], dim=1
+        )
     return Batch(parts)
+
+
+def _in_its_place(image: Tensor, difference: float | None) -> Tensor:
+    """What stands for each band where it is missing."""
+    if difference is None:
+        return torch.full_like(image, -1.0)
+    steps = torch.tensor([difference, -difference], device=image.device)[None, :, None, None]
+    return (image.flip(1) + steps).clamp(-1.0, 1.0)

@@ -58,8 +58,10 @@ class RegressionConfig(MethodConfig):
     Attributes:
         decay_stretch: the cosine decay of the learning rate ends at this multiple of the training; above 1 the training
             stops before, at a higher rate.
-        no_band: share of windows without one of the SAR bands, which is -1 in the SAR image and in an earlier one.
+        no_band: share of windows without one of the SAR bands, in the SAR image and in an earlier one; it is -1 then.
             Above 0, scenes may lack bands.
+        band_difference: of two SAR bands, by how much the first is taken to be above the second, in network values,
+            where one is missing; 0.37 is 6.5 dB where 35 dB are mapped to [-1, 1]. None for -1.
         scene_inputs: scene inputs that the network takes (`saropt.domain.SCENE_INPUTS`): month, latitude, incidence; by
             default those of `start`, or none. The network must have an argument scene_bands.
         no_scene_input: how often each of them is taken away from a window, as if it were not known.
@@ -79,6 +81,7 @@ class RegressionConfig(MethodConfig):
     decay_stretch: float = Field(1.0, ge=1.0)
     weight_decay: float = Field(1e-4, ge=0.0)
     no_band: float = Field(0.0, ge=0.0, le=1.0)
+    band_difference: float | None = Field(None, ge=-1.0, le=1.0)
     scene_inputs: SceneInputs = ()
     no_scene_input: float = Field(0.5, ge=0.0, le=1.0)
     start: str | None = None
@@ -142,6 +145,8 @@ class Regression(OneDirection):
         self.config = config
         if config.no_band and ("sar" not in config.direction.inputs or bands["sar"] < 2):
             raise ValueError("no_band: needs an input sar of two or more bands")
+        if config.band_difference is not None and not (config.no_band and bands["sar"] == 2):
+            raise ValueError("band_difference: needs no_band above 0 and an input sar of two bands")
         self.generator = self._build_generator()
         self.teacher: FrozenTranslator | None = None
         if config.teacher is not None:
@@ -203,11 +208,15 @@ class Regression(OneDirection):
 
     def describe_input(self, image: ImageCard) -> ImageCard:
         partial = self.config.no_band > 0.0 and image.role in SAR_ROLES and len(image.bands) > 1
-        return image.model_copy(update={"partial": partial})
+        difference = self.config.band_difference if partial else None
+        return image.model_copy(update={"partial": partial, "band_difference": difference})
 
     def without_a_band(self, batch: Batch) -> Batch:
         """The batch without one SAR band in `no_band` of its windows."""
-        return without_a_band(batch, self.bands["sar"], self.config.no_band) if self.config.no_band > 0.0 else batch
+        config = self.config
+        if config.no_band == 0.0:
+            return batch
+        return without_a_band(batch, self.bands["sar"], config.no_band, config.band_difference)
 
     def without_scene_inputs(self, batch: Batch) -> Batch:
         """The batch without each scene input in `no_scene_input` of its windows."""
