@@ -99,6 +99,23 @@ def test_equal_sizes_get_equal_names_and_others_do_not() -> None:
     assert sizes[1]["all"] == ["batch", 2, 1, 1]
 
 
+def test_images_whose_channels_come_last_keep_their_free_sizes() -> None:
+    """Windowed attention rolls such images: ONNX Runtime makes a split of the two slices, of the sizes it is told."""
+    graph = parser.parse_model(
+        """<ir_version: 9, opset_import: ["": 18]>
+        f (float[batch, 2, height, width] x) => (float[batch, 2, height, width] y)
+        <int64[1] none = {0}, int64[1] two = {2}, int64[1] end = {9223372036854775807}, int64[1] rows = {1},
+         float[2] scale = {1, 2}> {
+            first = MaxPool <kernel_shape = [1, 1]> (x) last = Transpose <perm = [0, 2, 3, 1]> (first)
+            norm = LayerNormalization <axis = -1> (last, scale)
+            tail = Slice(norm, two, end, rows) head = Slice(norm, none, two, rows)
+            rolled = Concat <axis = 1> (tail, head) y = Transpose <perm = [0, 3, 1, 2]> (rolled)
+        }"""
+    ).SerializeToString()
+    values = np.random.default_rng(0).normal(size=(1, 2, 32, 40)).astype(np.float32)
+    np.testing.assert_array_equal(*(OnnxBackend(graph, "cpu", 1, stride=stride)(values) for stride in (None, 4)))
+
+
 def test_named_axes_change_rounding_only_and_windows_agree_to_the_bit() -> None:
     path = find_translator("s1-world")
     card, graph = load_graph(path)

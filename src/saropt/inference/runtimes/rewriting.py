@@ -173,7 +173,8 @@ def _unshuffle(node: NodeProto, made: Mapping[str, NodeProto], constants: Consta
 
 
 def name_axes(model: ModelProto, stride: int) -> ModelProto:
-    """The graph with names for height and width of each intermediate image, the same name for the same size.
+    """The graph with names for height and width of each intermediate image (N, C, H, W), the same name for the same
+    size.
 
     ONNX Runtime adds in one step with the convolution before, and keeps its blocked memory layout, only between images
     whose sizes it knows to be equal. Sizes that agree for inputs of two sizes agree for all.
@@ -197,6 +198,8 @@ def name_axes(model: ModelProto, stride: int) -> ModelProto:
     del model.graph.value_info[:]
     for name, value in first.items():
         shapes = value.type.tensor_type.shape.dim, second[name].type.tensor_type.shape.dim
+        if shapes[0][1].dim_value != shapes[1][1].dim_value:  # its channels come last
+            continue
         for place, axis in ((place, axes[place].dim_param) for place in (0, 2, 3)):
             here, there = (shape[place].dim_value for shape in shapes)
             whole = place == 0 or here == stride * PROBES[0]
