@@ -33,6 +33,32 @@ def test_a_mask_that_hides_the_whole_image_is_named(fresh, scene, colours, tmp_p
         fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_mask=mask))
 
 
+@pytest.mark.parametrize(
+    ("of_clouds", "of_ground", "edge", "told"),
+    [
+        (
+            9,
+            4,
+            0,
+            "of the mask hides: all values but 0 hide, and it holds several of them (4, 9), as maps of classes",
+        ),
+        (0, 1, 1, "of the mask hides: 0 is clear, anything else is masked"),
+        (1, 0, 0, None),
+    ],
+)
+def test_masks_of_other_kinds_are_told_of(fresh, scene, colours, tmp_path, of_clouds, of_ground, edge, told):
+    """A map of classes without an edge of 0 hides all, which is refused; an inverted mask hides the ground."""
+    old = write_optical(tmp_path / "old.tif", colours)
+    layer = np.full((1, HEIGHT, WIDTH), of_ground, np.uint8)
+    layer[0, 40:90, 30:120] = of_clouds
+    layer[0, :8] = edge
+    mask = write_array(tmp_path / "layer.tif", layer, band_names=["layer"], georeference=GEOREFERENCE)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_mask=mask))
+    found = [line for line in result.warnings if "layer.tif" in line]
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
+
+
 def test_nodata_of_a_mask(fresh, scene, colours, tmp_path):
     """0 is clear, also where it is the mask's nodata; other nodata counts as clear and is told of."""
     old = write_optical(tmp_path / "old.tif", colours)

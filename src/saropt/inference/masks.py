@@ -20,6 +20,9 @@ from saropt.sensors.product_names import sentinel2_product
 if TYPE_CHECKING:
     from saropt.inference.companions import Ground
 
+_MUCH = 0.5
+"""Share of a mask above which it is told how much it hides."""
+
 
 def open_masks(stack: ExitStack, path: str | Path, mask: str | Path | None, ground: Ground) -> list[Readable]:
     """The masks of a raster on the scene's grid: the one that is given, and the clouds of a Sentinel-2 product."""
@@ -74,21 +77,31 @@ def _open_mask(stack: ExitStack, path: str | Path, ground: Ground) -> list[Reada
     if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
         found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
         raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
-    unknown = _unknown_share(path)
+    unknown, hidden, values = _shares(path)
     if unknown == 1.0:
         raise InputError(path, "holds no valid pixel (all nodata or NaN): 0 is clear, anything else is masked")
     if unknown > 0.0:
         ground.told.append(f"{mask.source}: {unknown:.1%} of the mask is nodata or NaN: these pixels count as clear")
+    if len(values) > 1:
+        shown = ", ".join(f"{value:g}" for value in values[:3])
+        what = f"all values but 0 hide, and it holds several of them ({shown}), as maps of classes do"
+        ground.told.append(f"{mask.source}: {hidden:.0%} of the mask hides: {what}")
+    elif hidden > _MUCH:
+        ground.told.append(f"{mask.source}: {hidden:.0%} of the mask hides: 0 is clear, anything else is masked")
     if grid is None or np.dtype(mask.dtype).kind == "u":
         return [mask]
     return [mask, stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="min"))]
 
 
-def _unknown_share(path: str | Path) -> float:
-    """Share of a mask's pixels that are nodata and not 0, on its own grid."""
+def _shares(path: str | Path) -> tuple[float, float, NDArray]:
+    """Shares of a mask's pixels, on its own grid, that are nodata and not 0, and that hide; the values that hide."""
+    unknown, hidden, values = [], [], np.zeros(0)
     with open_scene(path, palette="index") as mask:
-        shares = []
         for window in spread_windows(mask.height, mask.width):
-            stored, valid = mask.read_stored(window)
-            shares.append(float(np.mean(~valid & (stored[0] != 0))))
-    return float(np.mean(shares))
+            (stored,), valid = mask.read_stored(window)
+            hides = valid & (stored != 0)
+            unknown.append(float(np.mean(~valid & (stored != 0))))
+            hidden.append(float(np.mean(hides)))
+            if len(values) < 2:
+                values = np.union1d(values, stored[hides])
+    return float(np.mean(unknown)), float(np.mean(hidden)), values
