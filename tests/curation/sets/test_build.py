@@ -191,6 +191,23 @@ def test_undeclared_fill_of_the_optical_raster_is_left_out_before_it_is_resample
     assert values[:, valid].min() >= 1990
 
 
+@pytest.mark.parametrize(("units", "value"), [("sigma0_db", -15.0), ("sigma0", 0.03), ("amplitude", 0.17)])
+def test_undeclared_fill_of_the_sar_raster_is_left_out_before_it_is_resampled(tmp_path, units, value):
+    place = Georeference(CRS.from_epsg(32654), Affine(10, 0, 4e5, 0, -10, 39e5))
+    other = Georeference(place.crs, Affine(10, 0, 400_005, 0, -10, 3_899_995))
+    noise = np.random.default_rng(0).normal(0, abs(value) / 50, (1, 80, 80))
+    backscatter = (value + noise).astype(np.float32)
+    backscatter[:, :, :30] = 0
+    write_array(tmp_path / "sar.tif", backscatter, georeference=place)
+    write_array(tmp_path / "optical.tif", np.full((3, 80, 80), 90, np.uint8), georeference=other)
+    options = [f"optical={tmp_path / 'optical.tif'}", "gap=0", "train=1", "val=0", f"units={units}", "gsd_m=10"]
+    root = DataRoot.open(prepare("pair", tmp_path / "sar.tif", tmp_path / "out", options))
+    with Scene.open(root.raster("sar", "sar_train")) as scene:
+        values, valid = scene.read()
+    assert 0.5 < valid.mean() < 0.7
+    assert np.abs(values[:, valid] - value).max() < 0.2 * abs(value)
+
+
 @pytest.mark.parametrize("strip", [None, 800])
 @pytest.mark.parametrize(
     ("dtype", "declared", "made"),

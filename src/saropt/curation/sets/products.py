@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
+from saropt.domain import Role
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.values import measured_rule
@@ -24,7 +25,7 @@ from saropt.scenes.georeference import check_ground
 from saropt.scenes.measurements import sar_units_of
 from saropt.sensors.grd_scene import open_scene_or_product
 from saropt.sensors.product_folders import ProductFolder, read_gaofen3, read_terrasar_x
-from saropt.sensors.product_names import sentinel2_product
+from saropt.sensors.product_names import grd_product, sentinel2_product
 
 
 class SceneOptions(SplitOptions):
@@ -53,6 +54,8 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     with open_scene_or_product(sar.paths[0], bands=sar.bands) as scene:
         place, height, width = scene.georeference, scene.height, scene.width
         step = _pixel_m(scene)
+        if sar.convert is None and grd_product(sar.paths[0]) is None:
+            sar = replace(sar, fill=_undeclared_fill(scene, "sar", units))
     sides: dict[str, Source] = {"sar": replace(sar, band_names=tuple(bands))}
     description: dict[str, Any] = {
         "name": options.name or name,
@@ -69,7 +72,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
             places = [(place, height, width), (scene.georeference, scene.height, scene.width)]
             grid = overlap_grid(places, options.gsd_m, sar.paths[0])
             names = scene.band_names
-            fill = _undeclared_fill(scene, units_of_optical)
+            fill = _undeclared_fill(scene, "optical", units_of_optical)
         chosen = tuple(options.optical_bands) if options.optical_bands else None
         sides["optical"] = Source((optical,), bands=chosen, grid=grid, resampling="cubic", fill=fill)
         description["optical"] = {"bands": names, "units": units_of_optical}
@@ -90,11 +93,11 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     return Plan(description, entries)
 
 
-def _undeclared_fill(scene: Scene, units: str) -> float | None:
-    """A number that fills parts of an optical raster though it declares no nodata."""
+def _undeclared_fill(scene: Scene, role: Role, units: str) -> float | None:
+    """A number that fills parts of a raster though it declares no nodata."""
     if scene.nodata is not None or scene.scaling is not None or (sample := scene.sample()).shape[1] == 0:
         return None
-    return next(iter(measured_rule(scene, "optical", units, sample)[0].fill), None)
+    return next(iter(measured_rule(scene, role, units, sample)[0].fill), None)
 
 
 def optical_units(optical: Path, stated: str | None) -> str:
