@@ -121,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, UnicodeError):
             return _refuse("a file's name or content is not UTF-8")
         return _refuse("a file is nested too deeply")
+    except MemoryError:
+        return _refuse("there is not enough memory; smaller windows need less (--tile, or data.crop in training)")
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     if code == INTERRUPTED:

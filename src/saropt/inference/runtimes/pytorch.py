@@ -80,8 +80,13 @@ class TorchBackend:
             self._run = self._compile()
             self._shape = values.shape
         mixed = torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32)
-        with torch.inference_mode(), mixed:
-            output: Any = self._run(values)
+        try:
+            with torch.inference_mode(), mixed:
+                output: Any = self._run(values)
+        except RuntimeError as error:  # torch has no error of its own for a processor without memory
+            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+                raise MemoryError from error
+            raise
         return output.float().cpu().numpy()
 
     def _compile(self) -> Callable[..., Any]:
