@@ -16,13 +16,14 @@ from saropt.inference import ArraySource, TranslateOptions, Translator
 from saropt.inference.familiarity import (
     QUANTILES,
     describe_scene,
+    lacks_as_in_training,
     other_pixel_size,
     other_scene_inputs,
     summarise,
     unlike_training,
 )
 from saropt.inference.reader import TileReader
-from saropt.scenes import Georeference, write_array
+from saropt.scenes import Georeference, Window, write_array
 
 RECIPE = {"kind": "db_clip", "low": -30.0, "high": 0.0}
 IMAGE = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=RECIPE, partial=True)
@@ -72,6 +73,35 @@ def test_the_threshold_leaves_one_scene_in_twenty_outside(seen):
 def test_a_missing_band_is_not_compared(seen):
     assert unlike_training(reader(-13.0, seed=7, bands=1), seen) is None
     assert "VV" in unlike_training(reader(-24.0, seed=7, bands=1), seen)
+
+
+def test_a_scene_like_one_that_lacked_a_band_is_left_without_it():
+    """Bright scenes were seen with both bands, dark ones with VV alone; the other band is made for the bright one."""
+    rng = np.random.default_rng(0)
+
+    def pixels(level: float, bands: int = 1) -> np.ndarray:
+        return rng.normal(level, 1.5, (bands, 64, 64)).astype(np.float32)
+
+    image = IMAGE.model_copy(update={"band_difference": 0.4})
+    bright = [describe_scene(TileReader((image,), {"sar": ArraySource(pixels(-8, 2))})) for _ in range(12)]
+    dark = [
+        describe_scene(TileReader((image,), {"sar": ArraySource(pixels(-18))}, places={"sar": [0]})) for _ in range(4)
+    ]
+    assert all(np.isnan(features[6:]).all() for features in dark)
+    seen = summarise([*bright, *dark], image)
+    translator = Translator.load("s1-world")
+    translator.inputs = (image,)
+    translator.seen = seen
+    for level, lacking in ((-8.5, False), (-17.5, True)):
+        source = ArraySource(pixels(level))
+        reader = translator.read(source, places={"sar": [0]})
+        assert lacks_as_in_training(reader, seen) == lacking
+        network = reader(Window(0, 0, 32, 32))[0]
+        first = np.clip(source.values[0, :32, :32] / 15.0 + 1.0, -1.0, 1.0)
+        other = np.full_like(first, -1.0) if lacking else np.clip(first - 0.4, -1.0, 1.0)
+        np.testing.assert_allclose(network[:2], np.stack([first, other]), atol=1e-5)
+    both = translator.read(ArraySource(pixels(-17.5, 2)))
+    assert not lacks_as_in_training(both, seen)
 
 
 def test_few_scenes_tell_nothing():

@@ -47,12 +47,12 @@ def describe_scene(reader: TileReader) -> NDArray[np.float64]:
     >>> describe_scene(TileReader((image,), {"sar": ArraySource(values)}))[[0, 4, 5]].round(1).tolist()
     [-0.3, 0.3, -0.6]
     """
-    bands = len(reader.inputs[0].image.bands)
+    places, bands = reader.inputs[0].places, len(reader.inputs[0].image.bands)
     windows = reader.spread_windows(_STRIDE)[:, :bands].astype(np.float64)
     found = []
     for band in range(bands):
         values = windows[:, band]
-        if values.max() < _ABSENT:
+        if values.max() < _ABSENT or (places and band not in places):
             found += [math.nan] * (len(QUANTILES) + 1)
             continue
         found += np.quantile(values, list(QUANTILES.values())).tolist()
@@ -228,17 +228,32 @@ def summarise(described: Sequence[NDArray[np.float64]], image: ImageCard) -> See
     )
 
 
-def unlike_training(reader: TileReader, seen: SeenCard) -> str | None:
-    """One line where a scene is unlike the training data: how far, and the feature that differs most from the nearest
-    training scene. None where it is not, or is mostly nodata."""
+def lacks_as_in_training(reader: TileReader, seen: SeenCard) -> bool:
+    """Whether a scene lacks a band that the training scene nearest to it lacked, too: the network knows such land
+    without it."""
+    if not reader.inputs[0].places:
+        return False
+    _, distances = _compared(reader, seen)
+    return not np.isnan(distances).all() and None in seen.scenes[int(np.nanargmin(distances))]
+
+
+def _compared(reader: TileReader, seen: SeenCard) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The features of a scene that a card has, and its distance to each training scene; NaN where it is mostly
+    nodata."""
     try:
         features = describe_scene(reader)
     except InputError:
-        return None
+        return np.full(len(seen.features), np.nan), np.full(len(seen.scenes), np.nan)
     names = feature_names(reader.inputs[0].image.bands)
     found = np.array([features[names.index(name)] for name in seen.features])
+    return found, _distances(found, np.array(seen.scenes, float), np.array(seen.spread))
+
+
+def unlike_training(reader: TileReader, seen: SeenCard) -> str | None:
+    """One line where a scene is unlike the training data: how far, and the feature that differs most from the nearest
+    training scene. None where it is not, or is mostly nodata."""
     scenes, spread = np.array(seen.scenes, float), np.array(seen.spread)
-    distances = _distances(found, scenes, spread)
+    found, distances = _compared(reader, seen)
     if np.isnan(distances).all() or not np.nanmin(distances) > seen.threshold:
         return None
     nearest = scenes[int(np.nanargmin(distances))]

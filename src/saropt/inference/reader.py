@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Input:
     Attributes:
         fill: (C,), median network value of each of the source's bands, which its invalid pixels take.
         places: positions of the source's bands in the input's, where some are missing.
+        made: whether a missing band is made of the other one, where the card says how.
         rule: which values are measurements.
         notes: one line each, of what was taken for granted.
     """
@@ -34,6 +35,7 @@ class Input:
     normaliser: Normaliser | None
     fill: NDArray[np.float32]
     places: Sequence[int] = ()
+    made: bool = True
     rule: ValueRule | None = None
     notes: tuple[str, ...] = ()
 
@@ -50,7 +52,7 @@ class Input:
             network[:, ~valid] = self.fill[:, None]
         medians = self.fill
         if self.places:
-            network = self.image.all_bands(network, self.places)
+            network = self.image.all_bands(network, self.places, made=self.made)
             medians = np.full(len(network), np.nan, np.float32)
             medians[list(self.places)] = self.fill
         return self.image.network_bands(network, valid, medians), valid
@@ -117,6 +119,10 @@ class TileReader:
         needed = [valid for one, (_, valid) in zip(self.inputs, parts, strict=True) if not one.image.optional]
         return np.concatenate([*(network for network, _ in parts), *constants]), np.logical_and.reduce(needed)
 
+    def make_no_bands(self) -> None:
+        """Leave missing bands at -1, the value of nothing, where they would be made of the other one."""
+        self.inputs = [replace(one, made=False) for one in self.inputs]
+
     def spread_windows(self, stride: int) -> NDArray[np.float32]:
         """Network inputs (N, C, side, side) spread evenly over the scene, for statistics that are frozen before it is
         translated. They depend on the scene alone, never on the tiling.
@@ -151,4 +157,4 @@ def _bound(image: ImageCard, source: Source | None, units: str | None, places: S
     if places is not None and len(places) == len(image.bands):
         places = None
     notes = (*getattr(source, "notes", ()), *fitted.notes)
-    return Input(image, source, fitted.normaliser, fitted.median, tuple(places or ()), fitted.rule, notes)
+    return Input(image, source, fitted.normaliser, fitted.median, tuple(places or ()), rule=fitted.rule, notes=notes)

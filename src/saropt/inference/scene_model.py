@@ -21,6 +21,7 @@ from saropt.inference.clear_pixels import match_reference, open_clear_pixels, wi
 from saropt.inference.companions import Ground, dates_of, missing_inputs, open_companions, origin_in_words
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.familiarity import (
+    lacks_as_in_training,
     other_pixel_size,
     other_scene_inputs,
     too_narrow,
@@ -106,6 +107,8 @@ class SceneModel:
         stated = {first: units} if isinstance(units, str) else dict(units or {})
         constants = encode_scene_inputs(self.scene_inputs, known)
         reader = TileReader(self.inputs, given, stated, places, constants)
+        if self.seen is not None and lacks_as_in_training(reader, self.seen):
+            reader.make_no_bands()
         if self._backend.needs_samples:
             self._backend.freeze(reader.spread_windows(self._network.stride))
         return reader

@@ -33,8 +33,7 @@ def without_a_band(batch: Batch, bands: int, share: float, difference: float | N
             that are not valid stay as they are.
         bands: how many the SAR images have.
         share: of the windows, in [0, 1].
-        difference: of two bands, by how much the first is taken to be above the second; also in windows that have one
-            band from the start.
+        difference: of two bands, by how much the first is taken to be above the second.
 
     >>> batch = Batch({"sar": torch.zeros(4, 2, 8, 8)})
     >>> without_a_band(batch, 2, share=1.0)["sar"].sum(dim=(1, 2, 3)).tolist()
@@ -44,9 +43,7 @@ def without_a_band(batch: Batch, bands: int, share: float, difference: float | N
     band = torch.arange(bands, device=lost.device)[None, :, None, None]
     there = (batch["sar"] > -1.0).flatten(2).any(2)[..., None, None]
     others = (there & (band != lost)).any(1, keepdim=True)
-    missing = (band == lost) & others & chosen(batch["sar"], share)
-    if difference is not None:
-        missing |= ~there & there.flip(1)
+    missing = (band == lost) & there & others & chosen(batch["sar"], share)
     parts = dict(batch)
     parts["sar"] = torch.where(missing, _in_its_place(batch["sar"], difference), batch["sar"])
     if "sar_reference" in parts:
