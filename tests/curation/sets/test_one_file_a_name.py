@@ -47,3 +47,12 @@ def test_one_file_under_two_names_is_one(tmp_path):
         pictures(tmp_path / "f" / folder, ["t0", "t1", "t2"], count)
     (tmp_path / "f" / "sar" / "t0.PNG").symlink_to(tmp_path / "f" / "sar" / "t0.png")
     assert len(DataRoot.open(prepare("folder", tmp_path / "f", tmp_path / "out")).splits) == 3
+
+
+def test_two_rasters_of_one_polarisation_are_refused(tmp_path):
+    radar = np.ones((1, 8, 8), np.uint16)
+    (tmp_path / "GF3_X.meta.xml").write_text("<product/>")
+    write_array(tmp_path / "GF3_X_HH_L2.tiff", radar)
+    write_array(tmp_path / "GF3_X_HH_L2_filtered.tiff", radar)
+    with pytest.raises(InputError, match=r"GF3_X_HH_L2\.tiff: GF3_X_HH_L2_filtered\.tiff is of HH too: keep one"):
+        prepare("gaofen3", tmp_path, tmp_path / "out")
