@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from saropt.domain import SAR_UNITS, Unit, describe_units
 
 _FEW = 0.005
+_NEARLY_ALL = 0.999
 _REPEATED = 0.002
 _ALONE_DB = 3.0
 
@@ -154,10 +155,11 @@ def check_units(
     if unit.scale in ("power", "amplitude", "complex") and numbers.any():
         numbers = numbers[numbers != 0]
     negative = unit.scale in ("power", "amplitude") and float(np.median(numbers)) < 0.0
-    if negative or _contradicts(numbers, unit, stored, calibrated):
+    other = _other_reflectance(numbers, unit, stored)
+    if negative or other or _contradicts(numbers, unit, stored, calibrated):
         low, high = (float(q) for q in np.quantile(numbers, [_FEW, 1.0 - _FEW]))
         span = f"0.5 % to 99.5 % of the pixels lie in {low:.4g}..{high:.4g}"
-        why = " with negative values: are these decibels?" if negative else f": {_holds(unit, calibrated)}"
+        why = " with negative values: are these decibels?" if negative else f": {other or _holds(unit, calibrated)}"
         if not stated:
             raise ValueError(f"nothing states its units, and {unit.name} does not fit: {span}{why}")
         raise ValueError(f"units are declared as {unit.name} but {span}{why}")
@@ -176,7 +178,29 @@ def _contradicts(numbers: NDArray, unit: Unit, dtype: str, calibrated: bool) -> 
         return dtype.startswith("uint") or (low >= 0.0 and bool(numbers.any()))
     if unit.scale == "stretch":
         return dtype.startswith("float") and high <= 1.5 and bool((numbers != np.rint(numbers)).any())
-    return unit.scale == "reflectance" and unit.factor >= 255.0 and (dtype == "uint8" or high < 2.0)
+    return unit.scale == "reflectance" and unit.factor >= 255.0 and high < 2.0
+
+
+def _other_reflectance(numbers: NDArray, unit: Unit, dtype: str) -> str | None:
+    """What values that are declared as reflectance times a large factor look like instead; None where nothing tells.
+
+    Per cent have fractions and lie in 0..100. Of values times 10,000 only night and the darkest water lie there, and
+    those are whole numbers, or about 0."""
+    if unit.scale != "reflectance" or unit.factor < 255.0:
+        return None
+    if dtype == "uint8":
+        return "8 bits hold a picture, no reflectance"
+    low, high = unit.plausible().possible
+    values = numbers[(numbers >= low) & (numbers <= high) & (numbers != 0)]
+    if not values.size:
+        return None
+    if 0.0 < float(np.quantile(values, 1.0 - _FEW)) < 2.0:
+        return f"is this reflectance of 0..1? Multiply it by {unit.factor:g}"
+    inside = float(((values > 0) & (values <= 100)).mean()) >= _NEARLY_ALL
+    fractions = dtype.startswith("float") and float((values != np.rint(values)).mean()) > 0.5
+    if inside and fractions and float(np.median(values)) >= 1.0:
+        return f"is this reflectance in per cent? Multiply it by {unit.factor / 100.0:g}"
+    return None
 
 
 def _is_scattered(impossible: NDArray, total: int) -> bool:
