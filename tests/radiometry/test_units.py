@@ -142,6 +142,17 @@ def test_dark_and_bright_reflectance_passes(values):
     check_units(values, X10000)
 
 
+def test_numbers_of_landsat_are_no_reflectance():
+    reflectance = np.linspace(0.01, 0.4, 500)
+    stored = np.rint((reflectance + 0.2) / 2.75e-5).astype(np.uint16)
+    scaled = np.rint(reflectance * 10000).astype(np.uint16)
+    for names in (["SR_B4", "SR_B3", "SR_B2", "SR_B5"], ["red", "green", "blue", "nir08"]):
+        with pytest.raises(ValueError, match=r"numbers of Landsat\? Reflectance is 0\.0000275 times"):
+            check_units(stored, X10000, names=names)
+        check_units(scaled, X10000, names=names)
+    check_units(stored, X10000, names=["B4", "B3", "B2", "B8"])
+
+
 def test_stored_type_counts_when_values_were_converted():
     values = np.linspace(-10, 10, 500)
     check_units(values, "sigma0_db", "float32")

@@ -83,6 +83,17 @@ def is_known(name: str) -> bool:
     return canonical in (*POLARISATIONS, *PAULI_COMPONENTS) or _SENTINEL_2.fullmatch(canonical) is not None
 
 
+def are_of_landsat(names: Sequence[str]) -> bool:
+    """Whether names of bands are those of Landsat's surface reflectance, or such as both Landsat and Sentinel-2 have
+    with nir08 as the only near infrared.
+
+    >>> are_of_landsat(["SR_B4", "SR_B5"]), are_of_landsat(["red", "nir08"]), are_of_landsat(["red", "nir"])
+    (True, True, False)
+    """
+    plain = [name.strip().upper() for name in names]
+    return any(name in _LANDSAT for name in plain) or ("B8" not in _canonical(plain) and bool(_near_infrared(plain)))
+
+
 def polarisation_in(stem: str) -> str | None:
     """The polarisation that the name of a file ends in, as those of RTC products do; None where it names none or two.
 
