@@ -177,3 +177,33 @@ def test_a_bright_earlier_image_is_told_of_unless_its_clouds_are_masked(tmp_path
     ):
         result = translator.run(sar, tmp_path / "out.tif", replace(options, overwrite=True))
         assert [line for line in result.warnings if "brighter" in line] == told
+
+
+def test_earlier_images_of_other_sensors_are_taken_by_the_names_of_their_bands(tmp_path):
+    """s1-reference takes red, green, blue and near infrared times 10,000; Landsat as it is stored is refused."""
+    translator, random = Translator.load("s1-reference"), np.random.default_rng(0)
+    radar = random.normal(-12, 3, (2, 64, 64)).astype(np.float32)
+    sar = write_array(tmp_path / "sar.tif", radar, band_names=["VV", "VH"])
+    red, green, blue, nir = values = random.integers(400, 2500, (4, 64, 64)).astype(np.uint16)
+    planet = ["coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir"]
+    landsat = ["SR_B4", "SR_B3", "SR_B2", "SR_B5"]
+    stored = np.rint((values / 1e4 + 0.2) / 2.75e-5).astype(np.uint16)
+    kept = []
+    for number, (image, names) in enumerate(
+        (
+            (values, ["B4", "B3", "B2", "B8"]),
+            (np.stack([blue - 99, blue, green - 99, green, red - 99, red, red + 99, nir]), planet),
+            (values, landsat),
+        )
+    ):
+        earlier = write_array(tmp_path / f"{number}.tif", image, band_names=names)
+        kept.append(read(translator.translate(sar, tmp_path / f"out{number}.tif", reference=earlier)))
+    assert np.array_equal(kept[0], kept[1])
+    assert np.array_equal(kept[0], kept[2])
+    raw = write_array(tmp_path / "raw.tif", stored, band_names=landsat)
+    with pytest.raises(InputError, match="are these numbers of Landsat"):
+        translator.translate(sar, tmp_path / "out.tif", reference=raw)
+    cent = write_array(tmp_path / "cent.tif", (values / 100.0).astype(np.float32), band_names=["B4", "B3", "B2", "B8"])
+    with pytest.raises(InputError, match="is this reflectance in per cent"):
+        translator.translate(sar, tmp_path / "out.tif", reference=cent)
+    assert not (tmp_path / "out.tif").exists()

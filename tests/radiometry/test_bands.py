@@ -6,6 +6,8 @@ import pytest
 
 from saropt.domain import canonical_band, match_bands, rgb_bands
 
+RGBN = ["B4", "B3", "B2", "B8"]
+
 
 @pytest.mark.parametrize(
     ("names", "canonical"),
@@ -39,6 +41,13 @@ def test_synonyms_have_one_name(names, canonical):
         (["VH"], ["amplitude"], [0]),
         (["SAR"], ["VV"], [0]),
         (["VV"], ["VV date 1", "vv"], [1]),
+        (RGBN, ["coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir"], [5, 3, 1, 7]),
+        (RGBN, ["red", "green", "blue", "nir08"], [0, 1, 2, 3]),
+        (RGBN, ["coastal", "blue", "green", "red", "nir08", "swir16", "swir22"], [3, 2, 1, 4]),
+        (RGBN, ["red", "green", "blue", "nir", "nir08"], [0, 1, 2, 3]),
+        (RGBN, ["SR_B4", "SR_B3", "SR_B2", "SR_B5"], [0, 1, 2, 3]),
+        (RGBN, [f"SR_B{number}" for number in range(1, 8)], [3, 2, 1, 4]),
+        (["B5"], ["B4", "B5", "B6"], [1]),
     ],
 )
 def test_bands_are_found_by_name_and_else_in_stored_order(wanted, names, places):
@@ -55,6 +64,12 @@ def test_bands_are_found_by_name_and_else_in_stored_order(wanted, names, places)
         (["VV", "VH"], ["VV", "band_2"], "holds VV, BAND_2, not VV, VH"),
         (["VV"], ["VV 2020", "VV 2021"], r"has 2 bands \(VV 2020, VV 2021\), not VV"),
         (["B4"], ["VV"], "holds VV, not B4"),
+        (RGBN, ["B4", "B3", "B2", "B8A"], "holds B4, B3, B2, B8A, not B4, B3, B2, B8"),
+        (RGBN, ["B4", "B3", "B2", "nir08"], "holds B4, B3, B2, B8A, not"),
+        (RGBN, ["red", "green", "blue", "rededge1", "nir08"], "has 5 bands"),
+        (RGBN, ["SR_B1", "SR_B2", "SR_B3", "SR_B4"], "holds B1, B2, B3, B4, not"),
+        (RGBN, [f"SR_B{number}" for number in (1, 2, 3, 4, 5, 7)], "has 6 bands"),
+        (RGBN, ["red", "green_i", "green_ii", "blue", "nir"], "has 5 bands"),
     ],
 )
 def test_names_that_contradict_are_refused(wanted, names, message):
@@ -64,5 +79,7 @@ def test_names_that_contradict_are_refused(wanted, names, message):
 
 def test_colours_to_show():
     assert rgb_bands(["nir", "R", "G", "B"]) == (1, 2, 3)
+    assert rgb_bands(["blue", "green_i", "green", "red"]) == (3, 2, 0)
+    assert rgb_bands(["B2 day 1", "B3 day 1", "B4 day 1", "B2 day 2", "B3 day 2", "B4 day 2"]) == (2, 1, 0)
     assert rgb_bands(["a", "b", "c"]) == (0, 1, 2)
     assert rgb_bands(["a", "b", "c", "d"]) == (0, 0, 0)

@@ -89,6 +89,7 @@ GOOD = {
     "uint8": np.linspace(0, 255, 500),
     "complex": np.exp(1j * np.linspace(0, 6, 500)),
 }
+X10000 = "reflectance x 10000"
 
 
 @pytest.mark.parametrize("units", SAR_UNITS)
@@ -111,12 +112,45 @@ def test_fitting_values_pass(units):
         (GOOD["amplitude"], "complex", "pixels are real"),
         (np.empty((2, 0)), "sigma0", "no valid pixel"),
         (GOOD["amplitude"], "dn", "unknown units 'dn'"),
+        (np.linspace(0.01, 0.4, 500), X10000, r"0\.3981: is this reflectance of 0\.\.1\? Multiply it by 10000$"),
+        (np.linspace(0.7, 44, 500), X10000, r"is this reflectance in per cent\? Multiply it by 100$"),
+        (np.append(np.linspace(0.7, 44, 500), [0.0] * 500), X10000, "per cent"),
+        (np.append(np.linspace(0.7, 95, 5000), [140.0] * 5), X10000, "per cent"),
+        (np.linspace(0, 255, 500).astype(np.uint8), X10000, "8 bits hold a picture, no reflectance"),
+        (np.zeros(500), X10000, "reflectance times 10000 lies in"),
     ],
 )
 def test_contradictions_are_refused(values, units, message):
     with pytest.raises(ValueError, match=message) as caught:
         check_units(values, units)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.linspace(50, 300, 500),
+        np.linspace(8000, 11000, 500),
+        np.linspace(-30, 40, 500),
+        np.random.default_rng(0).normal(0, 20, 500),
+        np.arange(1, 90).astype(np.float32),
+        np.arange(1, 90).astype(np.uint16),
+    ],
+    ids=["dark water", "snow", "black water", "night", "water in whole numbers", "water as it is stored"],
+)
+def test_dark_and_bright_reflectance_passes(values):
+    check_units(values, X10000)
+
+
+def test_numbers_of_landsat_are_no_reflectance():
+    reflectance = np.linspace(0.01, 0.4, 500)
+    stored = np.rint((reflectance + 0.2) / 2.75e-5).astype(np.uint16)
+    scaled = np.rint(reflectance * 10000).astype(np.uint16)
+    for names in (["SR_B4", "SR_B3", "SR_B2", "SR_B5"], ["red", "green", "blue", "nir08"]):
+        with pytest.raises(ValueError, match=r"numbers of Landsat\? Reflectance is 0\.0000275 times"):
+            check_units(stored, X10000, names=names)
+        check_units(scaled, X10000, names=names)
+    check_units(stored, X10000, names=["B4", "B3", "B2", "B8"])
 
 
 def test_stored_type_counts_when_values_were_converted():

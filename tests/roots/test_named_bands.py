@@ -11,6 +11,7 @@ from saropt.domain import described_bands
 from saropt.errors import InputError
 from saropt.roots import DataRoot, LabelledSampler, WindowSampler, describe_images, draw_batch, draw_labelled_batch
 from saropt.roots.opening import open_described
+from saropt.roots.recipes import band_indices
 from saropt.roots.root import ImageSpec
 from saropt.roots.simulated import write_simulated_root
 from saropt.scenes import Scene, write_array
@@ -91,3 +92,8 @@ def test_a_description_by_place_passes_over_the_names(tmp_path):
     for by_place, first in ((False, 2), (True, 1)):
         with open_described(path, ImageSpec(("VH", "VV"), "sigma0", by_place=by_place), [1]) as scene:
             assert (scene.read()[0] == first).all()
+
+
+def test_a_band_is_chosen_by_the_name_that_says_nothing_more(root, monkeypatch):
+    monkeypatch.setattr(DataRoot, "image", lambda self, role: ImageSpec(("red", "green", "green_i"), "uint8"))
+    assert band_indices(root, "optical", ["B4", "B3"]) == (1, 2)

@@ -3,6 +3,7 @@
 from saropt.domain.bands import (
     PAULI_COMPONENTS,
     POLARISATIONS,
+    are_of_landsat,
     arrange_bands,
     canonical_band,
     described_bands,
@@ -40,6 +41,7 @@ __all__ = [
     "RoleInfo",
     "Scale",
     "Unit",
+    "are_of_landsat",
     "arrange_bands",
     "canonical_band",
     "check_scene_input",

@@ -1,6 +1,7 @@
 """One rule for band names: what counts as the same name, and which bands of a raster are the ones asked for.
 
 Names are compared in a canonical form: B02, B2, B02_10m and blue are one band, VV, Sigma0_VV_db and sigma0-VV another.
+The near infrared of Landsat 8 and 9 (nir08, SR_B5) is that of B8A, and stands for B8 where nothing else does.
 """
 
 from __future__ import annotations
@@ -28,6 +29,16 @@ _COLOURS = {
 }
 _PICTURE = ("red", "green", "blue")
 _SENTINEL_2 = re.compile(r"B0?(\d|1[012]|8A)")
+_LANDSAT = {
+    "SR_B1": "B1",
+    "SR_B2": "B2",
+    "SR_B3": "B3",
+    "SR_B4": "B4",
+    "SR_B5": "B8A",
+    "SR_B6": "B11",
+    "SR_B7": "B12",
+}
+"""Surface reflectance of Landsat 8 and 9, Collection 2."""
 _WORDS = re.compile(r"[^\s_\-./:,()\[\]]+")
 
 
@@ -37,14 +48,14 @@ def canonical_band(name: str) -> str:
     Optical bands get Sentinel-2's names. A polarisation is found as a word of the name; Pauli components stay as they
     are.
 
-    >>> [canonical_band(name) for name in ("B02_10m", "blue", "Sigma0_VV_db", "HH-VV", "Amplitude")]
-    ['B2', 'B2', 'VV', 'HH-VV', 'AMPLITUDE']
+    >>> [canonical_band(name) for name in ("B02_10m", "blue", "Sigma0_VV_db", "HH-VV", "Amplitude", "SR_B5")]
+    ['B2', 'B2', 'VV', 'HH-VV', 'AMPLITUDE', 'B8A']
     """
     plain = name.strip().upper()
     if plain in PAULI_COMPONENTS:
         return plain
-    if plain in _COLOURS:
-        return _COLOURS[plain]
+    if plain in _COLOURS or plain in _LANDSAT:
+        return _COLOURS.get(plain) or _LANDSAT[plain]
     words = _WORDS.findall(plain)
     if "EDGE" in words or "REDEDGE" in words:
         return plain
@@ -52,6 +63,14 @@ def canonical_band(name: str) -> str:
     found |= {f"B{match[1]}" for word in words if (match := _SENTINEL_2.fullmatch(word))}
     found |= {_COLOURS[word] for word in words if len(word) > 1 and word in _COLOURS}
     return found.pop() if len(found) == 1 else plain
+
+
+def _canonical(names: Sequence[str]) -> list[str]:
+    """Canonical names of the bands of a raster. SR_B1 without SR_B6 can be of Landsat 4 to 7, whose SR_B5 is no near
+    infrared."""
+    plain = [name.strip().upper() for name in names]
+    older = "SR_B1" in plain and "SR_B6" not in plain
+    return [name if older and name == "SR_B5" else canonical_band(name) for name in plain]
 
 
 def is_known(name: str) -> bool:
@@ -62,6 +81,17 @@ def is_known(name: str) -> bool:
     """
     canonical = canonical_band(name)
     return canonical in (*POLARISATIONS, *PAULI_COMPONENTS) or _SENTINEL_2.fullmatch(canonical) is not None
+
+
+def are_of_landsat(names: Sequence[str]) -> bool:
+    """Whether names of bands are those of Landsat's surface reflectance, or such as both Landsat and Sentinel-2 have
+    with nir08 as the only near infrared.
+
+    >>> are_of_landsat(["SR_B4", "SR_B5"]), are_of_landsat(["red", "nir08"]), are_of_landsat(["red", "nir"])
+    (True, True, False)
+    """
+    plain = [name.strip().upper() for name in names]
+    return any(name in _LANDSAT for name in plain) or ("B8" not in _canonical(plain) and bool(_near_infrared(plain)))
 
 
 def polarisation_in(stem: str) -> str | None:
@@ -97,6 +127,8 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
 
     >>> match_bands(["B4", "B3", "B2"], ["blue", "green", "red", "nir"])
     [2, 1, 0]
+    >>> match_bands(["B4", "B3", "B2", "B8"], ["SR_B2", "SR_B3", "SR_B4", "SR_B5"])
+    [2, 1, 0, 3]
     >>> match_bands(["VV"], ["band_1"])
     [0]
     >>> match_bands(["VH"], ["Sigma0_VV"])
@@ -111,21 +143,37 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
         raise ValueError(f"has {counted(len(names), 'band')} ({listed(names)}), not {', '.join(wanted)}")
     told = [name for name, band in zip(names, wanted, strict=True) if is_known(name) and is_known(band)]
     if told:
-        raise ValueError(f"holds {', '.join(canonical_band(name) for name in names)}, not {', '.join(wanted)}")
+        raise ValueError(f"holds {', '.join(_canonical(names))}, not {', '.join(wanted)}")
     return list(range(len(names)))
 
 
 def _by_name(wanted: Sequence[str], names: Sequence[str]) -> list[int] | None:
     """Positions of the bands asked for where each has one name, None where one has not."""
-    exact = [name.strip().lower() for name in names]
-    canonical = [canonical_band(name) for name in names]
-    found = []
-    for band in wanted:
-        same = [place for place, name in enumerate(exact) if name == band.strip().lower()]
-        alike = same if len(same) == 1 else [p for p, name in enumerate(canonical) if name == canonical_band(band)]
-        if len(alike) == 1:
-            found.append(alike[0])
+    found = [place for band in wanted if (place := _place(band, names)) is not None]
     return found if len(found) == len(wanted) and len(set(found)) == len(found) else None
+
+
+def _place(band: str, names: Sequence[str]) -> int | None:
+    """Position of a band: the one of its very name, else the only one that means the same, else of those the only one
+    that is called nothing more: of green and green_i the first."""
+    plain, wanted = [name.strip().upper() for name in names], canonical_band(band)
+    same = [place for place, name in enumerate(plain) if name == band.strip().upper()]
+    alike = [place for place, name in enumerate(_canonical(names)) if name == wanted]
+    short = [place for place in alike if plain[place] in _COLOURS or _SENTINEL_2.fullmatch(plain[place])]
+    if wanted == "B8" and not alike:
+        alike = _near_infrared(plain)
+    return next((places[0] for places in (same, alike, short) if len(places) == 1), None)
+
+
+def _near_infrared(plain: Sequence[str]) -> list[int]:
+    """Positions of the near infrared of Landsat. A raster with names that only Sentinel-2 has is not Landsat's: its
+    nir08 is B8A."""
+    if "SR_B5" in plain:
+        return [place for place, band in enumerate(_canonical(plain)) if band == "B8A"]
+    words = {word for name in plain for word in _WORDS.findall(name)}
+    if any("EDGE" in word or word == "NIR09" or _SENTINEL_2.fullmatch(word) for word in words):
+        return []
+    return [place for place, name in enumerate(plain) if "NIR08" in _WORDS.findall(name)]
 
 
 def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[int, int]]:
@@ -134,12 +182,7 @@ def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[
     >>> match_some_bands(["VV", "VH"], ["Sigma0_VH_db", "angle"])
     [(1, 0)]
     """
-    canonical = [canonical_band(name) for name in names]
-    return [
-        (place, canonical.index(canonical_band(band)))
-        for place, band in enumerate(wanted)
-        if canonical.count(canonical_band(band)) == 1
-    ]
+    return [(place, found) for place, band in enumerate(wanted) if (found := _place(band, names)) is not None]
 
 
 def arrange_bands(wanted: Sequence[str], chosen: Sequence[str]) -> list[int]:
@@ -223,5 +266,6 @@ def rgb_bands(names: Sequence[str]) -> tuple[int, int, int]:
     """
     canonical = [canonical_band(name) for name in names]
     if {"B4", "B3", "B2"} <= set(canonical):
-        return canonical.index("B4"), canonical.index("B3"), canonical.index("B2")
+        red, green, blue = _by_name(("B4", "B3", "B2"), names) or map(canonical.index, ("B4", "B3", "B2"))
+        return red, green, blue
     return (0, 1, 2) if len(names) == 3 else (0, 0, 0)

@@ -258,7 +258,8 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
         unit = describe_units(units)
     rule = ValueRule(unit, source.dtype, recipe.absolute)
     if unit is not None:
-        check_units(sample, unit, source.dtype, calibrated=recipe.absolute, stated=stated)
+        names = getattr(source, "band_names", ())
+        check_units(sample, unit, source.dtype, calibrated=recipe.absolute, stated=stated, names=names)
         if quantity == "reflectance" and units in SAR_UNITS:  # uint8, for a recipe of reflectance
             check_units(sample, units, source.dtype)
     measured = find_measured(source, sample, rule, units, all_bands=quantity == "reflectance")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import SAR_UNITS, Unit, describe_units
+from saropt.domain import SAR_UNITS, Unit, are_of_landsat, describe_units
 
 _FEW = 0.005
+_NEARLY_ALL = 0.999
 _REPEATED = 0.002
 _ALONE_DB = 3.0
+_LANDSAT_ZERO = 6500.0
+"""Of Collection 2, 7273 stands for no reflectance."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def check_units(
     *,
     calibrated: bool = False,
     stated: bool = True,
+    names: Sequence[str] = (),
 ) -> None:
     """Refuse values that contradict their declared units. The bulk of the values decides; few impossible ones do not.
 
@@ -134,6 +139,7 @@ def check_units(
         dtype: the raster's own data type, when `values` were converted from it.
         calibrated: of amplitude and complex pixels, whether their square must be backscatter.
         stated: whether a person or the file states the units; for the error.
+        names: of the bands, where they are known: those of Landsat may be without scale and offset.
 
     Raises:
         ValueError: one line that says what was found and what these units hold.
@@ -154,10 +160,11 @@ def check_units(
     if unit.scale in ("power", "amplitude", "complex") and numbers.any():
         numbers = numbers[numbers != 0]
     negative = unit.scale in ("power", "amplitude") and float(np.median(numbers)) < 0.0
-    if negative or _contradicts(numbers, unit, stored, calibrated):
+    other = _other_reflectance(numbers, unit, stored, names)
+    if negative or other or _contradicts(numbers, unit, stored, calibrated):
         low, high = (float(q) for q in np.quantile(numbers, [_FEW, 1.0 - _FEW]))
         span = f"0.5 % to 99.5 % of the pixels lie in {low:.4g}..{high:.4g}"
-        why = " with negative values: are these decibels?" if negative else f": {_holds(unit, calibrated)}"
+        why = " with negative values: are these decibels?" if negative else f": {other or _holds(unit, calibrated)}"
         if not stated:
             raise ValueError(f"nothing states its units, and {unit.name} does not fit: {span}{why}")
         raise ValueError(f"units are declared as {unit.name} but {span}{why}")
@@ -176,7 +183,31 @@ def _contradicts(numbers: NDArray, unit: Unit, dtype: str, calibrated: bool) -> 
         return dtype.startswith("uint") or (low >= 0.0 and bool(numbers.any()))
     if unit.scale == "stretch":
         return dtype.startswith("float") and high <= 1.5 and bool((numbers != np.rint(numbers)).any())
-    return unit.scale == "reflectance" and unit.factor >= 255.0 and (dtype == "uint8" or high < 2.0)
+    return unit.scale == "reflectance" and unit.factor >= 255.0 and high < 2.0
+
+
+def _other_reflectance(numbers: NDArray, unit: Unit, dtype: str, names: Sequence[str]) -> str | None:
+    """What values that are declared as reflectance times a large factor look like instead; None where nothing tells.
+
+    Per cent have fractions and lie in 0..100. Of values times 10,000 only night and the darkest water lie there, and
+    those are whole numbers, or about 0."""
+    if unit.scale != "reflectance" or unit.factor < 255.0:
+        return None
+    if dtype == "uint8":
+        return "8 bits hold a picture, no reflectance"
+    low, high = unit.plausible().possible
+    values = numbers[(numbers >= low) & (numbers <= high) & (numbers != 0)]
+    if not values.size:
+        return None
+    if 0.0 < float(np.quantile(values, 1.0 - _FEW)) < 2.0:
+        return f"is this reflectance of 0..1? Multiply it by {unit.factor:g}"
+    if are_of_landsat(names) and dtype == "uint16" and float(np.quantile(values, _FEW)) > _LANDSAT_ZERO:
+        return "are these numbers of Landsat? Reflectance is 0.0000275 times the number less 0.2"
+    inside = float(((values > 0) & (values <= 100)).mean()) >= _NEARLY_ALL
+    fractions = dtype.startswith("float") and float((values != np.rint(values)).mean()) > 0.5
+    if inside and fractions and float(np.median(values)) >= 1.0:
+        return f"is this reflectance in per cent? Multiply it by {unit.factor / 100.0:g}"
+    return None
 
 
 def _is_scattered(impossible: NDArray, total: int) -> bool:

@@ -33,8 +33,10 @@ def the_only(files: Sequence[Path]) -> Path:
     >>> the_only([Path("a.tif")]).name
     'a.tif'
     """
-    if len(files) > 1 and not all(file.samefile(files[0]) for file in files[1:]):
-        raise InputError(files[0], f"{files[1].name} is there too: keep one of them")
+    other = next((file for file in files[1:] if not file.samefile(files[0])), None)
+    if other is not None:
+        shown = other.name if other.parent == files[0].parent else other
+        raise InputError(files[0], f"{shown} is there too: keep one of them")
     return files[0]
 
 

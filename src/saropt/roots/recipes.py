@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from saropt.artifacts import ImageCard
-from saropt.domain import Role, canonical_band, describe_role
+from saropt.domain import Role, describe_role, match_some_bands
 from saropt.errors import InputError
 from saropt.radiometry import DbClip, EightBit, Q99Amplitude, Recipe, Reflectance, ValueRule, recipe_from_dict
 from saropt.roots.opening import open_described
@@ -78,8 +78,7 @@ def band_indices(root: DataRoot, role: Role, bands: Sequence[str]) -> tuple[int,
         InputError: the root lacks the role or a band.
     """
     known = root.image(role).bands
-    same = {canonical_band(name): name for name in known}
-    bands = [band if band in known else same.get(canonical_band(band), band) for band in bands]
+    bands = [next((known[place] for _, place in match_some_bands([band], known)), band) for band in bands]
     unknown = [band for band in bands if band not in known]
     if unknown:
         raise InputError(root.home_of(role), f"has no band {', '.join(unknown)}; it has {', '.join(known)}")

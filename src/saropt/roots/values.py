@@ -39,7 +39,7 @@ def contradiction(scene: Scene, units: str) -> str | None:
         return None
     sample = scene.sample(SAMPLED_PIXELS)
     try:
-        check_units(sample, unit, scene.dtype)
+        check_units(sample, unit, scene.dtype, names=scene.band_names)
     except ValueError as error:
         return str(error) if sample.size else NO_PIXEL
     return None
@@ -108,7 +108,7 @@ def measured_pixels(card: ImageCard, recipe: Recipe, scene: Scene, sample: NDArr
     rule = ValueRule.of(card.units, scene.dtype)
     for unit in (rule.unit, None if is_sar(card.role) else recipe.unit_of(card.units, scene.dtype)):
         if unit is not None:
-            check_units(sample, unit, scene.dtype, calibrated=recipe.absolute)
+            check_units(sample, unit, scene.dtype, calibrated=recipe.absolute, names=scene.band_names)
     sample = sample[:, rule.measured(sample)]
     repeated = repeated_value(sample, rule)
     if repeated is not None and is_sar(card.role) and fills_blocks(scene, repeated):

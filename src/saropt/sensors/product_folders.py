@@ -49,7 +49,7 @@ def read_gaofen3(folder: Path) -> ProductFolder:
     reader). Element names are those of products described there; no product was at hand to check them.
 
     Raises:
-        InputError: no annotation, a number of it or the rasters are missing.
+        InputError: no annotation, a number of it or the rasters are missing, or two rasters are of one polarisation.
 
     >>> Path("product").mkdir()
     >>> read_gaofen3(Path("product"))
@@ -59,11 +59,11 @@ def read_gaofen3(folder: Path) -> ProductFolder:
     """
     meta = _one(folder, "*.meta.xml")
     tree = _xml(meta)
-    rasters = {}
+    rasters: dict[str, Path] = {}
     for path in sorted([*folder.glob("*.tiff"), *folder.glob("*.tif")]):
         match = _POLARISATION.search(path.stem)
         if match is not None:
-            rasters[match.group(1)] = path
+            _add(rasters, match.group(1), path)
     if not rasters:
         raise InputError(folder, "holds no .tiff whose name has a polarisation (HH, HV, VH or VV)")
     factors = []
@@ -92,7 +92,7 @@ def read_terrasar_x(folder: Path, *, resampled: bool = False) -> ProductFolder:
         resampled: the pixels come on another grid than the product's: the scene centre's angle is used throughout.
 
     Raises:
-        InputError: no annotation, a number of it or the rasters are missing.
+        InputError: no annotation, a number of it or the rasters are missing, or two rasters are of one polarisation.
 
     >>> Path("product").mkdir()
     >>> read_terrasar_x(Path("product"))
@@ -110,7 +110,7 @@ def read_terrasar_x(folder: Path, *, resampled: bool = False) -> ProductFolder:
         match = _POLARISATION.search(path.stem.replace("_", " "))
         if match is None or path.suffix.lower() not in (".tif", ".cos"):
             continue
-        rasters[match.group(1)] = path
+        _add(rasters, match.group(1), path)
         constants = [
             element
             for element in tree.findall(".//calibration/calibrationConstant")
@@ -133,6 +133,12 @@ def read_terrasar_x(folder: Path, *, resampled: bool = False) -> ProductFolder:
         return _decibels(_power(values, len(factors)) * np.array(factors)[:, None, None] * np.sin(theta), valid)
 
     return ProductFolder(rasters, calibrate, is_complex)
+
+
+def _add(rasters: dict[str, Path], polarisation: str, path: Path) -> None:
+    if polarisation in rasters:
+        raise InputError(rasters[polarisation], f"{path.name} is of {polarisation} too: keep one of them")
+    rasters[polarisation] = path
 
 
 def _incidence_plane(tree: ElementTree.Element, meta: Path, centre: float) -> NDArray[np.float64]:

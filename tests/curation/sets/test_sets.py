@@ -68,7 +68,9 @@ def test_whu_tiles_are_cut_from_whole_images_of_one_split(tmp_path, whu):
     assert root.ignore_index == 0
     assert len(root.splits) == 4 * 2 * 3
     for number in range(4):
-        assert len({root.splits[f"NH49E00{number}_{tile:03d}"] for tile in range(6)}) == 1
+        tiles = [f"NH49E00{number}_{tile:03d}" for tile in range(6)]
+        assert len({root.splits[tile] for tile in tiles}) == 1
+        assert {root.scene_of(tile) for tile in tiles} == {f"group NH49E00{number}"}
     whole = read(whu / "optical" / "NH49E001.tif")
     np.testing.assert_array_equal(read(root.raster("optical", "NH49E001_004")), whole[:, 32:64, 32:64])
     labels = read(root.raster("label", "NH49E001_004"))

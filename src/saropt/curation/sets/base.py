@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from saropt.errors import InputError, OptionError
 from saropt.files import load_yaml
 from saropt.registry import Registry
+from saropt.roots.names import the_only
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Grid, Window
 
@@ -239,16 +240,30 @@ def images(folder: Path, pattern: str = r"(.+)") -> dict[str, Path]:
     """The image files of a folder by key, sorted. The key is the first group of `pattern` in the stem of the file name.
 
     Raises:
-        InputError: no such folder.
+        InputError: no such folder, or two files of one key.
     """
     if not folder.is_dir():
         raise InputError(folder, "no such folder in the source")
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         match = re.fullmatch(pattern, path.stem)
         if path.suffix.lower() in IMAGES and match is not None and not path.name.startswith("."):
-            found[match.group(1)] = path
+            add_only(found, match.group(1), path)
     return found
+
+
+def add_only(found: dict[str, Path], key: str, path: Path) -> None:
+    """Add a file by its key.
+
+    Raises:
+        InputError: another file has this key.
+
+    >>> found: dict[str, Path] = {}
+    >>> add_only(found, "a", Path("a.tif"))
+    >>> found["a"].name
+    'a.tif'
+    """
+    found[key] = the_only([found[key], path]) if key in found else path
 
 
 def first_folder(source: Path, names: Sequence[str]) -> Path:

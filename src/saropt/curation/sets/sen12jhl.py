@@ -31,6 +31,7 @@ from saropt.curation.sets.base import (
     Plan,
     Source,
     SplitOptions,
+    add_only,
     pair_up,
     register_set,
     split_groups,
@@ -126,11 +127,14 @@ def read_tiles(folder: Path) -> dict[str, Path]:
     """The tile files by name, such as N34E138.
 
     Raises:
-        InputError: the folder does not exist or holds no tile.
+        InputError: the folder does not exist, or holds no tile, or one of them twice.
     """
     if not folder.is_dir():
         raise InputError(folder, "no such folder of HRLULC tiles")
-    found = {match.group(0)[3:]: path for path in folder.rglob("LC_*.tif") if (match := _TILE.match(path.stem))}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("LC_*.tif")):
+        if match := _TILE.match(path.stem):
+            add_only(found, match.group(0)[3:], path)
     if not found:
         raise InputError(folder, "holds no tiles named like LC_N34E138.tif")
     return found

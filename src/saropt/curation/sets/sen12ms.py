@@ -24,6 +24,7 @@ from saropt.curation.sets.base import (
     Plan,
     Source,
     SplitOptions,
+    add_only,
     count_line,
     pair_up,
     register_set,
@@ -64,13 +65,13 @@ def patches(source: Path, kinds: Sequence[str], suffix: str) -> dict[str, dict[s
     """Files by kind and key (such as `ROIs1158_spring_1_p30`), sorted by key, from all levels of the folder.
 
     Raises:
-        InputError: the folder holds no patch.
+        InputError: the folder holds no patch, or one of them twice.
     """
     found: dict[str, dict[str, Path]] = {kind: {} for kind in kinds}
     for path in sorted(source.rglob(f"ROIs*_p*{suffix}")):
         match = _PATCH.fullmatch(path.stem)
         if match is not None and match.group(2) in found:
-            found[match.group(2)][f"{match.group(1)}_{match.group(3)}_p{match.group(4)}"] = path
+            add_only(found[match.group(2)], f"{match.group(1)}_{match.group(3)}_p{match.group(4)}", path)
     if not any(found.values()):
         raise InputError(source, f"holds no patches named like ROIs1158_spring_{kinds[0]}_1_p30{suffix}")
     return found

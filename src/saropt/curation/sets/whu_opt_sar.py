@@ -7,6 +7,7 @@ Layout after unpacking the three archives: optical/, sar/ and lbl/ with files of
 (names as in code that reads the set; the archives themselves could not be opened here). The 256-pixel tiles do not
 overlap and the remainder is dropped: 21 x 14 = 294 per pair, 29,400 in all; whole images are split 70/20/10 as the
 counts 20,580, 5,880 and 2,940 of Du et al. (2026) require. Which image goes where is not published: a seeded draw.
+The group of a tile is its image.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def plan(source: Path, options: WhuOptions) -> Plan:
                         "optical": Source((files["optical"],), bands=numbers, window=window, band_names=colours),
                         "label": Source((files["label"],), window=window, band_names=("class",), palette_index=True),
                     },
+                    {"group": name} if side else {},
                 )
             )
     if options.train_tiles is not None:
