@@ -23,6 +23,7 @@ REMEDIES: Final = {
     "search": ("search=...", "looks further away"),
     "partial": ("partial=True", "takes what is there"),
     "staging": ("staging=...", "names another folder"),
+    "to=optical|sar": ("direction=...", "chooses one"),
     "state": ("state=...", "names a folder for uploads and translations"),
 }
 """Argument that helps -> how Python spells it, and what it does."""

@@ -67,8 +67,9 @@ def test_both_directions_are_loaded(run):
     assert only.direction == "opt2sar"
     assert Translator.load_all(run)[0].path == run / "translator-sar2opt.onnx"
     assert Translator.load_all(run, backend="torch")[0].path == run / "translator.safetensors"
-    with pytest.raises(InputError, match="translates in several directions"):
+    with pytest.raises(InputError, match=r"sar2opt, opt2sar \(direction=\.\.\. chooses one\)") as caught:
         Translator.load(run)
+    assert caught.value.command_line_text().endswith("sar2opt, opt2sar (--to=optical|sar chooses one)")
 
 
 @pytest.mark.parametrize("form", ["", "translator.safetensors", "translator-sar2opt.onnx"])

@@ -137,7 +137,8 @@ def chosen_direction(path: Path, card: Card, asked: Direction | None) -> Directi
     """
     if asked is None:
         if len(card.directions) > 1:
-            raise InputError(path, f"translates in several directions: choose one of {', '.join(card.directions)}")
+            reason = f"translates in several directions, {', '.join(card.directions)}"
+            raise InputError(path, reason, remedy="to=optical|sar")
         return next(iter(card.directions))
     if asked not in card.directions:
         raise InputError(path, f"translates {', '.join(card.directions)}, not {asked}")
