@@ -84,7 +84,7 @@ class TorchBackend:
             with torch.inference_mode(), mixed:
                 output: Any = self._run(values)
         except RuntimeError as error:  # torch has no error of its own for a processor without memory
-            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            if isinstance(error, torch.OutOfMemoryError) or "allocate" in str(error):
                 raise MemoryError from error
             raise
         return output.float().cpu().numpy()
