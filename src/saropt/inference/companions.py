@@ -26,6 +26,7 @@ from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
 from saropt.scenes.georeference import Georeference, is_coarser
 from saropt.scenes.grid import turned
+from saropt.scenes.measurements import stored_fill
 from saropt.scenes.metadata import acquisition_text
 from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
@@ -318,14 +319,15 @@ def _open_raster(
 
 
 def _undeclared_fill(path: str | Path, image: ImageCard, units: str | None, ground: Ground, kind: str) -> float | None:
-    """A stored number that fills parts of a raster though it declares no nodata; on another grid it would be mixed into
+    """A stored number that fills parts of a raster, which does not declare it; on another grid it would be mixed into
     the pixels beside it."""
     with open_input(path, None, image, kind) as raster:
-        if raster.nodata is not None or raster.scaling is not None or raster.sample().shape[1] == 0:
+        if (raster.is_remote and raster.nodata is not None) or raster.sample().shape[1] == 0:
             return None
-        found = fit_input(image, raster, units).rule.fill
-        ground.told += [f"{raster.source}: parts of it are fill ({value:g}): made nodata" for value in found]
-    return found[0] if found else None
+        found = stored_fill(raster, fit_input(image, raster, units).rule)
+        if found is not None:
+            ground.told.append(f"{raster.source}: parts of it are fill ({found:g}): made nodata")
+    return found
 
 
 def missing_inputs(inputs: Sequence[ImageCard], given: Mapping[Role, object]) -> list[str]:

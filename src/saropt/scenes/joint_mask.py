@@ -20,6 +20,8 @@ from saropt.scenes.chosen_bands import alpha_bands, chosen_bands
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
+    from saropt.scenes.resampled_power import Fill
+
 _KEPT = ("SRS", "GeoTransform", "GCPList", "Metadata")
 _ABOVE = 150.0
 _KEPT_OF_BANDS = ("Description", "ColorInterp", "Scale", "Offset", "Metadata")
@@ -30,7 +32,7 @@ def with_joint_mask(
     path: Path,
     bands: Sequence[str | int] | None,
     power: str | None = None,
-    fill: float | None = None,
+    fill: Fill | None = None,
 ) -> DatasetReader:
     """A virtual raster of the bands of another without its alpha, and with one mask: that of the pixels where all
     chosen bands are valid, each by its own nodata or mask. The raster itself, where GDAL's warping loses none of these.
@@ -43,7 +45,7 @@ def with_joint_mask(
         path: its path, for errors.
         bands: the chosen ones, as of `saropt.scenes.Scene.open`.
         power: scale of SAR pixels, "decibels" or "amplitude", whose power the virtual raster has.
-        fill: a stored number that is no measurement, which the raster does not declare.
+        fill: a number that is no measurement.
 
     Raises:
         InputError: a band does not exist.
@@ -66,7 +68,7 @@ def with_joint_mask(
 
 
 def _described(
-    dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int], power: str | None, fill: float | None
+    dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int], power: str | None, fill: Fill | None
 ) -> str:
     """The text of the virtual raster."""
     with MemoryFile(ext=".vrt") as memory:
@@ -85,7 +87,8 @@ def _described(
             root.append(band if power is None else _power_of(band, power))
     measured = [_decibels(dataset, name, index) for index in chosen] if power == "decibels" else []
     if fill is not None:
-        measured += [_other_than(fill, name, index) for index in chosen]
+        others = [_other_than(fill.value, name, index) for index in chosen]
+        measured += [_any_of(others, dataset)] if fill.in_all else others
     root.append(_mask(name, chosen, alpha, measured))
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -147,6 +150,13 @@ def _other_than(fill: float, name: str, index: int) -> ElementTree.Element:
     ElementTree.SubElement(source, "ScaleRatio").text = "0"
     ElementTree.SubElement(source, "NODATA").text = repr(float(fill))
     return source
+
+
+def _any_of(sources: Sequence[ElementTree.Element], dataset: DatasetReader) -> ElementTree.Element:
+    """A source that is 0 where all of some sources of a mask are: where one has nothing, what lay below it stays."""
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(dataset.width), rasterYSize=str(dataset.height))
+    ElementTree.SubElement(root, "VRTRasterBand", dataType="Byte", band="1").extend(sources)
+    return _source(ElementTree.tostring(root, encoding="unicode"), "1")
 
 
 def _mask(

@@ -80,6 +80,24 @@ def find_measured(raster: Named, sample: NDArray, rule: ValueRule, units: str, *
     return Measured(rule, sample, units, tuple(notes))
 
 
+def stored_fill(scene: Scene, rule: ValueRule) -> float | None:
+    """The stored number of the fill that was found in a scene which does not declare it; None where there is none.
+
+    Args:
+        rule: what `find_measured` found.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> with Scene.open(write_array("a.tif", np.ones((1, 8, 8), np.float32))) as scene:
+    ...     stored_fill(scene, ValueRule.of("sigma0_db", "float32").with_fill(0.0))
+    0.0
+    """
+    found = next(iter(rule.fill), None)
+    if found is None or scene.scaling is None:
+        return found
+    return 0.0 if found == 0.0 and not any(offset for _, offset in scene.scaling) else None
+
+
 def sar_units_of(scene: Scene, asked: str | None, usual: str, remedy: str = "units") -> str:
     """The units of a SAR raster: those that a user asks for, else those that its tags or the names of its bands state,
     else the usual ones.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from saropt.domain import describe_units
 from saropt.radiometry import ValueRule
@@ -33,9 +33,19 @@ def resampled_scale(dataset: DatasetReader, power: str | None) -> str | None:
     return scale if is_real and scale in UNITS_OF else None
 
 
-def fill_of(dataset: DatasetReader, power: str | None, nodata: float | None) -> float | None:
-    """A stored number that is no measurement and has no part on another grid, beside those that a file declares: the
-    one that is given, else 0 in power and amplitude.
+class Fill(NamedTuple):
+    """A stored number that is no measurement, which a file does not declare.
+
+    Attributes:
+        in_all: whether it counts only where all bands hold it, as 0 in reflectance does.
+    """
+
+    value: float
+    in_all: bool
+
+
+def fill_of(dataset: DatasetReader, power: str | None, nodata: float | None) -> Fill | None:
+    """The number that has no part on another grid: the one that is given, else 0 in power and amplitude.
 
     Args:
         power: SAR units of the pixels.
@@ -46,13 +56,15 @@ def fill_of(dataset: DatasetReader, power: str | None, nodata: float | None) -> 
     >>> from saropt.scenes import write_array
     >>> with rasterio.open(write_array("a.tif", np.ones((1, 8, 8), np.float32))) as dataset:
     ...     fill_of(dataset, "gamma0", None), fill_of(dataset, "gamma0_db", None), fill_of(dataset, None, 7)
-    (0.0, None, 7)
+    (Fill(value=0.0, in_all=False), None, Fill(value=7, in_all=True))
     """
     is_real = not any(kind.startswith("complex") for kind in dataset.dtypes)
-    if nodata is not None or power is None or any(dataset.offsets) or not is_real:
-        return nodata
+    if nodata is not None:
+        return Fill(nodata, in_all=power is None)
+    if power is None or any(dataset.offsets) or not is_real:
+        return None
     rule = ValueRule.of(power, dataset.dtypes[0])
-    return 0.0 if rule.zero_is_fill and describe_units(power).scale != "complex" else None
+    return Fill(0.0, in_all=False) if rule.zero_is_fill and describe_units(power).scale != "complex" else None
 
 
 def stored_types(dataset: DatasetReader) -> Sequence[str]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
+    from saropt.scenes.resampled_power import Fill
+
 _SAMPLES = 9
 _WHOLE = 0.1
 """A ratio that is this near to a whole number is taken for it."""
@@ -40,11 +42,11 @@ def warped(
     resampling: str,
     bands: Sequence[str | int] | None = None,
     power: str | None = None,
-    fill: float | None = None,
+    fill: Fill | None = None,
 ) -> DatasetReader:
     """A virtual raster on `grid`, with an alpha band that marks where all chosen bands of the source are valid; the
     source is closed with it. With a scale of SAR pixels ("decibels", "amplitude"), its pixels are their power. Stored
-    numbers that are `fill` have no part in it."""
+    numbers that are fill have no part in it."""
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 

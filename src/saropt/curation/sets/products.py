@@ -22,7 +22,7 @@ from saropt.radiometry import SAR_UNITS
 from saropt.roots.values import measured_rule
 from saropt.scenes import Grid, Scene, overlap_grid
 from saropt.scenes.georeference import check_ground
-from saropt.scenes.measurements import sar_units_of
+from saropt.scenes.measurements import sar_units_of, stored_fill
 from saropt.sensors.grd_scene import open_scene_or_product
 from saropt.sensors.product_folders import ProductFolder, read_gaofen3, read_terrasar_x
 from saropt.sensors.product_names import grd_product, sentinel2_product
@@ -94,10 +94,9 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
 
 
 def _undeclared_fill(scene: Scene, role: Role, units: str) -> float | None:
-    """A number that fills parts of a raster though it declares no nodata."""
-    if scene.nodata is not None or scene.scaling is not None or (sample := scene.sample()).shape[1] == 0:
-        return None
-    return next(iter(measured_rule(scene, role, units, sample)[0].fill), None)
+    """A stored number that fills parts of a raster, which does not declare it."""
+    sample = scene.sample()
+    return None if sample.shape[1] == 0 else stored_fill(scene, measured_rule(scene, role, units, sample)[0])
 
 
 def optical_units(optical: Path, stated: str | None) -> str:
