@@ -44,3 +44,12 @@ def test_names_of_local_files_stay() -> None:
     for name in ("a?b#c@d.tif", "C:/a?b.tif", "x:/a@b.tif"):
         assert str(InputError(name, f"is not {name}")) == f"{name}: is not {name}"
         assert OptionError("dem", Path(name), "is none").command_line_text() == f"--dem {name}: is none"
+
+
+def test_long_words_stay_as_they_are() -> None:
+    for text in ("x" * 200_000, f"{'x' * 200_000} http://a/b", "http://" * 20_000):
+        assert str(SaroptError(text)) == text
+
+
+def test_a_colon_in_the_name_of_a_folder_is_no_address() -> None:
+    assert str(InputError("data/logs:/run?1.tif", "is damaged")) == "data/logs:/run?1.tif: is damaged"

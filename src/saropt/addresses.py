@@ -7,7 +7,7 @@ from pathlib import Path
 
 _STORES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 
-_MARK = "(?:://|" + "|".join(f"(?<={scheme}):/" for scheme in ("http", "https", *_STORES)) + ")"
+_MARK = "(?:://|" + "|".join(rf"(?<=\b{scheme}):/" for scheme in ("http", "https", *_STORES)) + ")"
 """What stands behind the scheme of an address; a `Path` has one slash of the two."""
 SECRETS = re.compile(rf"({_MARK})[^\s?#]*@(?=[^/\s]*)")
 """User name and password of an address."""
@@ -38,7 +38,8 @@ def without_query(url: str) -> str:
     >>> without_query("/vsicurl/http://user:secret@example.com/a.tif?sig=secret")
     '/vsicurl/http://example.com/a.tif'
     """
-    address = SECRETS.sub(r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
+    address = re.split(r"[?#]", url, maxsplit=1)[0]
+    address = SECRETS.sub(r"\1", address) if "@" in address else address
     return re.sub(rf"({_MARK}[^/:]*):(?!\d+(/|$))[^/]*", r"\1", address)
 
 
@@ -57,4 +58,12 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("GET http://u:p@example.com/a?key=1: failed")
     'GET http://example.com/a: failed'
     """
-    return re.sub(rf"\S*{_MARK}\S*?(?=[:;,.)'\"\]]*(?:\s|$))", lambda match: without_query(match[0]), text)
+    return re.sub(r"\S+", lambda match: _clean_word(match[0]), text) if has_address(text) else text
+
+
+def _clean_word(word: str) -> str:
+    """A word; where it is an address, without what may be secret but with the marks behind it."""
+    if not has_address(word):
+        return word
+    address = word.rstrip(":;,.)'\"]")
+    return without_query(address) + word[len(address) :]
