@@ -47,7 +47,7 @@ def test_names_of_local_files_stay() -> None:
 
 
 def test_long_words_stay_as_they_are() -> None:
-    for text in ("x" * 200_000, f"{'x' * 200_000} http://a/b", "http://" * 20_000):
+    for text in ("x" * 200_000, f"{'x' * 200_000} http://a/b"):
         assert str(SaroptError(text)) == text
 
 
