@@ -77,19 +77,19 @@ class ImageCard(Strict):
         """The recipe bound to the units and statistics of the training."""
         return Normaliser(self.make_recipe(), self.units, self.statistics)
 
-    def all_bands(
-        self, values: NDArray[np.float32], places: Sequence[int], *, made: bool = True
+    def with_missing_bands(
+        self, values: NDArray[np.float32], places: Sequence[int], *, estimate: bool = True
     ) -> NDArray[np.float32]:
-        """The bands of a partial input with the missing ones in their place.
+        """All bands of a partial input, with something in the place of the missing ones.
 
         Args:
             values: normalised values (C, h, w) of the bands that are there.
             places: their positions among `bands`.
-            made: whether a missing band is made of the other one, where `band_difference` says how.
+            estimate: whether a missing band is estimated from the other one, where `band_difference` says how.
         """
         whole = np.full((len(self.bands), *values.shape[1:]), _MISSING_BAND, np.float32)
         whole[list(places)] = values
-        if made and self.band_difference is not None and len(places) == 1:
+        if estimate and self.band_difference is not None and len(places) == 1:
             (there,) = places
             step = -self.band_difference if there == 0 else self.band_difference
             whole[1 - there] = np.clip(values[0] + np.float32(step), -1.0, 1.0)

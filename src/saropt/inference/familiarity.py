@@ -231,7 +231,8 @@ def summarise(described: Sequence[NDArray[np.float64]], image: ImageCard) -> See
 def lacks_as_in_training(reader: TileReader, seen: SeenCard) -> bool:
     """Whether a scene lacks a band that the training scene nearest to it lacked, too: the network knows such land
     without it."""
-    if not reader.inputs[0].places:
+    first = reader.inputs[0]
+    if not first.places or first.image.band_difference is None:
         return False
     _, distances = _compared(reader, seen)
     return not np.isnan(distances).all() and None in seen.scenes[int(np.nanargmin(distances))]

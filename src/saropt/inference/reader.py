@@ -25,7 +25,7 @@ class Input:
     Attributes:
         fill: (C,), median network value of each of the source's bands, which its invalid pixels take.
         places: positions of the source's bands in the input's, where some are missing.
-        made: whether a missing band is made of the other one, where the card says how.
+        estimates_bands: whether a missing band is estimated from the other one, where the card says how.
         rule: which values are measurements.
         notes: one line each, of what was taken for granted.
     """
@@ -35,7 +35,7 @@ class Input:
     normaliser: Normaliser | None
     fill: NDArray[np.float32]
     places: Sequence[int] = ()
-    made: bool = True
+    estimates_bands: bool = True
     rule: ValueRule | None = None
     notes: tuple[str, ...] = ()
 
@@ -52,7 +52,7 @@ class Input:
             network[:, ~valid] = self.fill[:, None]
         medians = self.fill
         if self.places:
-            network = self.image.all_bands(network, self.places, made=self.made)
+            network = self.image.with_missing_bands(network, self.places, estimate=self.estimates_bands)
             medians = np.full(len(network), np.nan, np.float32)
             medians[list(self.places)] = self.fill
         return self.image.network_bands(network, valid, medians), valid
@@ -119,9 +119,9 @@ class TileReader:
         needed = [valid for one, (_, valid) in zip(self.inputs, parts, strict=True) if not one.image.optional]
         return np.concatenate([*(network for network, _ in parts), *constants]), np.logical_and.reduce(needed)
 
-    def make_no_bands(self) -> None:
-        """Leave missing bands at -1, the value of nothing, where they would be made of the other one."""
-        self.inputs = [replace(one, made=False) for one in self.inputs]
+    def estimate_no_bands(self) -> None:
+        """Leave missing bands at -1, the value of nothing, where they would be estimated from the other one."""
+        self.inputs = [replace(one, estimates_bands=False) for one in self.inputs]
 
     def spread_windows(self, stride: int) -> NDArray[np.float32]:
         """Network inputs (N, C, side, side) spread evenly over the scene, for statistics that are frozen before it is

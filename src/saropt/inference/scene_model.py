@@ -108,7 +108,7 @@ class SceneModel:
         constants = encode_scene_inputs(self.scene_inputs, known)
         reader = TileReader(self.inputs, given, stated, places, constants)
         if self.seen is not None and lacks_as_in_training(reader, self.seen):
-            reader.make_no_bands()
+            reader.estimate_no_bands()
         if self._backend.needs_samples:
             self._backend.freeze(reader.spread_windows(self._network.stride))
         return reader
