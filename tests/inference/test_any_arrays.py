@@ -12,9 +12,13 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
+from saropt.artifacts import ImageCard, TrainingCard, save_weights
 from saropt.errors import InputError, SceneWarning
 from saropt.inference import Translator
+from saropt.networks import build_network
+from saropt.radiometry import DbClip, Reflectance
 from saropt.scenes import Georeference, write_array
+from translator_files import make_translator_card
 
 xr = pytest.importorskip("xarray", reason="xarray is not installed")
 rioxarray = pytest.importorskip("rioxarray", reason="rioxarray is not installed")
@@ -342,6 +346,62 @@ def test_an_empty_date_is_nodata(absolute: Translator, nothing: float) -> None:
         assert (absolute(pixels, units="sigma0_db")[0] == made.attrs["_FillValue"]).all()
     with pytest.raises(InputError, match="holds no valid pixel"):
         absolute(holed.isel(time=[1, 1]), units="sigma0_db")
-    holed[1] = 700.0
+    holed[1] = 700.0 + decibels()[0]
     with pytest.raises(InputError, match="array, time 2023-01-13T00:00:00: "):
         absolute(holed, units="sigma0_db")
+
+
+@pytest.mark.parametrize(
+    ("units", "nothing"), [("sigma0", 0.0), ("sigma0", -9999.0), ("sigma0_db", -9999.0), ("amplitude", 0.0)]
+)
+def test_a_date_of_fill_that_is_not_declared_is_nodata(absolute: Translator, units: str, nothing: float) -> None:
+    stack = np.stack([decibels(), decibels() + 1, decibels() + 2])
+    if units != "sigma0_db":
+        stack = 10 ** (stack / (10 if units == "sigma0" else 20))
+    holed = stack.copy()
+    holed[1] = nothing
+    with pytest.warns(SceneWarning, match="array: image 2 of 3 holds no valid pixel: its translation is nodata"):
+        made = absolute(holed, units=units)
+    assert np.array_equal(made[[0, 2]], absolute(stack, units=units)[[0, 2]])
+    dated = xr.DataArray(holed, dims=("time", "band", "y", "x"), coords={"band": ["VV", "VH"], "time": DAYS})
+    halved = xr.DataArray(holed / 2, dims=dated.dims, coords=dated.coords, attrs={"scale_factor": 2.0})
+    for given in (dated, halved):
+        with pytest.warns(SceneWarning, match="time 2023-01-13T00:00:00 holds no valid pixel"):
+            assert np.array_equal(absolute(given, units=units).values, made)
+
+
+def test_an_optical_date_of_zeros_is_nodata(tmp_path: Path) -> None:
+    images = {
+        "optical": ImageCard(
+            role="optical",
+            bands=("B4",),
+            units="reflectance x10000",
+            dtype="uint16",
+            recipe=Reflectance(10000.0).to_dict(),
+        ),
+        "sar": ImageCard(role="sar", bands=("VV",), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict()),
+    }
+    network = build_network("resnet", 1, 1, width=8, blocks=1).eval()
+    described = {"network": "resnet", "arguments": {"width": 8, "blocks": 1}, "stride": network.stride}
+    card = make_translator_card(
+        images,
+        {"opt2sar": {**described, "receptive_field": None, "statistics": "scene", "tile": 64}},
+        name="test",
+        method="regression",
+        gsd_m=10.0,
+        training=TrainingCard(data="none", split="train", steps=0, seed=0, licence="none"),
+    )
+    path = tmp_path / "back.safetensors"
+    save_weights(path, card, {f"opt2sar.{name}": value.numpy() for name, value in network.state_dict().items()})
+    pixels = np.random.default_rng(0).integers(300, 3000, (2, 1, 64, 64)).astype(np.uint16)
+    pixels[1] = 0
+    with pytest.warns(SceneWarning, match="array: image 2 of 2 holds no valid pixel"):
+        made = Translator.load(path)(pixels)
+    assert np.isfinite(made[0]).all()
+    assert np.isnan(made[1]).all()
+
+
+def test_no_date_at_all_is_refused_in_one_line(absolute: Translator) -> None:
+    for none in (np.zeros((0, 2, 64, 64), np.float32), dated(DAYS, name="VV").isel(time=slice(0))):
+        with pytest.raises(InputError, match=r"^array: holds no image: it is \(0, [12], \d+, \d+\)$"):
+            absolute(none, units="sigma0_db")

@@ -13,6 +13,7 @@ from saropt.artifacts import ImageCard, TrainingCard
 from saropt.artifacts.export import export_graph
 from saropt.errors import InputError
 from saropt.inference import TranslateOptions, Translator, default_model
+from saropt.inference.sources import ArraySource
 from saropt.networks import build_network
 from saropt.radiometry import DbClip
 from saropt.scenes import open_scene, write_array
@@ -161,3 +162,29 @@ def test_a_file_of_one_polarisation_is_taken_as_it_and_not_as_another(tmp_path: 
     world.translate(named, tmp_path / "as_named.tif", units="sigma0_db")
     with rasterio.open(tmp_path / "world.tif") as one, rasterio.open(tmp_path / "as_named.tif") as other:
         assert np.array_equal(one.read(), other.read())
+
+
+def test_an_array_is_arranged_by_the_names_of_its_bands(translator):
+    both = np.random.default_rng(0).uniform(-25, -5, (2, 96, 96)).astype(np.float32)
+    right = translator.translate_array(both)
+    for names in (["VH", "VV"], ["Sigma0_VH_db", "vv"]):
+        assert np.array_equal(translator.translate_array(both[::-1], bands=names), right)
+    assert np.array_equal(translator.translate_array(both, bands=["VV", "VH"]), right)
+    blocks = []
+    translator.stream({"sar": ArraySource(both[::-1], bands=["VH", "VV"])}, blocks.append)
+    assert np.array_equal(blocks[0].products["image"], right)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["HH", "HV"], "holds HH, HV, not VV, VH"),
+        (["VV", "HH"], "holds VV, HH, not VV, VH"),
+        (["VV", "VV"], "holds VV, VV, not VV, VH"),
+        (["VV"], "has 2 bands, but bands gives 1 name"),
+        ([], "has 2 bands, but bands gives 0 names"),
+    ],
+)
+def test_names_that_are_not_those_of_an_array_are_refused(translator, names, words):
+    with pytest.raises(InputError, match=words):
+        translator.translate_array(np.full((2, 96, 96), -12.0, np.float32), bands=names)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from saropt.domain import canonical_band, match_bands, rgb_bands
+from saropt.domain import arrange_bands, canonical_band, match_bands, replaced_bands, rgb_bands
 
 RGBN = ["B4", "B3", "B2", "B8"]
+LANDSAT_7 = [f"SR_B{number}" for number in (1, 2, 3, 4, 5, 7)]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,8 @@ def test_synonyms_have_one_name(names, canonical):
         (RGBN, ["red", "green", "blue", "nir", "nir08"], [0, 1, 2, 3]),
         (RGBN, ["SR_B4", "SR_B3", "SR_B2", "SR_B5"], [0, 1, 2, 3]),
         (RGBN, [f"SR_B{number}" for number in range(1, 8)], [3, 2, 1, 4]),
+        (RGBN, LANDSAT_7, [2, 1, 0, 3]),
+        (["B11", "B12"], [*LANDSAT_7, "ST_B6"], [4, 5]),
         (["B5"], ["B4", "B5", "B6"], [1]),
     ],
 )
@@ -67,8 +70,9 @@ def test_bands_are_found_by_name_and_else_in_stored_order(wanted, names, places)
         (RGBN, ["B4", "B3", "B2", "B8A"], "holds B4, B3, B2, B8A, not B4, B3, B2, B8"),
         (RGBN, ["B4", "B3", "B2", "nir08"], "holds B4, B3, B2, B8A, not"),
         (RGBN, ["red", "green", "blue", "rededge1", "nir08"], "has 5 bands"),
-        (RGBN, ["SR_B1", "SR_B2", "SR_B3", "SR_B4"], "holds B1, B2, B3, B4, not"),
-        (RGBN, [f"SR_B{number}" for number in (1, 2, 3, 4, 5, 7)], "has 6 bands"),
+        (RGBN, ["SR_B1", "SR_B2", "SR_B3", "SR_B4"], "holds SR_B1, SR_B2, SR_B3, SR_B4, not"),
+        (["B4", "B3", "B2"], ["SR_B1", "SR_B2", "SR_B3"], "holds SR_B1, SR_B2, SR_B3, not"),
+        (["B4", "B3", "B2"], LANDSAT_7[:-1], "has 5 bands"),
         (RGBN, ["red", "green_i", "green_ii", "blue", "nir"], "has 5 bands"),
     ],
 )
@@ -77,9 +81,19 @@ def test_names_that_contradict_are_refused(wanted, names, message):
         match_bands(wanted, names)
 
 
+def test_bands_that_may_be_of_any_landsat_are_taken_as_they_are_chosen():
+    chosen = ["SR_B3", "SR_B2", "SR_B1"]
+    assert arrange_bands(["B4", "B3", "B2"], chosen) == [0, 1, 2]
+    assert replaced_bands(["B4", "B3", "B2"], chosen) == [("SR_B3", "B4"), ("SR_B2", "B3"), ("SR_B1", "B2")]
+    with pytest.raises(ValueError, match="its band SR_B1 is chosen as VV"):
+        arrange_bands(["VV", "VH"], ["SR_B1", "VH"])
+
+
 def test_colours_to_show():
     assert rgb_bands(["nir", "R", "G", "B"]) == (1, 2, 3)
     assert rgb_bands(["blue", "green_i", "green", "red"]) == (3, 2, 0)
     assert rgb_bands(["B2 day 1", "B3 day 1", "B4 day 1", "B2 day 2", "B3 day 2", "B4 day 2"]) == (2, 1, 0)
+    assert rgb_bands(LANDSAT_7) == (2, 1, 0)
+    assert rgb_bands(LANDSAT_7[:-1]) == (0, 0, 0)
     assert rgb_bands(["a", "b", "c"]) == (0, 1, 2)
     assert rgb_bands(["a", "b", "c", "d"]) == (0, 0, 0)

@@ -146,11 +146,15 @@ def test_numbers_of_landsat_are_no_reflectance():
     reflectance = np.linspace(0.01, 0.4, 500)
     stored = np.rint((reflectance + 0.2) / 2.75e-5).astype(np.uint16)
     scaled = np.rint(reflectance * 10000).astype(np.uint16)
-    for names in (["SR_B4", "SR_B3", "SR_B2", "SR_B5"], ["red", "green", "blue", "nir08"]):
+    names = ["SR_B4", "SR_B3", "SR_B2", "SR_B5"]
+    for dtype in ("uint16", "int32", "float32"):
         with pytest.raises(ValueError, match=r"numbers of Landsat\? Reflectance is 0\.0000275 times"):
-            check_units(stored, X10000, names=names)
-        check_units(scaled, X10000, names=names)
-    check_units(stored, X10000, names=["B4", "B3", "B2", "B8"])
+            check_units(stored.astype(dtype), X10000, names=names)
+        check_units(scaled.astype(dtype), X10000, names=names)
+    check_units(np.linspace(7500.1, 8499.9, 500), X10000, names=names)
+    for others in (["B4", "B3", "B2", "B8"], ["red", "green", "blue", "nir08"]):
+        check_units(stored, X10000, names=others)
+        check_units(np.arange(7500, 8500).astype(np.uint16), X10000, names=others)
 
 
 def test_stored_type_counts_when_values_were_converted():

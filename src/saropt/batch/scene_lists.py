@@ -66,12 +66,20 @@ def list_scenes(given: str) -> list[str] | None:
     return found
 
 
+def _listed(given: str) -> list[str]:
+    """The rasters and products of a folder or a glob; none of anything else."""
+    if is_remote(given):
+        return []
+    if Path(given).is_dir():
+        return sorted(str(path) for path in Path(given).iterdir() if path.name[0] != "." and _is_scene(path))
+    if Path(given).exists() or not glob.has_magic(given):
+        return []
+    return sorted(name for name in glob.glob(given, recursive=True) if _is_scene(Path(name), any_file=True))
+
+
 def _candidates(given: str) -> list[str]:
     """The scenes of a folder or a glob, without auxiliary rasters of products."""
-    if Path(given).is_dir():
-        found = sorted(str(path) for path in Path(given).iterdir() if path.name[0] != "." and _is_scene(path))
-    else:
-        found = sorted(name for name in glob.glob(given, recursive=True) if _is_scene(Path(name), any_file=True))
+    found = _listed(given)
     auxiliary = set(auxiliary_rasters(found))
     if found and len(auxiliary) == len(found):
         raise InputError(given, "holds no backscatter: its rasters come beside that of a product, such as angles")
@@ -81,13 +89,7 @@ def _candidates(given: str) -> list[str]:
 def _told_of_products(given: str) -> list[str]:
     """One line for the auxiliary rasters of products that a folder or a glob leaves out, one for products with a file
     for each polarisation."""
-    if Path(given).is_dir():
-        found = [str(path) for path in sorted(Path(given).iterdir()) if path.suffix.lower() in RASTERS]
-    elif glob.has_magic(given) and not Path(given).exists() and not is_remote(given):
-        found = sorted(glob.glob(given, recursive=True))
-    else:
-        return []
-    lines = []
+    found, lines = _listed(given), []
     if auxiliary := auxiliary_rasters(found):
         have = f"{counted(len(auxiliary), 'raster')} ({listed([Path(path).name for path in auxiliary], 3)})"
         lines.append(f"{given}: {have} beside the backscatter of a product, such as angles and masks: not used")

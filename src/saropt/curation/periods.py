@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
+
+_WEEK = re.compile(r"\d{4}-?W\d\d(?!-?\d)")
+"""A week without the number of a day, as 2023-W18: Python takes it for its Monday."""
 
 
 def period_of(first: str, last: str) -> tuple[datetime, datetime]:
@@ -10,7 +14,7 @@ def period_of(first: str, last: str) -> tuple[datetime, datetime]:
     without an offset from UTC is UTC.
 
     Raises:
-        ValueError: one is neither a day nor a time, or the last one is before the first.
+        ValueError: one is neither a day nor a time, as a week is not, or the last one is before the first.
 
     >>> [moment.isoformat() for moment in period_of("2023-05-01", "2023-05-02T12:00+09:00")]
     ['2023-05-01T00:00:00+00:00', '2023-05-02T03:00:00+00:00']
@@ -36,6 +40,8 @@ def in_utc(moment: datetime) -> datetime:
 
 def _moment(text: str) -> datetime:
     try:
+        if _WEEK.match(text):
+            raise ValueError("a week")
         return in_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         reason = "is neither a day nor a time, such as 2023-05-01 or 2023-05-01T10:30Z"

@@ -1,7 +1,8 @@
 """One rule for band names: what counts as the same name, and which bands of a raster are the ones asked for.
 
 Names are compared in a canonical form: B02, B2, B02_10m and blue are one band, VV, Sigma0_VV_db and sigma0-VV another.
-The near infrared of Landsat 8 and 9 (nir08, SR_B5) is that of B8A, and stands for B8 where nothing else does.
+The near infrared of Landsat 8 and 9 (nir08, SR_B5) is that of B8A, and stands for B8 where nothing else does. The bands
+of Landsat 4 to 7 have the same names for other colours: they are told by the whole set of names.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ _LANDSAT = {
     "SR_B7": "B12",
 }
 """Surface reflectance of Landsat 8 and 9, Collection 2."""
+_LANDSAT_4_TO_7 = {
+    "SR_B1": "B2",
+    "SR_B2": "B3",
+    "SR_B3": "B4",
+    "SR_B4": "B8",
+    "SR_B5": "B11",
+    "SR_B7": "B12",
+}
+"""The same of Landsat 4 to 7: all the names that their products have."""
 _WORDS = re.compile(r"[^\s_\-./:,()\[\]]+")
 
 
@@ -65,12 +75,18 @@ def canonical_band(name: str) -> str:
     return found.pop() if len(found) == 1 else plain
 
 
-def _canonical(names: Sequence[str]) -> list[str]:
-    """Canonical names of the bands of a raster. SR_B1 without SR_B6 can be of Landsat 4 to 7, whose SR_B5 is no near
-    infrared."""
+def canonical_bands(names: Sequence[str]) -> list[str]:
+    """Canonical names of the bands of a raster. With SR_B1 and without SR_B6 it can be of any Landsat: of 4 to 7 where
+    all the others are there, else the names say nothing and stay.
+
+    >>> canonical_bands(["red", "SR_B5"]), canonical_bands(["SR_B1", "SR_B5"])
+    (['B4', 'B8A'], ['SR_B1', 'SR_B5'])
+    """
     plain = [name.strip().upper() for name in names]
-    older = "SR_B1" in plain and "SR_B6" not in plain
-    return [name if older and name == "SR_B5" else canonical_band(name) for name in plain]
+    if "SR_B1" not in plain or "SR_B6" in plain:
+        return [canonical_band(name) for name in plain]
+    older = _LANDSAT_4_TO_7 if set(plain) >= set(_LANDSAT_4_TO_7) else {}
+    return [older.get(name, name) if name in _LANDSAT else canonical_band(name) for name in plain]
 
 
 def is_known(name: str) -> bool:
@@ -84,14 +100,12 @@ def is_known(name: str) -> bool:
 
 
 def are_of_landsat(names: Sequence[str]) -> bool:
-    """Whether names of bands are those of Landsat's surface reflectance, or such as both Landsat and Sentinel-2 have
-    with nir08 as the only near infrared.
+    """Whether names of bands are those of Landsat's surface reflectance.
 
-    >>> are_of_landsat(["SR_B4", "SR_B5"]), are_of_landsat(["red", "nir08"]), are_of_landsat(["red", "nir"])
-    (True, True, False)
+    >>> are_of_landsat(["SR_B4", "SR_B5"]), are_of_landsat(["red", "nir08"])
+    (True, False)
     """
-    plain = [name.strip().upper() for name in names]
-    return any(name in _LANDSAT for name in plain) or ("B8" not in _canonical(plain) and bool(_near_infrared(plain)))
+    return any(name.strip().upper() in _LANDSAT for name in names)
 
 
 def polarisation_in(stem: str) -> str | None:
@@ -129,6 +143,8 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     [2, 1, 0]
     >>> match_bands(["B4", "B3", "B2", "B8"], ["SR_B2", "SR_B3", "SR_B4", "SR_B5"])
     [2, 1, 0, 3]
+    >>> match_bands(["B4", "B3", "B2", "B8"], ["SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7"])
+    [2, 1, 0, 3]
     >>> match_bands(["VV"], ["band_1"])
     [0]
     >>> match_bands(["VH"], ["Sigma0_VV"])
@@ -143,7 +159,7 @@ def match_bands(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
         raise ValueError(f"has {counted(len(names), 'band')} ({listed(names)}), not {', '.join(wanted)}")
     told = [name for name, band in zip(names, wanted, strict=True) if is_known(name) and is_known(band)]
     if told:
-        raise ValueError(f"holds {', '.join(_canonical(names))}, not {', '.join(wanted)}")
+        raise ValueError(f"holds {', '.join(canonical_bands(names))}, not {', '.join(wanted)}")
     return list(range(len(names)))
 
 
@@ -158,7 +174,7 @@ def _place(band: str, names: Sequence[str]) -> int | None:
     that is called nothing more: of green and green_i the first."""
     plain, wanted = [name.strip().upper() for name in names], canonical_band(band)
     same = [place for place, name in enumerate(plain) if name == band.strip().upper()]
-    alike = [place for place, name in enumerate(_canonical(names)) if name == wanted]
+    alike = [place for place, name in enumerate(canonical_bands(names)) if name == wanted]
     short = [place for place in alike if plain[place] in _COLOURS or _SENTINEL_2.fullmatch(plain[place])]
     if wanted == "B8" and not alike:
         alike = _near_infrared(plain)
@@ -169,7 +185,7 @@ def _near_infrared(plain: Sequence[str]) -> list[int]:
     """Positions of the near infrared of Landsat. A raster with names that only Sentinel-2 has is not Landsat's: its
     nir08 is B8A."""
     if "SR_B5" in plain:
-        return [place for place, band in enumerate(_canonical(plain)) if band == "B8A"]
+        return [place for place, band in enumerate(canonical_bands(plain)) if band == "B8A"]
     words = {word for name in plain for word in _WORDS.findall(name)}
     if any("EDGE" in word or word == "NIR09" or _SENTINEL_2.fullmatch(word) for word in words):
         return []
@@ -207,9 +223,10 @@ def arrange_bands(wanted: Sequence[str], chosen: Sequence[str]) -> list[int]:
     if found is not None:
         return found
     asked = {canonical_band(band) for band in wanted}
+    meant = dict(zip(chosen, canonical_bands(chosen), strict=True))
     for name, band in replaced_bands(wanted, chosen):
         optical = [_SENTINEL_2.fullmatch(canonical_band(one)) is not None for one in (name, band)]
-        if canonical_band(name) in asked or len(set(optical)) > 1:
+        if meant[name] in asked or len(set(optical)) > 1:
             raise ValueError(f"its band {name} is chosen as {band}")
     return list(range(len(chosen)))
 
@@ -222,8 +239,8 @@ def replaced_bands(wanted: Sequence[str], chosen: Sequence[str]) -> list[tuple[s
     """
     return [
         (name, band)
-        for name, band in zip(chosen, wanted, strict=False)
-        if is_known(name) and is_known(band) and canonical_band(name) != canonical_band(band)
+        for name, meant, band in zip(chosen, canonical_bands(chosen), wanted, strict=False)
+        if is_known(name) and is_known(band) and meant != canonical_band(band)
     ]
 
 
@@ -264,7 +281,7 @@ def rgb_bands(names: Sequence[str]) -> tuple[int, int, int]:
     >>> rgb_bands(["B2", "B3", "B4", "B8"]), rgb_bands(["VV", "VH"])
     ((2, 1, 0), (0, 0, 0))
     """
-    canonical = [canonical_band(name) for name in names]
+    canonical = canonical_bands(names)
     if {"B4", "B3", "B2"} <= set(canonical):
         red, green, blue = _by_name(("B4", "B3", "B2"), names) or map(canonical.index, ("B4", "B3", "B2"))
         return red, green, blue

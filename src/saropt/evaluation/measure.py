@@ -15,6 +15,7 @@ from saropt.domain import (
     Direction,
     Role,
     canonical_band,
+    canonical_bands,
     describe_role,
     describe_units,
     listed,
@@ -155,7 +156,8 @@ def _positions(model: str, wanted: Sequence[str], data: Sequence[str], warnings:
         found = match_bands(wanted, data)
     except ValueError:
         raise InputError(model, f"{named}; the data have {', '.join(data)}") from None
-    if [canonical_band(data[i]) for i in found] != [canonical_band(band) for band in wanted]:
+    meant = canonical_bands(data)
+    if [meant[i] for i in found] != [canonical_band(band) for band in wanted]:
         warnings.append(f"it {named}, the data have {', '.join(data)}")
     return found
 

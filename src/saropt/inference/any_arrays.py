@@ -27,6 +27,7 @@ from saropt.inference.familiarity import other_pixel_size, other_scene_inputs
 from saropt.inference.opening import band_positions, bands_given, unnamed_bands
 from saropt.inference.sources import ArraySource
 from saropt.inference.told import tell, told_once
+from saropt.radiometry import ValueRule
 from saropt.scenes import read_scene_inputs
 from saropt.scenes.metadata import acquisition_text
 
@@ -59,7 +60,7 @@ def translate_any(translator: Translator, values: Any, units: str | None = None)
     if array.ndim == 4:
         places = [f"image {number} of {len(array)}" for number in range(1, len(array) + 1)]
         with told_once():
-            result = _each(translator, array, places, lambda one: translator.translate_array(one, units=units))
+            result = _each(translator, array, places, ArraySource, units)
     else:
         result = translator.translate_array(array, units=units)
     if is_tensor:
@@ -73,22 +74,25 @@ def _each(
     translator: Translator,
     images: NDArray,
     places: Sequence[str],
-    one: Callable[[NDArray], NDArray],
-    fill: Any = None,
+    opened: Callable[[NDArray], ArraySource],
+    units: str | None,
+    bands: Sequence[str] | None = None,
 ) -> NDArray:
-    """The translations (N, C, H, W) of images; those without a valid pixel are nodata where others have some, which is
+    """The translations (N, C, H, W) of images; those without a measurement are nodata where others have some, which is
     told.
 
     Args:
         places: what errors and warnings call each of them.
-        one: translates an image.
-        fill: value of invalid pixels, beside those that are not finite.
+        opened: an image as it is read.
+        units, bands: of the images, as of `Translator.translate_array`.
+
+    Raises:
+        InputError: there is no image, or one cannot be translated.
     """
-
-    def is_empty(image: NDArray) -> bool:
-        return not ArraySource(image, None if fill is None else (image != fill).all(axis=0)).valid.any()
-
-    empty = [is_empty(image) for image in images] if len(images) > 1 else [False]
+    if not len(images):
+        raise InputError(NAME, f"holds no image: it is {images.shape}")
+    rule = _rule(translator, units, opened(images[0]).dtype)
+    empty = [_is_empty(opened(image), rule) for image in images] if len(images) > 1 else [False]
     if all(empty):
         empty = [False] * len(images)
     (product, *_) = translator.products()
@@ -99,12 +103,33 @@ def _each(
             made.append(np.full((len(product.bands), *image.shape[-2:]), product.nodata, product.dtype))
             continue
         try:
-            made.append(one(image))
+            one = opened(image)
+            made.append(
+                translator.translate_array(one.values, units=units, valid=one.valid, dtype=one.dtype, bands=bands)
+            )
         except InputError as error:
             if len(images) == 1 or error.source != NAME:
                 raise
             raise InputError(f"{NAME}, {place}", error.reason, error.remedy) from error
     return np.stack(made)
+
+
+def _rule(translator: Translator, units: str | None, dtype: str) -> ValueRule:
+    """Which values of an input in these units, or in those of the card, are measurements."""
+    rule = ValueRule.of(units or translator.source.units, dtype)
+    dark = rule.unit is not None and rule.unit.scale == "reflectance"
+    return rule.with_fill(0.0, all_bands=True) if dark else rule
+
+
+def _is_empty(image: ArraySource, rule: ValueRule) -> bool:
+    """Whether an image holds no measurement: all of it is invalid, or a band is one value that is none. Many impossible
+    values are not fill: their units are wrong."""
+    if not image.valid.any():
+        return True
+    if (rule.measured(image.values) & image.valid).any():
+        return False
+    wrong = [band for band in image.values[:, image.valid] if not rule.measured(band[None]).any()]
+    return any(bool((band == band[0]).all()) for band in wrong)
 
 
 def _numbers(tensor: Any) -> NDArray:
@@ -136,8 +161,8 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
         translator, units, nodata value and date of acquisition, where one is stated, as attributes.
 
     Raises:
-        InputError: the array has no rows and columns, or they cannot be told apart; its bands are not those of the
-            card, its values contradict their units, or it is a `Dataset`.
+        InputError: the array has no rows and columns, or they cannot be told apart; it holds no image, its bands are
+            not those of the card, its values contradict their units, or it is a `Dataset`.
 
     >>> import xarray as xr
     >>> from saropt.inference import Translator
@@ -171,19 +196,19 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
         raise InputError(NAME, str(error), "units") from error
     scaling = scaling_of(banded, band, places, units or translator.source.units)
 
-    def one(pixels: np.ndarray) -> np.ndarray:
+    def opened(pixels: NDArray) -> ArraySource:
         valid = None if fill is None else (pixels != fill).all(axis=0)
         if scaling is None:
-            return translator.translate_array(pixels, units=units, valid=valid, dtype=dtype, bands=some)
+            return ArraySource(pixels, valid, dtype)
         scales, offsets = scaling
-        scaled = (pixels * scales + offsets).astype(np.float32)
-        return translator.translate_array(scaled, units=units, valid=valid, bands=some)
+        return ArraySource((pixels * scales + offsets).astype(np.float32), valid)
 
     pixels = chosen.values
-    flat = pixels.reshape(-1, *pixels.shape[-3:])
+    flat = pixels.reshape(int(np.prod(pixels.shape[:-3])), *pixels.shape[-3:])
     with told_once():
         tell([*names_in_doubt(banded, band), *told, *_unlike(translator, banded, about, names, scaling is not None)])
-        made = _each(translator, flat, _places(chosen), one, fill).reshape(*pixels.shape[:-3], -1, *pixels.shape[-2:])
+        images = _each(translator, flat, _places(chosen), opened, units, some)
+    made = images.reshape(*pixels.shape[:-3], -1, *pixels.shape[-2:])
     kept = {name: coord for name, coord in chosen.coords.items() if band not in coord.dims and name != band}
     (product, *_) = translator.products()
     tags = {key: value for key, value in translator.tags.items() if key != "SAROPT_TRANSLATOR_SHA256"}

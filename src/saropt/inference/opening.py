@@ -14,6 +14,7 @@ from saropt.domain import (
     describe_role,
     is_known,
     is_sar,
+    listed,
     match_bands,
     match_some_bands,
     replaced_bands,
@@ -21,6 +22,7 @@ from saropt.domain import (
 from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.requests import TranslateOptions
+from saropt.inference.sources import ArraySource, Source
 from saropt.radiometry import check_units
 from saropt.scenes import Grid, Scene, open_scene
 from saropt.sensors.product_names import grd_product, sentinel2_product
@@ -239,6 +241,27 @@ def bands_given(image: ImageCard, names: Sequence[str]) -> list[int]:
     """
     found = {place: position for position, place in match_some_bands(image.bands, names)}
     return [found[place] for place in range(len(names))] if len(found) == len(names) else []
+
+
+def by_names(image: ImageCard, source: Source) -> Source:
+    """An array whose bands have names with its bands in the card's order; any other source as it is.
+
+    Raises:
+        InputError: a name is none of the card's.
+
+    >>> from saropt.radiometry import DbClip
+    >>> card = ImageCard(role="sar", bands=("VV", "VH"), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> import numpy as np
+    >>> array = ArraySource(np.array([[[-19.0]], [[-12.0]]]), bands=["VH", "VV"])
+    >>> by_names(card, array).band_names
+    ('VV', 'VH')
+    """
+    if not isinstance(source, ArraySource) or not source.band_names:
+        return source
+    places = bands_given(image, source.band_names)
+    if not places:
+        raise InputError(source.source, f"holds {listed(source.band_names)}, not {', '.join(image.bands)}")
+    return source.with_bands(sorted(range(len(places)), key=places.__getitem__))
 
 
 def _units_to_resample(scene: Scene, image: ImageCard, units: str | None) -> str | None:

@@ -30,7 +30,7 @@ from saropt.inference.familiarity import (
 )
 from saropt.inference.guard import OutputGuard
 from saropt.inference.masks import cloud_notes
-from saropt.inference.opening import bands_given, chosen_instead, open_input, terrain_of, unnamed_bands
+from saropt.inference.opening import by_names, chosen_instead, open_input, terrain_of, unnamed_bands
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -93,7 +93,7 @@ class SceneModel:
         """The inputs of a scene, normalised; statistics that a network takes from the scene are frozen.
 
         Args:
-            sources: the scene, or role -> source of all inputs.
+            sources: the scene, or role -> source of all inputs; arrays whose bands have names are read by them.
             units: units of the scene, or role -> units; those of the card where they are not given.
             places: role -> positions of a source's bands in those of the card, where some are missing.
             scene_inputs: name -> value of those that are known.
@@ -103,7 +103,10 @@ class SceneModel:
         """
         known = self._checked(scene_inputs or {})
         first = self.inputs[0].role
-        given = sources if isinstance(sources, Mapping) else {first: sources}
+        given = dict(sources) if isinstance(sources, Mapping) else {first: sources}
+        for image in self.inputs:
+            if (array := given.get(image.role)) is not None and image.role not in (places or {}):
+                given[image.role] = by_names(image, array)
         stated = {first: units} if isinstance(units, str) else dict(units or {})
         constants = encode_scene_inputs(self.scene_inputs, known)
         reader = TileReader(self.inputs, given, stated, places, constants)
@@ -270,11 +273,12 @@ class SceneModel:
         would tell of the values is a `SceneWarning`.
 
         Raises:
-            InputError: wrong band count, no valid pixel, or values that contradict their units.
+            InputError: wrong band count, names that are not the card's, no valid pixel, or values that contradict
+                their units.
         """
-        first, names = self.inputs[0], source.band_names
+        first = self.inputs[0]
         bands = len(first.bands)
-        if len(source.values) != bands and not (first.partial and len(bands_given(first, names)) == len(source.values)):
+        if len(source.values) != bands and not (first.partial and source.band_names):
             raise InputError(source.source, f"must be ({bands}, height, width), is {source.values.shape}")
         made = {p.name: np.full((len(p.bands), source.height, source.width), p.nodata, p.dtype) for p in products}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
 from saropt.domain.stated_units import stated_units, told_of_units
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units
 from saropt.radiometry.clouds import looks_like_cloud
 from saropt.scenes import Window, read_mirrored, sample_pixels
@@ -53,10 +54,10 @@ class ArraySource:
         valid: (H, W); pixels that are not finite are invalid in any case. All pixels are valid when None.
         dtype: the stored type that the values come from; the array's own when None.
         name: what errors call it.
-        bands: names of its bands, by which it may lack some of a card's.
+        bands: names of its bands, by which they may stand in any order and some of a card's may be missing.
 
     Raises:
-        InputError: the array has another number of dimensions.
+        InputError: the array has another number of dimensions, or of bands than there are names.
 
     >>> array = ArraySource(np.ones((2, 3, 4)))
     >>> array.height, array.width, array.sample().shape
@@ -79,6 +80,8 @@ class ArraySource:
             raise InputError(name, f"must be (bands, height, width), is {given.shape}")
         if given.dtype.kind not in "uifc" or not given.size:
             raise InputError(name, f"must hold numbers, is {given.dtype} of shape {given.shape}")
+        if bands is not None and len(bands) != len(given):
+            raise InputError(name, f"has {counted(len(given), 'band')}, but bands gives {counted(len(bands), 'name')}")
         keep = np.ones(given.shape[1:], bool) if valid is None else np.asarray(valid, bool)
         if keep.shape != given.shape[1:]:
             raise InputError(name, f"is {given.shape}, its mask of valid pixels {keep.shape}")
@@ -92,6 +95,19 @@ class ArraySource:
         self.dtype = dtype or given.dtype.name
         self.source = name
         self.band_names = tuple(bands or ())
+
+    def with_bands(self, order: Sequence[int]) -> Self:
+        """The same array with its bands, which have names, in another order.
+
+        >>> ArraySource(np.ones((2, 3, 4)), bands=["VH", "VV"]).with_bands([1, 0]).band_names
+        ('VV', 'VH')
+        """
+        if list(order) == list(range(len(self.values))):
+            return self
+        other = copy.copy(self)
+        other.values = self.values[list(order)]
+        other.band_names = tuple(self.band_names[place] for place in order)
+        return other
 
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) and validity (h, w) of a window inside the array; of the whole array when None."""

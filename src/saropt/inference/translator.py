@@ -274,11 +274,11 @@ class Translator(SceneModel, Pretrained):
         """Translate an array as a scene of the same values is translated; samplers draw one sample.
 
         Args:
-            values: (C, H, W) in `units`, bands in the card's order.
+            values: (C, H, W) in `units`, bands in the card's order unless `bands` names them.
             units: units of the values; those of the card when None.
             dtype: the stored type that the values come from; the array's own when None.
             valid: (H, W); everything is valid when None.
-            bands: names of the card's bands that are there, where it takes some of them; all when None.
+            bands: names of the array's bands, each one of the card's; some may be missing where it takes some.
             seed: of a sampler's noise; 0 when None.
             scene_inputs: name -> value of those that are known: `{"month": 7}`.
 
@@ -287,7 +287,7 @@ class Translator(SceneModel, Pretrained):
             values is a `saropt.errors.SceneWarning`.
 
         Raises:
-            InputError: wrong band count, no valid pixel, or values that contradict their units.
+            InputError: wrong band count or names, no valid pixel, or values that contradict their units.
         """
         sampling = self._sampling(None, seed)
         source = ArraySource(values, valid, dtype, bands=bands)

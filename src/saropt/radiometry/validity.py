@@ -201,11 +201,11 @@ def _other_reflectance(numbers: NDArray, unit: Unit, dtype: str, names: Sequence
         return None
     if 0.0 < float(np.quantile(values, 1.0 - _FEW)) < 2.0:
         return f"is this reflectance of 0..1? Multiply it by {unit.factor:g}"
-    if are_of_landsat(names) and dtype == "uint16" and float(np.quantile(values, _FEW)) > _LANDSAT_ZERO:
+    whole = float((values == np.rint(values)).mean())
+    if are_of_landsat(names) and whole >= _NEARLY_ALL and float(np.quantile(values, _FEW)) > _LANDSAT_ZERO:
         return "are these numbers of Landsat? Reflectance is 0.0000275 times the number less 0.2"
     inside = float(((values > 0) & (values <= 100)).mean()) >= _NEARLY_ALL
-    fractions = dtype.startswith("float") and float((values != np.rint(values)).mean()) > 0.5
-    if inside and fractions and float(np.median(values)) >= 1.0:
+    if inside and dtype.startswith("float") and whole < 0.5 and float(np.median(values)) >= 1.0:
         return f"is this reflectance in per cent? Multiply it by {unit.factor / 100.0:g}"
     return None
 

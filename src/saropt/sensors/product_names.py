@@ -15,8 +15,8 @@ _GRD: Final = re.compile(r"S1[A-D]_.{2}_GRD", re.IGNORECASE)
 _SLC: Final = re.compile(r"S1[A-D]_.{2}_SLC", re.IGNORECASE)
 _SENTINEL_2: Final = re.compile(r"S2[A-D]_(MSIL(1C|2A)|OPER_PRD_MSIL1C|USER_PRD_MSIL2A)_", re.IGNORECASE)
 _AUXILIARY: Final = re.compile(
-    r"(.+)_(dem|interpolated_dem|inc_map(?:_ell)?|ls_map|rgb|area|browse|(?:local_)?incidence_angle|number_of_looks"
-    r"|(?:water_|layover_shadow_)?mask|rtc_anf_\w+)",
+    r"(.+?)_(dem|interpolated_dem|inc_map(?:_ell)?|ls_map|rgb|(?:rgb_)?thumb|area|browse(?:_low-res)?"
+    r"|(?:local_)?incidence_angle|number_of_looks|(?:water_|layover_shadow_)?mask|rtc_anf_\w+)",
     re.IGNORECASE,
 )
 METADATA: Final = re.compile(r"(MTD_MSIL(1C|2A)|S2[A-D]_(OPER_MTD_SAFL1C|USER_MTD_SAFL2A)_\w+)\.xml", re.IGNORECASE)
@@ -83,8 +83,8 @@ def auxiliary_rasters(paths: Iterable[str | Path]) -> list[str]:
     """Those of some rasters that are no backscatter but come with it in an RTC product (ASF HyP3, OPERA RTC-S1):
     terrain models, angles, masks and pictures, by their names.
 
-    >>> auxiliary_rasters(["p_VV.tif", "p_VH.tif", "p_dem.tif", "p.png", "q_dem.tif"])
-    ['p_dem.tif', 'p.png']
+    >>> auxiliary_rasters(["p_VV.tif", "p_VH.tif", "p_dem.tif", "p.png", "p_rgb_thumb.png", "q_dem.tif"])
+    ['p_dem.tif', 'p.png', 'p_rgb_thumb.png']
     """
     rasters = [Path(path) for path in paths]
     products = {place for path in rasters if (place := rtc_product(path)) is not None}

@@ -19,7 +19,7 @@ from rio_tiler.errors import PointOutsideBounds, TileOutsideBounds
 from rio_tiler.io import ImageReader, Reader
 from rio_tiler.models import ImageData, PointData
 
-from saropt.domain import canonical_band
+from saropt.domain import canonical_bands
 from saropt.errors import InputError
 from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.inference import NOTICE
@@ -278,7 +278,7 @@ def values_of(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = Fal
 
 def _matching(guess: Layer, truth: Layer) -> tuple[int, ...]:
     """The truth's bands in the order of the guess's: by name where the names agree, else as they stand."""
-    wanted, names = ([canonical_band(name) for name in layer.info.bands] for layer in (guess, truth))
+    wanted, names = (canonical_bands(layer.info.bands) for layer in (guess, truth))
     if set(wanted) == set(names):
         return tuple(names.index(name) + 1 for name in wanted)
     return tuple(range(1, len(names) + 1))
