@@ -17,7 +17,7 @@ def scene(folder, name="a.tif", bands=("VV", "VH"), tags=None, values=None):
 
 
 @pytest.mark.parametrize("units", ["sigma0_db", "gamma0_db", "sigma0", "gamma0"])
-@pytest.mark.parametrize("bands", [("VV", "VH"), ("VV",), ("VH",), ("Sigma0_VV_db",)])
+@pytest.mark.parametrize("bands", [("VV", "VH"), ("VV",), ("Sigma0_VV_db",)])
 def test_calibrated_scenes_with_named_bands_get_the_translator_of_the_world(tmp_path, units, bands):
     assert default_model([scene(tmp_path, bands=bands)], units=units) == "s1-world"
 
@@ -29,7 +29,7 @@ def test_units_in_the_tags_count(tmp_path):
 
 @pytest.mark.parametrize(
     ("bands", "units"),
-    [(("VV", "VH"), "amplitude"), (("VH",), "amplitude"), (("band_1",), "sigma0_db"), (("HH",), "sigma0_db")],
+    [(("VV", "VH"), "amplitude"), (("VH",), "sigma0_db"), (("band_1",), "sigma0_db"), (("HH",), "sigma0_db")],
 )
 def test_others_get_that_of_one_band(tmp_path, bands, units):
     assert default_model([scene(tmp_path, bands=bands)], units=units) == "s1-losangeles"

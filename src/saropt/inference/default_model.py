@@ -26,8 +26,8 @@ def default_model(
     |---|---|
     | optical, with `to="sar"` | `losangeles-s1` |
     | SAR, with an earlier image | `s1-reference` |
-    | Sentinel-1 product, or calibrated (sigma0, gamma0) with a band called VV or VH | `s1-world` |
-    | any other, such as plain amplitude | `s1-losangeles` |
+    | Sentinel-1 product, or calibrated (sigma0, gamma0) with a band called VV | `s1-world` |
+    | any other, such as VH alone or plain amplitude | `s1-losangeles` |
 
     Args:
         scenes: paths or addresses.
@@ -56,5 +56,5 @@ def default_model(
             continue
         taken = units or (None if stated is None else stated.units)
         calibrated = taken in SAR_UNITS and describe_units(taken).calibration is not None
-        return "s1-world" if calibrated and match_some_bands(("VV", "VH"), names) else "s1-losangeles"
+        return "s1-world" if calibrated and match_some_bands(("VV",), names) else "s1-losangeles"
     return "s1-losangeles"
