@@ -96,6 +96,7 @@ def test_a_scene_like_one_that_lacked_a_band_is_left_without_it():
         source = ArraySource(pixels(level))
         reader = translator.read(source, places={"sar": [0]})
         assert lacks_as_in_training(reader, seen) == lacking
+        assert reader.notes == ([] if lacking else ["array has no VH: it is estimated from VV"])
         network = reader(Window(0, 0, 32, 32))[0]
         first = np.clip(source.values[0, :32, :32] / 15.0 + 1.0, -1.0, 1.0)
         other = np.full_like(first, -1.0) if lacking else np.clip(first - 0.4, -1.0, 1.0)

@@ -39,6 +39,13 @@ class Input:
     rule: ValueRule | None = None
     notes: tuple[str, ...] = ()
 
+    def missing_bands(self) -> list[str]:
+        """One line where a missing band is estimated from the other one."""
+        if self.source is None or not (self.places and self.estimates_bands) or self.image.band_difference is None:
+            return []
+        (there,), bands = self.places, self.image.bands
+        return [f"{self.source.source} has no {bands[1 - there]}: it is estimated from {bands[there]}"]
+
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network bands (`ImageCard.channels`, h, w) and validity (h, w)."""
         if self.source is None or self.normaliser is None:
@@ -108,7 +115,7 @@ class TileReader:
     @property
     def notes(self) -> list[str]:
         """One line each, of what was taken for granted."""
-        return [note for one in self.inputs for note in one.notes]
+        return [note for one in self.inputs for note in (*one.notes, *one.missing_bands())]
 
     def __call__(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network input (C, h, w) and validity (h, w)."""
