@@ -12,8 +12,7 @@ import sys
 import onnx
 
 from saropt.artifacts import read_card
-from saropt.artifacts.graph import store_card
-from saropt.files import atomic_file
+from saropt.artifacts.graph import write_graph
 from saropt.inference.bundled import bundled_folder
 
 
@@ -28,10 +27,7 @@ def main() -> None:
             for image in described.inputs
         )
         directions[key] = described.model_copy(update={"inputs": inputs})
-    model = onnx.load(path)
-    store_card(model, card.model_copy(update={"directions": directions}))
-    with atomic_file(path) as part:
-        part.write_bytes(model.SerializeToString())
+    write_graph(path, onnx.load(path), card.model_copy(update={"directions": directions}))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ from typing import Any
 import onnx
 
 from saropt.artifacts import Card, read_card
-from saropt.artifacts.graph import store_card
+from saropt.artifacts.graph import write_graph
 from saropt.evaluation import EvaluationSpec, evaluate
-from saropt.files import atomic_file
 from saropt.inference import Translator
 from saropt.inference.bundled import bundled_folder
 from saropt.training import read_config
@@ -84,12 +83,9 @@ def main() -> None:
         quality |= measured(path, card, data, split, arguments.baselines_from)
     for report in arguments.left_out:
         quality |= left_out(report)
-    model = onnx.load(path)
-    store_card(model, card.model_copy(update={"quality": quality}))
     target = bundled_folder() / f"{card.name}.onnx"
     target.parent.mkdir(exist_ok=True)
-    with atomic_file(target) as part:
-        part.write_bytes(model.SerializeToString())
+    write_graph(target, onnx.load(path), card.model_copy(update={"quality": quality}))
     for row, scores in quality.items():
         print(f"{row:70} " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
     print(f"wrote {target}, {target.stat().st_size / 1e6:.1f} MB")

@@ -13,8 +13,7 @@ import onnx
 
 from bundle import measured
 from saropt.artifacts import read_card
-from saropt.artifacts.graph import store_card
-from saropt.files import atomic_file
+from saropt.artifacts.graph import write_graph
 from saropt.inference.bundled import bundled_folder
 
 
@@ -34,10 +33,7 @@ def main() -> None:
             figures = "  ".join(f"{key} {value:.4f}" for key, value in found.items())
             print(f"{row:70} {figures} (psnr before: {'none' if old is None else old['psnr']})")
             quality[row] = found
-    model = onnx.load(path)
-    store_card(model, card.model_copy(update={"quality": quality}))
-    with atomic_file(path) as part:
-        part.write_bytes(model.SerializeToString())
+    write_graph(path, onnx.load(path), card.model_copy(update={"quality": quality}))
 
 
 if __name__ == "__main__":

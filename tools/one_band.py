@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.evaluation.metrics import psnr
+from saropt.evaluation.tiles import tile_windows
 from saropt.inference import Translator
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
 from saropt.scenes import open_scene
 
-TILE = 256
 ABSENT_DB = -34.0
 """Of the desert's VH, which `calibrated_sets` writes below this, none was measured."""
 UNITS, DTYPE = "reflectance x 10000", "uint16"
@@ -39,11 +39,7 @@ def pairs(root: DataRoot, split: str) -> list[Pair]:
 def by_tile(image: NDArray, pair: Pair) -> list[float]:
     """PSNR of an image of [0, 1] on each whole tile, or on a smaller place as it is."""
     _, truth, valid = pair
-    places = [
-        np.s_[..., row : row + TILE, column : column + TILE]
-        for row in range(0, max(1, valid.shape[0] - TILE + 1), TILE)
-        for column in range(0, max(1, valid.shape[1] - TILE + 1), TILE)
-    ]
+    places = [np.s_[..., w.row : w.row + w.height, w.col : w.col + w.width] for w in tile_windows(*valid.shape)]
     return [psnr(image[at], truth[at], valid[at]) for at in places if valid[at].any()]
 
 

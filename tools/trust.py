@@ -13,7 +13,7 @@ import sys
 import onnx
 
 from saropt.artifacts import read_card
-from saropt.artifacts.graph import store_card
+from saropt.artifacts.graph import write_graph
 from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
 from saropt.files import atomic_file
 from saropt.inference import Translator
@@ -30,10 +30,8 @@ def main() -> None:
     image = next(iter(card.directions.values())).inputs[0]
     seen = seen_in_training(DataRoot.open(root), image, split)
     described = {"seen": seen, "scene_inputs": scene_inputs_in_training(DataRoot.open(root), image.role, split)}
-    model = onnx.load(path)
-    store_card(model, card.model_copy(update={"training": card.training.model_copy(update=described)}))
-    with atomic_file(path) as part:
-        part.write_bytes(model.SerializeToString())
+    told = card.model_copy(update={"training": card.training.model_copy(update=described)})
+    write_graph(path, onnx.load(path), told)
     print(f"{name}: {0 if seen is None else len(seen.scenes)} training scenes described")
     if data:
         sets = []

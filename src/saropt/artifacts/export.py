@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saropt.artifacts.card import Card, Direction
-from saropt.artifacts.graph import add_realism_end, store_card
+from saropt.artifacts.graph import add_realism_end, write_graph
 from saropt.errors import InputError
-from saropt.files import atomic_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -61,10 +60,8 @@ def export_graph(
     if len(models) == 2:
         add_realism_end(*models)
     training = card.training.model_copy(update={"seen": card.seen_by(direction)})
-    store_card(models[0], card.model_copy(update={"directions": {direction: described}, "training": training}))
-    path = Path(path)
-    with atomic_file(path) as part:
-        part.write_bytes(models[0].SerializeToString())
+    described_card = card.model_copy(update={"directions": {direction: described}, "training": training})
+    write_graph(path, models[0], described_card)
 
 
 def errors_graph(network: nn.Module, inputs: int, outputs: int) -> ModelProto:

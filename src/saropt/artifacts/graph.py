@@ -133,6 +133,24 @@ def drop_unused(model: ModelProto) -> None:
     model.graph.node.extend(reversed(kept))
 
 
+def write_graph(path: str | Path, model: ModelProto, card: Card) -> None:
+    """Write a graph and its card as a translator file; a file that is there is replaced.
+
+    Raises:
+        InputError: the file cannot be written.
+
+    >>> import onnx
+    >>> from saropt.inference.bundled import find_translator
+    >>> path = find_translator("s1-losangeles")
+    >>> write_graph("copy.onnx", onnx.load(path), read_card(path).model_copy(update={"name": "copy"}))
+    >>> read_card("copy.onnx").name
+    'copy'
+    """
+    store_card(model, card)
+    with atomic_file(Path(path)) as part:
+        part.write_bytes(model.SerializeToString())
+
+
 def write_with_errors(path: str | Path, out: str | Path, card: Card, errors: ModelProto) -> None:
     """Write a translator file that holds a network of errors as well, as its second output.
 
@@ -154,9 +172,7 @@ def write_with_errors(path: str | Path, out: str | Path, card: Card, errors: Mod
     """
     _, model = _parse(Path(path))
     _add_errors(model, errors)
-    store_card(model, card)
-    with atomic_file(Path(out)) as part:
-        part.write_bytes(model.SerializeToString())
+    write_graph(out, model, card)
 
 
 def _add_errors(model: ModelProto, errors: ModelProto) -> None:

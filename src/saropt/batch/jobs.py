@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from saropt.addresses import is_store, object_path
+from saropt.addresses import is_store
 from saropt.errors import BusyError, InputError, SaroptError
+from saropt.files import place_of
 from saropt.inference.bundled import card_of, translator_file
 from saropt.inference.outputs import check_staging, output_exists, product_path
 from saropt.inference.products import suffix_of
@@ -18,7 +18,7 @@ from saropt.inference.requests import LoadOptions, Raster, SceneResult, Translat
 from saropt.inference.runtimes import chosen_direction
 from saropt.inference.translator import Translator
 from saropt.progress import Progress, silent
-from saropt.scenes import is_remote, scene_name
+from saropt.scenes import scene_name
 from saropt.scenes.writing import check_local
 
 _PATIENCE_S = 10.0
@@ -174,12 +174,12 @@ def plan_jobs(
 
 def _check_places(jobs: Sequence[Job], suffixes: Sequence[str]) -> None:
     """Refuse products in the place of products of other scenes, of scenes and of rasters that come with them."""
-    inputs = {_place(one): job.scene for job in jobs for _, given in job.companions for one in dates_in(given)}
-    sources = {_place(job.scene) for job in jobs}
+    inputs = {place_of(one): job.scene for job in jobs for _, given in job.companions for one in dates_in(given)}
+    sources = {place_of(job.scene) for job in jobs}
     products: dict[str, str] = {}
     for job in jobs:
         for out in (product_path(job.out, suffix) for suffix in suffixes):
-            place = _place(out)
+            place = place_of(out)
             if (other := products.setdefault(place, job.scene)) != job.scene:
                 reason = f"a product of it and one of {other} would both be written to {out}: rename one of the scenes"
                 raise InputError(job.scene, reason)
@@ -205,11 +205,6 @@ def check_finished(work: Work, finished: Sequence[Job], translator: Translator |
         more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
         reason = f"was made of another scene, by another translator or with other settings{more}"
         raise InputError(other[0].out, reason, remedy="overwrite")
-
-
-def _place(raster: str | Path) -> str:
-    """Two rasters with one place are the same."""
-    return object_path(str(raster)) if is_remote(raster) else os.path.realpath(raster)
 
 
 def _is_made(translator: Translator, job: Job, options: TranslateOptions) -> bool:

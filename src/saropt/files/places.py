@@ -19,18 +19,21 @@ def same_place(one: str | Path, other: str | Path) -> bool:
     >>> same_place("s3://bucket/scene.tif", "/vsis3/bucket/scene.tif")
     True
     """
-    if is_store(one) and is_store(other):
-        return _object(one) == _object(other)
     try:
         if os.path.samefile(one, other):
             return True
     except (OSError, ValueError):
         pass
-    return os.path.realpath(one) == os.path.realpath(other)
+    return place_of(one) == place_of(other)
 
 
-def _object(address: str | Path) -> str:
-    return object_path(str(address)).partition("?")[0]
+def place_of(path: str | Path) -> str:
+    """A text that is the same for all paths of a file but hard links, and for all addresses of an object of a store.
+
+    >>> place_of("s3://bucket/scene.tif")
+    '/vsis3/bucket/scene.tif'
+    """
+    return object_path(str(path)).partition("?")[0] if is_store(path) else os.path.realpath(path)
 
 
 def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:

@@ -322,7 +322,7 @@ def _undeclared_fill(path: str | Path, image: ImageCard, units: str | None, grou
     """A stored number that fills parts of a raster, which does not declare it; on another grid it would be mixed into
     the pixels beside it."""
     with open_input(path, None, image, kind) as raster:
-        if (raster.is_remote and raster.nodata is not None) or raster.sample().shape[1] == 0:
+        if raster.is_remote and raster.nodata is not None:
             return None
         found = stored_fill(raster, fit_input(image, raster, units).rule)
         if found is not None:

@@ -16,7 +16,6 @@ import numpy as np
 from pydantic import Field
 
 from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
-from saropt.domain import Role
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.values import measured_rule
@@ -55,7 +54,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
         place, height, width = scene.georeference, scene.height, scene.width
         step = _pixel_m(scene)
         if sar.convert is None and grd_product(sar.paths[0]) is None:
-            sar = replace(sar, fill=_undeclared_fill(scene, "sar", units))
+            sar = replace(sar, fill=stored_fill(scene, measured_rule(scene, "sar", units, scene.sample())[0]))
     sides: dict[str, Source] = {"sar": replace(sar, band_names=tuple(bands))}
     description: dict[str, Any] = {
         "name": options.name or name,
@@ -72,7 +71,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
             places = [(place, height, width), (scene.georeference, scene.height, scene.width)]
             grid = overlap_grid(places, options.gsd_m, sar.paths[0])
             names = scene.band_names
-            fill = _undeclared_fill(scene, "optical", units_of_optical)
+            fill = stored_fill(scene, measured_rule(scene, "optical", units_of_optical, scene.sample())[0])
         chosen = tuple(options.optical_bands) if options.optical_bands else None
         sides["optical"] = Source((optical,), bands=chosen, grid=grid, resampling="cubic", fill=fill)
         description["optical"] = {"bands": names, "units": units_of_optical}
@@ -91,12 +90,6 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
         for split, window in strips(height, width, options.train, options.val, options.gap).items()
     ]
     return Plan(description, entries)
-
-
-def _undeclared_fill(scene: Scene, role: Role, units: str) -> float | None:
-    """A stored number that fills parts of a raster, which does not declare it."""
-    sample = scene.sample()
-    return None if sample.shape[1] == 0 else stored_fill(scene, measured_rule(scene, role, units, sample)[0])
 
 
 def optical_units(optical: Path, stated: str | None) -> str:
