@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
@@ -27,8 +28,8 @@ def usable_cpus() -> int:
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int, name: str
 ) -> Iterator[Result]:
-    """Yield function(item) in the order of the items; up to `ahead` are worked on ahead in threads, whose errors are
-    raised here.
+    """Yield function(item) in the order of the items; up to `ahead` are worked on ahead in threads, whose error is
+    raised here. They see the caller's context variables, where rasterio keeps the openers of remote rasters.
 
     Args:
         workers: number of threads.
@@ -40,10 +41,10 @@ def map_ahead(
     upcoming = iter(items)
     with ThreadPoolExecutor(workers, thread_name_prefix=name) as pool:
         try:
-            waiting = deque(pool.submit(function, item) for item in islice(upcoming, ahead))
+            waiting = deque(pool.submit(copy_context().run, function, item) for item in islice(upcoming, ahead))
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(pool.submit(function, item) for item in islice(upcoming, 1))
+                waiting.extend(pool.submit(copy_context().run, function, item) for item in islice(upcoming, 1))
                 yield result
         finally:
             pool.shutdown(cancel_futures=True)

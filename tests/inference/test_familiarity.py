@@ -52,6 +52,24 @@ def test_features_by_numpy():
     np.testing.assert_allclose(describe_scene(given), expected, rtol=1e-5)
 
 
+def test_features_are_of_the_first_input_and_no_other_is_read():
+    class Counted(ArraySource):
+        windows = 0
+
+        def read(self, window=None):
+            self.windows += window is not None
+            return super().read(window)
+
+    values = np.random.default_rng(0).normal(-12, 2, (2, 64, 64)).astype(np.float32)
+    card = ImageCard(role="optical_reference", bands=("R",), units="uint8", dtype="uint8", recipe={"kind": "eight_bit"})
+    earlier = Counted(np.full((1, 64, 64), 90, np.uint8))
+    given = TileReader((IMAGE, card), {"sar": ArraySource(values), "optical_reference": earlier})
+    looked_at = earlier.windows
+    alone = TileReader((IMAGE,), {"sar": ArraySource(values)})
+    np.testing.assert_array_equal(describe_scene(given), describe_scene(alone))
+    assert earlier.windows == looked_at
+
+
 def test_a_scene_like_the_others_is_passed_and_a_darker_one_is_told(seen):
     assert unlike_training(reader(-13.0, seed=99), seen) is None
     told = unlike_training(reader(-24.0, seed=99), seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 
@@ -29,6 +30,12 @@ def test_order_and_reach():
     assert seen == list(range(3, 40))
     assert sorted(asked) == seen
     assert list(map_ahead(draw, range(5, 5), 2, 4, "windows")) == []
+
+
+def test_threads_see_the_context_of_the_caller():
+    asked = ContextVar("asked")
+    asked.set("yes")
+    assert list(map_ahead(lambda step: asked.get(), range(5), 2, 2, "windows")) == ["yes"] * 5
 
 
 def test_errors_surface_at_their_step_and_threads_end():

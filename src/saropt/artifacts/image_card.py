@@ -105,6 +105,7 @@ class ImageCard(Strict):
         values: NDArray[np.float32] | None,
         valid: NDArray[np.bool_],
         medians: NDArray[np.float32] | None = None,
+        out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """The bands that a network takes for the image, (`channels`, h, w).
 
@@ -114,15 +115,15 @@ class ImageCard(Strict):
                 not; its own bands are 0 there.
             medians: (C,), median network value of each band over the scene, NaN where the band is missing; None where
                 the image is. Looked at where the card has `scene_median`.
+            out: where the bands are written; `values` themselves may be given back when None.
         """
-        parts: list[NDArray]
+        if out is None and values is not None and self.channels == len(values):
+            return values
+        bands, whole = len(self.bands), np.empty((self.channels, *valid.shape), np.float32) if out is None else out
+        whole[:bands] = 0.0 if values is None else values
         if self.optional:
-            shown = np.zeros((len(self.bands), *valid.shape)) if values is None else np.where(valid, values, 0.0)
-            parts = [shown, valid[None]]
-        else:
-            assert values is not None
-            parts = [values]
+            whole[:bands, ~valid] = 0.0
+            whole[bands] = valid
         if self.scene_median:
-            level = np.zeros(len(self.bands)) if medians is None else np.nan_to_num(1.0 + medians)
-            parts.append(np.broadcast_to(level[:, None, None], (len(level), *valid.shape)))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts).astype(np.float32)
+            whole[-bands:] = 0.0 if medians is None else np.nan_to_num(1.0 + medians)[:, None, None]
+        return whole

@@ -48,7 +48,7 @@ def describe_scene(reader: TileReader) -> NDArray[np.float64]:
     [-0.3, 0.3, -0.6]
     """
     places, bands = reader.inputs[0].places, len(reader.inputs[0].image.bands)
-    windows = reader.spread_windows(_STRIDE)[:, :bands].astype(np.float64)
+    windows = reader.spread_windows(_STRIDE, first_input=True)[:, :bands].astype(np.float64)
     found = []
     for band in range(bands):
         values = windows[:, band]

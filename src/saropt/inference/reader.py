@@ -14,6 +14,7 @@ from saropt.errors import InputError
 from saropt.inference.opening import bands_given
 from saropt.inference.sources import Source, fit_input
 from saropt.inference.tiling import spread_windows
+from saropt.processors import map_ahead
 from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window
 
@@ -46,11 +47,13 @@ class Input:
         (there,), bands = self.places, self.image.bands
         return [f"{self.source.source} has no {bands[1 - there]}: it is estimated from {bands[there]}"]
 
-    def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Network bands (`ImageCard.channels`, h, w) and validity (h, w)."""
+    def read(
+        self, window: Window, out: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Network bands (`ImageCard.channels`, h, w), in `out` where it is given, and validity (h, w)."""
         if self.source is None or self.normaliser is None:
             valid = np.zeros((window.height, window.width), bool)
-            return self.image.network_bands(None, valid), valid
+            return self.image.network_bands(None, valid, out=out), valid
         values, valid = self.source.read_padded(window)
         if self.rule is not None:
             valid = valid & self.rule.measured(values)
@@ -62,7 +65,7 @@ class Input:
             network = self.image.with_missing_bands(network, self.places, estimate=self.estimates_bands)
             medians = np.full(len(network), np.nan, np.float32)
             medians[list(self.places)] = self.fill
-        return self.image.network_bands(network, valid, medians), valid
+        return self.image.network_bands(network, valid, medians, out), valid
 
 
 class TileReader:
@@ -93,9 +96,12 @@ class TileReader:
             raise InputError(", ".join(unknown), f"is no input; inputs are {', '.join(image.role for image in images)}")
         units, places = units or {}, places or {}
         self._given = list(sources)
-        self.inputs = [
-            _bound(image, sources.get(image.role), units.get(image.role), places.get(image.role)) for image in images
-        ]
+
+        def bind(image: ImageCard) -> Input:
+            return _bound(image, sources.get(image.role), units.get(image.role), places.get(image.role))
+
+        # each looks at pixels from all over its raster
+        self.inputs = list(map_ahead(bind, images, workers=len(images), ahead=len(images), name="inputs"))
         self._constants = np.array(constants, np.float32)[:, None, None]
         first = self.inputs[0].source
         assert first is not None
@@ -119,20 +125,29 @@ class TileReader:
 
     def __call__(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Network input (C, h, w) and validity (h, w)."""
-        parts = [one.read(window) for one in self.inputs]
-        constants = [np.broadcast_to(self._constants, (len(self._constants), window.height, window.width))]
-        if len(parts) == 1 and not self._constants.size:
-            return np.ascontiguousarray(parts[0][0]), parts[0][1]
-        needed = [valid for one, (_, valid) in zip(self.inputs, parts, strict=True) if not one.image.optional]
-        return np.concatenate([*(network for network, _ in parts), *constants]), np.logical_and.reduce(needed)
+        if len(self.inputs) == 1 and not self._constants.size:
+            network, valid = self.inputs[0].read(window)
+            return np.ascontiguousarray(network), valid
+        ends = np.cumsum([one.image.channels for one in self.inputs])
+        whole = np.empty((ends[-1] + len(self._constants), window.height, window.width), np.float32)
+        whole[ends[-1] :] = self._constants
+        needed = np.ones(whole.shape[1:], bool)
+        for one, part in zip(self.inputs, np.split(whole, ends[:-1]), strict=True):
+            _, valid = one.read(window, part)
+            if not one.image.optional:
+                needed &= valid
+        return whole, needed
 
     def estimate_no_bands(self) -> None:
         """Leave missing bands at -1, the value of nothing, where they would be estimated from the other one."""
         self.inputs = [replace(one, estimates_bands=False) for one in self.inputs]
 
-    def spread_windows(self, stride: int) -> NDArray[np.float32]:
+    def spread_windows(self, stride: int, *, first_input: bool = False) -> NDArray[np.float32]:
         """Network inputs (N, C, side, side) spread evenly over the scene, for statistics that are frozen before it is
         translated. They depend on the scene alone, never on the tiling.
+
+        Args:
+            first_input: whether to read the first input alone.
 
         Raises:
             InputError: all are mostly nodata.
@@ -140,7 +155,7 @@ class TileReader:
         places = spread_windows(self.height, self.width, stride)
         windows = []
         for place in places:
-            network, valid = self(place)
+            network, valid = self.inputs[0].read(place) if first_input else self(place)
             if valid.mean() > 0.5 or len(places) == 1:
                 windows.append(network)
         if not windows:

@@ -61,14 +61,15 @@ class ValueRule:
         """(...) of values (C, ...): whether all bands hold a measurement."""
         keep = np.ones(values.shape[1:], bool)
         numbers = np.abs(values) if np.iscomplexobj(values) else values
-        if numbers.dtype.kind == "f":
-            keep &= np.isfinite(numbers).all(axis=0)
-        if self.zero_is_fill:
-            keep &= (numbers != 0).all(axis=0)
-        if self.unit is not None:
-            low, high = self.unit.plausible(self.calibrated).possible
-            if numbers.dtype != np.uint8:
-                keep &= ((numbers >= low) & (numbers <= high)).all(axis=0)
+        low, high = (-np.inf, np.inf) if self.unit is None else self.unit.plausible(self.calibrated).possible
+        for band in numbers:
+            if numbers.dtype.kind == "f" and not np.isfinite(high):
+                keep &= np.isfinite(band)
+            if self.zero_is_fill:
+                keep &= band != 0
+            if self.unit is not None and numbers.dtype != np.uint8:
+                keep &= band >= low
+                keep &= band <= high
         for value in self.fill:
             differs = values != value
             keep &= differs.any(axis=0) if self.all_bands else differs.all(axis=0)

@@ -38,8 +38,11 @@ def read_mirrored(raster: Readable, window: Window) -> tuple[NDArray, NDArray[np
     cols = reflect_indices(window.col, window.width, raster.width)
     top, left = int(rows.min()), int(cols.min())
     values, valid = raster.read(Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1))
-    rows, cols = rows - top, cols - left
-    return values.take(rows, axis=1).take(cols, axis=2), valid.take(rows, axis=0).take(cols, axis=1)
+    if cols[0] != window.col or cols[-1] != window.col + window.width - 1:
+        values, valid = values.take(cols - left, axis=2), valid.take(cols - left, axis=1)
+    if rows[0] != window.row or rows[-1] != window.row + window.height - 1:
+        values, valid = values.take(rows - top, axis=1), valid.take(rows - top, axis=0)
+    return values, valid
 
 
 def reflect_indices(start: int, length: int, size: int) -> np.ndarray:

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
     from saropt.scenes.ranges import RangeFolder
 
-CACHE_BYTES = 128 << 20
-"""Holds the blocks that neighbouring windows share: two bands of float32, 8,000 pixels wide, are decoded once."""
+CACHE_BYTES = 512 << 20
+"""Holds the blocks that neighbouring windows share: a whole frame of two bands, 25,000 pixels wide, or a scene of 8,000
+with its references, is decoded once."""
 
 
 def environment(**options: str) -> rasterio.Env:
