@@ -13,6 +13,7 @@ from reference_files import BANDS, reference_translator
 from saropt.errors import InputError
 from saropt.inference import TranslateOptions, Translator
 from saropt.scenes import Scene, write_array
+from saropt.scenes.gdal_settings import CACHE_BYTES
 from translator_fixtures import GEOREFERENCE
 
 
@@ -207,3 +208,20 @@ def test_earlier_images_of_other_sensors_are_taken_by_the_names_of_their_bands(t
     with pytest.raises(InputError, match="is this reflectance in per cent"):
         translator.translate(sar, tmp_path / "out.tif", reference=cent)
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_decoded_blocks_of_all_rasters_have_room(fresh, scene, colours, make_scene, tmp_path, monkeypatch):
+    room, valid = [], Scene._valid
+
+    def recorded(self, stored, area):
+        room.append(rasterio.env.getenv()["GDAL_CACHEMAX"])
+        return valid(self, stored, area)
+
+    monkeypatch.setattr(Scene, "_valid", recorded)
+    old, old_sar = write_optical(tmp_path / "old.tif", colours), make_scene(HEIGHT, WIDTH, 20, "old_sar.tif")
+    fresh.run(scene, tmp_path / "alone.tif", TranslateOptions())
+    assert set(room) == {CACHE_BYTES}
+    room.clear()
+    fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_sar=old_sar, tile=64))
+    assert set(room[-3:]) == {3 * CACHE_BYTES}
+    assert room.count(CACHE_BYTES) < 4

@@ -24,6 +24,7 @@ from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
 from saropt.radiometry import trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
+from saropt.scenes.gdal_settings import read_side_by_side
 from saropt.scenes.georeference import Georeference, is_coarser
 from saropt.scenes.grid import turned
 from saropt.scenes.measurements import stored_fill
@@ -273,6 +274,7 @@ def open_companions(
             continue
         sources[role] = Companion(rasters[0], open_masks(stack, first, mask, ground))
     ground.told += _later_inputs(ground.scene, sources)
+    stack.enter_context(read_side_by_side(len(sources)))
     return sources
 
 

@@ -186,15 +186,10 @@ class Reflectance(Recipe):
         return replace(self, scale=self.scale * given.factor / factor)
 
     def forward(self, values: NDArray, units: str, statistics: Statistics) -> NDArray[np.float32]:
-        network = np.asarray(values, np.float32) * np.float32(2.0 / (self.scale * self.high))
-        network -= np.float32(1.0)
-        return np.clip(network, -1.0, 1.0, out=network)
+        return _to_network(np.asarray(values, np.float32), 0.0, self.scale * self.high)
 
     def inverse(self, network: NDArray[np.float32], units: str, statistics: Statistics) -> NDArray[np.float32]:
-        values = np.clip(network, -1.0, 1.0)
-        values += np.float32(1.0)
-        values *= np.float32(self.scale * self.high / 2.0)
-        return values
+        return _from_network(network, 0.0, self.scale * self.high)
 
 
 @dataclass(frozen=True)

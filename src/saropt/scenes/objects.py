@@ -19,7 +19,7 @@ from rasterio.windows import Window
 from saropt.addresses import object_path, without_secrets
 from saropt.errors import InputError
 from saropt.scenes.cog import GDAL_ERRORS
-from saropt.scenes.reading import environment
+from saropt.scenes.gdal_settings import environment
 from saropt.scenes.remote import check_address, network_options
 
 _OBJECT = re.compile(r"((?:s3|gs|az)://|/vsi(?:s3|gs|az)/)[^/?]+/[^?]*[^/?]")

@@ -25,6 +25,7 @@ from saropt.files import digest_files
 from saropt.radiometry import from_power
 from saropt.scenes.chosen_bands import alpha_bands
 from saropt.scenes.formats import open_named
+from saropt.scenes.gdal_settings import environment
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import acquisition_date, band_names, scaling, select_bands, stated_names
@@ -37,18 +38,6 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
     from saropt.scenes.ranges import RangeFolder
-
-CACHE_BYTES = 512 << 20
-"""Holds the blocks that neighbouring windows share: a whole frame of two bands, 25,000 pixels wide, or a scene of 8,000
-with its references, is decoded once."""
-
-
-def environment(**options: str) -> rasterio.Env:
-    """GDAL settings, with further ones as `options`. Under them a truncated PNG, JPEG or raw file is an error, not grey
-    pixels, and files beside a raster are looked for whatever the variables of the environment say."""
-    settings = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_ERROR_ON_LIBJPEG_WARNING": True, "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
-    settings |= {"RAW_CHECK_FILE_SIZE": "YES", "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
-    return rasterio.Env(**(settings | options))
 
 
 def check_readable(path: Path) -> None:

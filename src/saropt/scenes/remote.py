@@ -27,9 +27,10 @@ from saropt.addresses import SECRETS, is_store, object_path, without_query, with
 from saropt.errors import InputError
 from saropt.files import load_json
 from saropt.scenes.formats import open_named
+from saropt.scenes.gdal_settings import environment
 from saropt.scenes.grid import Grid
 from saropt.scenes.ranges import RangeFile, RangeFolder, is_mask_of
-from saropt.scenes.reading import Scene, environment
+from saropt.scenes.reading import Scene
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
