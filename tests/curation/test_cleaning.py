@@ -11,7 +11,8 @@ from rasterio import warp
 from rasterio.crs import CRS
 
 from saropt.cli import main
-from saropt.curation.cleaning import Limits, clean_root, white_share, write_report, write_splits
+from saropt.curation.clean_splits import write_splits
+from saropt.curation.cleaning import Limits, clean_root, white_share, write_report
 from saropt.curation.registration import measure_offset, offsets_of_pair
 from saropt.errors import InputError
 from saropt.roots import DataRoot
@@ -101,6 +102,44 @@ def test_every_fault_is_found_and_nothing_else_is(faulty):
     assert shift["offset_col"] == pytest.approx(-4, abs=1)
     assert report.counts()["leak"] == 2
     assert sorted((p.name, p.stat().st_mtime_ns) for p in faulty.rglob("*")) == before
+
+
+def equal_places(path, same, spoiled=()):
+    """Four places, the optical image of some of which is that of the first; holes in some SAR images."""
+    root = write_simulated_root(path, scenes=(4, 0, 0), size=128, seed=6)
+    for role in ("sar", "optical"):
+        for name in DataRoot.open(root).splits:
+            with Scene.open(root / role / f"{name}.tif") as scene:
+                values, names = scene.read_stored()[0], scene.band_names
+            write_array(root / role / f"{name}.tif", values, band_names=names, overwrite=True)
+    for name in same:
+        (root / "optical" / f"{name}.tif").write_bytes((root / "optical" / "train_000.tif").read_bytes())
+    for name in spoiled:
+        change(root / "sar" / f"{name}.tif", fill(0, 0, 60, 0))
+    return root
+
+
+def test_of_equal_places_the_first_without_another_fault_is_kept(tmp_path):
+    root = equal_places(tmp_path / "root", ["train_001", "train_002"], spoiled=["train_000"])
+    kept = write_splits(clean_root(root), tmp_path / "new.csv", ["nodata", "duplicate"])
+    assert set(kept) == {"train_001", "train_003"}
+
+
+def test_equal_places_share_a_split_where_the_first_of_them_is_dropped(tmp_path):
+    root = equal_places(tmp_path / "root", ["train_001", "train_002"], spoiled=["train_000"])
+    (root / "splits.csv").write_text("name,split\ntrain_000,train\ntrain_001,train\ntrain_002,test\ntrain_003,val\n")
+    kept = write_splits(clean_root(root), tmp_path / "new.csv", ["nodata"])
+    assert kept == {"train_001": "train", "train_002": "train", "train_003": "val"}
+    groups = read_frozen(tmp_path / "new.csv").groups
+    assert groups["train_001"] == groups["train_002"]
+    assert "train_003" not in groups
+
+
+def test_rows_may_end_in_a_comma(tmp_path):
+    root = equal_places(tmp_path / "root", [])
+    (root / "splits.csv").write_text("name,split\n" + "".join(f"train_00{n},train,\n" for n in range(4)))
+    assert len(write_splits(clean_root(root), tmp_path / "new.csv")) == 4
+    assert (tmp_path / "new.csv").read_text().splitlines()[0] == "name,split,group,sha256_sar,sha256_optical"
 
 
 def test_new_splits_drop_what_is_asked_and_mend_leaks(tmp_path, faulty):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import rasterio
 import yaml
 
 from saropt.cli import main
+from saropt.curation.filtering import filter_root
 from saropt.curation.harmonising import harmonise_root
 from saropt.curation.joining import join_roots
 from saropt.errors import InputError
@@ -154,6 +156,68 @@ def test_holes_of_an_optical_image_stay_holes(tmp_path: Path, dtype: str) -> Non
     with Scene.open(out / "optical" / "a.tif") as scene:
         assert scene.nodata is not None
         assert (scene.read()[1] == ~hole).all()
+
+
+def test_dark_pixels_of_a_whole_image_do_not_become_its_nodata(tmp_path: Path) -> None:
+    source = make_root(tmp_path / "root", names="a")
+    values = read(source / "optical" / "a.tif").astype(np.uint8)
+    write_array(source / "optical" / "a.tif", values, nodata=0, overwrite=True)
+    out, _ = harmonise_root(source, tmp_path / "even", ["flooded"])
+    with Scene.open(out / "optical" / "a.tif") as scene:
+        stored, valid = scene.read_stored()
+        assert scene.nodata == 0
+    assert valid.all()
+    assert stored.min() == 1
+
+
+@pytest.mark.parametrize("other", [{"units": "reflectance x 10000"}, {"bands": ["B2", "B3", "B4"], "units": "uint8"}])
+def test_earlier_images_in_other_units_or_bands_are_not_compared(tmp_path: Path, other: dict) -> None:
+    earlier = {"bands": ["B4", "B3", "B2"], **other}
+    source = make_root(tmp_path / "root", optical_reference=earlier)
+    with pytest.raises(InputError, match="only equal bands and units can be compared"):
+        harmonise_root(source, tmp_path / "even")
+    assert not (tmp_path / "even").exists()
+
+
+def test_names_with_folders_are_harmonised_and_filtered(tmp_path: Path) -> None:
+    source = make_root(tmp_path / "root", sar={"bands": ["VV"], "units": "amplitude"})
+    for role in ("sar", "optical", "optical_reference", "label"):
+        (source / role / "x").mkdir()
+        (source / role / "b.tif").rename(source / role / "x" / "b.tif")
+    (source / "splits.csv").write_text("name,split\na,train\nx/b,val\n")
+    even, _ = harmonise_root(source, tmp_path / "even", ["flooded"])
+    smooth = filter_root(source, tmp_path / "smooth", "lee", 4.4)
+    for out in (even, smooth):
+        assert DataRoot.open(out).raster("optical", "x/b").is_file()
+        assert DataRoot.open(out).raster("sar", "x/b").is_file()
+
+
+@pytest.mark.parametrize("kind", ["link to nothing", "pipe", "loop"])
+def test_what_cannot_be_copied_is_told_before_the_work(tmp_path: Path, kind: str) -> None:
+    source = make_root(tmp_path / "root", sar={"bands": ["VV"], "units": "amplitude"})
+    (source / "notes").mkdir()
+    odd = source / "notes" / "odd"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.symlink_to("gone" if kind == "link to nothing" else source)
+    for make in (
+        lambda: harmonise_root(source, tmp_path / "out"),
+        lambda: filter_root(source, tmp_path / "out", "lee", 4.4),
+    ):
+        with pytest.raises(InputError, match="cannot be copied") as told:
+            make()
+        assert told.value.source == str(odd)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
+
+
+def test_a_linked_folder_is_copied(tmp_path: Path) -> None:
+    source = make_root(tmp_path / "root", sar={"bands": ["VV"], "units": "amplitude"})
+    (source / "label").rename(tmp_path / "label")
+    (source / "label").symlink_to(tmp_path / "label")
+    out = filter_root(source, tmp_path / "out", "lee", 4.4)
+    assert (out / "label" / "a.tif").is_file()
+    assert not (out / "label").is_symlink()
 
 
 def test_joined_roots_keep_groups_and_further_columns(tmp_path: Path) -> None:

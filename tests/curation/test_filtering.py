@@ -77,6 +77,12 @@ def test_a_root(tmp_path, labelled_root):
         filter_root(labelled_root, tmp_path / "out", "lee", 4.4)
 
 
+def test_a_root_states_its_units(tmp_path, labelled_root, capsys):
+    assert main(["data", "filter", str(labelled_root), str(tmp_path / "out"), "--units", "amplitude"]) == 2
+    assert "a data root states its units" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_pauli_from_one_file_and_from_a_polsarpro_folder(tmp_path):
     rng = np.random.default_rng(1)
     matrix = (rng.normal(size=(3, 20, 30)) + 1j * rng.normal(size=(3, 20, 30))).astype(np.complex64)

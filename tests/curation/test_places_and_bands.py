@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from roots.moved import OFF_GRID, move, rename
-from saropt.curation.cleaning import clean_root, write_splits
+from saropt.curation.clean_splits import write_splits
+from saropt.curation.cleaning import clean_root
 from saropt.curation.distribution import distribution_of
 from saropt.curation.filtering import write_pauli
 from saropt.curation.harmonising import harmonise_root

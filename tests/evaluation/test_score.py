@@ -10,7 +10,8 @@ import pytest
 from evaluation_roots import make_model, make_root, run
 
 from saropt.cli import main
-from saropt.curation.cleaning import clean_root, write_splits
+from saropt.curation.clean_splits import write_splits
+from saropt.curation.cleaning import clean_root
 from saropt.errors import InputError
 from saropt.evaluation.compare import compare
 from saropt.evaluation.score import score

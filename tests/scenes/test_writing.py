@@ -235,7 +235,7 @@ def test_read_only_folder(tmp_path):
 
 
 def test_too_small_a_disk_is_told_at_once(tmp_path):
-    with pytest.raises(InputError, match="GB are needed"):
+    with pytest.raises(InputError, match="MB are needed"):
         SceneWriter(tmp_path / "a.tif", width=10**6, height=10**6, band_names=["a"] * 9, dtype="float64")
     assert leftovers(tmp_path) == []
 

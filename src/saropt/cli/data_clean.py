@@ -53,7 +53,8 @@ def clean(
     """
     from saropt.cli.progress import progress_bar
     from saropt.cli.tables import print_facts, print_table
-    from saropt.curation.cleaning import Limits, check_kinds, clean_root, write_report, write_splits
+    from saropt.curation.clean_splits import write_splits
+    from saropt.curation.cleaning import Limits, check_kinds, clean_root, write_report
     from saropt.scenes.writing import check_writable
 
     kinds = drop.split(",")

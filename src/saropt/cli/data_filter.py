@@ -27,10 +27,13 @@ def filter_data(
     """Reduce the speckle of a SAR raster, or of a whole data root."""
     from saropt.cli.progress import progress_bar, warn
     from saropt.curation.filtering import filter_root, filter_scene
+    from saropt.errors import OptionError
 
     told: list[str] = []
     with progress_bar("filter") as report:
         if source.is_dir():
+            if units is not None:
+                raise OptionError("units", units, "is of a single raster: a data root states its units")
             path = filter_root(source, out, name, looks, progress=report, tell=told.append)
         else:
             path = filter_scene(source, out, name, looks, units, overwrite=overwrite, progress=report, tell=told.append)

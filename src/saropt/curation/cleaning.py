@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,22 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from saropt.curation.near_duplicates import Signature, equal_pairs, overlapping_pairs, signature, similar_pairs
 from saropt.curation.registration import offsets_of_pair
 from saropt.domain import describe_role
 from saropt.errors import InputError, OptionError
-from saropt.files import check_not_input, write_text
+from saropt.files import write_text
 from saropt.progress import Progress
-from saropt.roots.frozen import hashes_of
 from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
-from saropt.roots.splits import SPLITS
 from saropt.scenes import Scene, Window
-from saropt.scenes.writing import check_writable
 
 KINDS = (
     *("grid", "cloud", "nodata", "saturation", "duplicate", "near-duplicate"),
@@ -144,59 +137,6 @@ def write_report(report: Report, path: str | Path) -> Path:
     path = Path(path)
     write_text(path, json.dumps(report.to_dict(), indent=1) + "\n")
     return path
-
-
-def write_splits(
-    report: Report, path: str | Path, drop: Sequence[str] = DROPPED, *, overwrite: bool = False
-) -> dict[str, str]:
-    """Write a splits.csv that leaves out the names with findings of the kinds in `drop`, and in which no ground appears
-    in two splits.
-
-    Names that show the same ground (near-duplicate, overlap, leak) all go to the split that holds most of them; where
-    splits hold equally many, train comes before val, and val before test. They share an entry in the column `group`,
-    as do names that shared one before. A column `sha256_ROLE` for each role holds the hash of the pixels
-    (`saropt.roots.frozen`). Further columns of the file are kept. Of two equal rasters the first is kept.
-
-    Returns:
-        Name -> split, as written.
-
-    Raises:
-        InputError: unknown kind, nothing would remain, or the file exists or cannot be written.
-
-    >>> from saropt.roots.simulated import write_simulated_root
-    >>> report = clean_root(write_simulated_root("root", scenes=(1, 1, 0), size=64))
-    >>> write_splits(report, "clean.csv", drop=())
-    {'train_000': 'train', 'val_000': 'val'}
-    """
-    path, source = Path(path), Path(report.root) / "splits.csv"
-    check_kinds(drop)
-    check_writable(path, suffixes=(".csv",), overwrite=overwrite)
-    check_not_input(path, [source])
-    with source.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        columns, rows = list(reader.fieldnames or ()), list(reader)
-    dropped = {finding.name for finding in report.findings if finding.kind in drop}
-    kept = [row for row in rows if row["name"] not in dropped]
-    if not kept:
-        raise InputError(path, "nothing would remain")
-    groups = _groups(report, {row["name"]: row.get("group") or "" for row in kept})
-    for group in groups:
-        members = [row for row in kept if row["name"] in group]
-        counts = Counter(row["split"] for row in members)
-        chosen = max(SPLITS, key=lambda split: (counts[split], -SPLITS.index(split)))
-        given = [row["group"] for row in members if row.get("group")]
-        for row in members:
-            row |= {"split": chosen, "group": given[0] if given else min(group)}
-    root = DataRoot.open(report.root)
-    for row in kept:
-        row |= hashes_of(root, row["name"])
-    columns += [column for column in ("group", *hashes_of(root, kept[0]["name"])) if column not in columns]
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(kept)
-    write_text(path, table.getvalue())
-    return {row["name"]: row["split"] for row in kept}
 
 
 def check_kinds(kinds: Sequence[str]) -> None:
@@ -374,25 +314,3 @@ def _summary(measures: dict[str, dict[str, float]]) -> dict[str, float]:
         result["tiles_within_2px"] = float(np.average(shares, weights=weights))
         result["confident_tiles"] = float(weights.sum())
     return result
-
-
-def _groups(report: Report, names: Mapping[str, str]) -> list[set[str]]:
-    """Groups of two names or more that show the same ground: connected components of the findings and of the groups
-    that the names (name -> group, or "") had before."""
-    order = sorted(names)
-    place = {name: number for number, name in enumerate(order)}
-    shared = ("duplicate", "near-duplicate", "overlap", "leak")
-    pairs = [
-        (place[finding.name], place[finding.other])
-        for finding in report.findings
-        if finding.kind in shared and {finding.name, finding.other} <= names.keys()
-    ]
-    first: dict[str, str] = {}
-    pairs += [(place[first.setdefault(names[name], name)], place[name]) for name in order if names[name]]
-    ones, others = zip(*pairs, strict=True) if pairs else ((), ())
-    graph = coo_array((np.ones(len(pairs)), (ones, others)), shape=(len(order), len(order)))
-    count, group_of = connected_components(graph, directed=False)
-    groups: list[set[str]] = [set() for _ in range(count)]
-    for name, group in zip(order, group_of, strict=True):
-        groups[group].add(name)
-    return [group for group in groups if len(group) > 1]

@@ -153,11 +153,12 @@ def filter_root(
         raise InputError(out, "exists already")
     roles = [role for role in root.images if is_sar(role)]
     rasters = [(role, name, path) for role in roles for name, path in root.rasters(role).items()]
+    check_others(root.path, roles)
     with atomic_folder(out) as part:
-        for role in roles:
-            (part / role).mkdir()
         for number, (role, raster, path) in enumerate(rasters, start=1):
-            filter_scene(path, part / role / f"{raster}.tif", name, looks, root.images[role].units, tell=tell)
+            target = part / role / f"{raster}.tif"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            filter_scene(path, target, name, looks, root.images[role].units, tell=tell)
             if progress is not None:
                 progress(number, len(rasters), raster)
         copy_others(root.path, part, roles)
@@ -169,8 +170,36 @@ def filter_root(
     return out
 
 
+def check_others(source: Path, made: Sequence[str]) -> None:
+    """Check that `copy_others` can copy a data root: only files and folders, and no link to a folder around it.
+
+    Raises:
+        InputError: one entry cannot be copied.
+
+    >>> Path("root").mkdir()
+    >>> Path("root/old.tif").symlink_to("gone.tif")
+    >>> check_others(Path("root"), ["optical"])
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: root/old.tif: is a link to nothing: it cannot be copied
+    """
+    waiting = _others(source, made)
+    while waiting:
+        entry = waiting.pop()
+        if entry.is_dir():
+            if entry.is_symlink() and entry.resolve() in entry.absolute().parents:
+                raise InputError(entry, "is a link to a folder around it: it cannot be copied")
+            waiting += entry.iterdir()
+        elif not entry.is_file():
+            reason = "is a link to nothing" if entry.is_symlink() else "is neither a file nor a folder"
+            raise InputError(entry, f"{reason}: it cannot be copied")
+
+
 def copy_others(source: Path, target: Path, made: Sequence[str]) -> None:
     """Copy the files and folders of a data root that were not made anew; hidden ones are left out.
+
+    Raises:
+        InputError: a file cannot be copied.
 
     >>> for name in ("root", "copy"):
     ...     Path(name).mkdir()
@@ -179,9 +208,16 @@ def copy_others(source: Path, target: Path, made: Sequence[str]) -> None:
     >>> [path.name for path in Path("copy").iterdir()]
     ['dataset.yaml']
     """
-    for entry in source.iterdir():
-        if entry.name not in made and not entry.name.startswith("."):
+    for entry in _others(source, made):
+        try:
             (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, target / entry.name)
+        except shutil.Error as error:
+            path, _, reason = error.args[0][0]
+            raise InputError(path, f"cannot be copied: {reason}") from error
+
+
+def _others(source: Path, made: Sequence[str]) -> list[Path]:
+    return [entry for entry in source.iterdir() if entry.name not in made and not entry.name.startswith(".")]
 
 
 def write_pauli(

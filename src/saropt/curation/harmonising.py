@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.curation.filtering import TILE, copy_others, cut_windows, to_stored
+from saropt.curation.filtering import TILE, check_others, copy_others, cut_windows, to_stored
 from saropt.domain import describe_role
 from saropt.errors import InputError
 from saropt.files import atomic_folder
@@ -26,6 +26,7 @@ from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
 
 LEAST_UNCHANGED = 0.1
+_MADE = ("optical", "splits.csv")
 
 
 def harmonise_root(
@@ -57,7 +58,8 @@ def harmonise_root(
     root, out = DataRoot.open(source), Path(out)
     if out.exists():
         raise InputError(out, "exists already")
-    root.image("optical_reference")
+    _check_alike(root)
+    check_others(root.path, _MADE)
     classes = classes_of(root) if changed else None
     unknown = [name for name in changed if classes is None or name not in classes.titles]
     if unknown:
@@ -66,7 +68,6 @@ def harmonise_root(
     names = [name for name in root.splits if root.path_of("optical_reference", name) is not None]
     dropped = {name: "no earlier image" for name in root.splits if name not in set(names)}
     with atomic_folder(out) as part:
-        (part / "optical").mkdir()
         for number, name in enumerate(names, start=1):
             if not _harmonise(root, name, classes, indices, part / "optical" / f"{name}.tif"):
                 dropped[name] = "too little unchanged ground"
@@ -74,9 +75,18 @@ def harmonise_root(
         kept = {name for name in names if name not in dropped}
         if not kept:
             raise InputError(source, "has no raster with unchanged ground to compare colours on")
-        copy_others(root.path, part, ("optical", "splits.csv"))
+        copy_others(root.path, part, _MADE)
         _write_splits(root.path / "splits.csv", kept, part / "splits.csv")
     return out, dropped
+
+
+def _check_alike(root: DataRoot) -> None:
+    """Refuse a root whose earlier images have other units or bands."""
+    today, earlier = root.image("optical"), root.image("optical_reference")
+    if (today.units, tuple(today.bands)) != (earlier.units, tuple(earlier.bands)):
+        words = [f"{', '.join(image.bands)} in {image.units}" for image in (today, earlier)]
+        reason = f"optical has {words[0]}, optical_reference {words[1]}: only equal bands and units can be compared"
+        raise InputError(root.path / "dataset.yaml", reason)
 
 
 def _write_splits(source: Path, kept: Collection[str], out: Path) -> None:
@@ -114,9 +124,9 @@ def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequ
         count = sums[0, 0]
         if count < LEAST_UNCHANGED * image.height * image.width:
             return False
-        declared = image.nodata if image.nodata is not None else usual_nodata(image.dtype)
-        nodata = None if whole else declared
+        nodata = image.nodata if whole or image.nodata is not None else usual_nodata(image.dtype)
         gain, offset = gain_and_offset(sums[1:3] / count, sums[3:5] / count)
+        out.parent.mkdir(parents=True, exist_ok=True)
         _write(image, root.image("optical").bands, windows, gain, offset, nodata, out)
     return True
 
@@ -136,7 +146,7 @@ def _write(
         height=image.height,
         band_names=bands,
         dtype=image.dtype,
-        nodata=image.nodata if nodata is None else nodata,
+        nodata=nodata,
         georeference=image.georeference,
         tags={**tags_for_output(image, same_units=True), "HARMONISED_TO": "optical_reference"},
         photometric="rgb" if image.is_rgb and image.count == 3 else None,

@@ -114,7 +114,7 @@ def check_space(path: Path, needed: int) -> None:
         raise InputError(path, f"cannot be written: {error.strerror}") from error
     _check_folder(path)
     if free < needed:
-        raise InputError(path, f"the disk has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed")
+        raise InputError(path, f"the disk has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed")
 
 
 class SceneWriter:
