@@ -53,7 +53,7 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
             raise OptionError("options", None, "optical: .mlc is in radar geometry; use product=grd")
         looks = tuple(max(1, round((options.gsd_m or 0) / size)) for size in line.spacing)
         sides = [number * size for number, size in zip(looks, line.spacing, strict=True)]
-        description |= {"gsd_m": math.sqrt(sides[0] * sides[1]), "pixel_m": sides}
+        description |= {"gsd_m": round(math.sqrt(sides[0] * sides[1]), 4), "pixel_m": sides}
         parts = strips(line.height // looks[0], line.width // looks[1], options.train, options.val, options.gap)
         entries = [
             Entry(f"{source.stem}_{split}", split, {"sar": _multilooked(line, looks, window)})
