@@ -90,6 +90,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, 
 
     >>> from saropt.curation.sets.base import Entry
     >>> from saropt.scenes import write_array
+    >>> import numpy as np
     >>> path = write_array("s1.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"])
     >>> entries = [Entry("tile", "train", {"sar": Source((path,))})]
     >>> sorted(file.name for file in build(Plan({"name": "mine"}, entries), Path("root"), "mine").iterdir())
