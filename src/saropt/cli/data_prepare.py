@@ -22,7 +22,11 @@ def prepare_data(
         typer.Option("--set", metavar="KEY=VALUE", help="Set one option of the data set; may be repeated."),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Accept an incomplete data set; missing.txt then lists the missing files.")
+        bool,
+        typer.Option(
+            "--partial",
+            help="Accept an incomplete data set, or one with unreadable files; missing.txt then lists them.",
+        ),
     ] = False,
 ) -> None:
     """Convert a public data set or your own scenes to a data root.
@@ -33,7 +37,7 @@ def prepare_data(
     from saropt.cli.tables import print_facts, print_table
     from saropt.curation.sets import SETS, prepare
     from saropt.curation.warnings_of_roots import root_warnings
-    from saropt.errors import InputError
+    from saropt.errors import InputError, counted
     from saropt.roots import DataRoot
 
     if name is None:
@@ -56,4 +60,7 @@ def prepare_data(
     splits = list(root.splits.values())
     counts = ", ".join(f"{splits.count(split)} {split}" for split in ("train", "val", "test"))
     typer.echo(f"wrote {path}: {counts}")
-    warn(root_warnings(root))
+    lacking = path / "missing.txt"
+    left_out = len(lacking.read_text(encoding="utf-8").splitlines()) if lacking.exists() else 0
+    told = [f"{lacking} lists {counted(left_out, 'thing')} of the set that could not be taken"] if left_out else []
+    warn([*told, *root_warnings(root)])

@@ -17,7 +17,8 @@ _LOOKED_AT = 3
 
 
 def root_warnings(root: DataRoot) -> list[str]:
-    """Empty splits, and units that the first rasters of a role contradict, by their values or by what they state.
+    """Empty splits, and units that a raster contradicts: the first ones of a role by their values, each SAR raster by
+    what it states.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 1), size=64))
@@ -27,9 +28,11 @@ def root_warnings(root: DataRoot) -> list[str]:
     there = set(root.splits.values())
     found = [f"the split {split} is empty: {lost}" for split, lost in _LOST.items() if split not in there]
     for role, image in root.images.items():
-        for name, path in list(root.rasters(role).items())[:_LOOKED_AT]:
+        for number, (name, path) in enumerate(root.rasters(role).items()):
+            if number >= _LOOKED_AT and not is_sar(role):
+                break
             with Scene.open(path, palette="index", units=image.units) as scene:
-                problem = contradiction(scene, image.units)
+                problem = contradiction(scene, image.units) if number < _LOOKED_AT else None
                 stated = stated_units(scene.tags, scene.band_names, scene.dtype) if is_sar(role) else None
             if problem is None and stated is not None and stated.contradicts(image.units):
                 problem = f"its {stated.where} say {stated.quantity}, dataset.yaml says {image.units}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _COUNTED_BITS = 16
-_BESIDE = (".msk", ".MSK", ".aux.xml")
+BESIDE = (".msk", ".MSK", ".aux.xml")
 
 
 def usual_nodata(dtype: str | np.dtype) -> float:
@@ -85,7 +85,7 @@ def copy_beside(source: Path, target: Path) -> None:
     >>> Path("b.png.aux.xml").is_file()
     True
     """
-    for end in _BESIDE:
+    for end in BESIDE:
         beside = source.with_name(source.name + end)
         if beside.is_file():
             shutil.copyfile(beside, target.with_name(target.name + end))

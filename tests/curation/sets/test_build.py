@@ -12,8 +12,8 @@ from rasterio.crs import CRS
 
 from saropt.cli import main
 from saropt.curation.joining import join_roots
-from saropt.curation.sets import builder as module
 from saropt.curation.sets import prepare
+from saropt.curation.sets import rasters as module
 from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.scenes import Georeference, Scene, write_array

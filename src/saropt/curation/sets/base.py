@@ -17,8 +17,10 @@ from saropt.errors import InputError, OptionError
 from saropt.files import load_yaml
 from saropt.registry import Registry
 from saropt.roots.names import the_only
+from saropt.roots.opening import band_numbers
+from saropt.roots.root import ImageSpec
 from saropt.roots.splits import SPLITS
-from saropt.scenes import Grid, Window
+from saropt.scenes import Grid, Scene, Window
 
 Convert = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
 Write = Callable[[Path], object]
@@ -42,7 +44,8 @@ class Source:
         band_names: names of the bands of the result; needed with `convert`.
         dtype: data type of the result; that of the file when None.
         nodata: nodata value of the result; that of the file when None.
-        units: what a Sentinel-1 product is calibrated to; sigma0_db when None.
+        units: SAR units of the file, by whose power it is resampled; what a Sentinel-1 product is calibrated to,
+            sigma0_db when None.
         palette_index: read the indices of a paletted image, as for class numbers, instead of its colours.
 
     >>> Source((Path("a.tif"),)).is_copy, Source((Path("a.tif"),), bands=(1,)).is_copy
@@ -266,6 +269,21 @@ def add_only(found: dict[str, Path], key: str, path: Path) -> None:
     found[key] = the_only([found[key], path]) if key in found else path
 
 
+def first_readable(paths: Sequence[Path]) -> Path:
+    """The first of several rasters that can be opened, or the very first.
+
+    >>> first_readable([Path("absent.tif"), Path("away.tif")]).name
+    'absent.tif'
+    """
+    for path in paths:
+        try:
+            with Scene.open(path):
+                return path
+        except InputError:
+            continue
+    return paths[0]
+
+
 def first_folder(source: Path, names: Sequence[str]) -> Path:
     """The first of several folder names (upper or lower case) that exists in the source.
 
@@ -296,3 +314,20 @@ def pair_up(sides: Mapping[str, Mapping[str, Path]]) -> tuple[list[str], list[st
 def count_line(found: int, published: int, what: str) -> list[str]:
     """A line for `Plan.missing` where the count differs from the published one."""
     return [] if found == published else [f"{published} {what} were published, {found} are here"]
+
+
+def bands_by_name(scene: Scene, described: Sequence[str], side: str) -> tuple[int, ...]:
+    """Numbers, from 1, of the bands of a data set in a file of it: by the names that the file states, in the published
+    order where it states none.
+
+    Raises:
+        InputError: the file has fewer bands, or others by name.
+
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("s1.tif", np.ones((2, 8, 8), np.float32), band_names=["VH", "VV"])
+    >>> with Scene.open(path) as scene:
+    ...     bands_by_name(scene, ["VV", "VH"], "sar")
+    (2, 1)
+    """
+    spec, by = ImageSpec(tuple(described), ""), f"the {side} of the data set"
+    return band_numbers(scene.path, spec, scene.stated_names, spare=True, by=by)

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import warnings
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import rasterio
-from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
-
-from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, read_options
+from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, bands_by_name, read_options
+from saropt.curation.sets.rasters import Readers, moved, remove_raster, unreadable, write_source
 from saropt.domain import describe_role
 from saropt.errors import InputError, counted
-from saropt.files import Lock, atomic_file, write_text
+from saropt.files import Lock, write_text
 from saropt.progress import Progress
 from saropt.roots.description import write_description
 from saropt.roots.one_grid import check_one_grid
-from saropt.roots.opening import band_numbers
-from saropt.roots.root import ImageSpec
 from saropt.roots.values import NO_PIXEL, contradiction
-from saropt.scenes import Georeference, Scene, SceneWriter, Window
-from saropt.scenes.metadata import tags_for_output
-from saropt.scenes.nodata import choose_nodata, copy_beside, with_nodata
-from saropt.sensors.grd_scene import open_scene_or_product
+from saropt.scenes import Georeference, Window
 
-_STRIP_PIXELS = 1 << 21
-_SMALL_PIXELS = 1 << 20
-_OPEN_SCENES = 6
 _LOOKED_AT = 3
 
 
@@ -55,7 +39,8 @@ def prepare(
         source: folder of the unpacked published set.
         out: folder to make.
         options: options of the set as texts `key=value`.
-        partial: accept a source that lacks part of the set. OUT/missing.txt then lists what is missing.
+        partial: accept a source that lacks part of the set, or has files that cannot be read. OUT/missing.txt then
+            lists what is missing.
 
     Raises:
         InputError: the set is unknown, the source does not have the published layout, parts are missing (listed in
@@ -88,12 +73,15 @@ def prepare(
         raise InputError(source, reason, remedy="partial")
     plan.description["prepared"] = {"set": name, "options": chosen.model_dump(mode="json")}
     key = f"{name} {source.absolute()} {chosen.model_dump_json()} {len(plan.entries)}"
-    return build(plan, out, key, progress)
+    return build(plan, out, key, progress, partial=partial)
 
 
-def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> Path:
+def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, partial: bool = False) -> Path:
     """Write a plan as a data root. `key` identifies everything that determines the result, so that interrupted work can
     be continued.
+
+    Args:
+        partial: leave out the entries with a file that cannot be read; OUT/missing.txt lists them.
 
     Raises:
         InputError: a source cannot be read or contradicts the units or bands of the plan, the rasters of a name are not
@@ -102,6 +90,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
 
     >>> from saropt.curation.sets.base import Entry
     >>> from saropt.scenes import write_array
+    >>> import numpy as np
     >>> path = write_array("s1.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"])
     >>> entries = [Entry("tile", "train", {"sar": Source((path,))})]
     >>> sorted(file.name for file in build(Plan({"name": "mine"}, entries), Path("root"), "mine").iterdir())
@@ -111,7 +100,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     digest = hashlib.sha256(key.encode()).hexdigest()
     readers = Readers()
     try:
-        _check_units(plan, readers)
+        _check_units(plan, readers, partial)
         with Lock(part.with_name(f"{part.name}.lock"), out, "is being prepared by another process"):
             part.mkdir(exist_ok=True)
             settings = part / ".settings"
@@ -119,17 +108,18 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
                 write_text(settings, digest)
             if not settings.exists() or settings.read_text(encoding="utf-8") != digest:
                 raise InputError(out, f"unfinished work with other settings is in the way: remove {part}")
+            kept, missing = [], list(plan.missing)
             for number, entry in enumerate(plan.entries, start=1):
-                _check_entry(entry, plan, readers)
-                for side, source in entry.sides.items():
-                    (part / side).mkdir(exist_ok=True)
-                    stem = part / side / entry.name
-                    if isinstance(source, Source):
-                        write_source(source, stem, readers, categorical=side == "label")
-                    elif not (target := stem.with_name(f"{stem.name}.tif")).exists():
-                        source(target)
+                lost = _write_entry(entry, plan, part, readers, partial)
+                if lost is None:
+                    kept.append(entry)
+                else:
+                    missing.append(f"{entry.name}: {lost}")
                 if progress is not None:
                     progress(number, len(plan.entries), entry.name)
+            if plan.entries and not kept:
+                raise InputError(out, f"no entry can be read whole: {missing[-1]}")
+            plan = replace(plan, entries=kept, missing=missing)
             _describe(part, plan)
             settings.unlink()
             part.rename(out)
@@ -140,7 +130,29 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None) -> 
     return out
 
 
-def _check_units(plan: Plan, readers: Readers) -> None:
+def _write_entry(entry: Entry, plan: Plan, part: Path, readers: Readers, partial: bool) -> InputError | None:
+    """Write the rasters of an entry, or with `partial` none of them where a file of it cannot be read; returns why."""
+    try:
+        _check_entry(entry, plan, readers)
+        for side, source in entry.sides.items():
+            (part / side).mkdir(exist_ok=True)
+            stem = part / side / entry.name
+            if isinstance(source, Source):
+                write_source(source, stem, readers, categorical=side == "label")
+            elif not (target := stem.with_name(f"{stem.name}.tif")).exists():
+                source(target)
+    except InputError:
+        sources = [source for source in entry.sides.values() if isinstance(source, Source)]
+        lost = next((why for source in sources if (why := unreadable(source)) is not None), None) if partial else None
+        if lost is None:
+            raise
+        for side in entry.sides:
+            remove_raster(part / side / entry.name)
+        return lost
+    return None
+
+
+def _check_units(plan: Plan, readers: Readers, partial: bool) -> None:
     """Refuse sources that contradict the units which the plan declares, or hold nothing; those of the first entries are
     looked at.
 
@@ -152,9 +164,13 @@ def _check_units(plan: Plan, readers: Readers) -> None:
         for side, source in entry.sides.items():
             units = plan.description.get(side, {}).get("units")
             if units is not None and isinstance(source, Source) and source.convert is None:
-                for path in source.paths:
-                    problem = contradiction(readers.open(source, path), units)
-                    found.setdefault(side, []).append((path, problem))
+                try:
+                    problems = [(path, contradiction(readers.open(source, path), units)) for path in source.paths]
+                except InputError:
+                    if not partial or unreadable(source) is None:
+                        raise
+                    continue
+                found.setdefault(side, []).extend(problems)
     for side, problems in found.items():
         empty = all(problem == NO_PIXEL for _, problem in problems)
         for path, problem in problems:
@@ -181,170 +197,15 @@ def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
         scene, path = readers.open(source, source.paths[0]), source.paths[0]
         bands = plan.description.get(side, {}).get("bands")
         if source.is_copy and bands is not None:
-            band_numbers(
-                path, ImageSpec(tuple(bands), ""), scene.stated_names, spare=True, by=f"the {side} of the data set"
-            )
+            bands_by_name(scene, bands, side)
         if not plan.description.get("paired", True):
             continue
         window = source.window or Window(0, 0, scene.height, scene.width)
-        frame = _Frame(window.height, window.width, _moved(scene.georeference, window))
+        frame = _Frame(window.height, window.width, moved(scene.georeference, window))
         if first is None:
             first = side, frame
         else:
             check_one_grid(path, f"{describe_role(first[0]).title} and {describe_role(side).title}", first[1], frame)
-
-
-class Readers:
-    """Keeps the last few scenes open, so that a file is opened once for many windows."""
-
-    def __init__(self) -> None:
-        self._scenes: OrderedDict[tuple[object, ...], Scene] = OrderedDict()
-        self._nodata: dict[tuple[Source, np.dtype], float | None] = {}
-
-    def open(self, source: Source, path: Path) -> Scene:
-        key = (path, source.bands, source.grid, source.resampling, source.units, source.fill, source.palette_index)
-        if key not in self._scenes:
-            how: dict[str, Any] = {"bands": source.bands, "grid": source.grid, "resampling": source.resampling}
-            if source.palette_index:
-                self._scenes[key] = Scene.open(path, palette="index", **how)
-            else:
-                self._scenes[key] = open_scene_or_product(path, source.units, nodata=source.fill, **how)
-            while len(self._scenes) > _OPEN_SCENES:
-                self._scenes.popitem(last=False)[1].close()
-        self._scenes.move_to_end(key)
-        return self._scenes[key]
-
-    def nodata_of(self, source: Source, dtype: np.dtype) -> float | None:
-        """What marks invalid pixels in the rasters that are made of a source: what it or its files declare, or else a
-        value that no valid pixel of the files has. All windows of the files get the same."""
-        if source.nodata is not None:
-            return source.nodata
-        scenes = [self.open(source, path) for path in source.paths]
-        first, declared = scenes[0], {scene.nodata for scene in scenes}
-        one = source.grid is None and len(declared) == 1 and first.nodata is not None and _fits(first.nodata, dtype)
-        if source.convert is not None or one:
-            return first.nodata
-        if dtype.kind in "fc":
-            return float("nan")
-        key = replace(source, window=None), dtype
-        if key not in self._nodata:
-            rows = max(1, _STRIP_PIXELS // first.width)
-            parts = (Window(row, 0, min(rows, first.height - row), first.width) for row in range(0, first.height, rows))
-            self._nodata[key] = choose_nodata(_read(source, scenes, dtype, part) for part in parts)
-        return self._nodata[key]
-
-    def close(self) -> None:
-        while self._scenes:
-            self._scenes.popitem()[1].close()
-
-
-def write_source(source: Source, stem: Path, readers: Readers, *, categorical: bool = False) -> Path:
-    """Write one raster as `stem` plus suffix, unless it exists already. Returns its path."""
-    if source.is_copy:
-        target = stem.with_name(stem.name + source.paths[0].suffix.lower())
-        if not target.exists():
-            readers.open(source, source.paths[0])  # a file that is no raster is told here
-            copy_beside(source.paths[0], target)
-            with atomic_file(target) as part:
-                shutil.copyfile(source.paths[0], part)
-        return target
-    target = stem.with_name(f"{stem.name}.tif")
-    if target.exists():
-        return target
-    scenes = [readers.open(source, path) for path in source.paths]
-    first = scenes[0]
-    for scene in scenes[1:]:
-        check_one_grid(scene.path, f"{first.path.name} and {scene.path.name}", first, scene)
-    tags = tags_for_output(first, same_units=source.convert is None)
-    window = source.window or Window(0, 0, first.height, first.width)
-    if not window.inside(first.height, first.width):
-        raise InputError(first.path, f"is {first.height}x{first.width} pixels: smaller than expected")
-    names = source.band_names or tuple(name for scene in scenes for name in scene.band_names)
-    if len(set(names)) < len(names):
-        names = tuple(f"{scene.path.stem} {name}" for scene in scenes for name in scene.band_names)
-    dtype = np.dtype(source.dtype or ("complex64" if first.dtype == "complex_int16" else first.dtype))
-    nodata = readers.nodata_of(source, dtype)
-
-    def read(part: Window) -> NDArray:
-        values, valid = _read(source, scenes, dtype, part)
-        if source.convert is None and source.nodata is None:
-            return with_nodata(values, valid, nodata)
-        if nodata is not None:
-            values[:, ~valid] = nodata
-        return values
-
-    place = _moved(first.georeference, window)
-    if window.height * window.width <= _SMALL_PIXELS:
-        _write_small(target, read(window), names, nodata, place, tags, categorical)
-        return target
-    with SceneWriter(
-        target,
-        width=window.width,
-        height=window.height,
-        band_names=names,
-        dtype=dtype,
-        nodata=nodata,
-        georeference=place,
-        tags=tags,
-        overview_resampling="nearest" if categorical else "average",
-    ) as writer:
-        rows = max(1, _STRIP_PIXELS // window.width)
-        for row in range(0, window.height, rows):
-            height = min(rows, window.height - row)
-            writer.write(row, 0, read(Window(window.row + row, window.col, height, window.width)))
-        return writer.finish()
-
-
-def _read(source: Source, scenes: Sequence[Scene], dtype: np.dtype, part: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Values to write (C, h, w) and validity (h, w) of a window of the source."""
-    scaled = source.convert is None and any(scene.scaling for scene in scenes)
-    pieces = [scene.read(part) if scaled else scene.read_stored(part) for scene in scenes]
-    values = np.concatenate([piece[0] for piece in pieces])
-    valid = np.logical_and.reduce([piece[1] for piece in pieces])
-    if source.convert is not None:
-        values = source.convert(values, valid, part)
-    return values.astype(dtype), valid
-
-
-def _fits(nodata: float, dtype: np.dtype) -> bool:
-    return dtype.kind not in "ui" or (
-        float(nodata).is_integer() and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max
-    )
-
-
-def _moved(place: Georeference, window: Window) -> Georeference:
-    if place.transform is None:
-        return Georeference() if (window.row, window.col) != (0, 0) else place
-    return Georeference(place.crs, place.transform @ rasterio.Affine.translation(window.col, window.row))
-
-
-def _write_small(
-    target: Path,
-    values: NDArray,
-    names: Sequence[str],
-    nodata: float | None,
-    place: Georeference,
-    tags: Mapping[str, str],
-    categorical: bool,
-) -> None:
-    count, height, width = values.shape
-    form = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": values.dtype}
-    form |= {"photometric": "minisblack", "alpha": "no"}  # four bands are no picture with transparency
-    if place.transform is not None:
-        form |= {"crs": place.crs, "transform": place.transform}
-    predictor = 1 if values.dtype.kind == "c" or categorical else 3 if values.dtype.kind == "f" else 2
-    try:
-        with (
-            atomic_file(target) as part,
-            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-            rasterio.open(part, "w", **form, nodata=nodata, compress="deflate", predictor=predictor) as dataset,
-        ):
-            dataset.write(values)
-            dataset.update_tags(**tags)
-            for index, name in enumerate(names, start=1):
-                dataset.set_band_description(index, name)
-    except rasterio.errors.RasterioError as error:
-        raise InputError(target, f"cannot be written: {' '.join(str(error).split())}") from error
 
 
 def _describe(part: Path, plan: Plan) -> None:

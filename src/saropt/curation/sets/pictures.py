@@ -19,12 +19,14 @@ from saropt.curation.sets.base import (
     SplitOptions,
     count_line,
     first_folder,
+    first_readable,
     images,
     pair_up,
     register_set,
     split_groups,
 )
-from saropt.errors import OptionError
+from saropt.domain.stated_units import stated_units
+from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.splits import SPLITS, split_rows
 from saropt.scenes import Scene
@@ -201,7 +203,7 @@ def ddhr(source: Path, options: DdhrOptions) -> Plan:
         "split_note": "random by tile, as the published tables; neighbouring tiles know each other",
     }
     if labels:
-        description["classes"] = options.classes or _label_values([sides["label"][name] for name in names[:200]])
+        description["classes"] = options.classes or _label_values([sides["label"][name] for name in names])
     return Plan(description, entries, missing)
 
 
@@ -253,7 +255,7 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     description: dict[str, Any] = {
         "name": options.name or source.absolute().name,
         "gsd_m": options.gsd_m,
-        "sar": _first(entries, "sar", _units(entries, options.units)),
+        "sar": _first(entries, "sar", _units([sides["sar"][name] for name in names], options.units)),
         "optical": _first(entries, "optical", options.optical_units),
         "licence": options.licence,
     }
@@ -262,13 +264,30 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     return Plan(description, entries, missing)
 
 
-def _units(entries: Sequence[Entry], asked: str | None) -> str:
-    """SAR units of a folder: as asked for, or as its first image states."""
-    source = entries[0].sides["sar"] if entries else None
-    if asked is not None or not isinstance(source, Source):
-        return asked or "uint8"
-    with Scene.open(source.paths[0]) as scene:
-        return sar_units_of(scene, None, "uint8", "set units=UNITS")
+def _units(paths: Sequence[Path], asked: str | None) -> str:
+    """SAR units of a folder: as asked for, or as those of its images state that state any.
+
+    Raises:
+        InputError: two of them state different units, and none are asked for.
+    """
+    if asked is not None:
+        return asked
+    first: tuple[Path, str] | None = None
+    for path in paths:
+        try:
+            scene = Scene.open(path)
+        except InputError:  # told where it is copied
+            continue
+        with scene:
+            if stated_units(scene.tags, scene.band_names, scene.dtype) is None:
+                continue
+            units = sar_units_of(scene, None, "uint8", "set units=UNITS")
+        if first is None:
+            first = path, units
+        elif units != first[1]:
+            reason = f"states {units}, but {first[0].name} states {first[1]}"
+            raise InputError(path, reason, remedy="set units=UNITS")
+    return "uint8" if first is None else first[1]
 
 
 def _groups(names: Sequence[str], pattern: str) -> dict[str, str]:
@@ -292,8 +311,9 @@ def _given(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
 
 
 def _first(entries: Sequence[Entry], side: str, units: str) -> dict[str, Any]:
-    source = entries[0].sides[side] if entries else None
-    return modality(source.paths[0], units) if isinstance(source, Source) else {"bands": ["none"], "units": units}
+    sources = [entry.sides[side] for entry in entries]
+    paths = [source.paths[0] for source in sources if isinstance(source, Source)]
+    return modality(first_readable(paths), units) if paths else {"bands": ["none"], "units": units}
 
 
 def _region(source: Path, region: str) -> Path:
@@ -306,6 +326,9 @@ def _region(source: Path, region: str) -> Path:
 def _label_values(paths: Sequence[Path]) -> dict[int, str]:
     values: set[int] = set()
     for path in paths:
-        with Scene.open(path, palette="index") as scene:
-            values.update(np.unique(scene.read_stored()[0]).tolist())
+        try:
+            with Scene.open(path, palette="index") as scene:
+                values.update(np.unique(scene.read_stored()[0]).tolist())
+        except InputError:  # told where it is copied
+            continue
     return {int(value): f"class {int(value)}" for value in sorted(values)}

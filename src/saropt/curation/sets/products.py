@@ -8,7 +8,7 @@ false`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, registe
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.values import measured_rule
-from saropt.scenes import Grid, Scene, overlap_grid
+from saropt.scenes import Georeference, Grid, Scene, overlap_grid
 from saropt.scenes.georeference import check_ground
 from saropt.scenes.measurements import sar_units_of, stored_fill
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -64,17 +64,10 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     }
     grid: Grid | None = None
     if options.optical:
-        optical = Path(options.optical)
-        units_of_optical = optical_units(optical, options.optical_units)
-        with open_scene_or_product(optical, bands=options.optical_bands) as scene:
-            check_ground(scene.georeference, scene.height, scene.width, optical)
-            places = [(place, height, width), (scene.georeference, scene.height, scene.width)]
-            grid = overlap_grid(places, options.gsd_m, sar.paths[0])
-            names = scene.band_names
-            fill = stored_fill(scene, measured_rule(scene, "optical", units_of_optical, scene.sample())[0])
-        chosen = tuple(options.optical_bands) if options.optical_bands else None
-        sides["optical"] = Source((optical,), bands=chosen, grid=grid, resampling="cubic", fill=fill)
-        description["optical"] = {"bands": names, "units": units_of_optical}
+        optical = read_optical(options)
+        grid = overlap_grid([(place, height, width), optical.place], options.gsd_m, sar.paths[0])
+        sides["optical"] = replace(optical.source, grid=grid)
+        description["optical"] = optical.description
     elif options.gsd_m is not None and place.transform is not None and place.crs is not None:
         grid = overlap_grid([(place, height, width)], options.gsd_m, sar.paths[0])
     if grid is not None:
@@ -90,6 +83,46 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
         for split, window in strips(height, width, options.train, options.val, options.gap).items()
     ]
     return Plan(description, entries)
+
+
+@dataclass(frozen=True)
+class OpticalScene:
+    """The optical raster of a pair.
+
+    Attributes:
+        source: its pixels, resampled cubically and without fill; the grid is still to be set.
+        place: georeference, height and width.
+        description: its entry of dataset.yaml.
+
+    >>> OpticalScene(Source((Path("a.tif"),)), (Georeference(), 8, 8), {"bands": ["B4"]}).place[1:]
+    (8, 8)
+    """
+
+    source: Source
+    place: tuple[Georeference, int, int]
+    description: dict[str, Any]
+
+
+def read_optical(options: SceneOptions) -> OpticalScene:
+    """The optical raster that options name.
+
+    Raises:
+        InputError: it cannot be read, holds nothing but fill, or lies nowhere on the ground.
+        OptionError: other units are stated than a Sentinel-2 product has.
+
+    >>> read_optical(SceneOptions(optical="absent.tif"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: absent.tif: no such file
+    """
+    path, units = Path(options.optical), optical_units(Path(options.optical), options.optical_units)
+    with open_scene_or_product(path, bands=options.optical_bands) as scene:
+        check_ground(scene.georeference, scene.height, scene.width, path)
+        fill = stored_fill(scene, measured_rule(scene, "optical", units, scene.sample())[0])
+        place, names = (scene.georeference, scene.height, scene.width), scene.band_names
+    chosen = tuple(options.optical_bands) if options.optical_bands else None
+    source = Source((path,), bands=chosen, resampling="cubic", fill=fill)
+    return OpticalScene(source, place, {"bands": names, "units": units})
 
 
 def optical_units(optical: Path, stated: str | None) -> str:
@@ -162,7 +195,8 @@ def terrasar_x(source: Path, options: SceneOptions) -> Plan:
 
 def _calibrated_plan(product: ProductFolder, source: Path, options: SceneOptions) -> Plan:
     paths = tuple(product.rasters.values())
-    sar = Source(paths, convert=product.calibrate, dtype="float32", nodata=float("nan"))
+    numbers = "complex" if product.is_complex else "amplitude"  # the mean power is calibrated, not the mean number
+    sar = Source(paths, convert=product.calibrate, dtype="float32", nodata=float("nan"), units=numbers)
     return scene_plan(sar, list(product.rasters), "sigma0_db", source.absolute().name, options)
 
 

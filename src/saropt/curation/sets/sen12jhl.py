@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -32,16 +33,20 @@ from saropt.curation.sets.base import (
     Source,
     SplitOptions,
     add_only,
+    bands_by_name,
     pair_up,
     register_set,
     split_groups,
 )
+from saropt.curation.sets.rasters import unreadable
 from saropt.curation.sets.sen12ms import patches, scene_of_patch
 from saropt.errors import InputError
 from saropt.files import load_yaml
+from saropt.roots.one_grid import check_one_grid
 from saropt.scenes import Grid, Scene, Window
 
 IGNORED = 255
+S1_BANDS = ("VV", "VH")
 _TILE = re.compile(r"LC_([NS])(\d+)([EW])(\d+)")
 
 
@@ -68,25 +73,22 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
     complete_keys, missing = pair_up(files)
     sar, optical = files["s1"], files["s2"]
     kept: list[tuple[str, str, Window, Convert]] = []
+    found: dict[str, _Patch] = {}
     for key in complete_keys:
-        with Scene.open(sar[key]) as scene, Scene.open(optical[key]) as other:
-            place = scene.georeference
-            if place.crs is None or place.transform is None:
-                missing.append(f"{key}: no place on the ground")
-                continue
-            grid = Grid(place.crs, place.transform, scene.height, scene.width)
-            needed = [tiles[name] for name in _tile_names(grid) if name in tiles]
-            if not needed:
-                continue
-            label = _labels(needed, grid, table)
-            complete = scene.read()[1] & other.read()[1] & (label != IGNORED)
+        patch = _read_patch(sar[key], optical[key], tiles, table)
+        if isinstance(patch, str):
+            missing.append(f"{key}: {patch}")
+            continue
+        if patch is None:
+            continue
+        found[key], grid = patch, patch.grid
         side = options.window
         for row in range(0, grid.height - side + 1, options.stride):
             for col in range(0, grid.width - side + 1, options.stride):
-                if 1.0 - complete[row : row + side, col : col + side].mean() <= options.unlabelled:
+                if 1.0 - patch.complete[row : row + side, col : col + side].mean() <= options.unlabelled:
                     window = Window(row, col, side, side)
                     name = f"{key}_{row:04d}_{col:04d}" if (grid.height, grid.width) != (side, side) else key
-                    kept.append((name, key, window, _labelling(needed, grid, table)))
+                    kept.append((name, key, window, _labelling(patch.tiles, grid, table)))
     if not kept:
         raise InputError(source, f"no complete patch lies under the tiles of {options.hrlulc}")
     splits = split_groups([scene_of_patch(key) for _, key, _, _ in kept], options.train, options.val, options.seed)
@@ -95,8 +97,8 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
             name,
             splits[scene_of_patch(key)],
             {
-                "sar": Source((sar[key],), window=window, band_names=("VV", "VH")),
-                "optical": Source((optical[key],), window=window, band_names=S2_BANDS),
+                "sar": Source((sar[key],), bands=found[key].sar_bands, window=window, band_names=S1_BANDS),
+                "optical": Source((optical[key],), bands=found[key].optical_bands, window=window, band_names=S2_BANDS),
                 "label": Source(
                     (sar[key],),
                     bands=(1,),
@@ -114,13 +116,46 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
     description = {
         "name": "sen12jhl",
         "gsd_m": 10.0,
-        "sar": {"bands": ["VV", "VH"], "units": "sigma0_db"},
+        "sar": {"bands": list(S1_BANDS), "units": "sigma0_db"},
         "optical": {"bands": list(S2_BANDS), "units": "reflectance x 10000"},
         "classes": names,
         "ignore_index": IGNORED,
         "licence": "SEN12MS CC BY 4.0 as published; JAXA HRLULC (cite JAXA EORC); Copernicus Sentinel data terms",
     }
     return Plan(description, entries, missing)
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """What is known of a patch that labels cover: its grid and their tiles, the numbers of the bands of the set in its
+    files, and which pixels (h, w) have all values and a label."""
+
+    grid: Grid
+    tiles: list[Path]
+    sar_bands: tuple[int, ...]
+    optical_bands: tuple[int, ...]
+    complete: NDArray[np.bool_]
+
+
+def _read_patch(sar: Path, optical: Path, tiles: Mapping[str, Path], table: NDArray[np.uint8]) -> _Patch | str | None:
+    """A patch, or why it cannot be taken; None where no tile covers it."""
+    try:
+        with Scene.open(sar) as scene, Scene.open(optical) as other:
+            place = scene.georeference
+            if place.crs is None or place.transform is None:
+                return "no place on the ground"
+            grid = Grid(place.crs, place.transform, scene.height, scene.width)
+            needed = [tiles[name] for name in _tile_names(grid) if name in tiles]
+            if not needed:
+                return None
+            check_one_grid(optical, "SAR and optical", scene, other)
+            bands = bands_by_name(scene, S1_BANDS, "sar"), bands_by_name(other, S2_BANDS, "optical")
+            complete = scene.read()[1] & other.read()[1] & (_labels(needed, grid, table) != IGNORED)
+    except InputError:
+        if (why := unreadable(Source((sar, optical)))) is None:
+            raise
+        return str(why)
+    return _Patch(grid, needed, *bands, complete)
 
 
 def read_tiles(folder: Path) -> dict[str, Path]:
@@ -180,8 +215,10 @@ def _labels(tiles: list[Path], grid: Grid, table: NDArray[np.uint8]) -> NDArray[
     for path in tiles:
         with Scene.open(path, grid=grid, resampling="nearest", palette="index") as scene:
             values, valid = scene.read_stored()
-        merged = table[np.clip(values[0], 0, 255).astype(np.uint8)]
-        free = valid & (label == IGNORED)
+        if (values[0][valid] % 1 != 0).any():
+            raise InputError(path, "holds fractions where HRLULC has whole numbers")
+        free = valid & (label == IGNORED) & (values[0] >= 0) & (values[0] < len(table))
+        merged = table[np.where(free, values[0], 0).astype(np.uint8)]
         label[free] = merged[free]
     return label
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
 from pydantic import Field
 
 from saropt.curation.sets.base import Entry, Plan, Source, Write, register_set, strips
-from saropt.curation.sets.products import SceneOptions, optical_units
+from saropt.curation.sets.products import SceneOptions, read_optical
 from saropt.errors import OptionError
 from saropt.scenes import Georeference, Grid, Scene, SceneWriter, Window, overlap_grid
 from saropt.scenes.georeference import METRES_PER_DEGREE
-from saropt.sensors.grd_scene import open_scene_or_product
 from saropt.sensors.uavsar import FlightLine, UavsarBands
 
 _STRIP_PIXELS = 1 << 21
@@ -26,7 +27,9 @@ class UavsarOptions(SceneOptions):
     bands: UavsarBands = Field(
         "pauli", description="pauli (HH-VV, HV, HH+VV), powers (HH, HV, VV), or one of HH, HV and VV; power"
     )
-    gsd_m: float | None = Field(6.0, gt=0, description="pixel in metres: 6 and 10 in CRAN")
+    gsd_m: float | None = Field(
+        6.0, gt=0, description="pixel in metres: 6 and 10 in CRAN; of .mlc, the nearest whole numbers of its pixels"
+    )
 
 
 @register_set(
@@ -39,9 +42,9 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
     """Plan UAVSAR flight lines: linear power as delivered (called sigma0, because UAVSAR normalises by area). A .grd
     file is warped to UTM. A .mlc file is averaged over whole numbers of pixels and stays in slant range."""
     line = FlightLine(source, options.product, options.bands)
-    description = {
+    description: dict[str, Any] = {
         "name": options.name or source.stem,
-        "gsd_m": options.gsd_m or 6.0,
+        "gsd_m": None,
         "paired": bool(options.optical),
         "sar": {"bands": list(line.bands), "units": "sigma0"},
     }
@@ -49,6 +52,8 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
         if options.optical:
             raise OptionError("options", None, "optical: .mlc is in radar geometry; use product=grd")
         looks = tuple(max(1, round((options.gsd_m or 0) / size)) for size in line.spacing)
+        sides = [number * size for number, size in zip(looks, line.spacing, strict=True)]
+        description |= {"gsd_m": round(math.sqrt(sides[0] * sides[1]), 4), "pixel_m": sides}
         parts = strips(line.height // looks[0], line.width // looks[1], options.train, options.val, options.gap)
         entries = [
             Entry(f"{source.stem}_{split}", split, {"sar": _multilooked(line, looks, window)})
@@ -57,22 +62,16 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
         return Plan({**description, "licence": options.licence}, entries)
     places = [(line.georeference, line.height, line.width)]
     if options.optical:
-        with open_scene_or_product(options.optical, bands=options.optical_bands) as scene:
-            places.append((scene.georeference, scene.height, scene.width))
-            description["optical"] = {
-                "bands": scene.band_names,
-                "units": optical_units(Path(options.optical), options.optical_units),
-            }
+        optical = read_optical(options)
+        places.append(optical.place)
+        description["optical"] = optical.description
     grid = overlap_grid(places, options.gsd_m, source)
     description["gsd_m"] = float(grid.transform.a)
     entries = []
     for split, window in strips(grid.height, grid.width, options.train, options.val, options.gap).items():
         sources: dict[str, Source | Write] = {"sar": _projected(line, grid, window)}
         if options.optical:
-            chosen = tuple(options.optical_bands) if options.optical_bands else None
-            sources["optical"] = Source(
-                (Path(options.optical),), bands=chosen, window=window, grid=grid, resampling="cubic"
-            )
+            sources["optical"] = replace(optical.source, window=window, grid=grid)
         entries.append(Entry(f"{source.stem}_{split}", split, sources))
     return Plan({**description, "licence": options.licence}, entries)
 

@@ -22,8 +22,10 @@ from saropt.curation.sets.base import (
     Plan,
     Source,
     SplitOptions,
+    bands_by_name,
     count_line,
     first_folder,
+    first_readable,
     images,
     pair_up,
     register_set,
@@ -59,13 +61,17 @@ def plan(source: Path, options: WhuOptions) -> Plan:
     splits = split_groups(names, options.train, options.val, options.seed)
     entries = []
     colours = COLOURS
-    if names and not _has_bands(sides["optical"][names[0]], len(COLOURS)):
+    if names and not _has_bands(first_readable([sides["optical"][name] for name in names]), len(COLOURS)):
         colours = COLOURS[:3]
-    numbers = tuple(range(1, len(colours) + 1))
     for name in names:
         files = {side: sides[side][name] for side in sides}
-        with Scene.open(files["sar"]) as scene:
-            height, width = scene.height, scene.width
+        try:
+            with Scene.open(files["sar"]) as scene:
+                height, width = scene.height, scene.width
+        except InputError as error:
+            missing.append(f"{name}: {error}")
+            continue
+        order = _order(files["optical"], colours)
         if (height, width) != SIZE:
             missing.append(f"{name}: {height}x{width} pixels instead of {SIZE[0]}x{SIZE[1]}")
         side = options.tile
@@ -85,7 +91,7 @@ def plan(source: Path, options: WhuOptions) -> Plan:
                     splits[name],
                     {
                         "sar": Source((files["sar"],), window=window, band_names=("SAR",)),
-                        "optical": Source((files["optical"],), bands=numbers, window=window, band_names=colours),
+                        "optical": Source((files["optical"],), bands=order, window=window, band_names=colours),
                         "label": Source((files["label"],), window=window, band_names=("class",), palette_index=True),
                     },
                     {"group": name} if side else {},
@@ -112,6 +118,15 @@ def _has_bands(path: Path, count: int) -> bool:
             return True
     except InputError:
         return False
+
+
+def _order(path: Path, colours: tuple[str, ...]) -> tuple[int, ...]:
+    """Numbers of the colours in an optical raster: by name where it states names."""
+    numbers = tuple(range(1, len(colours) + 1))
+    if not _has_bands(path, len(colours)):  # refused where it is read
+        return numbers
+    with Scene.open(path, numbers) as scene:
+        return bands_by_name(scene, colours, "optical")
 
 
 def _fewer(entries: list[Entry], count: int, seed: int, source: Path) -> list[Entry]:
