@@ -3,7 +3,7 @@
     python benchmarks/translate.py engine     whole engine against the bare generator on the same tiles
     python benchmarks/translate.py resnet     whole engine against an eager fp32 ResNet-9 on the same pixels
     python benchmarks/translate.py memory     peak resident memory by scene size
-    python benchmarks/translate.py reference  s1-reference with all of its inputs against the translators of SAR alone
+    python benchmarks/translate.py reference  the translators with earlier images against those of SAR alone
     python benchmarks/translate.py full       a whole Sentinel-1 GRD frame, 25,000x17,000, two bands of float32 decibels
 
 Scenes are simulated, in the bands and units that the translator takes (uint8 amplitude or float32 decibels), tiled from
@@ -35,10 +35,11 @@ POLARISATIONS = ["VV", "VH"]
 Options = dict[str, str]
 
 
-def make_scene(path: Path, model: str, side: int) -> None:
+def make_scene(path: Path, model: str, side: int, seed: int = 0) -> None:
     """A scene of side x side pixels in what the translator takes."""
     card = Translator.load(model).source
-    sigma0 = simulate_scene(BLOCK, 0, looks=8).sigma0[[POLARISATIONS.index(band) for band in card.bands]]
+    places = [POLARISATIONS.index(band) if band in POLARISATIONS else 0 for band in card.bands]
+    sigma0 = simulate_scene(BLOCK, seed, looks=8).sigma0[places]
     block = _decibels(sigma0) if card.units == "sigma0_db" else np.stack([amplitude_q99(band) for band in sigma0])
     _write(path, block, card.bands, side, side)
 
@@ -121,25 +122,32 @@ def resnet(folder: Path, model: str, side: int, repeats: int, options: Options) 
 
 
 def reference(folder: Path, side: int, repeats: int, options: Options) -> None:
-    """Seconds of s1-reference, its three rasters on one grid, over those of each translator of SAR alone."""
-    scenes = {name: folder / f"{name}.tif" for name in ("s1-losangeles", "s1-world")}
-    for name, path in scenes.items():
+    """Seconds of the translators with earlier images, all rasters on one grid, over those of each of SAR alone."""
+    alone = {name: folder / f"{name}.tif" for name in ("s1-losangeles", "s1-world")}
+    for name, path in alone.items():
         make_scene(path, name, side)
-    before, colours = folder / "before.tif", folder / "colours.tif"
-    earlier = simulate_scene(BLOCK, 1, looks=8)
-    _write(before, _decibels(earlier.sigma0), POLARISATIONS, side, side)
-    bands = (np.concatenate([earlier.optical, earlier.optical[:1]]) * 3000 + 200).astype(np.uint16)
-    _write(colours, bands, ["B4", "B3", "B2", "B8"], side, side)
-    given = {"reference": colours, "reference_sar": before}
-    runs = {name: (Translator.load(name, **options), path, {}) for name, path in scenes.items()}
-    runs["s1-reference"] = Translator.load("s1-reference", **options), scenes["s1-world"], given
+    runs: dict[str, tuple[Translator, Path, dict[str, Path]]] = {
+        name: (Translator.load(name, **options), path, {}) for name, path in alone.items()
+    }
+    for name in ("s1-reference", "flood-reference"):
+        translator = Translator.load(name, **options)
+        paths = [folder / f"{name}-{part}.tif" for part in ("now", "before", "colours")]
+        for seed, path in enumerate(paths[:2]):
+            make_scene(path, name, side, seed)
+        card = translator.target
+        optical = simulate_scene(BLOCK, 1, looks=8).optical
+        bands = np.concatenate([optical, optical[:1]])[: len(card.bands)]
+        scale, offset = (255, 0) if card.dtype == "uint8" else (3000, 200)
+        _write(paths[2], (bands * scale + offset).astype(card.dtype), card.bands, side, side)
+        runs[name] = translator, paths[0], {"reference_sar": paths[1], "reference": paths[2]}
     best = dict.fromkeys(runs, np.inf)
     for _ in range(repeats):
         for name, (model, path, further) in runs.items():
             call = partial(model.translate, path, folder / "out.tif", overwrite=True, **further)
             best[name] = min(best[name], fastest(call, 1))
-    for name in scenes:
-        print(f"{side}x{side}, minima of {repeats}: {best['s1-reference'] / best[name]:.2f} times as long as {name}")
+    for name in runs.keys() - alone.keys():
+        ratios = ", ".join(f"{best[name] / best[other]:.2f} times as long as {other}" for other in alone)
+        print(f"{side}x{side}, minima of {repeats}: {name} takes {ratios}")
 
 
 def memory(folder: Path, model: str, sides: list[int], options: Options) -> None:
