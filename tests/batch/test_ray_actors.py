@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +16,10 @@ import pytest
 
 from saropt.batch.executors import InProcess
 from saropt.batch.jobs import Job, Work
-from saropt.batch.ray_actors import ActorCrew, RayActors
+from saropt.batch.ray_actors import ActorCrew, RayActors, _work_from_here, connect
 from saropt.errors import SaroptError
-from saropt.inference import TranslateOptions
+from saropt.inference import TranslateOptions, Translator
+from saropt.scenes import open_scene
 
 pytestmark = pytest.mark.slow
 Factory = Callable[..., Path]
@@ -90,6 +93,28 @@ def test_actors_get_gpus(ray: Any, make_translator: Factory, make_scene: Factory
     assert [outcome.error for outcome in RayActors(work).run(jobs)] == [None]
 
 
+def test_companions_travel_with_their_scenes(
+    ray: Any, make_translator: Factory, make_scene: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by relative paths, which workers with another working directory could not follow."""
+    scenes = [make_scene(64, 60 + number, name=f"s{number}.tif") for number in range(2)]
+    work = Work(str(make_translator()))
+    made = [Translator.load(work.model).translate(scene, tmp_path / f"today-{scene.name}") for scene in scenes]
+    monkeypatch.chdir(tmp_path)
+    bytes_of = {}
+    for kind, executor in (("plain", InProcess(work)), ("cluster", RayActors(work))):
+        Path(kind).mkdir()
+        jobs = [
+            Job(scene.name, Path(kind) / scene.name, (("keep_clear", today.name),))
+            for scene, today in zip(scenes, made, strict=True)
+        ]
+        assert [outcome.error for outcome in executor.run(jobs)] == [None] * 2
+        bytes_of[kind] = [job.out.read_bytes() for job in jobs]
+        with open_scene(jobs[0].out) as written:
+            assert "today-s0.tif" in written.tags["SAROPT_KEEP_CLEAR"]
+    assert bytes_of["cluster"] == bytes_of["plain"]
+
+
 def test_errors_come_as_lines(ray: Any, make_translator: Factory, make_scene: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.tif").write_text("no raster")
     jobs = jobs_in(tmp_path / "out", [make_scene(64, 64), tmp_path / "bad.tif"])
@@ -98,3 +123,28 @@ def test_errors_come_as_lines(ray: Any, make_translator: Factory, make_scene: Fa
     assert "bad.tif: is not a raster" in str(outcomes["bad.tif"])
     with pytest.raises(SaroptError, match="neither a file nor a bundled"):
         list(RayActors(Work("nothing")).run(jobs))
+
+
+def test_where_no_cluster_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and soon: Ray itself would wait for it."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'saropt[ray]'")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray waits for what is not there"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    for address in (f"127.0.0.1:{port}", f"ray://localhost:{port}", f"[::1]:{port}", f"nowhere.invalid:{port}"):
+        with pytest.raises(SaroptError, match=f"{re.escape(address)}: no Ray cluster answers there"):
+            connect(address, None)
+
+
+def test_files_are_named_so_that_workers_find_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.tif", "dem.tif"):
+        Path(name).touch()
+    address = "https://example.org/b.tif?sig=1"
+    given = TranslateOptions(dem="dem.tif", reference_sar=("a.tif", address), inputs={"other": Path("a.tif")})
+    found = _work_from_here(Work("s1-world", translate=given))
+    assert found.model == "s1-world"
+    assert found.translate.dem == str(tmp_path / "dem.tif")
+    assert found.translate.reference_sar == (str(tmp_path / "a.tif"), address)
+    assert found.translate.inputs == {"other": tmp_path / "a.tif"}

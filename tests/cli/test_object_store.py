@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from saropt.errors import InputError
 from saropt.inference import Translator
-from saropt.scenes import SceneWriter, remote
+from saropt.scenes import SceneWriter, remote, write_array
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -170,3 +172,23 @@ Translator.load(sys.argv[1]).translate(sys.argv[2], "s3://bucket/out.tif", stagi
     translator.translate(scene, "s3://bucket/out.tif", staging=staging, resume=True)
     assert object_store.objects == {"bucket/out.tif": (tmp_path / "out.tif").read_bytes()}
     assert list(staging.iterdir()) == []
+
+
+def test_an_object_of_other_work_is_not_replaced_by_a_resumed_run(
+    scenes: Path, staging: Path, tmp_path: Path, object_store: Any
+) -> None:
+    """One that an unfinished run of the same work left is."""
+    scene = tmp_path / "scene.tif"
+    values = np.random.default_rng(0).normal(-14, 3, (1, 64, 64)).astype(np.float32)
+    write_array(scene, values, band_names=["VH"])
+    translator = Translator.load("s1-world", reliability=True, threads=1)
+    translator.translate(scene, tmp_path / "out.tif", units="sigma0_db")
+    key = "bucket/out_reliability.tif"
+    content = object_store.objects[key] = sorted(scenes.iterdir())[0].read_bytes()
+    options = {"units": "sigma0_db", "staging": staging, "resume": True}
+    with pytest.raises(InputError, match=r"out_reliability\.tif: exists already"):
+        translator.translate(scene, "s3://bucket/out.tif", **options)
+    assert object_store.objects == {key: content}
+    own = object_store.objects[key] = (tmp_path / "out_reliability.tif").read_bytes()
+    translator.translate(scene, "s3://bucket/out.tif", **options)
+    assert object_store.objects == {key: own, "bucket/out.tif": (tmp_path / "out.tif").read_bytes()}

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from saropt.batch.jobs import Work, check_finished, plan_jobs
+from saropt.batch.jobs import Work, plan_jobs, unfinished
 from saropt.errors import InputError
 from saropt.inference import LoadOptions, TranslateOptions, Translator
 from saropt.scenes import SceneWriter
@@ -229,14 +229,14 @@ def test_finished_outputs_of_other_settings(tmp_path):
     jobs, _ = plan_jobs(scenes, tmp_path / "out", resume=True)
     translator = first.open(1)
     translator.run(jobs[0].scene, jobs[0].out, options)
-    check_finished(first, jobs, translator)
+    assert unfinished(first, jobs, translator) == []
     with pytest.raises(InputError, match="with other settings"):
-        check_finished(second, jobs)
+        unfinished(second, jobs)
     state = os.stat(scenes[0])
     _write(scenes[0], _decibels(64, seed=5), ("VH",))
     os.utime(scenes[0], ns=(state.st_atime_ns, state.st_mtime_ns))
     with pytest.raises(InputError, match="of another scene"):
-        check_finished(first, jobs, translator)
+        unfinished(first, jobs, translator)
 
 
 def test_a_scene_that_changes_while_it_is_read(tmp_path, to_optical):

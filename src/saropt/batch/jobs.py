@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from saropt.inference.outputs import check_staging, output_exists, product_path
 from saropt.inference.products import suffix_of
 from saropt.inference.requests import LoadOptions, Raster, SceneResult, TranslateOptions, dates_in
 from saropt.inference.runtimes import chosen_direction
+from saropt.inference.stac_item import check_item, lacks_item, write_item
 from saropt.inference.translator import Translator
 from saropt.progress import Progress, silent
 from saropt.scenes import scene_name
@@ -126,7 +128,7 @@ def plan_jobs(
         suffixes: of all products (`Work.suffixes`).
 
     Returns:
-        Jobs to do, and those that `resume` finds finished.
+        Jobs to do, and those whose image `resume` finds (`unfinished` tells what they lack).
 
     Raises:
         InputError: two scenes whose products would have one name, a scene or a raster that comes with one in the place
@@ -189,26 +191,53 @@ def _check_places(jobs: Sequence[Job], suffixes: Sequence[str]) -> None:
                 raise InputError(out, f"comes with {owner}, and a translation would replace it: choose another folder")
 
 
-def check_finished(work: Work, finished: Sequence[Job], translator: Translator | None = None) -> None:
-    """Refuse finished outputs that were made of another scene, by another translator or with other settings.
+def unfinished(work: Work, found: Sequence[Job], translator: Translator | None = None) -> list[Job]:
+    """Those of the jobs whose image is there that lack something: a product that is not there or not whole, or the STAC
+    item.
 
     Raises:
-        InputError: one was; names the first.
+        InputError: an output was made of another scene, by another translator or with other settings; names the first.
 
-    >>> check_finished(Work("s1-losangeles"), [])
+    >>> unfinished(Work("s1-losangeles"), [])
+    []
     """
-    if not finished:
-        return
+    if not found:
+        return []
     model = translator or work.open()
-    other = [job for job in finished if not _is_made(model, job, work.translate)]
+    lacking = []
+    other: list[Path | str] = []
+    for job in found:
+        options = work.translate.with_companions(dict(job.companions))
+        earlier = model.look(job.scene, job.out, options)
+        if earlier.other:
+            other.append(earlier.other[0])
+        elif earlier.lacking or (options.stac and lacks_item(earlier.products, options.sources_of(job.scene))):
+            lacking.append(job)
+    _refuse(other)
+    return lacking
+
+
+def _refuse(other: Sequence[Path | str]) -> None:
     if other:
         more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
         reason = f"was made of another scene, by another translator or with other settings{more}"
-        raise InputError(other[0].out, reason, remedy="overwrite")
+        raise InputError(other[0], reason, remedy="overwrite")
 
 
-def _is_made(translator: Translator, job: Job, options: TranslateOptions) -> bool:
-    return translator.is_made(job.scene, job.out, options.with_companions(dict(job.companions)))
+def _complete(translator: Translator, job: Job, options: TranslateOptions) -> bool:
+    """Whether a job is finished; where its STAC item alone is lacking, this writes it."""
+    if not output_exists(job.out):
+        return False
+    earlier = translator.look(job.scene, job.out, options)
+    _refuse(earlier.other[:1])
+    if not earlier.is_complete:
+        return False
+    sources = options.sources_of(job.scene)
+    if options.stac and lacks_item(earlier.products, sources):
+        with translator.open_first(job.scene, options) as scene:
+            check_item(scene, job.out, overwrite=False, resume=True)
+        write_item(earlier.products, sources)
+    return True
 
 
 def attempt(translator: Translator, work: Work, job: Job, again: bool = False, progress: Progress = silent) -> Outcome:
@@ -221,16 +250,16 @@ def attempt(translator: Translator, work: Work, job: Job, again: bool = False, p
     options = replace(work.translate, resume=again or resume).with_companions(dict(job.companions))
     may_be_there = options.resume and not options.overwrite
     try:
-        if may_be_there and output_exists(job.out):
-            check_finished(work, [job], translator)
+        if may_be_there and _complete(translator, job, options):
             return Outcome(job, found=True)
         patience_s = _PATIENCE_S if again else 0.0
         result = translate_when_free(translator, job.scene, job.out, options, progress, patience_s)
     except MemoryError:
         return Outcome(job, InputError(job.scene, "there is not enough memory"))
     except (SaroptError, OSError) as error:
-        if may_be_there and output_exists(job.out) and _is_made(translator, job, options):
-            return Outcome(job, found=True)
+        with suppress(SaroptError, OSError):
+            if may_be_there and _complete(translator, job, options):
+                return Outcome(job, found=True)
         if resume and isinstance(error, BusyError):
             return Outcome(job, busy=True)
         return Outcome(job, error if isinstance(error, SaroptError) else SaroptError(" ".join(str(error).split())))

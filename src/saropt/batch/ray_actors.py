@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +19,8 @@ from saropt.batch.jobs import Job, Work, attempt
 from saropt.errors import MissingExtraError, SaroptError
 from saropt.processors import usable_cpus
 from saropt.progress import Progress, silent
+
+_PATIENCE_S = 5.0
 
 
 class RayActors:
@@ -51,9 +55,7 @@ class RayActors:
 
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             workers, threads, gpus = share(nodes, self._workers, len(jobs), self._work.wants_gpu)
-            model = Path(self._work.model)
-            work = replace(self._work, model=str(model.absolute())) if model.exists() else self._work
-            yield from dispatch(ActorCrew(work, threads, gpus), workers, jobs, progress)
+            yield from dispatch(ActorCrew(_work_from_here(self._work), threads, gpus), workers, jobs, progress)
         finally:
             if ours:
                 ray.shutdown()
@@ -80,10 +82,14 @@ def share(
 def connect(address: str | None, workers: int | None) -> bool:
     """Initialise Ray unless that is done; whether it was done here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is not None:
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # of 40 s each; Ray reads it when it is imported
     import ray
 
     if ray.is_initialized():
         return False
+    if address is not None:
+        _check_port(address)
     options: dict[str, Any] = {"address": address}
     if address is None:
         cpus = max(workers or 1, usable_cpus())
@@ -97,6 +103,46 @@ def connect(address: str | None, workers: int | None) -> bool:
             reason += " (a cluster with tokens wants RAY_AUTH_MODE=token)"
         raise SaroptError(reason) from error
     return True
+
+
+def _from_here(raster: Any) -> Any:
+    """A raster, or each date of one, as a worker with another working directory finds it: files get absolute paths,
+    addresses stay as they are."""
+    if isinstance(raster, tuple):
+        return tuple(map(_from_here, raster))
+    path = Path(raster)
+    return type(raster)(path.absolute()) if path.exists() else raster
+
+
+def _work_from_here(work: Work) -> Work:
+    """The work with the files that it names as workers find them."""
+    given = work.translate
+    files = {name: _from_here(raster) for name, raster in given.companions.items()}
+    if given.dem is not None:
+        files["dem"] = _from_here(given.dem)
+    inputs = {role: _from_here(raster) for role, raster in given.inputs.items()}
+    return replace(work, model=_from_here(work.model), translate=replace(given, inputs=inputs, **files))
+
+
+def _check_port(address: str) -> None:
+    """Refuse the address of a head that nothing listens at, which Ray would wait for."""
+    named = re.fullmatch(r"(?:ray://)?\[?([^/\[\]]+?)\]?:(\d{1,5})", address)
+    if named is None:
+        return
+    host, port = named.group(1), int(named.group(2))
+    hosts = [host]
+    if host in ("localhost", "127.0.0.1", "::1"):  # Ray takes this machine's own address for it
+        import ray.util
+
+        hosts.append(ray.util.get_node_ip_address())
+    reason = ""
+    for one in hosts:
+        try:
+            with socket.create_connection((one, port), _PATIENCE_S):
+                return
+        except (OSError, OverflowError, UnicodeError) as error:
+            reason = reason or getattr(error, "strerror", None) or str(error)
+    raise SaroptError(f"{address}: no Ray cluster answers there: {reason}")
 
 
 class _Actor:
@@ -136,10 +182,10 @@ class ActorCrew:
         return number
 
     def give(self, worker: int, job: Job, again: bool) -> None:
-        scene = Path(job.scene)
         out = job.out.absolute() if isinstance(job.out, Path) else job.out
-        here = Job(str(scene.absolute()) if scene.exists() else job.scene, out)
-        self._pending[self._team[worker].translate.remote(here, again)] = worker
+        companions = tuple((name, _from_here(raster)) for name, raster in job.companions)
+        absolute = replace(job, scene=_from_here(job.scene), out=out, companions=companions)
+        self._pending[self._team[worker].translate.remote(absolute, again)] = worker
 
     def events(self) -> list[tuple[int, Event]]:
         done, _ = self._ray.wait(list(self._pending), num_returns=1)

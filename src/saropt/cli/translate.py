@@ -289,7 +289,7 @@ def _translate_many(
 ) -> None:
     from saropt.addresses import is_store
     from saropt.batch.executors import open_executor
-    from saropt.batch.jobs import check_finished, plan_jobs
+    from saropt.batch.jobs import plan_jobs, unfinished
     from saropt.cli.progress import progress_bar
     from saropt.inference import card_of, find_translator
     from saropt.scenes import scene_name
@@ -299,7 +299,7 @@ def _translate_many(
     options = work.translate
     is_new = not is_store(folder) and not Path(folder).exists()
     try:
-        jobs, finished = plan_jobs(
+        jobs, found = plan_jobs(
             scenes,
             folder,
             companions=companions,
@@ -308,7 +308,8 @@ def _translate_many(
             staging=options.staging,
             suffixes=work.suffixes,
         )
-        check_finished(work, finished)
+        lacking = unfinished(work, found)
+        jobs += lacking
         with progress_bar(scene_name(folder.rstrip("/"))) as report, closing(runner.run(jobs, report)) as running:
             outcomes = list(running)
     finally:
@@ -317,7 +318,7 @@ def _translate_many(
                 Path(folder).rmdir()
     seams = [outcome.seam for outcome in outcomes if outcome.seam is not None]
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
-    before = len(finished) + sum(outcome.found for outcome in outcomes)
+    before = len(found) - len(lacking) + sum(outcome.found for outcome in outcomes)
     elsewhere = sum(outcome.busy for outcome in outcomes)
     there = len(scenes) - len(failures) - elsewhere
     if there:

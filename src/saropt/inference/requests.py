@@ -98,8 +98,8 @@ class TranslateOptions:
         samples: of translators that draw samples, how many; one when None. Of more than one the image is the mean, and
             a second product holds their standard deviation.
         seed: of the noise of the samples; 0 when None.
-        resume: continue an interrupted translation of the same scene with the same settings.
-        overwrite: replace an existing output.
+        resume: continue an interrupted translation of the same scene with the same settings; what it left is replaced.
+        overwrite: replace an existing output. What the earlier run wrote beside it and this one does not is removed.
         staging: folder where an output for an address is made; one in the temporary folder when None.
         stac: write a STAC item beside a local output, with the same name and .json.
 
@@ -183,6 +183,14 @@ class TranslateOptions:
         """
         given: dict[str, Raster] = {**self.inputs, **self.companions}
         return [(name, path) for name, raster in given.items() for path in dates_in(raster)]
+
+    def sources_of(self, scene: str | Path) -> list[str]:
+        """All that the products of a scene are made from, each once.
+
+        >>> TranslateOptions(reference="old.tif").sources_of("scene.tif")
+        ['scene.tif', 'old.tif']
+        """
+        return list(dict.fromkeys(map(str, (scene, *(path for _, path in self.files)))))
 
     def with_companions(self, given: Mapping[str, Raster]) -> TranslateOptions:
         """The same options with other rasters that come with the scene.

@@ -19,6 +19,7 @@ from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
 from saropt.inference.clear_pixels import match_reference, open_clear_pixels, with_today
 from saropt.inference.companions import Ground, dates_of, missing_inputs, open_companions, origin_in_words
+from saropt.inference.earlier import WORK_TAG, find_outdated, take_over
 from saropt.inference.engine import Run, TiledNetwork, run_tiles
 from saropt.inference.familiarity import (
     lacks_as_in_training,
@@ -45,8 +46,6 @@ from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
 from saropt.sensors.product_names import digest_product, grd_product
 
-WORK_TAG = "SAROPT_WORK"
-"""Tag of an output: a hash of all that determines its pixels, the same as in the journal of unfinished work."""
 Write = Callable[[Block], None]
 
 
@@ -222,27 +221,12 @@ class SceneModel:
             resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, identity)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
+            if options.resume and not options.overwrite:
+                take_over({one.name: place for one, place in zip(products, places, strict=True)}, resume_key)
             if unlike := self._unlike(reader, source, options):
                 common["SAROPT_WARNING"] = "; ".join(unlike)
             writers = {
-                product.name: stack.enter_context(
-                    SceneWriter(
-                        place.path,
-                        width=source.width,
-                        height=source.height,
-                        band_names=product.bands,
-                        dtype=product.dtype,
-                        nodata=product.nodata,
-                        georeference=source.georeference,
-                        tags=common
-                        | {"SAROPT_PRODUCT": product.name, **product.tags, **origin_in_words(product, common)},
-                        overwrite=places[0].overwrite,
-                        resume=options.resume,
-                        resume_key=resume_key,
-                        photometric=product.photometric,
-                        overview_resampling=product.overview_resampling,
-                    )
-                )
+                product.name: stack.enter_context(_writer(product, place, source, common, options.resume, resume_key))
                 for product, place in zip(products, places, strict=True)
             }
 
@@ -256,7 +240,11 @@ class SceneModel:
             seam = self.stream_products(reader, products, run, write, options.tile, progress, completed)
             if resume_key is not None and not source.is_remote and source.identity() != identity:
                 raise InputError(source.source, "has changed while it was read: nothing is written")
+            made = [place.place for place in places]
+            outdated = find_outdated(out, made, options.sources_of(scene)) if options.overwrite else []
             finish_all(list(writers.values()), places)
+            for path in outdated:
+                path.unlink(missing_ok=True)
             told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *missing_inputs(self.inputs, sources)]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         return SceneResult(written, seam, (*told, *([] if clear is None else clear.warnings)), tuple(reader.ignored))
@@ -372,11 +360,36 @@ class SceneModel:
 
 
 def _destinations(out: str | Path, products: Sequence[Product], options: TranslateOptions) -> list[Destination]:
-    """Where each product goes. After an upload that stopped between two products, the later ones exist already."""
+    """Where each product goes; what a resumed run finds there is looked at later (`take_over`)."""
     replaces = options.overwrite or options.resume
-    first = Destination(out, options.staging, options.overwrite)
-    beside = [Destination(product_path(out, one.suffix), options.staging, replaces) for one in products[1:]]
-    return [first, *beside]
+    places = [out, *(product_path(out, one.suffix) for one in products[1:])]
+    return [Destination(place, options.staging, replaces) for place in places]
+
+
+def _writer(
+    product: Product,
+    place: Destination,
+    source: Scene,
+    tags: Mapping[str, str],
+    resume: bool,
+    resume_key: str | None,
+) -> SceneWriter:
+    """The writer of a product of a scene; `tags` are those of all products."""
+    return SceneWriter(
+        place.path,
+        width=source.width,
+        height=source.height,
+        band_names=product.bands,
+        dtype=product.dtype,
+        nodata=product.nodata,
+        georeference=source.georeference,
+        tags={**tags, "SAROPT_PRODUCT": product.name, **product.tags, **origin_in_words(product, tags)},
+        overwrite=place.overwrite,
+        resume=resume,
+        resume_key=resume_key,
+        photometric=product.photometric,
+        overview_resampling=product.overview_resampling,
+    )
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -21,6 +21,7 @@ from rasterio.warp import transform
 from saropt.addresses import without_secrets
 from saropt.errors import InputError, OptionError
 from saropt.files import write_text
+from saropt.files.structured import load_json
 from saropt.scenes import Georeference, Scene, is_remote, open_scene
 from saropt.scenes.metadata import acquisition_text, unreadable_date
 
@@ -44,12 +45,29 @@ def item_path(out: str | Path) -> Path:
     return Path(out).with_suffix(".json")
 
 
-def check_item(scene: Scene, out: str | Path, overwrite: bool) -> None:
+def is_item_of(path: Path, out: str | Path) -> bool:
+    """Whether a file is a STAC item of an output, as `write_item` names it.
+
+    >>> is_item_of(Path("optical.json"), "optical.tif")
+    False
+    """
+    try:
+        item = load_json(path.read_bytes())
+        return bool(item["type"] == "Feature" and item["assets"]["image"]["href"] == Path(out).name)
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
+
+
+def check_item(scene: Scene, out: str | Path, overwrite: bool, resume: bool = False) -> None:
     """Check, before any pixel is made, that an output can have an item.
+
+    Args:
+        overwrite: whatever is in its place is replaced.
+        resume: an item of this output is replaced.
 
     Raises:
         InputError: the output is an object of a store, the scene has no date (STAC requires one) or an impossible
-            place, or there is an item already.
+            place, or there is an item already, or something else with its name.
 
     >>> from saropt.scenes import write_array
     >>> import numpy as np
@@ -68,8 +86,45 @@ def check_item(scene: Scene, out: str | Path, overwrite: bool) -> None:
         footprint(scene.georeference, scene.height, scene.width)
     except (ValueError, CPLE_BaseError, RasterioError) as error:
         raise InputError(scene.source, f"has no place on the globe, which a STAC item states: {error}") from error
-    if item_path(out).exists() and not overwrite:
-        raise InputError(item_path(out), "exists already", remedy="overwrite")
+    path = item_path(out)
+    if os.path.lexists(path) and not overwrite:
+        if not resume:
+            raise InputError(path, "exists already", remedy="overwrite")
+        _check_own(path, out)
+
+
+def _check_own(path: Path, out: str | Path) -> None:
+    if not is_item_of(path, out):
+        raise InputError(path, f"is no STAC item of {Path(out).name}", remedy="overwrite")
+
+
+def lacks_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path]) -> bool:
+    """Whether finished products have no item, or one of an earlier run that tells something else of them.
+
+    Args:
+        products, inputs: as of `write_item`.
+
+    Raises:
+        InputError: another file has the item's name, or the image cannot be read.
+
+    >>> lacks_item({"image": Path("optical.tif")}, ["sar.tif"])
+    True
+    """
+    image = Path(next(iter(products.values())))
+    path = item_path(image)
+    if not os.path.lexists(path):
+        return True
+    _check_own(path, image)
+    found, due = load_json(path.read_bytes()), json.loads(json.dumps(_describe(products, inputs)))
+    del due["properties"]["created"]
+    told = found.get("properties") or {}
+    links = [link.get("href") for link in found.get("links") or []]
+    return not (
+        found.get("geometry") == due["geometry"]
+        and all(told.get(key) == value for key, value in due["properties"].items())
+        and all(link["href"] in links for link in due["links"])
+        and all(found["assets"].get(name, {}).get("href") == one["href"] for name, one in due["assets"].items())
+    )
 
 
 def _undated(scene: Scene) -> str:
@@ -92,14 +147,20 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
     Raises:
         InputError: a product cannot be read, or the item cannot be written.
     """
+    path = item_path(next(iter(products.values())))
+    write_text(path, json.dumps(_describe(products, inputs), indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def _describe(products: Mapping[str, Path | str], inputs: Sequence[str | Path]) -> dict[str, Any]:
+    """The item of the products of a run."""
     image = Path(next(iter(products.values())))
-    path = item_path(image)
     with open_scene(image) as scene:
         tags, shape, where = dict(scene.tags), (scene.height, scene.width), scene.georeference
         when = _times(scene)
     geometry, bbox = footprint(where, *shape)
     software = tags["SAROPT_VERSION"]
-    item = {
+    return {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": list(EXTENSIONS),
@@ -115,11 +176,9 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
             **_projection(where, shape),
             **_facts(tags),
         },
-        "links": [{"rel": "derived_from", "href": _href(one, path.parent)} for one in inputs],
+        "links": [{"rel": "derived_from", "href": _href(one, image.parent)} for one in inputs],
         "assets": {name: _asset(name, Path(product)) for name, product in products.items()},
     }
-    write_text(path, json.dumps(item, indent=2, ensure_ascii=False) + "\n")
-    return path
 
 
 def _facts(tags: Mapping[str, str]) -> dict[str, str]:

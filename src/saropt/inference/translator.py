@@ -16,20 +16,21 @@ from saropt.domain import Direction, Role, is_sar
 from saropt.errors import InputError, OptionError
 from saropt.inference.any_arrays import translate_any
 from saropt.inference.bundled import held_directions, translator_file, warning_of
+from saropt.inference.earlier import Earlier, find_earlier
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
+from saropt.inference.outputs import product_path
 from saropt.inference.products import Product, deviation_product, image_product
 from saropt.inference.reader import TileReader
 from saropt.inference.reliability import check_reliability, reliability_product, uncalibrated, with_errors
 from saropt.inference.requests import LoadOptions, SceneResult, TranslateOptions, Units
 from saropt.inference.runtimes import Backend, open_backend
 from saropt.inference.sampling import Sampling, check_speckle, mean_and_deviation, single_sample, speckled
-from saropt.inference.scene_model import WORK_TAG, SceneModel, Write
+from saropt.inference.scene_model import SceneModel, Write
 from saropt.inference.sources import ArraySource, Source
 from saropt.inference.stac_item import check_item, write_item
 from saropt.inference.told import tell, told_once
 from saropt.progress import Progress, silent
-from saropt.scenes import open_scene
 
 NOTICE = "A model's guess, not a measurement"
 
@@ -188,13 +189,11 @@ class Translator(SceneModel, Pretrained):
         sampling = self._sampling(options.samples, options.seed)
         if options.stac:
             with self.open_first(scene, options) as source:
-                check_item(source, out, options.overwrite or options.resume)
-        key = self._key(sampling)
-        products, run = self.products(sampling), self._run(sampling)
+                check_item(source, out, options.overwrite, options.resume)
+        key, products, run = self._key(sampling), self.products(sampling), self._run(sampling)
         result = self.write_products(scene, out, products, run, options, self._tags(sampling), progress, key)
         if options.stac:
-            inputs = (scene, *(path for _, path in options.files))
-            write_item(result.products, list(dict.fromkeys(map(str, inputs))))
+            write_item(result.products, options.sources_of(scene))
         used = options.all_inputs.keys() - result.ignored
         notes = self._notes(used, bool(options.given_scene_inputs) or options.read_scene_inputs)
         result = replace(result, warnings=(*notes, *result.warnings))
@@ -210,17 +209,20 @@ class Translator(SceneModel, Pretrained):
         return notes
 
     def is_made(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> bool:
-        """Whether an output is what `run` makes of this scene with these options.
+        """Whether all products that `run` makes of this scene with these options are there, and whole.
 
         Raises:
-            InputError: the scene or the output cannot be read.
+            InputError: the scene or a product cannot be read.
         """
+        return self.look(scene, out, options).is_complete
+
+    def look(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> Earlier:
+        """What is there of all that `run` makes of this scene with these options; errors as of `is_made`."""
         sampling = self._sampling(options.samples, options.seed)
-        with open_scene(out) as made:
-            tagged = made.tags.get(WORK_TAG)
+        products = {one.name: product_path(out, one.suffix) for one in self.products(sampling)}
         with self.open_first(scene, options) as source:
-            scene_inputs = self._scene_inputs(source, options)
-            return tagged == self._resume_key(source, options, self._key(sampling), scene_inputs)
+            told = self._scene_inputs(source, options)
+            return find_earlier(products, self._resume_key(source, options, self._key(sampling), told))
 
     def _key(self, sampling: Sampling | None) -> list[object]:
         further = [one for one in (self.reliability, self.speckle) if one is not None]

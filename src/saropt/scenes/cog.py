@@ -177,6 +177,32 @@ def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
             _check_blocks(file, target)
 
 
+def is_whole(path: Path) -> bool:
+    """Whether the last block of a GeoTIFF lies within it, as it does unless its end was cut off.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.tif").write_bytes(b"II*")
+    ...     is_whole(Path(folder, "a.tif"))
+    False
+    """
+    try:
+        size = path.stat().st_size
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            rasterio.open(path) as written,
+        ):
+            height, width = written.block_shapes[0]
+            last = f"{(written.width - 1) // width}_{(written.height - 1) // height}"
+            for band in {1, written.count}:
+                place = [written.get_tag_item(f"{name}_{last}", "TIFF", band) for name in _BLOCK_TAGS]
+                if None in place or sum(map(int, place)) > size:
+                    return False
+    except GDAL_ERRORS:
+        return False
+    return True
+
+
 def _is_forked() -> bool:
     """Whether this process was forked from one that may have used GDAL's threads, which do not outlive a fork."""
     return os.getpid() != _PROCESS
