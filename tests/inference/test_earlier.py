@@ -31,7 +31,8 @@ def test_what_another_run_does_not_make_goes_with_its_image(
         translator.run(first, tmp_path / "out" / name, TranslateOptions(units="sigma0_db", stac=True))
     (tmp_path / "out" / "x_notes.tif").write_text("mine")
     plain = Translator.load("s1-world", threads=1)
-    plain.run(then, tmp_path / "out" / "x.tif", TranslateOptions(units="sigma0_db", overwrite=True))
+    result = plain.run(then, tmp_path / "out" / "x.tif", TranslateOptions(units="sigma0_db", overwrite=True))
+    assert sum("is removed" in line for line in result.warnings) == 2
     others = ["x_2.json", "x_2.tif", "x_2_reliability.tif"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["x.tif", *others, "x_notes.tif"]
     (tmp_path / "out" / "x_2.json").write_text("{}")

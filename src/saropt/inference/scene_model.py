@@ -246,6 +246,7 @@ class SceneModel:
             for path in outdated:
                 path.unlink(missing_ok=True)
             told = [*unlike, *reader.notes, *cloud_notes(options), *ground.notes, *missing_inputs(self.inputs, sources)]
+            told += [f"{path}: was of the earlier image and is removed" for path in outdated]
         written = {product.name: place.place for product, place in zip(products, places, strict=True)}
         return SceneResult(written, seam, (*told, *([] if clear is None else clear.warnings)), tuple(reader.ignored))
 
