@@ -15,7 +15,7 @@ from saropt.matching.geometry import TOLERANCE, Fit, transformed
 _AROUND = 32
 _FINE = 2
 _SPACINGS = range(2 * math.ceil(TOLERANCE), _AROUND // 2 + 1)
-_SIGMAS = 4.0
+_SIGMAS = 6.0
 _FAR = 0.75
 
 
@@ -42,7 +42,7 @@ def chance_of_accident(parts: list[Compared], fit: Fit, area: float, search: flo
     between images that have nothing in common, and on a lattice in few places: where L is above 1 and T moves points by
     more than three quarters of the search, it is the share of the matches that are as long as T is there, to t, over
     the same share of all pairs that were compared. Neither factor is below 1, and L is above 1 only where the count is
-    four standard deviations above the usual one.
+    six standard deviations above the usual one.
 
     Args:
         parts: of all tiles, in the order of the matches of `fit`.
