@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -14,7 +16,8 @@ from affine import Affine
 from scipy import ndimage
 
 from saropt.errors import InputError
-from saropt.matching import RiftLike, Sift, match_scenes, register, write_tie_points
+from saropt.inference import Translator
+from saropt.matching import RiftLike, Sift, match_scenes, match_translated, register, write_tie_points
 from saropt.matching import scene_matching as module
 from saropt.matching.frame import open_frame
 from saropt.matching.geometry import fit_transform, transformed
@@ -272,6 +275,19 @@ def test_a_search_that_is_too_narrow_is_named(search: int, tmp_path: Path, textu
     assert caught.value.command_line_text().endswith("(--search looks further away)") == (search < 10)
     assert f"within {search} pixels agree" in str(caught.value)
     assert match_scenes(a, b, Sift(), "translation", 64).shift == pytest.approx((shift, 0), abs=0.2)
+
+
+def test_a_search_that_is_too_narrow_is_named_after_a_translation(tmp_path: Path, texture: np.ndarray) -> None:
+    class Copies:
+        def translate(self, scene: Path, out: Path, **_: object) -> None:
+            shutil.copyfile(scene, out)
+
+    a = save(tmp_path / "a.tif", texture[:300, 7:307], at(5e5, 4e6))
+    b = save(tmp_path / "b.tif", texture[:300, :300], at(5e5, 4e6))
+    with pytest.raises(InputError, match="after translation, cannot be matched") as caught:
+        match_translated(a, b, Sift(), cast(Translator, Copies()), kind="translation", search=3)
+    assert caught.value.command_line_text().startswith(f"{a}: ")
+    assert caught.value.command_line_text().endswith("(--search looks further away)")
 
 
 def test_an_agreement_at_the_border_of_the_search_names_it() -> None:

@@ -313,3 +313,23 @@ def test_a_folder_that_takes_no_files_is_told(check, tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match=f"nothing can be written to the folder {tmp_path}"):
         check(tmp_path / "x.tif")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int32"])
+def test_a_mask_lies_inside_the_file(tmp_path: Path, dtype: str):
+    array, valid = smooth(dtype), NOISE.random((700, 1100)) > 0.3
+    shape = {"width": 1100, "height": 700, "band_names": ["a", "b"], "dtype": dtype}
+    with SceneWriter(tmp_path / "out.tif", **shape, masked=True) as writer:
+        writer.write(0, 0, array[:, :512], valid=valid[:512])
+        writer.write(512, 0, array[:, 512:, :300])
+        writer.write(512, 300, array[:, 512:, 300:], valid=valid[512:, 300:])
+        writer.finish()
+    valid[512:, :300] = True
+    assert leftovers(tmp_path) == ["out.tif"]
+    assert cog_validate(tmp_path / "out.tif")[0]
+    with Scene.open(tmp_path / "out.tif") as scene:
+        stored, kept = scene.read_stored()
+    np.testing.assert_array_equal(kept, valid)
+    np.testing.assert_array_equal(stored, array)
+    with pytest.raises(ValueError, match="a mask for float32, which has NaN"):
+        SceneWriter(tmp_path / "b.tif", **shape | {"dtype": "float32"}, masked=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from saropt.progress import Progress, silent
 from saropt.radiometry import from_power, to_power
 from saropt.scenes import Grid, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
+from saropt.scenes.nodata import nodata_of_type, usual_nodata, with_nodata
 from saropt.sensors.grd_scene import open_scene_or_product
 
 _BLOCK = 512
@@ -28,7 +28,8 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
 
     Between georeferenced scenes an affine transform corrects A's georeference, so that A is resampled once; a
     homography resamples a second time what was warped to B's grid. Where A declares no nodata value, 0 (unsigned), the
-    lowest value (signed) or NaN marks pixels that A does not cover, and valid zeros of unsigned pixels become 1.
+    lowest value (signed) or NaN marks pixels that A does not cover; valid whole numbers that are nodata become the next
+    number.
 
     Args:
         progress: called after every block.
@@ -61,9 +62,8 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
         stated = stated_units(source.tags, source.band_names, source.dtype)
         units = None if stated is None or stated.units == "uint8" else stated.units
         dtype = np.dtype(source.dtype)
-        nodata = source.nodata
-        if nodata is None:
-            nodata = {"u": 0, "i": np.iinfo(dtype).min if dtype.kind == "i" else 0}.get(dtype.kind, math.nan)
+        nodata = nodata_of_type(source.nodata, dtype)
+        nodata = usual_nodata(dtype) if nodata is None else nodata
         with SceneWriter(
             out,
             width=width,
@@ -83,7 +83,7 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
                 for column in columns:
                     window = Window(row, column, min(_BLOCK, height - row), min(_BLOCK, width - column))
                     values, valid = _resampled(source, matrix, window, units)
-                    writer.write(row, column, _stored(values, valid, dtype, nodata, source.nodata is None))
+                    writer.write(row, column, _stored(values, valid, dtype, nodata))
                     done += 1
                     progress(done, total, "blocks")
             return writer.finish()
@@ -125,11 +125,8 @@ def _resampled(
     return made if units is None else from_power(made, units), share > 0.999
 
 
-def _stored(
-    values: NDArray[np.float32], valid: NDArray[np.bool_], dtype: np.dtype, nodata: float, undeclared: bool
-) -> NDArray:
+def _stored(values: NDArray[np.float32], valid: NDArray[np.bool_], dtype: np.dtype, nodata: float) -> NDArray:
     if dtype.kind in "ui":
         limits = np.iinfo(dtype)
-        lowest = 1 if undeclared and dtype.kind == "u" else limits.min
-        values = np.clip(np.rint(values), lowest, limits.max)
-    return np.where(valid, values, nodata).astype(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    return with_nodata(values.astype(dtype), valid, nodata)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from saropt.errors import InputError, OptionError, counted
+from saropt.matching.chance import Compared, chance_of_accident
 from saropt.matching.correspondence import mutual_matches
 from saropt.matching.features import Features, Matcher, Points, join
 from saropt.matching.frame import Frame, open_frame
@@ -120,15 +121,17 @@ def match_scenes(
     with open_frame(a, b) as frame:
         steps = _Steps(progress)
         if frame.grid is not None:
-            counts, from_a, from_b = _local(frame, matcher, search, steps)
-            chance = min(1.0, (TOLERANCE / search) ** 2)
+            counts, parts = _local(frame, matcher, search, steps)
+            area, reach = math.pi * search**2, float(search)
         else:
-            counts, from_a, from_b = _everywhere(frame, matcher, steps)
-            chance = math.pi * TOLERANCE**2 / (frame.b.width * frame.b.height)
+            counts, parts = _everywhere(frame, matcher, steps)
+            area, reach = float(frame.b.width * frame.b.height), None
         for scene, count in zip((a, b), counts, strict=True):
             if not count:
                 raise InputError(scene, "has no keypoints: is it flat, or smaller than what a descriptor looks at?")
+        from_a, from_b = (np.concatenate([getattr(part, side) for part in parts]) for side in "ab")
         fit = fit_transform(from_a, from_b, kind)
+        chance = 1.0 if fit is None else chance_of_accident(parts, fit, area, reach)
         found = 0 if fit is None else int(fit.inliers.sum())
         alarms = log_false_alarms(len(from_a), found, SAMPLE[kind], chance)
         if fit is None or alarms > MAX_LOG_FALSE_ALARMS:
@@ -204,12 +207,12 @@ def _detect(scene: GreyScene, matcher: Matcher, window: Window, limit: int) -> F
     return matcher.detect(image, valid, limit).moved(window.col, window.row)
 
 
-def _local(frame: Frame, matcher: Matcher, search: int, steps: _Steps) -> tuple[tuple[int, int], Points, Points]:
+def _local(frame: Frame, matcher: Matcher, search: int, steps: _Steps) -> tuple[tuple[int, int], list[Compared]]:
     """Numbers of keypoints, and matches found tile by tile: each tile counts the keypoints of A that lie in it."""
     a, b = GreyScene(frame.a), GreyScene(frame.b)
     height, width = frame.b.height, frame.b.width
     tiles, counts = _tiles(height, width), np.zeros(2, int)
-    from_a, from_b = [np.zeros((0, 2))], [np.zeros((0, 2))]
+    parts = []
     for core in tiles:
         window = _grown(core, matcher.margin + search, height, width)
         limit = round(KEYPOINTS_PER_TILE * window.height * window.width / TILE**2) + 1
@@ -218,13 +221,12 @@ def _local(frame: Frame, matcher: Matcher, search: int, steps: _Steps) -> tuple[
         counts += int(own.sum()), int(_within(second, core).sum())
         pairs = mutual_matches(first, second, matcher.ratio, float(search))
         pairs = pairs[own[pairs[:, 0]]]
-        from_a.append(first.points[pairs[:, 0]])
-        from_b.append(second.points[pairs[:, 1]])
+        parts.append(Compared(first.points[pairs[:, 0]], second.points[pairs[:, 1]], second.points))
         steps.step(len(tiles))
-    return (int(counts[0]), int(counts[1])), np.concatenate(from_a), np.concatenate(from_b)
+    return (int(counts[0]), int(counts[1])), parts
 
 
-def _everywhere(frame: Frame, matcher: Matcher, steps: _Steps) -> tuple[tuple[int, int], Points, Points]:
+def _everywhere(frame: Frame, matcher: Matcher, steps: _Steps) -> tuple[tuple[int, int], list[Compared]]:
     """Numbers of keypoints, and matches of all keypoints of A with all of B."""
     tiles = [_tiles(scene.height, scene.width) for scene in (frame.a, frame.b)]
     total = sum(map(len, tiles))
@@ -241,4 +243,5 @@ def _everywhere(frame: Frame, matcher: Matcher, steps: _Steps) -> tuple[tuple[in
         join(list(keypoints(GreyScene(scene), cores))) for scene, cores in zip((frame.a, frame.b), tiles, strict=True)
     )
     pairs = mutual_matches(first, second, matcher.ratio)
-    return (len(first), len(second)), first.points[pairs[:, 0]], second.points[pairs[:, 1]]
+    part = Compared(first.points[pairs[:, 0]], second.points[pairs[:, 1]], second.points)
+    return (len(first), len(second)), [part]

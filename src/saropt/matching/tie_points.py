@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ from saropt.errors import InputError
 from saropt.files import check_not_input, write_text
 from saropt.matching.features import Points
 from saropt.matching.scene_matching import SceneMatch
-from saropt.scenes import Georeference, SceneWriter, Window
+from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
+from saropt.scenes.nodata import nodata_of_type, with_nodata
 from saropt.scenes.writing import check_writable
 from saropt.sensors.grd_scene import open_scene_or_product
 
@@ -131,7 +134,7 @@ def _qgis_points(match: SceneMatch, ground: Points, crs: CRS) -> str:
 
 
 def _write_with_points(path: Path, match: SceneMatch, ground: Points, crs: CRS, overwrite: bool) -> Path:
-    """A's own pixels, block by block; each tie point is a control point."""
+    """A's own pixels, block by block, as valid as they are in A; each tie point is a control point."""
     check_not_input(path, [match.a, match.b])
     points = tuple(
         GroundControlPoint(row=row, col=column, x=x, y=y, z=0.0, id=str(number))
@@ -139,27 +142,48 @@ def _write_with_points(path: Path, match: SceneMatch, ground: Points, crs: CRS, 
             zip(match.a_points.tolist(), ground.tolist(), strict=True), start=1
         )
     )
-    with (
-        open_scene_or_product(match.a) as source,
-        SceneWriter(
+    with open_scene_or_product(match.a) as source:
+        dtype = np.dtype("complex64" if source.dtype == "complex_int16" else source.dtype)
+        nodata, masked = _validity(source, dtype)
+        with SceneWriter(
             path,
             width=source.width,
             height=source.height,
             band_names=source.band_names,
-            dtype=np.dtype(source.dtype),
-            nodata=source.nodata,
+            dtype=dtype,
+            nodata=nodata,
             georeference=Georeference(gcps=points, gcp_crs=crs),
             tags=tags_for_output(source, same_units=True) | {"SAROPT_TIED_TO": match.b.name},
             overwrite=overwrite,
-        ) as writer,
-    ):
-        for row in range(0, source.height, _BLOCK):
-            for column in range(0, source.width, _BLOCK):
-                size = min(_BLOCK, source.height - row), min(_BLOCK, source.width - column)
-                window = Window(row, column, *size)
-                pixels = source.read_stored(window)[0] if source.scaling is None else source.read(window)[0]
-                writer.write(row, column, pixels)
-        return writer.finish()
+            masked=masked,
+        ) as writer:
+            for window in _blocks(source):
+                pixels, valid = source.read_stored(window) if source.scaling is None else source.read(window)
+                writer.write(window.row, window.col, with_nodata(pixels, valid, nodata), valid=valid)
+            return writer.finish()
+
+
+def _validity(source: Scene, dtype: np.dtype) -> tuple[float | None, bool]:
+    """The nodata value of a copy of all pixels of a scene, and whether it needs a mask: its own value, where that is
+    the value of no valid pixel, or else NaN; whole numbers have a mask instead, where any pixel is not valid."""
+    nodata, whole = nodata_of_type(source.nodata, dtype), dtype.kind in "ui"
+    if nodata is None and not whole:
+        return math.nan, False
+    holes = False
+    for window in _blocks(source):
+        pixels, valid = source.read_stored(window)
+        holes = holes or not valid.all()
+        if nodata is not None and (pixels[:, valid] == nodata).any():
+            nodata = None
+    if nodata is None and not whole:
+        return math.nan, False
+    return nodata, nodata is None and holes
+
+
+def _blocks(source: Scene) -> Iterator[Window]:
+    for row in range(0, source.height, _BLOCK):
+        for column in range(0, source.width, _BLOCK):
+            yield Window(row, column, min(_BLOCK, source.height - row), min(_BLOCK, source.width - column))
 
 
 def _geojson(match: SceneMatch, ground: Points, crs: CRS, rows: np.ndarray) -> dict[str, Any]:

@@ -53,5 +53,5 @@ def match_translated(
         except InputError as error:
             if error.source != str(translation):
                 raise
-            raise InputError(a, f"after translation, {error.reason}") from error
+            raise InputError(a, f"after translation, {error.reason}", error.remedy) from error
     return replace(found, a=Path(a), method=f"{found.method} after {translator.card.name}")

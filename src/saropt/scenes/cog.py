@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,8 @@ class Layout:
         tags: metadata of the file.
         photometric: "rgb" marks the first three bands as red, green, blue.
         overview_resampling: GDAL's name: "average" for measurements, "nearest" or "mode" for classes.
+        masked: whether a mask tells which pixels are valid; it is one more number of each pixel of the raw file.
+            Of whole numbers only: other types have NaN.
 
     Raises:
         ValueError: a GeoTIFF cannot hold this.
@@ -66,6 +69,7 @@ class Layout:
     tags: Mapping[str, str] = field(default_factory=dict)
     photometric: str | None = None
     overview_resampling: str = "average"
+    masked: bool = False
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or not self.band_names:
@@ -76,14 +80,21 @@ class Layout:
             raise ValueError(f"overview_resampling is one of {', '.join(_OVERVIEW_RESAMPLING)}")
         if self.photometric not in (None, "rgb") or (self.photometric == "rgb" and len(self.band_names) < 3):
             raise ValueError(f"photometric {self.photometric!r} with {counted(len(self.band_names), 'band')}")
+        if self.masked and self.dtype.kind not in "ui":
+            raise ValueError(f"a mask for {self.dtype.name}, which has NaN")
         if self.nodata is not None and np.issubdtype(self.dtype, np.integer):
             limits = np.iinfo(self.dtype)
             if not (limits.min <= self.nodata <= limits.max and float(self.nodata).is_integer()):
                 raise ValueError(f"nodata {self.nodata} is no {self.dtype.name} value")
 
     @property
+    def planes(self) -> int:
+        """Numbers of each pixel in the raw file: the bands, and the mask."""
+        return len(self.band_names) + self.masked
+
+    @property
     def pixel_bytes(self) -> int:
-        return len(self.band_names) * self.dtype.itemsize
+        return self.planes * self.dtype.itemsize
 
     @property
     def raw_bytes(self) -> int:
@@ -128,11 +139,20 @@ class Layout:
             elif position == 0:
                 ElementTree.SubElement(band, "ColorInterp").text = "Gray"
             ElementTree.SubElement(band, "Description").text = name
-            ElementTree.SubElement(band, "SourceFilename", relativeToVRT="1").text = raw.name
-            ElementTree.SubElement(band, "ImageOffset").text = str(position * self.dtype.itemsize)
-            ElementTree.SubElement(band, "PixelOffset").text = str(self.pixel_bytes)
-            ElementTree.SubElement(band, "LineOffset").text = str(self.width * self.pixel_bytes)
+            self._place(band, raw, position)
+        if self.masked:
+            holder = ElementTree.SubElement(root, "MaskBand")
+            mask = ElementTree.SubElement(holder, "VRTRasterBand", dataType="Byte", subClass="VRTRawRasterBand")
+            self._place(mask, raw, len(self.band_names))
         return ElementTree.tostring(root, encoding="unicode")
+
+    def _place(self, band: ElementTree.Element, raw: Path, position: int) -> None:
+        """Say where in `raw` the numbers of a band begin; those of the mask are at the lowest byte."""
+        low = self.dtype.itemsize - 1 if position == len(self.band_names) and sys.byteorder == "big" else 0
+        ElementTree.SubElement(band, "SourceFilename", relativeToVRT="1").text = raw.name
+        ElementTree.SubElement(band, "ImageOffset").text = str(position * self.dtype.itemsize + low)
+        ElementTree.SubElement(band, "PixelOffset").text = str(self.pixel_bytes)
+        ElementTree.SubElement(band, "LineOffset").text = str(self.width * self.pixel_bytes)
 
 
 def describe_raw(raw: Path, vrt: Path, layout: Layout) -> None:

@@ -24,6 +24,19 @@ def usual_nodata(dtype: str | np.dtype) -> float:
     return int(np.iinfo(kind).min) if kind.kind in "ui" else math.nan
 
 
+def nodata_of_type(nodata: float | None, dtype: str | np.dtype) -> float | None:
+    """A nodata value that a raster declares, or None where no pixel of the type can have it.
+
+    >>> nodata_of_type(-9999.0, "uint8"), nodata_of_type(-9999.0, "int16")
+    (None, -9999.0)
+    """
+    kind = np.dtype(dtype)
+    if nodata is None or kind.kind not in "ui":
+        return nodata
+    limits = np.iinfo(kind)
+    return nodata if limits.min <= nodata <= limits.max and float(nodata).is_integer() else None
+
+
 def choose_nodata(parts: Iterable[tuple[NDArray, NDArray[np.bool_]]]) -> float | None:
     """What is to mark the invalid pixels of a raster: NaN where its type has it, or else a whole number that no valid
     pixel has; None where all pixels are valid.

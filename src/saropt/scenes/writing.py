@@ -141,6 +141,7 @@ class SceneWriter:
         resume_key: identifies everything that determines the pixels, for example a hash of input, model and settings.
         photometric: "rgb" marks the first three bands as colours.
         overview_resampling: "average" for measurements, "nearest" or "mode" for classes.
+        masked: write a mask inside the file, of whole numbers of which none can be spared as nodata.
         sync_seconds: longest time in seconds whose work is lost when the process is killed.
 
     Raises:
@@ -174,6 +175,7 @@ class SceneWriter:
         resume_key: str | None = None,
         photometric: str | None = None,
         overview_resampling: str = "average",
+        masked: bool = False,
         sync_seconds: float = 2.0,
     ) -> None:
         self.path = Path(path)
@@ -189,6 +191,7 @@ class SceneWriter:
             tags or {},
             photometric,
             overview_resampling,
+            masked,
         )
         check_writable(self.path, suffixes=(".tif", ".tiff"), overwrite=overwrite)
         self._sync_seconds = sync_seconds
@@ -250,13 +253,16 @@ class SceneWriter:
         """Keys of the completed writes, which need not be repeated."""
         return set() if self._journal is None else set(self._journal.completed)
 
-    def write(self, row: int, col: int, array: np.ndarray, key: int | None = None) -> None:
+    def write(
+        self, row: int, col: int, array: np.ndarray, key: int | None = None, valid: np.ndarray | None = None
+    ) -> None:
         """Put a block of pixels at (row, col).
 
         Args:
             row, col: position of the block's first pixel.
             array: (C, h, w), of the writer's type or one that casts to it within its kind.
             key: number under which the write is recorded as completed (needs a `resume_key`).
+            valid: (h, w) of a writer that is `masked`; all pixels when None.
 
         Raises:
             ValueError: wrong shape or type, block outside the frame, writer already closed.
@@ -272,9 +278,11 @@ class SceneWriter:
             raise ValueError(f"block of {height}x{width} at ({row}, {col}) leaves {layout.height}x{layout.width}")
         if not np.can_cast(array.dtype, layout.dtype, "same_kind"):
             raise ValueError(f"cannot store {array.dtype} as {layout.dtype}")
-        pixels = np.empty((height, width, len(array)), layout.dtype)
+        pixels = np.empty((height, width, layout.planes), layout.dtype)
         for position, band in enumerate(array):
             pixels[..., position] = band
+        if layout.masked:
+            pixels[..., -1] = True if valid is None else valid
         with self._guarded():
             if width == layout.width:
                 _put(self._file, pixels.data.cast("B"), row * width * layout.pixel_bytes)
