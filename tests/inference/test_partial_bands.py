@@ -175,6 +175,13 @@ def test_an_array_is_arranged_by_the_names_of_its_bands(translator):
     assert np.array_equal(blocks[0].products["image"], right)
 
 
+def test_what_read_made_takes_no_further_units(translator, decibels):
+    reader = translator.read(ArraySource(decibels))
+    for further in ({"units": "sigma0"}, {"places": {"sar": [0]}}):
+        with pytest.raises(InputError, match="belong to `read`"):
+            translator.stream(reader, print, **further)
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [

@@ -247,18 +247,18 @@ class Translator(SceneModel, Pretrained):
             sources: the scene, or role -> source of all inputs; rasters, arrays or anything that is read like them. Or
                 what `read` makes of them, to which nothing is added.
             write: called in a writer thread with every finished `Block`, in order.
-            units: units of the scene, or role -> units of the inputs; those of the card where they are not given.
-            places: role -> positions of a source's bands in those of the card, where some are missing.
+            units, places, scene_inputs: as of `read`.
             samples, seed, tile: as of `TranslateOptions`.
-            scene_inputs: name (`saropt.domain.SCENE_INPUTS`) -> value of those that are known.
 
         Returns:
             The seam, see `SceneResult`.
 
         Raises:
-            InputError: an input cannot be used, or samples are asked for and there are none.
+            InputError: an input cannot be used, there are no samples, or units come with what `read` made.
         """
         sampling = self._sampling(samples, seed)
+        if isinstance(sources, TileReader) and (units or places or scene_inputs):
+            raise InputError(sources.source.source, "units, places and scene_inputs belong to `read`, which made these")
         reader = sources if isinstance(sources, TileReader) else self.read(sources, units, places, scene_inputs)
         return self.stream_products(reader, self.products(sampling), self._run(sampling), write, tile, progress)
 
