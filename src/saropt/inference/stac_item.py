@@ -146,6 +146,13 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
 
     Raises:
         InputError: a product cannot be read, or the item cannot be written.
+
+    >>> from saropt.scenes import write_array
+    >>> place = Georeference(rasterio.CRS.from_epsg(32633), rasterio.Affine(10, 0, 500000, 0, -10, 5000000))
+    >>> tags = {"ACQUISITION_DATE": "2023-05-31", "SAROPT_VERSION": "0.1.0"}
+    >>> image = write_array("out.tif", np.ones((1, 8, 8), np.uint8), georeference=place, tags=tags)
+    >>> write_item({"image": image}, ["scene.tif"]).name
+    'out.json'
     """
     path = item_path(next(iter(products.values())))
     write_text(path, json.dumps(_describe(products, inputs), indent=2, ensure_ascii=False) + "\n")
