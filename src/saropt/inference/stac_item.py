@@ -149,8 +149,9 @@ def write_item(products: Mapping[str, Path | str], inputs: Sequence[str | Path])
 
     >>> from saropt.scenes import write_array
     >>> place = Georeference(rasterio.CRS.from_epsg(32633), rasterio.Affine(10, 0, 500000, 0, -10, 5000000))
-    >>> tags = {"ACQUISITION_DATE": "2023-05-31", "SAROPT_VERSION": "0.1.0"}
-    >>> image = write_array("out.tif", np.ones((1, 8, 8), np.uint8), georeference=place, tags=tags)
+    >>> tags = {"SAROPT_VERSION": "0.1.0", "SAROPT_TRANSLATOR": "s1-world", "SAROPT_DIRECTION": "sar2opt"}
+    >>> date = {"ACQUISITION_DATE": "2023-05-31"}
+    >>> image = write_array("out.tif", np.ones((1, 8, 8), np.uint8), georeference=place, tags=tags | date)
     >>> write_item({"image": image}, ["scene.tif"]).name
     'out.json'
     """
