@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from saropt.inference import NOTICE, card_of, find_translator
 from saropt.scenes import Scene, write_array
 from saropt.viewer.rasters import Limits
+from saropt.viewer.state import Viewer
 
 
 def upload(viewer: TestClient, content: bytes, name: str = "mine.tif") -> object:
@@ -166,6 +168,21 @@ def test_uploads_are_kept(client: Client, folder: Path) -> None:
     folder_scene = scene_named(again, "here.tif")["id"]
     assert again.delete(f"/api/scenes/{folder_scene}", headers=ORDER).status_code == 409
     assert (folder / "here.tif").exists()
+
+
+def test_a_scene_that_is_removed_while_it_is_uploaded(
+    client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, scan = client(), Viewer.scan
+
+    def removed_first(self: Viewer) -> None:
+        shutil.rmtree(next((folder / ".saropt-viewer" / "uploads").iterdir()))
+        scan(self)
+
+    monkeypatch.setattr(Viewer, "scan", removed_first)
+    answer = upload(viewer, (folder / "here.tif").read_bytes())
+    assert answer.status_code == 409
+    assert "removed while it was uploaded" in answer.json()["detail"]
 
 
 def test_uploads_are_checked(client: Client, folder: Path, tmp_path: Path) -> None:

@@ -86,9 +86,10 @@ def scan(viewer: TheViewer) -> CatalogueOut:
 @router.get("/scenes/{scene}", responses=MISSING)
 def get_scene(viewer: TheViewer, scene: Key) -> SceneOut:
     """One scene."""
-    if scene not in viewer.catalogue.scenes:
+    found = viewer.catalogue.scenes.get(scene)
+    if found is None:
         raise HTTPException(404, "no such scene")
-    return SceneOut.of(viewer.catalogue.scenes[scene])
+    return SceneOut.of(found)
 
 
 @router.post(
@@ -96,7 +97,7 @@ def get_scene(viewer: TheViewer, scene: Key) -> SceneOut:
     dependencies=ORDER,
     status_code=201,
     openapi_extra=_BINARY,
-    responses=ORDER_REFUSALS,
+    responses={**ORDER_REFUSALS, **BUSY},
 )
 async def upload(
     request: Request, viewer: TheViewer, name: Annotated[str, Query(min_length=1, max_length=200)]
@@ -104,7 +105,10 @@ async def upload(
     """Upload a GeoTIFF or PNG: the file itself is the body."""
     key = await viewer.uploads.receive(name, request.stream(), viewer.taken_bytes())
     viewer.scan()
-    return SceneOut.of(viewer.catalogue.scenes[key])
+    uploaded = viewer.catalogue.scenes.get(key)
+    if uploaded is None:
+        raise HTTPException(409, "the scene was removed while it was uploaded")
+    return SceneOut.of(uploaded)
 
 
 @router.delete(
