@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +15,7 @@ from saropt.errors import InputError
 from saropt.files import check_not_input, write_text
 from saropt.roots.frozen import HASH_COLUMN, hashes_of
 from saropt.roots.root import DataRoot
-from saropt.roots.splits import SPLITS, split_rows
+from saropt.roots.splits import SPLITS, rows_as_text, split_rows
 from saropt.scenes.writing import check_writable
 
 _PIXELS = tuple(f"{HASH_COLUMN}{role}" for role in ("sar", "optical"))
@@ -54,8 +52,11 @@ def write_splits(
     check_not_input(path, [source])
     root, faults = DataRoot.open(report.root), set(drop) - {"duplicate"}
     dropped = {finding.name for finding in report.findings if finding.kind in faults}
-    given = list(split_rows(source))
-    rows = [row | hashes_of(root, row["name"]) for row in given if row["name"] not in dropped]
+    rows = [
+        {**row, "group": row.get("group") or "", **hashes_of(root, row["name"])}
+        for row in split_rows(source)
+        if row["name"] not in dropped
+    ]
     kept = _first_of_equal(rows) if "duplicate" in drop else rows
     if not kept:
         raise InputError(path, "nothing would remain")
@@ -63,15 +64,10 @@ def write_splits(
         members = [row for row in kept if row["name"] in group]
         counts = Counter(row["split"] for row in members)
         chosen = max(SPLITS, key=lambda split: (counts[split], -SPLITS.index(split)))
-        before = [row["group"] for row in members if row.get("group")]
+        before = [row["group"] for row in members if row["group"]]
         for row in members:
             row |= {"split": chosen, "group": before[0] if before else min(group)}
-    columns = dict.fromkeys(column for column in (*given[0], "group", *kept[0]) if column is not None)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(kept)
-    write_text(path, table.getvalue())
+    write_text(path, rows_as_text(kept))
     return {row["name"]: row["split"] for row in kept}
 
 
@@ -101,7 +97,7 @@ def _groups(report: Report, rows: Sequence[Mapping[str, str]]) -> list[set[str]]
     first: dict[tuple[str, str], str] = {}
     for row in rows:
         for column in ("group", *_PIXELS):
-            if row.get(column):
+            if row[column]:
                 pairs.append((place[first.setdefault((column, row[column]), row["name"])], place[row["name"]]))
     ones, others = zip(*pairs, strict=True)
     graph = coo_array((np.ones(len(pairs)), (ones, others)), shape=(len(order), len(order)))

@@ -20,6 +20,7 @@ from saropt.roots.description import write_dataset_yaml
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.root import DataRoot
 from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes.georeference import cut_windows
 from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
@@ -292,14 +293,6 @@ def write_pauli(
                 if progress is not None:
                     progress(number, len(windows), "windows")
             return writer.finish()
-
-
-def cut_windows(height: int, width: int, tile: int) -> list[Window]:
-    return [
-        Window(row, col, min(tile, height - row), min(tile, width - col))
-        for row in range(0, height, tile)
-        for col in range(0, width, tile)
-    ]
 
 
 def to_stored(values: NDArray, dtype: np.dtype) -> NDArray:

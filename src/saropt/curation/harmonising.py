@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.curation.filtering import TILE, check_others, copy_others, cut_windows, to_stored
+from saropt.curation.filtering import TILE, check_others, copy_others, to_stored
 from saropt.domain import describe_role
 from saropt.errors import InputError
-from saropt.files import atomic_folder
+from saropt.files import atomic_folder, write_text
 from saropt.progress import Progress, silent
 from saropt.radiometry import gain_and_offset
 from saropt.roots.labels import Classes, classes_of
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
-from saropt.roots.splits import split_rows
+from saropt.roots.splits import rows_as_text, split_rows
 from saropt.scenes import Scene, SceneWriter, Window
+from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
 
@@ -76,7 +76,8 @@ def harmonise_root(
         if not kept:
             raise InputError(source, "has no raster with unchanged ground to compare colours on")
         copy_others(root.path, part, _MADE)
-        _write_splits(root.path / "splits.csv", kept, part / "splits.csv")
+        rows = [row for row in split_rows(root.path / "splits.csv") if row["name"] in kept]
+        write_text(part / "splits.csv", rows_as_text(rows))
     return out, dropped
 
 
@@ -87,16 +88,6 @@ def _check_alike(root: DataRoot) -> None:
         words = [f"{', '.join(image.bands)} in {image.units}" for image in (today, earlier)]
         reason = f"optical has {words[0]}, optical_reference {words[1]}: only equal bands and units can be compared"
         raise InputError(root.path / "dataset.yaml", reason)
-
-
-def _write_splits(source: Path, kept: Collection[str], out: Path) -> None:
-    """Write the rows of some names, with all columns in their order."""
-    rows = [row for row in split_rows(source) if row["name"] in kept]
-    with out.open("w", newline="", encoding="utf-8") as stream:
-        columns = [column for column in rows[0] if column is not None]
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path) -> bool:

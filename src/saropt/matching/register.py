@@ -16,6 +16,7 @@ from saropt.matching.scene_matching import SceneMatch
 from saropt.progress import Progress, silent
 from saropt.radiometry import from_power, to_power
 from saropt.scenes import Grid, Scene, SceneWriter, Window
+from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import nodata_of_type, usual_nodata, with_nodata
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -77,15 +78,11 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
             overwrite=overwrite,
             photometric="rgb" if source.is_rgb and source.count == 3 else None,
         ) as writer:
-            rows, columns = range(0, height, _BLOCK), range(0, width, _BLOCK)
-            done, total = 0, len(rows) * len(columns)
-            for row in rows:
-                for column in columns:
-                    window = Window(row, column, min(_BLOCK, height - row), min(_BLOCK, width - column))
-                    values, valid = _resampled(source, matrix, window, units)
-                    writer.write(row, column, _stored(values, valid, dtype, nodata))
-                    done += 1
-                    progress(done, total, "blocks")
+            windows = cut_windows(height, width, _BLOCK)
+            for number, window in enumerate(windows, start=1):
+                values, valid = _resampled(source, matrix, window, units)
+                writer.write(window.row, window.col, _stored(values, valid, dtype, nodata))
+                progress(number, len(windows), "blocks")
             return writer.finish()
 
 

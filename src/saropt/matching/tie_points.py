@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from saropt.errors import InputError
 from saropt.files import check_not_input, write_text
 from saropt.matching.features import Points
 from saropt.matching.scene_matching import SceneMatch
-from saropt.scenes import Georeference, Scene, SceneWriter, Window
+from saropt.scenes import Georeference, Scene, SceneWriter
+from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import nodata_of_type, with_nodata
 from saropt.scenes.writing import check_writable
@@ -157,7 +157,7 @@ def _write_with_points(path: Path, match: SceneMatch, ground: Points, crs: CRS, 
             overwrite=overwrite,
             masked=masked,
         ) as writer:
-            for window in _blocks(source):
+            for window in cut_windows(source.height, source.width, _BLOCK):
                 pixels, valid = source.read_stored(window) if source.scaling is None else source.read(window)
                 writer.write(window.row, window.col, with_nodata(pixels, valid, nodata), valid=valid)
             return writer.finish()
@@ -170,7 +170,7 @@ def _validity(source: Scene, dtype: np.dtype) -> tuple[float | None, bool]:
     if nodata is None and not whole:
         return math.nan, False
     holes = False
-    for window in _blocks(source):
+    for window in cut_windows(source.height, source.width, _BLOCK):
         pixels, valid = source.read_stored(window)
         holes = holes or not valid.all()
         if nodata is not None and (pixels[:, valid] == nodata).any():
@@ -178,12 +178,6 @@ def _validity(source: Scene, dtype: np.dtype) -> tuple[float | None, bool]:
     if nodata is None and not whole:
         return math.nan, False
     return nodata, nodata is None and holes
-
-
-def _blocks(source: Scene) -> Iterator[Window]:
-    for row in range(0, source.height, _BLOCK):
-        for column in range(0, source.width, _BLOCK):
-            yield Window(row, column, min(_BLOCK, source.height - row), min(_BLOCK, source.width - column))
 
 
 def _geojson(match: SceneMatch, ground: Points, crs: CRS, rows: np.ndarray) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from saropt.domain import SCENE_INPUTS, check_scene_input
@@ -71,6 +72,20 @@ def _checked(path: Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
         names.add(row["name"])
         scene_inputs_in(row, path)
         yield row
+
+
+def rows_as_text(rows: Sequence[Mapping[str, str]]) -> str:
+    """A splits.csv of some rows, with the columns of the first one.
+
+    >>> rows_as_text([{"name": "a", "split": "train", "group": ""}, {"name": "b", "split": "test"}])
+    'name,split,group\\na,train,\\nb,test,\\n'
+    """
+    table = io.StringIO()
+    columns = [column for column in rows[0] if column is not None]
+    writer = csv.DictWriter(table, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
 
 
 def scene_inputs_in(row: Mapping[str, str | None], path: Path) -> dict[str, float]:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,6 +20,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from saropt.errors import counted
 from saropt.scenes.georeference import Georeference
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 BLOCK = 512
@@ -213,19 +216,24 @@ def is_whole(path: Path) -> bool:
             rasterio.open(path) as written,
         ):
             height, width = written.block_shapes[0]
-            last = f"{(written.width - 1) // width}_{(written.height - 1) // height}"
-            for band in {1, written.count}:
-                place = [written.get_tag_item(f"{name}_{last}", "TIFF", band) for name in _BLOCK_TAGS]
-                if None in place or sum(map(int, place)) > size:
-                    return False
+            row, col = (written.height - 1) // height, (written.width - 1) // width
+            places = [_block_place(written, row, col, band) for band in {1, written.count}]
+            return all(place is not None and sum(place) <= size for place in places)
     except GDAL_ERRORS:
         return False
-    return True
 
 
 def _is_forked() -> bool:
     """Whether this process was forked from one that may have used GDAL's threads, which do not outlive a fork."""
     return os.getpid() != _PROCESS
+
+
+def _block_place(
+    dataset: DatasetReader, row: int, col: int, band: int = 1, level: int | None = None
+) -> tuple[int, int] | None:
+    """Offset and size in bytes of a block of a GeoTIFF, at full size or of an overview; None where it is not there."""
+    offset, size = (dataset.get_tag_item(f"{name}_{col}_{row}", "TIFF", band, level) for name in _BLOCK_TAGS)
+    return None if offset is None or size is None else (int(offset), int(size))
 
 
 def _check_blocks(file: BinaryIO, path: Path) -> None:
@@ -242,10 +250,10 @@ def _check_blocks(file: BinaryIO, path: Path) -> None:
         }
         for level, (height, width) in sizes.items():
             for row, col in np.ndindex(-(-height // BLOCK), -(-width // BLOCK)):
-                place = [written.get_tag_item(f"{name}_{col}_{row}", "TIFF", 1, level) for name in _BLOCK_TAGS]
-                if None in place:
+                place = _block_place(written, row, col, level=level)
+                if place is None:
                     raise OSError("the written file lacks pixels (is the disk full?)")
-                offset, size = map(int, place)
+                offset, size = place
                 file.seek(offset - 4)
                 leader = file.read(4)
                 file.seek(offset + size - 4)

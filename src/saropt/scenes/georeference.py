@@ -55,6 +55,19 @@ class Window:
         return f"{rows}, columns {self.col}..{self.col + self.width - 1}"
 
 
+def cut_windows(height: int, width: int, side: int) -> list[Window]:
+    """Square windows of a side that cover a frame, row by row; those at its right and lower edges are smaller.
+
+    >>> [str(window) for window in cut_windows(100, 50, 64)]
+    ['rows 0..63, columns 0..49', 'rows 64..99, columns 0..49']
+    """
+    return [
+        Window(row, col, min(side, height - row), min(side, width - col))
+        for row in range(0, height, side)
+        for col in range(0, width, side)
+    ]
+
+
 @dataclass(frozen=True)
 class Georeference:
     """How pixels map to the ground. Every part may be missing.

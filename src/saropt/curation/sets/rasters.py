@@ -21,7 +21,7 @@ from saropt.files import atomic_file
 from saropt.roots.one_grid import check_one_grid
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
-from saropt.scenes.nodata import BESIDE, choose_nodata, copy_beside, with_nodata
+from saropt.scenes.nodata import BESIDE, choose_nodata, copy_beside, nodata_of_type, with_nodata
 from saropt.sensors.grd_scene import open_scene_or_product
 
 _STRIP_PIXELS = 1 << 21
@@ -56,7 +56,7 @@ class Readers:
             return source.nodata
         scenes = [self.open(source, path) for path in source.paths]
         first, declared = scenes[0], {scene.nodata for scene in scenes}
-        one = source.grid is None and len(declared) == 1 and first.nodata is not None and _fits(first.nodata, dtype)
+        one = source.grid is None and len(declared) == 1 and nodata_of_type(first.nodata, dtype) is not None
         if source.convert is not None or one:
             return first.nodata
         if dtype.kind in "fc":
@@ -209,12 +209,6 @@ def remove_raster(stem: Path) -> None:
     for suffix in IMAGES:
         for end in ("", *BESIDE):
             stem.with_name(f"{stem.name}{suffix}{end}").unlink(missing_ok=True)
-
-
-def _fits(nodata: float, dtype: np.dtype) -> bool:
-    return dtype.kind not in "ui" or (
-        float(nodata).is_integer() and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max
-    )
 
 
 def moved(place: Georeference, window: Window) -> Georeference:
