@@ -10,6 +10,7 @@ import rasterio
 from affine import Affine
 
 from reference_files import BANDS, reference_translator
+from saropt.batch.jobs import plan_jobs
 from saropt.batch.scene_lists import left_out, list_companions, list_scenes
 from saropt.cli import main
 from saropt.errors import SaroptError
@@ -18,8 +19,8 @@ from translator_fixtures import GEOREFERENCE
 
 
 def touched(folder: Path, *names: str) -> Path:
-    folder.mkdir()
     for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     return folder
 
@@ -274,19 +275,35 @@ HYP3, OPERA = "S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B", "OPERA_L2_RTC-S1
 )
 def test_of_a_folder_of_a_product_the_backscatter_is_taken(product: str, others: list[str], tmp_path: Path) -> None:
     folder = touched(tmp_path / "now", f"{product}_VV.tif", f"{product}_VH.tif", *others, "a_dem.tif", "mask.tif")
-    taken = [str(folder / name) for name in sorted([f"{product}_VV.tif", f"{product}_VH.tif", "a_dem.tif", "mask.tif"])]
+    taken = [str(folder / name) for name in sorted([f"{product}_VV+VH.tif", "a_dem.tif", "mask.tif"])]
     for given in (str(folder), f"{folder}/*"):
         scenes = list_scenes(given)
         assert sorted(scenes or []) == taken
         lines = left_out(given, scenes or [], {})
-        assert len(lines) == 2
+        assert len(lines) == 1
         assert f": {len(others)} rasters (" in lines[0]
         assert "beside the backscatter of a product, such as angles and masks: not used" in lines[0]
-        assert f": {product}_VH.tif and {product}_VV.tif are polarisations of one product: each" in lines[1]
     for part in ("VV", "VH"):
         (folder / f"{product}_{part}.tif").unlink()
     alone = sorted(["a_dem.tif", "mask.tif", *(name for name in others if "STATIC" not in name)])
     assert list_scenes(str(folder)) == [str(folder / name) for name in alone]
+
+
+def test_a_folder_of_a_product_is_one_scene_alone_and_among_others(tmp_path: Path) -> None:
+    product = touched(tmp_path / HYP3, *(f"{HYP3}_{name}.tif" for name in ("VV", "VH", "dem")))
+    touched(tmp_path, "a.tif")
+    assert list_scenes(str(product)) is None
+    scenes = list_scenes(str(tmp_path))
+    assert scenes == [str(product), str(tmp_path / "a.tif")]
+    assert left_out(str(tmp_path), scenes, {}) == []
+    jobs, _ = plan_jobs(scenes, tmp_path / "out")
+    assert [Path(job.out).name for job in jobs] == [f"{HYP3}.tif", "a.tif"]
+
+
+def test_translations_do_not_replace_a_file_of_a_product(tmp_path: Path) -> None:
+    folder = touched(tmp_path / "now", "p_VV.tif", "p_VH.tif", "x/p_VV.tif")
+    with pytest.raises(SaroptError, match="is a scene that a translation would replace"):
+        plan_jobs([str(folder / "p_VV+VH.tif"), str(folder / "x" / "p_VV.tif")], folder)
 
 
 def test_nothing_but_auxiliary_rasters_and_slc_products(tmp_path: Path) -> None:

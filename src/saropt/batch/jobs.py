@@ -12,6 +12,7 @@ from pathlib import Path
 from saropt.addresses import is_store
 from saropt.errors import BusyError, InputError, SaroptError
 from saropt.files import place_of
+from saropt.files.vrt import files_behind
 from saropt.inference.bundled import card_of, translator_file
 from saropt.inference.outputs import check_staging, output_exists, product_path
 from saropt.inference.products import suffix_of
@@ -178,6 +179,7 @@ def _check_places(jobs: Sequence[Job], suffixes: Sequence[str]) -> None:
     """Refuse products in the place of products of other scenes, of scenes and of rasters that come with them."""
     inputs = {place_of(one): job.scene for job in jobs for _, given in job.companions for one in dates_in(given)}
     sources = {place_of(job.scene) for job in jobs}
+    sources |= {place_of(file) for job in jobs for file in files_behind(job.scene)}
     products: dict[str, str] = {}
     for job in jobs:
         for out in (product_path(job.out, suffix) for suffix in suffixes):

@@ -17,6 +17,7 @@ from typing import Any
 from saropt.batch.executors import Event, Outcomes, dispatch
 from saropt.batch.jobs import Job, Work, attempt
 from saropt.errors import MissingExtraError, SaroptError
+from saropt.files.vrt import files_behind
 from saropt.processors import usable_cpus
 from saropt.progress import Progress, silent
 
@@ -111,7 +112,7 @@ def _from_here(raster: Any) -> Any:
     if isinstance(raster, tuple):
         return tuple(map(_from_here, raster))
     path = Path(raster)
-    return type(raster)(path.absolute()) if path.exists() else raster
+    return type(raster)(path.absolute()) if path.exists() or files_behind(path) else raster
 
 
 def _work_from_here(work: Work) -> Work:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from saropt.domain import listed
 from saropt.errors import InputError, OptionError, counted
+from saropt.files.polarisation_files import joined, polarisation_files
 from saropt.inference.requests import COMPANIONS, Raster, check_dates, dates_in
 from saropt.scenes import is_remote, scene_name
-from saropt.sensors.product_names import auxiliary_rasters, product_of, rtc_product, slc_product
+from saropt.sensors.product_names import auxiliary_rasters, product_of, slc_product
 
 _SEVERAL = ("reference_sar",)
 """Columns whose cells may hold several dates, with ; between them."""
@@ -22,6 +23,8 @@ def list_scenes(given: str) -> list[str] | None:
     """The scenes that a folder of rasters, a list or a glob stands for.
 
     A list is a .txt with one path or address in each line, or a .csv with the column `scene`.
+
+    Polarisations of one product in a folder or a glob are one scene (`saropt.files.polarisation_files`).
 
     Returns:
         Their paths in order; None where `given` is one scene.
@@ -37,7 +40,7 @@ def list_scenes(given: str) -> list[str] | None:
     if is_remote(given):
         return None
     path = Path(given)
-    if product_of(path) is not None:
+    if product_of(path) is not None or polarisation_files(path):
         return None
     if slc_product(path) is not None:
         raise InputError(given, "is a Sentinel-1 SLC product, which is not taken: give the GRD product of that pass")
@@ -83,30 +86,21 @@ def _candidates(given: str) -> list[str]:
     auxiliary = set(auxiliary_rasters(found))
     if found and len(auxiliary) == len(found):
         raise InputError(given, "holds no backscatter: its rasters come beside that of a product, such as angles")
-    return [path for path in found if path not in auxiliary]
+    return joined(path for path in found if path not in auxiliary)
 
 
 def _told_of_products(given: str) -> list[str]:
-    """One line for the auxiliary rasters of products that a folder or a glob leaves out, one for products with a file
-    for each polarisation."""
+    """One line for the auxiliary rasters of products that a folder or a glob leaves out."""
     found, lines = _listed(given), []
     if auxiliary := auxiliary_rasters(found):
         have = f"{counted(len(auxiliary), 'raster')} ({listed([Path(path).name for path in auxiliary], 3)})"
         lines.append(f"{given}: {have} beside the backscatter of a product, such as angles and masks: not used")
-    parts: dict[Path, list[str]] = {}
-    for path in map(Path, found):
-        if (product := rtc_product(path)) is not None:
-            parts.setdefault(product, []).append(path.name)
-    if several := [names for names in parts.values() if len(names) > 1]:
-        more = f" (and {len(several) - 1} more products)" if len(several) > 1 else ""
-        way = "each is translated by itself; gdalbuildvrt -separate makes one scene of them"
-        lines.append(f"{given}: {' and '.join(several[0])} are polarisations of one product{more}: {way}")
     return lines
 
 
 def _is_scene(path: Path, any_file: bool = False) -> bool:
     raster = path.is_file() and (any_file or path.suffix.lower() in RASTERS)
-    return raster or product_of(path) is not None
+    return raster or product_of(path) is not None or bool(path.is_dir() and polarisation_files(path))
 
 
 def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Raster]) -> dict[str, dict[str, Raster]]:
@@ -175,7 +169,7 @@ def left_out(given: str, scenes: Sequence[str], options: Mapping[str, Raster], o
     """
     lines = _told_of_products(given)
     if Path(given).is_dir():
-        folders = [path for path in sorted(Path(given).iterdir()) if path.is_dir() and product_of(path) is None]
+        folders = [path for path in sorted(Path(given).iterdir()) if path.is_dir() and not _is_scene(path)]
         others = [path for path in folders if path.resolve() != Path(out).resolve()]
         lines += [f"{path} is a folder: not used" for path in others if _rasters(path)]
         lines += [

@@ -1,13 +1,14 @@
-"""What a raster states of the units of its pixels: in its tags, else in the names of its bands."""
+"""What a raster states of the units of its pixels: in its tags, else in its name or the names of its bands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from saropt.domain.rtc_names import UNITS_TAG
 from saropt.domain.units import SAR_UNITS, describe_units, named_quantity
 
-_TAGS = ("CALIBRATED_TO", "UNITS")
+_TAGS = {"CALIBRATED_TO": "tags", "UNITS": "tags", UNITS_TAG: "file names"}
 _POWER = {"intensity": ("sigma0", "gamma0"), "intensity_db": ("sigma0_db", "gamma0_db")}
 """Quantities whose name does not say whether they are calibrated, and the units that they can be then."""
 
@@ -18,7 +19,7 @@ class StatedUnits:
 
     Attributes:
         quantity: a SAR unit, or what is none, such as "beta0".
-        where: "tags" or "band names".
+        where: "tags", "band names" or "file names" (`saropt.domain.rtc_names`).
     """
 
     quantity: str
@@ -60,7 +61,8 @@ class StatedUnits:
 def stated_units(
     tags: Mapping[str, str], names: Sequence[str] = (), dtype: str | None = None, own: Sequence[str] = ()
 ) -> StatedUnits | None:
-    """What the tags of a raster, else the names of its bands, say of its units; None where they say nothing.
+    """What the tags of a raster, else the name of an RTC product, else the names of its bands say of its units; None
+    where they say nothing.
 
     Neither decibels nor power fit into 8 bits: of an 8-bit picture such tags, and all names, tell what it was made of.
 
@@ -76,10 +78,10 @@ def stated_units(
     (StatedUnits(quantity='gamma0', where='band names'), None)
     """
     is_picture = dtype == "uint8"
-    for key in _TAGS:
+    for key, where in _TAGS.items():
         name = tags.get(key, "").strip().lower()
         if name in SAR_UNITS and not (is_picture and describe_units(name).scale in ("decibels", "power")):
-            return StatedUnits(name, "tags")
+            return StatedUnits(name, where)
     said = None if is_picture else named_quantity([name for name in names if name not in own])
     return None if said is None else StatedUnits(said, "band names")
 

@@ -1,4 +1,4 @@
-"""The files that a virtual raster (VRT) reads from."""
+"""The files that a virtual raster (VRT) reads from, and all that a scene reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from saropt.errors import InputError
+from saropt.files.polarisation_files import polarisation_files
 
 _MOST_BYTES = 16 << 20
 _SOURCES = ("SourceFilename", "SourceDataset", "OverviewFilename")
@@ -52,14 +53,15 @@ def vrt_sources(path: Path) -> list[tuple[str, Path]]:
 
 
 def files_behind(path: str | Path) -> list[Path]:
-    """The files that a raster reads beside itself: the sources of a VRT, nothing for other rasters.
+    """The files that a scene reads beside the one of its path: the sources of a VRT, or the files of a product that has
+    one for each polarisation; nothing for other scenes.
 
     >>> files_behind("scene.tif")
     []
     """
     path = Path(path)
     if path.suffix.lower() != ".vrt" or not path.is_file():
-        return []
+        return polarisation_files(path)
     try:
         return [source for _, source in vrt_sources(path)]
     except InputError:  # reading it says what is wrong

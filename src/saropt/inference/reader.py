@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
+from saropt.files.polarisation_files import other_polarisation
 from saropt.inference.opening import bands_given
 from saropt.inference.sources import Source, fit_input
 from saropt.inference.tiling import spread_windows
@@ -41,11 +42,14 @@ class Input:
     notes: tuple[str, ...] = ()
 
     def missing_bands(self) -> list[str]:
-        """One line where a missing band is estimated from the other one."""
+        """One line where a missing band is estimated from the other one, with the file of it that lies beside the
+        scene."""
         if self.source is None or not (self.places and self.estimates_bands) or self.image.band_difference is None:
             return []
         (there,), bands = self.places, self.image.bands
-        return [f"{self.source.source} has no {bands[1 - there]}: it is estimated from {bands[there]}"]
+        beside = other_polarisation(self.source.source, bands[1 - there])
+        way = "" if beside is None else f" ({beside[0]} lies beside it: {beside[1]} names both)"
+        return [f"{self.source.source} has no {bands[1 - there]}: it is estimated from {bands[there]}{way}"]
 
     def read(
         self, window: Window, out: NDArray[np.float32] | None = None

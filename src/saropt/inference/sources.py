@@ -254,7 +254,7 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
         fitted = _fit(image, source, units or told or image.units, sample, stated=bool(units or told))
     except ValueError as error:
         scaled = " (the scale and offset of its bands are applied)" if getattr(source, "scaling", None) else ""
-        named = " (so the names of its bands say)" if told and stated and stated.where != "tags" else ""
+        named = f" (so its {stated.where} say)" if told and stated and stated.where != "tags" else ""
         way = " (its tag CALIBRATED_TO can say them)" if image.optional and is_sar(image.role) and not told else ""
         raise InputError(source.source, f"{error}{named}{scaled}{way}", remedy) from error
     said = told_of_units(stated, source.source, units, image.units)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from saropt.domain import listed
 from saropt.errors import InputError
+from saropt.files.polarisation_files import polarisation_files
 from saropt.files.vrt import read_vrt, vrt_sources
+from saropt.scenes.joined_files import described_as_one
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -24,10 +26,12 @@ _MOST_BANDS = 4096
 def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetReader:
     """Open a path, an address in GDAL's words, or a path in a `RangeFolder`, as one of `FORMATS`.
 
-    A file named .vrt may be a virtual raster; its sources must be rasters of these formats beside it or below.
+    A file named .vrt may be a virtual raster; its sources must be rasters of these formats beside it or below. A
+    product with one file for each polarisation (`saropt.files.polarisation_files`) is one raster.
 
     Raises:
-        InputError: a virtual raster that reaches elsewhere, or a raster of no or too many bands.
+        InputError: a virtual raster that reaches elsewhere, a raster of no or too many bands, or files of a product
+            that are not on one grid.
         RasterioError: no raster of these formats.
     """
     from rasterio._path import _parse_path, _UnparsedPath
@@ -36,7 +40,11 @@ def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetR
     from rasterio.io import DatasetReader
 
     formats = list(FORMATS)
-    if isinstance(place, Path) and place.suffix.lower() == ".vrt":
+    if isinstance(place, Path) and folder is None and (files := polarisation_files(place)):
+        with ExitStack() as stack:
+            parts = [stack.enter_context(open_named(file.absolute())) for file in files]
+            place, formats = described_as_one(parts, files), ["VRT"]
+    elif isinstance(place, Path) and place.suffix.lower() == ".vrt":
         check_virtual(place, place.resolve().parent)
         formats = ["VRT"]
     with ExitStack() as stack:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import rasterio
-import rasterio.shutil
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
 
 from saropt.scenes.chosen_bands import alpha_bands, chosen_bands
+from saropt.scenes.joined_files import described
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -71,10 +70,7 @@ def _described(
     dataset: DatasetReader, chosen: Sequence[int], alpha: Sequence[int], power: str | None, fill: Fill | None
 ) -> str:
     """The text of the virtual raster."""
-    with MemoryFile(ext=".vrt") as memory:
-        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-        with rasterio.open(memory.name) as copied:
-            found = ElementTree.fromstring(copied.tags(ns="xml:VRT")["xml:VRT"])
+    found = described(dataset)
     name = dataset.name if dataset.driver == "VRT" else found.findtext(".//SourceFilename") or dataset.name
     if not name.startswith(("<", "/vsi")) and Path(name).is_file():
         name = str(Path(name).absolute())

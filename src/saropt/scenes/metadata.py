@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saropt.domain import describe_units, listed, polarisation_in
+from saropt.domain import POLARISATIONS, describe_units, listed, polarisation_in
+from saropt.domain.rtc_names import facts_in_name
 from saropt.errors import InputError
+from saropt.files.polarisation_files import polarisation_files
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -132,6 +134,25 @@ def _acquisition(tags: Mapping[str, str], band_names: Sequence[str]) -> tuple[da
     upper = {key.upper(): value for key, value in tags.items()}
     texts = (upper.get(key, "") for key in [*_DATE_TAGS, *pair])
     return next((found for text in texts if (found := _first_date(text)) is not None), None)
+
+
+def tags_of(dataset: DatasetReader, path: Path) -> dict[str, str]:
+    """The tags of an open raster; of the backscatter of an RTC product also what its name states (`facts_in_name`).
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B_VV.tif", np.ones((1, 8, 8), np.float32))
+    >>> with rasterio.open(path) as dataset:
+    ...     tags_of(dataset, path)["PRODUCT_NAME_UNITS"]
+    'gamma0'
+    """
+    tags: dict[str, str] = dataset.tags()
+    if polarisation_in(path.stem) is None and not polarisation_files(path):
+        return tags
+    facts = facts_in_name(path.name)
+    if acquisition_date(tags, POLARISATIONS) is not None:
+        facts.pop("ACQUISITION_DATE", None)
+    return {**facts, **tags}
 
 
 def unreadable_date(tags: Mapping[str, str]) -> str | None:

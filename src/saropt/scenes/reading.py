@@ -22,13 +22,14 @@ from rasterio.windows import Window as RasterioWindow
 from saropt.addresses import without_secrets
 from saropt.errors import InputError
 from saropt.files import digest_files
+from saropt.files.polarisation_files import polarisation_files
 from saropt.radiometry import from_power
 from saropt.scenes.chosen_bands import alpha_bands
 from saropt.scenes.formats import open_named
 from saropt.scenes.gdal_settings import environment
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
-from saropt.scenes.metadata import acquisition_date, band_names, scaling, select_bands, stated_names
+from saropt.scenes.metadata import acquisition_date, band_names, scaling, select_bands, stated_names, tags_of
 from saropt.scenes.mirroring import read_mirrored
 from saropt.scenes.pixel_samples import sample_pixels
 from saropt.scenes.resampled_power import UNITS_OF, fill_of, resampled_scale, stored_types
@@ -91,7 +92,7 @@ class Scene:
         is_rgb: whether the first three chosen bands are marked as red, green, blue.
         nodata: the nodata value of the first chosen band, or None; NaN where a scale or an offset is applied.
         georeference: CRS, transform, control points, rational polynomial coefficients.
-        tags: the file's own metadata.
+        tags: the file's own metadata, and what the name of an RTC product states beside it.
         acquired: time of acquisition (UTC) according to the tags, or None.
 
     >>> from saropt.scenes import write_array
@@ -187,7 +188,8 @@ class Scene:
                 georeferenced.
         """
         path = Path(path)
-        check_readable(path)
+        for file in polarisation_files(path) or [path]:
+            check_readable(file)
         try:
             with environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
                 dataset = open_named(path)
@@ -221,7 +223,7 @@ class Scene:
             address: of a remote one, without what may be secret.
             options: GDAL settings for reading it.
         """
-        facts = dataset.tags(), dataset.nodatavals, stored_types(dataset)
+        facts = tags_of(dataset, path), dataset.nodatavals, stored_types(dataset)
         scale = resampled_scale(dataset, power) if grid is not None else None
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling, bands, scale, fill_of(dataset, power, nodata))
@@ -324,7 +326,8 @@ class Scene:
         if self.is_remote:
             facts = self.source, self.width, self.height, self.georeference, self._declared, sorted(self.tags.items())
             return hashlib.sha256(repr(facts).encode() + self.sample().tobytes()).hexdigest()
-        return digest_files({self.path, *(name for name in self._dataset.files if Path(name).is_file())})
+        files = polarisation_files(self.path) or [self.path]
+        return digest_files({*files, *(name for name in self._dataset.files if Path(name).is_file())})
 
     def read_padded(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """As `read` for a window that may reach outside the frame by any amount.

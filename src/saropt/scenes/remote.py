@@ -26,6 +26,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from saropt.addresses import SECRETS, is_store, object_path, without_query, without_secrets
 from saropt.errors import InputError
 from saropt.files import load_json
+from saropt.files.polarisation_files import polarisation_files, product_name
 from saropt.scenes.formats import open_named
 from saropt.scenes.gdal_settings import environment
 from saropt.scenes.grid import Grid
@@ -132,12 +133,19 @@ def is_remote(scene: str | Path) -> bool:
 
 
 def scene_name(scene: str | Path) -> str:
-    """The file name of a scene that is given by a path or an address.
+    """The file name of a scene that is given by a path or an address; of files of polarisations that of their product.
 
     >>> scene_name("https://example.com/folder/scene.tif?token=secret")
     'scene.tif'
+    >>> for name in ("p_v1.0_VV.tif", "p_v1.0_VH.tif"):
+    ...     Path(name).touch()
+    >>> scene_name("p_v1.0_VV+VH.tif")
+    'p_v1.0.tif'
     """
-    return Path(_address_path(str(scene)) if is_remote(scene) else scene).name
+    if is_remote(scene):
+        return Path(_address_path(str(scene))).name
+    files = polarisation_files(scene)
+    return f"{product_name(files[0])}{files[0].suffix}" if files else Path(scene).name
 
 
 def open_scene(

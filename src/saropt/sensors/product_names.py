@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from saropt.domain import polarisation_in
 from saropt.files import digest_files
+from saropt.files.polarisation_files import polarisation_files, product_name
 from saropt.files.vrt import files_behind
 
 _GRD: Final = re.compile(r"S1[A-D]_.{2}_GRD", re.IGNORECASE)
@@ -87,7 +87,7 @@ def auxiliary_rasters(paths: Iterable[str | Path]) -> list[str]:
     ['p_dem.tif', 'p.png', 'p_rgb_thumb.png']
     """
     rasters = [Path(path) for path in paths]
-    products = {place for path in rasters if (place := rtc_product(path)) is not None}
+    products = {path.with_name(name) for path in rasters if (name := product_name(path)) is not None}
 
     def is_auxiliary(path: Path) -> bool:
         picture = path.suffix.lower() in (".png", ".jpg", ".jpeg") and path.with_suffix("") in products
@@ -95,18 +95,7 @@ def auxiliary_rasters(paths: Iterable[str | Path]) -> list[str]:
         beside = match is not None and path.with_name(match[1]) in products
         return picture or beside or "RTC-S1-STATIC" in path.stem
 
-    return [str(path) for path in rasters if rtc_product(path) is None and is_auxiliary(path)]
-
-
-def rtc_product(path: Path) -> Path | None:
-    """What the names of the files of a product with one file for each polarisation begin with; None for other files.
-
-    >>> rtc_product(Path("p_VV.tif")), rtc_product(Path("p_dem.tif"))
-    (PosixPath('p'), None)
-    """
-    polarisation = polarisation_in(path.stem)
-    product = path.stem[: -len(polarisation or "")].rstrip("_-. ")
-    return path.with_name(product) if polarisation is not None and product else None
+    return [str(path) for path in rasters if product_name(path) is None and is_auxiliary(path)]
 
 
 def _named(place: Path, pattern: re.Pattern[str]) -> Path | None:
@@ -131,7 +120,8 @@ def digest_product(path: str | Path) -> str:
     """
     product = product_of(path)
     if product is None:
-        return digest_files([path, *(file for file in files_behind(path) if file.is_file())])
+        parts = polarisation_files(path)
+        return digest_files(parts or [path, *(file for file in files_behind(path) if file.is_file())])
     granule = granule_of(product)
     root = product if granule is None else product.parent.parent
     files = [file for file in product.rglob("*") if file.is_file()] if product.is_dir() else [root]

@@ -1,0 +1,100 @@
+"""A product with one file for each polarisation is read as one scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from saropt.errors import InputError
+from saropt.scenes import Grid, Scene, open_scene
+
+HYP3 = "S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B"
+
+
+def write_part(path: Path, seed: int, *, nodata: float | None = None, mask: bool = False, **form: object) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    pixels = np.random.default_rng(seed).gamma(2.0, 0.1, (1, 70, 90)).astype(np.float32)
+    pixels[:, 10 * seed : 10 * seed + 5] = 0.0
+    how = {"width": 90, "height": 70, "count": 1, "dtype": "float32", "crs": "EPSG:32633", "driver": "GTiff"} | form
+    with rasterio.open(path, "w", transform=from_origin(5e5, 5e6, 10, 10), nodata=nodata, **how) as dataset:
+        dataset.write(pixels[:, : dataset.height].astype(dataset.dtypes[0]))
+        dataset.update_tags(NOTE=f"number {seed}")
+        if mask:
+            dataset.write_mask(pixels[0] > 0)
+    return path
+
+
+def stacked(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+    parts, masks = [], []
+    for file in files:
+        with rasterio.open(file) as dataset:
+            parts.append(dataset.read(1))
+            masks.append(dataset.read_masks(1) > 0)
+    return np.stack(parts), np.logical_and(*masks)
+
+
+@pytest.mark.parametrize("how", [{"nodata": 0.0}, {"mask": True}, {}])
+def test_pixels_and_masks_are_those_of_the_files(how: dict[str, bool], tmp_path: Path) -> None:
+    files = [write_part(tmp_path / HYP3 / f"{HYP3}_{name}.tif", seed, **how) for seed, name in ((1, "VV"), (3, "VH"))]
+    values, valid = stacked(files)
+    assert how == {} or 0.0 < valid.mean() < 1.0
+    for path in (tmp_path / HYP3, tmp_path / HYP3 / f"{HYP3}_VV+VH.tif"):
+        with open_scene(path) as scene:
+            read, known = scene.read()
+            assert scene.band_names == ["VV", "VH"]
+            assert scene.tags["NOTE"] == "number 1"
+        np.testing.assert_array_equal(known, valid)
+        np.testing.assert_array_equal(read, np.where(valid, values, 0))
+        with open_scene(path, ["VH"]) as alone, open_scene(files[1]) as file:
+            for one, other in zip(alone.read(), file.read(), strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_on_another_grid_each_band_keeps_its_own_mask(tmp_path: Path) -> None:
+    files = [write_part(tmp_path / f"p_{name}.tif", seed, mask=True) for seed, name in ((1, "VV"), (3, "VH"))]
+    values, valid = stacked(files)
+    grid = Grid(rasterio.CRS.from_epsg(32633), from_origin(5e5 + 100, 5e6 - 50, 10, 10), 60, 80)
+    with open_scene(tmp_path / "p_VV+VH.tif", grid=grid, resampling="nearest") as scene:
+        read, known = scene.read()
+    np.testing.assert_array_equal(known, valid[5:65, 10:90])
+    np.testing.assert_array_equal(read, np.where(known, values[:, 5:65, 10:90], 0))
+
+
+def test_a_product_states_units_and_date_in_its_name_and_is_another_when_a_file_changes(tmp_path: Path) -> None:
+    for seed, name in ((1, "VV"), (3, "VH")):
+        write_part(tmp_path / HYP3 / f"{HYP3}_{name}.tif", seed)
+    with open_scene(tmp_path / HYP3) as scene:
+        before = scene.identity()
+        assert scene.acquired is not None
+        assert scene.acquired.isoformat() == "2023-06-10T05:00:00+00:00"
+        assert scene.tags["PRODUCT_NAME_UNITS"] == "gamma0"
+    write_part(tmp_path / HYP3 / f"{HYP3}_VH.tif", 4)
+    with open_scene(tmp_path / HYP3) as scene:
+        assert scene.identity() != before
+    with open_scene(write_part(tmp_path / f"{HYP3}_dem.tif", 1)) as dem:
+        assert "PRODUCT_NAME_UNITS" not in dem.tags
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ({"height": 60}, "is not on the grid of p_VV.tif: give each file by itself"),
+        ({"crs": "EPSG:32634"}, "is not on the grid of p_VV.tif"),
+        ({"dtype": "uint16"}, "is of type uint16, p_VV.tif of float32"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(form: dict[str, object], reason: str, tmp_path: Path) -> None:
+    write_part(tmp_path / "p_VV.tif", 1)
+    write_part(tmp_path / "p_VH.tif", 2, **form)
+    with pytest.raises(InputError, match=reason):
+        Scene.open(tmp_path / "p_VV+VH.tif")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    write_part(tmp_path / "p_VV.tif", 1)
+    with pytest.raises(InputError, match=r"p_VH.tif: no such file"):
+        Scene.open(tmp_path / "p_VV+VH.tif")
