@@ -56,6 +56,16 @@ class TestFile:
             write_text(tmp_path / "folder", "x")
         assert names(tmp_path) == ["folder"]
 
+    def test_a_failure_inside_names_the_file_that_was_asked_for(self, tmp_path):
+        path = tmp_path / "a.png"
+        with (
+            pytest.raises(InputError, match=r"/a\.png: cannot be written: No space left"),
+            atomic_file(path) as outer,
+            atomic_file(outer),
+        ):
+            raise OSError(28, "No space left on device")
+        assert names(tmp_path) == []
+
     def test_unique_names_do_not_meet(self, tmp_path):
         with (
             atomic_file(tmp_path / "a", unique=True) as one,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import yaml
 from onnx import numpy_helper
 
+from reference_files import reference_translator
 from saropt.artifacts import load_weights, save_weights
 from saropt.errors import InputError, MissingExtraError
 from saropt.inference import Translator, card_of, export_translator
-from saropt.scenes import Scene
+from saropt.scenes import Scene, write_array
 
 Factory = Callable[..., Path]
 
@@ -132,3 +135,41 @@ def test_torch_that_is_not_installed(two_ends: Path, tmp_path: Path, monkeypatch
     with pytest.raises(MissingExtraError, match=r"\[train\]"):
         export_translator(two_ends, tmp_path / "out.onnx")
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+@pytest.fixture
+def earlier_root(db_root: Path, tmp_path: Path) -> Path:
+    """`db_root` with an earlier optical image that is bright, and earlier SAR that is weak."""
+    root = tmp_path / "earlier"
+    shutil.copytree(db_root, root)
+    for role, side in (("sar_reference", "sar"), ("optical_reference", "optical")):
+        (root / role).mkdir()
+        for path in (root / side).glob("*.tif"):
+            with Scene.open(path) as scene:
+                pixels, names = scene.read()[0], scene.band_names
+            earlier = (pixels - 4.0).astype(np.float32) if side == "sar" else (255 - pixels // 2).astype(np.uint8)
+            write_array(root / role / path.name, earlier, band_names=names)
+    described = yaml.safe_load((root / "dataset.yaml").read_text())
+    described |= {"sar_reference": described["sar"], "optical_reference": described["optical"]}
+    (root / "dataset.yaml").write_text(yaml.safe_dump(described))
+    return root
+
+
+def test_int8_ranges_are_those_of_all_inputs(db_root: Path, earlier_root: Path, tmp_path: Path) -> None:
+    """Without the earlier images they were those of zeros, and the translation with them was far off."""
+    source, said = reference_translator(tmp_path, fresh=False), list[str]()
+    earlier = {"reference": "optical_reference", "reference_sar": "sar_reference"}
+
+    def translated(model: Path) -> np.ndarray:
+        out = model.with_suffix(".tif")
+        given = {option: earlier_root / role / "d.tif" for option, role in earlier.items()}
+        Translator.load(model).translate(earlier_root / "sar" / "d.tif", out, bands=["VH"], **given)
+        with Scene.open(out) as scene:
+            return scene.read()[0]
+
+    expected, errors = translated(source), []
+    for root, name in ((earlier_root, "all"), (db_root, "alone")):
+        out = export_translator(source, tmp_path / f"{name}.onnx", int8=True, data=root, tell=said.append)
+        errors.append(np.abs(translated(out) - expected).mean())
+    assert errors[0] < 0.1 * expected.std() < errors[1]
+    assert said == [f"{db_root}: has no sar_reference and no optical_reference: the ranges are taken without it"]

@@ -21,6 +21,7 @@ from saropt.errors import InputError
 from saropt.networks import build_network
 from saropt.roots import DataRoot
 from saropt.training import Loop, TranslatorTask, read_config
+from saropt.training.state import write_values
 
 
 def lines(folder) -> list[dict]:
@@ -433,6 +434,28 @@ class TestRefusals:
         wider = new_config(arguments={"network_arguments": {"width": 16, "encoder": [1], "decoder": [1]}})
         with pytest.raises(InputError, match="does not fit the configuration"):
             Loop(TranslatorTask, wider, root, tmp_path / "run", accelerator="cpu", resume=True)
+
+    def test_weights_that_are_not_finite_are_not_written(self, root, new_config, tmp_path):
+        """Those of the last step, whose losses are of the weights before."""
+        quiet = {"clip": 0.0, "max_steps": 1, "validate_every": 0, "sample_every": 0}
+        with pytest.raises(InputError, match="weights are not finite"):
+            train(new_config(arguments={"learning_rate": 1e38}, engine=quiet), root, tmp_path / "run")
+        assert not (tmp_path / "run" / "translator.safetensors").exists()
+
+    @pytest.mark.parametrize("rate", [float("inf"), float("nan")])
+    def test_a_learning_rate_is_a_number(self, rate, root, new_config, tmp_path):
+        with pytest.raises(InputError, match="finite number"):
+            train(new_config(arguments={"learning_rate": rate}), root, tmp_path / "run")
+
+    def test_a_full_disk_is_one_line(self, tmp_path, monkeypatch):
+        def fail(values, path):
+            path.write_bytes(b"half")
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+        monkeypatch.setattr(torch, "save", fail)
+        with pytest.raises(InputError, match=r"checkpoint\.pt: cannot be written whole: the disk may be full"):
+            write_values(tmp_path / "checkpoint.pt", {})
+        assert list(tmp_path.iterdir()) == []
 
     def test_losses_that_explode_end_the_run(self, root, new_config, tmp_path):
         config = new_config(arguments={"learning_rate": 1e30}, engine={"clip": 0.0, "max_steps": 20})

@@ -37,6 +37,9 @@ def save_weights(path: str | Path, card: Card | SegmenterCard | MatcherCard, wei
 
     With both ends kept (`card.realism` is set) `weights` holds every key twice, prefixed `fidelity/` and `realism/`.
 
+    Raises:
+        InputError: a weight is not finite, or the file cannot be written.
+
     >>> from saropt.artifacts import TrainingCard
     >>> training = TrainingCard(data="simulated", split="train", steps=100, seed=0, licence="Apache-2.0")
     >>> card = MatcherCard(name="points", receptive_field=65, gsd_m=10.0, training=training)
@@ -48,6 +51,8 @@ def save_weights(path: str | Path, card: Card | SegmenterCard | MatcherCard, wei
 
     path = Path(path)
     arrays = {key: np.ascontiguousarray(value) for key, value in weights.items()}
+    if any(not np.isfinite(value).all() for value in arrays.values()):
+        raise InputError(path, "is not written: the weights are not finite, the training has diverged")
     with atomic_file(path) as part:
         save_file(arrays, part, metadata={_CARD_KEY: card.model_dump_json()})
         part.chmod(0o644)

@@ -30,7 +30,7 @@ GIVEN = {"engine": ("seed", "the suite's `seeds` give it"), "card": ("name", "it
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Simulation(_Section):

@@ -48,6 +48,10 @@ def atomic_file(path: str | Path, *, suffix: str = "", unique: bool = False, syn
             sync_folder(path.parent)
     except OSError as error:
         raise InputError(path, f"cannot be written: {_reason(error)}") from error
+    except InputError as error:
+        if error.source == str(part):  # of a writer that has an `atomic_file` of its own
+            raise InputError(path, error.reason) from error
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from saropt.artifacts import Card, blend, load_graph, load_translator_module, load_weights
 from saropt.artifacts.graph import store_card
 from saropt.artifacts.quantise import quantise
-from saropt.domain import Direction, encode_scene_inputs
+from saropt.domain import Direction, Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
 from saropt.files import atomic_file
 from saropt.inference.bundled import card_of, find_translator
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.inference.runtimes import chosen_direction, torch_device
+from saropt.inference.sources import Source
 from saropt.progress import Tell, log_line
 from saropt.scenes import Window
 from saropt.scenes.writing import check_writable
@@ -52,7 +54,8 @@ def export_translator(
         int8: convolutions in 8 bits (`saropt.artifacts.quantise`), their ranges taken from `data`.
         data: data root whose train split instance statistics are frozen on and int8 ranges are taken from.
         overwrite: replace an existing file.
-        tell: gets a line where the file gives a map of reliability and the one that is written does not.
+        tell: gets a line where the file gives a map of reliability and the one that is written does not, and where the
+            data root lacks an input.
 
     Raises:
         InputError: a file cannot be used or written, there is nothing to change in an ONNX file, or the data root is
@@ -85,7 +88,7 @@ def export_translator(
             raise InputError(path, f"needs a data root: {what} are taken from its train split")
         from saropt.roots import DataRoot
 
-        windows = _draw_windows(card, direction, DataRoot.open(data))
+        windows = _draw_windows(card, direction, DataRoot.open(data), tell)
     with atomic_file(out, suffix=".onnx", unique=True) as made:
         if not has_graph:
             _export_weights(path, made, direction, windows)
@@ -96,21 +99,28 @@ def export_translator(
     return out
 
 
-def _draw_windows(card: Card, direction: Direction, root: DataRoot) -> NDArray[np.float32]:
-    """Network inputs (32, C, h, w) from all over the train split, normalised as whole scenes are."""
+def _draw_windows(card: Card, direction: Direction, root: DataRoot, tell: Tell) -> NDArray[np.float32]:
+    """Network inputs (32, C, h, w) from all over the train split, normalised as whole scenes are, with all inputs that
+    the root has."""
     described = card.directions[direction]
     images, stride = described.inputs, described.stride
-    role = images[0].role
     size = math.ceil(_SIDE / stride) * stride
-    paths = list(root.rasters(role, "train").values())  # type: ignore[arg-type]
-    units = root.image(role).units
+    rasters = {image.role: root.rasters(image.role, "train") for image in images if image.role in root.images}
+    if lacking := [image.role for image in images if not rasters.get(image.role)]:
+        tell(f"{root.path}: has no {' and no '.join(lacking)}: the ranges are taken without it")
+    units = {role: root.image(role).units for role in rasters}
+    names = list(root.rasters(images[0].role, "train"))
     rng = np.random.default_rng(0)
     windows = []
-    for path, group in groupby(paths[number * len(paths) // _WINDOWS] for number in range(_WINDOWS)):
-        with open_input(path, None, images[0], "translator") as scene:
-            read = TileReader(
-                images, {role: scene}, {role: units}, constants=encode_scene_inputs(described.scene_inputs, {})
-            )
+    for name, group in groupby(names[number * len(names) // _WINDOWS] for number in range(_WINDOWS)):
+        with ExitStack() as stack:
+            sources: dict[Role, Source] = {
+                image.role: stack.enter_context(open_input(rasters[image.role][name], None, image, "translator"))
+                for image in images
+                if name in rasters.get(image.role, {})
+            }
+            scene = sources[images[0].role]
+            read = TileReader(images, sources, units, constants=encode_scene_inputs(described.scene_inputs, {}))
             for _ in group:
                 places = zip(
                     rng.integers(0, max(scene.height - size, 0) + 1, _TRIES),

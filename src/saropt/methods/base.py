@@ -77,7 +77,7 @@ class MethodConfig(BaseModel):
     100.0
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Method(nn.Module, ABC):

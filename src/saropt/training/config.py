@@ -19,7 +19,7 @@ from saropt.training.presets import find_preset
 class Section(BaseModel):
     """Base of all sections of a configuration: unknown keys are refused, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _known(role: Role) -> Role:

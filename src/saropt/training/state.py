@@ -91,7 +91,10 @@ def write_values(path: Path, values: dict[str, Any]) -> None:
         InputError: it cannot be written; an older checkpoint stays as it was.
     """
     with atomic_file(path) as part:
-        torch.save(values, part)
+        try:
+            torch.save(values, part)
+        except RuntimeError as error:  # so torch tells of a full disk
+            raise InputError(path, "cannot be written whole: the disk may be full") from error
 
 
 def read_state(

@@ -111,7 +111,7 @@ class Options(BaseModel):
     0.1
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     seed: int = Field(0, ge=0, description="seed of the split")
 
 
