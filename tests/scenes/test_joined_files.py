@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,13 @@ def test_files_that_do_not_fit_are_refused(form: dict[str, object], reason: str,
     write_part(tmp_path / "p_VH.tif", 2, **form)
     with pytest.raises(InputError, match=reason):
         Scene.open(tmp_path / "p_VV+VH.tif")
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
+    write_part(tmp_path / HYP3 / f"{HYP3}_VV.tif", 1)
+    archive = shutil.make_archive(str(tmp_path / HYP3), "zip", tmp_path, HYP3)
+    with pytest.raises(InputError, match="is an archive: unpack it and name the folder"):
+        Scene.open(archive)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

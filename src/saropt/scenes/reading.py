@@ -197,6 +197,8 @@ class Scene:
         except UnicodeError as error:
             raise InputError(path, "its name is not UTF-8: rename it") from error
         except (RasterioError, CPLE_BaseError) as error:
+            if path.suffix.lower() == ".zip":
+                raise InputError(path, "is an archive: unpack it and name the folder or raster in it") from error
             raise InputError(path, f"is not a raster that can be read: {short_reason(error, path)}") from error
         how: dict[str, Any] = {"palette": palette, "grid": grid, "resampling": resampling}
         return cls.of(dataset, path, bands, **how, units=units, nodata=nodata, power=power)
