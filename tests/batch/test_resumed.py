@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from saropt.batch.jobs import Job, Outcome, Work, attempt, plan_jobs, unfinished
+from saropt.cli import main
 from saropt.errors import InputError
 from saropt.inference import LoadOptions, TranslateOptions, Translator
 
@@ -55,6 +56,24 @@ def test_what_is_lost_or_torn_is_made_again(
     assert (outcome.error, outcome.found) == (None, False)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert unfinished(WORK, [finished], translator) == []
+
+
+def test_one_scene_that_is_finished_is_left_alone(
+    finished: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = Path(finished.out)
+    command = ["translate", finished.scene, str(out), "--model", "s1-world", "--reliability", "--resume"]
+    before = out.stat().st_mtime_ns
+    with monkeypatch.context() as patched:
+        patched.setattr(Translator, "run", None)
+        assert main([*command, "--units", "sigma0_db"]) == 0
+    assert capsys.readouterr().out == f"{out} is finished: nothing to do\n"
+    assert main([*command, "--units", "gamma0_db"]) == 2
+    assert "was made of another scene, by another translator or with other settings" in capsys.readouterr().err
+    assert out.stat().st_mtime_ns == before
+    _cut(out)
+    assert main([*command, "--units", "sigma0_db"]) == 0
+    assert capsys.readouterr().out.startswith(f"wrote {out}")
 
 
 def test_a_product_of_other_work_is_never_replaced(translator: Translator, finished: Job, make_scene: Factory) -> None:

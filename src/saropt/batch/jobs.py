@@ -226,8 +226,15 @@ def _refuse(other: Sequence[Path | str]) -> None:
         raise InputError(other[0], reason, remedy="overwrite")
 
 
-def _complete(translator: Translator, job: Job, options: TranslateOptions) -> bool:
-    """Whether a job is finished; where its STAC item alone is lacking, this writes it."""
+def is_finished(translator: Translator, job: Job, options: TranslateOptions) -> bool:
+    """Whether a job is finished; where its STAC item alone is lacking, this writes it.
+
+    Raises:
+        InputError: an output was made of another scene, by another translator or with other settings.
+
+    >>> is_finished(Translator.load("s1-losangeles"), Job("scene.tif", "absent.tif"), TranslateOptions())
+    False
+    """
     if not output_exists(job.out):
         return False
     earlier = translator.look(job.scene, job.out, options)
@@ -252,7 +259,7 @@ def attempt(translator: Translator, work: Work, job: Job, again: bool = False, p
     options = replace(work.translate, resume=again or resume).with_companions(dict(job.companions))
     may_be_there = options.resume and not options.overwrite
     try:
-        if may_be_there and _complete(translator, job, options):
+        if may_be_there and is_finished(translator, job, options):
             return Outcome(job, found=True)
         patience_s = _PATIENCE_S if again else 0.0
         result = translate_when_free(translator, job.scene, job.out, options, progress, patience_s)
@@ -260,7 +267,7 @@ def attempt(translator: Translator, work: Work, job: Job, again: bool = False, p
         return Outcome(job, InputError(job.scene, "there is not enough memory"))
     except (SaroptError, OSError) as error:
         with suppress(SaroptError, OSError):
-            if may_be_there and _complete(translator, job, options):
+            if may_be_there and is_finished(translator, job, options):
                 return Outcome(job, found=True)
         if resume and isinstance(error, BusyError):
             return Outcome(job, busy=True)

@@ -262,13 +262,17 @@ def translate(
 
 
 def _translate_one(scene: str, out: str, work: Work) -> None:
+    from saropt.batch.jobs import Job, is_finished
     from saropt.cli.progress import progress_bar
     from saropt.inference.reliability import reliability_in_words
     from saropt.scenes import scene_name
 
-    translator = work.open()
+    translator, options = work.open(), work.translate
+    if options.resume and not options.overwrite and is_finished(translator, Job(scene, out), options):
+        typer.echo(f"{out} is finished: nothing to do")
+        return
     with progress_bar(scene_name(scene)) as report:
-        result = translator.run(scene, out, work.translate, report)
+        result = translator.run(scene, out, options, report)
     _say_written(str(result.path), translator.card.name, result.seam)
     for name, path in list(result.products.items())[1:]:
         typer.echo(f"wrote {path}: the {name}")
