@@ -115,8 +115,7 @@ class _Image:
         self.scene = stack.enter_context(opened)
         sample = self.scene.sample(SAMPLED_PIXELS)
         self.rule = ValueRule.of(described.units, self.scene.dtype)
-        self.is_reflectance = self.rule.unit is not None and self.rule.unit.scale == "reflectance"
-        if self.is_reflectance and not sample.any():
+        if self.rule.unit is not None and self.rule.unit.scale == "reflectance" and not sample.any():
             self.rule = self.rule.with_fill(0.0, all_bands=True)
             return
         self.rule, note = measured_rule(self.scene, role, described.units, sample)
@@ -126,14 +125,6 @@ class _Image:
         """Values (C, h, w), where they are valid (h, w), and where they are measured (h, w)."""
         values, valid = self.scene.read(window)
         return values, valid, valid & self.rule.measured(values)
-
-    def limits(self) -> tuple[float, float]:
-        """The least and the greatest value that a measured pixel can have."""
-        kind = np.dtype(self.scene.dtype)
-        low, high = (-np.inf, np.inf) if self.rule.unit is None else self.rule.unit.plausible().possible
-        if kind.kind not in "ui":
-            return low, high
-        return max(low, np.iinfo(kind).min), min(high, np.iinfo(kind).max)
 
 
 @dataclass
@@ -175,9 +166,8 @@ def _harmonise(
             return False
         today, before = sums[1:3] / count, sums[3:5] / count
         bands = root.image("optical").bands
-        flat = [
-            band for band, of_one_value in zip(bands, is_flat(today) | is_flat(before), strict=True) if of_one_value
-        ]
+        alike = is_flat(today) | is_flat(before)
+        flat = [band for band, one in zip(bands, alike, strict=True) if one]
         if flat:
             one = f"{listed(flat)} of the image or of the earlier one has one value"
             notes.flat.append(f"{name}: {one} where they are compared: only the mean is matched")
@@ -185,10 +175,9 @@ def _harmonise(
         out.parent.mkdir(parents=True, exist_ok=True)
         clipped = _write(image, bands, windows, gain_and_offset(today, before), nodata, out)
         if clipped > _MANY:
-            low, high = image.limits()
-            notes.clipped.append(
-                f"{name}: {clipped:.2%} of its pixels would lie outside {low:g}..{high:g} and are clipped"
-            )
+            low, high = image.rule.limits
+            what = f"{clipped:.2%} of its pixels would lie outside {low:g}..{high:g}"
+            notes.clipped.append(f"{name}: {what} and are clipped")
     return True
 
 
@@ -201,9 +190,8 @@ def _write(
     out: Path,
 ) -> float:
     """Write an image with other colours; returns the share of its measured pixels that are clipped."""
-    scene, (low, high), (gain, offset) = image.scene, image.limits(), (part[:, None, None] for part in colours)
+    scene, rule, (gain, offset) = image.scene, image.rule, (part[:, None, None] for part in colours)
     dtype, total, clipped = np.dtype(scene.dtype), 0, 0
-    margin = 0.5 if dtype.kind in "ui" else 0.0
     with SceneWriter(
         out,
         width=scene.width,
@@ -217,12 +205,11 @@ def _write(
     ) as writer:
         for window in windows:
             values, valid, measured = image.read(window)
-            new = values * gain + offset
-            beyond = ((new < low - margin) | (new > high + margin)).any(axis=0) & measured
+            wanted = values * gain + offset
+            wanted = np.rint(wanted) if rule.is_whole else wanted
+            beyond = ((wanted < rule.limits[0]) | (wanted > rule.limits[1])).any(axis=0) & measured
             total, clipped = total + int(measured.sum()), clipped + int(beyond.sum())
-            stored = with_nodata(to_stored(new.clip(low, high), dtype), valid, nodata)
-            if image.is_reflectance:
-                stored[:, (stored == 0).all(axis=0) & measured] = 1  # 0 in all bands is fill
+            stored = with_nodata(to_stored(rule.kept_measured(wanted), dtype), valid, nodata)
             fill = valid & ~measured
             stored[:, fill] = to_stored(values[:, fill], dtype)
             writer.write(window.row, window.col, stored)
