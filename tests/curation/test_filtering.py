@@ -241,3 +241,17 @@ def test_a_splits_file_without_hashes_is_copied_as_it_is(tmp_path, labelled_root
     (source / "splits.csv").write_bytes(text.encode())
     out = filter_root(source, tmp_path / "out", "lee", 4.4)
     assert (out / "splits.csv").read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("bands", "message"),
+    [
+        (["VV"], "nothing states its units, and sigma0_db does not fit"),
+        (["Gamma0_VV_db"], r"units are declared as gamma0_db but .*\(so its band names say\)"),
+    ],
+)
+def test_units_that_do_not_fit_are_said_to_be_of_the_names_or_of_nobody(tmp_path, bands, message):
+    power = np.random.default_rng(0).gamma(4.0, 0.02, (1, 64, 64)).astype(np.float32)
+    path = write_array(tmp_path / "in.tif", power, band_names=bands)
+    with pytest.raises(InputError, match=message):
+        filter_scene(path, tmp_path / "out.tif", "lee", 4.0)

@@ -101,11 +101,13 @@ def test_changed_ground_never_becomes_fill_and_its_share_is_told(tmp_path: Path)
 
 
 def test_few_pixels_that_are_clipped_are_not_told(tmp_path: Path) -> None:
-    old = ground(0)
-    now = 0.5 * old + 400.0
-    now[:, :3, :3] = 60000.0
+    now = ground(0)
+    shown = now.copy()
+    shown[:, 50:53, 80:83] = 60000.0
     told: list[str] = []
-    harmonise_root(make_root(tmp_path / "root", now, now), tmp_path / "even", tell=told.append)
+    root = make_root(tmp_path / "root", shown, 1.2 * now - 500.0)
+    out, _ = harmonise_root(root, tmp_path / "even", ["flooded"], tell=told.append)
+    assert (read(out / "optical" / "a.tif")[:, 50:53, 80:83] == 65535).all()
     assert told == []
 
 
