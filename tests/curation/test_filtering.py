@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,8 @@ from saropt.errors import InputError
 from saropt.radiometry import FILTERS, equivalent_looks, from_db, pauli_power
 from saropt.roots import DataRoot
 from saropt.roots.description import write_description
+from saropt.roots.frozen import hashes_of, raster_hash, read_frozen
+from saropt.roots.splits import rows_as_text, split_rows
 from saropt.scenes import Scene, write_array
 
 
@@ -217,3 +221,37 @@ def test_a_quantity_that_is_no_unit_is_refused_where_no_units_are_asked_for(tmp_
     with pytest.raises(InputError, match=r"band names say beta0, which is no unit here \(units=... states its units"):
         filter_scene(path, tmp_path / "b.tif", "lee", 4.0)
     assert filter_scene(path, tmp_path / "b.tif", "lee", 4.0, "sigma0").exists()
+
+
+def test_hashes_of_a_filtered_root_are_those_of_the_new_pixels(tmp_path, labelled_root):
+    source = shutil.copytree(labelled_root, tmp_path / "root")
+    rows = [{**row, **hashes_of(DataRoot.open(source), row["name"])} for row in split_rows(source / "splits.csv")]
+    rows[-1]["sha256_sar"] = ""
+    (source / "splits.csv").write_text(rows_as_text(rows))
+    out = filter_root(source, tmp_path / "out", "lee", 4.4)
+    old, new = read_frozen(source / "splits.csv"), read_frozen(out / "splits.csv")
+    assert new.hashes["optical"] == old.hashes["optical"]
+    assert new.hashes["sar"] == {row["name"]: raster_hash(out / "sar" / f"{row['name']}.tif") for row in rows[:-1]}
+    assert not set(new.hashes["sar"].values()) & set(old.hashes["sar"].values())
+
+
+def test_a_splits_file_without_hashes_is_copied_as_it_is(tmp_path, labelled_root):
+    source = shutil.copytree(labelled_root, tmp_path / "root")
+    text = (source / "splits.csv").read_text().replace("\n", "\r\n")
+    (source / "splits.csv").write_bytes(text.encode())
+    out = filter_root(source, tmp_path / "out", "lee", 4.4)
+    assert (out / "splits.csv").read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("bands", "message"),
+    [
+        (["VV"], "nothing states its units, and sigma0_db does not fit"),
+        (["Gamma0_VV_db"], r"units are declared as gamma0_db but .*\(so its band names say\)"),
+    ],
+)
+def test_units_that_do_not_fit_are_said_to_be_of_the_names_or_of_nobody(tmp_path, bands, message):
+    power = np.random.default_rng(0).gamma(4.0, 0.02, (1, 64, 64)).astype(np.float32)
+    path = write_array(tmp_path / "in.tif", power, band_names=bands)
+    with pytest.raises(InputError, match=message):
+        filter_scene(path, tmp_path / "out.tif", "lee", 4.0)

@@ -188,6 +188,17 @@ def test_a_translator_is_calibrated_translates_and_is_scored(simulated, tmp_path
     assert "AUSE" in (tmp_path / "report" / "report.html").read_text()
 
 
+def test_shares_of_a_hundredth_to_a_half_are_taken_as_the_verb_says(tmp_path):
+    """A wrong suffix is refused after the share was looked at."""
+    translator = Translator.load("s1-losangeles")
+    for alpha in (0.01, 0.5):
+        with pytest.raises(InputError, match=r"a\.tif: cannot write this kind of file"):
+            calibrate_reliability(translator, [], tmp_path / "a.tif", alpha=alpha)
+    for alpha in (0.0, 0.51):
+        with pytest.raises(OptionError, match=r"must be more than 0 and at most \.5"):
+            calibrate_reliability(translator, [], tmp_path / "a.tif", alpha=alpha)
+
+
 def test_data_that_calibrate_nothing_are_refused(simulated, make_translator, tmp_path):
     translator = Translator.load("s1-losangeles")
     root = DataRoot.open(simulated)

@@ -99,3 +99,29 @@ def test_clear_pixels_of_another_day_are_told_of(fresh, scene, colours, tmp_path
         assert tags(result.path)["SAROPT_KEEP_CLEAR"] == now.name
         assert tags(result.path).get("SAROPT_KEEP_CLEAR_DATE") == day
         assert tags(result.products["origin"]).get("SAROPT_KEEP_CLEAR_DATE") == day
+
+
+def test_fill_of_the_reference_gets_no_colours_and_dark_ground_does_not_become_fill(tmp_path):
+    """With undeclared fill as with declared fill; ground that a gain would make black counts as ground."""
+    random = np.random.default_rng(0)
+    names = ["B4", "B3", "B2", "B8"]
+    sar = random.normal([[[-10]], [[-17]]], 2, (2, 64, 64)).astype(np.float32)
+    scene = write_array(tmp_path / "sar.tif", sar, band_names=["VV", "VH"])
+    old = random.integers(600, 1500, (4, 64, 64)).astype(np.uint16)
+    now = 2 * old - 800
+    old[:, :, :16], old[:, :16, 40:] = 0, 200
+    now[:, :, :20], now[:, :16] = 0, 0
+    today = write_array(tmp_path / "today.tif", now, band_names=names, nodata=0)
+    translator, made = Translator.load("s1-reference"), []
+    for name, nodata in (("declared.tif", 0), ("fill.tif", None)):
+        reference = write_array(tmp_path / name, old, band_names=names, nodata=nodata)
+        result = translator.run(
+            scene, tmp_path / f"out_{name}", TranslateOptions(reference=reference, keep_clear=today)
+        )
+        assert "SAROPT_HARMONISED" in tags(result.path)
+        made.append((read(result.path), read(result.products["origin"])))
+        told = [line for line in result.warnings if "fill (0)" in line]
+        assert [line.startswith(f"{reference}: 25.00% of") for line in told] == [True] * (nodata is None)
+    for one, other in zip(*made, strict=True):
+        assert np.array_equal(one, other)
+    assert (made[0][1][1, :16, 44:60] > 0).all()

@@ -86,7 +86,7 @@ def test_tags_come_before_a_card_that_fits_as_well(tmp_path: Path) -> None:
     [
         (POWER, ("Beta0_VV", "Beta0_VH"), "its band names say beta0, which is no unit here"),
         (POWER * 1e5, ("Intensity_VV", "Intensity_VH"), "its band names say intensity, which is no unit here"),
-        (DECIBELS, ("Sigma0_VV", "Sigma0_VH"), "are these decibels? (so the names of its bands say)"),
+        (DECIBELS, ("Sigma0_VV", "Sigma0_VH"), "are these decibels? (so its band names say)"),
     ],
 )
 def test_other_quantities_are_refused_in_one_line(

@@ -16,17 +16,20 @@ def harmonise(
     ] = None,
 ) -> None:
     """Match the colours of optical images to those of earlier images."""
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn
     from saropt.curation.harmonising import harmonise_root
     from saropt.domain import listed
     from saropt.errors import counted
 
+    told: list[str] = []
     with progress_bar("harmonise") as report:
-        path, dropped = harmonise_root(source, out, changed.split(",") if changed else (), progress=report)
+        classes = changed.split(",") if changed else ()
+        path, dropped = harmonise_root(source, out, classes, progress=report, tell=told.append)
     typer.echo(f"wrote {path}")
     for why in dict.fromkeys(dropped.values()):
         names = [name for name, reason in dropped.items() if reason == why]
         typer.echo(f"left out {counted(len(names), 'place')} with {why}: {listed(names, 10)}")
+    warn(told)
 
 
 def join(

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from saropt.domain import is_sar
 from saropt.errors import InputError
-from saropt.files import atomic_folder, check_not_input, read_yaml
+from saropt.files import atomic_folder, check_not_input, read_yaml, write_text
 from saropt.progress import Progress, Tell, log_line
 from saropt.radiometry import FILTERS, PAULI_BANDS, ValueRule, convert, from_db, pauli_needs, pauli_power, to_db
 from saropt.radiometry.filters import SpeckleFilter
 from saropt.roots.description import write_dataset_yaml
+from saropt.roots.frozen import renewed_hashes
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.root import DataRoot
+from saropt.roots.splits import rows_as_text, split_rows
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.georeference import cut_windows
 from saropt.scenes.measurements import measured_backscatter
@@ -139,7 +141,7 @@ def filter_root(
     tell: Tell = log_line,
 ) -> Path:
     """Copy a data root and filter the rasters of all SAR roles. The copy appears under `out` only when it is complete.
-    Roles with complex pixels become amplitude.
+    Roles with complex pixels become amplitude. Hashes in splits.csv are renewed.
 
     Raises:
         InputError: as `filter_scene`, or `out` exists.
@@ -163,6 +165,9 @@ def filter_root(
             if progress is not None:
                 progress(number, len(rasters), raster)
         copy_others(root.path, part, roles)
+        rows = list(split_rows(root.path / "splits.csv"))
+        if (renewed := renewed_hashes(rows, part, roles)) != rows:
+            write_text(part / "splits.csv", rows_as_text(renewed))
         made = [role for role in roles if root.images[role].units == "complex"]
         if made:
             description = read_yaml(root.path / "dataset.yaml")

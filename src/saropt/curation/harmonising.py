@@ -4,44 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saropt.curation.filtering import TILE, check_others, copy_others, to_stored
-from saropt.domain import describe_role
+from saropt.domain import Role, describe_role, listed
 from saropt.errors import InputError
 from saropt.files import atomic_folder, write_text
-from saropt.progress import Progress, silent
-from saropt.radiometry import gain_and_offset
+from saropt.progress import Progress, Tell, first_and_more, log_line, silent
+from saropt.radiometry import ValueRule, gain_and_offset, is_flat
+from saropt.roots.frozen import renewed_hashes
 from saropt.roots.labels import Classes, classes_of
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
 from saropt.roots.splits import rows_as_text, split_rows
+from saropt.roots.values import SAMPLED_PIXELS, measured_rule
 from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
 
 LEAST_UNCHANGED = 0.1
+_MANY = 0.01
 _MADE = ("optical", "splits.csv")
 
 
 def harmonise_root(
-    source: str | Path, out: str | Path, changed: Sequence[str] = (), *, progress: Progress = silent
+    source: str | Path,
+    out: str | Path,
+    changed: Sequence[str] = (),
+    *,
+    progress: Progress = silent,
+    tell: Tell = log_line,
 ) -> tuple[Path, dict[str, str]]:
     """Copy a data root with each optical image brought to its `optical_reference`.
 
     Each band gets the gain and offset that give it the mean and the deviation that the earlier image has, over pixels
     that are valid in both and of no changed class. What season, haze and a publisher's stretch did to the colours goes;
-    what happened on the ground stays.
+    what happened on the ground stays. Fill that a raster does not declare has no part in it and is
+    written as it was (`saropt.scenes.measurements`); no other pixel becomes fill. Hashes in splits.csv are renewed.
 
     Args:
         source: data root with the roles optical and optical_reference; `label` where `changed` names classes.
         out: data root to write; it appears when it is whole.
         changed: names of the classes that mark changed ground.
+        tell: gets a line for fill, for bands of one value, which get the mean alone, and for rasters of which more than
+            a hundredth is clipped.
 
     Returns:
         The folder, and name -> reason of those that were left out: they have no earlier image, or less than a tenth of
@@ -67,9 +79,10 @@ def harmonise_root(
     indices = [classes.titles.index(name) for name in changed] if classes is not None else []
     names = [name for name in root.splits if root.path_of("optical_reference", name) is not None]
     dropped = {name: "no earlier image" for name in root.splits if name not in set(names)}
+    notes = _Notes()
     with atomic_folder(out) as part:
         for number, name in enumerate(names, start=1):
-            if not _harmonise(root, name, classes, indices, part / "optical" / f"{name}.tif"):
+            if not _harmonise(root, name, classes, indices, part / "optical" / f"{name}.tif", notes):
                 dropped[name] = "too little unchanged ground"
             progress(number, len(names), name)
         kept = {name for name in names if name not in dropped}
@@ -77,7 +90,9 @@ def harmonise_root(
             raise InputError(source, "has no raster with unchanged ground to compare colours on")
         copy_others(root.path, part, _MADE)
         rows = [row for row in split_rows(root.path / "splits.csv") if row["name"] in kept]
-        write_text(part / "splits.csv", rows_as_text(rows))
+        write_text(part / "splits.csv", rows_as_text(renewed_hashes(rows, part, ["optical"])))
+    for line in notes.lines():
+        tell(line)
     return out, dropped
 
 
@@ -90,60 +105,113 @@ def _check_alike(root: DataRoot) -> None:
         raise InputError(root.path / "dataset.yaml", reason)
 
 
-def _harmonise(root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path) -> bool:
+class _Image:
+    """An open optical raster of a data root, and which of its pixels are measured: fill that it does not declare is
+    not."""
+
+    def __init__(self, root: DataRoot, role: Role, name: str, stack: ExitStack, notes: list[str]) -> None:
+        described = root.image(role)
+        opened = open_described(root.raster(role, name), described, units=described.units)
+        self.scene = stack.enter_context(opened)
+        sample = self.scene.sample(SAMPLED_PIXELS)
+        self.rule = ValueRule.of(described.units, self.scene.dtype)
+        if self.rule.unit is not None and self.rule.unit.scale == "reflectance" and not sample.any():
+            self.rule = self.rule.with_fill(0.0, all_bands=True)
+            return
+        self.rule, note = measured_rule(self.scene, role, described.units, sample)
+        notes += [] if note is None else [f"{role}/{self.scene.path.name}: {note}"]
+
+    def read(self, window: Window) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
+        """Values (C, h, w), where they are valid (h, w), and where they are measured (h, w)."""
+        values, valid = self.scene.read(window)
+        return values, valid, valid & self.rule.measured(values)
+
+
+@dataclass
+class _Notes:
+    """Lines of what a person should know, of each raster, by what they tell of."""
+
+    fill: list[str] = field(default_factory=list)
+    flat: list[str] = field(default_factory=list)
+    clipped: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        return [first_and_more(lines) for lines in (self.fill, self.flat, self.clipped) if lines]
+
+
+def _harmonise(
+    root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path, notes: _Notes
+) -> bool:
     with ExitStack() as stack:
-        image = stack.enter_context(open_described(root.raster("optical", name), root.image("optical")))
-        described = root.image("optical_reference")
-        reference = stack.enter_context(open_described(root.raster("optical_reference", name), described))
-        label = None
+        image, reference = (_Image(root, role, name, stack, notes.fill) for role in ("optical", "optical_reference"))
+        scene, label = image.scene, None
         if classes is not None:
             label = stack.enter_context(Scene.open(root.raster("label", name), palette="index"))
-        for role, other in (("optical_reference", reference), *([("label", label)] if label else [])):
-            check_one_grid(other.path, f"optical and {describe_role(role).title}", image, other)
-        windows = cut_windows(image.height, image.width, TILE)
-        sums, whole = np.zeros((5, image.count)), True
+        for role, other in (("optical_reference", reference.scene), *([("label", label)] if label else [])):
+            check_one_grid(other.path, f"optical and {describe_role(role).title}", scene, other)
+        windows = cut_windows(scene.height, scene.width, TILE)
+        sums, whole = np.zeros((5, scene.count)), True
         for window in windows:
-            values, valid = image.read(window)
+            values, valid, measured = image.read(window)
             whole = whole and bool(valid.all())
-            earlier, also = reference.read(window)
-            valid = valid & also
+            earlier, _, also = reference.read(window)
+            measured &= also
             if label is not None and classes is not None:
                 stored, labelled = label.read_stored(window)
-                valid &= ~np.isin(classes.indices(stored[0], labelled, label.path), changed)
-            pair = values[:, valid].astype(np.float64), earlier[:, valid].astype(np.float64)
-            sums += [np.full(image.count, valid.sum()), *(part.sum(1) for x in pair for part in (x, x * x))]
+                measured &= ~np.isin(classes.indices(stored[0], labelled, label.path), changed)
+            pair = values[:, measured].astype(np.float64), earlier[:, measured].astype(np.float64)
+            sums += [np.full(scene.count, measured.sum()), *(part.sum(1) for x in pair for part in (x, x * x))]
         count = sums[0, 0]
-        if count < LEAST_UNCHANGED * image.height * image.width:
+        if count < LEAST_UNCHANGED * scene.height * scene.width:
             return False
-        nodata = image.nodata if whole or image.nodata is not None else usual_nodata(image.dtype)
-        gain, offset = gain_and_offset(sums[1:3] / count, sums[3:5] / count)
+        today, before = sums[1:3] / count, sums[3:5] / count
+        bands = root.image("optical").bands
+        alike = is_flat(today) | is_flat(before)
+        flat = [band for band, one in zip(bands, alike, strict=True) if one]
+        if flat:
+            one = f"{listed(flat)} of the image or of the earlier one has one value"
+            notes.flat.append(f"{name}: {one} where they are compared: only the mean is matched")
+        nodata = scene.nodata if whole or scene.nodata is not None else usual_nodata(scene.dtype)
         out.parent.mkdir(parents=True, exist_ok=True)
-        _write(image, root.image("optical").bands, windows, gain, offset, nodata, out)
+        clipped = _write(image, bands, windows, gain_and_offset(today, before), nodata, out)
+        if clipped > _MANY:
+            low, high = image.rule.limits
+            what = f"{clipped:.2%} of its pixels would lie outside {low:g}..{high:g}"
+            notes.clipped.append(f"{name}: {what} and are clipped")
     return True
 
 
 def _write(
-    image: Scene,
+    image: _Image,
     bands: Sequence[str],
     windows: Sequence[Window],
-    gain: NDArray,
-    offset: NDArray,
+    colours: tuple[NDArray, NDArray],
     nodata: float | None,
     out: Path,
-) -> None:
+) -> float:
+    """Write an image with other colours; returns the share of its measured pixels that are clipped."""
+    scene, rule, (gain, offset) = image.scene, image.rule, (part[:, None, None] for part in colours)
+    dtype, total, clipped = np.dtype(scene.dtype), 0, 0
     with SceneWriter(
         out,
-        width=image.width,
-        height=image.height,
+        width=scene.width,
+        height=scene.height,
         band_names=bands,
-        dtype=image.dtype,
+        dtype=dtype,
         nodata=nodata,
-        georeference=image.georeference,
-        tags={**tags_for_output(image, same_units=True), "HARMONISED_TO": "optical_reference"},
-        photometric="rgb" if image.is_rgb and image.count == 3 else None,
+        georeference=scene.georeference,
+        tags={**tags_for_output(scene, same_units=True), "HARMONISED_TO": "optical_reference"},
+        photometric="rgb" if scene.is_rgb and scene.count == 3 else None,
     ) as writer:
         for window in windows:
-            values, valid = image.read(window)
-            stored = to_stored(values * gain[:, None, None] + offset[:, None, None], np.dtype(image.dtype))
-            writer.write(window.row, window.col, with_nodata(stored, valid, nodata))
+            values, valid, measured = image.read(window)
+            wanted = values * gain + offset
+            wanted = np.rint(wanted) if rule.is_whole else wanted
+            beyond = ((wanted < rule.limits[0]) | (wanted > rule.limits[1])).any(axis=0) & measured
+            total, clipped = total + int(measured.sum()), clipped + int(beyond.sum())
+            stored = with_nodata(to_stored(rule.kept_measured(wanted), dtype), valid, nodata)
+            fill = valid & ~measured
+            stored[:, fill] = to_stored(values[:, fill], dtype)
+            writer.write(window.row, window.col, stored)
         writer.finish()
+    return clipped / max(total, 1)

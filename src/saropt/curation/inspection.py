@@ -10,7 +10,7 @@ import numpy as np
 
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError, counted
-from saropt.progress import Progress
+from saropt.progress import Progress, first_and_more
 from saropt.radiometry import SAR_UNITS, ValueRule, check_units, fitting_units
 from saropt.roots.index import Indexed
 from saropt.roots.one_grid import grid_difference
@@ -118,9 +118,9 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
             apart += [] if difference is None else [f"{raster.name}: not on the grid of the {one} raster: {difference}"]
         if apart:
             known = facts.facts.get("warning")
-            facts.facts["warning"] = "; ".join(filter(None, [known, apart[0] + _more(apart)]))
+            facts.facts["warning"] = "; ".join(filter(None, [known, first_and_more(apart)]))
     if root.paired and (lines := _labels_apart(root, firsts)):
-        description["warning"] = lines[0] + _more(lines)
+        description["warning"] = first_and_more(lines)
     return description, found
 
 
@@ -133,10 +133,6 @@ def _labels_apart(root: DataRoot, firsts: Mapping[str, Indexed]) -> list[str]:
                 difference = grid_difference(first, scene)
             lines += [] if difference is None else [f"label/{path.name}: not on the grid of its images: {difference}"]
     return lines
-
-
-def _more(lines: Sequence[str]) -> str:
-    return f" ({len(lines) - 1} more as well)" if len(lines) > 1 else ""
 
 
 def _inspect_role(
@@ -171,7 +167,7 @@ def _inspect_role(
     }
     problem = _contradiction(sample, image.units, min(dtypes)) if image.units in SAR_UNITS and sample.size else ""
     if problem or notes:
-        facts["warning"] = "; ".join(filter(None, [problem, notes[0] + _more(notes) if notes else ""]))
+        facts["warning"] = "; ".join(filter(None, [problem, first_and_more(notes)]))
     return Facts(facts, _quantiles(image.bands, sample[:, np.concatenate(kept)])), grids
 
 

@@ -93,7 +93,7 @@ def calibrate_reliability(
         translator: of an `.onnx` file, at the realism that is calibrated.
         sets: scenes that it was not trained on, 10 or more.
         out: the `.onnx` file to write.
-        alpha: share of a scene's pixels that may lie outside of the half-width, in expectation.
+        alpha: share of a scene's pixels that may lie outside of the half-width, in expectation; at most .5.
         budget: half-width, in units of the output, up to which a pixel counts as reliable; the median when None.
         seed: of windows, folds and training.
         tell: gets a line for scenes and earlier images that are left out, and for pixels that are no measurements.
@@ -153,8 +153,8 @@ def calibrate_reliability(
 
 
 def _check_numbers(alpha: float, budget: float | None) -> None:
-    if not 0.0 < alpha < 0.5:
-        raise OptionError("alpha", alpha, "must lie between 0 and .5")
+    if not 0.0 < alpha <= 0.5:
+        raise OptionError("alpha", alpha, "must be more than 0 and at most .5")
     if budget is not None and not 0.0 < budget < math.inf:
         raise OptionError("budget", budget, "must be more than 0 and finite, in units of the output")
 

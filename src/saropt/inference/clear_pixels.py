@@ -103,7 +103,8 @@ def match_reference(
         return {}
     image = next(one for one in images if one.role == role)
     stated = units.get(role) if isinstance(units, Mapping) else None
-    if fit_input(image, reference, stated).overcast is None and reference.match_colours(today):
+    fitted = fit_input(image, reference, stated)
+    if fitted.overcast is None and reference.match_colours(today, fitted.rule):
         return {"SAROPT_HARMONISED": "the earlier optical image, to the clear pixels of today"}
     return {}
 

@@ -22,7 +22,7 @@ from saropt.inference.requests import TranslateOptions, dates_in
 from saropt.inference.sources import Source, fit_input
 from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import spread_windows
-from saropt.radiometry import trimmed_gain_and_offset
+from saropt.radiometry import ValueRule, trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
 from saropt.scenes.gdal_settings import read_side_by_side
 from saropt.scenes.georeference import Georeference, is_coarser
@@ -58,16 +58,15 @@ class Companion:
         self.width, self.height = raster.width, raster.height
         self.dtype, self.source, self.band_names = raster.dtype, raster.source, raster.band_names
         self.block_shape, self.tags = raster.block_shape, raster.tags
-        self._colours: tuple[NDArray, NDArray] | None = None
+        self._colours: tuple[NDArray, NDArray, ValueRule] | None = None
 
     def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
         """Values (C, h, w) and validity (h, w) of a window inside the raster; of all of it when None."""
         values, valid = self.raster.read(window)
         valid = unhidden(valid, self._masks, window)
         if self._colours is not None:
-            values = values * self._colours[0] + self._colours[1]
-            if np.issubdtype(np.dtype(self.dtype), np.integer):
-                values = values.clip(np.iinfo(self.dtype).min, np.iinfo(self.dtype).max)
+            gain, offset, rule = self._colours
+            values = np.where(rule.measured(values), rule.kept_measured(values * gain + offset), values)
         values[:, ~valid] = 0
         return values, valid
 
@@ -87,8 +86,12 @@ class Companion:
             raise InputError(self.source, f"{masks} hides all of it: in a mask 0 is clear, anything else is hidden")
         return picked
 
-    def match_colours(self, today: ClearPixels) -> bool:
-        """Bring the values to the colours of today's clear pixels, by one gain and offset for each band.
+    def match_colours(self, today: ClearPixels, rule: ValueRule) -> bool:
+        """Bring the values to the colours of today's clear pixels, by one gain and offset for each band. Fill keeps its
+        value, and no other pixel becomes fill.
+
+        Args:
+            rule: which values are measured.
 
         Returns:
             Whether enough pixels are clear in both.
@@ -97,14 +100,14 @@ class Companion:
         for window in spread_windows(self.height, self.width):
             values, valid = self.read(window)
             now, clear = today.read(window)
-            both = valid & clear
+            both = valid & clear & rule.measured(values)
             pairs.append((values[:, both], now[:, both]))
         earlier, later = (np.concatenate(part, axis=1) for part in zip(*pairs, strict=True))
         if earlier.shape[1] < _LEAST_PAIRS:
             return False
         gain, offset = trimmed_gain_and_offset(earlier, later)
         gain = np.clip(gain, 1.0 / _LARGEST_GAIN, _LARGEST_GAIN)
-        self._colours = gain[:, None, None].astype(np.float32), offset[:, None, None].astype(np.float32)
+        self._colours = gain[:, None, None].astype(np.float32), offset[:, None, None].astype(np.float32), rule
         return True
 
 

@@ -3,7 +3,7 @@
 from saropt.domain import SAR_UNITS
 from saropt.radiometry.composite import sar_composite
 from saropt.radiometry.filters import FILTERS, SpeckleFilter, edge_preservation, equivalent_looks
-from saropt.radiometry.harmonising import gain_and_offset, trimmed_gain_and_offset
+from saropt.radiometry.harmonising import gain_and_offset, is_flat, trimmed_gain_and_offset
 from saropt.radiometry.noise import position_noise
 from saropt.radiometry.polarimetry import PAULI_BANDS, dual_pol_power, pauli_needs, pauli_power, to_colour
 from saropt.radiometry.recipes import (
@@ -58,6 +58,7 @@ __all__ = [
     "from_db",
     "from_power",
     "gain_and_offset",
+    "is_flat",
     "pauli_needs",
     "pauli_power",
     "position_noise",

@@ -9,19 +9,37 @@ SMALLEST_DEVIATION = 1e-6
 KEPT_SHARE = 0.8
 
 
+def is_flat(moments: NDArray) -> NDArray[np.bool_]:
+    """(C,): whether all pixels of a band have one value, as far as the rounding of the moments tells.
+
+    Args:
+        moments: (2, C), mean and mean square of each band.
+
+    >>> is_flat(np.array([[3.0, 3.0], [9.0, 10.0]]))
+    array([ True, False])
+    """
+    return _deviation(moments) <= SMALLEST_DEVIATION * np.maximum(np.abs(moments[0]), 1.0)
+
+
 def gain_and_offset(image: NDArray, reference: NDArray) -> tuple[NDArray, NDArray]:
-    """Gain and offset (C,) that give an image the mean and the deviation of another.
+    """Gain and offset (C,) that give an image the mean and the deviation of another; the offset alone, with a gain of
+    1, in bands that are flat (`is_flat`) in one of them.
 
     Args:
         image, reference: (2, C), mean and mean square of each band.
 
     >>> gain_and_offset(np.array([[1.0], [2.0]]), np.array([[5.0], [29.0]]))
     (array([2.]), array([3.]))
+    >>> gain_and_offset(np.array([[1.0], [2.0]]), np.array([[5.0], [25.0]]))
+    (array([1.]), array([4.]))
     """
-    deviations = [np.sqrt(np.maximum(square - mean**2, 0.0)) for mean, square in (image, reference)]
-    gain = deviations[1] / np.maximum(deviations[0], SMALLEST_DEVIATION)
-    gain = np.where(deviations[0] > SMALLEST_DEVIATION, gain, 1.0)
+    flat = is_flat(image) | is_flat(reference)
+    gain = np.where(flat, 1.0, _deviation(reference) / np.where(flat, 1.0, _deviation(image)))
     return gain, reference[0] - gain * image[0]
+
+
+def _deviation(moments: NDArray) -> NDArray:
+    return np.sqrt(np.maximum(moments[1] - moments[0] ** 2, 0.0))
 
 
 def trimmed_gain_and_offset(image: NDArray, reference: NDArray) -> tuple[NDArray, NDArray]:

@@ -53,6 +53,33 @@ class ValueRule:
         where dark pixels are rounded to 0."""
         return self.unit is not None and self.unit.scale in ("power", "amplitude", "complex") and self.dtype != "uint8"
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest value that a measurement of the stored type can have."""
+        low, high = (-np.inf, np.inf) if self.unit is None else self.unit.plausible(self.calibrated).possible
+        if not self.is_whole:
+            return low, high
+        kind = np.iinfo(self.dtype)
+        return max(low, kind.min), min(high, kind.max)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the stored type holds whole numbers."""
+        return self.dtype.startswith(("uint", "int"))
+
+    def kept_measured(self, values: NDArray) -> NDArray:
+        """Values (C, ...) that were computed of measurements, so that they stay such: none is beyond the limits, and
+        no pixel of reflectance in whole numbers is 0 in all bands, which is fill.
+
+        >>> rule = ValueRule.of("reflectance x 10000", "uint16")
+        >>> rule.kept_measured(np.array([[-9.0, 7.0], [0.0, 70000.0]])).tolist()
+        [[1.0, 7.0], [1.0, 65535.0]]
+        """
+        values = values.clip(*self.limits)
+        if self.unit is not None and self.unit.scale == "reflectance" and self.is_whole:
+            values[:, (values == 0).all(axis=0)] = 1
+        return values
+
     def with_fill(self, value: float, all_bands: bool = False) -> ValueRule:
         """The rule with one more fill value."""
         return replace(self, fill=(*self.fill, value), all_bands=all_bands)
@@ -86,7 +113,7 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
     >>> repeated_value(sample, ValueRule.of("sigma0_db", "float64"))
     0.0
     """
-    unit, integer = rule.unit, rule.dtype.startswith(("uint", "int"))
+    unit, integer = rule.unit, rule.is_whole
     if unit is None or unit.scale in ("complex", "stretch") or not sample.size:
         return None
     if unit.scale == "reflectance":

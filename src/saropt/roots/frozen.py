@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,3 +119,29 @@ def hashes_of(root: DataRoot, name: str) -> dict[str, str]:
     """
     paths = {role: root.path_of(role, name) for role in root.images}
     return {HASH_COLUMN + role: "" if path is None else raster_hash(path) for role, path in paths.items()}
+
+
+def renewed_hashes(rows: Sequence[Mapping[str, str]], folder: Path, roles: Sequence[Role]) -> list[dict[str, str]]:
+    """Rows of a splits.csv with the hashes of rasters whose pixels were made anew; cells without a hash stay empty.
+
+    Args:
+        folder: data root with the new rasters, ROLE/NAME.tif.
+        roles: their roles.
+
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> folder = write_simulated_root("root", scenes=(1, 0, 0), size=64)
+    >>> row = {"name": "train_000", "sha256_sar": "12ab", "sha256_optical": ""}
+    >>> [new] = renewed_hashes([row], folder, ["sar", "optical"])
+    >>> new["sha256_sar"] == raster_hash(folder / "sar" / "train_000.tif"), new["sha256_optical"]
+    (True, '')
+    """
+    columns = {HASH_COLUMN + role: role for role in roles}
+    return [
+        {**row, **{key: _hash_in(folder / role, row["name"]) for key, role in columns.items() if row.get(key)}}
+        for row in rows
+    ]
+
+
+def _hash_in(folder: Path, name: str) -> str:
+    path = folder / f"{name}.tif"
+    return raster_hash(path) if path.is_file() else ""

@@ -136,14 +136,15 @@ def measured_backscatter(scene: Scene, asked: str | None, usual: str = "sigma0_d
     ...     measured_backscatter(scene, "sigma0").sample.shape
     (1, 64)
     """
-    units = sar_units_of(scene, asked, usual)
+    units, stated = sar_units_of(scene, asked, usual), stated_units(scene.tags, scene.band_names, scene.dtype)
     sample = scene.sample()
     try:
         to_db(np.ones(1), units)  # refuses units without a decibel scale
-        check_units(sample, units, scene.dtype)
+        check_units(sample, units, scene.dtype, stated=asked is not None or stated is not None)
         unit = describe_units(units, scene.dtype)
     except ValueError as error:
-        raise InputError(scene.source, str(error), remedy="units") from error
+        named = f" (so its {stated.where} say)" if asked is None and stated and stated.where != "tags" else ""
+        raise InputError(scene.source, f"{error}{named}", remedy="units") from error
     found = find_measured(scene, sample, ValueRule(unit, scene.dtype), units)
-    told = told_of_units(stated_units(scene.tags, scene.band_names, scene.dtype), scene.source, asked, usual)
+    told = told_of_units(stated, scene.source, asked, usual)
     return replace(found, notes=(*told, *found.notes))
