@@ -26,11 +26,11 @@ THRESHOLD, SMOOTHING_PX, LEAST_PIXELS = 0.08, 9, 64
 GROUNDS = ("all", "changed", "other", "hidden")
 CONVENTION = (
     f"PSNR over the pixels of a tile that lie on one kind of ground, then mean over tiles with {LEAST_PIXELS} such "
-    "pixels or more. Changed: labelled so, where the earlier image shows it; without such a label, measured change. Measured change: mean "
-    "absolute difference of truth and earlier image in [0, 1], averaged over "
+    "pixels or more. Changed: labelled so, where the earlier image shows it; without such a label, measured change. "
+    "Measured change: mean absolute difference of truth and earlier image in [0, 1], averaged over "
     f"{SMOOTHING_PX}x{SMOOTHING_PX} pixels, above {THRESHOLD}. Other: known and unchanged. Hidden: the earlier image "
-    "is missing or masked. AUC: area under the receiver operating curve of the likelihood "
-    "of change, over pixels with an earlier image"
+    "is missing or masked. AUC: area under the receiver operating curve of the likelihood of change, over pixels with "
+    "an earlier image"
 )
 _DAYS = (0, 16, 46, 121)
 _LEVELS = 101
