@@ -43,6 +43,7 @@ class _Submission(BaseModel):
     role: str
     hashes: _Hashes
     scale: str | None = None
+    bands: list[str] | None = None
     truth_checked: bool = False
     figures: _Figures
     baselines: dict[str, _Figures]
@@ -137,6 +138,7 @@ def _must_match(
     own, other = submission.get("scale"), first.get("scale")
     if own and other:
         yield f"scale ({own} here, {other} there)", own, other
+        yield "set of bands", submission.get("bands"), first.get("bands")
     elif not all(CONSTANT in found["baselines"] for found in (submission, first)):
         raise InputError(first_path if own else path, "does not state the scale of its figures: score it again")
     yield "set of tiles", _tiles(submission), _tiles(first)

@@ -63,8 +63,8 @@ def score(
     """Score a folder of rasters, and write a submission file.
 
     The rasters have the names of the split, the bands, units and grid of the true images, and a value at every valid
-    pixel of them. The constant train mean and a copy of the input are scored beside them. Where a train image is
-    missing there is no constant train mean, and a warning says so.
+    pixel of them. The constant train mean and a copy of the input are scored beside them; the former needs all train
+    images.
 
     Args:
         predictions: folder of `NAME.tif`, `.tiff`, `.png` or `.jpg`.
@@ -96,20 +96,14 @@ def score(
     paths = [_prediction(predictions, item) for item in names]
     source = next((other for other, image in root.images.items() if other != role and not image.optional), None)
     roles = [role] if source is None else [source, role]
-    train = _TrainImages.of(root, frozen, roles)
-    for own in roles:
-        for item in dict.fromkeys((*names, *train.used)):
-            if item in names or root.path_of(own, item) is not None:
-                frozen.check(own, item, root.raster(own, item))
+    train = _checked_data(root, frozen, roles, names)
     _check_values(paths, root.raster(role, names[0]), role, root.image(role).units)
     measured = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), train.used, progress)
     rows = measured.rows
-    if not rows["prediction"].n:
-        raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
     baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
     figures = rows["prediction"].figures()
     told, scenes = conventions({}), rows["prediction"].scenes
-    few = few_scenes(scenes)
+    warnings = [*measured.left_out.lines(part, len(names)), *train.lines(), *verdicts(figures, baselines)]
     submission: dict[str, Any] = finite(
         {
             "kind": KIND,
@@ -123,17 +117,10 @@ def score(
             "n": rows["prediction"].n,
             "scenes": scenes,
             "scale": measured.scale,
-            "hashes": {
-                **_hashes(frozen, role, {item: root.raster(role, item) for item in names}, paths, told),
-                "valid": measured.valid,
-            },
+            "bands": sorted(canonical_bands(root.image(role).bands)),
+            "hashes": {**_hashes(frozen, root, role, names, paths, told), "valid": measured.valid},
             "truth_checked": bool(frozen.hashes.get(role)),
-            "warnings": [
-                *measured.left_out.lines(part, len(names)),
-                *train.lines(),
-                *verdicts(figures, baselines),
-                *([few] if few else []),
-            ],
+            "warnings": [*warnings, *filter(None, [few_scenes(scenes)])],
             "figures": figures,
             "baselines": baselines,
             "conventions": told,
@@ -144,12 +131,17 @@ def score(
 
 
 def _hashes(
-    frozen: FrozenSplit, role: Role, truth: Mapping[str, Path], paths: Sequence[Path], told: Mapping[str, Any]
+    frozen: FrozenSplit,
+    root: DataRoot,
+    role: Role,
+    names: Sequence[str],
+    paths: Sequence[Path],
+    told: Mapping[str, Any],
 ) -> dict[str, str]:
     """What two submissions must share to be compared, and what they are of."""
     return {
         "split": frozen.digest,
-        "truth": _hash(*(frozen.hash_of(role, name, path) for name, path in truth.items())),
+        "truth": _hash(*(frozen.hash_of(role, name, root.raster(role, name)) for name in names)),
         "predictions": _hash(*(raster_hash(path) for path in paths)),
         "conventions": _hash(told, TILE, MIN_VALID),
     }
@@ -164,13 +156,6 @@ class _TrainImages:
     missing: list[str]
     count: int
 
-    @classmethod
-    def of(cls, root: DataRoot, frozen: FrozenSplit, roles: Sequence[Role]) -> _TrainImages:
-        names = [name for name, own in frozen.splits.items() if own == "train"]
-        needed = [role for role in roles if not root.images[role].optional]
-        missing = [name for name in names if any(root.path_of(role, name) is None for role in needed)]
-        return cls([] if missing else names, missing, len(names))
-
     def lines(self) -> list[str]:
         """One line where rasters are missing."""
         if not self.missing:
@@ -178,6 +163,21 @@ class _TrainImages:
         verb = "is" if len(self.missing) == 1 else "are"
         lost = f"{len(self.missing)} of {counted(self.count, 'raster')} of split 'train' {verb} missing"
         return [f"without the constant train mean: {lost}: {listed(self.missing)}"]
+
+
+def _checked_data(root: DataRoot, frozen: FrozenSplit, roles: Sequence[Role], names: Sequence[str]) -> _TrainImages:
+    """The train images; refuses images, of these names or train images, that are not those of the split file."""
+    train = [name for name, own in frozen.splits.items() if own == "train"]
+    needed = [role for role in roles if not root.images[role].optional]
+    missing = [name for name in train if any(root.path_of(role, name) is None for role in needed)]
+    used = [] if missing else train
+    for role in roles:
+        for name in names:
+            frozen.check(role, name, root.raster(role, name))
+        for name in used:
+            if (path := root.path_of(role, name)) is not None:
+                frozen.check(role, name, path)
+    return _TrainImages(used, missing, len(train))
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def _scale(image: ImageSpec, dtypes: Iterable[str]) -> str:
             name = f"reflectance x {unit.factor:g}" if unit.scale == "reflectance" else unit.name
             name = "8 bits" if unit.scale == "stretch" or (dtype == "uint8" and image.range is None) else name
         found.add(f"{describe_range(image.units, dtype, image.range)} of {name}")
-    return f"{' and '.join(sorted(found))}, {', '.join(sorted(canonical_bands(image.bands)))}"
+    return " and ".join(sorted(found))
 
 
 def _measured(
@@ -248,6 +248,9 @@ def _measured(
                 for key, values in outputs.items():
                     rows[key].add(Tile.of(values, looked_at, target, place.valid), scene)
         progress(done, len(paths), name)
+    if not rows["prediction"].n:
+        part = frozen.splits[next(iter(paths))]
+        raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
     return _Measured(rows, left_out, _scale(root.image(role), dtypes), valid.hexdigest())
 
 
