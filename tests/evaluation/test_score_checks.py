@@ -186,8 +186,12 @@ def bgr_root(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_colours_of_a_picture_are_bands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_the_colours_of_a_picture_are_bands(named: bool, tmp_path: Path) -> None:
+    """Whether the bands of the true images have names, or their order stands in dataset.yaml alone."""
     root = bgr_root(tmp_path)
+    for path in [] if named else (root / "optical").glob("*.tif"):
+        rewrite(path, lambda values: values, band_names=[""] * 3)
     (tmp_path / "made").mkdir()
     for path in (root / "optical").glob("s*.tif"):
         rewrite(path, lambda values: values[::-1], tmp_path / "made" / f"{path.stem}.png", band_names=[""] * 3)
