@@ -139,7 +139,9 @@ def test_rows_may_end_in_a_comma(tmp_path):
     root = equal_places(tmp_path / "root", [])
     (root / "splits.csv").write_text("name,split\n" + "".join(f"train_00{n},train,\n" for n in range(4)))
     assert len(write_splits(clean_root(root), tmp_path / "new.csv")) == 4
-    assert (tmp_path / "new.csv").read_text().splitlines()[0] == "name,split,group,sha256_sar,sha256_optical"
+    assert (tmp_path / "new.csv").read_text().splitlines()[
+        0
+    ] == "name,split,group,sha256_sar,sha256_optical,valid_sar,valid_optical"
 
 
 def test_new_splits_drop_what_is_asked_and_mend_leaks(tmp_path, faulty):
@@ -149,7 +151,7 @@ def test_new_splits_drop_what_is_asked_and_mend_leaks(tmp_path, faulty):
     assert kept["val_000"] == kept["train_004"]
     assert kept["test_000"] == kept["train_005"]
     lines = (tmp_path / "splits.csv").read_text().splitlines()
-    assert lines[0] == "name,split,group,sha256_sar,sha256_optical"
+    assert lines[0] == "name,split,group,sha256_sar,sha256_optical,valid_sar,valid_optical"
     frozen = read_frozen(tmp_path / "splits.csv")
     assert frozen.groups["val_000"] == frozen.groups["train_004"]
     assert frozen.groups["val_000"] != frozen.groups["test_000"]

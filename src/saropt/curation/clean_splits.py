@@ -30,9 +30,9 @@ def write_splits(
 
     Names that show the same ground (equal pixels, near-duplicate, overlap, leak) all go to the split that holds most of
     them; where splits hold equally many, train comes before val, and val before test. They share an entry in the column
-    `group`, as do names that shared one before. A column `sha256_ROLE` for each role holds the hash of the pixels
-    (`saropt.roots.frozen`). Further columns of the file are kept. Of equal rasters the first that has no other fault is
-    kept.
+    `group`, as do names that shared one before. Columns `sha256_ROLE` and `valid_ROLE` for each role hold the hash of
+    the pixels and how many of them are valid (`saropt.roots.frozen`). Further columns of the file are kept. Of equal
+    rasters the first that has no other fault is kept.
 
     Returns:
         Name -> split, as written.

@@ -17,7 +17,7 @@ from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS
-from saropt.roots.values import SAMPLED_PIXELS, measured_rule
+from saropt.roots.values import SAMPLED_PIXELS, measured_rule, stated_otherwise
 from saropt.scenes import Scene, Window
 from saropt.scenes.metadata import acquisition_text, unreadable_date
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -140,6 +140,7 @@ def _inspect_role(
 ) -> tuple[Facts, list[Indexed]]:
     """Facts of the rasters of a role; fill that they do not declare counts as invalid, as in translations."""
     grids, dtypes, places, samples, kept, shares, notes = [], set(), set(), [], [], [], []
+    others: list[str] = []
     each = max(1024, _SAMPLE // len(paths))
     for number, path in enumerate(paths, start=1):
         with open_described(path, image, units=image.units) as scene:
@@ -151,6 +152,8 @@ def _inspect_role(
             samples.append(sample[:, :: -(-sample.shape[1] // each) or 1])
             kept.append(rule.measured(samples[-1]))
             notes += [] if note is None else [f"{path.name}: {note}"]
+            other = stated_otherwise(scene, role, image.units)
+            others += [] if other is None else [f"{path.name}: {other}"]
             shares.append(_invalid_share(scene, None, rule))
         count(number)
     sample = np.concatenate(samples, axis=1)
@@ -166,8 +169,9 @@ def _inspect_role(
         "invalid pixels": f"{np.average(shares, weights=weights):.2%}",
     }
     problem = _contradiction(sample, image.units, min(dtypes)) if image.units in SAR_UNITS and sample.size else ""
-    if problem or notes:
-        facts["warning"] = "; ".join(filter(None, [problem, first_and_more(notes)]))
+    warnings = [problem, *(first_and_more(lines) for lines in (others, notes) if lines)]
+    if any(warnings):
+        facts["warning"] = "; ".join(filter(None, warnings))
     return Facts(facts, _quantiles(image.bands, sample[:, np.concatenate(kept)])), grids
 
 

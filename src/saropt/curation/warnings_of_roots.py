@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from saropt.domain import is_sar
-from saropt.domain.stated_units import stated_units
 from saropt.roots import DataRoot
-from saropt.roots.values import contradiction
+from saropt.roots.values import contradiction, stated_otherwise
 from saropt.scenes import Scene
 
 _LOST = {
@@ -33,9 +32,7 @@ def root_warnings(root: DataRoot) -> list[str]:
                 break
             with Scene.open(path, palette="index", units=image.units) as scene:
                 problem = contradiction(scene, image.units) if number < _LOOKED_AT else None
-                stated = stated_units(scene.tags, scene.band_names, scene.dtype) if is_sar(role) else None
-            if problem is None and stated is not None and stated.contradicts(image.units):
-                problem = f"its {stated.where} say {stated.quantity}, dataset.yaml says {image.units}"
+                problem = problem or stated_otherwise(scene, role, image.units)
             if problem is not None:
                 found.append(f"{role}/{name}: {problem}")
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class _Hashes(BaseModel):
     split: str
     conventions: str
     truth: str | None = None
+    valid: str | None = None
 
 
 class _Submission(BaseModel):
@@ -40,6 +42,8 @@ class _Submission(BaseModel):
     part: str
     role: str
     hashes: _Hashes
+    scale: str | None = None
+    bands: list[str] | None = None
     truth_checked: bool = False
     figures: _Figures
     baselines: dict[str, _Figures]
@@ -78,8 +82,9 @@ def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
     constant train mean stands among the rows.
 
     Raises:
-        InputError: a file is no submission, or two were scored on other splits, other true images or other tiles, or by
-            other conventions; or it cannot be told, as files of earlier versions do not state the true images.
+        InputError: a file is no submission, or two were scored on other splits, other true images, other tiles, another
+            scale or another constant train mean, or by other conventions; or it cannot be told, as files of earlier
+            versions do not state the true images or the scale.
 
     >>> from saropt.evaluation.score import score
     >>> from saropt.roots.simulated import write_simulated_root
@@ -94,9 +99,9 @@ def compare(paths: Sequence[str | Path]) -> tuple[list[str], list[list[str]]]:
         for what, own, other in _must_match(path, submission, first_path, first):
             if own != other:
                 raise InputError(path, f"was scored with another {what} than {first_path}: they cannot be compared")
-    rows = [(marked(s["name"], s["figures"], s["baselines"]), s["figures"]) for _, s in found]
-    if CONSTANT in first["baselines"]:
-        rows.append((f"{CONSTANT} (constant)", first["baselines"][CONSTANT]))
+    constant = _constant(found)
+    rows = [(marked(s["name"], s["figures"], constant), s["figures"]) for _, s in found]
+    rows += [(f"{name} (constant)", figures) for name, figures in constant.items()]
     rows.sort(key=lambda row: float("inf") if row[1]["psnr"] is None else row[1]["psnr"], reverse=True)
     best = rows[0][1]
     table = []
@@ -130,7 +135,41 @@ def _must_match(
         for place, found in ((path, submission), (first_path, first)):
             if not found.get("truth_checked"):
                 raise InputError(place, "does not state the true images that it was scored with: score it again")
+    own, other = submission.get("scale"), first.get("scale")
+    if own and other:
+        yield f"scale ({own} here, {other} there)", own, other
+        yield "set of bands", submission.get("bands"), first.get("bands")
+    elif not all(CONSTANT in found["baselines"] for found in (submission, first)):
+        raise InputError(first_path if own else path, "does not state the scale of its figures: score it again")
     yield "set of tiles", _tiles(submission), _tiles(first)
+    own, other = submission["hashes"].get("valid"), first["hashes"].get("valid")
+    if own and other:
+        yield "set of valid pixels", own, other
+
+
+def _constant(found: Sequence[tuple[str | Path, dict[str, Any]]]) -> dict[str, Any]:
+    """The constant train mean under its name, as far as a file has it.
+
+    Raises:
+        InputError: two files have other ones, by other train images or another scale.
+    """
+    known = [
+        (path, submission["baselines"][CONSTANT]) for path, submission in found if CONSTANT in submission["baselines"]
+    ]
+    for path, figures in known[1:]:
+        first_path, first = known[0]
+        if not all(_is_close(figures[key], first[key]) for key in TESTED):
+            psnr = " here, ".join(METRICS["psnr"].text(one["psnr"]) for one in (figures, first))
+            raise InputError(
+                path,
+                f"was scored beside another constant train mean (PSNR {psnr} there) than {first_path}, by other train "
+                "images or another scale: they cannot be compared",
+            )
+    return {CONSTANT: known[0][1]} if known else {}
+
+
+def _is_close(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
 
 
 def _tiles(submission: dict[str, Any]) -> dict[str, float]:

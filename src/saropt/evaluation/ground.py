@@ -26,10 +26,11 @@ THRESHOLD, SMOOTHING_PX, LEAST_PIXELS = 0.08, 9, 64
 GROUNDS = ("all", "changed", "other", "hidden")
 CONVENTION = (
     f"PSNR over the pixels of a tile that lie on one kind of ground, then mean over tiles with {LEAST_PIXELS} such "
-    "pixels or more. Changed: labelled so; without such a label, measured change. Measured change: mean absolute "
-    f"difference of truth and earlier image in [0, 1], averaged over {SMOOTHING_PX}x{SMOOTHING_PX} pixels, above "
-    f"{THRESHOLD}. Other: known and unchanged. Hidden: the earlier image is missing or masked. AUC: area under the "
-    "receiver operating curve of the likelihood of change, over pixels with an earlier image"
+    "pixels or more. Changed: labelled so, where the earlier image shows it; without such a label, measured change. "
+    "Measured change: mean absolute difference of truth and earlier image in [0, 1], averaged over "
+    f"{SMOOTHING_PX}x{SMOOTHING_PX} pixels, above {THRESHOLD}. Other: known and unchanged. Hidden: the earlier image "
+    "is missing or masked. AUC: area under the receiver operating curve of the likelihood of change, over pixels with "
+    "an earlier image"
 )
 _DAYS = (0, 16, 46, 121)
 _LEVELS = 101
@@ -98,12 +99,12 @@ class GroundErrors:
             before = earlier.in_unit_range(place.name)[self._bands]
             difference = np.where(valid & earlier.valid, np.abs(tile.truth.values - before).mean(axis=0), 0.0)
             kinds["measured"] = ndimage.uniform_filter(difference, SMOOTHING_PX) > THRESHOLD
-        kinds["changed"] = kinds["measured"] & valid
+        kinds["changed"] = kinds["measured"] & valid & ~hidden
         if self._labels is not None:
             labels = self._labels.of(place)
             kinds["known"] = valid & (labels != IGNORED)
             kinds["labelled"] = np.isin(labels, self._indices)
-            kinds["changed"] = kinds["labelled"] & valid
+            kinds["changed"] = kinds["labelled"] & valid & ~hidden
         kinds["other"] = kinds["known"] & ~kinds["changed"] & ~hidden
         self._last = place, kinds
         for kind in GROUNDS:

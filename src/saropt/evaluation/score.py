@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,18 @@ from typing import Any
 import numpy as np
 
 import saropt
-from saropt.domain import Role, is_known, match_bands
+from saropt.domain import (
+    Role,
+    Unit,
+    canonical_bands,
+    describe_units,
+    described_bands,
+    is_known,
+    is_sar,
+    listed,
+    match_bands,
+)
+from saropt.domain.stated_units import StatedUnits, stated_units
 from saropt.errors import InputError, counted
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import CopyInput, TrainMean
@@ -23,12 +35,12 @@ from saropt.evaluation.tiles import MIN_VALID, TILE, LeftOut, Pixels, open_raste
 from saropt.evaluation.verdicts import verdicts
 from saropt.files import write_text
 from saropt.progress import Progress, silent
-from saropt.radiometry import ValueRule, check_units
+from saropt.radiometry import ValueRule, check_units, describe_range
 from saropt.roots import DataRoot
 from saropt.roots.frozen import FrozenSplit, raster_hash, read_frozen
 from saropt.roots.names import SUFFIXES, find_raster
 from saropt.roots.one_grid import check_one_grid
-from saropt.roots.root import scene_of
+from saropt.roots.root import ImageSpec, scene_of
 from saropt.scenes import Scene, Window
 from saropt.scenes.writing import check_writable
 
@@ -51,7 +63,8 @@ def score(
     """Score a folder of rasters, and write a submission file.
 
     The rasters have the names of the split, the bands, units and grid of the true images, and a value at every valid
-    pixel of them. The constant train mean and a copy of the input are scored beside them.
+    pixel of them. The constant train mean and a copy of the input are scored beside them; the former needs all train
+    images.
 
     Args:
         predictions: folder of `NAME.tif`, `.tiff`, `.png` or `.jpg`.
@@ -67,7 +80,7 @@ def score(
 
     Raises:
         InputError: a raster is missing, of another grid or not complete, the rasters contradict the units or the bands
-            of the true images, or the data are not those of the split file.
+            of the true images, or the data, train images included, are not those of the split file.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = write_simulated_root("root", scenes=(1, 0, 2), size=64)
@@ -83,17 +96,14 @@ def score(
     paths = [_prediction(predictions, item) for item in names]
     source = next((other for other, image in root.images.items() if other != role and not image.optional), None)
     roles = [role] if source is None else [source, role]
-    for item in names:
-        for own in roles:
-            frozen.check(own, item, root.raster(own, item))
-    _check_values(paths, root.raster(role, names[0]), root.image(role).units)
-    rows, left_out = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), progress)
-    if not rows["prediction"].n:
-        raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
+    train = _checked_data(root, frozen, roles, names)
+    _check_values(paths, root.raster(role, names[0]), role, root.image(role).units)
+    measured = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), train.used, progress)
+    rows = measured.rows
     baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
     figures = rows["prediction"].figures()
     told, scenes = conventions({}), rows["prediction"].scenes
-    few = few_scenes(scenes)
+    warnings = [*measured.left_out.lines(part, len(names)), *train.lines(), *verdicts(figures, baselines)]
     submission: dict[str, Any] = finite(
         {
             "kind": KIND,
@@ -106,9 +116,11 @@ def score(
             "tile": TILE,
             "n": rows["prediction"].n,
             "scenes": scenes,
-            "hashes": _hashes(frozen, role, {item: root.raster(role, item) for item in names}, paths, told),
+            "scale": measured.scale,
+            "bands": sorted(canonical_bands(root.image(role).bands)),
+            "hashes": {**_hashes(frozen, root, role, names, paths, told), "valid": measured.valid},
             "truth_checked": bool(frozen.hashes.get(role)),
-            "warnings": [*left_out.lines(part, len(names)), *verdicts(figures, baselines), *([few] if few else [])],
+            "warnings": [*warnings, *filter(None, [few_scenes(scenes)])],
             "figures": figures,
             "baselines": baselines,
             "conventions": told,
@@ -119,28 +131,97 @@ def score(
 
 
 def _hashes(
-    frozen: FrozenSplit, role: Role, truth: Mapping[str, Path], paths: Sequence[Path], told: Mapping[str, Any]
+    frozen: FrozenSplit,
+    root: DataRoot,
+    role: Role,
+    names: Sequence[str],
+    paths: Sequence[Path],
+    told: Mapping[str, Any],
 ) -> dict[str, str]:
     """What two submissions must share to be compared, and what they are of."""
     return {
         "split": frozen.digest,
-        "truth": _hash(*(frozen.hash_of(role, name, path) for name, path in truth.items())),
+        "truth": _hash(*(frozen.hash_of(role, name, root.raster(role, name)) for name in names)),
         "predictions": _hash(*(raster_hash(path) for path in paths)),
         "conventions": _hash(told, TILE, MIN_VALID),
     }
 
 
+@dataclass(frozen=True)
+class _TrainImages:
+    """Names of the train split: those that the constant train mean is fitted on, and those that lack a raster. It is
+    fitted on all or none."""
+
+    used: list[str]
+    missing: list[str]
+    count: int
+
+    def lines(self) -> list[str]:
+        """One line where rasters are missing."""
+        if not self.missing:
+            return []
+        verb = "is" if len(self.missing) == 1 else "are"
+        lost = f"{len(self.missing)} of {counted(self.count, 'raster')} of split 'train' {verb} missing"
+        return [f"without the constant train mean: {lost}: {listed(self.missing)}"]
+
+
+def _checked_data(root: DataRoot, frozen: FrozenSplit, roles: Sequence[Role], names: Sequence[str]) -> _TrainImages:
+    """The train images; refuses images, of these names or train images, that are not those of the split file."""
+    train = [name for name, own in frozen.splits.items() if own == "train"]
+    needed = [role for role in roles if not root.images[role].optional]
+    missing = [name for name in train if any(root.path_of(role, name) is None for role in needed)]
+    used = [] if missing else train
+    for role in roles:
+        for name in names:
+            frozen.check(role, name, root.raster(role, name))
+        for name in used:
+            if (path := root.path_of(role, name)) is not None:
+                frozen.check(role, name, path)
+    return _TrainImages(used, missing, len(train))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Row -> figures, the rasters without a tile, the scale of the true images in words, and a hash of which pixels
+    are valid."""
+
+    rows: dict[str, ImageQuality]
+    left_out: LeftOut
+    scale: str
+    valid: str
+
+
+def _scale(image: ImageSpec, dtypes: Iterable[str]) -> str:
+    """What decides which numbers in [0, 1] the true images become, in words."""
+    found = set()
+    for dtype in dtypes:
+        try:
+            unit = describe_units(image.units, dtype)
+        except ValueError:
+            name = image.units
+        else:
+            name = f"reflectance x {unit.factor:g}" if unit.scale == "reflectance" else unit.name
+            name = "8 bits" if unit.scale == "stretch" or (dtype == "uint8" and image.range is None) else name
+        found.add(f"{describe_range(image.units, dtype, image.range)} of {name}")
+    return " and ".join(sorted(found))
+
+
 def _measured(
-    root: DataRoot, role: Role, source: Role | None, frozen: FrozenSplit, paths: Mapping[str, Path], progress: Progress
-) -> tuple[dict[str, ImageQuality], LeftOut]:
-    """The figures of the predictions, of the constant train mean and of a copy of the input; the rasters without."""
+    root: DataRoot,
+    role: Role,
+    source: Role | None,
+    frozen: FrozenSplit,
+    paths: Mapping[str, Path],
+    train: Sequence[str],
+    progress: Progress,
+) -> _Measured:
+    """The figures of the predictions, of the constant train mean and of a copy of the input."""
     bands = root.image(role).bands
     roles = [role] if source is None else [source, role]
     needed = [one for one in roles if not root.images[one].optional]
-    there = [name for name, own in frozen.splits.items() if own == "train"]
-    constant = _fitted(root, roles, role, [n for n in there if all(root.path_of(one, n) for one in needed)])
+    constant = _fitted(root, roles, role, train)
     rows = {key: ImageQuality(Subject(bands)) for key in ("prediction", "train_mean", "copy_input")}
-    left_out = LeftOut()
+    left_out, dtypes, valid = LeftOut(), set(), hashlib.sha256()
     for done, (name, path) in enumerate(paths.items(), 1):
         scene = scene_of(name, frozen.groups)
         with open_rasters(root, name, roles) as rasters, Scene.open(path, units=root.image(role).units) as made:
@@ -150,11 +231,13 @@ def _measured(
                 raise InputError(path, f"has {found}, the true image {wanted}")
             check_one_grid(path, "prediction and true image", rasters.scenes[role], made)
             left_out.note(rasters)
-            order = _order(made, bands)
+            order = _order(made, rasters.scenes[role], bands)
             for window in tile_windows(*rasters.shape, TILE):
                 place = rasters.read(window)
                 if not left_out.look_at(place, needed):
                     continue
+                dtypes.add(str(place.images[role].dtype))
+                valid.update(np.packbits(place.valid).tobytes())
                 target = place.images[role].in_unit_range(name)
                 looked_at = target if source is None else place.images[source].in_unit_range(name)
                 outputs = {"prediction": _values(made, order, window, place.images[role], place.valid)}
@@ -165,7 +248,10 @@ def _measured(
                 for key, values in outputs.items():
                     rows[key].add(Tile.of(values, looked_at, target, place.valid), scene)
         progress(done, len(paths), name)
-    return rows, left_out
+    if not rows["prediction"].n:
+        part = frozen.splits[next(iter(paths))]
+        raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
+    return _Measured(rows, left_out, _scale(root.image(role), dtypes), valid.hexdigest())
 
 
 def _prediction(folder: Path, name: str) -> Path:
@@ -175,32 +261,56 @@ def _prediction(folder: Path, name: str) -> Path:
     return path
 
 
-def _check_values(paths: Sequence[Path], truth: Path, units: str) -> None:
-    """Refuse predictions that contradict the units of the true images."""
-    with Scene.open(truth) as scene:
-        dtype = scene.dtype
-    unit = ValueRule.of(units, dtype).unit
+def _check_values(paths: Sequence[Path], truth: Path, role: Role, units: str) -> None:
+    """Refuse predictions that contradict the units of the true images, by their values or by what they state."""
+    with Scene.open(truth, units=units) as scene:
+        dtype, true = scene.dtype, _stated(scene, role)
+        unit = ValueRule.of(units, dtype).unit
+        calibrated = unit is not None and dtype.startswith("float") and _is_calibrated(scene.sample(), unit)
     for path in paths:
         with Scene.open(path, units=units) as made:
             if made.dtype.startswith("complex") and not dtype.startswith("complex"):
                 raise InputError(path, "has complex pixels, the true image has not")
+            stated = None if made.dtype == dtype == "uint8" else _stated(made, role)
+            if stated is not None and stated.contradicts(units) and (true is None or stated.quantity != true.quantity):
+                raise InputError(path, f"its {stated.where} say {stated.quantity}, the true images are in {units}")
             values = made.sample(max(1 << 10, _CHECKED_PIXELS // len(paths)))
-            own = made.dtype if made.dtype.startswith("float") else dtype
+            own = made.dtype if made.dtype.startswith("float") or made.dtype == "uint8" else dtype
         if unit is not None and values.any():
             try:
-                check_units(values, unit, own)
+                check_units(values, unit, own, calibrated=calibrated)
             except ValueError as error:
                 raise InputError(path, f"the true images are in {units}: {error}") from error
 
 
-def _order(made: Scene, bands: Sequence[str]) -> list[int]:
-    """Places of the bands in a prediction, by name where both sides name them."""
-    if made.is_plain_picture or not all(map(is_known, bands)):
+def _is_calibrated(values: np.ndarray, unit: Unit) -> bool:
+    """Whether amplitudes of a true image are the root of backscatter, so that those of a prediction must be as well."""
+    try:
+        check_units(values, unit, calibrated=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _stated(scene: Scene, role: Role) -> StatedUnits | None:
+    return stated_units(scene.tags, scene.band_names, scene.dtype) if is_sar(role) else None
+
+
+def _order(made: Scene, true: Scene, bands: Sequence[str]) -> list[int]:
+    """Places of the bands in a prediction, by name where both sides name them. The colours of a picture count where
+    they fit, unless the true image is such a file too, whose bands a data root takes by their places."""
+    only_colours = _has_only_colours(made)
+    alike = only_colours and _has_only_colours(true) and made.is_plain_picture == true.is_plain_picture
+    if alike or not all(map(is_known, bands)):
         return list(range(len(bands)))
     try:
-        return match_bands(bands, made.band_names)
+        return (described_bands if only_colours else match_bands)(bands, made.band_names)
     except ValueError as error:
         raise InputError(made.path, str(error)) from error
+
+
+def _has_only_colours(scene: Scene) -> bool:
+    return scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
 
 
 def _values(made: Scene, order: Sequence[int], window: Window, true: Pixels, valid: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from saropt.radiometry import ValueRule, check_units, to_unit_range
 from saropt.roots import DataRoot
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import open_described
-from saropt.roots.values import measured_rule
+from saropt.roots.values import measured_rule, stated_otherwise
 from saropt.scenes import Scene, Window
 
 TILE = 256
@@ -75,7 +75,8 @@ class Rasters:
         scenes: role -> raster; an optional input may be missing.
         scene: the unit that moves as a whole when intervals are drawn (`DataRoot.scene_of`).
         scene_inputs: name -> value of the scene inputs that models are told.
-        notes: a line for each raster of which some pixels are no measurements though it calls them valid.
+        notes: a line for each raster that states other units than the root, and for each of which some pixels are no
+            measurements though it calls them valid.
 
     Raises:
         InputError: a raster contradicts the units that the root declares.
@@ -94,7 +95,8 @@ class Rasters:
         self.notes: list[str] = []
         for role, scene in self.scenes.items():
             self._rules[role], note = _rule(scene, role, self.units(role))
-            self.notes += [] if note is None else [f"{role}/{name}: {note}"]
+            told = (stated_otherwise(scene, role, self.units(role)), note)
+            self.notes += [f"{role}/{name}: {line}" for line in told if line is not None]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -128,7 +130,7 @@ class Rasters:
 
 
 class LeftOut:
-    """The rasters of a split of which no tile is measured, and why; and pixels that are no measurements.
+    """The rasters of a split of which no tile is measured, and why; and what is told of the others.
 
     >>> left_out = LeftOut()
     >>> left_out.look("a", {"sar": 0.0, "optical": 1.0}, measured=False)
@@ -150,11 +152,11 @@ class LeftOut:
         self._most[name] = {role: max(share, most[role]) for role, share in valid.items()}
 
     def note(self, rasters: Rasters) -> None:
-        """Keep what is told of the pixels of the rasters of a name."""
+        """Keep what is told of the rasters of a name."""
         self._notes += rasters.notes
 
     def lines(self, split: str, rasters: int) -> list[str]:
-        """`line`, and one line of the pixels that are no measurements, of the first five rasters of many."""
+        """`line`, and one line of what is told of the rasters, of the first five of many."""
         lost, more = self.line(split, rasters), len(self._notes) - _NAMED
         told = "; ".join([*self._notes[:_NAMED], *([f"{counted(more, 'raster')} more as well"] if more > 0 else [])])
         return [one for one in (lost, told) if one]

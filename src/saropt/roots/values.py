@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role, describe_units, is_sar
+from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError
 from saropt.radiometry import EightBit, Recipe, ValueRule, check_units, repeated_value
 from saropt.roots.opening import open_described
@@ -43,6 +44,26 @@ def contradiction(scene: Scene, units: str) -> str | None:
     except ValueError as error:
         return str(error) if sample.size else NO_PIXEL
     return None
+
+
+def stated_otherwise(scene: Scene, role: Role, units: str) -> str | None:
+    """That a SAR raster states other units, by its tags or the names of its bands, than the description of its root;
+    None where it does not.
+
+    Args:
+        units: those that the root declares.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> decibels = np.full((1, 8, 8), -9, np.float32)
+    >>> with Scene.open(write_array("sar.tif", decibels, tags={"UNITS": "gamma0_db"})) as scene:
+    ...     stated_otherwise(scene, "sar", "gamma0_db"), stated_otherwise(scene, "sar", "sigma0_db")
+    (None, 'its tags say gamma0_db, dataset.yaml says sigma0_db')
+    """
+    stated = stated_units(scene.tags, scene.band_names, scene.dtype) if is_sar(role) else None
+    if stated is None or not stated.contradicts(units):
+        return None
+    return f"its {stated.where} say {stated.quantity}, dataset.yaml says {units}"
 
 
 def measured_rule(scene: Scene, role: Role, units: str, sample: NDArray) -> tuple[ValueRule, str | None]:
