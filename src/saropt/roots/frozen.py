@@ -149,7 +149,7 @@ def hashes_of(root: DataRoot, name: str) -> dict[str, str]:
     columns: dict[str, str] = {}
     for role in root.images:
         columns |= _columns_of(role, root.path_of(role, name))
-    return columns
+    return dict(sorted(columns.items(), key=lambda column: column[0].startswith(VALID_COLUMN)))
 
 
 def renewed_hashes(rows: Sequence[Mapping[str, str]], folder: Path, roles: Sequence[Role]) -> list[dict[str, str]]:

@@ -140,6 +140,7 @@ def tags_of(dataset: DatasetReader, path: Path) -> dict[str, str]:
     """The tags of an open raster; of the backscatter of an RTC product also what its name states (`facts_in_name`).
 
     >>> import numpy as np
+    >>> import rasterio
     >>> from saropt.scenes import write_array
     >>> path = write_array("S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B_VV.tif", np.ones((1, 8, 8), np.float32))
     >>> with rasterio.open(path) as dataset:
