@@ -300,6 +300,23 @@ def test_a_folder_of_a_product_is_one_scene_alone_and_among_others(tmp_path: Pat
     assert [Path(job.out).name for job in jobs] == [f"{HYP3}.tif", "a.tif"]
 
 
+@pytest.mark.parametrize("earlier", [("p/p_VV.tif", "p/p_VH.tif"), ("p_VV.tif", "p_VH.tif")])
+def test_products_come_with_products(earlier: tuple[str, str], tmp_path: Path) -> None:
+    now, old = touched(tmp_path / "now", "p_VV.tif", "p_VH.tif"), touched(tmp_path / "old", *earlier)
+    scenes = list_scenes(str(now)) or []
+    found = list_companions(str(now), scenes, {"reference_sar": str(old)})
+    both = str(old / ("p" if earlier[0][1] == "/" else "p_VV+VH.tif"))
+    assert found == {str(now / "p_VV+VH.tif"): {"reference_sar": both}}
+    assert left_out(str(now), scenes, {"reference_sar": str(old)}) == []
+    (now / "p_VH.tif").unlink()
+    if both.endswith(".tif"):
+        scenes = list_scenes(str(now)) or []
+        found = list_companions(str(now), scenes, {"reference_sar": str(old)})
+        assert found == {str(now / "p_VV.tif"): {"reference_sar": str(old / "p_VV.tif")}}
+        lines = left_out(str(now), scenes, {"reference_sar": str(old)})
+        assert lines == [f"{old}: 1 raster has the name of no scene (p_VH.tif): not used"]
+
+
 def test_translations_do_not_replace_a_file_of_a_product(tmp_path: Path) -> None:
     folder = touched(tmp_path / "now", "p_VV.tif", "p_VH.tif", "x/p_VV.tif")
     with pytest.raises(SaroptError, match="is a scene that a translation would replace"):

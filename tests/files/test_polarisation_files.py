@@ -34,6 +34,12 @@ def test_a_folder_is_a_product_by_its_name_and_holds_nothing_else(
     assert [file.name for file in polarisation_files(touched(tmp_path / "p", *names))] == found
 
 
+def test_the_other_polarisation_is_another(tmp_path: Path) -> None:
+    touched(tmp_path, "p_VV.tif", "p_VH.tif")
+    assert other_polarisation(tmp_path / "p_VV.tif", "VV") is None
+    assert other_polarisation(tmp_path / "p_VV.tif", "VH") == ("p_VH.tif", "p_VV+VH.tif")
+
+
 def test_a_file_of_the_joined_name_is_a_file(tmp_path: Path) -> None:
     touched(tmp_path, "p_VV.tif", "p_VH.tif")
     assert len(polarisation_files(tmp_path / "p_VV+VH.tif")) == 2
@@ -49,7 +55,7 @@ def test_a_file_of_the_joined_name_is_a_file(tmp_path: Path) -> None:
         (("p_HH.tif", "p_HV.tif", "p_VH.tif", "p_VV.tif"), ["p_VV+VH+HH+HV.tif"]),
         (("p_VH.tif", "p_VV.tiff"), ["p_VH.tif", "p_VV.tiff"]),
         (("p-VH.tif", "p_VV.tif"), ["p-VH.tif", "p_VV.tif"]),
-        (("p.tif", "p_VH.tif", "p_VV.tif"), ["p.tif", "p_VH.tif", "p_VV.tif"]),
+        (("p.tif", "p_VH.tif", "p_VV.tif"), ["p.tif", "p_VV+VH.tif"]),
         (("p_VH.png", "p_VV.png"), ["p_VH.png", "p_VV.png"]),
         (("p_VV.tif", "q_VH.tif"), ["p_VV.tif", "q_VH.tif"]),
     ],

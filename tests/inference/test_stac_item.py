@@ -19,7 +19,7 @@ from rasterio.warp import transform
 from reference_files import BANDS, reference_translator
 from saropt.cli import main
 from saropt.errors import InputError, OptionError
-from saropt.inference import Translator
+from saropt.inference import TranslateOptions, Translator
 from saropt.inference.stac_item import footprint
 from saropt.scenes import Georeference, write_array
 
@@ -235,3 +235,13 @@ def test_every_product_is_an_asset_and_every_input_a_link(dated: Path, tmp_path:
         "origin": "out_origin.tif",
     }
     assert [link["href"] for link in item["links"]] == ["now.tif", "earlier.tif"]
+
+
+def test_items_are_derived_from_each_file_of_a_product(tmp_path: Path) -> None:
+    product = tmp_path / "p"
+    product.mkdir()
+    for name in ("VV", "VH"):
+        (product / f"p_{name}.tif").touch()
+    options = TranslateOptions(reference_sar=product / "p_VV+VH.tif", reference="https://example.com/old.tif")
+    files = [str(product / f"p_{name}.tif") for name in ("VV", "VH")]
+    assert options.sources_of(product) == [*files, "https://example.com/old.tif"]

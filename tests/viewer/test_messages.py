@@ -18,7 +18,10 @@ PASSED = (
     *(f"inference/{name}.py" for name in ("reader", "reliability", "scene_model", "sources", "translator")),
     "inference/runtimes",
     *(f"artifacts/{name}.py" for name in ("card", "checks", "graph", "trust", "weights", "modules")),
-    *(f"scenes/{name}.py" for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing")),
+    *(
+        f"scenes/{name}.py"
+        for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing", "joined_files")
+    ),
     *(f"files/{name}.py" for name in ("atomic", "identity", "lock", "places", "vrt")),
     *(f"domain/{name}.py" for name in ("bands", "roles", "stated_units", "units")),
     *(f"radiometry/{name}.py" for name in ("units", "validity", "recipes")),

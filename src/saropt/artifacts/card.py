@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from saropt.artifacts.card_version_1 import upgrade
-from saropt.artifacts.checks import Positive, ReceptiveField, Stride, check_output
+from saropt.artifacts.checks import OneLine, Positive, ReceptiveField, Stride, check_output
 from saropt.artifacts.image_card import ImageCard
 from saropt.artifacts.trust import ReliabilityCard, SeenCard, Strict
 from saropt.domain import Direction, Role, known_scene_inputs, scene_bands
@@ -144,8 +144,8 @@ class Card(Strict):
     """
 
     format_version: int = FORMAT_VERSION
-    name: str
-    method: str
+    name: OneLine
+    method: OneLine
     directions: dict[Direction, DirectionCard] = Field(min_length=1)
     gsd_m: Positive
     training: TrainingCard
@@ -211,7 +211,7 @@ class SegmenterCard(Strict):
 
     kind: Literal["segmenter"] = "segmenter"
     format_version: int = FORMAT_VERSION
-    name: str
+    name: OneLine
     network: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     stride: Stride
@@ -241,7 +241,7 @@ class MatcherCard(Strict):
 
     kind: Literal["matcher"] = "matcher"
     format_version: int = FORMAT_VERSION
-    name: str
+    name: OneLine
     network: Literal["keypoint_cnn"] = "keypoint_cnn"
     arguments: dict[str, Any] = Field(default_factory=dict)
     receptive_field: ReceptiveField

@@ -25,6 +25,12 @@ _SATURATED = 1.5
 _FEWEST_STEPS = 10
 
 
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line of printable text")
+    return value
+
+
 def _known_type(value: str) -> str:
     try:
         known = np.dtype(value).kind in ("u", "i", "f", "c")
@@ -49,6 +55,7 @@ def _known_product(value: str) -> str:
     return value
 
 
+OneLine = Annotated[str, AfterValidator(_one_line)]
 PixelType = Annotated[str, AfterValidator(_known_type)]
 RecipeFields = Annotated[dict[str, Any], AfterValidator(_known_recipe)]
 ProductName = Annotated[str, AfterValidator(_known_product)]

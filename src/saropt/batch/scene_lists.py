@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from saropt.domain import listed
@@ -142,8 +142,8 @@ def _matched(name: str, folder: str, scenes: Sequence[str]) -> dict[str, str]:
     if not Path(folder).is_dir():
         raise OptionError(name, folder, "must be a folder with a raster for each scene, of the scene's name")
     by_stem: dict[str, list[Path]] = {}
-    for raster in _rasters(folder):
-        by_stem.setdefault(raster.stem, []).append(raster)
+    for raster in _rasters(folder, set(map(_stem, scenes))):
+        by_stem.setdefault(_stem(str(raster)), []).append(raster)
     matched = {scene: by_stem[stem] for scene in scenes if (stem := _stem(scene)) in by_stem}
     if not matched:
         raise InputError(folder, "holds no raster with the name of a scene")
@@ -177,15 +177,21 @@ def left_out(given: str, scenes: Sequence[str], options: Mapping[str, Raster], o
         ]
     stems = {_stem(scene) for scene in scenes}
     for folder in (folder for folders in options.values() for folder in dates_in(folders)):
-        if stray := [path.name for path in _rasters(folder) if path.stem not in stems]:
+        if stray := [path.name for path in _rasters(folder, stems) if _stem(str(path)) not in stems]:
             more = ", ..." if len(stray) > 1 else ""
             have = f"{counted(len(stray), 'raster')} {'has' if len(stray) == 1 else 'have'} the name of no scene"
             lines.append(f"{folder}: {have} ({stray[0]}{more}): not used")
     return lines
 
 
-def _rasters(folder: str | Path) -> list[Path]:
-    return [path for path in sorted(Path(folder).iterdir()) if path.suffix.lower() in RASTERS]
+def _rasters(folder: str | Path, stems: Collection[str] = ()) -> list[Path]:
+    """The rasters of a folder, and the folders of products with a file for each polarisation. Files of a product whose
+    name is among `stems` are one raster."""
+    names = sorted(Path(folder).iterdir())
+    found = [path for path in names if path.suffix.lower() in RASTERS or (path.is_dir() and polarisation_files(path))]
+    parts = {file: path for path in map(Path, joined(map(str, found))) for file in polarisation_files(path)}
+    joint = {file: path for file, path in parts.items() if _stem(str(path)) in stems}
+    return list(dict.fromkeys(joint.get(path, path) for path in found))
 
 
 def _stem(scene: str) -> str:

@@ -28,10 +28,11 @@ def filter_data(
     from saropt.cli.progress import progress_bar, warn
     from saropt.curation.filtering import filter_root, filter_scene
     from saropt.errors import OptionError
+    from saropt.files.polarisation_files import polarisation_files
 
     told: list[str] = []
     with progress_bar("filter") as report:
-        if source.is_dir():
+        if source.is_dir() and not polarisation_files(source):
             if units is not None:
                 raise OptionError("units", units, "is of a single raster: a data root states its units")
             path = filter_root(source, out, name, looks, progress=report, tell=told.append)

@@ -53,7 +53,7 @@ def product_name(file: Path) -> str | None:
 def joined(scenes: Iterable[str]) -> list[str]:
     """Paths of scenes in order, with those that are polarisations of one product as one.
 
-    Files of another form, and beside a file of the product's own name, stay as they are.
+    Files of another form stay as they are.
 
     >>> joined(["a.tif", "p_VH.tif", "p_VV.tif", "q_VV.tif"])
     ['a.tif', 'p_VV+VH.tif', 'q_VV.tif']
@@ -63,11 +63,10 @@ def joined(scenes: Iterable[str]) -> list[str]:
     for path in map(Path, given):
         if path.suffix.lower() in _SUFFIXES and (name := product_name(path)) is not None:
             parts.setdefault((path.with_name(name), path.suffix), []).append(path)
-    taken = set(given)
     replaced: dict[str, str] = {}
-    for (product, suffix), files in parts.items():
+    for files in parts.values():
         both = _joined_path(files) if len(files) > 1 else None
-        if both is not None and f"{product}{suffix}" not in taken:
+        if both is not None:
             replaced |= {str(file): str(both) for file in files}
     return list(dict.fromkeys(replaced.get(scene, scene) for scene in given))
 
@@ -82,10 +81,10 @@ def other_polarisation(file: str | Path, polarisation: str) -> tuple[str, str] |
     ('p_VH.tif', 'p_VV+VH.tif')
     """
     path = Path(file)
-    if product_name(path) is None or path.suffix.lower() not in _SUFFIXES or not os.path.isfile(path):
+    if polarisation_in(path.stem) in (None, polarisation) or path.suffix.lower() not in _SUFFIXES:
         return None
     other = path.with_name(f"{path.stem[:-2]}{polarisation}{path.suffix}")
-    both = _joined_path([path, other]) if os.path.isfile(other) else None
+    both = _joined_path([path, other]) if os.path.isfile(path) and os.path.isfile(other) else None
     return None if both is None else (other.name, both.name)
 
 

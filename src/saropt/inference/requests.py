@@ -9,6 +9,7 @@ from pathlib import Path
 from saropt.domain import SCENE_INPUTS, Direction, Role, check_scene_input
 from saropt.errors import OptionError
 from saropt.files import same_place
+from saropt.files.polarisation_files import polarisation_files
 
 Units = str | Mapping[Role, str] | None
 """Units of the scene, or role -> units of the inputs; None for those of the card."""
@@ -185,12 +186,13 @@ class TranslateOptions:
         return [(name, path) for name, raster in given.items() for path in dates_in(raster)]
 
     def sources_of(self, scene: str | Path) -> list[str]:
-        """All that the products of a scene are made from, each once.
+        """All that the products of a scene are made from, each file or address once.
 
         >>> TranslateOptions(reference="old.tif").sources_of("scene.tif")
         ['scene.tif', 'old.tif']
         """
-        return list(dict.fromkeys(map(str, (scene, *(path for _, path in self.files)))))
+        given = [scene, *(path for _, path in self.files)]
+        return list(dict.fromkeys(str(file) for path in given for file in (*polarisation_files(path),) or (path,)))
 
     def with_companions(self, given: Mapping[str, Raster]) -> TranslateOptions:
         """The same options with other rasters that come with the scene.

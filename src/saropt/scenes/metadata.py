@@ -148,12 +148,20 @@ def tags_of(dataset: DatasetReader, path: Path) -> dict[str, str]:
     'gamma0'
     """
     tags: dict[str, str] = dataset.tags()
-    if polarisation_in(path.stem) is None and not polarisation_files(path):
-        return tags
-    facts = facts_in_name(path.name)
+    facts = named_facts(path)
     if acquisition_date(tags, POLARISATIONS) is not None:
         facts.pop("ACQUISITION_DATE", None)
     return {**facts, **tags}
+
+
+def named_facts(path: Path) -> dict[str, str]:
+    """What the name of the backscatter of an RTC product states (`facts_in_name`); empty for other rasters.
+
+    >>> named_facts(Path("S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B_dem.tif"))
+    {}
+    """
+    files = polarisation_files(path) or [path]
+    return facts_in_name(files[0].name) if polarisation_in(files[0].stem) is not None else {}
 
 
 def unreadable_date(tags: Mapping[str, str]) -> str | None:

@@ -29,7 +29,15 @@ from saropt.scenes.formats import open_named
 from saropt.scenes.gdal_settings import environment
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
-from saropt.scenes.metadata import acquisition_date, band_names, scaling, select_bands, stated_names, tags_of
+from saropt.scenes.metadata import (
+    acquisition_date,
+    band_names,
+    named_facts,
+    scaling,
+    select_bands,
+    stated_names,
+    tags_of,
+)
 from saropt.scenes.mirroring import read_mirrored
 from saropt.scenes.pixel_samples import sample_pixels
 from saropt.scenes.resampled_power import UNITS_OF, fill_of, resampled_scale, stored_types
@@ -328,8 +336,12 @@ class Scene:
         if self.is_remote:
             facts = self.source, self.width, self.height, self.georeference, self._declared, sorted(self.tags.items())
             return hashlib.sha256(repr(facts).encode() + self.sample().tobytes()).hexdigest()
-        files = polarisation_files(self.path) or [self.path]
-        return digest_files({*files, *(name for name in self._dataset.files if Path(name).is_file())})
+        if parts := polarisation_files(self.path):
+            known = [_identity_of(part) for part in parts]
+        else:
+            files = {self.path, *(name for name in self._dataset.files if Path(name).is_file())}
+            known = [digest_files(files), *named_facts(self.path).values()]
+        return known[0] if len(known) == 1 else hashlib.sha256(" ".join(known).encode()).hexdigest()
 
     def read_padded(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """As `read` for a window that may reach outside the frame by any amount.
@@ -365,6 +377,11 @@ class Scene:
         for index in self._alpha:
             valid &= self._dataset.read(index, window=area) > 0
         return valid
+
+
+def _identity_of(file: Path) -> str:
+    with Scene.open(file) as scene:
+        return scene.identity()
 
 
 def _check_mask(dataset: DatasetReader, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -120,8 +121,9 @@ def digest_product(path: str | Path) -> str:
     """
     product = product_of(path)
     if product is None:
-        parts = polarisation_files(path)
-        return digest_files(parts or [path, *(file for file in files_behind(path) if file.is_file())])
+        files = polarisation_files(path) or [Path(path), *(file for file in files_behind(path) if file.is_file())]
+        beside = (f"{file}{suffix}" for file in files for suffix in (".msk", ".aux.xml"))
+        return digest_files([*files, *(file for file in beside if os.path.isfile(file))])
     granule = granule_of(product)
     root = product if granule is None else product.parent.parent
     files = [file for file in product.rglob("*") if file.is_file()] if product.is_dir() else [root]

@@ -17,13 +17,15 @@ import yaml
 from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
 from saropt.errors import InputError
 from saropt.files import load_json, load_yaml
+from saropt.files.polarisation_files import joined, polarisation_files
 from saropt.roots.names import find_raster
+from saropt.sensors.product_names import auxiliary_rasters
 from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect, version_of
 
 Kind = Literal["sar", "optical", "translation", "product", "error"]
 Origin = Literal["folder", "upload", "job"]
 MOST_RASTERS, DEEPEST = 2000, 6
-_TRUTHS = ("reference", "truth")
+_SIDES, _TRUTHS = ("sar", "optical"), ("reference", "truth")
 _COMPANION = re.compile(r"^(?P<scene>.+)_(?P<what>optical|reference)$", re.IGNORECASE)
 
 
@@ -159,7 +161,7 @@ class Catalogue:
         """
         for one in layer.pair or (layer,):
             with suppress(OSError):
-                if version_of(one.path.stat()) != one.info.version:
+                if version_of(one.path) != one.info.version:
                     self.inspected(one.path)
                     return True
         return False
@@ -170,7 +172,7 @@ class Catalogue:
         Raises:
             InputError: it cannot be shown.
         """
-        key = (path, version_of(path.stat()))
+        key = (path, version_of(path))
         if key not in self._known:
             self._known[key] = inspect(path, self.limits)
         return self._known[key]
@@ -182,12 +184,7 @@ class Catalogue:
             here = Path(name)
             deep = len(here.relative_to(self.folder).parts) >= DEEPEST
             folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "label") if not deep else []
-            for file in sorted(files):
-                path = here / file
-                if file.startswith(".") or path.is_symlink():
-                    continue
-                if path.suffix.lower() in SUFFIXES:
-                    rasters.append(path)
+            rasters += _rasters_in(here, files)
             pair = here / "report.html", here / "report.json"
             if {one.name for one in pair} <= set(files) and all(one.is_file() and not one.is_symlink() for one in pair):
                 reports.append(Report(self._id(here / "report.html"), _report_name(here), here / "report.html"))
@@ -254,6 +251,17 @@ class Catalogue:
         return hashlib.sha256(relative.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def _rasters_in(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Those of the files of a folder that are rasters, without links and what comes with the backscatter of a product.
+    Polarisations of one product are one raster, but in a data root, whose names say which rasters belong together."""
+    found = [folder / name for name in sorted(names) if not name.startswith(".")]
+    found = [path for path in found if path.suffix.lower() in SUFFIXES and not path.is_symlink()]
+    if folder.name in _SIDES:
+        return found
+    left_out = set(auxiliary_rasters(found))
+    return [Path(path) for path in joined(str(path) for path in found if str(path) not in left_out)]
+
+
 def printable(name: str) -> str:
     r"""A file's name as text that can be sent: bytes that are no UTF-8 become question marks.
 
@@ -298,7 +306,7 @@ def _error(guess: Layer, truth: Layer) -> Layer | None:
 def _role(path: Path) -> tuple[Kind | None, str | None]:
     """Kind and units that the place of a file tells."""
     side = path.parent.name
-    if side in ("sar", "optical"):
+    if side in _SIDES:
         return side, _stated_units(path.parent.parent, side)  # type: ignore[return-value]
     if _COMPANION.match(path.stem) or (path.stem.lower() in _TRUTHS and find_raster(path.parent, "sar") is not None):
         return "optical", None
@@ -312,6 +320,8 @@ def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
     if layer.kind in ("translation", "product"):
         image = _image_of_run(path, layers) if layer.kind == "product" else None
         source = path.with_name(Path(layer.info.tags.get("SAROPT_SOURCE", "")).name or path.name)
+        if files := polarisation_files(source):
+            source = Path(joined(map(str, files))[0])
         found = image or (source if source != path else None)
     elif path.parent.name == "optical":
         found = find_raster(path.parent.parent / "sar", stem)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,10 @@ from rio_tiler.errors import RioTilerError
 from rio_tiler.io import ImageReader, Reader
 
 from saropt.errors import InputError
+from saropt.files.polarisation_files import polarisation_files
 from saropt.scenes import Scene
 from saropt.scenes.chosen_bands import is_alpha
+from saropt.scenes.formats import open_named
 from saropt.scenes.georeference import METRES_PER_DEGREE
 from saropt.scenes.metadata import acquisition_date, parse_date
 
@@ -138,16 +139,18 @@ def driver_of(path: Path) -> str | None:
 
 
 def open_raster(path: Path) -> DatasetReader:
-    """The file, opened by its own driver alone: no virtual formats that point elsewhere.
+    """The file, opened by its own driver alone: no virtual formats that point elsewhere. GeoTIFFs of the polarisations
+    of one product are one raster.
 
     Raises:
         InputError: it is not a GeoTIFF, PNG or JPEG.
     """
     try:
-        driver = driver_of(path)
-        if driver is None:
+        parts = polarisation_files(path)
+        drivers = {driver_of(file) for file in parts or [path]}
+        if None in drivers or (parts and drivers != {"GTiff"}):
             raise InputError(path.name, "is neither a GeoTIFF nor a PNG or JPEG")
-        return rasterio.open(path, driver=driver)
+        return open_named(path) if parts else rasterio.open(path, driver=drivers.pop())
     except UnicodeError as error:
         raise InputError(path.name, "its name is not UTF-8: rename it") from error
     except RasterioError as error:
@@ -156,18 +159,22 @@ def open_raster(path: Path) -> DatasetReader:
         raise InputError(path.name, f"cannot be read: {error.strerror or 'damaged'}") from error
 
 
-def version_of(state: os.stat_result) -> str:
-    """A word for the state of a file: another one when the file was written or replaced since, even by one of the same
-    size and time, as the system keeps the time of that itself.
+def version_of(path: Path) -> str:
+    """A word for the state of a file, or of the files of one product: another one when a file was written or replaced
+    since, even by one of the same size and time, as the system keeps the time of that itself.
+
+    Raises:
+        OSError: there is none.
 
     >>> path = Path("a.tif")
     >>> _ = path.write_bytes(b"short")
-    >>> before = version_of(path.stat())
+    >>> before = version_of(path)
     >>> _ = path.write_bytes(b"longer")
-    >>> version_of(path.stat()) == before
+    >>> version_of(path) == before
     False
     """
-    known = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+    states = [file.stat() for file in polarisation_files(path) or [path]]
+    known = " ".join(f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}" for state in states)
     return hashlib.sha256(known.encode()).hexdigest()[:12]
 
 
@@ -177,16 +184,16 @@ def inspect(path: Path, limits: Limits) -> RasterInfo:
     Raises:
         InputError: not a picture, or larger than the limits allow.
     """
-    state = path.stat()
-    if not stat.S_ISREG(state.st_mode):
+    if not all(stat.S_ISREG(file.stat().st_mode) for file in polarisation_files(path) or [path]):
         raise InputError(path.name, "is not a regular file")
+    version = version_of(path)
     try:
-        return _inspect(path, state, limits)
+        return _inspect(path, version, limits)
     except (RasterioError, RioTilerError, CPLE_BaseError, UnicodeError, ValueError, RecursionError) as error:
         raise InputError(path.name, f"cannot be described: {' '.join(str(error).split())[:120]}") from error
 
 
-def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
+def _inspect(path: Path, version: str, limits: Limits) -> RasterInfo:
     with environment(), open_raster(path) as dataset:
         _check_size(dataset, path, limits)
         with Scene.open(path) as scene:
@@ -200,7 +207,7 @@ def _inspect(path: Path, state: os.stat_result, limits: Limits) -> RasterInfo:
             "indexes": indexes,
             "dtype": dataset.dtypes[indexes[0] - 1],
             "band_units": tuple(dataset.units[i - 1] or "" for i in indexes),
-            "version": version_of(state),
+            "version": version,
             "overviews": bool(dataset.overviews(1)),
             "tags": tags,
             "transform": tuple(dataset.transform)[:6],
