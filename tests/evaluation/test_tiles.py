@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from evaluation_roots import make_root
+from evaluation_roots import make_model, make_root, run
 
 from saropt.errors import InputError
 from saropt.evaluation import stream_tiles, tile_windows
 from saropt.evaluation.tiles import Pixels, open_rasters
 from saropt.radiometry import to_unit_range
 from saropt.roots import DataRoot
-from saropt.scenes import Window, write_array
+from saropt.scenes import Scene, Window, write_array
 
 
 @pytest.mark.parametrize(
@@ -85,3 +87,18 @@ def test_rasters_that_do_not_fit_are_refused(tmp_path) -> None:
     write_array(path / "sar" / "a.tif", np.zeros((2, 40, 40), np.uint8), overwrite=True)
     with pytest.raises(InputError, match=r"has 2 bands, dataset\.yaml says VH"):
         next(stream_tiles(root, ["a"]))
+
+
+@pytest.mark.parametrize(("dtype", "warned"), [("uint8", False), ("float32", True)])
+def test_truth_and_output_of_one_name_and_two_scales_are_told(dtype: str, warned: bool, tmp_path: Path) -> None:
+    """Amplitude of 8 bits and calibrated amplitude are brought to [0, 1] by other rules."""
+    path = make_root(tmp_path, {"t": "train", "a": "test"})
+    for name in ("t", "a"):
+        with Scene.open(path / "sar" / f"{name}.tif") as scene:
+            pixels = scene.read()[0]
+        values = pixels.astype(dtype) if dtype == "uint8" else (pixels / 255).astype(dtype)
+        write_array(path / "sar" / f"{name}.tif", values, overwrite=True)
+    model = make_model("model", lambda optical: optical[:1], "opt2sar")
+    report = run([model], path, tmp_path / "out", baselines=False)
+    warnings = report["models"][0]["directions"]["opt2sar"]["warnings"]
+    assert any("each is scaled by its own range" in line for line in warnings) == warned

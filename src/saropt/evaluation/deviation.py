@@ -62,6 +62,7 @@ class DeviationQuality:
         self.samples, self.seed = samples, seed
         self._pixels, self._blocks = _Correlation(), _Correlation()
         self._ratios: dict[str, NDArray[np.float32]] = {}
+        self._keys: dict[str, NDArray[np.float64]] = {}
 
     @classmethod
     def of(cls, subject: Subject) -> DeviationQuality | None:
@@ -82,7 +83,10 @@ class DeviationQuality:
         rng = np.random.default_rng(int(self._pixels.count))
         chosen = ratios[:, rng.permutation(ratios.shape[1])[:PIXELS_PER_TILE]]
         known = self._ratios.get(scene, chosen[:, :0])
-        self._ratios[scene] = np.concatenate([known, chosen], axis=1)[:, :PIXELS_PER_SCENE]
+        keys = np.concatenate([self._keys.get(scene, np.empty(0)), rng.random(chosen.shape[1])])
+        least = np.argsort(keys)[:PIXELS_PER_SCENE]  # a sample of all tiles up to now, each pixel as likely
+        self._ratios[scene] = np.concatenate([known, chosen], axis=1)[:, least]
+        self._keys[scene] = keys[least]
 
     def _calibration(self) -> dict[str, Any]:
         """The factors that make half-widths of the deviation, and their coverage of scenes that were left out."""
@@ -121,7 +125,8 @@ register_metric(
         f"[0, 1]; Pearson's correlation over all valid pixels of the split, and over means of {BLOCK}x{BLOCK} wholly "
         f"valid pixels. `calibration`, of {least_scenes(ALPHA)} scenes or more: for each band the factor by which the "
         f"deviation holds {1 - ALPHA:.0%} of the truth, by conformal risk control over scenes, and the coverage of "
-        "scenes that were left out in turn, mean and least",
+        f"scenes that were left out in turn, mean and least; of {PIXELS_PER_TILE:,} random pixels of each tile, and of "
+        f"{PIXELS_PER_SCENE:,} of a scene at most",
         needs=("a model that draws samples",),
         shown=False,
         split=DeviationQuality.of,

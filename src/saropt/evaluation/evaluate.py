@@ -206,7 +206,7 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         for model in spec.models
     ]
     models += [
-        make_model_row(model, root, weights, alone=True)
+        make_model_row(model, root, weights, seed=spec.seed, alone=True)
         for model in spec.models
         if any(image.optional for image in model.inputs)
     ]
@@ -245,6 +245,8 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
 
 def _drawing(spec: EvaluationSpec) -> list[Translator]:
     """The models that are asked for several samples."""
+    if spec.seed and not any(Subject((), model).draws for model in spec.models):
+        raise OptionError("seed", spec.seed, "no model draws samples or speckle")
     if spec.samples is None:
         return []
     if spec.samples < 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -34,10 +34,20 @@ from saropt.evaluation.section import Section, TileView
 from saropt.evaluation.segmentation import Judge
 from saropt.evaluation.shown_tiles import ShownTiles
 from saropt.evaluation.tile_image import TileImage
-from saropt.evaluation.tiles import Pixels, Place, Rasters
+from saropt.evaluation.tiles import Pixels, Place, Rasters, scale_in_words
 from saropt.evaluation.verdicts import verdicts
 from saropt.inference import ScratchRaster, Translator
 from saropt.roots import DataRoot
+from saropt.scenes import Scene
+
+
+def model_name(model: Translator) -> str:
+    """What a report calls a model.
+
+    >>> model_name(Translator.load("losangeles-s1", speckle=4.0))
+    'losangeles-s1, speckle of 4 looks'
+    """
+    return model.card.name if model.speckle is None else f"{model.card.name}, speckle of {model.speckle:g} looks"
 
 
 @dataclass
@@ -68,7 +78,7 @@ class ModelRow:
 
     @property
     def name(self) -> str:
-        name = self.model.card.name
+        name = model_name(self.model)
         return f"{name}, {describe_role(self.first_input).title} alone" if self.alone else name
 
     @property
@@ -82,7 +92,8 @@ class ModelRow:
         if self.ignored:
             images = counted(len(self.ignored), "earlier optical image")
             hidden = [f"{images} ignored (cloud or snow alone): {listed(self.ignored)}"]
-        return found | {"warnings": [*self.warnings, *hidden, *verdicts(found, baselines)]}
+        drawn = {"seed": self.subject.seed} if self.subject.draws else {}
+        return found | drawn | {"warnings": [*self.warnings, *hidden, *verdicts(found, baselines)]}
 
 
 @dataclass
@@ -95,6 +106,14 @@ class BaselineRow:
     def looks_at(self, default: Sequence[Role]) -> Sequence[Role]:
         """The roles of its input."""
         return (*(self.baseline.looks_at or default), *self.baseline.further)
+
+
+def _true_scale(root: DataRoot, role: Role) -> str | None:
+    """The scale of the first true image that can be read."""
+    for path in filter(None, (root.path_of(role, name) for name in root.splits)):
+        with suppress(InputError), Scene.open(path) as scene:
+            return scale_in_words(root.image(role).units, scene.dtype, root.image(role).range)
+    return None
 
 
 def make_model_row(
@@ -136,9 +155,11 @@ def make_model_row(
     places = {role: [wanted for wanted, _ in found] for role, found in some.items()}
     given, true = model.target, images[model.direction.output]
     outputs = _positions(model.card.name, given.bands, true.bands, warnings)
-    if given.units != true.units:
+    scales = scale_in_words(given.units, given.dtype), _true_scale(root, model.direction.output)
+    if given.units != true.units or (scales[1] is not None and scales[0] != scales[1]):
+        both = (given.units, true.units) if given.units != true.units else scales
         warnings.append(
-            f"its output is in {given.units!r}, the truth in {true.units!r}: each is scaled by its own range, "
+            f"its output is in {both[0]!r}, the truth in {both[1]!r}: each is scaled by its own range, "
             "so the errors hold the difference of the scales as well"
         )
     if model.reliability is not None and root.name in model.reliability.data:

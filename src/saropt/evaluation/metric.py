@@ -83,7 +83,7 @@ class Subject:
         bands: names of the output bands.
         model: the translator; None for a baseline.
         weights: extractors and published weights for the metrics that need them; None for none.
-        samples, seed: of a model that draws samples, how many are averaged and their noise; one sample when None.
+        samples, seed: of a model that draws, how many samples are averaged and their noise; one sample when None.
         seconds, pixels: time that translation has taken, and for how many pixels.
 
     >>> Subject(bands=("B4", "B3", "B2"), samples=8).samples
@@ -97,6 +97,11 @@ class Subject:
     seed: int = 0
     seconds: float = 0.0
     pixels: int = 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether the output depends on the seed: that of a sampler, or with speckle."""
+        return self.model is not None and (self.model.sampler is not None or self.model.speckle is not None)
 
 
 class Accumulator(Protocol):

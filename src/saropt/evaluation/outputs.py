@@ -110,7 +110,7 @@ def translate_rasters(
                     raise InputError(model.card.name, f"gives {found} for {rasters.name}, not {count}")
                 scratch.write(window.row, window.col, pixels, block.valid)
 
-    seed = None if subject.samples is None else subject.seed
+    seed = subject.seed if subject.draws else None
     started = time.perf_counter()
     given = {role: chosen for role, chosen in (places or {}).items() if role in sources}
     units = rasters.units(model.source.role)

@@ -12,7 +12,7 @@ from saropt.artifacts import Card
 from saropt.evaluation import ground, segmentation
 from saropt.evaluation.curves import read_curves
 from saropt.evaluation.intervals import CONVENTION, TESTS_CONVENTION, few_scenes
-from saropt.evaluation.measure import DirectionRows
+from saropt.evaluation.measure import DirectionRows, model_name
 from saropt.evaluation.metric import METRICS
 from saropt.evaluation.network_values import scale_of
 from saropt.evaluation.spec import EvaluationSpec
@@ -82,7 +82,7 @@ def build_report(
         leaks: what the split shares with the training data (`find_leaks`).
         left_out: the rasters of the split of which no tile is measured; none when None.
     """
-    models: dict[str, dict[str, Any]] = {model.card.name: {} for model in spec.models}
+    models: dict[str, dict[str, Any]] = {model_name(model): {} for model in spec.models}
     baselines: dict[str, dict[str, Any]] = {}
     for d in rows:
         baselines[d.direction] = {row.baseline.name: row.quality.figures() for row in d.baselines}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from saropt.domain import (
     Role,
     Unit,
     canonical_bands,
-    describe_units,
     described_bands,
     is_known,
     is_sar,
@@ -31,16 +30,25 @@ from saropt.evaluation.baselines import CopyInput, TrainMean
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import Subject, Tile
 from saropt.evaluation.report import conventions, finite
-from saropt.evaluation.tiles import MIN_VALID, TILE, LeftOut, Pixels, open_rasters, stream_tiles, tile_windows
+from saropt.evaluation.tiles import (
+    MIN_VALID,
+    TILE,
+    LeftOut,
+    Pixels,
+    open_rasters,
+    scale_in_words,
+    stream_tiles,
+    tile_windows,
+)
 from saropt.evaluation.verdicts import verdicts
 from saropt.files import write_text
 from saropt.progress import Progress, silent
-from saropt.radiometry import ValueRule, check_units, describe_range
+from saropt.radiometry import ValueRule, check_units
 from saropt.roots import DataRoot
 from saropt.roots.frozen import FrozenSplit, raster_hash, read_frozen
 from saropt.roots.names import SUFFIXES, find_raster
 from saropt.roots.one_grid import check_one_grid
-from saropt.roots.root import ImageSpec, scene_of
+from saropt.roots.root import scene_of
 from saropt.scenes import Scene, Window
 from saropt.scenes.writing import check_writable
 
@@ -191,21 +199,6 @@ class _Measured:
     valid: str
 
 
-def _scale(image: ImageSpec, dtypes: Iterable[str]) -> str:
-    """What decides which numbers in [0, 1] the true images become, in words."""
-    found = set()
-    for dtype in dtypes:
-        try:
-            unit = describe_units(image.units, dtype)
-        except ValueError:
-            name = image.units
-        else:
-            name = f"reflectance x {unit.factor:g}" if unit.scale == "reflectance" else unit.name
-            name = "8 bits" if unit.scale == "stretch" or (dtype == "uint8" and image.range is None) else name
-        found.add(f"{describe_range(image.units, dtype, image.range)} of {name}")
-    return " and ".join(sorted(found))
-
-
 def _measured(
     root: DataRoot,
     role: Role,
@@ -251,7 +244,9 @@ def _measured(
     if not rows["prediction"].n:
         part = frozen.splits[next(iter(paths))]
         raise InputError(root.path, f"split {part!r} has no tile that is at least {MIN_VALID:.0%} valid")
-    return _Measured(rows, left_out, _scale(root.image(role), dtypes), valid.hexdigest())
+    image = root.image(role)
+    scales = {scale_in_words(image.units, dtype, image.range) for dtype in dtypes}
+    return _Measured(rows, left_out, " and ".join(sorted(scales)), valid.hexdigest())
 
 
 def _prediction(folder: Path, name: str) -> Path:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import Role, describe_role, listed
+from saropt.domain import Role, describe_role, describe_units, listed
 from saropt.errors import InputError, counted
-from saropt.radiometry import ValueRule, check_units, to_unit_range
+from saropt.radiometry import ValueRule, check_units, describe_range, to_unit_range
 from saropt.roots import DataRoot
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import open_described
@@ -263,3 +263,22 @@ def stream_tiles(
         with open_rasters(root, name, roles) as rasters:
             for window in tile_windows(*rasters.shape, size):
                 yield rasters.read(window)
+
+
+def scale_in_words(units: str, dtype: str, value_range: tuple[float, float] | None = None) -> str:
+    """What decides which numbers in [0, 1] the values of an image become.
+
+    Args:
+        value_range: of dataset.yaml; the usual one when None.
+
+    >>> scale_in_words("amplitude", "uint8"), scale_in_words("sigma0_db", "float32")
+    ('0..255 of 8 bits', '-30..5 dB of sigma0_db')
+    """
+    try:
+        unit = describe_units(units, dtype)
+    except ValueError:
+        name = units
+    else:
+        name = f"reflectance x {unit.factor:g}" if unit.scale == "reflectance" else unit.name
+        name = "8 bits" if unit.scale == "stretch" or (dtype == "uint8" and value_range is None) else name
+    return f"{describe_range(units, dtype, value_range)} of {name}"

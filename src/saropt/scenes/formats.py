@@ -33,6 +33,14 @@ def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetR
         InputError: a virtual raster that reaches elsewhere, a raster of no or too many bands, or files of a product
             that are not on one grid.
         RasterioError: no raster of these formats.
+
+    >>> import numpy as np
+    >>> from saropt.scenes import write_array
+    >>> for name in ("p_VV.tif", "p_VH.tif"):
+    ...     _ = write_array(name, np.ones((1, 8, 8), np.float32))
+    >>> with open_named(Path("p_VV+VH.tif")) as dataset:
+    ...     dataset.descriptions
+    ('VV', 'VH')
     """
     from rasterio._path import _parse_path, _UnparsedPath
     from rasterio._vsiopener import _opener_registration
