@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from reference_files import reference_translator
 from saropt.artifacts import load_weights, save_weights
 from saropt.errors import InputError, MissingExtraError
-from saropt.inference import Translator, card_of, export_translator
+from saropt.inference import TranslateOptions, Translator, card_of, export_translator
 from saropt.scenes import Scene, write_array
 
 Factory = Callable[..., Path]
@@ -173,3 +173,15 @@ def test_int8_ranges_are_those_of_all_inputs(db_root: Path, earlier_root: Path, 
         errors.append(np.abs(translated(out) - expected).mean())
     assert errors[0] < 0.1 * expected.std() < errors[1]
     assert said == [f"{db_root}: has no sar_reference and no optical_reference: the ranges are taken without it"]
+
+
+def test_frozen_statistics_are_told(make_translator: Factory, db_root: Path, tmp_path: Path) -> None:
+    source = make_translator("resnet", ".safetensors")
+    frozen = export_translator(source, tmp_path / "out.onnx", data=db_root)
+    warnings = {}
+    for model in (source, frozen):
+        result = Translator.load(model).run(
+            db_root / "sar" / "d.tif", tmp_path / "out.tif", TranslateOptions(bands=["VH"], overwrite=True)
+        )
+        warnings[model] = [line for line in result.warnings if "statistics of training data" in line]
+    assert (len(warnings[source]), len(warnings[frozen])) == (0, 1)

@@ -22,7 +22,7 @@ def translate(
         str,
         typer.Argument(
             metavar="SCENE",
-            help="GeoTIFF, COG, PNG, Sentinel or RTC product, or URL. For many: a folder, quoted glob or list (.txt, .csv).",
+            help="GeoTIFF, COG, PNG, Sentinel or RTC product, URL. Many: a folder, quoted glob or list (.txt, .csv).",
         ),
     ],
     out: Annotated[

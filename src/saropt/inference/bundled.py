@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from saropt.artifacts import Card, load_weights, read_card
+from saropt.artifacts import Card, DirectionCard, load_weights, read_card
 from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
 from saropt.errors import InputError
 from saropt.inference.requests import LoadOptions
@@ -26,15 +26,19 @@ def retired_folder() -> Path:
     return bundled_folder().with_name("retired")
 
 
-def warning_of(path: Path) -> list[str]:
-    """A line about a retired translator; nothing about any other file.
+def warnings_of(path: Path, direction: DirectionCard) -> list[str]:
+    """One line about a retired translator, and one about a network whose instance statistics are frozen.
 
-    >>> warning_of(find_translator("sen12-vv"))[0].split(":")[0]
+    >>> path = find_translator("sen12-vv")
+    >>> warnings_of(path, card_of(path).directions["sar2opt"])[0].split(":")[0]
     'sen12-vv is below one colour everywhere outside its two regions'
-    >>> warning_of(find_translator("s1-world"))
+    >>> warnings_of(Path("other.onnx"), card_of(path).directions["sar2opt"])
     []
     """
-    return [f"{path.stem} {RETIRED[path.stem]}"] if path.parent == retired_folder() else []
+    lines = [f"{path.stem} {RETIRED[path.stem]}"] if path.parent == retired_folder() else []
+    if direction.statistics == "training":
+        lines.append("it normalises by statistics of training data; the torch weights do by those of the scene")
+    return lines
 
 
 def list_translators(folder: str | Path | None = None) -> dict[str, Path]:

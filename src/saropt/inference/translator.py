@@ -15,7 +15,7 @@ from saropt.artifacts import Card, ImageCard
 from saropt.domain import Direction, Role, is_sar
 from saropt.errors import InputError, OptionError
 from saropt.inference.any_arrays import translate_any
-from saropt.inference.bundled import held_directions, translator_file, warning_of
+from saropt.inference.bundled import held_directions, translator_file, warnings_of
 from saropt.inference.earlier import Earlier, find_earlier
 from saropt.inference.engine import Run, plain
 from saropt.inference.hub import Pretrained
@@ -197,27 +197,26 @@ class Translator(SceneModel, Pretrained):
         used = options.all_inputs.keys() - result.ignored
         notes = self._notes(used, bool(options.given_scene_inputs) or options.read_scene_inputs)
         result = replace(result, warnings=(*notes, *result.warnings))
-        several = sampling is not None and sampling.samples > 1
-        return replace(result, seam=None) if several else result
+        return replace(result, seam=None) if sampling is not None and sampling.samples > 1 else result
 
     def _notes(self, further: Collection[Role], told: bool) -> list[str]:
         """What a run tells of the translator itself, given these inputs beside the first, and scene inputs or none."""
-        notes = warning_of(self.path)
+        notes = warnings_of(self.path, self.card.directions[self.direction])
         if self.reliability is not None:
             notes += uncalibrated(self.reliability, {self.source.role, *further})
             notes += ["the half-widths were calibrated for scenes of which nothing is known"] if told else []
         return notes
 
     def is_made(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> bool:
-        """Whether all products that `run` makes of this scene with these options are there, and whole.
+        """Whether `look` finds all that `run` makes, whole; errors as of `look`."""
+        return self.look(scene, out, options).is_complete
+
+    def look(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> Earlier:
+        """What is there of all that `run` makes of this scene with these options.
 
         Raises:
             InputError: the scene or a product cannot be read.
         """
-        return self.look(scene, out, options).is_complete
-
-    def look(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> Earlier:
-        """What is there of all that `run` makes of this scene with these options; errors as of `is_made`."""
         sampling = self._sampling(options.samples, options.seed)
         products = {one.name: product_path(out, one.suffix) for one in self.products(sampling)}
         with self.open_first(scene, options) as source:
