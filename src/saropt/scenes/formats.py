@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,30 @@ if TYPE_CHECKING:
 
 FORMATS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "SAFE", "SENTINEL2", "ENVI", "netCDF", "COSAR")
 _MOST_BANDS = 4096
+
+
+def check_readable(path: Path) -> None:
+    """Check that a path is a readable, non-empty, regular file.
+
+    Raises:
+        InputError: missing, a directory, a device, without permission, or empty.
+    """
+    try:
+        mode = path.stat()
+        if stat.S_ISDIR(mode.st_mode):
+            raise InputError(path, "is a directory, not a raster file")
+        if not stat.S_ISREG(mode.st_mode):
+            raise InputError(path, "is not a regular file")
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except PermissionError:
+        raise InputError(path, "no permission to read it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read: {error}") from error
+    if mode.st_size == 0:
+        raise InputError(path, "the file is empty")
 
 
 def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetReader:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import stat
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +24,7 @@ from saropt.files import digest_files
 from saropt.files.polarisation_files import polarisation_files
 from saropt.radiometry import from_power
 from saropt.scenes.chosen_bands import alpha_bands
-from saropt.scenes.formats import open_named
+from saropt.scenes.formats import check_readable, open_named
 from saropt.scenes.gdal_settings import environment
 from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
@@ -47,30 +46,6 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
     from saropt.scenes.ranges import RangeFolder
-
-
-def check_readable(path: Path) -> None:
-    """Check that a path is a readable, non-empty, regular file.
-
-    Raises:
-        InputError: missing, a directory, a device, without permission, or empty.
-    """
-    try:
-        mode = path.stat()
-        if stat.S_ISDIR(mode.st_mode):
-            raise InputError(path, "is a directory, not a raster file")
-        if not stat.S_ISREG(mode.st_mode):
-            raise InputError(path, "is not a regular file")
-        with path.open("rb"):
-            pass
-    except FileNotFoundError:
-        raise InputError(path, "no such file") from None
-    except PermissionError:
-        raise InputError(path, "no permission to read it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read: {error}") from error
-    if mode.st_size == 0:
-        raise InputError(path, "the file is empty")
 
 
 class Scene:
