@@ -14,6 +14,7 @@ from saropt.cli import main
 from saropt.curation.clean_splits import write_splits
 from saropt.curation.cleaning import Limits, clean_root, white_share, write_report
 from saropt.curation.registration import measure_offset, offsets_of_pair
+from saropt.curation.warnings_of_roots import root_warnings
 from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.roots.frozen import read_frozen
@@ -269,3 +270,32 @@ def test_an_unknown_kind_to_drop_is_refused_before_anything_is_read(tmp_path, ca
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1
     assert "foo: known kinds are grid, cloud" in told[0]
+
+
+def grouped(path, groups):
+    """Places without georeference: name -> its split and group."""
+    root = write_simulated_root(path, scenes=(len(groups), 0, 0), size=64, seed=3)
+    rows = [f"train_{number:03d},{split},{group}\n" for number, (split, group) in enumerate(groups)]
+    (root / "splits.csv").write_text("name,split,group\n" + "".join(rows))
+    return root
+
+
+def test_groups_in_two_splits_are_leaks_and_told_with_their_names(tmp_path, capsys):
+    root = grouped(tmp_path / "r", [("train", "A"), ("test", "A"), ("val", "B"), ("train", "B"), ("train", "C")])
+    leaks = [own for own in clean_root(root).findings if own.kind == "leak"]
+    assert [(own.name, own.other) for own in leaks] == [("train_001", "train_000"), ("train_003", "train_002")]
+    assert leaks[0].detail == "test shares ground with train_000 of train: both are of the group A"
+    assert main(["data", "clean", str(root), "--write-splits", str(tmp_path / "new.csv")]) == 0
+    told = capsys.readouterr().err
+    assert told.count("2 groups stand in more than one split (A, B)") == 1
+    assert told.count("no raster is left in the splits val and test: all are left out or moved") == 1
+    assert main(["data", "inspect", str(root)]) == 0
+    assert "2 groups stand in more than one split" in " ".join(capsys.readouterr().out.split())
+    assert "2 groups stand" in root_warnings(DataRoot.open(root))[-1]
+
+
+def test_nothing_is_told_of_groups_in_one_split(tmp_path, capsys):
+    root = grouped(tmp_path / "r", [("train", "A"), ("train", "A"), ("val", "B"), ("test", "")])
+    assert main(["data", "clean", str(root), "--write-splits", str(tmp_path / "new.csv")]) == 0
+    assert not [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert clean_root(root).counts()["leak"] == 0

@@ -22,6 +22,7 @@ from saropt.progress import Progress
 from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
+from saropt.roots.splits import shared_groups
 from saropt.scenes import Scene, Window
 
 KINDS = (
@@ -288,6 +289,10 @@ def _shared_ground(root: DataRoot, names: Sequence[str], signatures: dict[str, l
         words = f"footprint shares {share:.1%} with {names[one]}"
         found.append(_pair("overlap", names, one, other, share, words))
         shared.setdefault((one, other), f"{share:.1%} of the footprint")
+    place = {name: number for number, name in enumerate(names)}
+    for group, (first, *others) in shared_groups(root.splits, root.groups).items():
+        for name in others:
+            shared.setdefault((place[first], place[name]), f"both are of the group {group}")
     for (one, other), why in shared.items():
         splits = root.splits[names[one]], root.splits[names[other]]
         if splits[0] != splits[1]:

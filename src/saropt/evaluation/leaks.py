@@ -1,4 +1,4 @@
-"""Whether a split shares places with the training data: by name, by content or by position."""
+"""Whether a split shares places with the training data: by name, by content, by position or by group."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saropt.domain import Role, listed
+from saropt.errors import counted
 from saropt.roots import DataRoot
 from saropt.scenes import Scene, Window
 from saropt.scenes.footprints import Footprint, footprint_of, overlaps
@@ -51,7 +52,19 @@ def find_leaks(
         "hold pixels of the training data": [trace.name for trace in here if trace.digest in digests],
         "overlap the training data on the ground": _overlapping(here, there),
     }
-    return [f"{len(found)} of {len(here)} rasters {what} ({listed(found, 3)})" for what, found in ways.items() if found]
+    told = [f"{len(found)} of {len(here)} rasters {what} ({listed(found, 3)})" for what, found in ways.items() if found]
+    return told + _of_shared_groups(root, names, train_root, train)
+
+
+def _of_shared_groups(root: DataRoot, names: Sequence[str], train_root: DataRoot, train: Sequence[str]) -> list[str]:
+    """A sentence on the groups of a root that stand in its training data as well; other roots have other groups."""
+    if root.path.resolve() != train_root.path.resolve():
+        return []
+    known = {train_root.groups[name] for name in train if name in train_root.groups}
+    shared = [name for name in set(names) - set(train) if root.groups.get(name) in known]
+    groups = sorted({root.groups[name] for name in shared})
+    words = f"of {counted(len(groups), 'group')} of the training data ({listed(groups)})"
+    return [f"{len(shared)} of {len(names)} rasters are {words}"] if shared else []
 
 
 def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
