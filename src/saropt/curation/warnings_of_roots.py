@@ -17,8 +17,8 @@ _LOOKED_AT = 3
 
 
 def root_warnings(root: DataRoot) -> list[str]:
-    """Empty splits, groups in several splits, and units that a raster contradicts: the first ones of a role by their values, each SAR raster by
-    what it states.
+    """Empty splits, groups in several splits, and units that a raster contradicts: the first ones of a role by their
+    values, each SAR raster by what it states.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 1), size=64))
