@@ -299,3 +299,16 @@ def test_nothing_is_told_of_groups_in_one_split(tmp_path, capsys):
     assert main(["data", "clean", str(root), "--write-splits", str(tmp_path / "new.csv")]) == 0
     assert not [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert clean_root(root).counts()["leak"] == 0
+
+
+def test_rasters_with_a_transform_and_no_crs_do_not_overlap_and_keep_their_splits(tmp_path):
+    root = write_simulated_root(tmp_path / "root", scenes=(1, 1, 1), size=64, seed=3)
+    for path in [*root.glob("sar/*.tif"), *root.glob("optical/*.tif"), *root.glob("label/*.tif")]:
+        with Scene.open(path, palette="index") as scene:
+            values, names = scene.read_stored()[0], scene.band_names
+        place = Georeference(None, Affine(10.0, 0.0, 0.0, 0.0, -10.0, 0.0))
+        write_array(path, values, band_names=names, georeference=place, overwrite=True)
+    report = clean_root(root)
+    assert [own for own in report.findings if own.kind in ("overlap", "leak")] == []
+    kept = write_splits(report, tmp_path / "new.csv")
+    assert kept == {"train_000": "train", "val_000": "val", "test_000": "test"}

@@ -119,8 +119,8 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
         if apart:
             known = facts.facts.get("warning")
             facts.facts["warning"] = "; ".join(filter(None, [known, first_and_more(apart)]))
-    apart = first_and_more(_labels_apart(root, firsts)) if root.paired else None
-    if warnings := [line for line in (apart, shared_groups_line(root.splits, root.groups)) if line]:
+    labels = first_and_more(_labels_apart(root, firsts)) if root.paired else None
+    if warnings := [line for line in (labels, shared_groups_line(root.splits, root.groups)) if line]:
         description["warning"] = "; ".join(warnings)
     return description, found
 

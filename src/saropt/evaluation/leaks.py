@@ -87,4 +87,4 @@ def _overlapping(here: Sequence[_Trace], there: Sequence[_Trace]) -> list[str]:
 
 def _placed(traces: Sequence[_Trace]) -> list[tuple[str, Footprint]]:
     """Names and footprints of the rasters with a place on the ground."""
-    return [(own.name, own.footprint) for own in traces if own.footprint is not None and own.footprint.crs is not None]
+    return [(own.name, own.footprint) for own in traces if own.footprint is not None]
