@@ -317,7 +317,7 @@ def _first(entries: Sequence[Entry], side: str, units: str) -> dict[str, Any]:
 
 
 def _region(source: Path, region: str) -> Path:
-    """The folder of a region: the source itself where it holds the images, and its name does not tell of another one."""
+    """The folder of a region: the source itself where it holds the images, unless its name tells of another."""
     aliases = {"shandong": ["shandong", "dongying"], "xian": ["xian", "xi'an"], "korea": ["korea", "pohang", "sk"]}
     if source.is_dir() and {path.name.lower() for path in source.iterdir() if path.is_dir()} & set(SAR_FOLDERS):
         words = set(re.split(r"[^a-z0-9']+", source.resolve().name.lower()))
