@@ -16,6 +16,7 @@ from saropt.curation.cleaning import Limits, clean_root, white_share, write_repo
 from saropt.curation.registration import measure_offset, offsets_of_pair
 from saropt.curation.warnings_of_roots import root_warnings
 from saropt.errors import InputError
+from saropt.evaluation.leaks import find_leaks
 from saropt.roots import DataRoot
 from saropt.roots.frozen import read_frozen
 from saropt.roots.simulated import write_simulated_root
@@ -312,3 +313,38 @@ def test_rasters_with_a_transform_and_no_crs_do_not_overlap_and_keep_their_split
     assert [own for own in report.findings if own.kind in ("overlap", "leak")] == []
     kept = write_splits(report, tmp_path / "new.csv")
     assert kept == {"train_000": "train", "val_000": "val", "test_000": "test"}
+
+
+@pytest.mark.parametrize("side", ["sar", "optical"])
+def test_a_training_image_of_another_date_that_is_a_true_image_of_the_test_split_is_a_leak(tmp_path, side):
+    root = write_simulated_root(tmp_path / "root", scenes=(2, 0, 1), size=64, seed=3)
+    role = f"{side}_reference"
+    spec = DataRoot.open(root).image(side)
+    with (root / "dataset.yaml").open("a") as stream:
+        stream.write(f"{role}: {{bands: [{', '.join(spec.bands)}], units: {spec.units}}}\n")
+    (root / role).mkdir()
+    for name in ("train_000", "test_000"):
+        (root / role / f"{name}.tif").write_bytes((root / side / f"{name}.tif").read_bytes())
+    assert clean_root(root).counts()["leak"] == 0
+    (root / role / "train_000.tif").write_bytes((root / side / "test_000.tif").read_bytes())
+    leaks = [own for own in clean_root(root).findings if own.kind == "leak"]
+    assert [(own.name, own.other) for own in leaks] == [("test_000", "train_000")]
+    assert leaks[0].detail.endswith("the image of another date of one is the true image of the other")
+    data = DataRoot.open(root)
+    told = ["1 of 1 rasters share an image of another date with the training data (test_000)"]
+    assert find_leaks(data, ["test_000"], data, ["train_000", "train_001"], "sar") == told
+    assert find_leaks(data, ["train_000"], data, ["test_000"], "sar")[0].startswith("1 of 1 rasters share an image")
+    assert find_leaks(data, ["test_000"], data, ["train_001"], "sar") == []
+
+
+def test_images_of_another_date_of_one_colour_are_no_leak(tmp_path):
+    root = write_simulated_root(tmp_path / "root", scenes=(1, 0, 1), size=64, seed=3)
+    spec = DataRoot.open(root).image("optical")
+    with (root / "dataset.yaml").open("a") as stream:
+        stream.write(f"optical_reference: {{bands: [{', '.join(spec.bands)}], units: {spec.units}}}\n")
+    change(root / "optical" / "test_000.tif", np.zeros_like)
+    (root / "optical_reference").mkdir()
+    (root / "optical_reference" / "train_000.tif").write_bytes((root / "optical" / "test_000.tif").read_bytes())
+    data = DataRoot.open(root)
+    assert clean_root(root).counts()["leak"] == 0
+    assert find_leaks(data, ["test_000"], data, ["train_000"], "sar") == []

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from saropt.curation.other_dates import middle_digest, shared_images
 from saropt.domain import Role, listed
 from saropt.errors import counted
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, Window
+from saropt.scenes import Scene
 from saropt.scenes.footprints import Footprint, footprint_of, overlaps
-
-_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,9 @@ def find_leaks(
     ways = {
         "are in the training data by name": [trace.name for trace in here if trace.name in known_names],
         "hold pixels of the training data": [trace.name for trace in here if trace.digest in digests],
+        "share an image of another date with the training data": list(
+            dict.fromkeys(name for name, _ in shared_images(root, names, train_root, train))
+        ),
         "overlap the training data on the ground": _overlapping(here, there),
     }
     told = [f"{len(found)} of {len(here)} rasters {what} ({listed(found, 3)})" for what, found in ways.items() if found]
@@ -69,13 +68,9 @@ def _of_shared_groups(root: DataRoot, names: Sequence[str], train_root: DataRoot
 
 def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
     with Scene.open(root.raster(role, name)) as scene:
-        height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
-        window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
-        values, _ = scene.read(window)
-        one_colour = bool((values == values[:, :1, :1]).all())
-        digest = hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+        digest = middle_digest(scene)
         footprint = footprint_of(scene.georeference, scene.height, scene.width)
-    return _Trace(name, "" if one_colour else digest, footprint)
+    return _Trace(name, digest, footprint)
 
 
 def _overlapping(here: Sequence[_Trace], there: Sequence[_Trace]) -> list[str]:
