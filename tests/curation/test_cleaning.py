@@ -14,7 +14,9 @@ from saropt.cli import main
 from saropt.curation.clean_splits import write_splits
 from saropt.curation.cleaning import Limits, clean_root, white_share, write_report
 from saropt.curation.registration import measure_offset, offsets_of_pair
+from saropt.curation.warnings_of_roots import root_warnings
 from saropt.errors import InputError
+from saropt.evaluation.leaks import find_leaks
 from saropt.roots import DataRoot
 from saropt.roots.frozen import read_frozen
 from saropt.roots.simulated import write_simulated_root
@@ -269,3 +271,80 @@ def test_an_unknown_kind_to_drop_is_refused_before_anything_is_read(tmp_path, ca
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1
     assert "foo: known kinds are grid, cloud" in told[0]
+
+
+def grouped(path, groups):
+    """Places without georeference: name -> its split and group."""
+    root = write_simulated_root(path, scenes=(len(groups), 0, 0), size=64, seed=3)
+    rows = [f"train_{number:03d},{split},{group}\n" for number, (split, group) in enumerate(groups)]
+    (root / "splits.csv").write_text("name,split,group\n" + "".join(rows))
+    return root
+
+
+def test_groups_in_two_splits_are_leaks_and_told_with_their_names(tmp_path, capsys):
+    root = grouped(tmp_path / "r", [("train", "A"), ("test", "A"), ("val", "B"), ("train", "B"), ("train", "C")])
+    leaks = [own for own in clean_root(root).findings if own.kind == "leak"]
+    assert [(own.name, own.other) for own in leaks] == [("train_001", "train_000"), ("train_003", "train_002")]
+    assert leaks[0].detail == "test shares ground with train_000 of train: both are of the group A"
+    assert main(["data", "clean", str(root), "--write-splits", str(tmp_path / "new.csv")]) == 0
+    told = capsys.readouterr().err
+    assert told.count("2 groups stand in more than one split (A, B)") == 1
+    assert told.count("no raster is left in the splits val and test: all are left out or moved") == 1
+    assert main(["data", "inspect", str(root)]) == 0
+    assert "2 groups stand in more than one split" in " ".join(capsys.readouterr().out.split())
+    assert "2 groups stand" in root_warnings(DataRoot.open(root))[-1]
+
+
+def test_nothing_is_told_of_groups_in_one_split(tmp_path, capsys):
+    root = grouped(tmp_path / "r", [("train", "A"), ("train", "A"), ("val", "B"), ("test", "")])
+    assert main(["data", "clean", str(root), "--write-splits", str(tmp_path / "new.csv")]) == 0
+    assert not [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert clean_root(root).counts()["leak"] == 0
+
+
+def test_rasters_with_a_transform_and_no_crs_do_not_overlap_and_keep_their_splits(tmp_path):
+    root = write_simulated_root(tmp_path / "root", scenes=(1, 1, 1), size=64, seed=3)
+    for path in [*root.glob("sar/*.tif"), *root.glob("optical/*.tif"), *root.glob("label/*.tif")]:
+        with Scene.open(path, palette="index") as scene:
+            values, names = scene.read_stored()[0], scene.band_names
+        place = Georeference(None, Affine(10.0, 0.0, 0.0, 0.0, -10.0, 0.0))
+        write_array(path, values, band_names=names, georeference=place, overwrite=True)
+    report = clean_root(root)
+    assert [own for own in report.findings if own.kind in ("overlap", "leak")] == []
+    kept = write_splits(report, tmp_path / "new.csv")
+    assert kept == {"train_000": "train", "val_000": "val", "test_000": "test"}
+
+
+@pytest.mark.parametrize("side", ["sar", "optical"])
+def test_a_training_image_of_another_date_that_is_a_true_image_of_the_test_split_is_a_leak(tmp_path, side):
+    root = write_simulated_root(tmp_path / "root", scenes=(2, 0, 1), size=64, seed=3)
+    role = f"{side}_reference"
+    spec = DataRoot.open(root).image(side)
+    with (root / "dataset.yaml").open("a") as stream:
+        stream.write(f"{role}: {{bands: [{', '.join(spec.bands)}], units: {spec.units}}}\n")
+    (root / role).mkdir()
+    for name in ("train_000", "test_000"):
+        (root / role / f"{name}.tif").write_bytes((root / side / f"{name}.tif").read_bytes())
+    assert clean_root(root).counts()["leak"] == 0
+    (root / role / "train_000.tif").write_bytes((root / side / "test_000.tif").read_bytes())
+    leaks = [own for own in clean_root(root).findings if own.kind == "leak"]
+    assert [(own.name, own.other) for own in leaks] == [("test_000", "train_000")]
+    assert leaks[0].detail.endswith("the image of another date of one is the true image of the other")
+    data = DataRoot.open(root)
+    told = ["1 of 1 rasters share an image of another date with the training data (test_000)"]
+    assert find_leaks(data, ["test_000"], data, ["train_000", "train_001"], "sar") == told
+    assert find_leaks(data, ["train_000"], data, ["test_000"], "sar")[0].startswith("1 of 1 rasters share an image")
+    assert find_leaks(data, ["test_000"], data, ["train_001"], "sar") == []
+
+
+def test_images_of_another_date_of_one_colour_are_no_leak(tmp_path):
+    root = write_simulated_root(tmp_path / "root", scenes=(1, 0, 1), size=64, seed=3)
+    spec = DataRoot.open(root).image("optical")
+    with (root / "dataset.yaml").open("a") as stream:
+        stream.write(f"optical_reference: {{bands: [{', '.join(spec.bands)}], units: {spec.units}}}\n")
+    change(root / "optical" / "test_000.tif", np.zeros_like)
+    (root / "optical_reference").mkdir()
+    (root / "optical_reference" / "train_000.tif").write_bytes((root / "optical" / "test_000.tif").read_bytes())
+    data = DataRoot.open(root)
+    assert clean_root(root).counts()["leak"] == 0
+    assert find_leaks(data, ["test_000"], data, ["train_000"], "sar") == []

@@ -90,6 +90,15 @@ def test_overlapping_footprints_are_told_and_neighbours_are_not(tmp_path: Path) 
     assert found == ["1 of 2 rasters overlap the training data on the ground (over)"]
 
 
+def test_groups_of_the_train_split_are_told(tmp_path: Path) -> None:
+    root = make_root(tmp_path, SPLITS)
+    rows = [f"{name},{split},{'one' if name in ('t1', 's0', 's4') else name}" for name, split in SPLITS.items()]
+    (root / "splits.csv").write_text("\n".join(["name,split,group", *rows]) + "\n")
+    report = run([make_model("half", half_red)], root, tmp_path / "out", tile=32)
+    told = "The split shares places with the train split: 2 of 6 rasters are of 1 group of the training data (one)."
+    assert told in report["notes"]
+
+
 def test_of_many_leaks_the_first_are_named_and_the_others_counted(tmp_path: Path) -> None:
     data = DataRoot.open(make_root(tmp_path, {f"t{k}": "train" for k in range(5)}))
     found = find_leaks(data, data.names("train"), data, data.names("train"), "sar")

@@ -51,10 +51,12 @@ def clean(
     near-duplicate, overlap, misregistration, date and leak (two splits show the same ground). The data root itself is
     not changed.
     """
-    from saropt.cli.progress import progress_bar
+    from saropt.cli.progress import progress_bar, warn
     from saropt.cli.tables import print_facts, print_table
-    from saropt.curation.clean_splits import write_splits
+    from saropt.curation.clean_splits import lost_splits_line, write_splits
     from saropt.curation.cleaning import Limits, check_kinds, clean_root, write_report
+    from saropt.roots import DataRoot
+    from saropt.roots.splits import shared_groups_line
     from saropt.scenes.writing import check_writable
 
     kinds = drop.split(",")
@@ -75,8 +77,11 @@ def clean(
             rows.append([kind, "...", f"{len(of_kind) - SHOWN} more; --report lists all"])
     if rows:
         print_table(["kind", "name", "what was found"], rows)
+    root = DataRoot.open(path)
+    warn([line for line in [shared_groups_line(root.splits, root.groups)] if line])
     if report is not None:
         typer.echo(f"wrote {write_report(found, report)}")
     if splits is not None:
         kept = write_splits(found, splits, kinds, overwrite=overwrite)
         typer.echo(f"wrote {splits}: {len(kept)} of {int(found.summary['rasters'])} rasters")
+        warn([line for line in [lost_splits_line(found, kept)] if line])

@@ -71,6 +71,26 @@ def write_splits(
     return {row["name"]: row["split"] for row in kept}
 
 
+def lost_splits_line(report: Report, kept: Mapping[str, str]) -> str | None:
+    """A line on the splits of a data root that new splits leave empty; None where there is none.
+
+    Args:
+        kept: name -> split, as `write_splits` returns it.
+
+    >>> from saropt.curation.cleaning import clean_root
+    >>> from saropt.roots.simulated import write_simulated_root
+    >>> report = clean_root(write_simulated_root("root", scenes=(1, 1, 0), size=64))
+    >>> lost_splits_line(report, {"train_000": "train"})
+    'no raster is left in the split val: all are left out or moved to the split of the same ground'
+    """
+    before = DataRoot.open(report.root).splits.values()
+    lost = [split for split in SPLITS if split in before and split not in kept.values()]
+    if not lost:
+        return None
+    where = f"split{'s' if len(lost) > 1 else ''} {' and '.join(lost)}"
+    return f"no raster is left in the {where}: all are left out or moved to the split of the same ground"
+
+
 def _first_of_equal(rows: Sequence[Row]) -> list[Row]:
     """The rows without those whose SAR or optical pixels are those of an earlier one."""
     kept: list[Row] = []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from saropt.curation.near_duplicates import Signature, equal_pairs, overlapping_pairs, signature, similar_pairs
+from saropt.curation.other_dates import shared_images
 from saropt.curation.registration import offsets_of_pair
 from saropt.domain import describe_role
 from saropt.errors import InputError, OptionError
@@ -22,6 +23,7 @@ from saropt.progress import Progress
 from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
+from saropt.roots.splits import shared_groups
 from saropt.scenes import Scene, Window
 
 KINDS = (
@@ -288,6 +290,13 @@ def _shared_ground(root: DataRoot, names: Sequence[str], signatures: dict[str, l
         words = f"footprint shares {share:.1%} with {names[one]}"
         found.append(_pair("overlap", names, one, other, share, words))
         shared.setdefault((one, other), f"{share:.1%} of the footprint")
+    place = {name: number for number, name in enumerate(names)}
+    for group, (first, *others) in shared_groups(root.splits, root.groups).items():
+        for name in others:
+            shared.setdefault((place[first], place[name]), f"both are of the group {group}")
+    for name, holder in shared_images(root, names, root, names):
+        one, other = sorted((place[name], place[holder]))
+        shared.setdefault((one, other), "the image of another date of one is the true image of the other")
     for (one, other), why in shared.items():
         splits = root.splits[names[one]], root.splits[names[other]]
         if splits[0] != splits[1]:

@@ -16,7 +16,7 @@ from saropt.roots.index import Indexed
 from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
-from saropt.roots.splits import SPLITS
+from saropt.roots.splits import SPLITS, shared_groups_line
 from saropt.roots.values import SAMPLED_PIXELS, measured_rule, stated_otherwise
 from saropt.scenes import Scene, Window
 from saropt.scenes.metadata import acquisition_text, unreadable_date
@@ -119,8 +119,9 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
         if apart:
             known = facts.facts.get("warning")
             facts.facts["warning"] = "; ".join(filter(None, [known, first_and_more(apart)]))
-    if root.paired and (lines := _labels_apart(root, firsts)):
-        description["warning"] = first_and_more(lines)
+    labels = first_and_more(_labels_apart(root, firsts)) if root.paired else None
+    if warnings := [line for line in (labels, shared_groups_line(root.splits, root.groups)) if line]:
+        description["warning"] = "; ".join(warnings)
     return description, found
 
 

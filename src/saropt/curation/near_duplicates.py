@@ -25,7 +25,7 @@ class Signature:
     Attributes:
         digest: hash of the stored pixel values.
         blocks: (n, 256) float32, unit vectors: blocks of 128x128 pixels, averaged to 16x16, with their mean subtracted.
-        footprint: where the raster lies; None where it has no transform.
+        footprint: where the raster lies; None where it has no place on the ground.
     """
 
     digest: str

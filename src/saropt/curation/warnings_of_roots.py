@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from saropt.domain import is_sar
 from saropt.roots import DataRoot
+from saropt.roots.splits import shared_groups_line
 from saropt.roots.values import contradiction, stated_otherwise
 from saropt.scenes import Scene
 
@@ -16,8 +17,8 @@ _LOOKED_AT = 3
 
 
 def root_warnings(root: DataRoot) -> list[str]:
-    """Empty splits, and units that a raster contradicts: the first ones of a role by their values, each SAR raster by
-    what it states.
+    """Empty splits, groups in several splits, and units that a raster contradicts: the first ones of a role by their
+    values, each SAR raster by what it states.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 1), size=64))
@@ -26,6 +27,8 @@ def root_warnings(root: DataRoot) -> list[str]:
     """
     there = set(root.splits.values())
     found = [f"the split {split} is empty: {lost}" for split, lost in _LOST.items() if split not in there]
+    if (line := shared_groups_line(root.splits, root.groups)) is not None:
+        found.append(line)
     for role, image in root.images.items():
         for number, (name, path) in enumerate(root.rasters(role).items()):
             if number >= _LOOKED_AT and not is_sar(role):

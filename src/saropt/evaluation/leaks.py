@@ -1,19 +1,16 @@
-"""Whether a split shares places with the training data: by name, by content or by position."""
+"""Whether a split shares places with the training data: by name, by content, by position or by group."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from saropt.curation.other_dates import middle_digest, shared_images
 from saropt.domain import Role, listed
+from saropt.errors import counted
 from saropt.roots import DataRoot
-from saropt.scenes import Scene, Window
+from saropt.scenes import Scene
 from saropt.scenes.footprints import Footprint, footprint_of, overlaps
-
-_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -49,20 +46,31 @@ def find_leaks(
     ways = {
         "are in the training data by name": [trace.name for trace in here if trace.name in known_names],
         "hold pixels of the training data": [trace.name for trace in here if trace.digest in digests],
+        "share an image of another date with the training data": list(
+            dict.fromkeys(name for name, _ in shared_images(root, names, train_root, train))
+        ),
         "overlap the training data on the ground": _overlapping(here, there),
     }
-    return [f"{len(found)} of {len(here)} rasters {what} ({listed(found, 3)})" for what, found in ways.items() if found]
+    told = [f"{len(found)} of {len(here)} rasters {what} ({listed(found, 3)})" for what, found in ways.items() if found]
+    return told + _of_shared_groups(root, names, train_root, train)
+
+
+def _of_shared_groups(root: DataRoot, names: Sequence[str], train_root: DataRoot, train: Sequence[str]) -> list[str]:
+    """A sentence on the groups of a root that stand in its training data as well; other roots have other groups."""
+    if root.path.resolve() != train_root.path.resolve():
+        return []
+    known = {train_root.groups[name] for name in train if name in train_root.groups}
+    shared = [name for name in set(names) - set(train) if root.groups.get(name) in known]
+    groups = sorted({root.groups[name] for name in shared})
+    words = f"of {counted(len(groups), 'group')} of the training data ({listed(groups)})"
+    return [f"{len(shared)} of {len(names)} rasters are {words}"] if shared else []
 
 
 def _trace(root: DataRoot, role: Role, name: str) -> _Trace:
     with Scene.open(root.raster(role, name)) as scene:
-        height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
-        window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
-        values, _ = scene.read(window)
-        one_colour = bool((values == values[:, :1, :1]).all())
-        digest = hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+        digest = middle_digest(scene)
         footprint = footprint_of(scene.georeference, scene.height, scene.width)
-    return _Trace(name, "" if one_colour else digest, footprint)
+    return _Trace(name, digest, footprint)
 
 
 def _overlapping(here: Sequence[_Trace], there: Sequence[_Trace]) -> list[str]:
@@ -74,4 +82,4 @@ def _overlapping(here: Sequence[_Trace], there: Sequence[_Trace]) -> list[str]:
 
 def _placed(traces: Sequence[_Trace]) -> list[tuple[str, Footprint]]:
     """Names and footprints of the rasters with a place on the ground."""
-    return [(own.name, own.footprint) for own in traces if own.footprint is not None and own.footprint.crs is not None]
+    return [(own.name, own.footprint) for own in traces if own.footprint is not None]

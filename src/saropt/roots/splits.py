@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from saropt.domain import SCENE_INPUTS, check_scene_input
+from saropt.domain import SCENE_INPUTS, check_scene_input, listed
 from saropt.errors import InputError
 from saropt.roots.names import check_name
 
@@ -72,6 +72,31 @@ def _checked(path: Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
         names.add(row["name"])
         scene_inputs_in(row, path)
         yield row
+
+
+def shared_groups(splits: Mapping[str, str], groups: Mapping[str, str]) -> dict[str, list[str]]:
+    """Group -> its names, of the groups that stand in more than one split. Both arguments are those of `read_splits`.
+
+    >>> shared_groups({"a": "train", "b": "test", "c": "val"}, {"a": "north", "b": "north", "c": "south"})
+    {'north': ['a', 'b']}
+    """
+    members: dict[str, list[str]] = {}
+    for name in splits:
+        if name in groups:
+            members.setdefault(groups[name], []).append(name)
+    return {group: names for group, names in members.items() if len({splits[name] for name in names}) > 1}
+
+
+def shared_groups_line(splits: Mapping[str, str], groups: Mapping[str, str]) -> str | None:
+    """A line on the groups that stand in more than one split; None where each is in one.
+
+    >>> shared_groups_line({"a": "train", "b": "test"}, {"a": "north", "b": "north"})
+    '1 group stands in more than one split (north): a group is one place, which belongs to one split'
+    """
+    if not (found := list(shared_groups(splits, groups))):
+        return None
+    words = "1 group stands" if len(found) == 1 else f"{len(found)} groups stand"
+    return f"{words} in more than one split ({listed(found)}): a group is one place, which belongs to one split"
 
 
 def rows_as_text(rows: Sequence[Mapping[str, str]]) -> str:

@@ -29,17 +29,17 @@ class Footprint:
     """Where a raster lies.
 
     Attributes:
-        crs, transform, height, width: its grid; `crs` is None where it has none.
-        system: what `box` is in: "degrees", "plane" where there is no CRS, else the name of a CRS that has no place on
-            the globe.
+        crs, transform, height, width: its grid.
+        system: what `box` is in: "degrees", or else the name of a CRS that has no place on the globe.
         box: (left, bottom, right, top); in degrees right may be above 180.
 
     >>> from affine import Affine
-    >>> Footprint(None, Affine(10, 0, 0, 0, -10, 0), 8, 9, "plane", (0.0, -80.0, 90.0, 0.0)).width
+    >>> from rasterio.crs import CRS
+    >>> Footprint(CRS.from_epsg(4326), Affine(1, 0, 0, 0, -1, 0), 8, 9, "degrees", (0.0, -8.0, 9.0, 0.0)).width
     9
     """
 
-    crs: CRS | None
+    crs: CRS
     transform: Affine
     height: int
     width: int
@@ -48,7 +48,7 @@ class Footprint:
 
 
 def footprint_of(place: Georeference, height: int, width: int) -> Footprint | None:
-    """The footprint of a raster; None without a transform.
+    """The footprint of a raster; None where it has no place on the ground, for want of a transform or a CRS.
 
     >>> from affine import Affine
     >>> from rasterio.crs import CRS
@@ -57,11 +57,9 @@ def footprint_of(place: Georeference, height: int, width: int) -> Footprint | No
     >>> [round(side, 3) for side in found.box]
     [15.0, 36.139, 15.007, 36.145]
     """
-    if place.transform is None:
+    if place.transform is None or place.crs is None:
         return None
     ring = _ring(place.transform, height, width)
-    if place.crs is None:
-        return Footprint(None, place.transform, height, width, "plane", _box(ring))
     degrees = _transformed(ring, place.crs, _DEGREES)
     if degrees is None:
         return Footprint(place.crs, place.transform, height, width, place.crs.to_string(), _box(ring))
@@ -85,16 +83,16 @@ def overlap(one: Footprint, other: Footprint) -> float:
     """
     if one.system != other.system:
         return 0.0
-    if one.crs is not None and other.crs is not None and one.crs.is_geographic and not other.crs.is_geographic:
+    if one.crs.is_geographic and not other.crs.is_geographic:
         one, other = other, one  # in degrees a ring about a pole does not close
-    if one.crs is None or other.crs is None or one.crs == other.crs:
+    if one.crs == other.crs:
         ring = _ring(other.transform, other.height, other.width, 1)
     else:
         there = _transformed(_ring(other.transform, other.height, other.width), other.crs, one.crs)
         if there is None:
             return 0.0
         ring = there
-    if one.crs is not None and one.crs.is_geographic:
+    if one.crs.is_geographic:
         middle = one.transform @ (one.width / 2, one.height / 2)
         ring[:, 0] += 360.0 * np.round((middle[0] - ring[:, 0]) / 360.0)
     inverse = ~one.transform

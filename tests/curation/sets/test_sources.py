@@ -256,6 +256,27 @@ def test_all_labels_are_looked_at_for_classes(tmp_path):
     assert list(root.classes) == [0, 1, 2, 7]
 
 
+@pytest.mark.parametrize("name", ["shandong", "DDHR-Shandong_v2", "dongying"])
+def test_a_region_of_ddhr_that_the_name_of_the_folder_contradicts_is_refused(tmp_path, name):
+    source = tmp_path / name
+    pictures(source / "sar", ["a", "b"], 1)
+    pictures(source / "optical", ["a", "b"], 3)
+    told = f"{name}: is a folder of shandong by its name, but region is xian$"
+    with pytest.raises(InputError, match=told):
+        prepare("ddhr", source, tmp_path / "out", ["region=xian"], partial=True)
+    assert not (tmp_path / "out").exists()
+    assert DataRoot.open(prepare("ddhr", source, tmp_path / "out", partial=True)).name == "ddhr-shandong"
+
+
+def test_a_folder_of_ddhr_of_any_other_name_is_of_the_region_given(tmp_path):
+    source = tmp_path / "xiangyang"
+    pictures(source / "SAR", ["a", "b"], 1)
+    pictures(source / "optical", ["a", "b"], 3)
+    for region in ("korea", "xian"):
+        path = prepare("ddhr", source, tmp_path / region, [f"region={region}"], partial=True)
+        assert DataRoot.open(path).name == f"ddhr-{region}"
+
+
 def decibels(folder, stated):
     """Pairs whose SAR rasters state units, or None."""
     for number, units in enumerate(stated):

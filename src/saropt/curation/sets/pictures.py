@@ -317,8 +317,13 @@ def _first(entries: Sequence[Entry], side: str, units: str) -> dict[str, Any]:
 
 
 def _region(source: Path, region: str) -> Path:
+    """The folder of a region: the source itself where it holds the images, unless its name tells of another."""
     aliases = {"shandong": ["shandong", "dongying"], "xian": ["xian", "xi'an"], "korea": ["korea", "pohang", "sk"]}
-    if any((source / side).is_dir() for side in SAR_FOLDERS):
+    if source.is_dir() and {path.name.lower() for path in source.iterdir() if path.is_dir()} & set(SAR_FOLDERS):
+        words = set(re.split(r"[^a-z0-9']+", source.resolve().name.lower()))
+        named = [other for other, known in aliases.items() if words & set(known)]
+        if named and region not in named:
+            raise InputError(source, f"is a folder of {named[0]} by its name, but region is {region}")
         return source
     return first_folder(source, [prefix + name for name in aliases[region] for prefix in ("", "ddhr-", "ddhr_")])
 

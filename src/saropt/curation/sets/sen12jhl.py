@@ -179,7 +179,7 @@ def read_merging(path: Path | None) -> tuple[dict[int, str], NDArray[np.uint8]]:
     """The class names, and a table (256,) that maps HRLULC values to classes, 255 for values without a class.
 
     Raises:
-        InputError: the file cannot be read, or maps a value twice.
+        InputError: the file cannot be read, maps a value twice, or has a class or a value that 8 bits cannot hold.
     """
     own = resources.files("saropt.curation.sets") / "hrlulc_to_4.yaml"
     shown = path or Path("hrlulc_to_4.yaml")
@@ -190,14 +190,29 @@ def read_merging(path: Path | None) -> tuple[dict[int, str], NDArray[np.uint8]]:
     try:
         content: Mapping[int, tuple[str, list[int]]] = load_yaml((path or own).read_text(encoding="utf-8"))
         for value, (name, merged) in content.items():
-            names[int(value)] = str(name)
+            if not isinstance(merged, list):
+                raise TypeError(f"{merged!r} is no list of HRLULC values")
+            number = _whole(value, "class", IGNORED - 1)
+            names[number] = str(name)
             for old in merged:
-                if table[int(old)] != IGNORED:
+                if table[place := _whole(old, "HRLULC value", len(table) - 1)] != IGNORED:
                     raise InputError(shown, f"maps {old} twice")
-                table[int(old)] = int(value)
+                table[place] = number
     except (AttributeError, TypeError, ValueError, IndexError, yaml.YAMLError) as error:
         raise InputError(shown, f"must map values to [name, [HRLULC values]]: {error}") from error
     return names, table
+
+
+def _whole(value: object, what: str, highest: int) -> int:
+    """A whole number from 0 to `highest`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = float(str(value)) if re.fullmatch(r"\d+(\.0*)?", str(value)) else math.inf
+    if number > highest:
+        raise ValueError(f"{what} {value} is not a whole number from 0 to {highest}")
+    return int(number)
 
 
 def _tile_names(grid: Grid) -> list[str]:
