@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
+from saropt.cli import main
 from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError
 from saropt.scenes import Grid, Scene, open_scene
@@ -167,3 +168,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     write_part(tmp_path / "p_VV.tif", 1)
     with pytest.raises(InputError, match=r"p_VH.tif: no such file"):
         Scene.open(tmp_path / "p_VV+VH.tif")
+
+
+def test_inspect_shows_a_product_with_its_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, name in ((1, "VV"), (3, "VH")):
+        write_part(tmp_path / HYP3 / f"{HYP3}_{name}.tif", seed, nodata=0.0)
+    assert main(["data", "inspect", str(tmp_path / HYP3), "--html", str(tmp_path / "page.html")]) == 0
+    said = capsys.readouterr().out
+    assert "units stated    gamma0, by its file names" in said
+    assert "VV, VH" in said
+    assert (tmp_path / "page.html").is_file()

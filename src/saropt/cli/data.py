@@ -33,7 +33,7 @@ data.command("pauli", epilog=epilog("data pauli"))(pauli)
 
 @data.command("inspect", epilog=epilog("data inspect"))
 def inspect_data(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Data root, raster file or Sentinel product.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Data root, raster file, Sentinel or RTC product.")],
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Also write an HTML page with histograms and pictures."),
@@ -45,6 +45,7 @@ def inspect_data(
     from saropt.cli.tables import print_facts
     from saropt.curation.inspection import inspect_raster, inspect_root
     from saropt.errors import InputError
+    from saropt.files.polarisation_files import polarisation_files
     from saropt.scenes.writing import check_writable
     from saropt.sensors.product_names import product_of
 
@@ -53,7 +54,7 @@ def inspect_data(
     if html is not None and product_of(path) is not None:
         raise InputError(path, "is a product: --html takes rasters and data roots")
     with progress_bar("inspect") as report:
-        if not path.is_dir() or product_of(path) is not None:
+        if not path.is_dir() or product_of(path) is not None or polarisation_files(path):
             description, sides = {"file": str(path)}, [inspect_raster(path, report)]
         else:
             description, sides = inspect_root(path, report)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.domain import Role, is_sar
+from saropt.files.polarisation_files import polarisation_files
 from saropt.progress import Progress
 from saropt.radiometry import to_db
 from saropt.roots.labels import Classes, classes_of
@@ -73,7 +74,7 @@ def distribution_of(path: Path, progress: Progress | None = None) -> Distributio
     >>> [histogram.band for histogram in found.histograms]
     ['VV', 'VH', 'B4', 'B3', 'B2']
     """
-    if not path.is_dir():
+    if not path.is_dir() or polarisation_files(path):
         values, valid, bands = _middle(path)
         plain = _histograms("raster", bands, "as stored", values[:, valid])
         for histogram, band in zip(plain, values, strict=True):

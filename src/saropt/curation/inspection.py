@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from saropt.domain import Role, describe_role
+from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, counted
 from saropt.progress import Progress, first_and_more
 from saropt.radiometry import SAR_UNITS, ValueRule, check_units, fitting_units
@@ -56,8 +57,10 @@ def inspect_raster(path: Path, progress: Progress | None = None) -> Facts:
     """
     with open_scene_or_product(path) as scene:
         sample = scene.sample(_SAMPLE)
+        stated = stated_units(scene.tags, scene.band_names, scene.dtype)
         facts = {
             "bands": ", ".join(scene.band_names),
+            **({} if stated is None else {"units stated": f"{stated.quantity}, by its {stated.where}"}),
             "units that fit": ", ".join(fitting_units(sample, scene.dtype)) if sample.size else "no valid pixel",
             "size": f"{scene.width}x{scene.height} pixels",
             "type": scene.dtype,
