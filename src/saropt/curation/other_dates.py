@@ -41,14 +41,20 @@ def shared_images(
     >>> shared_images(root, root.names("test"), root, root.names("train"))
     []
     """
-    pairs = []
-    for dated in dict.fromkeys([*root.images, *other.images]):
-        true, known, _ = dated.partition("_reference")
-        for here, there in ((true, dated), (dated, true)) if known else ():
-            owners = _digests(other, there, others)
-            found = [(name, digest) for digest, held in _digests(root, here, names).items() for name in held]
-            pairs += [(name, owner) for name, digest in found for owner in owners.get(digest, []) if owner != name]
-    return pairs
+    dated = [role for role in dict.fromkeys([*root.images, *other.images]) if "_reference" in role]
+    true: dict[Role, Role] = {role: role.partition("_reference")[0] for role in dated}
+    own = {role: _digests(root, role, names) for role in {*true, *true.values()}}
+    same = root is other and names is others
+    theirs = own if same else {role: _digests(other, role, others) for role in own}
+    ways = [*true.items(), *(() if same else ((image, role) for role, image in true.items()))]
+    return [
+        (name, owner)
+        for here, there in ways
+        for digest, held in own[here].items()
+        for name in held
+        for owner in theirs[there].get(digest, [])
+        if owner != name
+    ]
 
 
 def _digests(root: DataRoot, role: Role, names: Sequence[str]) -> dict[str, list[str]]:

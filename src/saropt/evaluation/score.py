@@ -42,6 +42,7 @@ from saropt.evaluation.tiles import (
 )
 from saropt.evaluation.verdicts import verdicts
 from saropt.files import write_text
+from saropt.inference.opening import has_only_colours
 from saropt.progress import Progress, silent
 from saropt.radiometry import ValueRule, check_units
 from saropt.roots import DataRoot
@@ -294,18 +295,14 @@ def _stated(scene: Scene, role: Role) -> StatedUnits | None:
 def _order(made: Scene, true: Scene, bands: Sequence[str]) -> list[int]:
     """Places of the bands in a prediction, by name where both sides name them. The colours of a picture count where
     they fit, unless the true image is such a file too, whose bands a data root takes by their places."""
-    only_colours = _has_only_colours(made)
-    alike = only_colours and _has_only_colours(true) and made.is_plain_picture == true.is_plain_picture
+    only_colours = has_only_colours(made)
+    alike = only_colours and has_only_colours(true) and made.is_plain_picture == true.is_plain_picture
     if alike or not all(map(is_known, bands)):
         return list(range(len(bands)))
     try:
         return (described_bands if only_colours else match_bands)(bands, made.band_names)
     except ValueError as error:
         raise InputError(made.path, str(error)) from error
-
-
-def _has_only_colours(scene: Scene) -> bool:
-    return scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
 
 
 def _values(made: Scene, order: Sequence[int], window: Window, true: Pixels, valid: np.ndarray) -> np.ndarray:

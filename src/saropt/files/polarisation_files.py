@@ -65,7 +65,7 @@ def joined(scenes: Iterable[str]) -> list[str]:
             parts.setdefault((path.with_name(name), path.suffix), []).append(path)
     replaced: dict[str, str] = {}
     for files in parts.values():
-        both = _joined_path(files) if len(files) > 1 else None
+        both = joined_path(files) if len(files) > 1 else None
         if both is not None:
             replaced |= {str(file): str(both) for file in files}
     return list(dict.fromkeys(replaced.get(scene, scene) for scene in given))
@@ -84,7 +84,7 @@ def other_polarisation(file: str | Path, polarisation: str) -> tuple[str, str] |
     if polarisation_in(path.stem) in (None, polarisation) or path.suffix.lower() not in _SUFFIXES:
         return None
     other = path.with_name(f"{path.stem[:-2]}{polarisation}{path.suffix}")
-    both = _joined_path([path, other]) if os.path.isfile(path) and os.path.isfile(other) else None
+    both = joined_path([path, other]) if os.path.isfile(path) and os.path.isfile(other) else None
     return None if both is None else (other.name, both.name)
 
 
@@ -92,8 +92,12 @@ def _in_order(files: Iterable[Path]) -> list[Path]:
     return sorted(files, key=lambda file: (POLARISATIONS.index(file.stem[-2:].upper()), file))
 
 
-def _joined_path(files: Sequence[Path]) -> Path | None:
-    """N_VV+VH.tif for N_VH.tif and N_VV.tif; None where their names differ in more than the polarisation."""
+def joined_path(files: Sequence[Path]) -> Path | None:
+    """N_VV+VH.tif for N_VH.tif and N_VV.tif; None where their names differ in more than the polarisation.
+
+    >>> joined_path([Path("p_VH.tif"), Path("p_VV.tif")])
+    PosixPath('p_VV+VH.tif')
+    """
     files = _in_order(files)
     names = [file.stem[-2:] for file in files]
     path = files[0].with_name(f"{files[0].stem[:-2]}{'+'.join(names)}{files[0].suffix}")

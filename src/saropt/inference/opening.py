@@ -170,14 +170,25 @@ def _chosen(bands: Sequence[str | int] | None, image: ImageCard, scene: Scene) -
         ValueError: the names contradict the card; one line.
     """
     if bands is None:
-        only_colours = scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
-        return [place + 1 for place in band_positions(image, scene.band_names, only_colours)]
+        return [place + 1 for place in band_positions(image, scene.band_names, has_only_colours(scene))]
     return [bands[place] for place in _order(image, own_names(scene))]
 
 
 def _order(image: ImageCard, names: Sequence[str]) -> list[int]:
     """As `arrange_bands`; as they stand where there are other numbers of bands."""
     return arrange_bands(image.bands, names) if len(names) == len(image.bands) else list(range(len(names)))
+
+
+def has_only_colours(scene: Scene) -> bool:
+    """Whether a scene is a picture of 8 bits whose bands have no names but the colours that it is marked with.
+
+    >>> from saropt.scenes import write_array
+    >>> import numpy as np
+    >>> with open_scene(write_array("picture.png", np.ones((3, 8, 8), np.uint8))) as scene:
+    ...     has_only_colours(scene)
+    True
+    """
+    return scene.is_plain_picture or (scene.dtype == "uint8" and not any(scene.stated_names))
 
 
 def own_names(scene: Scene) -> list[str]:

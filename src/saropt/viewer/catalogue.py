@@ -17,7 +17,7 @@ import yaml
 from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
 from saropt.errors import InputError
 from saropt.files import load_json, load_yaml
-from saropt.files.polarisation_files import joined, polarisation_files
+from saropt.files.polarisation_files import joined, joined_path, polarisation_files
 from saropt.roots.names import find_raster
 from saropt.sensors.product_names import auxiliary_rasters
 from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect, version_of
@@ -321,7 +321,7 @@ def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
         image = _image_of_run(path, layers) if layer.kind == "product" else None
         source = path.with_name(Path(layer.info.tags.get("SAROPT_SOURCE", "")).name or path.name)
         if files := polarisation_files(source):
-            source = Path(joined(map(str, files))[0])
+            source = joined_path(files) or files[0]
         found = image or (source if source != path else None)
     elif path.parent.name == "optical":
         found = find_raster(path.parent.parent / "sar", stem)
