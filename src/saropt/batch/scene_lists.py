@@ -12,7 +12,7 @@ from saropt.errors import InputError, OptionError, counted
 from saropt.files.polarisation_files import joined, polarisation_files
 from saropt.inference.requests import COMPANIONS, Raster, check_dates, dates_in
 from saropt.scenes import is_remote, scene_name
-from saropt.sensors.product_names import auxiliary_rasters, product_of, slc_product
+from saropt.sensors.product_names import auxiliary_rasters, is_product, slc_product
 
 _SEVERAL = ("reference_sar",)
 """Columns whose cells may hold several dates, with ; between them."""
@@ -40,7 +40,7 @@ def list_scenes(given: str) -> list[str] | None:
     if is_remote(given):
         return None
     path = Path(given)
-    if product_of(path) is not None or polarisation_files(path):
+    if is_product(path):
         return None
     if slc_product(path) is not None:
         raise InputError(given, "is a Sentinel-1 SLC product, which is not taken: give the GRD product of that pass")
@@ -100,7 +100,7 @@ def _told_of_products(given: str) -> list[str]:
 
 def _is_scene(path: Path, any_file: bool = False) -> bool:
     raster = path.is_file() and (any_file or path.suffix.lower() in RASTERS)
-    return raster or product_of(path) is not None or bool(path.is_dir() and polarisation_files(path))
+    return raster or is_product(path)
 
 
 def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Raster]) -> dict[str, dict[str, Raster]]:

@@ -45,16 +45,15 @@ def inspect_data(
     from saropt.cli.tables import print_facts
     from saropt.curation.inspection import inspect_raster, inspect_root
     from saropt.errors import InputError
-    from saropt.files.polarisation_files import polarisation_files
     from saropt.scenes.writing import check_writable
-    from saropt.sensors.product_names import product_of
+    from saropt.sensors.product_names import is_product, product_of
 
     if html is not None:
         check_writable(html, suffixes=(".html", ".htm"), overwrite=overwrite)
     if html is not None and product_of(path) is not None:
         raise InputError(path, "is a product: --html takes rasters and data roots")
     with progress_bar("inspect") as report:
-        if not path.is_dir() or product_of(path) is not None or polarisation_files(path):
+        if not path.is_dir() or is_product(path):
             description, sides = {"file": str(path)}, [inspect_raster(path, report)]
         else:
             description, sides = inspect_root(path, report)

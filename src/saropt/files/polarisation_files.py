@@ -40,6 +40,15 @@ def polarisation_files(scene: str | Path) -> list[Path]:
     return files if is_product and len({file.stem[-2:].upper() for file in files}) == len(files) else []
 
 
+def files_of(scene: Path) -> list[Path]:
+    """The files that a path stands for: those of a product (`polarisation_files`), else the one of that path.
+
+    >>> files_of(Path("scene.tif"))
+    [PosixPath('scene.tif')]
+    """
+    return polarisation_files(scene) or [scene]
+
+
 def product_name(file: Path) -> str | None:
     """What the names of the files of a product with one file for each polarisation begin with; None for other files.
 

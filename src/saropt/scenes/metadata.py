@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from saropt.domain import POLARISATIONS, describe_units, listed, polarisation_in
 from saropt.domain.rtc_names import facts_in_name
 from saropt.errors import InputError
-from saropt.files.polarisation_files import polarisation_files
+from saropt.files.polarisation_files import files_of
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -160,7 +160,7 @@ def named_facts(path: Path) -> dict[str, str]:
     >>> named_facts(Path("S1A_IW_20230610T050000_DVP_RTC10_G_gpuned_1A2B_dem.tif"))
     {}
     """
-    files = polarisation_files(path) or [path]
+    files = files_of(path)
     return facts_in_name(files[0].name) if polarisation_in(files[0].stem) is not None else {}
 
 

@@ -21,7 +21,7 @@ from rasterio.windows import Window as RasterioWindow
 from saropt.addresses import without_secrets
 from saropt.errors import InputError
 from saropt.files import digest_files
-from saropt.files.polarisation_files import polarisation_files
+from saropt.files.polarisation_files import files_of, polarisation_files
 from saropt.radiometry import from_power
 from saropt.scenes.chosen_bands import alpha_bands
 from saropt.scenes.formats import check_readable, open_named
@@ -171,7 +171,7 @@ class Scene:
                 georeferenced.
         """
         path = Path(path)
-        for file in polarisation_files(path) or [path]:
+        for file in files_of(path):
             check_readable(file)
         try:
             with environment(), warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):

@@ -80,6 +80,16 @@ def product_of(path: str | Path) -> Path | None:
     return grd_product(path) or sentinel2_product(path)
 
 
+def is_product(path: str | Path) -> bool:
+    """Whether a path names a product that is one scene: of Sentinel-1 or Sentinel-2, or with a file for each
+    polarisation.
+
+    >>> is_product("scene.tif")
+    False
+    """
+    return product_of(path) is not None or bool(polarisation_files(path))
+
+
 def auxiliary_rasters(paths: Iterable[str | Path]) -> list[str]:
     """Those of some rasters that are no backscatter but come with it in an RTC product (ASF HyP3, OPERA RTC-S1):
     terrain models, angles, masks and pictures, by their names.

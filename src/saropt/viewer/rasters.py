@@ -19,7 +19,7 @@ from rio_tiler.errors import RioTilerError
 from rio_tiler.io import ImageReader, Reader
 
 from saropt.errors import InputError
-from saropt.files.polarisation_files import polarisation_files
+from saropt.files.polarisation_files import files_of, polarisation_files
 from saropt.scenes import Scene
 from saropt.scenes.chosen_bands import is_alpha
 from saropt.scenes.formats import open_named
@@ -173,7 +173,7 @@ def version_of(path: Path) -> str:
     >>> version_of(path) == before
     False
     """
-    states = [file.stat() for file in polarisation_files(path) or [path]]
+    states = [file.stat() for file in files_of(path)]
     known = " ".join(f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}" for state in states)
     return hashlib.sha256(known.encode()).hexdigest()[:12]
 
@@ -184,7 +184,7 @@ def inspect(path: Path, limits: Limits) -> RasterInfo:
     Raises:
         InputError: not a picture, or larger than the limits allow.
     """
-    if not all(stat.S_ISREG(file.stat().st_mode) for file in polarisation_files(path) or [path]):
+    if not all(stat.S_ISREG(file.stat().st_mode) for file in files_of(path)):
         raise InputError(path.name, "is not a regular file")
     version = version_of(path)
     try:
