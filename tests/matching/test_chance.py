@@ -77,6 +77,26 @@ def test_related_keypoints_are_found(spacing: int, shift: int) -> None:
     assert alarms(first, Features(points, words), "affine") < -20
 
 
+def test_matches_near_the_border_of_the_search_count_for_less() -> None:
+    """Half of the matches lie anywhere in the disc of the search, half of them within 3 pixels of its border."""
+    rng = np.random.default_rng(0)
+    a, candidates = rng.uniform(0, SIDE, (400, 2)), rng.uniform(-40, SIDE + 40, (3000, 2))
+    angles = rng.uniform(0, 2 * np.pi, 400)
+    lengths = np.where(np.arange(400) % 2, SEARCH * np.sqrt(rng.uniform(0, 1, 400)), rng.uniform(28.9, 31.9, 400))
+    b = a + lengths[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    b[:30] = a[:30] + np.array([30.0, 0.0])
+    fit = fit_transform(a, b, "translation")
+    assert fit is not None
+    length = float(np.linalg.norm(fit.matrix[:2, 2]))
+    distances = np.linalg.norm(a[:, None] - candidates, axis=2)
+    compared = distances[distances <= SEARCH]
+    found = np.mean(np.abs(np.linalg.norm(b - a, axis=1) - length) < TOLERANCE)
+    border = found / np.mean(np.abs(compared - length) < TOLERANCE)
+    assert border > 1.5
+    chance = chance_of_accident([Compared(a, b, candidates)], fit, math.pi * SEARCH**2, SEARCH)
+    assert chance == pytest.approx((TOLERANCE / SEARCH) ** 2 * border)
+
+
 def test_scattered_keypoints_have_the_chance_of_an_area() -> None:
     rng = np.random.default_rng(0)
     a, others = rng.uniform(0, 420, (200, 2)), rng.uniform(0, 420, (600, 2))

@@ -38,11 +38,10 @@ def chance_of_accident(parts: list[Compared], fit: Fit, area: float, search: flo
 
     p = (pi t^2 / area) L B, with t the tolerance. L is the density of candidates around the lattice neighbours of T(a),
     which are T(a) moved by multiples of a spacing along each axis, over their density within 32 pixels of T(a); of all
-    spacings of 6 to 16 pixels, the largest. B tells of the border of the search, on which lie many of the matches
-    between images that have nothing in common, and on a lattice in few places: where L is above 1 and T moves points by
-    more than three quarters of the search, it is the share of the matches that are as long as T is there, to t, over
-    the same share of all pairs that were compared. Neither factor is below 1, and L is above 1 only where the count is
-    six standard deviations above the usual one.
+    spacings of 6 to 16 pixels, the largest. B tells of the border of the search, near which lie many of the matches
+    between images that have nothing in common: where T moves points by more than three quarters of the search, it is
+    the share of the matches that are as long as T is there, to t, over the same share of all pairs that were compared.
+    Neither factor is below 1, and L is above 1 only where the count is six standard deviations above the usual one.
 
     Args:
         parts: of all tiles, in the order of the matches of `fit`.
@@ -57,7 +56,7 @@ def chance_of_accident(parts: list[Compared], fit: Fit, area: float, search: flo
     0.021
     """
     chance, lattice = math.pi * TOLERANCE**2 / area, _lattice(parts, fit)
-    border = 1.0 if search is None or lattice == 1.0 else _border(parts, fit, search)
+    border = 1.0 if search is None else _border(parts, fit, search)
     return min(1.0, chance * lattice * border)
 
 
