@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 import rasterio
 import torch
+import yaml
 
-from saropt.artifacts import ReliabilityCard, load_graph, read_card
+from saropt.artifacts import ImageCard, ReliabilityCard, load_graph, read_card
 from saropt.artifacts.export import errors_graph
 from saropt.artifacts.graph import write_with_errors
 from saropt.cli import main
@@ -21,8 +22,9 @@ from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
 from saropt.evaluation.conformal import conformal_factor
 from saropt.evaluation.reliability import RIVALS, ause
 from saropt.inference import TranslateOptions, Translator, find_translator
-from saropt.inference.reliability import check_reliability, with_errors
+from saropt.inference.reliability import check_reliability, reach_to_truth, reliability_product, with_errors
 from saropt.networks import ErrorNetwork
+from saropt.radiometry import DbClip, EightBit, Reflectance
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
 
@@ -42,6 +44,38 @@ def test_the_factor_is_the_smallest_whose_conformal_risk_is_at_most_alpha():
             if (outside + 1.0) / (len(scenes) + 1) <= alpha + 1e-12:
                 allowed.append(factor)
         assert found == min(allowed)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "units"),
+    [
+        (Reflectance(scale=10000.0, high=0.4), "reflectance x 10000"),
+        (DbClip(low=-25.0, high=0.0), "sigma0"),
+        (DbClip(low=-25.0, high=0.0), "sigma0_db"),
+        (EightBit(), "uint8"),
+    ],
+)
+def test_the_reach_is_the_least_whose_half_width_holds_the_truth(recipe, units):
+    normaliser = recipe.fit(np.ones((1, 1, 1)), units, "float32")
+    rng = np.random.default_rng(0)
+    network = rng.uniform(-1.1, 1.1, (1, 8, 8)).astype(np.float32)
+    low, high = (float(normaliser.inverse(np.full((1, 1, 1), end, np.float32)).item()) for end in (-1, 1))
+    truth = rng.uniform(low - 0.2 * (high - low), high + 1.2 * (high - low), network.shape)
+    image = ImageCard(role="optical", bands=("a",), units=units, dtype="float32", recipe=recipe.to_dict())
+    card = CARD.model_copy(update={"scale": (1.0,)})
+    tries = np.linspace(0.0, 2.5, 2501, dtype=np.float32)
+    decode = reliability_product((image,), card).decode
+    value = normaliser.inverse(network).astype(np.float64)
+    holds = np.stack(
+        [
+            np.abs(truth - value) <= decode(np.concatenate([network, np.full_like(network, reach)]))[:1] * (1 + 1e-5)
+            for reach in tries
+        ]
+    )
+    expected = np.where(holds.any(axis=0), tries[holds.argmax(axis=0)], np.inf)
+    assert np.isinf(expected).any()
+    assert np.isfinite(expected).any()
+    np.testing.assert_allclose(reach_to_truth(normaliser, network, truth), expected, atol=2e-3)
 
 
 def test_too_few_scenes_have_no_factor():
@@ -186,6 +220,30 @@ def test_a_translator_is_calibrated_translates_and_is_scored(simulated, tmp_path
     assert set(found["ause"]) == {"reliability", *RIVALS}
     assert found["coverage"] > 0.8
     assert "AUSE" in (tmp_path / "report" / "report.html").read_text()
+
+
+def bright_root(path, factor):
+    """Scenes whose reflectance is `factor` times the colour of simulated ground."""
+    write_simulated_root(path, scenes=(0, 12, 0), size=64, units="sigma0_db")
+    for file in (path / "optical").glob("*.tif"):
+        with rasterio.open(file) as scene:
+            colours, profile = scene.read().astype(np.float64) / 255.0, scene.profile
+        values = factor * np.concatenate([colours, colours[:1]]) * 10000.0
+        with rasterio.open(file, "w", **{**profile, "count": 4, "dtype": "uint16"}) as scene:
+            scene.write(values.round().astype(np.uint16))
+            scene.descriptions = ("B4", "B3", "B2", "B8")
+    described = yaml.safe_load((path / "dataset.yaml").read_text())
+    described["optical"] = {"bands": ["B4", "B3", "B2", "B8"], "units": "reflectance x 10000"}
+    (path / "dataset.yaml").write_text(yaml.safe_dump(described))
+    return DataRoot.open(path)
+
+
+def test_ground_that_no_half_width_holds_is_refused(tmp_path):
+    """Reflectances of `s1-world` end at .6, and half-widths with them."""
+    sets, out = [CalibrationSet(bright_root(tmp_path / "root", 1.6))], tmp_path / "reliable.onnx"
+    with pytest.raises(InputError, match=r"% of the true pixels lie so far beyond the range of the translator that no"):
+        calibrate_reliability(Translator.load("s1-world"), sets, out)
+    assert not out.exists()
 
 
 def test_shares_of_a_hundredth_to_a_half_are_taken_as_the_verb_says(tmp_path):

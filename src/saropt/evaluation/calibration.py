@@ -25,7 +25,7 @@ from saropt.evaluation.measure import make_model_row
 from saropt.evaluation.tiles import MIN_VALID, LeftOut, open_rasters
 from saropt.inference import Block, Product, Translator
 from saropt.inference.engine import plain
-from saropt.inference.reliability import reliability_product
+from saropt.inference.reliability import reach_to_truth, reliability_product
 from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
 from saropt.scenes import Window
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CROP, WINDOWS, FOLDS = 128, 6, 5
 _STEPS, _BATCH, _RATE = 300, 8, 3e-3
 _SCENE_PIXELS = 1 << 15
+_FARTHEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ class CalibrationSet:
 
 @dataclass(frozen=True)
 class _Window:
-    """Network input (C, h, w), network output (C', h, w), absolute errors (B, h, w), validity (h, w), and the scene
+    """Network input (C, h, w), network output (C', h, w), reach to the truth (B, h, w), validity (h, w), and the scene
     with the roles of its inputs."""
 
     scene: str
     inputs: tuple[str, ...]
     source: NDArray[np.float32]
     output: NDArray[np.float32]
-    error: NDArray[np.float32]
+    reach: NDArray[np.float32]
     valid: NDArray[np.bool_]
 
 
@@ -99,8 +100,8 @@ def calibrate_reliability(
         tell: gets a line for scenes and earlier images that are left out, and for pixels that are no measurements.
 
     Raises:
-        InputError: a file cannot be used or written, the data do not fit the translator, it was trained on them, or
-            they have too few scenes.
+        InputError: a file cannot be used or written, the data do not fit the translator, it was trained on them, they
+            have too few scenes, or too many true pixels lie beyond the translator's range.
         MissingExtraError: torch is not installed.
 
     >>> from saropt.roots.simulated import write_simulated_root
@@ -126,12 +127,11 @@ def calibrate_reliability(
         raise InputError(sets[0].root.path, few)
     errors = _predicted(windows, scenes, seed, progress)
     ratios = _ratios(windows, errors, seed)
-    bands = len(translator.target.bands)
-    scale = [conformal_factor([ratios[scene][band] for scene in scenes], alpha) for band in range(bands)]
+    scale = _factors(ratios, alpha, sets[0].root)
     coverage = held_out_coverage(ratios, alpha)
     card = ReliabilityCard(
         alpha=alpha,
-        scale=tuple(scale),
+        scale=scale,
         budget=1.0 if budget is None else budget,
         realism=translator.realism,
         data=tuple(dict.fromkeys(one.root.name for one in sets)),
@@ -226,12 +226,12 @@ def _windows_of(
             source, seen = reader(window)
             output = whole[:, row_at : row_at + height, col_at : col_at + width]
             valid = seen & truth.valid
-            true = target.forward(np.where(truth.valid, truth.values, 0)[row.outputs])
+            true = np.where(valid, truth.values, 0)[row.outputs]
             known = {model.direction.output: float(truth.valid.mean()), model.source.role: float(seen.mean())}
             left_out.look(name, known, measured := bool(valid.mean() >= MIN_VALID))
             if measured:
-                error = np.abs(output[: len(true)].clip(-1.0, 1.0) - true)
-                found.append(_Window(f"{root.name}/{rasters.scene}", used, source, output, error, valid))
+                reach = reach_to_truth(target, output[: len(true)], true)
+                found.append(_Window(f"{root.name}/{rasters.scene}", used, source, output, reach, valid))
     return found
 
 
@@ -265,7 +265,7 @@ def _train(windows: Sequence[_Window], seed: int) -> ErrorNetwork:
     first = windows[0]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = ErrorNetwork(len(first.source), len(first.output), len(first.error))
+        network = ErrorNetwork(len(first.source), len(first.output), len(first.reach))
     optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
     side = min(64, *(min(window.valid.shape) for window in windows)) // 4 * 4
     for step in range(_STEPS):
@@ -274,7 +274,8 @@ def _train(windows: Sequence[_Window], seed: int) -> ErrorNetwork:
             window = windows[place]
             row, col = (int(rng.integers(0, length - side + 1)) for length in window.valid.shape)
             cut = np.s_[..., row : row + side, col : col + side]
-            crops.append([part[cut] for part in (window.source, window.output, window.error, window.valid[None])])
+            error = np.minimum(window.reach, _FARTHEST)
+            crops.append([part[cut] for part in (window.source, window.output, error, window.valid[None])])
         source, output, error, valid = (torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True))
         predicted = network(source, output)
         loss = ((error / predicted + predicted.log()) * valid).sum() / (valid.sum() * error.shape[1]).clamp_min(1)
@@ -289,10 +290,10 @@ def _train(windows: Sequence[_Window], seed: int) -> ErrorNetwork:
 def _ratios(
     windows: Sequence[_Window], errors: Sequence[NDArray[np.float32]], seed: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Scene -> errors over predicted errors (B, n) of at most 32,768 of its pixels."""
+    """Scene -> reach to the truth over predicted errors (B, n) of at most 32,768 of its pixels."""
     parts: dict[str, list[NDArray[np.float32]]] = {}
     for window, predicted in zip(windows, errors, strict=True):
-        parts.setdefault(window.scene, []).append((window.error / predicted)[:, window.valid])
+        parts.setdefault(window.scene, []).append((window.reach / predicted)[:, window.valid])
     rng = np.random.default_rng(seed)
     found = {}
     for scene, some in parts.items():
@@ -300,6 +301,16 @@ def _ratios(
         chosen = rng.permutation(values.shape[1])[:_SCENE_PIXELS]
         found[scene] = values[:, chosen]
     return found
+
+
+def _factors(ratios: dict[str, NDArray[np.float32]], alpha: float, root: DataRoot) -> tuple[float, ...]:
+    bands = range(len(next(iter(ratios.values()))))
+    factors = tuple(conformal_factor([one[band] for one in ratios.values()], alpha) for band in bands)
+    if not np.isfinite(factors).all():
+        beyond = np.mean([np.isinf(one).any(axis=0).mean() for one in ratios.values()])
+        far = f"{beyond:.1%} of the true pixels lie so far beyond the range of the translator that no half-width holds"
+        raise InputError(root.path, f"{far} them; more scenes or a larger alpha allow more such pixels")
+    return factors
 
 
 def _median_half_width(

@@ -28,7 +28,7 @@ def conformal_factor(ratios: Sequence[ArrayLike], alpha: float) -> float:
     """The smallest factor whose conformal risk is at most alpha.
 
     Args:
-        ratios: of each scene, the errors over the predicted errors of its pixels.
+        ratios: of each scene, the errors over the predicted errors of its pixels; infinite where no factor suffices.
 
     Raises:
         ValueError: too few scenes for any factor.
@@ -52,7 +52,7 @@ def held_out_coverage(ratios: Mapping[str, NDArray[np.floating]], alpha: float) 
     """Of each scene the share of pixels inside their half-width, where the factors come from all other scenes.
 
     Args:
-        ratios: scene -> errors over predicted errors (B, n), with a factor for each band.
+        ratios: scene -> errors over predicted errors (B, n), with a factor for each band; infinite ones are outside.
 
     >>> coverage = held_out_coverage({str(k): np.arange(1.0, 101.0)[None] for k in range(20)}, alpha=0.1)
     >>> len(coverage), coverage[0]
@@ -63,7 +63,8 @@ def held_out_coverage(ratios: Mapping[str, NDArray[np.floating]], alpha: float) 
         others = [one for name, one in ratios.items() if name != scene]
         allowed = max(alpha, 1.0 / (len(others) + 1))
         inside = [
-            (own[band] <= conformal_factor([one[band] for one in others], allowed)).mean() for band in range(len(own))
+            (np.isfinite(own[band]) & (own[band] <= conformal_factor([one[band] for one in others], allowed))).mean()
+            for band in range(len(own))
         ]
         found.append(float(np.mean(inside)))
     return found

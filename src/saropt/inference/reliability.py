@@ -14,6 +14,7 @@ from saropt.artifacts.graph import NO_RELIABILITY
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError, OptionError
 from saropt.inference.products import Product, suffix_of
+from saropt.radiometry import Normaliser
 from saropt.scenes import Scene
 
 RELIABLE = "reliable"
@@ -89,6 +90,35 @@ def reliability_in_words(path: str | Path, card: ReliabilityCard) -> str:
         f"{share:.1%} of its pixels lie within the error budget of {card.budget:g}; of left-out scenes it held "
         f"{card.coverage:.1%} of the pixels on average, {card.least_coverage:.1%} in the worst"
     )
+
+
+def reach_to_truth(
+    normaliser: Normaliser, network: NDArray[np.float32], truth: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """The least reach in network values whose half-width (`reliability_product`) holds the truth.
+
+    A half-width is in the units of the image and symmetric, so a truth beyond the range of the recipe is held where
+    the output lies as far from the other end. It is infinite where no reach holds the truth.
+
+    Args:
+        network: (B, h, w) the network's output.
+        truth: (B, h, w) in the units of the image, finite.
+
+    >>> from saropt.radiometry import Reflectance
+    >>> normaliser = Reflectance(scale=10000.0, high=0.4).fit(np.zeros((1, 1, 1)), "reflectance x 10000", "uint16")
+    >>> network = np.array([0.0, 0.5, 1.0, -1.0], np.float32).reshape(1, 2, 2)
+    >>> truth = np.array([2200.0, 5000.0, 4000.0, 5000.0]).reshape(1, 2, 2)
+    >>> reach_to_truth(normaliser, network, truth).ravel().round(3).astype(str).tolist()
+    ['0.1', '1.0', '0.0', 'inf']
+    """
+    ends = (network, np.full_like(network, -1.0), np.full_like(network, 1.0))
+    value, bottom, top = (normaliser.inverse(part).astype(np.float64) for part in ends)
+    distance = np.abs(truth.astype(np.float64) - value)
+    slack = 1e-6 * (top - bottom)
+    up, down = value + distance, value - distance
+    above = np.where(up <= top + slack, normaliser.forward(np.minimum(up, top)) - network, np.inf)
+    below = np.where(down >= bottom - slack, network - normaliser.forward(np.maximum(down, bottom)), np.inf)
+    return np.minimum(above, below).clip(0.0).astype(np.float32)
 
 
 def reliability_product(outputs: tuple[ImageCard, ...], card: ReliabilityCard) -> Product:
