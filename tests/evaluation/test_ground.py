@@ -133,6 +133,18 @@ def test_figures_by_kind_of_ground_have_intervals_over_places(report: dict, tmp_
     assert high - low < 0.01, "an untrained translator is the copy: the paired interval is narrow"
 
 
+def test_a_copy_that_some_places_lack_is_compared_where_it_is(report: dict, tmp_path: Path) -> None:
+    found = report["ground"][DIRECTION]
+    assert found["row_tiles"]["copy_reference"]["all"] == 1
+    copy = report["baselines"][DIRECTION]["copy_reference"]["by_scene"]["psnr"]["a"][0]
+    alone = next(entry for entry in report["models"] if entry["model"] == "test, SAR alone")["directions"][DIRECTION]
+    own = alone["by_scene"]["psnr"]["a"][0]
+    assert found["gain_over_copy"]["test, SAR alone"]["all"] == pytest.approx(own - copy, abs=1e-3)
+    told = f"a copy of the earlier image ({copy:.2f} dB against {own:.2f} dB over 1 of 2 tiles, not tested)"
+    assert any(told in line for line in alone["warnings"])
+    assert "reference, 1 tile<" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_the_same_translator_without_earlier_images_is_a_row(report: dict) -> None:
     rows = report["ground"][DIRECTION]["psnr"]
     assert list(rows)[:2] == ["test", "test, SAR alone"]

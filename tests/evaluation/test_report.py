@@ -32,6 +32,17 @@ def test_the_oracle_is_last_and_takes_no_rank() -> None:
     ]
 
 
+def test_a_row_over_fewer_tiles_says_so_and_takes_no_rank() -> None:
+    score = {c.key: 1.0 for c in COLUMNS} | {"std": {}, "n": 30}
+    baselines = {"copy_reference": score | {"psnr": 9.0, "n": 12}, "copy_input": score | {"psnr": 0.5}}
+    rows = table_rows({"m": score}, baselines, COLUMNS)
+    assert [(row["name"], row["cells"][0]["mark"]) for row in rows] == [
+        ("m", "best"),
+        ("copy_reference, 12 tiles", ""),
+        ("copy_input", "second"),
+    ]
+
+
 @pytest.mark.parametrize("n", [1, 3, 6, 500])
 def test_gallery_keeps_best_worst_and_middle(n: int) -> None:
     values = np.random.default_rng(0).permutation(n).astype(float)

@@ -12,7 +12,7 @@ from rasterio import warp
 from rasterio.crs import CRS
 
 from saropt.evaluation.leaks import find_leaks
-from saropt.evaluation.verdicts import verdicts
+from saropt.evaluation.verdicts import below_constant, verdicts
 from saropt.roots import DataRoot
 from saropt.scenes import Georeference, Scene, write_array
 
@@ -123,3 +123,19 @@ def test_the_same_ground_in_two_utm_zones_is_told(tmp_path: Path) -> None:
 def test_a_figure_too_near_to_the_truth_is_doubted() -> None:
     assert "second half of a cycle" in verdicts({"psnr": 41.0}, {})[0]
     assert verdicts({"psnr": 25.0}, {}) == []
+
+
+def test_rows_over_other_tiles_are_compared_over_the_tiles_of_both() -> None:
+    def row(values: dict[str, float]) -> dict:
+        return {
+            "psnr": sum(values.values()) / len(values),
+            "by_scene": {"psnr": {k: [v, 1] for k, v in values.items()}},
+        }
+
+    better = row({"easy": 25.0, "hard": 15.0})
+    assert verdicts(better, {"copy_reference": row({"easy": 24.0})}) == []
+    assert verdicts(better, {"copy_reference": row({"hard": 16.0})}) == [
+        "PSNR 20.00 dB is below a copy of the earlier image (16.00 dB against 15.00 dB over 1 of 2 tiles, not tested)"
+    ]
+    assert not below_constant(better, {"train_mean": row({"easy": 24.0})})
+    assert verdicts(better, {"copy_reference": row({"other": 30.0})}) == []

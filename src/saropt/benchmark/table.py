@@ -22,7 +22,7 @@ from saropt.errors import counted
 from saropt.evaluation.intervals import few_scenes
 from saropt.evaluation.metric import column_title, metric_of
 from saropt.evaluation.tiles import TILE
-from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant
+from saropt.evaluation.verdicts import MARK, MARK_MEANS, below_constant, with_tiles
 from saropt.files import write_text
 
 COSTS_TITLE = "Both directions over 256x256 pixels, twice where the losses hold round trips (docs/methods/cran.md):"
@@ -339,8 +339,9 @@ def _references(
 ) -> list[Row]:
     """Trivial baselines, what the judges say of the true images and of one class everywhere, and how the untranslated
     input matches."""
-    names = {name: None for by in baselines.values() for name in by}
-    named = [(name, "baseline", {d: by[name] for d, by in baselines.items() if name in by}) for name in names]
+    tiles = {d: max((figures.get("n", 0) for figures in by.values()), default=0) for d, by in baselines.items()}
+    titles = {name: with_tiles(name, by[name], tiles[d]) for d, by in baselines.items() for name in by}
+    named = [(title, "baseline", {d: by[n] for d, by in baselines.items() if n in by}) for n, title in titles.items()]
     if judges:
         majority = {d: {"pixel_accuracy": judge["majority"]} for d, judge in judges.items()}
         named.append(("most frequent class", "baseline", majority))

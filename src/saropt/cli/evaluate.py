@@ -128,7 +128,7 @@ def _print_scores(result: EvaluationResult) -> None:
     from saropt.cli.tables import print_table
     from saropt.errors import counted
     from saropt.evaluation.metric import metrics_in
-    from saropt.evaluation.verdicts import MARK, MARK_MEANS, marked
+    from saropt.evaluation.verdicts import MARK, MARK_MEANS, marked, with_tiles
 
     report = result.report
     for direction in report["directions"]:
@@ -140,7 +140,10 @@ def _print_scores(result: EvaluationResult) -> None:
         trivial = result.baselines.get(direction, {})
         marks = {name: marked(name, scores, trivial) for name, scores in entries if name not in trivial}
         cells = [
-            [marks.get(name, name), *(metric.text(scores.get(metric.key)) for metric in columns)]
+            [
+                with_tiles(marks.get(name, name), scores, report["n"]),
+                *(metric.text(scores.get(metric.key)) for metric in columns),
+            ]
             for name, scores in entries
         ]
         print_table(["", *(metric.title for metric in columns)], cells, title)
@@ -184,7 +187,7 @@ def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[
     from saropt.errors import counted
     from saropt.evaluation.metric import METRICS
     from saropt.evaluation.report_html import rows_of_tests, span
-    from saropt.evaluation.verdicts import TESTED
+    from saropt.evaluation.verdicts import TESTED, with_tiles
 
     titles = [METRICS[key].title for key in TESTED]
     rows = []
@@ -192,7 +195,7 @@ def _print_intervals(entries: list[tuple[str, dict[str, Any]]], report: Mapping[
         found = scores["intervals"]
         cells = [span(METRICS[key], found[key]) if key in found else "–" for key in TESTED]
         effective = found.get("psnr", [None] * 3)[2]
-        rows.append([name, *cells, "–" if effective is None else f"{effective:.0f}"])
+        rows.append([with_tiles(name, scores, report["n"]), *cells, "–" if effective is None else f"{effective:.0f}"])
     if any(scores["intervals"] for _, scores in entries):
         title = f"95 % intervals over {counted(report['scenes'], 'scene')}"
         print_table(["", *titles, "effective tiles (PSNR)"], rows, title)

@@ -6,16 +6,16 @@ the gain over the copy on changed ground is the headline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.evaluation.by_class import Labels
-from saropt.evaluation.intervals import SceneSums, difference, ends, with_ends
+from saropt.evaluation.intervals import SceneSums, difference, ends, shared_means, with_ends
 from saropt.evaluation.metric import Tile
 from saropt.evaluation.reference_baselines import CopyReference
 from saropt.evaluation.tiles import Place, Rasters
@@ -111,17 +111,12 @@ class GroundErrors:
             self._pixels[kind] += int(kinds[kind].sum())
         return kinds
 
-    def _gain_intervals(self) -> dict[str, dict[str, list[float] | None]]:
-        """The interval of the gain over the copy, paired scene by scene; the ends [low, high]."""
+    def _against_copy(self) -> Iterator[tuple[str, str, dict[str, list[float]], dict[str, list[float]]]]:
+        """Row, kind of ground, and the sums by scene of the row and of the copy."""
         scenes = self._by_ground()
-        copied = {kind: sums.as_dict() for kind, sums in scenes.get(CopyReference.name, {}).items()}
-        return {
-            name: {
-                kind: ends(difference(sums.as_dict(), copied[kind])) for kind, sums in kinds.items() if kind in copied
-            }
-            for name, kinds in scenes.items()
-            if name != CopyReference.name
-        }
+        copied = {kind: sums.as_dict() for kind, sums in scenes.pop(CopyReference.name, {}).items()}
+        for name, kinds in scenes.items():
+            yield from ((name, kind, sums.as_dict(), copied[kind]) for kind, sums in kinds.items() if kind in copied)
 
     def _by_ground(self) -> dict[str, dict[str, SceneSums]]:
         """Row -> kind of ground -> PSNR by scene, without the bins by days."""
@@ -135,24 +130,26 @@ class GroundErrors:
             return {}
         scenes = self._by_ground()
         psnr = {name: {kind: sums.mean for kind, sums in kinds.items()} for name, kinds in scenes.items()}
-        copied = psnr.get(CopyReference.name, {})
+        gains: dict[str, dict[str, float]] = {name: {} for name in psnr if name != CopyReference.name}
+        spans: dict[str, dict[str, list[float] | None]] = {name: {} for name in gains}
+        for name, kind, own, copied in self._against_copy():
+            spans[name][kind] = ends(difference(own, copied))
+            if (shared := shared_means(own, copied)) is not None:
+                gains[name][kind] = shared[0] - shared[1]
         days = sorted({kind for kinds in self._psnr.values() for kind in kinds if kind not in GROUNDS})
         first = next(iter(scenes.values()))
         return {
             "changed": self._changed,
             "pixels": self._pixels,
             "tiles": {kind: first[kind].n for kind in GROUNDS if kind in first},
+            "row_tiles": {name: {kind: sums.n for kind, sums in kinds.items()} for name, kinds in scenes.items()},
             "psnr": psnr,
             "intervals": {
                 name: {kind: ends(sums.interval()) for kind, sums in kinds.items()} for name, kinds in scenes.items()
             },
-            "gain_intervals": self._gain_intervals(),
+            "gain_intervals": spans,
             "scenes": {kind: len(sums.means()) for kind, sums in first.items()},
-            "gain_over_copy": {
-                name: {kind: value - copied[kind] for kind, value in found.items() if kind in copied}
-                for name, found in psnr.items()
-                if name != CopyReference.name
-            },
+            "gain_over_copy": gains,
             "auc": {
                 name: {truth: area_under(*votes) for truth, votes in by.items()} for name, by in self._votes.items()
             },
@@ -190,7 +187,8 @@ def rows_of(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """The rows of a table of a summary: name, PSNR by ground, gain over the copy on changed ground, AUC.
 
     >>> found = {"psnr": {"mine": {"changed": 18.5}}, "gain_over_copy": {"mine": {"changed": 2.0}}, "auc": {}}
-    >>> found |= {"intervals": {}, "gain_intervals": {"mine": {"changed": [1.5, 2.5]}}}
+    >>> found |= {"intervals": {}, "gain_intervals": {"mine": {"changed": [1.5, 2.5]}}, "tiles": {"changed": 9}}
+    >>> found["row_tiles"] = {"mine": {"changed": 9}}
     >>> rows_of(found)[0][1][-3:]
     ['+2.00 (+1.50 to +2.50)', '–', '–']
     """
@@ -205,6 +203,11 @@ def rows_of(found: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         areas = found["auc"].get(name, {})
         spans = found["intervals"].get(name, {})
         cells = [with_ends(text(psnr.get(kind)), spans.get(kind), 2) for kind in GROUNDS]
+        held, usual = found["row_tiles"][name], found["tiles"]
+        cells = [
+            cell if held.get(kind, 0) in (0, usual.get(kind)) else f"{cell}, {counted(held[kind], 'tile')}"
+            for kind, cell in zip(GROUNDS, cells, strict=True)
+        ]
         cells += [
             "–"
             if gain is None

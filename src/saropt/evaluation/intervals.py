@@ -293,6 +293,25 @@ def difference(one: Sums, other: Sums) -> Interval | None:
     return interval([one[s][0] - other[s][0] for s in shared], [one[s][1] for s in shared])
 
 
+def shared_means(one: Sums, other: Sums) -> tuple[float, float, int] | None:
+    """The means of two rows over the scenes that have equal numbers of tiles in both, and the number of these tiles;
+    None where there is no such scene.
+
+    Args:
+        one, other: as for `difference`.
+
+    >>> shared_means({"a": [20.0, 1], "b": [10.0, 1]}, {"a": [19.0, 1]})
+    (20.0, 19.0, 1)
+    """
+    shared = [scene for scene in one if scene in other and one[scene][1] == other[scene][1]]
+    tiles = round(sum(one[scene][1] for scene in shared))
+    if not tiles:
+        return None
+    sums = (sum(math.inf if row[s][0] is None else row[s][0] for s in shared) for row in (one, other))
+    mine, theirs = (total / tiles for total in sums)
+    return mine, theirs, tiles
+
+
 def _finite(one: Sums, other: Sums, scenes: Iterable[str]) -> bool:
     return all(rows[s][0] is not None and math.isfinite(rows[s][0]) for s in scenes for rows in (one, other))
 

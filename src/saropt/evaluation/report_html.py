@@ -16,7 +16,7 @@ from saropt.evaluation.ground import HEADINGS, KEY, rows_of
 from saropt.evaluation.intervals import Interval, in_words
 from saropt.evaluation.metric import METRICS, Metric, metrics_in
 from saropt.evaluation.segmentation import segmentation_rows
-from saropt.evaluation.verdicts import MARK_MEANS, TESTED, marked
+from saropt.evaluation.verdicts import MARK_MEANS, TESTED, marked, with_tiles
 
 ORACLE = "image_mean_oracle"
 Drawings = Mapping[Direction, Mapping[str, Sequence[tuple[str, Bytes]]]]
@@ -62,18 +62,20 @@ def rows_of_tests(tests: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[st
 def table_rows(
     models: Mapping[str, dict[str, Any]], baselines: Mapping[str, dict[str, Any]], columns: Sequence[Metric]
 ) -> list[dict[str, Any]]:
-    """Rows of one direction's table; the oracle is listed last and takes no rank."""
+    """Rows of one direction's table; the oracle is listed last. It and rows over fewer tiles take no rank."""
     entries = [(name, "model", s) for name, s in models.items()]
     entries += [(name, "baseline", s) for name, s in baselines.items() if name != ORACLE]
-    ranked = len(entries)
+    tiles = max((summary.get("n", 0) for _, _, summary in entries), default=0)
     entries += [(name, "oracle", s) for name, s in baselines.items() if name == ORACLE]
+    ranked = [kind != "oracle" and summary.get("n", tiles) == tiles for _, kind, summary in entries]
+    names = [marked(name, s, baselines) if kind == "model" else name for name, kind, s in entries]
     rows: list[dict[str, Any]] = [
-        {"name": marked(name, s, baselines) if kind == "model" else name, "kind": kind, "cells": []}
-        for name, kind, s in entries
+        {"name": with_tiles(name, s, tiles), "kind": kind, "cells": []}
+        for name, (_, kind, s) in zip(names, entries, strict=True)
     ]
     for metric in columns:
         values = [summary.get(metric.key) for _, _, summary in entries]
-        marks = ranks(values[:ranked], metric) + [""] * (len(entries) - ranked)
+        marks = ranks([value if rank else None for value, rank in zip(values, ranked, strict=True)], metric)
         for row, value, mark, (_, kind, summary) in zip(rows, values, marks, entries, strict=True):
             spread = summary["std"].get(metric.key)
             ends = summary.get("intervals", {}).get(metric.key)

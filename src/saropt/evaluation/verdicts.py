@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from saropt.evaluation.intervals import Interval, difference
+from saropt.errors import counted
+from saropt.evaluation.intervals import Interval, Sums, difference, shared_means
 from saropt.evaluation.metric import METRICS
 
 CONSTANT = "train_mean"
@@ -37,7 +38,8 @@ def below_constant(figures: Figures, baselines: Mapping[str, Figures]) -> bool:
     >>> below_constant({"psnr": 14.0}, {"train_mean": {"psnr": 15.0}}), below_constant({"psnr": 14.0}, {})
     (True, False)
     """
-    return _is_below(figures, baselines.get(CONSTANT, {}))
+    rival = baselines.get(CONSTANT)
+    return rival is not None and _lead(figures, rival) is not None
 
 
 def marked(name: str, figures: Figures, baselines: Mapping[str, Figures]) -> str:
@@ -47,6 +49,16 @@ def marked(name: str, figures: Figures, baselines: Mapping[str, Figures]) -> str
     'mine †'
     """
     return f"{name} {MARK}" if below_constant(figures, baselines) else name
+
+
+def with_tiles(name: str, figures: Figures, tiles: int) -> str:
+    """The name of a row, with its number of tiles where that is not the number that the table states.
+
+    >>> with_tiles("copy_reference", {"n": 12}, 30), with_tiles("train_mean", {"n": 30}, 30)
+    ('copy_reference, 12 tiles', 'train_mean')
+    """
+    own = figures.get("n", tiles)
+    return name if own == tiles else f"{name}, {counted(own, 'tile')}"
 
 
 def verdicts(figures: Figures, baselines: Mapping[str, Figures]) -> list[str]:
@@ -64,7 +76,7 @@ def verdicts(figures: Figures, baselines: Mapping[str, Figures]) -> list[str]:
             found.append(text)
     psnr = figures["psnr"]
     lost = [
-        f"{_title(name)} ({_against(figures, rival)})" for name, rival in baselines.items() if _is_below(figures, rival)
+        f"{_title(name)} ({told})" for name, rival in baselines.items() if (told := _lead(figures, rival)) is not None
     ]
     if lost:
         found.append(f"PSNR {psnr:.2f} dB is below {', '.join(lost)}")
@@ -109,16 +121,25 @@ def _above(figures: Figures, rivals: Mapping[str, Figures]) -> str:
     return f"PSNR {figures['psnr']:.2f} dB, above {', '.join(better) or 'nothing: no baseline was measured'}"
 
 
-def _is_below(figures: Figures, rival: Figures) -> bool:
-    own, other = figures.get("psnr"), rival.get("psnr")
-    return own is not None and other is not None and bool(own < other)
-
-
 def _title(name: str) -> str:
     return NAMES.get(name, f"the trivial baseline {name}")
 
 
-def _against(figures: Figures, rival: Figures) -> str:
+def _lead(figures: Figures, rival: Figures) -> str | None:
+    """The PSNR of a rival in words, where it is higher over the scenes that both rows have; else None."""
+    own, other = figures.get("psnr"), rival.get("psnr")
+    if own is None or other is None:
+        return None
+    mine, theirs = (_sums(row, "psnr") for row in (figures, rival))
+    tiles = ""
+    if mine is not None and theirs is not None and _counts(mine) != _counts(theirs):
+        shared = shared_means(mine, theirs)
+        if shared is None:
+            return None
+        own, other, number = shared
+        tiles = f" against {own:.2f} dB over {number} of {round(sum(_counts(mine).values()))} tiles"
+    if not own < other:
+        return None
     tested = _test(figures, rival, "psnr")
     if tested is None:
         told = "not tested"
@@ -126,11 +147,20 @@ def _against(figures: Figures, rival: Figures) -> str:
         told = "not distinguishable"
     else:
         told = f"{-tested.high:.2f} to {-tested.low:.2f} dB more"
-    return f"{rival['psnr']:.2f} dB, {told}"
+    return f"{other:.2f} dB{tiles}, {told}"
+
+
+def _sums(figures: Figures, key: str) -> Sums | None:
+    sums: Sums | None = figures.get("by_scene", {}).get(key)
+    return sums
+
+
+def _counts(sums: Sums) -> dict[str, float]:
+    return {scene: own[1] for scene, own in sums.items()}
 
 
 def _test(one: Figures, other: Figures, key: str) -> Interval | None:
-    mine, theirs = one.get("by_scene", {}).get(key), other.get("by_scene", {}).get(key)
+    mine, theirs = _sums(one, key), _sums(other, key)
     return None if mine is None or theirs is None else difference(mine, theirs)
 
 
