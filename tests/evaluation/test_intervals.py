@@ -179,6 +179,17 @@ def test_intervals_of_shares_hold_the_truth() -> None:
     assert all(0.91 <= count / repetitions <= 0.985 for count in held.values()), held
 
 
+@pytest.mark.parametrize(("labelled", "known"), [(3, False), (6, True)])
+def test_scenes_without_a_labelled_pixel_have_no_part_in_an_interval(labelled: int, known: bool) -> None:
+    alone, padded = SceneShares(), SceneShares()
+    for shares, extra in ((alone, 0), (padded, 10)):
+        for scene in range(labelled + extra):
+            for figure, part in (("x", 70 + 5 * scene), ("y", 40 + 3 * scene)):
+                shares.add(str(scene), figure, *((part, 100) if scene < labelled else (0, 0)))
+    assert (padded.mean_interval(["x", "y"]) is not None) == known
+    assert padded.mean_interval(["x", "y"]) == alone.mean_interval(["x", "y"])
+
+
 def test_shares_of_one_size_have_the_interval_of_their_mean() -> None:
     shares, values = SceneShares(), [0.2, 0.5, 0.4, 0.9, 0.7, 0.6]
     for scene, value in enumerate(values):

@@ -239,11 +239,12 @@ class SceneShares:
 
     def mean_interval(self, figures: Sequence[str]) -> list[float] | None:
         """The ends of the interval of the mean of some figures, each linearised at its value (the delta method)."""
-        scenes = list(dict.fromkeys(scene for figure in figures for scene in self._of[figure]))
+        wholes = ((scene, whole) for figure in figures for scene, (_, whole) in self._of[figure].items())
+        scenes = list(dict.fromkeys(scene for scene, whole in wholes if whole > 0))
+        if not scenes:
+            return None
         known = [np.array([self._of[figure].get(scene, [0.0, 0.0]) for scene in scenes]) for figure in figures]
         known = [own for own in known if own[:, 1].sum() > 0]
-        if not known:
-            return None
         ratios = [own[:, 0].sum() / own[:, 1].sum() for own in known]
         residuals = [
             (own[:, 0] - ratio * own[:, 1]) / own[:, 1].sum() for own, ratio in zip(known, ratios, strict=True)
