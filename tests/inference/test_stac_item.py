@@ -140,7 +140,14 @@ def test_the_outline_is_that_of_the_raster() -> None:
 
 def test_an_outline_across_180_degrees_is_cut() -> None:
     zone = Georeference(CRS.from_epsg(32601), from_origin(100_000, 1_000_000, 1000, 1000))
-    for where in (zone, Georeference(CRS.from_epsg(4326), Affine(0.01, 0, 179.0, 0, -0.01, 9))):
+    degrees = Affine(0.01, 0, 179.0, 0, -0.01, 9)
+    points = [(row, col, *(degrees @ (col, row))) for row in (0, 50, 100) for col in (0, 150, 300)]
+    by_points = [GroundControlPoint(row, col, x - 360.0 * (x > 180.0), y) for row, col, x, y in points]
+    for where in (
+        zone,
+        Georeference(CRS.from_epsg(4326), degrees),
+        Georeference(gcps=tuple(by_points), gcp_crs=CRS.from_epsg(4326)),
+    ):
         geometry, box = footprint(where, 100, 300)
         assert geometry is not None
         assert box is not None

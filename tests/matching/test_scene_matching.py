@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 import pytest
 from affine import Affine
+from rasterio import warp
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from scipy import ndimage
 
 from saropt.errors import InputError
@@ -109,6 +112,35 @@ def test_without_a_place_on_the_ground(tmp_path: Path, texture: np.ndarray) -> N
         values, valid = made.read()
         assert np.abs(values - wanted.read()[0])[:, valid].mean() < 6
         assert valid.mean() > 0.98
+
+
+@pytest.mark.parametrize("b_crs", ["EPSG:32660", "EPSG:4326"])
+@pytest.mark.parametrize("by", ["transform", "control points", "control points within 180"])
+def test_pixels_of_a_scene_across_180_degrees(tmp_path: Path, b_crs: str, by: str) -> None:
+    degrees, step = CRS.from_epsg(4326), 1e-4
+    affine = Affine(step, 0, 179.9936, 0, -step, 20.0)
+    place = Georeference(degrees, affine)
+    if by != "transform":
+        turn = 360.0 if by.endswith("180") else 0.0
+        corners = [(row, col, *(affine @ (col, row))) for row in (0, 64, 128) for col in (0, 64, 128)]
+        points = [GroundControlPoint(row, col, x - turn * (x > 180.0), y) for row, col, x, y in corners]
+        place = Georeference(gcps=tuple(points), gcp_crs=degrees)
+    a = save(tmp_path / "a.tif", np.full((128, 128), 0.5), place)
+    found = np.array([[20.5, 30.5], [64.5, 64.5], [110.5, 90.5]])
+    x, y = np.array([affine @ (float(column), float(row)) for column, row in found]).T
+    grid = Affine(step, 0, -180.0064, 0, -step, 20.0)
+    if b_crs == "EPSG:4326":
+        ground = x - 360.0, y
+    else:
+        ground = warp.transform("EPSG:4326", b_crs, x, y)
+        grid = Affine(10, 0, round(ground[0][1]) - 640, 0, -10, round(ground[1][1]) + 640)
+    b = save(tmp_path / "b.tif", np.full((128, 128), 0.5), Georeference(CRS.from_string(b_crs), grid))
+    with open_frame(a, b) as frame:
+        assert frame.grid is not None
+        inverse = ~frame.grid.transform
+        points_of_frame = np.array([inverse @ place for place in zip(*ground, strict=True)])
+        assert frame.a_pixels(points_of_frame) == pytest.approx(found, abs=0.01)
+        assert frame.a.read()[1][20:100, 20:100].all()
 
 
 def test_other_grid_and_coarser_pixels(tmp_path: Path, texture: np.ndarray) -> None:

@@ -96,11 +96,19 @@ def test_places_that_are_not_told():
 
 @pytest.mark.parametrize("first", [179.9952, -180.0048])
 @pytest.mark.parametrize("grid_crs", ["EPSG:32660", "EPSG:4326", "EPSG:4326 a turn away"])
-def test_ground_across_180_degrees_is_found(tmp_path, first, grid_crs):
+@pytest.mark.parametrize("by", ["transform", "control points", "control points within 180"])
+def test_ground_across_180_degrees_is_found(tmp_path, first, grid_crs, by):
     """Whichever way longitudes are counted, and after a transformation of the same CRS was made."""
     degrees, step = CRS.from_epsg(4326), 1e-4
     values = np.random.default_rng(0).integers(1, 200, (1, 96, 96)).astype(np.uint8)
     place = Georeference(degrees, Affine(step, 0, first, 0, -step, 20))
+    if by != "transform":
+        corners = [(row, col, first + step * col) for row in (0, 48, 96) for col in (0, 48, 96)]
+        if by.endswith("180"):
+            corners = [(row, col, (x + 180.0) % 360.0 - 180.0) for row, col, x in corners]
+        points = [GroundControlPoint(row, col, x, 20 - step * row) for row, col, x in corners]
+        place = Georeference(gcps=tuple(points), gcp_crs=degrees)
+    check_ground(place, 96, 96, "a.tif")
     path = write_array(tmp_path / "a.tif", values, georeference=place)
     if grid_crs == "EPSG:32660":
         (x,), (y,) = warp.transform("EPSG:4326", grid_crs, [180.0], [19.9952])

@@ -23,6 +23,7 @@ from saropt.errors import InputError, OptionError
 from saropt.files import write_text
 from saropt.files.structured import load_json
 from saropt.scenes import Georeference, Scene, is_remote, open_scene
+from saropt.scenes.georeference import unwrapped_gcps
 from saropt.scenes.metadata import acquisition_text, unreadable_date
 
 EXTENSIONS: Final = (
@@ -231,7 +232,7 @@ def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, A
     if where.transform is not None:
         points = [where.transform @ point for point in edge]
     else:
-        with rasterio.Env(), GCPTransformer(list(where.gcps)) as places:
+        with rasterio.Env(), GCPTransformer(unwrapped_gcps(where.gcps, crs)) as places:
             xs, ys = places.xy([row for _, row in edge], [column for column, _ in edge], offset="ul")
         points = list(zip(xs, ys, strict=True))
     longitudes, latitudes = transform(crs, "EPSG:4326", [x for x, _ in points], [y for _, y in points])

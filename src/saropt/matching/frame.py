@@ -18,7 +18,7 @@ from saropt.errors import InputError
 from saropt.matching.features import Points
 from saropt.matching.geometry import transformed
 from saropt.scenes import Georeference, Grid, Scene, bounds_in
-from saropt.scenes.georeference import check_ground
+from saropt.scenes.georeference import check_ground, unwrapped_gcps
 from saropt.scenes.grid import turned
 from saropt.sensors.grd_scene import open_scene_or_product
 
@@ -32,6 +32,7 @@ class Frame:
         grid: the common ground in B's grid, coarsened by a whole number where A has coarser pixels; None where the
             scenes are compared by pixels alone.
         a_place, b_place: georeferences of the two files.
+        a_longitude: the middle of A in degrees, where its CRS is in degrees and there is a `grid`.
     """
 
     a: Scene
@@ -39,17 +40,20 @@ class Frame:
     grid: Grid | None
     a_place: Georeference
     b_place: Georeference
+    a_longitude: float | None = None
 
     def a_pixels(self, points: Points) -> Points:
         """Pixel coordinates in A's file of points (n, 2) of the frame."""
         if self.grid is None or not len(points):
             return points
-        x, y = _applied(self.grid.transform, points).T
-        if self.a_place.transform is not None:
-            x, y = transform(self.grid.crs, self.a_place.crs, x, y)
-            return _applied(~self.a_place.transform, np.column_stack([x, y]))
-        x, y = transform(self.grid.crs, self.a_place.gcp_crs, x, y)
-        with GCPTransformer(list(self.a_place.gcps), tps=True) as control:
+        place = self.a_place
+        crs = place.gcp_crs if place.transform is None else place.crs
+        x, y = np.array(transform(self.grid.crs, crs, *_applied(self.grid.transform, points).T))
+        if self.a_longitude is not None:
+            x -= 360.0 * np.rint((x - self.a_longitude) / 360.0)
+        if place.transform is not None:
+            return _applied(~place.transform, np.column_stack([x, y]))
+        with GCPTransformer(unwrapped_gcps(place.gcps, crs), tps=True) as control:
             rows, columns = control.rowcol(x, y, op=lambda value: value)
         return np.column_stack([columns, rows]).astype(np.float64)
 
@@ -98,7 +102,18 @@ def open_frame(a: str | Path, b: str | Path) -> Iterator[Frame]:
         warped_a = open_scene_or_product(a, grid=grid, resampling="average" if finer else "bilinear")
         coarser = _pixel(grid.transform) > 1.01 * _pixel(affine)
         warped_b = open_scene_or_product(b, grid=grid, resampling="average" if coarser else "bilinear")
-        yield Frame(stack.enter_context(warped_a), stack.enter_context(warped_b), grid, *places)
+        frame = stack.enter_context(warped_a), stack.enter_context(warped_b)
+        yield Frame(*frame, grid, *places, _longitude(first))
+
+
+def _longitude(scene: Scene) -> float | None:
+    """The middle of a scene in degrees, as its file counts them; None where its CRS is not in degrees."""
+    place = scene.georeference
+    crs = place.gcp_crs if place.transform is None else place.crs
+    if crs is None or not crs.is_geographic:
+        return None
+    west, _, east, _ = bounds_in(place, scene.height, scene.width, crs, scene.path)
+    return (west + east) / 2
 
 
 def _common_grid(a: Scene, b: Grid, source: str | Path) -> Grid:

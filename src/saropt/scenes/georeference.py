@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -219,12 +219,42 @@ def pixels_apart(one: Georeference, other: Georeference, height: int, width: int
     return max(math.dist(place, corner) for place, corner in zip(found, corners, strict=True))
 
 
+def unwrapped(longitudes: Sequence[float]) -> list[float]:
+    """Longitudes without a jump at 180 degrees: those of the western hemisphere are raised by 360 where others are far.
+
+    >>> unwrapped([179.5, -179.5])
+    [179.5, 180.5]
+    """
+    if max(longitudes) - min(longitudes) <= 180.0:
+        return list(longitudes)
+    return [value + 360.0 if value < 0.0 else value for value in longitudes]
+
+
+def unwrapped_gcps(points: Sequence[GroundControlPoint], crs: CRS | None) -> list[GroundControlPoint]:
+    """Control points whose longitudes have no jump at 180 degrees; those in other coordinates as they are.
+
+    >>> from rasterio.control import GroundControlPoint
+    >>> from rasterio.crs import CRS
+    >>> points = [GroundControlPoint(0, 0, 179.5, 10), GroundControlPoint(0, 9, -179.5, 10)]
+    >>> [point.x for point in unwrapped_gcps(points, CRS.from_epsg(4326))]
+    [179.5, 180.5]
+    """
+    from rasterio.control import GroundControlPoint
+
+    if crs is None or not crs.is_geographic or not points:
+        return list(points)
+    return [
+        GroundControlPoint(point.row, point.col, x, point.y, point.z, point.id)
+        for point, x in zip(points, unwrapped([point.x for point in points]), strict=True)
+    ]
+
+
 def _placed(place: Georeference) -> tuple[CRS | None, Affine | None]:
     """CRS and transform of a raster; those of its control points where it has only these."""
     from rasterio.transform import from_gcps
 
     if place.transform is None and len(place.gcps) >= 3:
-        return place.gcp_crs, from_gcps(place.gcps)
+        return place.gcp_crs, from_gcps(unwrapped_gcps(place.gcps, place.gcp_crs))
     return place.crs, place.transform
 
 

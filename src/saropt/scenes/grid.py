@@ -12,7 +12,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes.georeference import Georeference, check_ground
+from saropt.scenes.georeference import Georeference, check_ground, unwrapped
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -80,17 +80,6 @@ def utm_of(longitude: float, latitude: float) -> CRS:
 
     zone = int((longitude + 180.0) % 360.0 // 6.0) + 1
     return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
-
-
-def unwrapped(longitudes: Sequence[float]) -> list[float]:
-    """Longitudes without a jump at 180 degrees: those of the western hemisphere are raised by 360 where others are far.
-
-    >>> unwrapped([179.5, -179.5])
-    [179.5, 180.5]
-    """
-    if max(longitudes) - min(longitudes) <= 180.0:
-        return list(longitudes)
-    return [value + 360.0 if value < 0.0 else value for value in longitudes]
 
 
 def turned(bounds: Bounds, other: Bounds) -> Bounds:

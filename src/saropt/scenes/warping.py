@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -16,8 +17,8 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes.georeference import moved
-from saropt.scenes.grid import Grid, turned, unwrapped
+from saropt.scenes.georeference import moved, unwrapped_gcps
+from saropt.scenes.grid import Bounds, Grid, turned
 from saropt.scenes.joint_mask import with_joint_mask
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def warped(
     source is closed with it. With a scale of SAR pixels ("decibels", "amplitude"), its pixels are their power. Stored
     numbers that are fill have no part in it."""
     from rasterio.enums import Resampling
+    from rasterio.transform import from_gcps
     from rasterio.vrt import WarpedVRT
 
     source = dataset
@@ -65,17 +67,20 @@ def warped(
     }
     try:
         if dataset.crs is None and dataset.gcps[0]:
-            options |= _sampling(dataset, *_plane_of_gcps(dataset), grid, resampling)
-            with WarpedVRT(dataset, SRC_METHOD="GCP_TPS", **options) as free:
-                description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], dataset.name, grid)
+            points, crs = dataset.gcps
+            points = unwrapped_gcps(points, crs)
+            x, y = [point.x for point in points], [point.y for point in points]
+            crs, near = _across_180_degrees(crs, (min(x), min(y), max(x), max(y)), grid)
+            options |= _sampling(dataset, crs, from_gcps(points), near, resampling)
+            with WarpedVRT(dataset, SRC_METHOD="GCP_TPS", src_crs=crs, **options) as free:
+                description = _on_grid(free.tags(ns="xml:VRT")["xml:VRT"], dataset.name, near)
             made = rasterio.open(description)
         else:
-            crs, transform = _across_180_degrees(dataset, grid)
-            options |= {"src_crs": crs, "transform": transform}
+            crs, near = _across_180_degrees(dataset.crs, dataset.bounds, grid)
             if crs is not None:
-                near = Grid(grid.crs, transform, grid.height, grid.width)
                 options |= _sampling(dataset, crs, dataset.transform, near, resampling)
-            made = WarpedVRT(dataset, height=grid.height, width=grid.width, **options)
+            place = {"src_crs": crs, "transform": near.transform, "height": near.height, "width": near.width}
+            made = WarpedVRT(dataset, **place, **options)
         made._env.callback(source.close)
         made._env.callback(dataset.close)
         return made
@@ -127,36 +132,23 @@ def _mapped(pixels: NDArray[np.float64], affine: Affine, crs: CRS, grid: Grid) -
         return np.stack(~grid.transform @ (ground[0], ground[1]))
 
 
-def _plane_of_gcps(dataset: DatasetReader) -> tuple[CRS, Affine]:
-    """CRS of a raster's control points and the plane through them."""
-    from rasterio.control import GroundControlPoint
-    from rasterio.transform import from_gcps
-
-    points, crs = dataset.gcps
-    if crs.is_geographic:
-        longitudes = unwrapped([point.x for point in points])
-        points = [
-            GroundControlPoint(point.row, point.col, x, point.y) for point, x in zip(points, longitudes, strict=True)
-        ]
-    return crs, from_gcps(points)
-
-
-def _across_180_degrees(dataset: DatasetReader, grid: Grid) -> tuple[CRS, Affine]:
-    """CRS of a raster and transform of a grid, by which all of the ground is found whose longitudes differ by whole
-    turns: GDAL takes longitudes of -180 to 180 unless the CRS says where their centre is."""
-    crs, box = dataset.crs, dataset.bounds
+def _across_180_degrees(crs: CRS | None, box: Bounds, grid: Grid) -> tuple[CRS | None, Grid]:
+    """The CRS of a raster with bounds in it, and a grid, by which all of the ground is found whose longitudes differ by
+    whole turns: GDAL takes longitudes of -180 to 180 unless the CRS says where their centre is."""
     if crs is None or not crs.is_geographic:
-        return crs, grid.transform
+        return crs, grid
     if grid.crs.is_geographic:
         left, *_ = turned(grid.bounds, box)
-        return crs, Affine.translation(left - grid.bounds[0], 0.0) @ grid.transform
-    if box.left >= -180.0 and box.right <= 180.0:
-        return crs, grid.transform
+        nearest = Affine.translation(left - grid.bounds[0], 0.0) @ grid.transform
+        return crs, replace(grid, transform=nearest)
+    west, _, east, _ = box
+    if west >= -180.0 and east <= 180.0:
+        return crs, grid
     # GDAL keeps transformations by authority and name: with those of the CRS, one without the centre would be taken.
-    centre = (box.left + box.right) / 2
+    centre = (west + east) / 2
     text = re.sub(r'^GEOGCS\["[^"]*"', f'GEOGCS["longitudes around {centre}"', crs.to_wkt())
     text = re.sub(r"(,AUTHORITY\[[^]]*\])?\]$", f',EXTENSION["CENTER_LONG","{centre}"]]', text)
-    return CRS.from_wkt(text), grid.transform
+    return CRS.from_wkt(text), grid
 
 
 def _on_grid(description: str, name: str, grid: Grid) -> str:

@@ -32,8 +32,8 @@ from rasterio.windows import Window as RasterioWindow
 from saropt.errors import InputError, OptionError
 from saropt.files import load_xml
 from saropt.progress import Progress
-from saropt.scenes.georeference import Georeference, Window
-from saropt.scenes.grid import overlap_grid, unwrapped, utm_of
+from saropt.scenes.georeference import Georeference, Window, unwrapped
+from saropt.scenes.grid import overlap_grid, utm_of
 from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
 from saropt.sensors.annotation import number_in, numbers_in
