@@ -135,3 +135,19 @@ def test_the_short_form_without_torch(pair: tuple[Path, Path]) -> None:
     done = subprocess.run([sys.executable, "-c", code, *pair], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "rift-like" in done.stdout
+
+
+@pytest.mark.parametrize(("option", "told"), [("--bands", "is for --via"), ("--units", "is for --via and --register")])
+def test_options_that_do_nothing_are_refused(
+    pair: tuple[Path, Path], refused: Callable[..., str], option: str, told: str
+) -> None:
+    assert told in refused("match", *pair, option, "VH")
+
+
+def test_wrong_units_are_refused_before_anything_is_written(
+    pair: tuple[Path, Path], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    out = tmp_path / "ties.csv"
+    told = refused("match", *pair, "--register", tmp_path / "out.tif", "--out", out, "--units", "bogus")
+    assert "--units bogus: must be one of" in told
+    assert not out.exists()

@@ -18,9 +18,9 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from scipy import ndimage
 
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.inference import Translator
-from saropt.matching import RiftLike, Sift, match_scenes, match_translated, register, write_tie_points
+from saropt.matching import RiftLike, Sift, match_scenes, match_translated, register, unknown_units, write_tie_points
 from saropt.matching import scene_matching as module
 from saropt.matching.frame import open_frame
 from saropt.matching.geometry import fit_transform, transformed
@@ -330,3 +330,52 @@ def test_an_agreement_at_the_border_of_the_search_names_it() -> None:
         few = dataclasses.replace(fit, inliers=np.arange(50) < 10)
         assert module._may_lie_further(few, points, 42) == named
         assert module._may_lie_further(fit, points, 42)
+
+
+@pytest.mark.parametrize("pixel", [10.0, 5.0])
+@pytest.mark.parametrize(
+    ("tags", "names", "scale", "asked"),
+    [
+        ({"UNITS": "sigma0_db"}, ["VV"], "decibels", None),
+        ({}, ["VV"], "decibels", None),
+        ({}, ["band_1"], "decibels", "sigma0_db"),
+        ({}, ["VV"], "amplitude", "amplitude"),
+    ],
+)
+def test_registered_sar_keeps_its_mean_power(
+    tmp_path: Path, pair: tuple[Path, Path], tags: dict, names: list[str], scale: str, asked: str | None, pixel: float
+) -> None:
+    """Of one look, whose mean in decibels is 2.5 dB too low."""
+    side = round(4200 / pixel)
+    power = 0.05 * np.random.default_rng(0).gamma(1, 1, (1, side, side))
+    stored = 10 * np.log10(power) if scale == "decibels" else np.sqrt(power)
+    place = at(5e5, 4e6, pixel)
+    a = write_array(tmp_path / "a.tif", stored.astype(np.float32), band_names=names, georeference=place, tags=tags)
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    found = dataclasses.replace(match_scenes(*pair, Sift()), a=a, b=pair[1], matrix=half)
+    with Scene.open(register(found, tmp_path / "out.tif", units=asked)) as made:
+        values, valid = made.read()
+    moved = values[:, valid].astype(float)
+    moved = 10 ** (moved / 10) if scale == "decibels" else moved**2
+    assert moved.mean() == pytest.approx(0.05, rel=0.02)
+
+
+def test_units_that_cannot_be_told_get_a_line_and_wrong_ones_are_refused(
+    tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
+    power = np.random.default_rng(0).gamma(1, 0.05, (1, 420, 420)).astype(np.float32)
+    a = write_array(tmp_path / "a.tif", power, band_names=["VV"], georeference=at(5e5, 4e6))
+    assert unknown_units(a) == f"{a}: its SAR units are unknown: resampled as plain numbers; state them with --units"
+    assert unknown_units(pair[0]) is None
+    found = dataclasses.replace(match_scenes(*pair, Sift()), a=a)
+    with pytest.raises(InputError, match=r"a\.tif.*"):
+        register(found, tmp_path / "out.tif", units="sigma0_db")
+    with pytest.raises(OptionError, match="must be one of"):
+        register(found, tmp_path / "out.tif", units="bogus")
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_search_without_places_is_refused(tmp_path: Path, texture: np.ndarray) -> None:
+    a, b = save(tmp_path / "a.png", texture), save(tmp_path / "b.png", texture)
+    with pytest.raises(OptionError, match="is for scenes that are both georeferenced"):
+        match_scenes(a, b, Sift(), search=8)

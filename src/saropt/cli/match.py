@@ -47,8 +47,14 @@ def match_two(
         typer.Option(help="Geometric transform to fit to the tie points."),
     ] = "affine",
     search: Annotated[
-        int, typer.Option(min=1, metavar="PIXELS", help="Maximum shift between A and B, if both are georeferenced.")
-    ] = 32,
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="PIXELS",
+            help="Maximum shift between A and B, if both are georeferenced.",
+            show_default="32",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -67,18 +73,24 @@ def match_two(
             help="For --via: bands of A, by name or number (VH or 2); put in order by their names.",
         ),
     ] = None,
-    units: Annotated[str | None, typer.Option(metavar="UNITS", help="For --via: units of A.")] = None,
+    units: Annotated[str | None, typer.Option(metavar="UNITS", help="For --via and --register: units of A.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
 ) -> None:
     """Find tie points between two scenes, and register A to B."""
     from saropt import matching
     from saropt.cli.progress import progress_bar
+    from saropt.errors import OptionError
     from saropt.scenes.writing import check_writable
 
+    if via is None and bands is not None:
+        raise OptionError("bands", bands, "is for --via")
+    if via is None and registered is None and units is not None:
+        raise OptionError("units", units, "is for --via and --register")
     if out is not None:
         matching.check_tie_points_path(out, overwrite)
     if registered is not None:
         check_writable(registered, suffixes=(".tif", ".tiff"), overwrite=overwrite)
+        matching.units_to_register(a, units)
     matcher = matching.find_matcher(method)
     with progress_bar(a.name) as report:
         options: dict[str, Any] = {"kind": transform, "search": search, "progress": report}
@@ -96,7 +108,9 @@ def match_two(
         typer.echo(f"wrote {matching.write_tie_points(out, found, overwrite)}")
     if registered is not None:
         with progress_bar(registered.name) as report:
-            typer.echo(f"wrote {matching.register(found, registered, overwrite, report)}")
+            typer.echo(f"wrote {matching.register(found, registered, overwrite, report, units)}")
+        if units is None and (line := matching.unknown_units(a)) is not None:
+            typer.echo(line)
 
 
 @match.command("train", epilog=epilog("match train"))

@@ -3,7 +3,7 @@
 from saropt.matching.features import Features, Matcher
 from saropt.matching.geometry import fit_transform
 from saropt.matching.rates import Rates, match_pair
-from saropt.matching.register import register
+from saropt.matching.register import register, units_to_register, unknown_units
 from saropt.matching.registry import MATCHERS, find_matcher
 from saropt.matching.rift import RiftLike
 from saropt.matching.scene_matching import SceneMatch, match_scenes
@@ -26,5 +26,7 @@ __all__ = [
     "match_scenes",
     "match_translated",
     "register",
+    "units_to_register",
+    "unknown_units",
     "write_tie_points",
 ]

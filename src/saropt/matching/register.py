@@ -8,35 +8,43 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from saropt.domain.stated_units import stated_units
-from saropt.errors import InputError
+from saropt.addresses import without_secrets
+from saropt.domain import SAR_UNITS
+from saropt.errors import InputError, OptionError
 from saropt.files import check_not_input
 from saropt.matching.geometry import inverted, transformed
 from saropt.matching.scene_matching import SceneMatch
 from saropt.progress import Progress, silent
-from saropt.radiometry import from_power, to_power
+from saropt.radiometry import check_units, from_power, to_power
 from saropt.scenes import Grid, Scene, SceneWriter, Window
 from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import nodata_of_type, usual_nodata, with_nodata
-from saropt.sensors.grd_scene import open_scene_or_product
+from saropt.sensors.grd_scene import has_polarisations, open_scene_or_product, sar_units
 
-_BLOCK = 512
+_BLOCK, _SAMPLED = 512, 1 << 16
 
 
-def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progress: Progress = silent) -> Path:
+def register(
+    match: SceneMatch,
+    out: str | Path,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    units: str | None = None,
+) -> Path:
     """Resample A's own pixels (never those of its translation) bilinearly onto B's whole grid, and write a COG.
 
     Between georeferenced scenes an affine transform corrects A's georeference, so that A is resampled once; a
     homography resamples a second time what was warped to B's grid. Where A declares no nodata value, 0 (unsigned), the
     lowest value (signed) or NaN marks pixels that A does not cover; valid whole numbers that are nodata become the next
-    number.
+    number. SAR in decibels or amplitude is resampled by its power.
 
     Args:
         progress: called after every block.
+        units: SAR units of A; those of `saropt.sensors.grd_scene.sar_units` when None.
 
     Raises:
-        InputError: A is complex, or the output cannot be written; nothing is left under its name.
+        InputError: A is complex or not in these units, or the output cannot be written; nothing is left under its name.
 
     >>> from saropt.matching import Sift, match_scenes
     >>> from saropt.scenes import write_array
@@ -57,11 +65,10 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
             (a, b, c), (d, e, f), _ = inverted(matrix)
             affine, matrix = affine @ Affine(a, b, c, d, e, f), np.eye(3)
         grid = Grid(place.crs, affine, height, width)
-    with open_scene_or_product(match.a, grid=grid) as source:
+    units = units_to_register(match.a, units)
+    with open_scene_or_product(match.a, units, grid=grid) as source:
         if source.dtype.startswith("complex"):
             raise InputError(match.a, "has complex pixels, which cannot be resampled: take their power first")
-        stated = stated_units(source.tags, source.band_names, source.dtype)
-        units = None if stated is None or stated.units == "uint8" else stated.units
         dtype = np.dtype(source.dtype)
         nodata = nodata_of_type(source.nodata, dtype)
         nodata = usual_nodata(dtype) if nodata is None else nodata
@@ -80,10 +87,51 @@ def register(match: SceneMatch, out: str | Path, overwrite: bool = False, progre
         ) as writer:
             windows = cut_windows(height, width, _BLOCK)
             for number, window in enumerate(windows, start=1):
-                values, valid = _resampled(source, matrix, window, units)
+                values, valid = _resampled(source, matrix, window, None if units == "uint8" else units)
                 writer.write(window.row, window.col, _stored(values, valid, dtype, nodata))
                 progress(number, len(windows), "blocks")
             return writer.finish()
+
+
+def units_to_register(a: str | Path, units: str | None) -> str | None:
+    """The SAR units of a scene: those that are given, once its values are found to fit them, else its own, or None.
+
+    Args:
+        a: the scene.
+        units: the given ones.
+
+    Raises:
+        OptionError: there are no such units.
+        InputError: the scene cannot be read, or contradicts the given units.
+
+    >>> from saropt.scenes import write_array
+    >>> decibels = np.linspace(-25, -5, 64, dtype=np.float32).reshape(1, 8, 8)
+    >>> units_to_register(write_array("a.tif", decibels, band_names=["VV"]), None)
+    'sigma0_db'
+    """
+    if units is not None and units not in SAR_UNITS:
+        raise OptionError("units", units, f"must be one of {', '.join(SAR_UNITS)}")
+    with open_scene_or_product(a, units) as scene:
+        if units is None:
+            return sar_units(scene)
+        try:
+            check_units(scene.sample(_SAMPLED), units, scene.dtype)
+        except ValueError as error:
+            raise InputError(a, str(error)) from error
+    return units
+
+
+def unknown_units(a: str | Path) -> str | None:
+    """One line where `register` cannot tell the units of a SAR scene, and would resample its numbers as they are.
+
+    >>> from saropt.scenes import write_array
+    >>> unknown_units(write_array("a.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"]))
+    'a.tif: its SAR units are unknown: resampled as plain numbers; state them with --units'
+    """
+    with open_scene_or_product(a) as scene:
+        if scene.dtype == "uint8" or not has_polarisations(scene) or sar_units(scene) is not None:
+            return None
+    return f"{without_secrets(str(a))}: its SAR units are unknown: resampled as plain numbers; state them with --units"
 
 
 def _in_pixels_of_b(match: SceneMatch) -> NDArray[np.float64]:

@@ -91,7 +91,7 @@ def match_scenes(
     b: str | Path,
     matcher: Matcher,
     kind: Kind = "affine",
-    search: int = SEARCH,
+    search: int | None = None,
     progress: Progress = silent,
 ) -> SceneMatch:
     """Match scene A with scene B in bounded memory.
@@ -102,11 +102,12 @@ def match_scenes(
     Args:
         matcher: as `saropt.matching.find_matcher` gives it.
         kind: the kind of transform.
-        search: how far A may lie from where its georeference says, in pixels of the common grid.
+        search: how far A may lie from where its georeference says, in pixels of the common grid; 32 when None.
         progress: called with (done, total, what) after every tile.
 
     Raises:
         InputError: a scene cannot be used or has no keypoints, or no transform has more inliers than chance would give.
+        OptionError: a `search` that is not positive, or for scenes that are not both georeferenced.
 
     >>> from saropt.matching import Sift
     >>> from saropt.scenes import write_array
@@ -116,9 +117,12 @@ def match_scenes(
     >>> match_scenes(a, b, Sift(), kind="translation").matrix[:2, 2].round().tolist()
     [0.0, -8.0]
     """
-    if search < 1:
+    if search is not None and search < 1:
         raise OptionError("search", search, "must be positive")
     with open_frame(a, b) as frame:
+        if search is not None and frame.grid is None:
+            raise OptionError("search", search, "is for scenes that are both georeferenced")
+        search = SEARCH if search is None else search
         steps = _Steps(progress)
         if frame.grid is not None:
             counts, parts = _local(frame, matcher, search, steps)

@@ -11,10 +11,11 @@ from typing import Final, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from saropt.domain import SAR_UNITS
+from saropt.domain import POLARISATIONS, SAR_UNITS, canonical_band, describe_units
 from saropt.domain.stated_units import stated_units
 from saropt.errors import OptionError
 from saropt.files import digest_files
+from saropt.radiometry import fitting_units
 from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
 from saropt.sensors.calibrated import Calibrated
@@ -25,6 +26,7 @@ from saropt.sensors.sentinel2 import open_sentinel2
 from saropt.sensors.terrain import Terrain, TerrainProjection
 
 _TERRAIN_PIXEL_M: Final = 10.0
+_SAMPLED: Final = 1 << 16
 
 
 def open_scene_or_product(
@@ -41,7 +43,7 @@ def open_scene_or_product(
 
     Args:
         bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid by its control points. SAR
-            in decibels or amplitude, by `units` or its tags or the names of its bands, is resampled by its power.
+            in decibels or amplitude, by `units` or `sar_units`, is resampled by its power.
         nodata: of a raster, as of `Scene.open`.
 
     Raises:
@@ -57,16 +59,42 @@ def open_scene_or_product(
     if grd_product(path) is None:
         power = None
         if grid is not None and resampling in ("bilinear", "average"):
-            power = units if units in SAR_UNITS else _stated(path)
+            power = units
+            if power not in SAR_UNITS:
+                with Scene.open(path) as scene:
+                    power = sar_units(scene)
         return Scene.open(path, bands, grid=grid, resampling=resampling, power=power, nodata=nodata)
     return cast(Scene, GrdScene(path, bands, units=units, grid=grid))  # read in the same way
 
 
-def _stated(path: str | Path) -> str | None:
-    """The SAR units that a raster states."""
-    with Scene.open(path) as scene:
-        stated = stated_units(scene.tags, scene.band_names, scene.dtype)
-    return None if stated is None else stated.units
+def sar_units(scene: Scene) -> str | None:
+    """The SAR units that a raster states. Where it states none: decibels, if its bands are named as polarisations and
+    its values can be nothing else.
+
+    >>> from saropt.scenes import write_array
+    >>> decibels = np.linspace(-25, -5, 64, dtype=np.float32).reshape(1, 8, 8)
+    >>> with Scene.open(write_array("scene.tif", decibels, band_names=["VV"])) as scene:
+    ...     sar_units(scene)
+    'sigma0_db'
+    """
+    stated = stated_units(scene.tags, scene.band_names, scene.dtype)
+    if stated is not None and stated.units is not None:
+        return stated.units
+    if scene.dtype.startswith("complex") or not has_polarisations(scene):
+        return None
+    fitting = fitting_units(scene.sample(_SAMPLED), scene.dtype)
+    return fitting[0] if fitting and all(describe_units(one).scale == "decibels" for one in fitting) else None
+
+
+def has_polarisations(scene: Scene) -> bool:
+    """Whether all bands of a scene are named as polarisations.
+
+    >>> from saropt.scenes import write_array
+    >>> with Scene.open(write_array("scene.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"])) as scene:
+    ...     has_polarisations(scene)
+    True
+    """
+    return all(canonical_band(name) in POLARISATIONS for name in scene.band_names)
 
 
 class GrdScene:
