@@ -150,6 +150,33 @@ def test_companions_of_another_place_are_refused_and_partial_ones_are_told(fresh
     assert not [line for line in result.warnings if "covers" in line]
 
 
+@pytest.mark.parametrize("columns", [0, 0.5])
+@pytest.mark.parametrize("field", ["reference", "keep_clear", "reference_sar"])
+def test_companions_that_are_nodata_over_most_of_the_scene_are_told(fresh, scene, colours, tmp_path, field, columns):
+    """The edge of a swath inside its tile, on the scene's grid and on another."""
+    values, names, nodata = colours.copy(), BANDS, 0
+    if field == "reference_sar":
+        with Scene.open(scene) as opened:
+            values, names, nodata = opened.read()[0].copy(), opened.band_names, np.nan
+    values[:, :, WIDTH // 4 :] = nodata
+    place = Georeference(GEOREFERENCE.crs, GEOREFERENCE.transform @ Affine.translation(columns, 0))
+    swath = write_array(tmp_path / "swath.tif", values, band_names=names, georeference=place, nodata=nodata)
+    result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(**{field: swath}))
+    (line,) = [line for line in result.warnings if "covers" in line]
+    share = float(line.split("covers ")[1].split("%")[0])
+    assert share == pytest.approx(25, abs=3)
+
+
+def test_nodata_that_the_scene_has_too_is_not_told(fresh, scene, colours, tmp_path):
+    with Scene.open(scene) as opened:
+        radar, names = opened.read()[0].copy(), opened.band_names
+    radar[:, :, : WIDTH // 4], colours[:, :, : WIDTH // 4] = np.nan, 0
+    now = write_array(tmp_path / "now.tif", radar, band_names=names, georeference=GEOREFERENCE, nodata=np.nan)
+    old = write_array(tmp_path / "old.tif", colours, band_names=BANDS, georeference=GEOREFERENCE, nodata=0)
+    result = fresh.run(now, tmp_path / "out.tif", TranslateOptions(reference=old))
+    assert not [line for line in result.warnings if "covers" in line]
+
+
 def test_companions_are_looked_at_once(scene, colours, tmp_path, monkeypatch):
     place = Georeference(GEOREFERENCE.crs, GEOREFERENCE.transform @ Affine.translation(WIDTH / 2, 0))
     half = write_array(tmp_path / "half.tif", colours, band_names=BANDS, georeference=place)

@@ -127,6 +127,7 @@ def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageC
         raise InputError(path, f"is {clear.height}x{clear.width} pixels, {scene.source} {scene.height}x{scene.width}")
     if clear.scaling is None and np.dtype(clear.dtype) != np.dtype(image.dtype):
         raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
+    ground.look_at({str(path): clear})
     ground.told += unnamed_bands(image, clear.band_names, clear.source)
     if clear.acquired is not None and scene.acquired is not None:
         day, other = scene.acquired.date(), clear.acquired.date()

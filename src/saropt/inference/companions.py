@@ -21,7 +21,7 @@ from saropt.inference.products import Product
 from saropt.inference.requests import TranslateOptions, dates_in
 from saropt.inference.sources import Source, fit_input
 from saropt.inference.temporal_mean import TemporalMean
-from saropt.inference.tiling import spread_windows
+from saropt.inference.tiling import lattice_windows, spread_windows
 from saropt.radiometry import ValueRule, trimmed_gain_and_offset
 from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
 from saropt.scenes.gdal_settings import read_side_by_side
@@ -131,6 +131,8 @@ class Ground:
         """One line each, of what was taken for granted."""
         self._placed: dict[str, tuple[Grid | None, float]] = {}
         """Raster -> the grid that it is warped to, and the share of the scene that it covers."""
+        self._valid: dict[str, float] = {}
+        """Raster -> the share of the scene's valid pixels that it has."""
         self._unplaced: list[str] = []
         """Rasters that are taken to have the scene's pixels, as they or the scene have no place."""
 
@@ -156,6 +158,17 @@ class Ground:
         if share == 0.0:
             raise InputError(path, f"shares no ground with {scene.source}")
         return needed
+
+    def look_at(self, rasters: Mapping[str, Scene]) -> None:
+        """Note which share of the scene rasters on its pixels have, by the valid pixels of both."""
+        frame, total = (self.scene.height, self.scene.width), 0
+        found = {path: 0 for path, raster in rasters.items() if (raster.height, raster.width) == frame}
+        for window in lattice_windows(*frame) if found else ():
+            _, own = self.scene.read(window)
+            total += int(own.sum())
+            for path in found:
+                found[path] += int((own & rasters[path].read(window)[1]).sum())
+        self._valid |= {path: count / total for path, count in found.items() if total}
 
     def is_coarser_than(self, path: str | Path) -> bool:
         """Whether the scene's pixels are larger than those of a raster."""
@@ -194,8 +207,8 @@ class Ground:
         taken = [f"{names}: taken to lie pixel on pixel on {scene}, as they lack a common place"] if names else []
         partial = [
             f"{without_secrets(path)} covers {share:.1%} of the scene: the rest is made without it"
-            for path, (_, share) in self._placed.items()
-            if share < _NEARLY_ALL
+            for path in dict.fromkeys((*self._placed, *self._valid))
+            if (share := min(self._placed.get(path, (None, 1.0))[1], self._valid.get(path, 1.0))) < _NEARLY_ALL
         ]
         return [*self.told, *taken, *partial]
 
@@ -260,6 +273,7 @@ def open_companions(
         InputError: one cannot be read, is of a role that the network does not take, or has other bands.
     """
     sources: dict[Role, Source] = {inputs[0].role: ground.scene}
+    opened: dict[str, Scene] = {}
     for role, given in options.all_inputs.items():
         first, *others = dates_in(given)
         image = next((one for one in inputs if one.role == role), None)
@@ -270,6 +284,7 @@ def open_companions(
         mask = options.reference_mask if role == "optical_reference" else None
         is_masked = mask is not None or sentinel2_product(first) is not None
         rasters = [_open_raster(stack, path, image, options, ground, kind, is_masked) for path in (first, *others)]
+        opened |= zip(map(str, (first, *others)), rasters, strict=True)
         ground.told += [line for one in rasters for line in unnamed_bands(image, one.band_names, one.source)]
         if others:
             units = options.units.get(role) if isinstance(options.units, Mapping) else None
@@ -278,6 +293,7 @@ def open_companions(
         sources[role] = Companion(rasters[0], open_masks(stack, first, mask, ground))
     ground.told += _later_inputs(ground.scene, sources)
     stack.enter_context(read_side_by_side(len(sources)))
+    ground.look_at(opened)
     return sources
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from saropt.scenes import Window
 
 _WINDOWS, _SIDE = 16, 256
+_LATTICE, _LATTICE_SIDE, _SMALL = 8, 64, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,24 @@ def spread_windows(height: int, width: int, stride: int = 1) -> list[Window]:
     side = max(stride, min(_SIDE, height, width) // stride * stride)
     across = max(1, min(math.isqrt(_WINDOWS), width // side))
     down = max(1, min(_WINDOWS // across, height // side))
+    return [
+        Window((height - side) * (2 * i + 1) // (2 * down), (width - side) * (2 * j + 1) // (2 * across), side, side)
+        for i in range(down)
+        for j in range(across)
+    ]
+
+
+def lattice_windows(height: int, width: int) -> list[Window]:
+    """Windows that tell which share of a frame holds something: all of it where it is small, else at most 64 square
+    ones of at most 64 pixels a side, spread evenly.
+
+    >>> len(lattice_windows(5000, 7000)), lattice_windows(100, 60)
+    (64, [Window(row=0, col=0, height=100, width=60)])
+    """
+    if height * width <= _SMALL:
+        return [Window(0, 0, height, width)]
+    side = min(_LATTICE_SIDE, height, width)
+    down, across = (min(_LATTICE, length // side) for length in (height, width))
     return [
         Window((height - side) * (2 * i + 1) // (2 * down), (width - side) * (2 * j + 1) // (2 * across), side, side)
         for i in range(down)
