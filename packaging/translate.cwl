@@ -17,6 +17,7 @@ requirements:
 inputs:
   scene:
     type: [File, Directory]
+    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?"]
     doc: GeoTIFF, or a Sentinel-1 GRD product (.zip file or .SAFE folder).
     inputBinding: {position: 1}
   name:
@@ -42,10 +43,12 @@ inputs:
     inputBinding: {prefix: --pixel}
   reference:
     type: File?
+    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?"]
     doc: Earlier clear optical image of the place.
     inputBinding: {prefix: --reference}
   reference_sar:
     type: File?
+    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?"]
     doc: Earlier SAR image of the place.
     inputBinding: {prefix: --reference-sar}
   stac:
@@ -59,6 +62,6 @@ outputs:
     outputBinding: {glob: $(inputs.name)}
   others:
     type: File[]
-    doc: The STAC item, and products beside the image such as the map of origin.
+    doc: The STAC item and the map of origin.
     outputBinding:
-      glob: ["*.json", "*_*.tif"]
+      glob: ["*.json", "*_origin.tif"]

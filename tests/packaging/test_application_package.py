@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import yaml
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
@@ -19,18 +20,21 @@ from typer.main import get_command
 import saropt
 from saropt.cli.app import app
 from saropt.scenes import Georeference, Scene, write_array
+from saropt.scenes.nodata import BESIDE
 
 FOLDER = Path(__file__).parents[2] / "packaging"
 TOOL = FOLDER / "translate.cwl"
 
 
-def test_inputs_are_options_of_the_command() -> None:
+def test_inputs_are_options_of_the_command_and_come_with_the_files_beside_them() -> None:
     described: dict[str, Any] = yaml.safe_load(TOOL.read_text(encoding="utf-8"))
     command = get_command(app).commands["translate"]  # type: ignore[attr-defined]
     known = {name for parameter in command.params for name in parameter.opts}
     bindings = [one["inputBinding"] for one in described["inputs"].values()]
     assert {binding["prefix"] for binding in bindings if "prefix" in binding} <= known
-    assert described["hints"]["DockerRequirement"]["dockerPull"] == f"saropt:{saropt.__version__}"
+    rasters = [one for one in described["inputs"].values() if "File" in str(one["type"])]
+    assert len(rasters) == 3
+    assert all({f"{end}?" for end in BESIDE} <= set(one["secondaryFiles"]) for one in rasters)
 
 
 def test_the_image_installs_from_the_clone_and_is_no_root() -> None:
@@ -51,16 +55,22 @@ def test_a_runner_translates_with_it(tmp_path: Path) -> None:
     script.chmod(0o755)
     pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
     place = Georeference(CRS.from_epsg(32611), from_origin(400_000, 3_800_000, 10, 10))
-    tags = {"ACQUISITION_DATE": "2020-11-07"}
-    scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=place, tags=tags)
+    scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=place)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(
+        scene, "r+", IGNORE_COG_LAYOUT_BREAK="YES"
+    ) as opened:
+        opened.write_mask(np.repeat([[False], [True]], 30, axis=0).repeat(80, axis=1))
+    beside = '<PAMDataset><Metadata><MDI key="ACQUISITION_DATE">2020-11-07</MDI></Metadata></PAMDataset>'
+    (tmp_path / "scene.tif.aux.xml").write_text(beside)
     command = [sys.executable, "-m", "cwltool", "--no-container", "--quiet", "--outdir", "out", str(TOOL)]
-    job = {"scene": {"class": "File", "path": str(scene)}, "units": "amplitude", "stac": True}
+    job = {"scene": {"class": "File", "path": str(scene)}, "name": "my_scene.tif", "units": "amplitude", "stac": True}
     (tmp_path / "job.json").write_text(json.dumps(job))
     command += ["job.json"]
     environment = os.environ | {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [one["basename"] for one in found["others"]] == ["translation.json"]
+    assert [one["basename"] for one in found["others"]] == ["my_scene.json"]
     with Scene.open(tmp_path / "out" / found["translation"]["basename"]) as made:
         assert made.georeference == place
+        assert made.read()[1].mean() == 0.5
