@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,22 @@ def test_public_names_are_listed_before_they_are_loaded() -> None:
 def test_the_package_runs_as_a_module() -> None:
     done = run("-m", "saropt", "--version")
     assert (done.returncode, done.stdout) == (0, f"saropt {saropt.__version__}\n")
+
+
+def test_all_files_that_state_the_version_state_the_same() -> None:
+    root = Path(__file__).parents[1]
+    stated = {
+        "pyproject.toml": r'^version = "(.+)"$',
+        "CITATION.cff": r"^version: (.+)$",
+        "packaging/translate.cwl": r"dockerPull: saropt:(\S+)$",
+        "packaging/Dockerfile": r"saropt:(\d\S*)",
+        "docs/ecosystem.md": r"saropt:(\d\S*)",
+        "integrations/qgis/saropt_provider/metadata.txt": r"^version=(.+)$",
+    }
+    found = {file: re.findall(words, (root / file).read_text("utf-8"), re.MULTILINE) for file, words in stated.items()}
+    assert {file: set(versions) for file, versions in found.items()} == dict.fromkeys(stated, {saropt.__version__})
+    page = (root / "docs" / "release.md").read_text("utf-8")
+    assert [file for file in stated if f"`{file}`" not in page] == []
 
 
 def test_translate_takes_both_kinds_of_options(tmp_path: Path) -> None:
