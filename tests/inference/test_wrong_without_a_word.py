@@ -118,6 +118,29 @@ def test_undeclared_fill_is_no_measurement(tmp_path, to_optical, fill, units):
     assert "45.00%" in result.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("fill", "dtype"), [(-35.5, np.float32), (0, np.int16), (-100, np.int16), (0, np.int8)], ids=str
+)
+def test_fill_that_another_band_holds_or_whole_decibels_is_no_measurement(tmp_path, absolute, fill, dtype):
+    decibels = np.concatenate([_decibels(200), _decibels(200, seed=1) - 20])
+    values = (np.rint(decibels) if dtype != np.float32 else decibels).astype(dtype)
+    values[:, :, :20] = fill
+    result = absolute.run(
+        _write(tmp_path / "a.tif", values, ("VV", "VH")), tmp_path / "o.tif", TranslateOptions(units="sigma0_db")
+    )
+    assert f"10.00% of the pixels that it calls valid are fill ({fill:g})" in "".join(result.warnings)
+    np.testing.assert_array_equal(_picture(tmp_path / "o.tif")[1], np.arange(200)[None].repeat(200, axis=0) >= 20)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_decibels_that_were_clipped_are_measurements(tmp_path, absolute, dtype):
+    values = np.concatenate([_decibels(200), _decibels(200, seed=1) - 7])
+    values[:, :, :40] = -30
+    values = np.rint(values.clip(-14, -10) if dtype == np.int16 else values.clip(-14, None)).astype(dtype)
+    absolute.translate(_write(tmp_path / "a.tif", values, ("VV", "VH")), tmp_path / "o.tif", units="sigma0_db")
+    assert _picture(tmp_path / "o.tif")[1].all()
+
+
 def test_nodata_of_the_caller(tmp_path, to_optical):
     values = _decibels()
     values[:, :50, :50] = -12.5

@@ -105,6 +105,8 @@ def test_fitting_values_pass(units):
         (GOOD["sigma0_db"], "gamma0", "negative values"),
         (np.linspace(0, 400, 500), "sigma0_db", r"-60\.\.\+30"),
         (np.linspace(-300, 0, 500), "gamma0_db", r"-60\.\.\+30"),
+        (np.linspace(-0.01, 0.4, 500), "sigma0_db", "and most below 0"),
+        (np.append(np.linspace(-8, 12, 500), [0.0] * 900), "gamma0_db", "and most below 0"),
         (np.linspace(0, 20, 500).astype(np.uint8), "sigma0_db", r"-60\.\.\+30"),
         (np.linspace(0, 4000, 500), "uint8", "declared as uint8"),
         (np.linspace(-20, 100, 500), "uint8", "declared as uint8"),

@@ -22,7 +22,7 @@ class Plausible:
         highest: at most 0.5 % of an image lie above.
 
     >>> describe_units("sigma0_db").plausible().median
-    (-60.0, 10.0)
+    (-60.0, 0.0)
     """
 
     possible: tuple[float, float]
@@ -37,7 +37,7 @@ class Plausible:
 
 _INFINITE: Final = float("inf")
 _PLAUSIBLE: Final[dict[Scale, Plausible]] = {
-    "decibels": Plausible((-120.0, 60.0), (-60.0, 10.0), 30.0),
+    "decibels": Plausible((-120.0, 60.0), (-60.0, 0.0), 30.0),
     "power": Plausible((-1.0, 1e6), (1e-6, 10.0), 1e3),
     "amplitude": Plausible((0.0, 1e3), (1e-3, 10.0**0.5), 10.0**1.5),
     "complex": Plausible((0.0, 1e3), (1e-3, 10.0**0.5), 10.0**1.5),

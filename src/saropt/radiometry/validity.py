@@ -104,33 +104,43 @@ class ValueRule:
 
 
 def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
-    """A value that is so often repeated in a sample (C, n) that it may be fill; None where there is none.
+    """A value that is so often repeated in a band of a sample (C, n) that it may be fill; None where there is none.
 
-    Speckle makes equal measurements rare. A limit to which values were clipped is no fill: there are values near it. In
-    bands that hold one value each nothing is repeated.
+    Speckle makes equal measurements rare, and whole decibels have others near them. So has a limit to which values were
+    clipped, which is no fill. In bands that hold one value each nothing is repeated.
 
     >>> sample = np.append(np.random.default_rng(0).normal(-15, 3, 1000), np.zeros(100))[None]
     >>> repeated_value(sample, ValueRule.of("sigma0_db", "float64"))
     0.0
     """
-    unit, integer = rule.unit, rule.is_whole
+    unit = rule.unit
     if unit is None or unit.scale in ("complex", "stretch") or not sample.size:
         return None
     if unit.scale == "reflectance":
         return 0.0 if float((sample == 0).all(axis=0).mean()) > _REPEATED else None
-    if integer:
-        return 0.0 if unit.scale != "decibels" and float((sample == 0).mean()) > _REPEATED else None
-    values, counts = np.unique(sample, return_counts=True)
-    most = int(counts.argmax())
-    value, share = float(values[most]), float(counts[most]) / sample.size
-    if bool((sample == sample[:, :1]).all()) or share < _REPEATED or (value != 0.0 and counts[most] < 64):
+    if rule.is_whole and unit.scale != "decibels":
+        return 0.0 if float((sample == 0).mean()) > _REPEATED else None
+    if bool((sample == sample[:, :1]).all()):
         return None
-    if value == 0.0:
-        return value
-    ratio = _ALONE_DB if unit.scale == "decibels" else 10.0 ** (_ALONE_DB / (10.0 if unit.scale == "power" else 20.0))
-    low, high = (value - ratio, value + ratio) if unit.scale == "decibels" else sorted((value / ratio, value * ratio))
-    near = float(((sample >= low) & (sample <= high)).mean()) - share
-    return value if near < share / 20.0 else None
+    found: dict[float, int] = {}
+    for band in sample:
+        values, counts = np.unique(band, return_counts=True)
+        few = np.minimum(counts, band.size - counts) // 20
+        alone = (values == 0.0) | ((counts >= 64) & (_counts_near(values, counts, unit) <= few))
+        found |= {float(values[at]): int(counts[at]) for at in np.flatnonzero(alone & (counts >= _REPEATED * band.size))}
+    return max(found, key=found.__getitem__, default=None)
+
+
+def _counts_near(values: NDArray, counts: NDArray, unit: Unit) -> NDArray:
+    """How many pixels lie within 3 dB of each of these different values, which are sorted, without its own."""
+    values = values.astype(np.float64)
+    if unit.scale == "decibels":
+        edges = values - _ALONE_DB, values + _ALONE_DB
+    else:
+        ratio = 10.0 ** (_ALONE_DB / (10.0 if unit.scale == "power" else 20.0))
+        edges = np.minimum(values / ratio, values * ratio), np.maximum(values / ratio, values * ratio)
+    below = np.append(0, np.cumsum(counts))
+    return below[np.searchsorted(values, edges[1], "right")] - below[np.searchsorted(values, edges[0])] - counts
 
 
 def fitting_units(values: NDArray, dtype: np.dtype | str | None = None) -> list[str]:
@@ -185,7 +195,7 @@ def check_units(
         found = "complex" if np.iscomplexobj(values) else "real"
         raise ValueError(f"units are declared as {unit.name} but the pixels are {found}")
     numbers = np.abs(values).ravel() if np.iscomplexobj(values) else values.ravel()
-    if unit.scale in ("power", "amplitude", "complex") and numbers.any():
+    if unit.scale in ("decibels", "power", "amplitude", "complex") and numbers.any():
         numbers = numbers[numbers != 0]
     negative = unit.scale in ("power", "amplitude") and float(np.median(numbers)) < 0.0
     other = _other_reflectance(numbers, unit, stored, names)
@@ -204,11 +214,11 @@ def _contradicts(numbers: NDArray, unit: Unit, dtype: str, calibrated: bool) -> 
     inside = numbers[possible]
     if not inside.size or _is_scattered(numbers[~possible], numbers.size):
         return True
-    low, middle, high = (float(q) for q in np.quantile(inside, [_FEW, 0.5, 1.0 - _FEW]))
+    middle, high = (float(q) for q in np.quantile(inside, [0.5, 1.0 - _FEW]))
     if not plausible.median[0] <= middle <= plausible.median[1] or high > plausible.highest:
         return True
     if unit.scale == "decibels":
-        return dtype.startswith("uint") or (low >= 0.0 and bool(numbers.any()))
+        return dtype.startswith("uint")
     if unit.scale == "stretch":
         return dtype.startswith("float") and high <= 1.5 and bool((numbers != np.rint(numbers)).any())
     return unit.scale == "reflectance" and unit.factor >= 255.0 and high < 2.0
