@@ -51,7 +51,7 @@ def test_all_files_that_state_the_version_state_the_same() -> None:
         "integrations/qgis/saropt_provider/metadata.txt": r"^version=(.+)$",
     }
     found = {file: re.findall(words, (root / file).read_text("utf-8"), re.MULTILINE) for file, words in stated.items()}
-    assert {file: set(versions) for file, versions in found.items()} == dict.fromkeys(stated, {saropt.__version__})
+    assert {file: set(versions) for file, versions in found.items()} == {file: {saropt.__version__} for file in stated}
     page = (root / "docs" / "release.md").read_text("utf-8")
     assert [file for file in stated if f"`{file}`" not in page] == []
 

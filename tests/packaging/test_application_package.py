@@ -56,9 +56,10 @@ def test_a_runner_translates_with_it(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
     place = Georeference(CRS.from_epsg(32611), from_origin(400_000, 3_800_000, 10, 10))
     scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=place)
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(
-        scene, "r+", IGNORE_COG_LAYOUT_BREAK="YES"
-    ) as opened:
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
+        rasterio.open(scene, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as opened,
+    ):
         opened.write_mask(np.repeat([[False], [True]], 30, axis=0).repeat(80, axis=1))
     beside = '<PAMDataset><Metadata><MDI key="ACQUISITION_DATE">2020-11-07</MDI></Metadata></PAMDataset>'
     (tmp_path / "scene.tif.aux.xml").write_text(beside)

@@ -121,3 +121,27 @@ def test_what_holds_no_run_or_results_alone_is_not_resumed(run):
     (run / "killed").mkdir()
     (run / "killed" / ".lock").touch()
     assert train(config(2), root, run / "killed").step == 2
+
+
+def test_fewer_steps_than_a_run_has_are_refused(run):
+    before = (run / "run" / "config.yaml").read_text()
+    with pytest.raises(InputError, match=r"checkpoint\.pt: has 2 steps already, more than max_steps 1$"):
+        train(config(1), DataRoot.open(run / "r1"), run / "run", resume=True)
+    assert (run / "run" / "config.yaml").read_text() == before
+
+
+def test_a_run_whose_minutes_are_over_says_so(run):
+    told = []
+    short = config(9).model_copy(update={"engine": config(9).engine.model_copy(update={"max_minutes": 1e-6})})
+    made = train(short, DataRoot.open(run / "r1"), run / "run", resume=True, tell=told.append)
+    assert made.step == 2
+    assert len(told) == 1
+    assert "minutes of training already: it trains no further" in told[0]
+
+
+def test_pixels_of_another_size_than_the_root_says_are_told(run):
+    text = (run / "r1" / "dataset.yaml").read_text()
+    (run / "r1" / "dataset.yaml").write_text(text.replace("gsd_m: 10.0", "gsd_m: 1.0"))
+    told = []
+    train(config(2), DataRoot.open(run / "r1"), run / "other", tell=told.append)
+    assert told == ["sar/train_000: its pixels are 10 m wide, dataset.yaml says 1 m"]

@@ -18,7 +18,7 @@ from saropt.roots.one_grid import grid_difference
 from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot, ImageSpec
 from saropt.roots.splits import SPLITS, shared_groups_line
-from saropt.roots.values import SAMPLED_PIXELS, measured_rule, stated_otherwise
+from saropt.roots.values import SAMPLED_PIXELS, measured_rule, sized_otherwise, stated_otherwise
 from saropt.scenes import Scene, Window
 from saropt.scenes.metadata import acquisition_text, unreadable_date
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -109,7 +109,7 @@ def inspect_root(path: Path, progress: Progress | None = None) -> tuple[dict[str
 
         if not paths:
             continue
-        facts, grids = _inspect_role(role, root.images[role], list(paths.values()), count)
+        facts, grids = _inspect_role(role, root.images[role], root.gsd_m, list(paths.values()), count)
         done_before += len(paths)
         found.append(facts)
         apart = []
@@ -140,7 +140,7 @@ def _labels_apart(root: DataRoot, firsts: Mapping[str, Indexed]) -> list[str]:
 
 
 def _inspect_role(
-    role: Role, image: ImageSpec, paths: Sequence[Path], count: Callable[[int], None]
+    role: Role, image: ImageSpec, gsd_m: float, paths: Sequence[Path], count: Callable[[int], None]
 ) -> tuple[Facts, list[Indexed]]:
     """Facts of the rasters of a role; fill that they do not declare counts as invalid, as in translations."""
     grids, dtypes, places, samples, kept, shares, notes = [], set(), set(), [], [], [], []
@@ -156,8 +156,8 @@ def _inspect_role(
             samples.append(sample[:, :: -(-sample.shape[1] // each) or 1])
             kept.append(rule.measured(samples[-1]))
             notes += [] if note is None else [f"{path.name}: {note}"]
-            other = stated_otherwise(scene, role, image.units)
-            others += [] if other is None else [f"{path.name}: {other}"]
+            told = (stated_otherwise(scene, role, image.units), sized_otherwise(scene, gsd_m))
+            others += [f"{path.name}: {line}" for line in told if line is not None]
             shares.append(_invalid_share(scene, None, rule))
         count(number)
     sample = np.concatenate(samples, axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from saropt.domain import is_sar
 from saropt.roots import DataRoot
 from saropt.roots.splits import shared_groups_line
-from saropt.roots.values import contradiction, stated_otherwise
+from saropt.roots.values import contradiction, sized_otherwise, stated_otherwise
 from saropt.scenes import Scene
 
 _LOST = {
@@ -17,8 +17,8 @@ _LOOKED_AT = 3
 
 
 def root_warnings(root: DataRoot) -> list[str]:
-    """Empty splits, groups in several splits, and units that a raster contradicts: the first ones of a role by their
-    values, each SAR raster by what it states.
+    """Empty splits, groups in several splits, and units or a size of pixels that a raster contradicts: the first ones
+    of a role by their values, each SAR raster by what it states.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 1), size=64))
@@ -35,7 +35,7 @@ def root_warnings(root: DataRoot) -> list[str]:
                 break
             with Scene.open(path, palette="index", units=image.units) as scene:
                 problem = contradiction(scene, image.units) if number < _LOOKED_AT else None
-                problem = problem or stated_otherwise(scene, role, image.units)
+                problem = problem or stated_otherwise(scene, role, image.units) or sized_otherwise(scene, root.gsd_m)
             if problem is not None:
                 found.append(f"{role}/{name}: {problem}")
                 break

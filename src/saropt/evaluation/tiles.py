@@ -16,7 +16,7 @@ from saropt.radiometry import ValueRule, check_units, describe_range, to_unit_ra
 from saropt.roots import DataRoot
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.opening import open_described
-from saropt.roots.values import measured_rule, stated_otherwise
+from saropt.roots.values import measured_rule, sized_otherwise, stated_otherwise
 from saropt.scenes import Scene, Window
 
 TILE = 256
@@ -75,8 +75,8 @@ class Rasters:
         scenes: role -> raster; an optional input may be missing.
         scene: the unit that moves as a whole when intervals are drawn (`DataRoot.scene_of`).
         scene_inputs: name -> value of the scene inputs that models are told.
-        notes: a line for each raster that states other units than the root, and for each of which some pixels are no
-            measurements though it calls them valid.
+        notes: a line for each raster that states other units or has other pixels than the root, and for each of which
+            some pixels are no measurements though it calls them valid.
 
     Raises:
         InputError: a raster contradicts the units that the root declares.
@@ -95,7 +95,7 @@ class Rasters:
         self.notes: list[str] = []
         for role, scene in self.scenes.items():
             self._rules[role], note = _rule(scene, role, self.units(role))
-            told = (stated_otherwise(scene, role, self.units(role)), note)
+            told = (stated_otherwise(scene, role, self.units(role)), sized_otherwise(scene, root.gsd_m), note)
             self.notes += [f"{role}/{name}: {line}" for line in told if line is not None]
 
     @property

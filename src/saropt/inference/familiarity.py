@@ -22,7 +22,7 @@ from saropt.errors import InputError
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
 from saropt.scenes import Georeference, Scene, read_scene_inputs
-from saropt.scenes.georeference import pixel_metres
+from saropt.scenes.georeference import other_pixel_metres
 from saropt.scenes.metadata import unreadable_date
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _LEAST_SCENES, _MOST_SCENES, _STRIDE = 10, 256, 16
 _LIKE, _LEAST_SPREAD = 0.95, 1e-3
 _ABSENT = -0.999
-_MOST_RATIO, _LEAST_PART = 1.5, 8
+_LEAST_PART = 8
 T = TypeVar("T")
 
 
@@ -101,8 +101,8 @@ def other_pixel_size(place: Georeference, height: int, width: int, gsd_m: float)
     >>> other_pixel_size(Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6)), 100, 100, 10.0)
     'the scene has pixels of 1 m, the training data of 10 m: bring it to that size first'
     """
-    pixel = pixel_metres(place, height, width)
-    if pixel is None or 1.0 / _MOST_RATIO <= pixel / gsd_m <= _MOST_RATIO:
+    pixel = other_pixel_metres(place, height, width, gsd_m)
+    if pixel is None:
         return None
     return f"the scene has pixels of {pixel:.3g} m, the training data of {gsd_m:g} m: bring it to that size first"
 

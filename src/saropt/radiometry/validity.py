@@ -127,7 +127,9 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
         values, counts = np.unique(band, return_counts=True)
         few = np.minimum(counts, band.size - counts) // 20
         alone = (values == 0.0) | ((counts >= 64) & (_counts_near(values, counts, unit) <= few))
-        found |= {float(values[at]): int(counts[at]) for at in np.flatnonzero(alone & (counts >= _REPEATED * band.size))}
+        found |= {
+            float(values[at]): int(counts[at]) for at in np.flatnonzero(alone & (counts >= _REPEATED * band.size))
+        }
     return max(found, key=found.__getitem__, default=None)
 
 

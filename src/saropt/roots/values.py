@@ -16,6 +16,7 @@ from saropt.radiometry import EightBit, Recipe, ValueRule, check_units, repeated
 from saropt.roots.opening import open_described
 from saropt.roots.root import ImageSpec
 from saropt.scenes import Scene, fills_blocks
+from saropt.scenes.georeference import Framed, other_pixel_metres
 from saropt.scenes.measurements import find_measured
 
 SAMPLED_PIXELS: Final = 1 << 16
@@ -64,6 +65,23 @@ def stated_otherwise(scene: Scene, role: Role, units: str) -> str | None:
     if stated is None or not stated.contradicts(units):
         return None
     return f"its {stated.where} say {stated.quantity}, dataset.yaml says {units}"
+
+
+def sized_otherwise(raster: Framed, gsd_m: float) -> str | None:
+    """That the pixels of a raster are 1.5 times larger or smaller than the description of its root says; None where
+    they are not, or where the raster has no place on the globe.
+
+    >>> import numpy as np
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> from saropt.scenes import Georeference, write_array
+    >>> place = Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6))
+    >>> with Scene.open(write_array("sar.tif", np.ones((1, 8, 8), np.float32), georeference=place)) as scene:
+    ...     sized_otherwise(scene, 1.0), sized_otherwise(scene, 10.0)
+    (None, 'its pixels are 1 m wide, dataset.yaml says 10 m')
+    """
+    pixel = other_pixel_metres(raster.georeference, raster.height, raster.width, gsd_m)
+    return None if pixel is None else f"its pixels are {pixel:.3g} m wide, dataset.yaml says {gsd_m:g} m"
 
 
 def measured_rule(scene: Scene, role: Role, units: str, sample: NDArray) -> tuple[ValueRule, str | None]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 METRES_PER_DEGREE = 111_320.0
 """Along a meridian, and along the equator; elsewhere a degree of longitude is shorter by the cosine of the latitude."""
 _USUAL_GSD_M, _IMPOSSIBLE_RATIO = 10.0, 1000.0
-_MOST_DEGREES, _SAME, _COARSER = 540.0, 1000.0, 1.01
+_MOST_DEGREES, _SAME, _COARSER, _OTHER_RATIO = 540.0, 1000.0, 1.01, 1.5
 _WGS84 = "EPSG:4326"
 
 
@@ -139,6 +139,20 @@ def pixel_metres(place: Georeference, height: int, width: int) -> float | None:
     on_globe = math.degrees(METRES_PER_DEGREE) * np.array([east, north, np.sin(latitude)])  # (3, 3 points), metres
     right, below = (on_globe[:, 1:] - on_globe[:, :1]).T
     return math.sqrt(float(np.linalg.norm(np.cross(right, below))))
+
+
+def other_pixel_metres(place: Georeference, height: int, width: int, gsd_m: float) -> float | None:
+    """The side in metres of a raster's pixels where it is 1.5 times larger or smaller than `gsd_m`; None where it is
+    not, or where the raster has no place on the globe.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> place = Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6))
+    >>> other_pixel_metres(place, 100, 100, 1.2), round(other_pixel_metres(place, 100, 100, 10.0), 2)
+    (None, 1.0)
+    """
+    pixel = pixel_metres(place, height, width)
+    return None if pixel is None or 1.0 / _OTHER_RATIO <= pixel / gsd_m <= _OTHER_RATIO else pixel
 
 
 def is_coarser(one: Framed, than: Framed | float) -> bool:

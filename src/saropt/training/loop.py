@@ -19,6 +19,8 @@ from saropt.processors import map_ahead
 from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
 from saropt.roots.identity import describe_data, differences
+from saropt.roots.values import sized_otherwise
+from saropt.scenes import Scene
 from saropt.training.averaging import States, WeightAverage, copy_states
 from saropt.training.config import dump_config
 from saropt.training.devices import check_device, fuse_steps, in_any_process, launch_fabric
@@ -45,11 +47,13 @@ class Loop:
         nodes: number of nodes; a launcher such as torchrun or srun starts the processes where there are several.
         accelerator: "auto", "cpu" or "cuda".
         resume: continue from the folder's checkpoint, or from the start where the run was killed before its first one.
-        tell: gets a line where a run is resumed without a checkpoint, or with one that does not say what data it is of.
+        tell: gets a line where a run is resumed without a checkpoint, or with one that does not say what data it is of,
+            where all the minutes of a resumed run are over, and where the first raster has other pixels than the root
+            says.
 
     Raises:
-        InputError: the folder holds a run and `resume` is off, or holds none and it is on; a run on other data; unfit
-            data, config or device.
+        InputError: the folder holds a run and `resume` is off, or holds none and it is on; a run on other data or of
+            more steps; unfit data, config or device.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> from saropt.training import TranslatorTask, read_config
@@ -99,6 +103,11 @@ class Loop:
         self.seconds = 0.0
         self.figures: dict[str, float] = {}
         self._logged: dict[str, float] = {}
+        if self.fabric.is_global_zero:
+            name, path = next(iter(root.rasters(self.task.data_roles[0]).items()))
+            with Scene.open(path, palette="index") as scene:
+                if line := sized_otherwise(scene, root.gsd_m):
+                    tell(f"{self.task.data_roles[0]}/{name}: {line}")
         if goes_on:
             self._restore(root, tell)
         elif resume and self.fabric.is_global_zero:
@@ -320,11 +329,16 @@ class Loop:
         # the weights are whole here: with shards they may not fit on a device
         device = torch.device("cpu") if task.sharded else self.fabric.device
         state = read_state(path, task.name, device, task.score)
+        lead = self.fabric.is_global_zero
         if state.data is None:
-            if self.fabric.is_global_zero:
+            if lead:
                 tell(f"{path}: does not say what data it is of: {root.path} is taken to be the same")
         elif other := differences(state.data, self._data):
             raise InputError(path, f"is of a run on other data than {root.path}: they differ in {other}")
+        if state.step > self.engine.max_steps:
+            raise InputError(path, f"has {state.step} steps already, more than max_steps {self.engine.max_steps}")
+        if self.engine.max_minutes is not None and state.seconds >= 60.0 * self.engine.max_minutes and lead:
+            tell(f"{path}: has {state.seconds / 60.0:.3g} minutes of training already: it trains no further")
 
         def place(states: States) -> States:
             return {str(key): shard_like(states[key], module.state_dict()) for key, module in task.shipped.items()}

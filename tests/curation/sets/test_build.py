@@ -35,15 +35,15 @@ def test_an_interrupt_leaves_no_root_and_the_same_call_goes_on(tmp_path, source,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare("folder", source, tmp_path / "out", progress=stop)
+        prepare("folder", source, tmp_path / "out", ["gsd_m=10"], progress=stop)
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="other settings"):
-        prepare("folder", source, tmp_path / "out", ["seed=3"])
+        prepare("folder", source, tmp_path / "out", ["gsd_m=10", "seed=3"])
     written = []
     copy = module.shutil.copyfile
     monkeypatch.setattr(module.shutil, "copyfile", lambda a, b: (written.append(a.name), copy(a, b)))
     calls = []
-    prepare("folder", source, tmp_path / "out", progress=lambda *a: calls.append(a))
+    prepare("folder", source, tmp_path / "out", ["gsd_m=10"], progress=lambda *a: calls.append(a))
     assert sorted(written) == sorted(["3.png", "4.png", "5.png"] * 2)
     assert calls[-1][:2] == (6, 6)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["dataset.yaml", "optical", "sar", "splits.csv"]
@@ -54,7 +54,7 @@ def test_an_interrupt_leaves_no_root_and_the_same_call_goes_on(tmp_path, source,
 def test_a_damaged_file_is_named(tmp_path, source):
     (source / "sar" / "4.png").write_text("no picture")
     with pytest.raises(InputError, match=r"4\.png: is not a raster"):
-        prepare("folder", source, tmp_path / "out")
+        prepare("folder", source, tmp_path / "out", ["gsd_m=10"])
     assert not (tmp_path / "out").exists()
 
 
@@ -269,8 +269,10 @@ def test_masks_beside_rasters_are_copied_with_them(tmp_path, source):
     bands = "".join(f'<PAMRasterBand band="{b}"><NoDataValue>9</NoDataValue></PAMRasterBand>' for b in (1, 2, 3))
     for number in range(6):
         (source / "optical" / f"{number}.png.aux.xml").write_text(f"<PAMDataset>{bands}</PAMDataset>")
-    root = DataRoot.open(prepare("folder", source, tmp_path / "out"))
-    joined = join_roots(tmp_path / "both", [tmp_path / "out", prepare("folder", source, tmp_path / "again")])
+    root = DataRoot.open(prepare("folder", source, tmp_path / "out", ["gsd_m=10"]))
+    joined = join_roots(
+        tmp_path / "both", [tmp_path / "out", prepare("folder", source, tmp_path / "again", ["gsd_m=10"])]
+    )
     for path in (root.raster("optical", "0"), DataRoot.open(joined).raster("optical", "again-0")):
         with Scene.open(path) as scene:
             assert scene.nodata == 9

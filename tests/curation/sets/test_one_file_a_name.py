@@ -46,7 +46,7 @@ def test_one_file_under_two_names_is_one(tmp_path):
     for folder, count in (("sar", 1), ("optical", 3)):
         pictures(tmp_path / "f" / folder, ["t0", "t1", "t2"], count)
     (tmp_path / "f" / "sar" / "t0.PNG").symlink_to(tmp_path / "f" / "sar" / "t0.png")
-    assert len(DataRoot.open(prepare("folder", tmp_path / "f", tmp_path / "out")).splits) == 3
+    assert len(DataRoot.open(prepare("folder", tmp_path / "f", tmp_path / "out", ["gsd_m=10"])).splits) == 3
 
 
 def test_two_rasters_of_one_polarisation_are_refused(tmp_path):

@@ -194,16 +194,16 @@ def test_a_folder_of_pairs_with_groups_and_given_splits(tmp_path):
     for scene in "abcd":
         assert len({root.splits[f"{scene}_{n}"] for n in range(3)}) == 1
         assert {root.scene_of(f"{scene}_{n}") for n in range(3)} == {f"group {scene}"}
-    alone = DataRoot.open(prepare("folder", tmp_path / "f", tmp_path / "alone"))
+    alone = DataRoot.open(prepare("folder", tmp_path / "f", tmp_path / "alone", ["gsd_m=3"]))
     assert (alone.path / "splits.csv").read_text().startswith("name,split\n")
     full = tmp_path / "full.csv"
     full.write_text("name,split,group,month\n" + "".join(f"{name},test,{name[0]},7\n" for name in names))
-    kept = prepare("folder", tmp_path / "f", tmp_path / "kept", [f"splits={full}"])
+    kept = prepare("folder", tmp_path / "f", tmp_path / "kept", [f"splits={full}", "gsd_m=3"])
     assert sorted((kept / "splits.csv").read_text().split()) == sorted(full.read_text().split())
     given = tmp_path / "given.csv"
     given.write_text("name,split\n" + "".join(f"{name},test\n" for name in names[:-1]))
     with pytest.raises(InputError, match="d_2: not in"):
-        prepare("folder", tmp_path / "f", tmp_path / "two", [f"splits={given}"])
+        prepare("folder", tmp_path / "f", tmp_path / "two", [f"splits={given}", "gsd_m=3"])
     with pytest.raises(InputError, match="units"):
         prepare("folder", tmp_path / "f", tmp_path / "two", ["units=dB"])
 
@@ -447,7 +447,7 @@ def test_descriptions_are_plain_yaml(tmp_path, whu):
 def test_real_pictures_and_a_real_pair(tmp_path, shared_data):
     pictures_root = shared_data / "sen12-mixed"
     root = DataRoot.open(
-        prepare("folder", pictures_root, tmp_path / "a", [r"group=(fall\d+)_.*", "train=0.5", "val=0"])
+        prepare("folder", pictures_root, tmp_path / "a", [r"group=(fall\d+)_.*", "train=0.5", "val=0", "gsd_m=10"])
     )
     assert len(root.splits) == 60
     assert len({split for name, split in root.splits.items() if name.startswith("fall2_")}) == 1

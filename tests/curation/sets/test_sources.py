@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,9 +219,9 @@ def test_a_file_that_is_cut_off_is_never_copied(tmp_path, pairs, number, spoil):
     source, suffix = pairs
     spoil(source / "optical" / f"{number}{suffix}")
     with pytest.raises(InputError, match=rf"optical/{number}\{suffix}: .*(truncated or damaged|not a raster)"):
-        prepare("folder", source, tmp_path / "out")
+        prepare("folder", source, tmp_path / "out", ["gsd_m=10"])
     assert not (tmp_path / "out").exists()
-    root = DataRoot.open(prepare("folder", source, tmp_path / "out", partial=True))
+    root = DataRoot.open(prepare("folder", source, tmp_path / "out", ["gsd_m=10"], partial=True))
     assert set(root.splits) == set("012345") - {str(number)}
     assert sorted(path.stem for path in (tmp_path / "out").glob("*/*")) == sorted(list(root.splits) * 2)
     told = (tmp_path / "out" / "missing.txt").read_text()
@@ -232,7 +233,7 @@ def test_what_can_be_read_but_does_not_fit_is_refused_with_partial_too(tmp_path,
     source, suffix = pairs
     write_array(source / "optical" / f"4{suffix}", pixels(3, 32, 32), overwrite=True)
     with pytest.raises(InputError, match="not on one grid"):
-        prepare("folder", source, tmp_path / "out", partial=True)
+        prepare("folder", source, tmp_path / "out", ["gsd_m=10"], partial=True)
 
 
 def test_nothing_that_can_be_read_is_no_root(tmp_path, pairs):
@@ -240,7 +241,7 @@ def test_nothing_that_can_be_read_is_no_root(tmp_path, pairs):
     for number in range(6):
         halve(source / "sar" / f"{number}{suffix}")
     with pytest.raises(InputError, match=r"truncated or damaged|not a raster"):
-        prepare("folder", source, tmp_path / "out", partial=True)
+        prepare("folder", source, tmp_path / "out", ["gsd_m=10"], partial=True)
     assert not (tmp_path / "out").exists()
 
 
@@ -291,7 +292,7 @@ def decibels(folder, stated):
 
 def test_images_of_a_folder_that_state_different_units_are_refused(tmp_path, capsys):
     source = decibels(tmp_path / "src", [None, *["sigma0_db"] * 4, "gamma0_db"])
-    arguments = ["data", "prepare", "folder", str(source), str(tmp_path / "out")]
+    arguments = ["data", "prepare", "folder", str(source), str(tmp_path / "out"), "--set", "gsd_m=10"]
     assert main(arguments) == 2
     told = capsys.readouterr().err
     assert "sar/a5.tif: states gamma0_db, but a1.tif states sigma0_db (--set units=UNITS" in told
@@ -303,7 +304,7 @@ def test_images_of_a_folder_that_state_different_units_are_refused(tmp_path, cap
 
 def test_a_folder_is_in_the_units_that_some_of_its_images_state(tmp_path):
     source = decibels(tmp_path / "src", [None, None, None, "gamma0_db", "gamma0_db"])
-    assert DataRoot.open(prepare("folder", source, tmp_path / "out")).images["sar"].units == "gamma0_db"
+    assert DataRoot.open(prepare("folder", source, tmp_path / "out", ["gsd_m=10"])).images["sar"].units == "gamma0_db"
 
 
 def test_tiles_of_whu_go_by_names_and_need_the_bands_of_the_set(tmp_path):
@@ -325,3 +326,45 @@ def test_tiles_of_whu_go_by_names_and_need_the_bands_of_the_set(tmp_path):
     root = DataRoot.open(prepare("whu-opt-sar", source, tmp_path / "y", ["tile=0"], partial=True))
     assert list(root.splits) == ["N1"]
     assert len(root.images["optical"].bands) == 4
+
+
+def placed(folder: Path, sides: list[float | None], epsg: int = 32633) -> Path:
+    for number, side in enumerate(sides):
+        place = (
+            Georeference() if side is None else Georeference(CRS.from_epsg(epsg), Affine(side, 0, 5e5, 0, -side, 5e6))
+        )
+        for role, bands in (("sar", 1), ("optical", 3)):
+            (folder / role).mkdir(parents=True, exist_ok=True)
+            write_array(folder / role / f"a{number}.tif", pixels(bands, 32, 32, number), georeference=place)
+    return folder
+
+
+@pytest.mark.parametrize(("epsg", "gsd_m"), [(32633, 2.5), (3857, 1.89)])
+def test_the_pixels_of_a_folder_are_as_large_as_its_images_say(tmp_path, epsg, gsd_m):
+    source = placed(tmp_path / "src", [None, *[2.5] * 3], epsg)
+    assert DataRoot.open(prepare("folder", source, tmp_path / "out")).gsd_m == gsd_m
+
+
+def test_a_folder_without_a_size_of_pixels_or_with_two_is_refused(tmp_path, capsys):
+    for name, sides, words in (
+        ("none", [None] * 4, "--set: gsd_m: no image says the size of its pixels: state it (gsd_m=METRES)"),
+        (
+            "two",
+            [1.0, 1.0, 3.0, 1.0],
+            "a2.tif: has pixels of 3 m, but a0.tif of 1 m: bring them to one size, or set gsd_m",
+        ),
+    ):
+        source = placed(tmp_path / name, sides)
+        assert main(["data", "prepare", "folder", str(source), str(tmp_path / "out")]) == 2
+        told = capsys.readouterr().err
+        assert words in told
+        assert told.count("\n") == 1
+
+
+def test_pixels_of_another_size_than_the_root_says_are_told(tmp_path, capsys):
+    source, root = placed(tmp_path / "src", [1.0] * 4), tmp_path / "out"
+    said = "its pixels are 1 m wide, dataset.yaml says 10 m"
+    assert main(["data", "prepare", "folder", str(source), str(root), "--set", "gsd_m=10"]) == 0
+    assert f"sar/a0: {said}" in capsys.readouterr().err
+    assert main(["data", "inspect", str(root)]) == 0
+    assert said in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +22,12 @@ from saropt.roots.opening import band_numbers
 from saropt.roots.root import ImageSpec
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Grid, Scene, Window
+from saropt.scenes.georeference import Framed, pixel_metres
 
 Convert = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
 Write = Callable[[Path], object]
 """Writes a GeoTIFF of the given name at once or not at all."""
+_NOMINAL = 0.01
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 
@@ -314,6 +317,23 @@ def pair_up(sides: Mapping[str, Mapping[str, Path]]) -> tuple[list[str], list[st
 def count_line(found: int, published: int, what: str) -> list[str]:
     """A line for `Plan.missing` where the count differs from the published one."""
     return [] if found == published else [f"{published} {what} were published, {found} are here"]
+
+
+def pixel_side(scene: Framed) -> float | None:
+    """Ground size of a raster's pixels in metres: as its transform states it, where that is right to 1 %, such as in
+    UTM, and not in degrees. None where the raster has no place on the globe.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> affine = Affine(10, 0, 5e5, 0, -10, 7e6)
+    >>> [pixel_side(Grid(CRS.from_epsg(code), affine, 9, 9)) for code in (32611, 3857)]
+    [10.0, 6.01]
+    """
+    transform, side = scene.georeference.transform, pixel_metres(scene.georeference, scene.height, scene.width)
+    if side is None or transform is None:
+        return None if side is None else float(f"{side:.3g}")
+    stated = math.hypot(transform.a, transform.d)
+    return stated if abs(stated / side - 1.0) < _NOMINAL else float(f"{side:.3g}")
 
 
 def bands_by_name(scene: Scene, described: Sequence[str], side: str) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from saropt.curation.sets.base import (
     first_readable,
     images,
     pair_up,
+    pixel_side,
     register_set,
     split_groups,
 )
@@ -34,6 +35,7 @@ from saropt.scenes.measurements import sar_units_of
 
 SAR_FOLDERS = ("sar", "s1", "sar_256_oc_0.2", "vv", "a", "gf3", "sar_image", "sar_images")
 OPTICAL_FOLDERS = ("optical", "opt", "s2", "opt_256_oc_0.2", "rgb", "b", "gf2", "opt_image", "opt_images")
+_ALIKE = 1.1
 LABEL_FOLDERS = ("label", "labels", "lbl", "gt", "mask", "masks")
 
 
@@ -212,7 +214,11 @@ class FolderOptions(SplitOptions):
     sar: str = Field("", description="folder of the SAR images; found among the usual names when empty")
     optical: str = Field("", description="folder of the optical images")
     label: str = Field("", description="folder of the labels; none when empty")
-    gsd_m: float = Field(10.0, gt=0, description="ground size of a pixel in metres")
+    gsd_m: float | None = Field(
+        None,
+        gt=0,
+        description="ground size of a pixel in metres; that of the images when null, where they have a place",
+    )
     units: str | None = Field(
         None, description=f"SAR units: {', '.join(SAR_UNITS)}; those that the images state, else uint8, when null"
     )
@@ -254,7 +260,7 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     entries = entries_of(sides, names, splits, columns)
     description: dict[str, Any] = {
         "name": options.name or source.absolute().name,
-        "gsd_m": options.gsd_m,
+        "gsd_m": options.gsd_m or _pixel_side([sides["sar"][name] for name in names]),
         "sar": _first(entries, "sar", _units([sides["sar"][name] for name in names], options.units)),
         "optical": _first(entries, "optical", options.optical_units),
         "licence": options.licence,
@@ -288,6 +294,33 @@ def _units(paths: Sequence[Path], asked: str | None) -> str:
             reason = f"states {units}, but {first[0].name} states {first[1]}"
             raise InputError(path, reason, remedy="set units=UNITS")
     return "uint8" if first is None else first[1]
+
+
+def _pixel_side(paths: Sequence[Path]) -> float | None:
+    """Ground size of the pixels of a folder, as its images with a place have it; None where no image can be read.
+
+    Raises:
+        InputError: two of them differ by more than 10 %.
+        OptionError: some can be read, and none has a place.
+    """
+    first: tuple[Path, float] | None = None
+    can_be_read = False
+    for path in paths:
+        try:
+            with Scene.open(path) as scene:
+                side = pixel_side(scene)
+        except InputError:  # told where it is copied
+            continue
+        can_be_read = True
+        first = first or (None if side is None else (path, side))
+        if first is not None and side is not None and not 1.0 / _ALIKE <= side / first[1] <= _ALIKE:
+            reason = (
+                f"has pixels of {side:g} m, but {first[0].name} of {first[1]:g} m: bring them to one size, or set gsd_m"
+            )
+            raise InputError(path, reason)
+    if first is None and can_be_read:
+        raise OptionError("options", None, "gsd_m: no image says the size of its pixels: state it (gsd_m=METRES)")
+    return None if first is None else first[1]
 
 
 def _groups(names: Sequence[str], pattern: str) -> dict[str, str]:

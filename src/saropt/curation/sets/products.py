@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
-from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, register_set, strips
+from saropt.curation.sets.base import Entry, Plan, Source, SplitOptions, pixel_side, register_set, strips
 from saropt.errors import InputError, OptionError
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.values import measured_rule
-from saropt.scenes import Georeference, Grid, Scene, overlap_grid
+from saropt.scenes import Georeference, Grid, overlap_grid
 from saropt.scenes.georeference import check_ground
 from saropt.scenes.measurements import sar_units_of, stored_fill
 from saropt.sensors.grd_scene import open_scene_or_product
@@ -52,7 +51,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     """Plan a data root from a SAR scene, with or without an optical scene, on the ground that both cover."""
     with open_scene_or_product(sar.paths[0], bands=sar.bands) as scene:
         place, height, width = scene.georeference, scene.height, scene.width
-        step = _pixel_m(scene)
+        step = pixel_side(scene) if place.crs is not None and place.crs.is_projected else None
         if sar.convert is None and grd_product(sar.paths[0]) is None:
             sar = replace(sar, fill=stored_fill(scene, measured_rule(scene, "sar", units, scene.sample())[0]))
     sides: dict[str, Source] = {"sar": replace(sar, band_names=tuple(bands))}
@@ -198,10 +197,3 @@ def _calibrated_plan(product: ProductFolder, source: Path, options: SceneOptions
     numbers = "complex" if product.is_complex else "amplitude"  # the mean power is calibrated, not the mean number
     sar = Source(paths, convert=product.calibrate, dtype="float32", nodata=float("nan"), units=numbers)
     return scene_plan(sar, list(product.rasters), "sigma0_db", source.absolute().name, options)
-
-
-def _pixel_m(scene: Scene) -> float | None:
-    place = scene.georeference
-    if place.transform is None or place.crs is None or not place.crs.is_projected:
-        return None
-    return float(np.hypot(place.transform.a, place.transform.d))
