@@ -368,3 +368,11 @@ def test_pixels_of_another_size_than_the_root_says_are_told(tmp_path, capsys):
     assert f"sar/a0: {said}" in capsys.readouterr().err
     assert main(["data", "inspect", str(root)]) == 0
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("options", "gsd_m"), [([], 1.89), (["gsd_m=5"], 3.78)])
+def test_the_pixels_of_a_pair_in_web_mercator_are_as_large_as_on_the_ground(tmp_path, options, gsd_m):
+    source = placed(tmp_path / "src", [2.5], 3857)
+    options = [*options, "units=amplitude", "gap=0", "train=1", "val=0", f"optical={source / 'optical' / 'a0.tif'}"]
+    root = DataRoot.open(prepare("pair", source / "sar" / "a0.tif", tmp_path / "out", options))
+    assert root.gsd_m == pytest.approx(gsd_m, abs=0.01)

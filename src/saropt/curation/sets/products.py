@@ -70,7 +70,7 @@ def scene_plan(sar: Source, bands: Sequence[str], units: str, name: str, options
     elif options.gsd_m is not None and place.transform is not None and place.crs is not None:
         grid = overlap_grid([(place, height, width)], options.gsd_m, sar.paths[0])
     if grid is not None:
-        description["gsd_m"] = float(abs(grid.transform.a))
+        description["gsd_m"] = pixel_side(grid) or float(abs(grid.transform.a))
         coarser = step is not None and description["gsd_m"] > 1.5 * step
         sides["sar"] = replace(sides["sar"], grid=grid, resampling="average" if coarser else "bilinear")
         height, width = grid.height, grid.width
