@@ -49,12 +49,12 @@ def with_saropt(name: str, kind: Kind = "affine") -> Register:
     def register(sar: NDArray, optical: NDArray) -> Shift:
         place = Georeference(CRS.from_epsg(32633), from_origin(400_000, 5_000_000, 10, 10))
         with tempfile.TemporaryDirectory() as folder:
-            files = [
+            sar_file, optical_file = (
                 write_array(Path(folder) / f"{side}.tif", values[None], band_names=[side], georeference=place)
                 for side, values in (("sar", sar), ("optical", optical))
-            ]
+            )
             try:
-                found = match_scenes(*files, matcher, kind, SEARCH)
+                found = match_scenes(sar_file, optical_file, matcher, kind, SEARCH)
                 return None if found.shift is None else (*found.shift, len(found.residuals))
             except InputError:
                 return None
@@ -149,8 +149,8 @@ METHODS: dict[str, Register] = {
     "saropt match": with_saropt("rift"),
     "saropt match --transform translation": with_saropt("rift", "translation"),
     "saropt match --method sift": with_saropt("sift"),
-    "OpenCV SIFT": with_opencv(cv2.SIFT_create(), cv2.NORM_L2),
-    "OpenCV ORB": with_opencv(cv2.ORB_create(1000), cv2.NORM_HAMMING),
+    "OpenCV SIFT": with_opencv(cv2.SIFT_create(), cv2.NORM_L2),  # type: ignore[attr-defined]
+    "OpenCV ORB": with_opencv(cv2.ORB_create(1000), cv2.NORM_HAMMING),  # type: ignore[attr-defined]
     "scikit-image ORB": with_skimage_orb,
     "scikit-image phase cross-correlation": with_skimage_phase,
 }

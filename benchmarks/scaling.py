@@ -19,6 +19,7 @@ from typing import Any
 from saropt.batch import executors, ray_actors
 from saropt.batch.executors import Crew, dispatch
 from saropt.batch.jobs import Job, Work
+from saropt.progress import silent
 from translate import make_scene
 
 MODEL = "s1-losangeles"
@@ -49,7 +50,7 @@ class Started:
 def seconds(crew: Crew, workers: int, scenes: list[Path], out: Path) -> float:
     out.mkdir()
     start = time.perf_counter()
-    with closing(dispatch(crew, workers, [Job(str(scene), out / scene.name) for scene in scenes], None)) as outcomes:
+    with closing(dispatch(crew, workers, [Job(str(scene), out / scene.name) for scene in scenes], silent)) as outcomes:
         for outcome in outcomes:
             if outcome.error is not None:
                 raise SystemExit(outcome.error)
@@ -73,7 +74,7 @@ def main() -> None:
         folder = Path(name)
         scenes = [folder / f"{number}.tif" for number in range(arguments.scenes)]
         for scene in scenes:
-            make_scene(scene, arguments.side)
+            make_scene(scene, MODEL, arguments.side)
         outputs = []
         for repeat in range(arguments.repeats):
             for workers in (1, 2):

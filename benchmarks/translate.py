@@ -209,7 +209,8 @@ def main() -> None:
         if arguments.part == "memory":
             memory(folder, model, arguments.sides, options)
         elif arguments.part == "full":
-            full(folder, model, *arguments.frame, options)
+            width, height = arguments.frame
+            full(folder, model, width, height, options)
         elif arguments.part == "reference":
             reference(folder, arguments.side, arguments.repeats, options)
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
-    plain = loop_module.prefetch
+    if options.steps < WARM_UP + 2:
+        parser.error(f"--steps must be at least {WARM_UP + 2}")
+    plain = loop_module.map_ahead
     waits: list[float] = []
 
-    def timed(draw: Callable, start: int, stop: int) -> Iterator:
-        batches = plain(draw, start, stop)
+    def timed(draw: Callable, steps: Iterable[int], workers: int, ahead: int, name: str) -> Iterator:
+        batches = plain(draw, steps, workers, ahead, name)
         while True:
             began = time.perf_counter()
             batch = next(batches, None)
@@ -56,10 +58,10 @@ def main() -> None:
         settings = {"max_steps": options.steps, "validate_every": 0, "sample_every": 0, "checkpoint_every": 0}
         config = TrainingConfig.model_validate({**CONFIG, "engine": settings})
         loop = Loop(TranslatorTask, config, DataRoot.open(data), Path(place) / "run", accelerator="cpu")
-        loop_module.prefetch = timed
+        loop_module.map_ahead = timed
         ends: list[float] = []
         loop.run(lambda step, total, what: ends.append(time.perf_counter()))
-        loop_module.prefetch = plain
+        loop_module.map_ahead = plain
         whole = ends[-1] - ends[WARM_UP]
         steps = len(ends) - 1 - WARM_UP
         waited = sum(waits[WARM_UP + 1 : len(ends)])
