@@ -11,6 +11,7 @@ from saropt.inference import Translator
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.description import write_description
+from saropt.scenes.nodata import copy_beside
 
 SPLITS = ("train", "val")
 
@@ -38,7 +39,9 @@ def write_translated_root(root: DataRoot, translator: Translator, path: Path, pr
             translator.translate(
                 root.raster(source, name), part / role / f"{name}.tif", units=root.images[source].units
             )
-            shutil.copyfile(label, part / "label" / f"{name}{label.suffix}")
+            copied = part / "label" / f"{name}{label.suffix}"
+            shutil.copyfile(label, copied)
+            copy_beside(label, copied)
             progress(number + 1, len(names), f"translating {name}")
         description = {
             "name": f"{root.name}, {direction}",

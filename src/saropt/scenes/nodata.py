@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 _COUNTED_BITS = 16
-BESIDE = (".msk", ".MSK", ".aux.xml")
+_ADDED = (".msk", ".MSK", ".aux.xml")
 
 
 def usual_nodata(dtype: str | np.dtype) -> float:
@@ -90,15 +90,36 @@ def with_nodata(stored: NDArray, valid: NDArray[np.bool_], nodata: float | None)
 
 
 def copy_beside(source: Path, target: Path) -> None:
-    """Copy the files that tell which pixels of a raster are valid, and lie beside it, to the side of a copy of it.
+    """Copy the files that tell which pixels of a raster are valid and where it lies, and lie beside it, to the side of
+    a copy of it.
 
-    >>> for name in ("a.PNG", "a.PNG.aux.xml", "b.png"):
+    >>> for name in ("a.PNG", "a.PNG.aux.xml", "a.PGW", "b.png"):
     ...     _ = Path(name).write_text("")
     >>> copy_beside(Path("a.PNG"), Path("b.png"))
-    >>> Path("b.png.aux.xml").is_file()
-    True
+    >>> Path("b.png.aux.xml").is_file(), Path("b.PGW").is_file()
+    (True, True)
     """
-    for end in BESIDE:
-        beside = source.with_name(source.name + end)
+    for beside, copied in zip(_names_beside(source), _names_beside(target), strict=True):
         if beside.is_file():
-            shutil.copyfile(beside, target.with_name(target.name + end))
+            shutil.copyfile(beside, copied)
+
+
+def files_beside(raster: Path) -> list[Path]:
+    """The files beside a raster that tell which of its pixels are valid and where it lies (world files).
+
+    >>> for name in ("a.tif", "a.tif.msk", "a.tfw", "a.txt"):
+    ...     _ = Path(name).write_text("")
+    >>> [file.name for file in files_beside(Path("a.tif"))]
+    ['a.tif.msk', 'a.tfw']
+    """
+    return [path for path in _names_beside(raster) if path.is_file()]
+
+
+def _names_beside(raster: Path) -> Iterator[Path]:
+    """Where such files may lie, in an order that the case of the raster's suffix does not change."""
+    for end in _ADDED:
+        yield raster.with_name(raster.name + end)
+    letters = raster.suffix[1:].lower()
+    for ending in (f"{letters[:1]}{letters[-1:]}w", f"{letters}w", "wld"):
+        for written in (ending, ending.upper()):
+            yield raster.with_suffix(f".{written}")

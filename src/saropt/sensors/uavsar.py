@@ -40,6 +40,7 @@ class FlightLine:
         bands: names of what `power` gives.
         georeference: place on the ground (WGS 84) of a .grd line; nowhere for .mlc.
         spacing: size of a pixel along rows and columns, as the annotation states it.
+        files: the annotation and the raw files that are read.
 
     Raises:
         InputError: no annotation, a number or file is missing, or a file has not the size that the annotation says.
@@ -56,6 +57,7 @@ class FlightLine:
         described = read_annotation(annotation)
         files = _find_files(described, annotation, product, (*POWERS, "HHVV") if bands == "pauli" else self._needed)
         prefix = next((p for p in ("pwr", "mag") if f"{product}_{p}.set_rows" in described), "pwr")
+        self.files = (annotation, *files.values())
         numbers: dict[str, float] = {}
         for key in _NUMBERS:
             value = described.get(f"{product}_{prefix}.{key}")

@@ -346,3 +346,22 @@ def test_small_rasters_keep_their_tags(tmp_path, gamma):
     root = DataRoot.open(prepare("pair", sar, tmp_path / "out", [f"optical={tmp_path / 'opt.tif'}", "gap=4"]))
     with Scene.open(root.raster("sar", "sar_train")) as scene:
         assert scene.acquired is not None
+
+
+@pytest.mark.parametrize(("suffix", "ending"), [(".tif", ".tfw"), (".TIF", ".TFW"), (".png", ".pgw"), (".jpg", ".wld")])
+def test_world_files_go_with_their_rasters(tmp_path, suffix, ending):
+    for number in range(6):
+        for side, bands in (("sar", 1), ("optical", 3)):
+            path = tmp_path / "src" / side / f"{number}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            driver = {".tif": "GTiff", ".png": "PNG", ".jpg": "JPEG"}[suffix.lower()]
+            form = {"driver": driver, "width": 24, "height": 24, "count": bands, "dtype": "uint8"}
+            with rasterio.open(path, "w", **form) as dataset:
+                dataset.write(np.random.default_rng(number).integers(1, 255, (bands, 24, 24)).astype(np.uint8))
+            path.with_suffix(ending).write_text(f"10\n0\n0\n-10\n{500_005 + 240 * number}\n3999995\n")
+    prepare("folder", tmp_path / "src", tmp_path / "out")
+    prepare("folder", tmp_path / "src", tmp_path / "more")
+    root = DataRoot.open(join_roots(tmp_path / "both", [tmp_path / "out", tmp_path / "more"]))
+    for role in ("sar", "optical"):
+        with rasterio.open(root.raster(role, "out-2")) as dataset:
+            assert dataset.transform == Affine(10, 0, 500_480, 0, -10, 4_000_000)

@@ -69,6 +69,20 @@ def test_whu_tiles_are_cut_from_whole_images_of_one_split(tmp_path, whu):
     assert "5 things" not in (tmp_path / "out" / "missing.txt").read_text()
 
 
+@pytest.mark.parametrize("side", ["optical", "lbl"])
+@pytest.mark.parametrize(
+    "enlarge", [lambda v: np.pad(v, ((0, 0), (3, 0), (5, 0))), lambda v: v.repeat(2, 1).repeat(2, 2)]
+)
+def test_whu_tiles_of_images_of_two_sizes_are_refused(tmp_path, whu, side, enlarge):
+    path = whu / side / "NH49E002.tif"
+    with Scene.open(path, palette="index") as scene:
+        values = scene.read_stored()[0].astype(np.uint8)
+    write_array(path, enlarge(values), overwrite=True)
+    with pytest.raises(InputError, match=r"NH49E002\.tif: SAR and [\w ]+ are not on one grid: 100x70 and") as told:
+        prepare("whu-opt-sar", whu, tmp_path / "out", ["tile=32"], partial=True)
+    assert told.value.source == str(path)
+
+
 def test_whu_gives_294_tiles_an_image_and_the_papers_split(tmp_path):
     form = {"driver": "GTiff", "height": 3704, "width": 5556, "dtype": "uint8", "count": 1, "sparse_ok": True}
     for folder in ("optical", "sar", "lbl"):

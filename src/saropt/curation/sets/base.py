@@ -97,6 +97,8 @@ class Plan:
         description: content of dataset.yaml.
         entries: rasters to write.
         missing: one line for each part of the published set that the source lacks.
+        files: what rasters are made of besides the paths of their sources: annotations, tables, and what functions read.
+            Interrupted work is not gone on with where one of them has changed.
 
     >>> Plan({"name": "mine"}, [Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))})]).missing
     []
@@ -105,6 +107,7 @@ class Plan:
     description: dict[str, Any]
     entries: list[Entry]
     missing: list[str] = field(default_factory=list)
+    files: Sequence[Path] = ()
 
 
 class Options(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from saropt.curation.sets.base import SETS, DataSet, Entry, Plan, Source, bands_by_name, read_options
 from saropt.curation.sets.rasters import Readers, moved, remove_raster, unreadable, write_source
+from saropt.curation.sets.written import Written
 from saropt.domain import describe_role
 from saropt.errors import InputError, counted
 from saropt.files import Lock, write_text
@@ -16,7 +17,7 @@ from saropt.progress import Progress
 from saropt.roots.description import write_description
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.values import NO_PIXEL, contradiction
-from saropt.scenes import Georeference, Window
+from saropt.scenes import Georeference, Scene, Window
 
 _LOOKED_AT = 3
 
@@ -72,15 +73,16 @@ def prepare(
         reason = f"lacks {counted(len(plan.missing), 'thing')} ({first}), all listed in {report}"
         raise InputError(source, reason, remedy="partial")
     plan.description["prepared"] = {"set": name, "options": chosen.model_dump(mode="json")}
-    key = f"{name} {source.absolute()} {chosen.model_dump_json()} {len(plan.entries)}"
+    key = f"{name} {source.absolute()} {chosen.model_dump_json()}"
     return build(plan, out, key, progress, partial=partial)
 
 
 def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, partial: bool = False) -> Path:
-    """Write a plan as a data root. `key` identifies everything that determines the result, so that interrupted work can
-    be continued.
+    """Write a plan as a data root. Interrupted work is continued: what was made of files that have changed since is
+    written anew.
 
     Args:
+        key: identifies the work, with the names of the entries.
         partial: leave out the entries with a file that cannot be read; OUT/missing.txt lists them.
 
     Raises:
@@ -97,30 +99,32 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, 
     ['dataset.yaml', 'sar', 'splits.csv']
     """
     part = out.with_name(f".{out.name}.preparing")
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    digest = hashlib.sha256("\n".join([key, *(entry.name for entry in plan.entries)]).encode()).hexdigest()
     readers = Readers()
     try:
         _check_units(plan, readers, partial)
         with Lock(part.with_name(f"{part.name}.lock"), out, "is being prepared by another process"):
             part.mkdir(exist_ok=True)
-            settings = part / ".settings"
+            settings, lines = part / ".settings", part / ".written"
             if not settings.exists() and not any(part.iterdir()):
                 write_text(settings, digest)
             if not settings.exists() or settings.read_text(encoding="utf-8") != digest:
                 raise InputError(out, f"unfinished work with other settings is in the way: remove {part}")
             kept, missing = [], list(plan.missing)
-            for number, entry in enumerate(plan.entries, start=1):
-                lost = _write_entry(entry, plan, part, readers, partial)
-                if lost is None:
-                    kept.append(entry)
-                else:
-                    missing.append(f"{entry.name}: {lost}")
-                if progress is not None:
-                    progress(number, len(plan.entries), entry.name)
+            with Written(lines, plan.files) as written:
+                for number, entry in enumerate(plan.entries, start=1):
+                    lost = _write_entry(entry, plan, part, readers, written, partial)
+                    if lost is None:
+                        kept.append(entry)
+                    else:
+                        missing.append(f"{entry.name}: {lost}")
+                    if progress is not None:
+                        progress(number, len(plan.entries), entry.name)
             if plan.entries and not kept:
                 raise InputError(out, f"no entry can be read whole: {missing[-1]}")
             plan = replace(plan, entries=kept, missing=missing)
             _describe(part, plan)
+            lines.unlink()
             settings.unlink()
             part.rename(out)
     except OSError as error:
@@ -130,8 +134,16 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, 
     return out
 
 
-def _write_entry(entry: Entry, plan: Plan, part: Path, readers: Readers, partial: bool) -> InputError | None:
+def _write_entry(
+    entry: Entry, plan: Plan, part: Path, readers: Readers, written: Written, partial: bool
+) -> InputError | None:
     """Write the rasters of an entry, or with `partial` none of them where a file of it cannot be read; returns why."""
+    state = written.state(entry)
+    if written.holds(entry, state):
+        return None
+    if written.may_have_begun(entry):
+        _remove(entry, part)
+    written.begin(entry)
     try:
         _check_entry(entry, plan, readers)
         for side, source in entry.sides.items():
@@ -139,17 +151,22 @@ def _write_entry(entry: Entry, plan: Plan, part: Path, readers: Readers, partial
             stem = part / side / entry.name
             if isinstance(source, Source):
                 write_source(source, stem, readers, categorical=side == "label")
-            elif not (target := stem.with_name(f"{stem.name}.tif")).exists():
-                source(target)
+            else:
+                source(stem.with_name(f"{stem.name}.tif"))
     except InputError:
         sources = [source for source in entry.sides.values() if isinstance(source, Source)]
         lost = next((why for source in sources if (why := unreadable(source)) is not None), None) if partial else None
         if lost is None:
             raise
-        for side in entry.sides:
-            remove_raster(part / side / entry.name)
+        _remove(entry, part)
         return lost
+    written.finish(entry, state)
     return None
+
+
+def _remove(entry: Entry, part: Path) -> None:
+    for side in entry.sides:
+        remove_raster(part / side / entry.name)
 
 
 def _check_units(plan: Plan, readers: Readers, partial: bool) -> None:
@@ -190,7 +207,7 @@ class _Frame:
 def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
     """Refuse sources of a name that are on other grids, and files to be copied whose bands are not those of the plan;
     no pixel is read."""
-    first: tuple[str, _Frame] | None = None
+    first: tuple[str, Window | None, tuple[_Frame, _Frame]] | None = None
     for side, source in entry.sides.items():
         if not isinstance(source, Source):
             continue
@@ -200,12 +217,20 @@ def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
             bands_by_name(scene, bands, side)
         if not plan.description.get("paired", True):
             continue
-        window = source.window or Window(0, 0, scene.height, scene.width)
-        frame = _Frame(window.height, window.width, moved(scene.georeference, window))
+        frames = _frames(scene, source.window)
         if first is None:
-            first = side, frame
-        else:
-            check_one_grid(path, f"{describe_role(first[0]).title} and {describe_role(side).title}", first[1], frame)
+            first = side, source.window, frames
+            continue
+        titles = f"{describe_role(first[0]).title} and {describe_role(side).title}"
+        number = 0 if source.window == first[1] else 1  # one window cuts one ground out of images of one frame alone
+        check_one_grid(path, titles, first[2][number], frames[number])
+
+
+def _frames(scene: Scene, window: Window | None) -> tuple[_Frame, _Frame]:
+    """Those of a scene and of a window of it."""
+    place = scene.georeference
+    cut = window or Window(0, 0, scene.height, scene.width)
+    return _Frame(scene.height, scene.width, place), _Frame(cut.height, cut.width, moved(place, cut))
 
 
 def _describe(part: Path, plan: Plan) -> None:

@@ -196,4 +196,5 @@ def _calibrated_plan(product: ProductFolder, source: Path, options: SceneOptions
     paths = tuple(product.rasters.values())
     numbers = "complex" if product.is_complex else "amplitude"  # the mean power is calibrated, not the mean number
     sar = Source(paths, convert=product.calibrate, dtype="float32", nodata=float("nan"), units=numbers)
-    return scene_plan(sar, list(product.rasters), "sigma0_db", source.absolute().name, options)
+    plan = scene_plan(sar, list(product.rasters), "sigma0_db", source.absolute().name, options)
+    return replace(plan, files=[source])

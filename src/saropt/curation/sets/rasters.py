@@ -21,7 +21,7 @@ from saropt.files import atomic_file
 from saropt.roots.one_grid import check_one_grid
 from saropt.scenes import Georeference, Scene, SceneWriter, Window
 from saropt.scenes.metadata import tags_for_output
-from saropt.scenes.nodata import BESIDE, choose_nodata, copy_beside, nodata_of_type, with_nodata
+from saropt.scenes.nodata import choose_nodata, copy_beside, files_beside, nodata_of_type, with_nodata
 from saropt.sensors.grd_scene import open_scene_or_product
 
 _STRIP_PIXELS = 1 << 21
@@ -72,7 +72,7 @@ class Readers:
 
 
 def write_source(source: Source, stem: Path, readers: Readers, *, categorical: bool = False) -> Path:
-    """Write one raster as `stem` plus suffix, unless it exists already. Returns its path.
+    """Write one raster as `stem` plus suffix. Returns its path.
 
     Raises:
         InputError: a pixel of the source cannot be read or has no place in the type of the raster, or the source has
@@ -87,17 +87,14 @@ def write_source(source: Source, stem: Path, readers: Readers, *, categorical: b
     """
     if source.is_copy:
         target = stem.with_name(stem.name + source.paths[0].suffix.lower())
-        if not target.exists():
-            scene = readers.open(source, source.paths[0])
-            for rows in _row_windows(scene):
-                scene.read_stored(rows)  # what cannot be read is told here
-            copy_beside(source.paths[0], target)
-            with atomic_file(target) as part:
-                shutil.copyfile(source.paths[0], part)
+        scene = readers.open(source, source.paths[0])
+        for rows in _row_windows(scene):
+            scene.read_stored(rows)  # what cannot be read is told here
+        copy_beside(source.paths[0], target)
+        with atomic_file(target) as part:
+            shutil.copyfile(source.paths[0], part)
         return target
     target = stem.with_name(f"{stem.name}.tif")
-    if target.exists():
-        return target
     scenes = [readers.open(source, path) for path in source.paths]
     first = scenes[0]
     for scene in scenes[1:]:
@@ -207,8 +204,9 @@ def remove_raster(stem: Path) -> None:
     False
     """
     for suffix in IMAGES:
-        for end in ("", *BESIDE):
-            stem.with_name(f"{stem.name}{suffix}{end}").unlink(missing_ok=True)
+        raster = stem.with_name(stem.name + suffix)
+        for path in (raster, *files_beside(raster)):
+            path.unlink(missing_ok=True)
 
 
 def moved(place: Georeference, window: Window) -> Georeference:

@@ -122,7 +122,8 @@ def sen12jhl(source: Path, options: JhlOptions) -> Plan:
         "ignore_index": IGNORED,
         "licence": "SEN12MS CC BY 4.0 as published; JAXA HRLULC (cite JAXA EORC); Copernicus Sentinel data terms",
     }
-    return Plan(description, entries, missing)
+    tables = [Path(options.merge)] if options.merge else []
+    return Plan(description, entries, missing, files=[*tables, *tiles.values()])
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
             Entry(f"{source.stem}_{split}", split, {"sar": _multilooked(line, looks, window)})
             for split, window in parts.items()
         ]
-        return Plan({**description, "licence": options.licence}, entries)
+        return Plan({**description, "licence": options.licence}, entries, files=line.files)
     places = [(line.georeference, line.height, line.width)]
     if options.optical:
         optical = read_optical(options)
@@ -73,7 +73,7 @@ def uavsar(source: Path, options: UavsarOptions) -> Plan:
         if options.optical:
             sources["optical"] = replace(optical.source, window=window, grid=grid)
         entries.append(Entry(f"{source.stem}_{split}", split, sources))
-    return Plan({**description, "licence": options.licence}, entries)
+    return Plan({**description, "licence": options.licence}, entries, files=line.files)
 
 
 def _multilooked(line: FlightLine, looks: tuple[int, ...], window: Window) -> Write:
