@@ -169,6 +169,33 @@ def test_sen12ms_schemes(tmp_path):
         prepare("sen12ms", tmp_path / "src", tmp_path / "x", ["scheme=modis"])
 
 
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("LCCS_SH", "LCCS_LU", "LCCS_LC", "IGBP"), {"igbp": 30, "lccs_lu": 36, "lccs_lc": 35, "lccs_sh": 12}),
+        (("LC_Prop3", "LC_Type1", "LC_Prop2", "LC_Prop1"), {"igbp": 36, "lccs_lu": 35}),
+        (("Surface hydrology", "land use", "land cover", "igbp"), {"lccs_sh": 12, "lccs_lc": 35}),
+    ],
+)
+def test_sen12ms_takes_the_land_cover_that_files_name(tmp_path, names, found):
+    sen12ms(tmp_path / "src")
+    for path in (tmp_path / "src").rglob("*_lc_*.tif"):
+        with Scene.open(path) as scene:
+            values = scene.read_stored()[0].astype(np.uint16)
+        write_array(path, values, band_names=list(names), overwrite=True)
+    for scheme, value in found.items():
+        out = prepare("sen12ms", tmp_path / "src", tmp_path / scheme, [f"scheme={scheme}"], partial=True)
+        np.testing.assert_array_equal(read(DataRoot.open(out).raster("label", "ROIs2017_winter_1_p7")), value)
+
+
+def test_sen12ms_refuses_land_cover_that_names_no_such_scheme(tmp_path):
+    sen12ms(tmp_path / "src")
+    path = next((tmp_path / "src").rglob("*_lc_2*.tif"))
+    write_array(path, np.full((4, 32, 32), 12, np.uint16), band_names=["LC_Prop1", "UMD", "LAI", "PFT"], overwrite=True)
+    with pytest.raises(InputError, match="names its bands LC_Prop1, UMD, LAI, PFT: none of them is igbp"):
+        prepare("sen12ms", tmp_path / "src", tmp_path / "out", partial=True)
+
+
 def test_sen12ms_in_the_split_of_its_authors(tmp_path):
     sen12ms(tmp_path / "src", scenes=(1, 64, 69))
     out = prepare("sen12ms", tmp_path / "src", tmp_path / "out", ["split=published"], partial=True)
@@ -217,7 +244,14 @@ def test_a_folder_of_pairs_with_groups_and_given_splits(tmp_path):
     given = tmp_path / "given.csv"
     given.write_text("name,split\n" + "".join(f"{name},test\n" for name in names[:-1]))
     with pytest.raises(InputError, match="d_2: not in"):
-        prepare("folder", tmp_path / "f", tmp_path / "two", [f"splits={given}", "gsd_m=3"])
+        prepare("folder", tmp_path / "f", tmp_path / "two", [f"splits={given}"])
+    more = tmp_path / "more.csv"
+    more.write_text(full.read_text() + "e_0,test,e,7\ne_1,train,e,7\n")
+    with pytest.raises(InputError, match=r"lacks 2 things \(e_0: in \S+more\.csv, but has no images; e_1: in"):
+        prepare("folder", tmp_path / "f", tmp_path / "two", [f"splits={more}"])
+    (tmp_path / "f" / "S1" / "d_2.png").unlink()
+    with pytest.raises(InputError, match=r"lacks 1 thing \(d_2: no sar image\)"):
+        prepare("folder", tmp_path / "f", tmp_path / "two", [f"splits={full}"])
     with pytest.raises(InputError, match="units"):
         prepare("folder", tmp_path / "f", tmp_path / "two", ["units=dB"])
 

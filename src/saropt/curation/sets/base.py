@@ -97,8 +97,8 @@ class Plan:
         description: content of dataset.yaml.
         entries: rasters to write.
         missing: one line for each part of the published set that the source lacks.
-        files: what rasters are made of besides the paths of their sources: annotations, tables, and what functions read.
-            Interrupted work is not gone on with where one of them has changed.
+        files: what rasters are made of besides the paths of their sources: annotations, tables, what functions read.
+            Where one of them has changed, interrupted work begins anew.
 
     >>> Plan({"name": "mine"}, [Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))})]).missing
     []

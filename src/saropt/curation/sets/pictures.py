@@ -251,6 +251,8 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     if options.splits:
         splits, columns = _given(Path(options.splits))
         missing += [f"{name}: not in {options.splits}" for name in names if name not in splits]
+        known = set().union(*sides.values())
+        missing += [f"{name}: in {options.splits}, but has no images" for name in splits if name not in known]
         names = [name for name in names if name in splits]
     else:
         keys = _groups(names, options.group)

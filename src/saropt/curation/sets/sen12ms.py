@@ -31,6 +31,7 @@ from saropt.curation.sets.base import (
     split_groups,
 )
 from saropt.errors import InputError, OptionError
+from saropt.scenes import Scene
 
 TRIPLETS = 180_662
 SCHEMES: dict[str, dict[int, str]] = {
@@ -58,6 +59,13 @@ SCHEMES: dict[str, dict[int, str]] = {
         **{27: "woody wetland", 30: "grassland", 40: "shrubland", 50: "herbaceous wetland", 51: "tundra"},
     },
 }
+_SPELLINGS = {
+    "igbp": ("igbp", "lctype1"),
+    "lccs_lc": ("lccslc", "lccs1", "lcprop1", "lc", "landcover", "lccslandcover"),
+    "lccs_lu": ("lccslu", "lccs2", "lcprop2", "lu", "landuse", "lccslanduse"),
+    "lccs_sh": ("lccssh", "lccs3", "lcprop3", "sh", "surfacehydrology", "lccssurfacehydrology"),
+}
+"""Small letters and digits of the names that files give to the bands; LC_Type1 and so on are those of MCD12Q1."""
 _PATCH = re.compile(r"(ROIs\d+_[a-z]+)_(s1|s2|lc)_(\d+)_p(\d+)")
 
 
@@ -121,7 +129,6 @@ def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
         splits = dict.fromkeys(scenes.values(), "train") | published_splits()
     else:
         splits = split_groups(list(scenes.values()), options.train, options.val, options.seed)
-    band = list(SCHEMES).index(options.scheme) + 1
     entries = [
         Entry(
             name,
@@ -129,7 +136,12 @@ def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
             {
                 "sar": Source((files["s1"][name],), band_names=("VV", "VH")),
                 "optical": Source((files["s2"][name],), band_names=S2_BANDS),
-                "label": Source((files["lc"][name],), bands=(band,), band_names=("class",), dtype="uint8"),
+                "label": Source(
+                    (files["lc"][name],),
+                    bands=(_band(files["lc"][name], options.scheme),),
+                    band_names=("class",),
+                    dtype="uint8",
+                ),
             },
             {"group": scenes[name]},
         )
@@ -145,3 +157,25 @@ def sen12ms(source: Path, options: Sen12msOptions) -> Plan:
         "licence": "CC BY 4.0 as published (Schmitt et al. 2019); Copernicus Sentinel data terms; MODIS land cover",
     }
     return Plan(description, entries, missing)
+
+
+def _band(path: Path, scheme: str) -> int:
+    """Number of the band of a land cover scheme: by the names that the file states, in the published order where it
+    states none of them.
+
+    Raises:
+        InputError: it names other schemes, or this one twice.
+    """
+    try:
+        with Scene.open(path) as scene:
+            stated = scene.stated_names
+    except InputError:  # refused where it is read
+        stated = []
+    plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in stated]
+    named = [next((known for known, names in _SPELLINGS.items() if name in names), None) for name in plain]
+    if not any(named):
+        return list(SCHEMES).index(scheme) + 1
+    if named.count(scheme) != 1:
+        reason = f"{'several of them are' if scheme in named else 'none of them is'} {scheme}"
+        raise InputError(path, f"names its bands {', '.join(stated)}: {reason}")
+    return named.index(scheme) + 1

@@ -50,7 +50,7 @@ class Written:
         self._lines.close()
 
     def state(self, entry: Entry) -> str:
-        """A word for all that determines the pixels of an entry: how they are taken, and size and times of the files."""
+        """A word for all that determines the pixels of an entry: how they are taken, size and times of the files."""
         parts = [self._shared]
         for side, source in entry.sides.items():
             if isinstance(source, Source):
