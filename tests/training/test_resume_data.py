@@ -84,7 +84,8 @@ def test_a_copied_root_with_other_test_scenes_is_the_same_data(run):
     (run / "copy" / "dataset.yaml").write_text(text.replace("licence:", "licence: x # "))
     told = []
     made = train(config(3), DataRoot.open(run / "copy"), run / "run", resume=True, tell=told.append)
-    assert (made.step, told) == (3, [])
+    assert made.step == 3
+    assert [line for line in told if "data" in line] == []
 
 
 def test_an_older_checkpoint_goes_on_with_a_line(run):
@@ -95,8 +96,7 @@ def test_an_older_checkpoint_goes_on_with_a_line(run):
     told = []
     made = train(config(3), DataRoot.open(run / "r1"), run / "run", resume=True, tell=told.append)
     assert made.step == 3
-    assert len(told) == 1
-    assert "does not say what data it is of" in told[0]
+    assert [line for line in told if "does not say what data it is of" in line] == told[:1]
 
 
 def test_a_run_without_a_checkpoint_begins_at_its_start(run, capsys):

@@ -20,8 +20,8 @@ def run_settings(
     return config, assignments
 
 
-def show_quality(figures: Mapping[str, float]) -> None:
-    """Print the validation figures of what a run ships."""
+def show_quality(figures: Mapping[str, float], end: str = "") -> None:
+    """Print the validation figures of what a run ships; `end` says of which of two ends they are."""
     if figures:
         words = ", ".join(f"{name.removeprefix('val/')} {value:.3f}" for name, value in figures.items())
-        typer.echo(f"val: {words}")
+        typer.echo(f"val{end}: {words}")

@@ -68,7 +68,7 @@ def train(
     )
     with progress_bar(method, first_seconds=10.0) as report:
         paths = loop.run(report)
-    show_quality(loop.chosen_figures)
+    show_quality(loop.chosen_figures, " at realism 1" if loop.kept else "")
     for path in paths:
         typer.echo(f"wrote {path}")
     typer.echo(f"next: saropt evaluate {out} --data {data} --out report")

@@ -32,6 +32,8 @@ from saropt.training.stepping import until_interrupted
 from saropt.training.task import Outcome, Task
 from saropt.training.tracking import Tracker
 
+_ROUNDING = 1e-9
+
 
 class Loop:
     """One training run in one folder.
@@ -47,8 +49,8 @@ class Loop:
         nodes: number of nodes; a launcher such as torchrun or srun starts the processes where there are several.
         accelerator: "auto", "cpu" or "cuda".
         resume: continue from the folder's checkpoint, or from the start where the run was killed before its first one.
-        tell: gets a line where a run is resumed without a checkpoint, or with one that does not say what data it is of,
-            where all the minutes of a resumed run are over, and where the first raster has other pixels than the root
+        tell: gets a line where a run is resumed without a checkpoint, with one that does not say what data it is of, to
+            another length, or with all of its minutes over, and where the first raster has other pixels than the root
             says.
 
     Raises:
@@ -159,19 +161,20 @@ class Loop:
         self.task.module.train()
         started = time.perf_counter()
         try:
+            share = self._share_done()
             for batches in until_interrupted(self._batches(), self._save, agreed):
-                share = self._share_done()
                 if share >= 1.0 or self._out_of_patience():
                     break
                 for name, at in self.task.milestones().items():
-                    if name not in self.kept and share >= at - 1e-9:
+                    if name not in self.kept and share >= at - _ROUNDING:
                         self._keep(name)
                 losses = self._train_step(batches, share)
                 self.step += 1
                 self.seconds += time.perf_counter() - started
                 self.average.update()
+                share = self._share_done()
                 if self.takes_part:
-                    self._after_step(losses, tracker)
+                    self._after_step(losses, tracker, last=share >= 1.0)
                 if tracker is not None:
                     words = "  ".join(f"{name} {value:.3g}" for name, value in self._logged.items())
                     progress(self.step, self.engine.max_steps, words)
@@ -199,10 +202,11 @@ class Loop:
 
     def _share_done(self) -> float:
         """Share of the training that is done, by steps or by time, whichever is more; rank 0 keeps the time."""
-        done = self.step / self.engine.max_steps
-        if self.engine.max_minutes is not None:
-            done = max(done, self.fabric.broadcast(self.seconds) / (60.0 * self.engine.max_minutes))
-        return done
+        return self._share_at(self.seconds if self.engine.max_minutes is None else self.fabric.broadcast(self.seconds))
+
+    def _share_at(self, seconds: float) -> float:
+        done, minutes = self.step / self.engine.max_steps, self.engine.max_minutes
+        return done if minutes is None else max(done, seconds / (60.0 * minutes))
 
     def _out_of_patience(self) -> bool:
         """Whether early stopping ends the run; only rank 0 validates, and tells the others."""
@@ -244,16 +248,15 @@ class Loop:
                 found[f"{name}/{key}"] = found[f"{name}/{key}"] + mean if updates is not running[0] else mean
         return named
 
-    def _after_step(self, losses: dict[str, Tensor], tracker: Tracker | None) -> None:
+    def _after_step(self, losses: dict[str, Tensor], tracker: Tracker | None, last: bool) -> None:
         engine, task, step = self.engine, self.task, self.step
-        last = step == engine.max_steps
         if step % engine.log_every == 0 or last:
             self._logged = task.figures(losses)
             if not all(math.isfinite(value) for value in self._logged.values()):
                 raise InputError(self.folder, f"losses stopped being finite at step {step}: {self._logged}")
             if tracker is not None:
                 tracker.log(step, self._logged)
-        if task.validates and (step % engine.validate_every == 0 or (last and task.validates_last)):
+        if task.validates and (step % engine.validate_every == 0 or last):
             self._validate()
             if tracker is not None:
                 tracker.log(step, self.figures)
@@ -280,7 +283,9 @@ class Loop:
 
     @property
     def chosen_figures(self) -> dict[str, float]:
-        """Validation figures of the weights that the run ships."""
+        """Validation figures of the weights that the run ships; of the realism end where it ships two."""
+        if self.kept:
+            return self.figures
         return self.best.figures if self.best is not None and self._has_best else self.figures
 
     def _chosen_states(self) -> States:
@@ -318,6 +323,7 @@ class Loop:
             waited=self.waited,
             figures=self.figures,
             data=self._data,
+            share=self._share_at(self.seconds),
         )
         lead = self.fabric.is_global_zero
         values = gather_shards(state.to_values(), lead)
@@ -346,7 +352,7 @@ class Loop:
         try:
             load_modules(task.module, state.modules)
             for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(shard_optimizer_like(state.optimizers[name], optimizer))
+                _load_optimizer(optimizer, state.optimizers[name])
             self.average.restart(place(state.average), state.average_steps)
             self.kept = {name: place(states) for name, states in state.kept.items()}
             if state.best is not None:
@@ -355,3 +361,35 @@ class Loop:
             raise InputError(path, "does not fit the configuration: resume with the run's own config") from error
         self.figures, self.waited = state.figures, state.waited
         self.seconds, self.step = state.seconds, state.step
+        self._take_length(state.share, tell)
+
+    def _take_length(self, before: float | None, tell: Tell) -> None:
+        """Take anew what depends on the length of the run, where it is another than that of the checkpoint.
+
+        Args:
+            before: share of the training that was done by the length of the checkpoint.
+        """
+        now, milestones = self._share_at(self.seconds), self.task.milestones()
+        anew = [name for name in self.kept if now < milestones.get(name, 0.0) - _ROUNDING]
+        for name in anew:
+            del self.kept[name]
+        if self.fabric.is_global_zero and (anew or before not in (None, now)):
+            earlier = "" if before is None else f", not {before:.0%}"
+            again = f"; the {' and '.join(anew)} end is made anew, from weights of a later phase" if anew else ""
+            done = f"{self.folder}: {now:.0%} of the training is done by its new length{earlier}"
+            tell(f"{done}: learning rates and phases go on from there{again}")
+
+
+def _load_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Put a saved state into an optimizer; what the configuration says of its steps holds, not what was saved.
+
+    Raises:
+        KeyError, ValueError: the state is of another optimizer.
+    """
+    kept = ("params", "lr")  # the loop sets the rate of every step
+    own = [{key: value for key, value in group.items() if key not in kept} for group in optimizer.param_groups]
+    optimizer.load_state_dict(shard_optimizer_like(saved, optimizer))
+    for group, settings in zip(optimizer.param_groups, own, strict=True):
+        if missing := settings.keys() - group.keys():
+            raise KeyError(*missing)
+        group.update(settings)

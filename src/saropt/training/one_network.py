@@ -35,7 +35,6 @@ class OneNetworkTask(Task):
 
     file: ClassVar[str]
     score_figure: ClassVar[str]
-    validates_last = True
 
     def __init__(self, config: Any, root: DataRoot, processes: int = 1) -> None:
         super().__init__(config, root, processes)

@@ -51,6 +51,7 @@ class RunState:
         waited: validations since then.
         figures: the last validation figures.
         data: what the run learns from (`saropt.roots.identity.describe_data`); None in checkpoints of older versions.
+        share: share of the training that was done; None in checkpoints of older versions.
     """
 
     method: str
@@ -65,6 +66,7 @@ class RunState:
     waited: int
     figures: dict[str, float]
     data: dict[str, str] | None
+    share: float | None
 
     def to_values(self) -> dict[str, Any]:
         """Tensors and plain values, for `write_values`."""
