@@ -106,10 +106,24 @@ class DirectionCard(Strict):
         return taken, sum(len(image.bands) for image in self.outputs)
 
 
+class EarlierTraining(Strict):
+    """The training of a file whose weights or outputs another training learnt from.
+
+    >>> EarlierTraining(data="simulated", split="train", steps=100).split
+    'train'
+    """
+
+    data: str
+    split: str
+    steps: int
+
+
 class TrainingCard(Strict):
     """Where the weights come from.
 
     Attributes:
+        licence, attribution: of the data, those of earlier trainings among them.
+        earlier: the trainings of the files that it started from or was taught by, and those before them.
         seen: the distribution of the scenes, of the first input; None where they were too few to tell.
         scene_inputs: name (`saropt.domain.SCENE_INPUTS`) -> the values of the scenes, each once; those that no scene
             tells of are left out.
@@ -127,6 +141,27 @@ class TrainingCard(Strict):
     config: dict[str, Any] = Field(default_factory=dict)
     seen: SeenCard | None = None
     scene_inputs: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    earlier: tuple[EarlierTraining, ...] = ()
+
+    @property
+    def sources(self) -> str:
+        """The names of all data that were learnt from.
+
+        >>> training = TrainingCard(data="mine", split="train", steps=10, seed=0, licence="none")
+        >>> world = EarlierTraining(data="world", split="train", steps=100)
+        >>> training.model_copy(update={"earlier": (world,)}).sources
+        'mine, world'
+        """
+        return ", ".join(dict.fromkeys(one.data for one in (self, *self.earlier)))
+
+    def splits_of(self, data: str) -> set[str]:
+        """The splits of the data of a name that were learnt from.
+
+        >>> training = TrainingCard(data="mine", split="train", steps=10, seed=0, licence="none")
+        >>> training.splits_of("mine"), training.splits_of("world")
+        ({'train'}, set())
+        """
+        return {one.split for one in (self, *self.earlier) if one.data == data}
 
 
 class Card(Strict):

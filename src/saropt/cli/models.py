@@ -71,7 +71,7 @@ def _print_list(found: dict[str, Path]) -> None:
                     f"{', '.join(target.bands)} ({target.units})",
                     f"{card.gsd_m:g} m",
                     size,
-                    card.training.data,
+                    card.training.sources,
                 ]
             )
     print_table(["name", "direction", "input", "output", "pixel", "file", "trained on"], rows)
@@ -113,6 +113,9 @@ def _print_card(path: Path, card: Card) -> None:
         "pixel size": f"{card.gsd_m:g} m",
         "realism": "" if card.realism is None else f"{card.realism:g} by default; --realism takes 0 to 1",
         "trained on": f"{training.data}, split {training.split}, {training.steps} steps, seed {training.seed}",
+        "learnt before from": "; ".join(
+            f"{one.data}, split {one.split}, {one.steps} steps" for one in training.earlier
+        ),
         "data licence": training.licence,
         "attribution": training.attribution,
         "licence": card.licence,

@@ -174,8 +174,7 @@ def _gathered(
     rng = np.random.default_rng(seed)
     total, done = sum(len(one.root.names(one.split)) for one in sets), 0
     for one in sets:
-        training = translator.card.training
-        if one.translator is None and (training.data, training.split) == (one.root.name, one.split):
+        if one.translator is None and one.split in translator.card.training.splits_of(one.root.name):
             raise InputError(one.root.path, f"{translator.card.name} was trained on its split {one.split!r}")
         left_out, names = LeftOut(), one.root.names(one.split)
         for name in names:

@@ -53,9 +53,10 @@ def conventions(sections: Mapping[str, str]) -> dict[str, Any]:
 
 def _leaked(card: Card, spec: EvaluationSpec, root: DataRoot, leaks: Sequence[str]) -> list[str]:
     """What a model may have seen of the split when it was trained, as far as its card says where that was."""
-    if card.training.data != root.name:
+    splits = card.training.splits_of(root.name)
+    if not splits:
         return []
-    if card.training.split == spec.split:
+    if spec.split in splits:
         return [f"it is scored on the split {spec.split!r} that it was trained on"]
     return [f"the split shares places with its training data: {leak}" for leak in leaks]
 

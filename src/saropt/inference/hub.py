@@ -144,7 +144,7 @@ def model_page(card: Card) -> str:
         given, made = f"{', '.join(source.bands)} ({source.units})", f"{', '.join(target.bands)} ({target.units})"
         lines.append(f"- `{direction}`: {given} to {made}, pixels of {card.gsd_m:g} m")
     training = card.training
-    lines += [f"- Trained on {training.data} ({training.licence})", f"- Method: {card.method}"]
+    lines += [f"- Trained on {training.sources} ({training.licence})", f"- Method: {card.method}"]
     lines += [f"- {training.attribution}"] if training.attribution else []
     lines += [f"- Measured, {split}: " + _figures(figures) for split, figures in card.quality.items()]
     lines += ["", "A translation is a model's guess, not a measurement.", ""]

@@ -53,7 +53,7 @@ def _item(path: Path, card: Card) -> dict[str, Any]:
     training = card.training
     facts = {
         "title": f"{card.name}: {', '.join(map(str, card.directions))}",
-        "description": card.notes or f"A saropt translator trained on {training.data}.",
+        "description": card.notes or f"A saropt translator trained on {training.sources}.",
         "datetime": None,
         **_ALWAYS,
         "license": "other",
@@ -63,7 +63,7 @@ def _item(path: Path, card: Card) -> dict[str, Any]:
         "mlm:tasks": _TASKS,
         "mlm:framework": framework,
         "mlm:pretrained": True,
-        "mlm:pretrained_source": training.data,
+        "mlm:pretrained_source": training.sources,
         "mlm:hyperparameters": {"method": card.method, "steps": training.steps, "seed": training.seed},
         "mlm:input": inputs,
         "mlm:output": outputs,

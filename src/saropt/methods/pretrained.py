@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from saropt.artifacts import (
     Card,
     DirectionCard,
     ImageCard,
+    TrainingCard,
     blend,
     load_graph,
     load_translator_module,
@@ -50,6 +52,21 @@ def scene_inputs_of_file(path: str, direction: Direction) -> tuple[str, ...]:
     """
     card = _card_of(path)
     return card.directions[direction].scene_inputs if direction in card.directions else ()
+
+
+def trainings_of_files(config: Any) -> list[TrainingCard]:
+    """The trainings of the translator files that a method's configuration starts from or is taught by.
+
+    Raises:
+        InputError: no such file, or not a translator file.
+
+    >>> from saropt.inference.bundled import find_translator
+    >>> from saropt.methods.regression import RegressionConfig
+    >>> [one.data for one in trainings_of_files(RegressionConfig(start=str(find_translator("s1-losangeles"))))]
+    ['s1s2-losangeles']
+    """
+    paths = [getattr(config, name, None) for name in ("start", "teacher")]
+    return [_card_of(path).training for path in paths if path is not None]
 
 
 def _card_of(path: str) -> Card:

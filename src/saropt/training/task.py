@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from saropt.artifacts import TrainingCard
+from saropt.artifacts import EarlierTraining, TrainingCard
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.methods.base import Update
@@ -56,7 +56,7 @@ class Task(ABC):
         name: what the checkpoint is of, such as "segmenter unet".
         module: holds all networks, each as a child; buffers of its own are saved with them.
         shipped: networks by name whose weights are averaged, chosen and shipped.
-        validates: whether there are validation figures.
+        validates: whether there are validation figures, of every `engine.validate_every` steps and of the last one.
         sample_every: steps between sample pictures; 0 for none.
         sharded: whether each process holds a part of the networks.
 
@@ -74,8 +74,6 @@ class Task(ABC):
     validates = False
     sample_every = 0
     sharded = False
-    validates_last: ClassVar[bool] = False
-    """Whether the last step is validated whatever `engine.validate_every` says."""
     fuses_steps: ClassVar[bool] = False
     """Whether Adam updates each weight in one pass on a CPU."""
 
@@ -149,18 +147,26 @@ class Task(ABC):
         """Write the files that a finished run ships."""
 
 
-def training_card(config: Any, root: DataRoot, split: str, step: int) -> TrainingCard:
-    """Where the weights of a run come from."""
+def training_card(
+    config: Any, root: DataRoot, split: str, step: int, before: Sequence[TrainingCard] = ()
+) -> TrainingCard:
+    """Where the weights of a run come from; `before` are the trainings of the files that it learns from."""
     section: Section = config
+    earlier = [(EarlierTraining(data=one.data, split=one.split, steps=one.steps), *one.earlier) for one in before]
     return TrainingCard(
         data=root.name,
         split=split,
         steps=step,
         seed=config.engine.seed,
-        licence=root.licence,
-        attribution=config.card.attribution,
+        licence=_joined([root.licence, *(one.licence for one in before)]),
+        attribution=_joined([config.card.attribution, *(one.attribution for one in before)]),
         config=section.model_dump(mode="json"),
+        earlier=tuple(one for those in earlier for one in those),
     )
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return "; ".join(dict.fromkeys(filter(None, texts)))
 
 
 def check_stride(networks: Mapping[str, nn.Module], crop: int) -> None:

@@ -20,6 +20,7 @@ from saropt.files import validated
 from saropt.inference.familiarity import scene_inputs_in_training, seen_in_training
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
+from saropt.methods.pretrained import trainings_of_files
 from saropt.networks import check_compiler, has_instance_statistics
 from saropt.roots import Augmentation, DataRoot, WindowSampler, classes_of
 from saropt.training.config import EngineConfig, TrainingConfig
@@ -188,6 +189,7 @@ class TranslatorTask(Task):
             self.module = cast("Callable[..., Method]", cls)(arguments, bands)
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
+        self._before = trainings_of_files(arguments)
         self._check_trained_inputs()
         self.generators = self.module.generators()
         self._check_outputs()
@@ -264,7 +266,7 @@ class TranslatorTask(Task):
         first = next(iter(self.generators)).inputs[0]
         seen = seen_in_training(root, self.module.describe_input(self.images[first]), config.data.split(first))
         scene_inputs = scene_inputs_in_training(root, first, config.data.split(first))
-        training = training_card(config, root, self._describe_splits(), step)
+        training = training_card(config, root, self._describe_splits(), step, self._before)
         return Card(
             name=config.card.name or folder.name,
             method=config.method,
