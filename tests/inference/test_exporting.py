@@ -15,7 +15,8 @@ from onnx import numpy_helper
 from reference_files import reference_translator
 from saropt.artifacts import load_weights, save_weights
 from saropt.errors import InputError, MissingExtraError
-from saropt.inference import TranslateOptions, Translator, card_of, export_translator
+from saropt.evaluation.verdicts import card_verdicts
+from saropt.inference import TranslateOptions, Translator, card_of, export_translator, find_translator
 from saropt.scenes import Scene, write_array
 
 Factory = Callable[..., Path]
@@ -185,3 +186,20 @@ def test_frozen_statistics_are_told(make_translator: Factory, db_root: Path, tmp
         )
         warnings[model] = [line for line in result.warnings if "statistics of training data" in line]
     assert (len(warnings[source]), len(warnings[frozen])) == (0, 1)
+
+
+def test_the_figures_of_the_exported_blend_are_those_of_the_file(tmp_path):
+    before = card_of(find_translator("s1-losangeles"))
+    verdicts = card_verdicts(before.quality, 0.75)
+    assert any("below the constant train mean" in words for words in verdicts.values())
+    card = card_of(export_translator("s1-losangeles", tmp_path / "a.onnx", realism=0.75))
+    assert card_verdicts(card.quality, card.realism) == verdicts
+    assert not [title for title in card.quality if "realism" in title]
+    data = next(iter(verdicts))
+    assert card.quality[f"{data}: translator"] == before.quality[f"{data}: realism 0.75"]
+    assert card.quality[f"{data}: train_mean"] == before.quality[f"{data}: train_mean"]
+
+
+def test_figures_of_other_blends_are_left_out(tmp_path):
+    card = card_of(export_translator("s1-losangeles", tmp_path / "a.onnx", realism=0.3))
+    assert card.quality == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
@@ -160,6 +161,7 @@ def _rewrite(path: Path, out: Path, realism: float | None, windows: NDArray[np.f
     directions = {name: one.model_copy(update={"reliability": None}) for name, one in card.directions.items()}
     update: dict[str, object] = {"realism": None, "directions": directions}  # it was calibrated for the other weights
     if share is not None:
+        update["quality"] = _quality_at(card.quality, share)
         notes.append(f"Exported at realism {share:g}.")
     if windows is not None:
         model = quantise(model, windows)
@@ -167,3 +169,17 @@ def _rewrite(path: Path, out: Path, realism: float | None, windows: NDArray[np.f
         update["quality"] = {}  # what was measured is that of single precision
     store_card(model, card.model_copy(update=update | {"notes": " ".join(notes)}))
     out.write_bytes(model.SerializeToString())
+
+
+def _quality_at(quality: Mapping[str, dict[str, float]], realism: float) -> dict[str, dict[str, float]]:
+    """What was measured at one blend as the figures of a translator of one blend, with the baselines beside them."""
+    own, found, measured = f"realism {realism:g}", {}, set()
+    for title, figures in quality.items():
+        data, _, row = title.rpartition(": ")
+        blend_of_row, comma, rest = row.partition(", ")
+        if blend_of_row == own:
+            measured.add(data)
+            found[f"{data}: translator{comma}{rest}"] = figures
+        elif not blend_of_row.startswith("realism "):
+            found[title] = figures
+    return {title: figures for title, figures in found.items() if title.rpartition(": ")[0] in measured}
