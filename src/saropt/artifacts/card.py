@@ -118,7 +118,7 @@ class EarlierTraining(Strict):
     steps: int
 
 
-class TrainingCard(Strict):
+class TrainingCard(EarlierTraining):
     """Where the weights come from.
 
     Attributes:
@@ -132,9 +132,6 @@ class TrainingCard(Strict):
     100
     """
 
-    data: str
-    split: str
-    steps: int
     seed: int
     licence: str
     attribution: str = ""
