@@ -47,3 +47,14 @@ def test_trainings_add_up_and_what_is_alike_is_said_once(root, new_config, tmp_p
     config = new_config(engine=QUICK).model_copy(update={"arguments": second})
     train(config, root, tmp_path / "third")
     assert load_weights(tmp_path / "third" / "translator.safetensors")[0].training.earlier == (one, one)
+
+
+def test_scores_on_the_data_of_the_file_are_told_of(new_config, tmp_path):
+    simulated = {"scenes": (2, 1, 0), "size": 64, "bands": ("VH",)}
+    roots = [write_simulated_root(tmp_path / name, seed=seed, **simulated) for seed, name in enumerate(("old", "new"))]
+    train(new_config(engine=QUICK), DataRoot.open(roots[0]), tmp_path / "first")
+    start = {"arguments": {"start": str(tmp_path / "first" / "translator.safetensors")}}
+    train(new_config(engine=QUICK).model_copy(update=start), DataRoot.open(roots[1]), tmp_path / "second")
+    arguments = ["evaluate", str(tmp_path / "second"), "--data", str(roots[0]), "--split", "train"]
+    assert main([*arguments, "--out", str(tmp_path / "report")]) == 0
+    assert "it is scored on the split 'train' that it was trained on" in (tmp_path / "report/report.json").read_text()
