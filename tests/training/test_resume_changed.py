@@ -74,6 +74,15 @@ def test_other_settings_of_the_optimizers_hold_after_resume(root, new_config, tm
     assert load_weights(folder / "translator.safetensors")[0].training.config["arguments"]["beta1"] == 0.9
 
 
+def test_another_file_to_start_from_is_refused_on_resume(root, new_config, tmp_path, capsys):
+    folder = tmp_path / "run"
+    train(new_config(engine={**QUICK, "max_steps": 2}), root, folder)
+    start = str(folder / "translator.safetensors")
+    given = ["--resume", "--max-steps", "3", "--set", f"arguments.start={start}"]
+    assert main(["train", "regression", str(root.path), "--out", str(folder), *given]) == 2
+    assert capsys.readouterr().err.endswith("a resumed run has the weights of its checkpoint\n")
+
+
 def test_weight_decay_changed_on_resume_holds(root, new_config, tmp_path):
     train(new_config(engine={**QUICK, "max_steps": 3}), root, tmp_path / "run")
     config = new_config(arguments={"weight_decay": 0.25}, engine={**QUICK, "max_steps": 6})

@@ -54,13 +54,15 @@ def prepare_data(
         ]
         print_table(["--set", "default", "meaning"], rows)
         return
+    told: list[str] = []
     with progress_bar(f"prepare {name}") as report:
-        path = prepare(name, source, out, options or [], partial=partial, progress=report)
+        path = prepare(name, source, out, options or [], partial=partial, progress=report, tell=told.append)
     root = DataRoot.open(path)
     splits = list(root.splits.values())
     counts = ", ".join(f"{splits.count(split)} {split}" for split in ("train", "val", "test"))
     typer.echo(f"wrote {path}: {counts}")
     lacking = path / "missing.txt"
     left_out = len(lacking.read_text(encoding="utf-8").splitlines()) if lacking.exists() else 0
-    told = [f"{lacking} lists {counted(left_out, 'thing')} of the set that could not be taken"] if left_out else []
+    if left_out:
+        told.append(f"{lacking} lists {counted(left_out, 'thing')} of the set that could not be taken")
     warn([*told, *root_warnings(root)])

@@ -11,8 +11,16 @@ import typer
 def run_settings(
     out: Path, config: Path | None, settings: Sequence[str] | None, max_steps: int | None, resume: bool
 ) -> tuple[Path | None, list[str]]:
-    """The preset and the assignments of a run; a resumed run without a preset goes by its own config.yaml."""
+    """The preset and the assignments of a run; a resumed run without a preset goes by its own config.yaml.
+
+    Raises:
+        OptionError: a resumed run cannot start from another file.
+    """
+    from saropt.errors import OptionError
+
     assignments = list(settings or [])
+    if resume and (start := next((one for one in assignments if one.startswith("arguments.start=")), None)):
+        raise OptionError("set", start, "a resumed run has the weights of its checkpoint")
     if max_steps is not None:
         assignments.append(f"engine.max_steps={max_steps}")
     if resume and config is None and (out / "config.yaml").is_file():

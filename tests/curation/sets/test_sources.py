@@ -345,20 +345,21 @@ def test_the_pixels_of_a_folder_are_as_large_as_its_images_say(tmp_path, epsg, g
     assert DataRoot.open(prepare("folder", source, tmp_path / "out")).gsd_m == gsd_m
 
 
-def test_a_folder_without_a_size_of_pixels_or_with_two_is_refused(tmp_path, capsys):
-    for name, sides, words in (
-        ("none", [None] * 4, "--set: gsd_m: no image says the size of its pixels: state it (gsd_m=METRES)"),
-        (
-            "two",
-            [1.0, 1.0, 3.0, 1.0],
-            "a2.tif: has pixels of 3 m, but a0.tif of 1 m: bring them to one size, or set gsd_m",
-        ),
-    ):
-        source = placed(tmp_path / name, sides)
-        assert main(["data", "prepare", "folder", str(source), str(tmp_path / "out")]) == 2
-        told = capsys.readouterr().err
-        assert words in told
-        assert told.count("\n") == 1
+def test_a_folder_without_a_size_of_pixels_gets_10_m_and_a_line(tmp_path, capsys):
+    source, out = placed(tmp_path / "none", [None] * 4), tmp_path / "out"
+    assert main(["data", "prepare", "folder", str(source), str(out)]) == 0
+    assert "no image says the size of its pixels: 10 m is taken; gsd_m=METRES states it" in capsys.readouterr().err
+    assert DataRoot.open(out).gsd_m == 10.0
+    assert main(["data", "prepare", "folder", str(source), str(tmp_path / "stated"), "--set", "gsd_m=2"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_with_two_sizes_of_pixels_is_refused(tmp_path, capsys):
+    source = placed(tmp_path / "two", [1.0, 1.0, 3.0, 1.0])
+    assert main(["data", "prepare", "folder", str(source), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "a2.tif: has pixels of 3 m, but a0.tif of 1 m: bring them to one size, or set gsd_m" in told
+    assert told.count("\n") == 1
 
 
 def test_pixels_of_another_size_than_the_root_says_are_told(tmp_path, capsys):

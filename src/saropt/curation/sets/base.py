@@ -99,6 +99,7 @@ class Plan:
         missing: one line for each part of the published set that the source lacks.
         files: what rasters are made of besides the paths of their sources: annotations, tables, what functions read.
             Where one of them has changed, interrupted work begins anew.
+        notes: a line for each thing that is taken for granted.
 
     >>> Plan({"name": "mine"}, [Entry("tile_1", "train", {"sar": Source((Path("s1.tif"),))})]).missing
     []
@@ -108,6 +109,7 @@ class Plan:
     entries: list[Entry]
     missing: list[str] = field(default_factory=list)
     files: Sequence[Path] = ()
+    notes: Sequence[str] = ()
 
 
 class Options(BaseModel):

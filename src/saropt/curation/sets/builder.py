@@ -13,7 +13,7 @@ from saropt.curation.sets.written import Written
 from saropt.domain import describe_role
 from saropt.errors import InputError, counted
 from saropt.files import Lock, write_text
-from saropt.progress import Progress
+from saropt.progress import Progress, Tell, log_line
 from saropt.roots.description import write_description
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.values import NO_PIXEL, contradiction
@@ -30,6 +30,7 @@ def prepare(
     *,
     partial: bool = False,
     progress: Progress | None = None,
+    tell: Tell = log_line,
 ) -> Path:
     """Turn a public data set into a data root. It appears under `out` only when it is complete.
 
@@ -42,6 +43,7 @@ def prepare(
         options: options of the set as texts `key=value`.
         partial: accept a source that lacks part of the set, or has files that cannot be read. OUT/missing.txt then
             lists what is missing.
+        tell: gets a line for each thing that is taken for granted.
 
     Raises:
         InputError: the set is unknown, the source does not have the published layout, parts are missing (listed in
@@ -74,7 +76,10 @@ def prepare(
         raise InputError(source, reason, remedy="partial")
     plan.description["prepared"] = {"set": name, "options": chosen.model_dump(mode="json")}
     key = f"{name} {source.absolute()} {chosen.model_dump_json()}"
-    return build(plan, out, key, progress, partial=partial)
+    made = build(plan, out, key, progress, partial=partial)
+    for line in plan.notes:
+        tell(line)
+    return made
 
 
 def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, partial: bool = False) -> Path:

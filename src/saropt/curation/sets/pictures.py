@@ -36,6 +36,7 @@ from saropt.scenes.measurements import sar_units_of
 SAR_FOLDERS = ("sar", "s1", "sar_256_oc_0.2", "vv", "a", "gf3", "sar_image", "sar_images")
 OPTICAL_FOLDERS = ("optical", "opt", "s2", "opt_256_oc_0.2", "rgb", "b", "gf2", "opt_image", "opt_images")
 _ALIKE = 1.1
+_USUAL_M = 10.0
 LABEL_FOLDERS = ("label", "labels", "lbl", "gt", "mask", "masks")
 
 
@@ -217,7 +218,7 @@ class FolderOptions(SplitOptions):
     gsd_m: float | None = Field(
         None,
         gt=0,
-        description="ground size of a pixel in metres; that of the images when null, where they have a place",
+        description=f"ground size of a pixel in metres; when null that of the images, or {_USUAL_M:g} if none has a place",
     )
     units: str | None = Field(
         None, description=f"SAR units: {', '.join(SAR_UNITS)}; those that the images state, else uint8, when null"
@@ -260,16 +261,18 @@ def folder(source: Path, options: FolderOptions) -> Plan:
         splits = {name: drawn[key] for name, key in keys.items()}
         columns = {name: {"group": key} for name, key in keys.items() if key != name}
     entries = entries_of(sides, names, splits, columns)
+    side = options.gsd_m or _pixel_side([sides["sar"][name] for name in names])
+    notes = [] if side else [f"no image says the size of its pixels: {_USUAL_M:g} m is taken; gsd_m=METRES states it"]
     description: dict[str, Any] = {
         "name": options.name or source.absolute().name,
-        "gsd_m": options.gsd_m or _pixel_side([sides["sar"][name] for name in names]),
+        "gsd_m": side or _USUAL_M,
         "sar": _first(entries, "sar", _units([sides["sar"][name] for name in names], options.units)),
         "optical": _first(entries, "optical", options.optical_units),
         "licence": options.licence,
     }
     if options.classes:
         description["classes"] = options.classes
-    return Plan(description, entries, missing)
+    return Plan(description, entries, missing, notes=notes)
 
 
 def _units(paths: Sequence[Path], asked: str | None) -> str:
@@ -299,29 +302,24 @@ def _units(paths: Sequence[Path], asked: str | None) -> str:
 
 
 def _pixel_side(paths: Sequence[Path]) -> float | None:
-    """Ground size of the pixels of a folder, as its images with a place have it; None where no image can be read.
+    """Ground size of the pixels of a folder, as its images with a place have it; None where none has one.
 
     Raises:
         InputError: two of them differ by more than 10 %.
-        OptionError: some can be read, and none has a place.
     """
     first: tuple[Path, float] | None = None
-    can_be_read = False
     for path in paths:
         try:
             with Scene.open(path) as scene:
                 side = pixel_side(scene)
         except InputError:  # told where it is copied
             continue
-        can_be_read = True
         first = first or (None if side is None else (path, side))
         if first is not None and side is not None and not 1.0 / _ALIKE <= side / first[1] <= _ALIKE:
             reason = (
                 f"has pixels of {side:g} m, but {first[0].name} of {first[1]:g} m: bring them to one size, or set gsd_m"
             )
             raise InputError(path, reason)
-    if first is None and can_be_read:
-        raise OptionError("options", None, "gsd_m: no image says the size of its pixels: state it (gsd_m=METRES)")
     return None if first is None else first[1]
 
 
