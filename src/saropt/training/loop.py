@@ -343,8 +343,6 @@ class Loop:
             raise InputError(path, f"is of a run on other data than {root.path}: they differ in {other}")
         if state.step > self.engine.max_steps:
             raise InputError(path, f"has {state.step} steps already, more than max_steps {self.engine.max_steps}")
-        if self.engine.max_minutes is not None and state.seconds >= 60.0 * self.engine.max_minutes and lead:
-            tell(f"{path}: has {state.seconds / 60.0:.3g} minutes of training already: it trains no further")
 
         def place(states: States) -> States:
             return {str(key): shard_like(states[key], module.state_dict()) for key, module in task.shipped.items()}
@@ -373,7 +371,11 @@ class Loop:
         anew = [name for name in self.kept if now < milestones.get(name, 0.0) - _ROUNDING]
         for name in anew:
             del self.kept[name]
-        if self.fabric.is_global_zero and (anew or before not in (None, now)):
+        if not self.fabric.is_global_zero:
+            return
+        if self.engine.max_minutes is not None and self.seconds >= 60.0 * self.engine.max_minutes:
+            tell(f"{self.folder}: has {self.seconds / 60.0:.3g} minutes of training already: it trains no further")
+        elif anew or before not in (None, now):
             earlier = "" if before is None else f", not {before:.0%}"
             again = f"; the {' and '.join(anew)} end is made anew, from weights of a later phase" if anew else ""
             done = f"{self.folder}: {now:.0%} of the training is done by its new length{earlier}"

@@ -218,7 +218,7 @@ class FolderOptions(SplitOptions):
     gsd_m: float | None = Field(
         None,
         gt=0,
-        description=f"ground size of a pixel in metres; when null that of the images, or {_USUAL_M:g} if none has a place",
+        description=f"ground size of a pixel in metres; when null that of the images, {_USUAL_M:g} if none has a place",
     )
     units: str | None = Field(
         None, description=f"SAR units: {', '.join(SAR_UNITS)}; those that the images state, else uint8, when null"
