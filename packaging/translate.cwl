@@ -17,7 +17,7 @@ requirements:
 inputs:
   scene:
     type: [File, Directory]
-    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?"]
+    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?", "^.TFW?", "^.tifw?", "^.TIFW?", "^.wld?", "^.WLD?"]
     doc: GeoTIFF, or a Sentinel-1 GRD product (.zip file or .SAFE folder).
     inputBinding: {position: 1}
   name:
@@ -43,12 +43,12 @@ inputs:
     inputBinding: {prefix: --pixel}
   reference:
     type: File?
-    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?"]
+    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?", "^.TFW?", "^.tifw?", "^.TIFW?", "^.wld?", "^.WLD?"]
     doc: Earlier clear optical image of the place.
     inputBinding: {prefix: --reference}
   reference_sar:
     type: File?
-    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?"]
+    secondaryFiles: [".msk?", ".MSK?", ".aux.xml?", "^.tfw?", "^.TFW?", "^.tifw?", "^.TIFW?", "^.wld?", "^.WLD?"]
     doc: Earlier SAR image of the place.
     inputBinding: {prefix: --reference-sar}
   stac:

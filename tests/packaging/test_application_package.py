@@ -20,13 +20,13 @@ from typer.main import get_command
 import saropt
 from saropt.cli.app import app
 from saropt.scenes import Georeference, Scene, write_array
-from saropt.scenes.nodata import BESIDE
+from saropt.scenes.nodata import files_beside
 
 FOLDER = Path(__file__).parents[2] / "packaging"
 TOOL = FOLDER / "translate.cwl"
 
 
-def test_inputs_are_options_of_the_command_and_come_with_the_files_beside_them() -> None:
+def test_inputs_are_options_of_the_command_and_come_with_the_files_beside_them(tmp_path: Path) -> None:
     described: dict[str, Any] = yaml.safe_load(TOOL.read_text(encoding="utf-8"))
     command = get_command(app).commands["translate"]  # type: ignore[attr-defined]
     known = {name for parameter in command.params for name in parameter.opts}
@@ -34,7 +34,12 @@ def test_inputs_are_options_of_the_command_and_come_with_the_files_beside_them()
     assert {binding["prefix"] for binding in bindings if "prefix" in binding} <= known
     rasters = [one for one in described["inputs"].values() if "File" in str(one["type"])]
     assert len(rasters) == 3
-    assert all({f"{end}?" for end in BESIDE} <= set(one["secondaryFiles"]) for one in rasters)
+    (staged,) = {tuple(one["secondaryFiles"]) for one in rasters}
+    for pattern in staged:
+        end = pattern.rstrip("?")
+        (tmp_path / (f"a{end[1:]}" if end.startswith("^") else f"a.tif{end}")).touch()
+    assert set(files_beside(tmp_path / "a.tif")) == set(tmp_path.iterdir())
+    assert {".msk?", ".aux.xml?", "^.tfw?", "^.wld?"} <= set(staged)
 
 
 def test_the_image_installs_from_the_clone_and_is_no_root() -> None:
