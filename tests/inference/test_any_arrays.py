@@ -250,6 +250,35 @@ def test_the_fill_value_of_an_encoding_is_a_stored_number(absolute: Translator) 
     assert (absolute(array.assign_attrs(_FillValue=0.0)).values[:, :2] == 0).all()
 
 
+@pytest.mark.parametrize("stated", [-25.0, -25, "-25.0", (-25.0, -25.0), [-25.0, -99.0]])
+@pytest.mark.parametrize("name", ["_FillValue", "missing_value", "fill_value", "nodata", "nodatavals"])
+def test_what_is_declared_to_be_nodata_is_nodata(absolute: Translator, name: str, stated: object) -> None:
+    values, gaps = decibels(), np.random.default_rng(1).random((40, 50)) < 0.2
+    values[:, gaps] = -25.0
+    array = xr.DataArray(values[::-1], dims=("band", "y", "x"), coords={"band": ["VH", "VV"]})
+    hidden = array.where(~gaps)
+    assert np.array_equal(absolute(array.assign_attrs({name: stated})).values, absolute(hidden).values)
+    array.encoding = {name: stated}
+    if name in ("_FillValue", "missing_value"):
+        assert np.array_equal(absolute(array).values, absolute(hidden).values)
+
+
+def test_all_that_is_declared_counts_in_the_type_of_the_pixels(absolute: Translator) -> None:
+    values = decibels()
+    values[:, ::7, ::3], values[:, 3::7, ::3], values[:, 5::7, ::3] = -25.1, -26.0, np.nan
+    array = xr.DataArray(values, dims=("band", "y", "x"), coords={"band": ["VV", "VH"]})
+    made = absolute(array.assign_attrs(_FillValue=float("nan"), missing_value=-26, nodata=-25.1, fill_value=None))
+    hidden = array.where((values != np.float32(-25.1)) & (values != -26))
+    assert np.array_equal(made.values, absolute(hidden).values)
+
+
+@pytest.mark.parametrize("stated", ["none", (1, 2, 3), [[0.0], "x"]])
+def test_nodata_that_is_no_number_is_refused(absolute: Translator, stated: object) -> None:
+    array = xr.DataArray(decibels(), dims=("band", "y", "x"), coords={"band": ["VV", "VH"]})
+    with pytest.raises(InputError, match=r"^array: its attribute nodata must be a number, or one for each band$"):
+        absolute(array.assign_attrs(nodata=stated))
+
+
 def test_bands_in_errors_are_few(absolute: Translator) -> None:
     many = xr.DataArray(np.zeros((300, 40, 50), np.float32), dims=("band", "y", "x"))
     with pytest.raises(InputError, match=r"has 300 bands \(band_1, .* band_5 and 295 more\), not VV, VH") as caught:

@@ -72,3 +72,11 @@ def test_a_retired_translator_is_told() -> None:
     retired = Translator.load("sen12-vv", threads=1)
     values = np.random.default_rng(0).integers(1, 255, (1, 64, 64)).astype(np.uint8)
     assert any("s1-world takes its place" in line for line in told(retired, values))
+
+
+def test_missing_earlier_images_are_told_as_of_a_file() -> None:
+    reference = Translator.load("s1-reference", threads=1)
+    for values in (decibels(), np.stack([decibels()] * 2)):
+        lines = told(reference, values)
+        assert len([line for line in lines if line.startswith("no earlier optical image was given")]) == 1
+        assert len([line for line in lines if line.startswith("no earlier SAR image was given")]) == 1

@@ -17,7 +17,7 @@ from saropt.inference.data_arrays import (
     arranged,
     dates_in_words,
     described,
-    fill_of,
+    fills_of,
     names_in_doubt,
     names_of_bands,
     scaling_of,
@@ -150,9 +150,10 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
         values: its dimensions are rows, columns and, where there are several, bands, in any order; others stay. They
             are found by name (y and x, lat and lon, ...; band, polarization, ...), else the last two are rows and
             columns. Bands are chosen by name where the coordinate of the bands, or the attribute `long_name`, names
-            them. Pixels that are NaN or `_FillValue` are invalid. Scale and offset in the attributes are applied; those
-            in `encoding` are already. Lazy arrays are computed. Masked integers are read by the type they were stored
-            in (`encoding`).
+            them. Pixels are invalid that are NaN or what `_FillValue`, `missing_value`, `fill_value`, `nodata` or
+            `nodatavals` states, for all bands or for each. Scale and offset in the attributes are applied; those in
+            `encoding` are already. Lazy arrays are computed. Masked integers are read by the type they were stored in
+            (`encoding`).
         units: units of the values; when None the attribute `CALIBRATED_TO` or `units` where it is one of
             `saropt.domain.SAR_UNITS`, else those that the names of SAR bands say (Sigma0_VV), else those of the card.
 
@@ -185,7 +186,7 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     there = [bands[place] for place in bands_given(translator.source, [names[place] for place in places])]
     some = there if len(places) < len(bands) else None
     chosen = banded.isel({band: places})
-    fill = fill_of(values)
+    fills = fills_of(banded, band, places)
     dtype = stored_type(values)
     about = described(banded, names)
     said = _stated(translator, about.tags, [names[place] for place in places], dtype or values.dtype.name)
@@ -197,7 +198,9 @@ def translate_data_array(translator: Translator, values: xr.DataArray, units: st
     scaling = scaling_of(banded, band, places, units or translator.source.units)
 
     def opened(pixels: NDArray) -> ArraySource:
-        valid = None if fill is None else (pixels != fill).all(axis=0)
+        valid = np.ones(pixels.shape[-2:], bool)
+        for fill in fills:
+            valid &= (pixels != fill).all(axis=0)
         if scaling is None:
             return ArraySource(pixels, valid, dtype)
         scales, offsets = scaling

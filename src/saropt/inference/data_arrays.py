@@ -46,6 +46,9 @@ _PAIRS: Final = (
     ("h", "w"),
 )
 """Names of rows and columns."""
+_FILLS: Final = ("_FillValue", "missing_value", "fill_value", "nodata", "nodatavals")
+"""Attributes that state the value of invalid pixels."""
+_ENCODED_FILLS: Final = ("_FillValue", "missing_value")
 _ROWS: Final = frozenset(rows for rows, _ in _PAIRS)
 _COLUMNS: Final = frozenset(columns for _, columns in _PAIRS)
 
@@ -237,18 +240,28 @@ def described(values: xr.DataArray, names: Sequence[str]) -> Described:
     return Described(tags, acquisition_date(tags, names), height, width, place_of(values) or Georeference())
 
 
-def fill_of(values: xr.DataArray) -> Any:
-    """The value of invalid pixels; None where none is stated. That of `encoding` is a stored number: where the values
-    are scaled, invalid ones are NaN already.
+def fills_of(values: xr.DataArray, band: Any, places: Sequence[int]) -> list[NDArray]:
+    """The values of invalid pixels, each as (bands, 1, 1): all that the attributes state and, where the values are not
+    scaled, the encoding. There they are stored numbers: where the values are scaled, invalid ones are NaN already.
+
+    Args:
+        places: positions of the bands.
+
+    Raises:
+        InputError: they are not numbers, or not one for each band.
 
     >>> import xarray as xr
-    >>> decoded = xr.DataArray(np.zeros((8, 8)))
+    >>> decoded = xr.DataArray(np.zeros((1, 8, 8)), dims=("band", "y", "x"))
     >>> decoded.encoding.update(_FillValue=0, scale_factor=0.01)
-    >>> fill_of(decoded) is None, fill_of(decoded.assign_attrs(_FillValue=-1.0))
-    (True, -1.0)
+    >>> fills_of(decoded, "band", [0]), fills_of(decoded.assign_attrs(nodata=-1.0), "band", [0])
+    ([], [array([[[-1.]]])])
     """
-    stored = None if _is_scaled_by(values.encoding) else values.encoding.get("_FillValue")
-    return values.attrs.get("_FillValue", stored)
+    stored = {} if _is_scaled_by(values.encoding) else values.encoding
+    stated = [(name, values.attrs[name]) for name in _FILLS if values.attrs.get(name) is not None]
+    stated += [(name, stored[name]) for name in _ENCODED_FILLS if stored.get(name) is not None]
+    numbers = [_by_bands(values, band, name, given)[list(places), None, None] for name, given in stated]
+    with np.errstate(over="ignore"):  # what is stated is rounded as the pixels are
+        return [each.astype(values.dtype) if values.dtype.kind in "fc" else each for each in numbers]
 
 
 def stored_type(values: xr.DataArray) -> str | None:
@@ -299,17 +312,28 @@ def scaling_of(
 
 
 def _numbers(values: xr.DataArray, band: Any, one: str, several: str, neutral: float) -> NDArray[np.float64]:
-    """An attribute for each band of the array: one number for all, or one each."""
-    count = values.sizes[band]
+    """An attribute for each band of the array: one finite number for all, or one each."""
+    name = several if several in values.attrs else one
+    numbers = _by_bands(values, band, name, values.attrs.get(name, neutral))
+    if not np.isfinite(numbers).all():
+        raise _no_numbers(name)
+    return numbers
+
+
+def _by_bands(values: xr.DataArray, band: Any, name: str, stated: Any) -> NDArray[np.float64]:
+    """What is stated by this name for each band of the array: one number for all, or one each."""
     try:
-        given = np.atleast_1d(np.asarray(values.attrs.get(several, values.attrs.get(one, neutral)), np.float64))
-    except (TypeError, ValueError):
-        given = np.array([np.nan])
-    chosen = given.tolist() * count if given.size == 1 else _by_band(values, band, given.tolist())
-    if chosen is None or not np.isfinite(chosen).all():
-        name = several if several in values.attrs else one
-        raise InputError(NAME, f"its attribute {name} must be a number, or one for each band")
+        given = np.atleast_1d(np.asarray(stated, np.float64))
+    except (TypeError, ValueError) as error:
+        raise _no_numbers(name) from error
+    chosen = given.tolist() * values.sizes[band] if given.size == 1 else _by_band(values, band, given.tolist())
+    if chosen is None:
+        raise _no_numbers(name)
     return np.array(chosen)
+
+
+def _no_numbers(name: str) -> InputError:
+    return InputError(NAME, f"its attribute {name} must be a number, or one for each band")
 
 
 def _is_scaled_by(encoding: Mapping[Any, Any]) -> bool:

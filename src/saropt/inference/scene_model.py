@@ -259,7 +259,7 @@ class SceneModel:
         scene_inputs: Mapping[str, float] | None = None,
     ) -> dict[str, NDArray]:
         """Products of an array as arrays (B, H, W) by name; the pixels that a scene of these values gets. What `run`
-        would tell of the values is a `SceneWarning`.
+        would tell of the values and of missing inputs is a `SceneWarning`.
 
         Raises:
             InputError: wrong band count, names that are not the card's, no valid pixel, or values that contradict
@@ -278,7 +278,8 @@ class SceneModel:
 
         reader = self.read(source, units, scene_inputs=scene_inputs)
         self.stream_products(reader, products, run, write)
-        tell([*self._unlike_network(reader, scene_inputs or {}), *reader.notes])
+        missing = missing_inputs(self.inputs, {first.role: source})
+        tell([*self._unlike_network(reader, scene_inputs or {}), *reader.notes, *missing])
         return made
 
     def _checked(self, given: Mapping[str, float]) -> Mapping[str, float]:
