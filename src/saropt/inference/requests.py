@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from pathlib import Path
 
 from saropt.domain import SCENE_INPUTS, Direction, Role, check_scene_input
@@ -36,7 +37,7 @@ class LoadOptions:
             four times as fast. Results differ by rounding.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: a value out of range, or a text where a number belongs.
 
     >>> LoadOptions(realism=0.5).backend
     'auto'
@@ -55,6 +56,7 @@ class LoadOptions:
     def __post_init__(self) -> None:
         if self.direction is not None:
             object.__setattr__(self, "direction", Direction.parse(self.direction))
+        _check_numbers(self, "realism", "steps", "speckle")
         if self.realism is not None and not 0.0 <= self.realism <= 1.0:
             raise OptionError("realism", self.realism, "must lie between 0 and 1")
         if self.speckle is not None and not 1.0 <= self.speckle <= 1e4:
@@ -71,7 +73,7 @@ class TranslateOptions:
 
     Attributes:
         bands: bands of the scene by name or 1-based number, put in the card's order where the file names them; those
-            that the card names when None.
+            that the card names when None. Kept as a tuple.
         units: units of the scene, or role -> units of the inputs; where they are not given those that tags or names of
             bands state, else those of the card.
         reference, reference_sar: path or address of an earlier optical or SAR image of the place, on any grid; also a
@@ -105,13 +107,13 @@ class TranslateOptions:
         stac: write a STAC item beside a local output, with the same name and .json.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: a value out of range, a text where a number belongs, or one band that is no list.
 
     >>> TranslateOptions(tile=512).resume
     False
     """
 
-    bands: tuple[str | int, ...] | None = None
+    bands: Sequence[str | int] | None = None
     units: Units = None
     reference: str | Path | None = None
     reference_sar: str | Path | Sequence[str | Path] | None = None
@@ -136,6 +138,11 @@ class TranslateOptions:
     stac: bool = False
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "nodata", "pixel", "geoid", "tile", "samples", "seed", *SCENE_INPUTS)
+        if self.bands is not None:
+            if isinstance(self.bands, str | int):
+                raise OptionError("bands", self.bands, f"must be a list, as [{self.bands!r}]")
+            object.__setattr__(self, "bands", tuple(self.bands))
         if self.reference_sar is not None:
             object.__setattr__(self, "reference_sar", check_dates("reference_sar", self.reference_sar))
         for name, least in (("tile", 1), ("samples", 1), ("pixel", 1e-3)):
@@ -201,6 +208,13 @@ class TranslateOptions:
             given: field -> path or address, of several dates a tuple; fields are those of `COMPANIONS`.
         """
         return replace(self, **given)  # type: ignore[arg-type]
+
+
+def _check_numbers(options: object, *names: str) -> None:
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not isinstance(value, Real):
+            raise OptionError(name, value, "must be a number")
 
 
 def dates_in(raster: str | Path | Sequence[str | Path]) -> tuple[str | Path, ...]:

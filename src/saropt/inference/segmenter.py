@@ -98,8 +98,7 @@ class Segmenter(SceneModel):
         Raises:
             InputError: the scene or the output cannot be used; nothing is left under the output's name.
         """
-        chosen = None if bands is None else tuple(bands)
-        options = TranslateOptions(bands=chosen, units=units, tile=tile, overwrite=overwrite)
+        options = TranslateOptions(bands=bands, units=units, tile=tile, overwrite=overwrite)
         run = plain(self._backend)
         return self.write_products(scene, out, self.products(), run, options, self._tags(), progress or silent)
 

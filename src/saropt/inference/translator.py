@@ -162,9 +162,6 @@ class Translator(SceneModel, Pretrained):
         Raises:
             InputError: as for `run`.
         """
-        chosen = options.get("bands")
-        if chosen is not None:
-            options["bands"] = tuple(chosen)
         return self.run(scene, out, TranslateOptions(**options), progress or silent).path
 
     def run(

@@ -263,11 +263,14 @@ def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) 
     "VH amplitude") where only one band has that word.
 
     Raises:
-        InputError: a band does not exist, or several bands share the word; the message lists the first bands of it.
+        InputError: a band does not exist, or several bands share the word; the message lists the first bands of it. Or
+            one band is given that is no list.
 
     >>> select_bands(Path("scene.tif"), ["VV amplitude", "VH amplitude"], ["VH", 1])
     [1, 0]
     """
+    if isinstance(wanted, str):
+        raise InputError(path, f"bands must be a list, as [{wanted!r}]")
     available = listed([f"{number} {name}" for number, name in enumerate(names, start=1)], _MOST_NAMED)
     positions = []
     for band in wanted:
