@@ -99,6 +99,27 @@ def test_a_date_without_a_time_stays_a_day(tmp_path: Path) -> None:
     assert (found["start_datetime"], found["end_datetime"]) == ("2024-11-05T00:00:00Z", "2024-11-05T23:59:59Z")
 
 
+@pytest.mark.parametrize(
+    ("stated", "kept", "first", "last"),
+    [
+        ("2023-05-31/2023-06-02", "2023-05-31/2023-06-02", "2023-05-31T00:00:00Z", "2023-06-02T23:59:59Z"),
+        ("20230531T2200 / 20230531T2300Z", None, "2023-05-31T22:00:00Z", "2023-05-31T23:00:00Z"),
+        ("2023-05-31T23:00:00-08:00/2023-06-02", None, "2023-06-01T07:00:00Z", "2023-06-02T23:59:59Z"),
+        ("2023-05-31/2023-05-31", "2023-05-31", "2023-05-31T00:00:00Z", "2023-05-31T23:59:59Z"),
+        ("2023-05-31/2023-05-01", "2023-05-31", "2023-05-31T00:00:00Z", "2023-05-31T23:59:59Z"),
+    ],
+)
+def test_an_interval_stays_one(stated: str, kept: str | None, first: str, last: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
+    tags = {"ACQUISITION_DATE": stated}
+    scene = write_array(tmp_path / "scene.tif", pixels, band_names=["VH"], georeference=UTM, tags=tags)
+    assert main(["translate", str(scene), str(tmp_path / "optical.tif"), "--stac"]) == 0
+    with rasterio.open(tmp_path / "optical.tif") as dataset:
+        assert kept in (None, dataset.tags()["ACQUISITION_DATE"])
+    found = json.loads((tmp_path / "optical.json").read_text())["properties"]
+    assert (found["datetime"], found["start_datetime"], found["end_datetime"]) == (None, first, last)
+
+
 def test_the_date_of_the_file_is_none_of_the_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pixels = np.random.default_rng(0).integers(1, 255, (1, 60, 80)).astype(np.uint8)
     tags = {"TIFFTAG_DATETIME": "2024:11:05 09:12:00"}

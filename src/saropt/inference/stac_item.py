@@ -197,13 +197,15 @@ def _facts(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _times(scene: Scene) -> dict[str, str | None]:
-    """When an image was acquired: a moment, or from the start to the end of the day where no time of day is known."""
-    acquired, text = scene.acquired, acquisition_text(scene.tags, scene.band_names)
-    assert acquired is not None
+    """When an image was acquired: a moment, or from a start to an end where an interval is stated or no time of day."""
+    text = acquisition_text(scene.tags, scene.band_names)
     assert text is not None
-    if "T" in text:
-        return {"datetime": acquired.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    return {"datetime": None, "start_datetime": f"{text}T00:00:00Z", "end_datetime": f"{text}T23:59:59Z"}
+    start, _, end = text.replace("+00:00", "Z").partition("/")
+    if "T" in start and not end:
+        return {"datetime": start}
+    end = end or start
+    first, last = (day if "T" in day else f"{day}T{time}Z" for day, time in ((start, "00:00:00"), (end, "23:59:59")))
+    return {"datetime": None, "start_datetime": first, "end_datetime": last}
 
 
 def footprint(where: Georeference, height: int, width: int) -> tuple[dict[str, Any] | None, list[float] | None]:

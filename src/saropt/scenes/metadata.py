@@ -38,6 +38,7 @@ _TIME = (
 )
 _YEAR_FIRST = re.compile(r"(?<!\d)(?P<year>\d{4})[-:/.]?(?P<month>\d\d)[-:/.]?(?P<day>\d\d)" + _TIME + r"(?!\d)")
 _YEAR_LAST = re.compile(r"(?<!\d)(?P<day>\d\d)(?P<mark>[./-])(?P<month>\d\d)[./-](?P<year>\d{4})" + _TIME + r"(?!\d)")
+_ISO_DATE = re.compile(rf"\s*{_YEAR_FIRST.pattern}Z?\s*")
 _TIME_ONLY = re.compile(r"\s*\d\d?:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC)?\s*")
 _MOST_NAMED = 16
 _MOST_OFFSET = timedelta(hours=15)
@@ -101,39 +102,48 @@ def acquisition_date(tags: Mapping[str, str], band_names: Sequence[str]) -> date
     """When the scene was acquired, according to common tags; None where no tag holds a date.
 
     Files of a SAR-optical pair often have both dates: the SAR date is used where a band is named by a polarisation,
-    otherwise the optical date. TIFFTAG_DATETIME is no date of acquisition: many programs store the date of the file
-    there.
+    otherwise the optical date. Of an interval it is the start. TIFFTAG_DATETIME is no date of acquisition: many
+    programs store the date of the file there.
 
     >>> acquisition_date({"ACQUISITION_DATE": "2020-11-07"}, ["VV"]).year
     2020
     >>> acquisition_date({"TIFFTAG_DATETIME": "2020:11:07 13:52:41"}, ["VV"]) is None
     True
     """
-    found = _acquisition(tags, band_names)
-    return None if found is None else found[0]
+    return parse_date(_dated_text(tags, band_names))
 
 
 def acquisition_text(tags: Mapping[str, str], band_names: Sequence[str]) -> str | None:
-    """As `acquisition_date`, as a text that has a time of day only where the tag has one.
+    """As `acquisition_date`, as a text that has a time of day only where the tag has one; of an interval (ISO 8601)
+    also its end.
 
     >>> acquisition_text({"ACQUISITION_DATE": "07.11.2020"}, ["VV"])
     '2020-11-07'
-    >>> acquisition_text({"ACQUISITION_DATE": "2020-11-07T13:52:41"}, ["VV"])
-    '2020-11-07T13:52:41+00:00'
+    >>> acquisition_text({"ACQUISITION_DATE": "2020-11-07T13:52:41/2020-11-09"}, ["VV"])
+    '2020-11-07T13:52:41+00:00/2020-11-09'
     """
-    found = _acquisition(tags, band_names)
-    if found is None:
+    text = _dated_text(tags, band_names)
+    parts = text.split("/")
+    dates = [_first_date(part) for part in parts if _ISO_DATE.fullmatch(part)] if len(parts) == 2 else []
+    start, end = dates if len(dates) == 2 else (_first_date(text), None)
+    if start is None:
         return None
-    when, has_time = found
+    if end is None or end[0] <= start[0]:
+        return _in_words(*start)
+    return f"{_in_words(*start)}/{_in_words(*end)}"
+
+
+def _in_words(when: datetime, has_time: bool) -> str:
     return when.isoformat() if has_time else when.date().isoformat()
 
 
-def _acquisition(tags: Mapping[str, str], band_names: Sequence[str]) -> tuple[datetime, bool] | None:
+def _dated_text(tags: Mapping[str, str], band_names: Sequence[str]) -> str:
+    """The text of the first tag that holds a date of acquisition; "" where none does."""
     is_sar = any(_POLARISATION.search(name) for name in band_names)
     pair = [*_SAR_DATE_TAGS, *_OPTICAL_DATE_TAGS] if is_sar else [*_OPTICAL_DATE_TAGS, *_SAR_DATE_TAGS]
     upper = {key.upper(): value for key, value in tags.items()}
     texts = (upper.get(key, "") for key in [*_DATE_TAGS, *pair])
-    return next((found for text in texts if (found := _first_date(text)) is not None), None)
+    return next((text for text in texts if _first_date(text) is not None), "")
 
 
 def tags_of(dataset: DatasetReader, path: Path) -> dict[str, str]:
