@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from saropt.domain import POLARISATIONS, describe_units, listed, polarisation_in
 from saropt.domain.rtc_names import facts_in_name
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.files.polarisation_files import files_of
 
 if TYPE_CHECKING:
@@ -123,14 +123,12 @@ def acquisition_text(tags: Mapping[str, str], band_names: Sequence[str]) -> str 
     '2020-11-07T13:52:41+00:00/2020-11-09'
     """
     text = _dated_text(tags, band_names)
-    parts = text.split("/")
-    dates = [_first_date(part) for part in parts if _ISO_DATE.fullmatch(part)] if len(parts) == 2 else []
-    start, end = dates if len(dates) == 2 else (_first_date(text), None)
-    if start is None:
-        return None
-    if end is None or end[0] <= start[0]:
-        return _in_words(*start)
-    return f"{_in_words(*start)}/{_in_words(*end)}"
+    ends = [_first_date(part) if _ISO_DATE.fullmatch(part) else None for part in text.split("/")]
+    known = [end for end in ends if end is not None]
+    if len(known) == len(ends) == 2 and known[0][0] < known[1][0]:
+        return "/".join(_in_words(*end) for end in known)
+    found = _first_date(text)
+    return None if found is None else _in_words(*found)
 
 
 def _in_words(when: datetime, has_time: bool) -> str:
@@ -280,7 +278,7 @@ def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) 
     [1, 0]
     """
     if isinstance(wanted, str):
-        raise InputError(path, f"bands must be a list, as [{wanted!r}]")
+        raise OptionError("bands", wanted, f"must be a list, as [{wanted!r}]")
     available = listed([f"{number} {name}" for number, name in enumerate(names, start=1)], _MOST_NAMED)
     positions = []
     for band in wanted:
