@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -68,6 +69,36 @@ def test_the_program_runs_and_its_error_arrives(commands: ModuleType, scene: Pat
     assert any(line.startswith("wrote") for line in lines)
     with Scene.open(out) as made:
         assert made.band_names == ["B4", "B3", "B2"]
+
+
+QUIET = """#!{python}
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted; --resume goes on"))
+print("begun", flush=True)
+time.sleep(60)
+print("wrote all")
+"""
+
+
+def test_cancel_ends_a_program_that_says_nothing(
+    commands: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "quiet"
+    program.write_text(QUIET.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("SAROPT", str(program))
+    lines: list[str] = []
+    begun: list[float] = []
+
+    def canceled() -> bool:
+        if lines:
+            begun.append(time.monotonic())
+        return len(begun) > 1
+
+    with pytest.raises(commands.SaroptError, match=r"^canceled$"):
+        commands.run(["translate"], lines.append, canceled)
+    assert time.monotonic() - begun[0] < 30
+    assert lines == ["begun", "interrupted; --resume goes on"]
 
 
 def test_every_parameter_has_a_place_in_the_command(commands: ModuleType) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from queue import Empty, Queue
+from threading import Thread
 
 VERBS = {
     "translate": ("translate", "INPUT", "OUTPUT"),
@@ -49,7 +51,7 @@ def command_line(algorithm: str, values: Mapping[str, object]) -> list[str]:
 
 
 def run(words: list[str], say: Callable[[str], object], canceled: Callable[[], bool] = lambda: False) -> None:
-    """Run the program, and say its lines as they come."""
+    """Run the program, and say its lines as they come; `canceled` is asked twice a second and ends it."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
     with subprocess.Popen(
         [find_program(), *words],
@@ -60,12 +62,29 @@ def run(words: list[str], say: Callable[[str], object], canceled: Callable[[], b
         errors="replace",
         env=environment | {"COLUMNS": "120"},
     ) as process:
-        assert process.stdout is not None
-        last = ""
-        for line in process.stdout:
-            last = line.strip() or last
-            say(line.rstrip())
-            if canceled():
+        lines: Queue[str | None] = Queue()
+        Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+        last, stopped = "", False
+        while (line := _next(lines)) is not None:
+            if line:
+                last = line.strip() or last
+                say(line.rstrip())
+            if not stopped and canceled():
                 process.terminate()
+                stopped = True
         if process.wait() != 0:
-            raise SaroptError(last or f"saropt ended with {process.returncode}")
+            raise SaroptError("canceled" if stopped else last or f"saropt ended with {process.returncode}")
+
+
+def _read(stream: Iterable[str], lines: Queue[str | None]) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _next(lines: Queue[str | None]) -> str | None:
+    """The next line; "" where none comes in half a second, None after the last."""
+    try:
+        return lines.get(timeout=0.5)
+    except Empty:
+        return ""
