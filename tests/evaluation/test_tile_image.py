@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,24 @@ def test_haar_moments_are_numpys(dtype: type) -> None:
     flat = image.reshape(3, -1).astype(np.float64)
     assert features[:6] == pytest.approx(np.concatenate([flat.mean(1), flat.std(1)]), abs=1e-7)
     assert features[-3:] == pytest.approx(np.corrcoef(flat)[np.triu_indices(3, 1)], abs=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_metric_cannot_change_what_others_are_measured_on(masked: bool) -> None:
+    truth, output, source = images()
+    valid = holes(truth.shape) if masked else np.ones(truth.shape[1:], bool)
+    maps = np.ones(truth.shape, np.float32)
+    tile = replace(Tile.of(output, source, truth, valid), deviation=maps, half_width=maps.copy())
+    assert tile.deviation is not None
+    assert tile.half_width is not None
+    arrays = [tile.source, tile.deviation, tile.half_width]
+    for image in (tile.truth, tile.output):
+        level = image.scale(1)
+        arrays += [image.values, image.mask, image.means, image.centred, image.energy, *image.spectra]
+        arrays += [image.interleaved, image.features(HaarStatistics())]
+        arrays += [level.centred, level.drift, level.mean, level.spread]
+    for array in arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array -= array
+    truth -= truth  # the caller's own arrays stay as they were
+    source -= source

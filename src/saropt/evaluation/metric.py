@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from saropt.evaluation.intervals import UNLIMITED, Limits
-from saropt.evaluation.tile_image import TileImage, as_pair
+from saropt.evaluation.tile_image import TileImage, as_pair, read_only
 from saropt.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile of a comparison, all images in [0, 1].
+    """One tile of a comparison, all images in [0, 1]. Metrics share its arrays, which are read-only.
 
     Attributes:
         source: (C, h, w), the input; of several inputs, the first.
@@ -44,6 +44,11 @@ class Tile:
     half_width: NDArray[np.float32] | None = None
     scene: str = ""
     _results: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("source", "deviation", "half_width"):
+            if (array := getattr(self, name)) is not None:
+                object.__setattr__(self, name, read_only(array))
 
     @classmethod
     def of(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,9 +18,24 @@ Float = NDArray[np.floating[Any]]
 Double = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+Array = TypeVar("Array", bound=NDArray[Any])
+
 WINDOW = 11
 SIGMA = 1.5
 HALF = WINDOW // 2
+
+
+def read_only(array: Array) -> Array:
+    """A view that cannot be written to: whoever shares the array would see the change.
+
+    >>> read_only(np.zeros(2))[0] = 1.0
+    Traceback (most recent call last):
+    ...
+    ValueError: assignment destination is read-only
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class Scale:
 
 
 class TileImage:
-    """An image (C, H, W) in [0, 1] whose pixels count where `valid` (H, W) is True.
+    """An image (C, H, W) in [0, 1] whose pixels count where `valid` (H, W) is True. Its arrays are read-only.
 
     Attributes:
         values: (C, H, W), zero at masked pixels; of type `dtype`, else float32 if the image is and float64 if not.
@@ -61,14 +76,14 @@ class TileImage:
         if given.ndim != 3:
             raise ValueError(f"an image is (C, H, W), not of shape {given.shape}")
         values = np.ascontiguousarray(given, dtype or (np.float32 if given.dtype == np.float32 else np.float64))
-        self.mask: Mask = np.ones(values.shape[1:], bool) if valid is None else np.asarray(valid, bool)
+        self.mask: Mask = read_only(np.ones(values.shape[1:], bool) if valid is None else np.asarray(valid, bool))
         if self.mask.shape != values.shape[1:]:
             raise ValueError(f"the mask has shape {self.mask.shape}, the images {values.shape[1:]}")
         self.pixels = int(np.count_nonzero(self.mask))
         self.complete = self.pixels == self.mask.size
         if values.size == 0 or not self.pixels:
             raise ValueError("no valid pixel to compare")
-        self.values: Float = values if self.complete else np.where(self.mask, values, values.dtype.type(0))
+        self.values = read_only(values if self.complete else np.where(self.mask, values, values.dtype.type(0)))
         if not np.isfinite(self.values).all():
             raise ValueError(f"NaN or infinite values at valid pixels of {name} image")
         self._scales: list[Scale] = []
@@ -78,18 +93,18 @@ class TileImage:
     def means(self) -> Double:
         """(C,) means of the bands over valid pixels."""
         mask = None if self.complete else self.mask.astype(np.uint8)
-        return np.array([cv2.mean(band, mask)[0] for band in self.values])
+        return read_only(np.array([cv2.mean(band, mask)[0] for band in self.values]))
 
     @cached_property
     def centred(self) -> Float:
         """`values` less the band means, zero at masked pixels."""
         image = self.values - self.means.astype(self.values.dtype)[:, None, None]
-        return image if self.complete else np.where(self.mask, image, image.dtype.type(0))
+        return read_only(image if self.complete else np.where(self.mask, image, image.dtype.type(0)))
 
     @cached_property
     def energy(self) -> Double:
         """(C,) sums of the squares of `centred`."""
-        return np.array([cv2.norm(band, cv2.NORM_L2SQR) for band in self.centred])
+        return read_only(np.array([cv2.norm(band, cv2.NORM_L2SQR) for band in self.centred]))
 
     @cached_property
     def one_colour(self) -> bool:
@@ -101,17 +116,17 @@ class TileImage:
         """Valid pixels (C, n) in double precision, and the squares of their norms (n,)."""
         pixels = self.values.reshape(len(self.values), -1) if self.complete else self.values[:, self.mask]
         double: Double = pixels.astype(np.float64)
-        return double, np.asarray(np.einsum("cn,cn->n", double, double))
+        return read_only(double), read_only(np.asarray(np.einsum("cn,cn->n", double, double)))
 
     @cached_property
     def interleaved(self) -> Float:
         """(H, W, C)."""
-        return np.atleast_3d(cv2.merge(list(self.values)))
+        return read_only(np.atleast_3d(cv2.merge(list(self.values))))
 
     def features(self, extractor: Extractor) -> Double:
         """Features (D,) of the image."""
         if extractor not in self._features:
-            self._features[extractor] = extractor(self.values)
+            self._features[extractor] = read_only(extractor(self.values))
         return self._features[extractor]
 
     def scale(self, level: int) -> Scale:
@@ -121,13 +136,13 @@ class TileImage:
             means = self.means.astype(centred.dtype)[:, None, None]
             if self.one_colour:
                 none = np.zeros((1, 1, 1), centred.dtype)
-                self._scales.append(Scale(centred, none, means, none))
+                self._scales.append(Scale(*map(read_only, (centred, none, means, none))))
                 continue
             drift = blurred(centred)
             spread = blurred(centred * centred)
             spread -= drift * drift
             spread /= 2
-            self._scales.append(Scale(centred, drift, drift + means, spread))
+            self._scales.append(Scale(*map(read_only, (centred, drift, drift + means, spread))))
         return self._scales[level]
 
     def windows(self, level: int) -> NDArray[np.uint8] | None:
