@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from evaluation_roots import make_root
 
 from plugin_files import run_with_plugin, write_plugin
-from saropt.evaluation import METRICS, Metric, conventions, register_metric
+from saropt.errors import InputError
+from saropt.evaluation import METRICS, ImageQuality, Metric, Subject, Tile, conventions, register_metric
 
 METRIC = """
 from saropt.evaluation import Metric, register_metric
@@ -77,3 +81,62 @@ def test_a_metric_says_how_it_is_measured() -> None:
         Metric("none", "none", "nothing")
     with pytest.raises(ValueError, match="metric 'psnr' is registered twice"):
         register_metric(Metric("psnr", "PSNR", "again", section="matching"))
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, **how: Any) -> dict[str, Any]:
+    """The figures of one tile of two bands, with a metric `mine` more."""
+    monkeypatch.setitem(METRICS._items, "mine", Metric("mine", "mine", "for a test", **how))
+    quality = ImageQuality(Subject(["a", "b"]))
+    quality.add(Tile.of(np.full((2, 16, 16), 0.5), np.zeros((1, 16, 16)), np.ones((2, 16, 16))))
+    return quality.figures()
+
+
+@pytest.mark.parametrize(
+    ("given", "per_band", "message"),
+    [
+        (None, False, "metric mine: must give one number for a tile, not None"),
+        ("1", False, "must give one number for a tile, not '1'"),
+        (1j, False, "must give one number for a tile, not 1j"),
+        (np.zeros((2, 16, 16)), False, r"one number for a tile, not an array of shape \(2, 16, 16\)"),
+        (np.zeros(3), True, r"must give 2 numbers \(one for each band\) for a tile, not an array of shape \(3,\)"),
+        (1.0, True, r"must give 2 numbers \(one for each band\) for a tile, not 1\.0"),
+        ("12", True, "must give 2 numbers"),
+        ({1: 1.0, 2: 2.0}, True, "must give 2 numbers"),
+    ],
+)
+def test_a_metric_that_gives_no_numbers(
+    given: Any, per_band: bool, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=message):
+        measured(monkeypatch, tile=lambda tile: given, per_band=per_band)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "metric mine: its accumulator must give figures by name, not None"),
+        ({"mine": "good"}, "its accumulator must give a number for mine, not 'good'"),
+        ({"mine": 1.0, "n": 2, "psnr": 99.0}, "its accumulator gives n, psnr, which the report has already"),
+    ],
+)
+def test_an_accumulator_that_gives_no_figures(given: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine:
+        def add(self, tile: Tile) -> None: ...
+        def figures(self) -> Any:
+            return given
+
+    with pytest.raises(InputError, match=message):
+        measured(monkeypatch, split=lambda subject: Mine())
+
+
+def test_numbers_of_any_kind_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert measured(monkeypatch, tile=lambda tile: np.float32(0.5))["mine"] == 0.5
+    assert measured(monkeypatch, tile=lambda tile: torch.tensor(2))["mine"] == 2.0
+    assert measured(monkeypatch, tile=lambda tile: [1, np.int64(2)], per_band=True)["mine"] == {"a": 1.0, "b": 2.0}
+
+
+def test_names_that_a_report_needs_are_no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = set(measured(monkeypatch, tile=lambda tile: 1.0)) - set(METRICS) - {"distributions"}
+    for key in {*own, "warnings", "seed"}:
+        with pytest.raises(ValueError, match=f"metric '{key}' needs another name"):
+            register_metric(Metric(key, "t", "c", tile=lambda tile: 1.0))

@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from plugin_files import run_with_plugin, write_plugin
+from saropt.errors import InputError
+from saropt.matching import Features, Sift, match_pair, match_scenes
 from saropt.scenes import write_array
 
 MATCHER = """
@@ -54,3 +57,30 @@ def test_a_new_matcher_is_one_module(texture: np.ndarray, tmp_path: Path) -> Non
     assert list(raw) == ["sift", "rift-like", "half-sift"]
     assert 0 < raw["half-sift"]["keypoints"] <= 250 * raw["half-sift"]["tiles"]
     assert raw["half-sift"]["ir_ed"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (None, "matcher mine: must give Features, not NoneType"),
+        (
+            Features(np.ones((3, 1)), np.ones((3, 4), np.float32)),
+            r"points \(N, 2\) and descriptors \(N, D\), not \(3, 1\)",
+        ),
+        (Features(np.ones((3, 2)), np.ones((5, 4), np.float32)), r"not \(3, 2\) and \(5, 4\)"),
+        (Features(np.ones((3, 2)), np.ones(3, np.float32)), r"not \(3, 2\) and \(3,\)"),
+        (Features(np.full((3, 2), np.nan), np.ones((3, 4), np.float32)), "that are finite numbers"),
+    ],
+)
+def test_a_matcher_that_gives_no_keypoints(found: object, message: str, texture: np.ndarray, tmp_path: Path) -> None:
+    class Mine(Sift):
+        name = "mine"
+
+        def detect(self, image: np.ndarray, valid: np.ndarray, limit: int) -> Features:
+            return found  # type: ignore[return-value]
+
+    with pytest.raises(InputError, match=message):
+        match_pair(Mine(), texture, texture, np.ones(texture.shape, bool))
+    path = write_array(tmp_path / "scene.tif", texture[None])
+    with pytest.raises(InputError, match=message):
+        match_scenes(path, path, Mine())

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.domain import listed
+from saropt.errors import InputError, counted
 from saropt.evaluation.intervals import SceneSums
-from saropt.evaluation.metric import METRICS, Accumulator, Metric, Subject, Tile
+from saropt.evaluation.metric import METRICS, RESERVED, Metric, Subject, Tile
 from saropt.evaluation.running import RunningStatistics
 
 HISTOGRAM_STEP_DB = 0.5
@@ -50,15 +54,31 @@ class _Mean:
         self.scenes = SceneSums()
 
     def add(self, tile: Tile, scene: str) -> float:
-        """Measure one tile; NaN where there is a number for each band."""
+        """Measure one tile; NaN where there is a number for each band.
+
+        Raises:
+            InputError: the metric gives something else than its numbers.
+        """
         assert self.metric.tile is not None
-        measured = self.metric.tile(tile)
-        values = [float(value) for value in measured] if self.metric.per_band else [float(measured)]
+        values = self._numbers(self.metric.tile(tile))
         for running, value in zip(self._running, values, strict=True):
             running.add(value)
         if not self.metric.per_band:
             self.scenes.add(scene, values[0])
         return math.nan if self.metric.per_band else values[0]
+
+    def _numbers(self, measured: Any) -> list[float]:
+        numbers: list[float] = []
+        if not isinstance(measured, str | Mapping):
+            with suppress(TypeError, ValueError):
+                numbers = [float(value) for value in (measured if self.metric.per_band else [measured])]
+        if len(numbers) != len(self._running):
+            wanted = (
+                f"{counted(len(self._bands), 'number')} (one for each band)" if self.metric.per_band else "one number"
+            )
+            given = f"an array of shape {measured.shape}" if isinstance(measured, np.ndarray) else repr(measured)[:60]
+            raise InputError(f"metric {self.metric.key}", f"must give {wanted} for a tile, not {given}")
+        return numbers
 
     @property
     def figure(self) -> float | dict[str, float]:
@@ -68,6 +88,16 @@ class _Mean:
     @property
     def spread(self) -> float:
         return self._running[0].std
+
+
+def _check_figures(metric: str, found: Any, taken: Set[str]) -> None:
+    if not isinstance(found, Mapping):
+        raise InputError(metric, f"its accumulator must give figures by name, not {repr(found)[:60]}")
+    if twice := sorted(found.keys() & taken):
+        raise InputError(metric, f"its accumulator gives {listed(twice)}, which the report has already")
+    for key, value in found.items():
+        if key in METRICS and not isinstance(value, Real | Mapping | None):
+            raise InputError(metric, f"its accumulator must give a number for {key}, not {repr(value)[:60]}")
 
 
 class ImageQuality:
@@ -89,9 +119,9 @@ class ImageQuality:
         self._histogram = PsnrHistogram()
         metrics = [metric for _, metric in METRICS.items()]
         self._means = {metric.key: _Mean(metric, subject.bands) for metric in metrics if metric.tile}
-        makers = dict.fromkeys(metric.split for metric in metrics if metric.split)
-        made = [make(subject) for make in makers]
-        self._accumulators: list[Accumulator] = [accumulator for accumulator in made if accumulator is not None]
+        makers = {metric.split: metric.key for metric in metrics if metric.split}
+        made = [(key, make(subject)) for make, key in makers.items()]
+        self._accumulators = [(key, accumulator) for key, accumulator in made if accumulator is not None]
 
     def add(self, tile: Tile, scene: str = "") -> dict[str, float]:
         """Take one tile, and give its own numbers by metric; NaN where a metric cannot measure it.
@@ -100,11 +130,12 @@ class ImageQuality:
             scene: the scene, or the group of scenes, that the tile belongs to.
 
         Raises:
+            InputError: a metric gives something else than its numbers.
             ValueError: see `saropt.evaluation.metrics`.
         """
         self.n += 1
         numbers = {key: mean.add(tile, scene) for key, mean in self._means.items()}
-        for accumulator in self._accumulators:
+        for _, accumulator in self._accumulators:
             accumulator.add(tile)
         self._histogram.add(numbers["psnr"])
         return numbers
@@ -119,10 +150,15 @@ class ImageQuality:
 
         `intervals` maps keys to [low, high, effective number of tiles], where there are scenes enough; `by_scene` maps
         keys to scene -> [sum, number of tiles].
+
+        Raises:
+            InputError: an accumulator gives no figures, or one of another metric or of the report.
         """
         figures: dict[str, Any] = {key: mean.figure for key, mean in self._means.items()}
-        for accumulator in self._accumulators:
-            figures |= accumulator.figures()
+        for key, accumulator in self._accumulators:
+            more = accumulator.figures()
+            _check_figures(f"metric {key}", more, figures.keys() | RESERVED)
+            figures |= more
         scalars = {key: mean for key, mean in self._means.items() if not mean.metric.per_band}
         figures["std"] = {key: mean.spread for key, mean in scalars.items()}
         figures["intervals"] = {

@@ -12,6 +12,7 @@ from saropt.evaluation.gallery import Bytes
 from saropt.evaluation.intervals import SceneShares
 from saropt.evaluation.metric import Metric, register_metric
 from saropt.evaluation.section import TileView
+from saropt.evaluation.tile_image import read_only
 from saropt.matching import Matcher, Rates, match_pair
 from saropt.matching.rates import CONVENTION, RATES, PairMatches
 
@@ -42,7 +43,8 @@ class MatchingRates:
         first = not self._models or model == next(iter(self._models))
         rates = self._models.setdefault(model, {matcher.name: _SceneRates() for matcher in self._matchers})
         tile = view.tile
-        output, truth, valid = tile.output.values.mean(0), tile.truth.values.mean(0), tile.truth.mask
+        output, truth = (read_only(image.values.mean(0)) for image in (tile.output, tile.truth))
+        valid = tile.truth.mask
         for matcher in self._matchers:
             found = match_pair(matcher, output, truth, valid)
             rates[matcher.name].add(view.rasters.scene, found)

@@ -170,19 +170,23 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry("metric", "saropt.metrics")
+RESERVED = frozenset({"n", "std", "intervals", "by_scene", "psnr_histogram", "warnings", "seed"})
+"""Keys that a report has beside the metrics of a row."""
 
 
 def register_metric(metric: Metric) -> Metric:
     """Register a metric, so that measurements, reports and tables include it.
 
     Raises:
-        ValueError: the key is taken.
+        ValueError: the key is taken, or a report uses it for something else.
 
     >>> register_metric(METRICS["psnr"])
     Traceback (most recent call last):
     ...
     ValueError: metric 'psnr' is registered twice
     """
+    if metric.key in RESERVED:
+        raise ValueError(f"metric {metric.key!r} needs another name: reports use this one for something else")
     METRICS.add(metric.key, metric)
     return metric
 

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from saropt.errors import InputError
+
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
@@ -61,6 +63,29 @@ class Matcher(Protocol):
 
     def detect(self, image: Image, valid: Mask, limit: int) -> Features:
         """The `limit` strongest keypoints of an image (h, w) in [0, 1]; only valid pixels (h, w) are looked at."""
+
+
+def detect(matcher: Matcher, image: Image, valid: Mask, limit: int) -> Features:
+    """What a matcher finds in an image; see `Matcher.detect`.
+
+    Raises:
+        InputError: it gives something else than points with descriptors.
+
+    >>> from saropt.matching import Sift
+    >>> image = np.random.default_rng(0).random((96, 96)).astype(np.float32)
+    >>> len(detect(Sift(), image, np.ones((96, 96), bool), limit=10))
+    10
+    """
+    found: object = matcher.detect(image, valid, limit)
+    if not isinstance(found, Features):
+        raise InputError(f"matcher {matcher.name}", f"must give Features, not {type(found).__name__}")
+    points, descriptors = np.asarray(found.points), np.asarray(found.descriptors)
+    if points.shape[1:] != (2,) or descriptors.ndim != 2 or len(points) != len(descriptors):
+        shapes = f"{points.shape} and {descriptors.shape}"
+        raise InputError(f"matcher {matcher.name}", f"must give points (N, 2) and descriptors (N, D), not {shapes}")
+    if not all(array.dtype.kind in "fiu" and np.isfinite(array).all() for array in (points, descriptors)):
+        raise InputError(f"matcher {matcher.name}", "must give points and descriptors that are finite numbers")
+    return found
 
 
 def surrounded(valid: Mask, half: int) -> Mask:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from saropt.matching.correspondence import mutual_matches
-from saropt.matching.features import Image, Mask, Matcher, Points
+from saropt.matching.features import Image, Mask, Matcher, Points, detect
 from saropt.matching.geometry import TOLERANCE, fit_transform
 
 KEYPOINTS = 500
@@ -62,13 +62,16 @@ class PairMatches:
 def match_pair(matcher: Matcher, a: Image, b: Image, valid: Mask, limit: int = KEYPOINTS) -> PairMatches:
     """Match two images (h, w) in [0, 1] of one place.
 
+    Raises:
+        InputError: the matcher gives something else than points with descriptors.
+
     >>> from saropt.matching import Sift
     >>> image = np.random.default_rng(0).random((160, 160)).astype(np.float32)
     >>> pair = match_pair(Sift(), image, image, np.ones((160, 160), bool))
     >>> bool(pair.correct.all())
     True
     """
-    first, second = matcher.detect(a, valid, limit), matcher.detect(b, valid, limit)
+    first, second = detect(matcher, a, valid, limit), detect(matcher, b, valid, limit)
     pairs = mutual_matches(first, second)
     from_a, from_b = first.points[pairs[:, 0]], second.points[pairs[:, 1]]
     fit = fit_transform(from_a, from_b, "homography")

@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from saropt.errors import InputError, OptionError, counted
 from saropt.matching.chance import Compared, chance_of_accident
 from saropt.matching.correspondence import mutual_matches
-from saropt.matching.features import Features, Matcher, Points, join
+from saropt.matching.features import Features, Matcher, Points, detect, join
 from saropt.matching.frame import Frame, open_frame
 from saropt.matching.geometry import SAMPLE, TOLERANCE, Fit, Kind, fit_transform, log_false_alarms, transformed
 from saropt.matching.grey_scene import GreyScene
@@ -208,7 +208,7 @@ def _within(features: Features, core: Window) -> NDArray[np.bool_]:
 
 def _detect(scene: GreyScene, matcher: Matcher, window: Window, limit: int) -> Features:
     image, valid = scene.read(window)
-    return matcher.detect(image, valid, limit).moved(window.col, window.row)
+    return detect(matcher, image, valid, limit).moved(window.col, window.row)
 
 
 def _local(frame: Frame, matcher: Matcher, search: int, steps: _Steps) -> tuple[tuple[int, int], list[Compared]]:

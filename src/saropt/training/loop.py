@@ -31,6 +31,7 @@ from saropt.training.state import Best, RunState, load_modules, read_state, writ
 from saropt.training.stepping import until_interrupted
 from saropt.training.task import Outcome, Task
 from saropt.training.tracking import Tracker
+from saropt.training.updates import checked_updates
 
 _ROUNDING = 1e-9
 
@@ -141,7 +142,7 @@ class Loop:
 
         Raises:
             BusyError: another run trains in the folder.
-            InputError: losses stopped being finite, or data cannot be read.
+            InputError: losses stopped being finite or are none, or data cannot be read.
         """
         lead, agreed = self.fabric.is_global_zero, partial(in_any_process, self.fabric)
         config = dump_config(self.task.config) if lead else None
@@ -220,7 +221,8 @@ class Loop:
         the mean of their gradients, and every loss sees the networks as the step before has left them."""
         torch.manual_seed(self.task.noise_seed(self.step, self.fabric.global_rank))
         losses: dict[str, Tensor] = {}
-        running = [self.task.updates(batch, share) for batch in batches]
+        updates = [self.task.updates(batch, share) for batch in batches]
+        running = [checked_updates(one, self.task.name, self.optimizers) for one in updates]
         while (name := self._backward(running, losses)) is not None:
             optimizer, factor = self.optimizers[name], self.task.learning_rate_factor(name, share)
             for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
