@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -11,7 +11,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import checkpoint
 
-from saropt.networks import check_compiler
+from saropt.domain import Direction
+from saropt.errors import InputError
+from saropt.methods import Method
+from saropt.networks import Generator, build_network, check_compiler
 from saropt.training.config import EngineConfig
 
 
@@ -29,6 +32,34 @@ def prepare_generators(generators: Iterable[nn.Module], engine: EngineConfig, de
             recompute_blocks(generator)
         if engine.compile:
             generator.compile()
+
+
+def check_networks(method: Method, generators: Mapping[Direction, nn.Module], name: str) -> None:
+    """Make sure that a method's `network_of` says its generators: files name the network that `network_of` says.
+
+    Args:
+        generators: by direction.
+        name: of the method.
+
+    Raises:
+        InputError: it says another network, or one that cannot be built.
+    """
+    for direction, generator in generators.items():
+        network, arguments = method.network_of(direction)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                said = build_network(network, *method.channels(direction), **arguments)
+        except (TypeError, ValueError) as error:
+            raise InputError(name, f"network_of({direction}): {error}") from error
+        of_generator, of_said = (
+            {key: tuple(value.shape) for key, value in one.state_dict().items()} for one in (generator, said)
+        )
+        if other := [key for key in of_generator | of_said if of_generator.get(key) != of_said.get(key)]:
+            shapes = f"{other[0]} is {of_said.get(other[0], 'not there')} and {of_generator.get(other[0], 'not there')}"
+            reason = f"network_of({direction}) says another network, {network}, than generators() holds: {shapes}"
+            raise InputError(name, reason)
+        if lacking := [one for one in Generator.__annotations__ if not hasattr(generator, one)]:
+            raise InputError(name, f"the network of {direction} lacks {', '.join(lacking)}")
 
 
 def find_blocks(network: nn.Module) -> Iterator[nn.Module]:

@@ -25,7 +25,7 @@ from saropt.networks import check_compiler, has_instance_statistics
 from saropt.roots import Augmentation, DataRoot, WindowSampler, classes_of
 from saropt.training.config import EngineConfig, TrainingConfig
 from saropt.training.export import move_fidelity_end, write_translators
-from saropt.training.generators import has_blocks, prepare_generators
+from saropt.training.generators import check_networks, has_blocks, prepare_generators
 from saropt.training.task import Outcome, Task, check_stride, check_windows, training_card
 from saropt.training.tracking import Tracker
 from saropt.training.validation import SOME_WINDOWS, Validation
@@ -192,6 +192,7 @@ class TranslatorTask(Task):
         self._before = trainings_of_files(arguments)
         self._check_trained_inputs()
         self.generators = self.module.generators()
+        check_networks(self.module, self.generators, cls.name)
         self._check_outputs()
         self.shipped = {str(direction): generator for direction, generator in self.generators.items()}
         check_stride(self.shipped, self.config.data.crop)
