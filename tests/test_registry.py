@@ -19,6 +19,8 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "broken_thing.py").write_text("import no_such_module\n")
     (tmp_path / "good_thing.py").write_text("import sys\nsys.things.add('good', 7)\n")
     monkeypatch.syspath_prepend(tmp_path)
+    for module in ("broken_thing", "good_thing"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     registry = Registry[int]("thing", "saropt.things")
     monkeypatch.setattr(sys, "things", registry, raising=False)
     return registry
@@ -31,6 +33,14 @@ def test_a_broken_plugin_is_one_line_and_the_others_stay(package, caplog):
     (record,) = caplog.records
     assert "broken of saropt.things is left out: ModuleNotFoundError" in record.getMessage()
     assert "\n" not in record.getMessage()
+
+
+def test_a_plugin_that_would_end_the_program_is_one_line(package, caplog, tmp_path):
+    (tmp_path / "broken_thing.py").write_text("import sys\nsys.exit('no licence')\n")
+    assert list(package) == ["good"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "plug-in broken of saropt.things is left out: SystemExit: no licence"
+    ]
 
 
 def test_names_are_taken_once():

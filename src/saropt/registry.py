@@ -90,7 +90,7 @@ class Registry(Generic[Item]):
         for entry in entry_points(group=self.group):
             try:
                 entry.load()
-            except Exception as error:  # whatever a stranger's module raises when it is imported
+            except (Exception, SystemExit) as error:  # whatever a stranger's module raises when it is imported
                 words = " ".join(str(error).split())
                 _log.warning(
                     "plug-in %s of %s is left out: %s: %s", entry.name, self.group, type(error).__name__, words
