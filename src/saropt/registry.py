@@ -1,4 +1,4 @@
-"""A registry for all that has a name and can be added from outside: methods, metrics, runtimes, matchers, sets."""
+"""A registry for all that has a name and can be added from outside, such as methods, metrics and roles."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ class Registry(Generic[Item]):
             return item
 
         return add
+
+    def registered(self) -> dict[str, Item]:
+        """Items by name so far; plug-ins are not loaded for it."""
+        return dict(self._items)
 
     def __getitem__(self, name: str) -> Item:
         """The item of a name.

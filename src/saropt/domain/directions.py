@@ -56,7 +56,8 @@ class Direction(str):
         given, separator, made = str(name).partition("2")
         parts = [*given.split("+"), made]
         if not separator or any(part not in by_short for part in parts):
-            raise ValueError(f"{name!r} is no direction such as sar2opt; roles are {', '.join(by_short)}")
+            known = f"{', '.join(by_short)} and those of plug-ins that are installed"
+            raise ValueError(f"{name!r} is no direction such as sar2opt; roles are {known}")
         *inputs, output = (by_short[part] for part in parts)
         return cls(inputs, output)
 

@@ -2,7 +2,8 @@
 
 A role is a plain string such as "sar" or "optical_reference". It names a folder and an entry of `dataset.yaml` in a
 data root, an input or output in a translator's card, and an array in a sample. The set is open: `register_role`
-adds one.
+adds one. Other packages add theirs through the entry point group `saropt.roles`, in a module that needs `saropt.domain`
+alone: roles are looked up while other rooms are imported.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
+
+from saropt.registry import Registry
 
 Role = str
 Quantity = Literal["backscatter", "reflectance", "classes", "mask", "elevation"]
@@ -36,7 +39,7 @@ class RoleInfo:
     short: str
 
 
-_ROLES: dict[Role, RoleInfo] = {}
+_ROLES = Registry[RoleInfo]("role", "saropt.roles")
 
 
 def register_role(name: Role, title: str, quantity: Quantity, short: str | None = None) -> RoleInfo:
@@ -60,9 +63,11 @@ def register_role(name: Role, title: str, quantity: Quantity, short: str | None 
             f"role {name!r} (short {short!r}) must be lower-case letters, with digits and _ in the name only"
         )
     info = RoleInfo(name, title, quantity, short)
-    if any(known != info and (known.name == name or known.short == short) for known in _ROLES.values()):
+    known = _ROLES.registered()
+    if any(one != info and (one.name == name or one.short == short) for one in known.values()):
         raise ValueError(f"role {name!r} (short {short!r}) is taken")
-    _ROLES[name] = info
+    if name not in known:
+        _ROLES.add(name, info)
     return info
 
 
@@ -75,6 +80,8 @@ def describe_role(name: Role) -> RoleInfo:
     >>> describe_role("sar").quantity
     'backscatter'
     """
+    if (known := _ROLES.registered().get(name)) is not None:
+        return known
     if name not in _ROLES:
         raise ValueError(f"unknown role {name!r}; known: {', '.join(_ROLES)}")
     return _ROLES[name]

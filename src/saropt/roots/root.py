@@ -287,10 +287,12 @@ def _read_description(path: Path) -> dict[str, Any]:
     if not isinstance(description.get("classes") or {}, dict):
         raise InputError(path, "classes must map label values to names")
     known = [*_KEYS, *list_roles()]
-    for key in description:
+    for key, value in description.items():
         meant = get_close_matches(str(key), known, 1, 0.8)
         if key not in known and meant:
             raise InputError(path, f"has the key {key}, which is none: is {meant[0]} meant?")
+        if key not in known and isinstance(value, dict) and value.keys() >= {"bands", "units"}:
+            raise InputError(path, f"{key} is no role: is the plug-in installed that registers it?")
     return description
 
 

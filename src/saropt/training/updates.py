@@ -20,7 +20,7 @@ def checked_updates(updates: object, method: str, optimizers: Collection[str]) -
     Raises:
         InputError: they are no updates: another optimizer, no losses, or losses that cannot be trained by.
 
-    >>> next(checked_updates(iter([("critic", {})]), "mine", ["generator"]))
+    >>> next(checked_updates(iter([("critic", {"pixel": torch.ones(())})]), "mine", ["generator"]))
     Traceback (most recent call last):
     ...
     saropt.errors.InputError: mine: updates() yields the optimizer 'critic'; optimizers() names generator

@@ -1,0 +1,60 @@
+"""A new role is one module of another package: data roots, trainings, files and translations know it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plugin_files import run_with_plugin, write_plugin
+from saropt.cli import main
+from saropt.roots.simulated import write_simulated_root
+
+ROLE = """
+from saropt.domain import register_role
+
+register_role("thermal", "thermal", "reflectance")
+"""
+PROGRAM = """
+import sys
+from saropt.cli import main
+
+root, folder = sys.argv[1:]
+small = "arguments.network_arguments={width: 4, encoder: [1], decoder: [1], middle: 1, unshuffle: 2}"
+settings = ["data.crop=32", "data.batch_size=1", "engine.max_steps=1", "arguments.direction=sar+thermal2opt", small]
+train = ["train", "regression", root, "--out", folder, *(word for one in settings for word in ("--set", one))]
+for words in (
+    ["data", "inspect", root],
+    train,
+    ["models", folder],
+    ["evaluate", folder, "--data", root, "--out", folder + "/report"],
+):
+    assert main(words) == 0, words
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Simulated pairs, and thermal images, which are the optical ones."""
+    path = write_simulated_root(tmp_path / "root", scenes=(1, 1, 1), size=64)
+    shutil.copytree(path / "optical", path / "thermal")
+    description = yaml.safe_load((path / "dataset.yaml").read_text())
+    (path / "dataset.yaml").write_text(yaml.safe_dump(description | {"thermal": description["optical"]}))
+    return path
+
+
+def test_a_new_role_is_one_module(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plugin = write_plugin(tmp_path / "plugin", "saropt.roles", ROLE)
+    printed = run_with_plugin(plugin, PROGRAM, root, tmp_path / "run")
+    assert "thermal" in printed.partition("wrote")[0], "inspection shows it"
+    assert "sar+thermal2opt" in printed
+    for words, what in (
+        (["data", "inspect", str(root)], f"{root / 'dataset.yaml'}: thermal is no role: is the plug-in installed that"),
+        (["models", str(tmp_path / "run")], "'sar+thermal2opt' is no direction such as sar2opt; roles are sar, opt,"),
+    ):
+        assert main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert what in line
+    assert "and those of plug-ins that are installed" in line
