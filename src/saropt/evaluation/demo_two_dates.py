@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from saropt.errors import SceneWarning
 from saropt.inference import TranslateOptions, Translator
 from saropt.roots.simulated_dates import BRIGHT_END, DATE, DATE_BEFORE, OPTICAL_BANDS, as_reflectance
 from saropt.scenes import Georeference, Scene, write_array
@@ -55,7 +57,9 @@ def make_two_dates(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
     )
     result = translator.run(place / "sar.tif", place / "optical.tif", options)
     image, origin = (_read(Path(path)) for path in result.products.values())
-    alone = translator(sar["sar"], units="sigma0_db")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SceneWarning)  # the earlier images are left out on purpose
+        alone = translator(sar["sar"], units="sigma0_db")
     scores = {
         MODEL: _scores(image, two),
         "copy of the earlier image": _scores(stored["before"], two),
