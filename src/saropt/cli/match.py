@@ -90,7 +90,8 @@ def match_two(
         matching.check_tie_points_path(out, overwrite)
     if registered is not None:
         check_writable(registered, suffixes=(".tif", ".tiff"), overwrite=overwrite)
-        matching.units_to_register(a, units)
+        if units is not None:
+            matching.units_to_register(a, units)
     matcher = matching.find_matcher(method)
     with progress_bar(a.name) as report:
         options: dict[str, Any] = {"kind": transform, "search": search, "progress": report}

@@ -118,11 +118,7 @@ def spread_windows(height: int, width: int, stride: int = 1) -> list[Window]:
     side = max(stride, min(_SIDE, height, width) // stride * stride)
     across = max(1, min(math.isqrt(_WINDOWS), width // side))
     down = max(1, min(_WINDOWS // across, height // side))
-    return [
-        Window((height - side) * (2 * i + 1) // (2 * down), (width - side) * (2 * j + 1) // (2 * across), side, side)
-        for i in range(down)
-        for j in range(across)
-    ]
+    return _spread(height, width, side, down, across)
 
 
 def lattice_windows(height: int, width: int) -> list[Window]:
@@ -136,6 +132,11 @@ def lattice_windows(height: int, width: int) -> list[Window]:
         return [Window(0, 0, height, width)]
     side = min(_LATTICE_SIDE, height, width)
     down, across = (min(_LATTICE, length // side) for length in (height, width))
+    return _spread(height, width, side, down, across)
+
+
+def _spread(height: int, width: int, side: int, down: int, across: int) -> list[Window]:
+    """Square windows in rows and columns, spread evenly over a frame."""
     return [
         Window((height - side) * (2 * i + 1) // (2 * down), (width - side) * (2 * j + 1) // (2 * across), side, side)
         for i in range(down)

@@ -20,7 +20,7 @@ from saropt.scenes import Grid, Scene, SceneWriter, Window
 from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import nodata_of_type, usual_nodata, with_nodata
-from saropt.sensors.grd_scene import has_polarisations, open_scene_or_product, sar_units
+from saropt.sensors.grd_scene import has_polarisations, open_scene_or_product, recognised_units
 
 _BLOCK, _SAMPLED = 512, 1 << 16
 
@@ -41,7 +41,7 @@ def register(
 
     Args:
         progress: called after every block.
-        units: SAR units of A; those of `saropt.sensors.grd_scene.sar_units` when None.
+        units: SAR units of A; those of `saropt.sensors.grd_scene.recognised_units` when None.
 
     Raises:
         InputError: A is complex or not in these units, or the output cannot be written; nothing is left under its name.
@@ -113,7 +113,7 @@ def units_to_register(a: str | Path, units: str | None) -> str | None:
         raise OptionError("units", units, f"must be one of {', '.join(SAR_UNITS)}")
     with open_scene_or_product(a, units) as scene:
         if units is None:
-            return sar_units(scene)
+            return recognised_units(scene)
         try:
             check_units(scene.sample(_SAMPLED), units, scene.dtype)
         except ValueError as error:
@@ -129,7 +129,7 @@ def unknown_units(a: str | Path) -> str | None:
     'a.tif: its SAR units are unknown: resampled as plain numbers; state them with --units'
     """
     with open_scene_or_product(a) as scene:
-        if scene.dtype == "uint8" or not has_polarisations(scene) or sar_units(scene) is not None:
+        if scene.dtype == "uint8" or not has_polarisations(scene) or recognised_units(scene) is not None:
             return None
     return f"{without_secrets(str(a))}: its SAR units are unknown: resampled as plain numbers; state them with --units"
 

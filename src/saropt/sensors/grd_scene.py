@@ -43,7 +43,7 @@ def open_scene_or_product(
 
     Args:
         bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid by its control points. SAR
-            in decibels or amplitude, by `units` or `sar_units`, is resampled by its power.
+            in decibels or amplitude, by `units` or `recognised_units`, is resampled by its power.
         nodata: of a raster, as of `Scene.open`.
 
     Raises:
@@ -62,19 +62,19 @@ def open_scene_or_product(
             power = units
             if power not in SAR_UNITS:
                 with Scene.open(path) as scene:
-                    power = sar_units(scene)
+                    power = recognised_units(scene)
         return Scene.open(path, bands, grid=grid, resampling=resampling, power=power, nodata=nodata)
     return cast(Scene, GrdScene(path, bands, units=units, grid=grid))  # read in the same way
 
 
-def sar_units(scene: Scene) -> str | None:
+def recognised_units(scene: Scene) -> str | None:
     """The SAR units that a raster states. Where it states none: decibels, if its bands are named as polarisations and
     its values can be nothing else.
 
     >>> from saropt.scenes import write_array
     >>> decibels = np.linspace(-25, -5, 64, dtype=np.float32).reshape(1, 8, 8)
     >>> with Scene.open(write_array("scene.tif", decibels, band_names=["VV"])) as scene:
-    ...     sar_units(scene)
+    ...     recognised_units(scene)
     'sigma0_db'
     """
     stated = stated_units(scene.tags, scene.band_names, scene.dtype)

@@ -335,10 +335,11 @@ def pixel_side(scene: Framed) -> float | None:
     [10.0, 6.01]
     """
     transform, side = scene.georeference.transform, pixel_metres(scene.georeference, scene.height, scene.width)
-    if side is None or transform is None:
-        return None if side is None else float(f"{side:.3g}")
-    stated = math.hypot(transform.a, transform.d)
-    return stated if abs(stated / side - 1.0) < _NOMINAL else float(f"{side:.3g}")
+    if side is None:
+        return None
+    if transform is not None and abs((stated := math.hypot(transform.a, transform.d)) / side - 1.0) < _NOMINAL:
+        return stated
+    return float(f"{side:.3g}")
 
 
 def bands_by_name(scene: Scene, described: Sequence[str], side: str) -> tuple[int, ...]:
