@@ -1,4 +1,4 @@
-"""Earlier optical images that show cloud alone are not used, and a line says so."""
+"""Clouds of earlier optical images without a mask: not used where they are most of the image, and a line says so."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ import pytest
 from companion_files import read, tags
 from saropt.cli import main
 from saropt.inference import TranslateOptions, Translator
+from saropt.inference.clouds import find_clouds
+from saropt.inference.companion import Companion
+from saropt.radiometry import ValueRule
+from saropt.radiometry.clouds import looks_like_cloud
 from saropt.roots.description import write_description
-from saropt.scenes import write_array
+from saropt.scenes import Scene, Window, write_array
 
 SAR, OPTICAL = ("VV", "VH"), ("B4", "B3", "B2", "B8")
 CLOUD = 5000
 
 
 def ground(seed: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).integers(300, 1500, (4, 64, 64)).astype(np.uint16)
+    return np.random.default_rng(seed).integers(300, 900, (4, 64, 64)).astype(np.uint16)
 
 
 def under_cloud(share: float) -> np.ndarray:
@@ -73,14 +77,120 @@ def test_a_closed_deck_does_not_get_the_colours_of_today(scene, tmp_path):
     translator = Translator.load("s1-reference")
     today = optical(tmp_path / "today.tif", ground(3))
     hidden = np.zeros((1, 64, 64), np.uint8)
-    hidden[:, 32:] = 1
+    hidden[..., 48:] = 1
     mask = write_array(tmp_path / "mask.tif", hidden)
-    for share, harmonised in ((1.0, False), (0.5, True)):
+    for share, harmonised in ((1.0, False), (0.4, True)):
         deck = optical(tmp_path / f"deck{share}.tif", under_cloud(share))
         options = TranslateOptions(reference=deck, keep_clear=today, keep_clear_mask=mask)
         result = translator.run(scene, tmp_path / f"out{share}.tif", options)
         assert ("SAROPT_HARMONISED" in tags(result.path)) == harmonised
         assert any("is ignored" in one for one in result.warnings) != harmonised
+
+
+def broken_clouds(side: int) -> np.ndarray:
+    """Ground under clouds of some pixels each, in a corner of which are none."""
+    rng = np.random.default_rng(7)
+    values = rng.integers(300, 900, (4, side, side)).astype(np.uint16)
+    for row, col in rng.integers(0, side - 12, (400, 2)):
+        values[:, row : row + 12, col : col + 12] = CLOUD
+    values[:, : side // 3, : side // 3] = 700
+    return values
+
+
+def grown(pixels: np.ndarray, radius: int) -> np.ndarray:
+    """Pixels within a radius of those that are set, mirrored at the edges."""
+    padded, side = np.pad(pixels, radius, mode="reflect"), len(pixels)
+    result = np.zeros_like(pixels)
+    for row in range(-radius, radius + 1):
+        for col in range(-radius, radius + 1):
+            if row**2 + col**2 <= radius**2:
+                result |= padded[radius + row :, radius + col :][:side, :side]
+    return result
+
+
+def test_most_of_an_image_is_cloud_its_clouds_and_their_edges_come_from_radar(tmp_path):
+    """As with a mask of the clouds and all within 8 pixels of them, at every tile size."""
+    translator = Translator.load("s1-reference")
+    values = broken_clouds(192)
+    before = optical(tmp_path / "before.tif", values)
+    decibels = np.random.default_rng(0).normal([[[-10]], [[-17]]], 2, (2, 192, 192)).astype(np.float32)
+    scene = write_array(tmp_path / "sar.tif", decibels, band_names=SAR)
+    clouds = values[0] == CLOUD
+    near = grown(grown(~grown(~clouds, 2), 2), 8)
+    assert clouds.mean() > 0.5
+    assert near.mean() < 0.95
+    mask = write_array(tmp_path / "mask.tif", near[None].astype(np.uint8))
+    masked = translator.run(scene, tmp_path / "masked.tif", TranslateOptions(reference=before, reference_mask=mask))
+    for tile in (64, 128):
+        result = translator.run(scene, tmp_path / f"{tile}.tif", TranslateOptions(reference=before, tile=tile))
+        for name in ("image", "origin"):
+            assert np.array_equal(read(result.products[name]), read(masked.products[name]))
+        line = f"{clouds.mean():.0%} of {before} looks like cloud or snow: that and 8 pixels around it come from radar"
+        assert f"{line}; a mask decides in its place" in result.warnings
+
+
+def test_clouds_are_the_same_in_every_window(tmp_path):
+    with Scene.open(optical(tmp_path / "before.tif", broken_clouds(84))) as raster:
+        clouds, rule = find_clouds(raster.sample(), OPTICAL, 10_000.0), ValueRule(None, "uint16")
+        values, valid = clouds.read(raster, Window(0, 0, 84, 84), rule)
+        for row, col in np.ndindex(12, 12):
+            part, seen = clouds.read(raster, Window(7 * row, 7 * col, 7, 7), rule)
+            place = np.s_[7 * row : 7 * row + 7, 7 * col : 7 * col + 7]
+            assert np.array_equal(part, values[:, *place])
+            assert np.array_equal(seen, valid[place])
+
+
+def test_colours_of_today_are_matched_without_the_clouds(tmp_path):
+    values = broken_clouds(128)
+    with Scene.open(optical(tmp_path / "before.tif", values)) as raster:
+        clouds = find_clouds(raster.sample(), OPTICAL, 10_000.0)
+        reference, rule = Companion(raster), ValueRule(None, "uint16")
+        reference.hide_clouds(clouds, rule)
+        with Scene.open(optical(tmp_path / "today.tif", values // 3)) as today:
+            assert reference.match_colours(today, rule)
+        assert (reference.read(Window(0, 0, 8, 8))[0] == 233).all()
+
+
+def test_haze_and_some_clouds_are_left_to_the_network(tmp_path):
+    """Ground can be seen through haze, and white roofs are no clouds."""
+    haze, some = np.full((4, 4000), 1500), np.random.default_rng(3).integers(300, 900, (4, 4000))
+    haze[0], haze[2] = 1000, 1700
+    some[:, :900] = CLOUD
+    assert looks_like_cloud(*(haze[[2, 1, 0]] / 10_000)).all()
+    assert find_clouds(np.hstack([haze[:, :3000], some[:, 900:1900]]), OPTICAL, 10_000.0) is None
+    assert find_clouds(some, OPTICAL, 10_000.0) is None
+    assert find_clouds(some[:, :3000], OPTICAL, 10_000.0).share == pytest.approx(0.3)
+
+
+def test_clouds_are_found_before_colours_are_matched(tmp_path):
+    """Darkened to the colours of today they would pass for ground."""
+    translator = Translator.load("s1-reference")
+    values = broken_clouds(128)
+    decibels = np.random.default_rng(0).normal([[[-10]], [[-17]]], 2, (2, 128, 128)).astype(np.float32)
+    scene = write_array(tmp_path / "sar.tif", decibels, band_names=SAR)
+    hidden = np.zeros((1, 128, 128), np.uint8)
+    hidden[:, 64:] = 1
+    options = TranslateOptions(
+        reference=optical(tmp_path / "before.tif", values),
+        keep_clear=optical(tmp_path / "today.tif", values // 3),
+        keep_clear_mask=write_array(tmp_path / "mask.tif", hidden),
+    )
+    result = translator.run(scene, tmp_path / "out.tif", options)
+    assert "SAROPT_HARMONISED" in tags(result.path)
+    assert sum("looks like cloud or snow: that and 8 pixels" in one for one in result.warnings) == 1
+    assert (read(result.products["origin"])[0, 64:][values[0, 64:] == CLOUD] == 100).all()
+
+
+def test_what_is_not_measured_is_no_cloud(tmp_path):
+    values = broken_clouds(96)
+    values[:, :20, :20] = 65535
+    with Scene.open(optical(tmp_path / "before.tif", values)) as raster:
+        clouds = find_clouds(raster.sample(), OPTICAL, 10_000.0)
+        _, valid = clouds.read(
+            raster, Window(0, 0, 28, 28), ValueRule(None, "uint16").with_fill(65535.0, all_bands=True)
+        )
+    assert not valid[:20, :20].any()
+    assert valid[:22, 20:22].all()
 
 
 def test_half_widths_that_rest_on_an_ignored_image(scene, tmp_path):

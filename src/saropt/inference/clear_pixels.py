@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
-from saropt.inference.companions import Companion, Ground
+from saropt.inference.companion import Companion
+from saropt.inference.companions import Ground
 from saropt.inference.masks import open_masks
 from saropt.inference.opening import open_input, unnamed_bands
 from saropt.inference.products import Block, Product, nodata_of
@@ -104,7 +105,11 @@ def match_reference(
     image = next(one for one in images if one.role == role)
     stated = units.get(role) if isinstance(units, Mapping) else None
     fitted = fit_input(image, reference, stated)
-    if fitted.overcast is None and reference.match_colours(today, fitted.rule):
+    if fitted.clouds is not None:
+        if fitted.clouds.overcast:
+            return {}
+        reference.hide_clouds(fitted.clouds, fitted.rule)
+    if reference.match_colours(today, fitted.rule):
         return {"SAROPT_HARMONISED": "the earlier optical image, to the clear pixels of today"}
     return {}
 

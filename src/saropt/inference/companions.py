@@ -8,107 +8,34 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from saropt.addresses import without_secrets
 from saropt.artifacts import ImageCard
 from saropt.domain import Role, describe_role
 from saropt.errors import InputError
-from saropt.inference.masks import open_masks, unhidden
+from saropt.inference.companion import Companion
+from saropt.inference.masks import open_masks
 from saropt.inference.opening import open_input, terrain_of, unnamed_bands
 from saropt.inference.products import Product
 from saropt.inference.requests import TranslateOptions, dates_in
 from saropt.inference.sources import Source, fit_input
 from saropt.inference.temporal_mean import TemporalMean
-from saropt.inference.tiling import lattice_windows, spread_windows
-from saropt.radiometry import ValueRule, trimmed_gain_and_offset
-from saropt.scenes import Grid, Scene, Window, bounds_in, open_scene, read_mirrored, sample_pixels
+from saropt.inference.tiling import lattice_windows
+from saropt.scenes import Grid, Scene, bounds_in, open_scene
 from saropt.scenes.gdal_settings import read_side_by_side
 from saropt.scenes.georeference import Georeference, is_coarser
 from saropt.scenes.grid import turned
 from saropt.scenes.measurements import stored_fill
 from saropt.scenes.metadata import acquisition_text
-from saropt.scenes.mirroring import Readable
 from saropt.sensors.product_names import grd_product, product_of, sentinel2_product
 
 if TYPE_CHECKING:
     from affine import Affine
 
-    from saropt.inference.clear_pixels import ClearPixels
 
 _NEARLY_ALL = 0.95
 _PRODUCT_PIXEL_M = 10.0
 _LEAST_APART = 0.51
 """Pixels; some programs take the corner of a pixel for its centre, half a pixel away."""
-_LEAST_PAIRS, _LARGEST_GAIN = 1000, 3.0
-
-
-class Companion:
-    """A raster on the scene's grid, without the pixels that a mask hides, with its colours matched; read like a scene.
-
-    Args:
-        raster: the raster.
-        masks: each of one band on the same grid, not 0 where the raster must not be used. Its own gaps hide nothing.
-    """
-
-    def __init__(self, raster: Scene, masks: Sequence[Readable] = ()) -> None:
-        self.raster, self._masks = raster, masks
-        self.masked = bool(masks)
-        self.width, self.height = raster.width, raster.height
-        self.dtype, self.source, self.band_names = raster.dtype, raster.source, raster.band_names
-        self.block_shape, self.tags = raster.block_shape, raster.tags
-        self._colours: tuple[NDArray, NDArray, ValueRule] | None = None
-
-    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
-        """Values (C, h, w) and validity (h, w) of a window inside the raster; of all of it when None."""
-        values, valid = self.raster.read(window)
-        valid = unhidden(valid, self._masks, window)
-        if self._colours is not None:
-            gain, offset, rule = self._colours
-            values = np.where(rule.measured(values), rule.kept_measured(values * gain + offset), values)
-        values[:, ~valid] = 0
-        return values, valid
-
-    def read_padded(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
-        """As `read`, mirrored at the edges where the window reaches outside the raster."""
-        return read_mirrored(self, window)
-
-    def sample(self, max_pixels: int = 1 << 20) -> NDArray:
-        """Valid pixels (C, n) from all over the raster.
-
-        Raises:
-            InputError: the masks hide all of its valid pixels.
-        """
-        picked = sample_pixels(self, max_pixels)
-        if self._masks and not picked.shape[1] and self.raster.sample(1 << 16).shape[1]:
-            masks = ", ".join(getattr(mask, "source", self.source) for mask in self._masks)
-            raise InputError(self.source, f"{masks} hides all of it: in a mask 0 is clear, anything else is hidden")
-        return picked
-
-    def match_colours(self, today: ClearPixels, rule: ValueRule) -> bool:
-        """Bring the values to the colours of today's clear pixels, by one gain and offset for each band. Fill keeps its
-        value, and no other pixel becomes fill.
-
-        Args:
-            rule: which values are measured.
-
-        Returns:
-            Whether enough pixels are clear in both.
-        """
-        pairs = []
-        for window in spread_windows(self.height, self.width):
-            values, valid = self.read(window)
-            now, clear = today.read(window)
-            both = valid & clear & rule.measured(values)
-            pairs.append((values[:, both], now[:, both]))
-        earlier, later = (np.concatenate(part, axis=1) for part in zip(*pairs, strict=True))
-        if earlier.shape[1] < _LEAST_PAIRS:
-            return False
-        gain, offset = trimmed_gain_and_offset(earlier, later)
-        gain = np.clip(gain, 1.0 / _LARGEST_GAIN, _LARGEST_GAIN)
-        self._colours = gain[:, None, None].astype(np.float32), offset[:, None, None].astype(np.float32), rule
-        return True
 
 
 class Ground:

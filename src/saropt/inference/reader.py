@@ -12,6 +12,7 @@ from saropt.artifacts import ImageCard
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.files.polarisation_files import other_polarisation
+from saropt.inference.clouds import Clouds
 from saropt.inference.opening import bands_given
 from saropt.inference.sources import Source, fit_input
 from saropt.inference.tiling import spread_windows
@@ -27,6 +28,7 @@ class Input:
     Attributes:
         fill: (C,), median network value of each of the source's bands, which its invalid pixels take.
         places: positions of the source's bands in the input's, where some are missing.
+        clouds: those of an earlier optical image that is mostly cloud and has no mask: they are not read.
         estimates_bands: whether a missing band is estimated from the other one, where the card says how.
         rule: which values are measurements.
         notes: one line each, of what was taken for granted.
@@ -39,6 +41,7 @@ class Input:
     places: Sequence[int] = ()
     estimates_bands: bool = True
     rule: ValueRule | None = None
+    clouds: Clouds | None = None
     notes: tuple[str, ...] = ()
 
     def missing_bands(self) -> list[str]:
@@ -58,7 +61,10 @@ class Input:
         if self.source is None or self.normaliser is None:
             valid = np.zeros((window.height, window.width), bool)
             return self.image.network_bands(None, valid, out=out), valid
-        values, valid = self.source.read_padded(window)
+        if self.clouds is not None and self.rule is not None:
+            values, valid = self.clouds.read(self.source, window, self.rule)
+        else:
+            values, valid = self.source.read_padded(window)
         if self.rule is not None:
             valid = valid & self.rule.measured(values)
         network = self.normaliser.forward(values)
@@ -173,14 +179,15 @@ def _bound(image: ImageCard, source: Source | None, units: str | None, places: S
             raise InputError(image.role, "is missing: the network needs this input")
         return Input(image, None, None, np.zeros(len(image.bands), np.float32))
     fitted = fit_input(image, source, units)
-    if fitted.overcast is not None:
-        cloudy = f"{fitted.overcast:.0%} of {source.source} looks like cloud or snow"
-        note = f"{cloudy}: it is ignored, and the image comes from radar; with a mask it is used"
-        return Input(image, None, None, np.zeros(len(image.bands), np.float32), notes=(note,))
+    clouds, notes = fitted.clouds, (*getattr(source, "notes", ()), *fitted.notes)
+    if clouds is not None:
+        notes += (clouds.told(source.source),)
+        if clouds.overcast:
+            return Input(image, None, None, np.zeros(len(image.bands), np.float32), notes=notes)
     names = getattr(source, "band_names", None)
     if places is None and image.partial and names is not None and len(names) < len(image.bands):
         places = bands_given(image, names)
     if places is not None and len(places) == len(image.bands):
         places = None
-    notes = (*getattr(source, "notes", ()), *fitted.notes)
-    return Input(image, source, fitted.normaliser, fitted.median, tuple(places or ()), rule=fitted.rule, notes=notes)
+    median, places = fitted.median, tuple(places or ())
+    return Input(image, source, fitted.normaliser, median, places, rule=fitted.rule, clouds=clouds, notes=notes)

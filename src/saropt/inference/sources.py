@@ -17,16 +17,15 @@ from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
 from saropt.domain.stated_units import stated_units, told_of_units
 from saropt.errors import InputError, counted
+from saropt.inference.clouds import Clouds, find_clouds
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units
-from saropt.radiometry.clouds import looks_like_cloud
 from saropt.scenes import Window, read_mirrored, sample_pixels
 from saropt.scenes.measurements import find_measured
 
 _SAMPLE, _PICTURE = 1 << 18, 1 << 13
-_CLOUD, _MUCH, _OVERCAST = 0.3, 0.1, 0.9
+_CLOUD, _MUCH = 0.3, 0.1
 """Reflectance above which all bands of clouds lie, and the share of such pixels that is told of: at most 1 % of clear
-images with B4, B3, B2 (48 of them), over 10 % of most cloudy ones. Above the last share of pixels that look like cloud
-an earlier image shows no ground that is worth keeping."""
+images with B4, B3, B2 (48 of them), over 10 % of most cloudy ones."""
 _NEGATIVE = 0.1
 """Share of power below zero that is told of: over calm water the subtraction of noise leaves some."""
 
@@ -220,15 +219,14 @@ class Fitted:
         median: (C,), median network value of each band.
         rule: which values of the source are measurements.
         notes: one line each, of what was taken for granted.
-        overcast: the share of pixels that look like cloud or snow, of an earlier optical image that shows hardly
-            anything else and has no mask.
+        clouds: those of an earlier optical image that is mostly cloud or snow and has no mask.
     """
 
     normaliser: Normaliser
     median: NDArray[np.float32]
     rule: ValueRule
     notes: tuple[str, ...] = ()
-    overcast: float | None = None
+    clouds: Clouds | None = None
 
 
 def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fitted:
@@ -288,26 +286,17 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
     if unit is not None and unit.scale == "power" and (share := float((sample < 0).mean())) > _NEGATIVE:
         what = f"{share:.0%} of the values in {units} are below zero, as where noise was subtracted"
         notes.append(f"{source.source}: {what}: taken for the least power")
-    overcast = None
+    clouds = None
     if image.optional and unit is not None and unit.scale == "reflectance":
-        overcast = None if getattr(source, "masked", False) else _overcast(image, sample, unit.factor)
+        if not getattr(source, "masked", False):
+            clouds = find_clouds(sample, image.bands, unit.factor)
         share = float((sample > _CLOUD * unit.factor).all(axis=0).mean())
-        if share > _MUCH:
-            clouds = f"{share:.0%} of {source.source} is brighter than {_CLOUD:g} in all bands, as clouds and snow are"
-            notes.append(f"{clouds}: it counts as ground unless a mask is given")
+        if share > _MUCH and clouds is None:
+            bright = f"{share:.0%} of {source.source} is brighter than {_CLOUD:g} in all bands, as clouds and snow are"
+            notes.append(f"{bright}: it counts as ground unless a mask is given")
     if isinstance(recipe, Reflectance):
         recipe = recipe.taking(units, image.units)
     normaliser = recipe.fit(sample, units, source.dtype)
     network = normaliser.forward(sample[:, :: -(-sample.shape[1] // _SAMPLE), None])
     median = np.median(network, axis=(1, 2)).astype(np.float32)
-    return Fitted(normaliser, median, measured.rule, tuple(notes), overcast)
-
-
-def _overcast(image: ImageCard, sample: NDArray, factor: float) -> float | None:
-    """The share of pixels that look like cloud or snow where that is nearly all; None elsewhere, and where a visible
-    band is missing."""
-    if len(sample) != len(image.bands) or not {"B2", "B3", "B4"} <= set(image.bands):
-        return None
-    blue, green, red = (sample[image.bands.index(name)] / factor for name in ("B2", "B3", "B4"))
-    share = float(looks_like_cloud(blue, green, red).mean())
-    return share if share > _OVERCAST else None
+    return Fitted(normaliser, median, measured.rule, tuple(notes), clouds)
