@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 import torch
 
 from saropt.artifacts import ImageCard, TrainingCard
@@ -123,7 +124,8 @@ def test_a_band_without_a_name_is_refused(translator, decibels, tmp_path):
 def test_the_name_of_a_file_says_the_polarisation_of_its_only_band(tmp_path: Path) -> None:
     """As of RTC products, which have a file for each polarisation and no names of bands."""
     decibels = np.random.default_rng(0).normal(-17, 3, (64, 64)).astype(np.float32)
-    files = ["p_VH.tif", "VV.tif", "p-vv.tif", "p_VV_VH.tif", "p_VVH.tif", "q_VV.tif"]
+    files = ["p_VH.tif", "VV.tif", "p-vv.tif", "p_VV_VH.tif", "p_VVH.tif", "q_VV.tif", "HH-VV.tif", "vh_p_VV.tif"]
+    files += ["Sigma0_VV_db.tif", "VV_20200101.tif", "s1_vv_asc.tif", "s1a-iw-grd-vv-20200101t050000-001.tiff"]
     for name in files:
         named = ["angle"] if name == "q_VV.tif" else None
         write_array(tmp_path / name, decibels[None], band_names=named, georeference=GEOREFERENCE)
@@ -138,6 +140,8 @@ def test_the_name_of_a_file_says_the_polarisation_of_its_only_band(tmp_path: Pat
     assert found == {
         **{"p_VH.tif": ["VH"], "VV.tif": ["VV"], "p-vv.tif": ["VV"]},
         **{"p_VV_VH.tif": ["band_1"], "p_VVH.tif": ["band_1"], "q_VV.tif": ["angle"]},
+        **{"HH-VV.tif": ["band_1"], "vh_p_VV.tif": ["band_1"]},
+        **dict.fromkeys(files[-4:], ["VV"]),
     }
     write_array(tmp_path / "two_VV.tif", np.stack([decibels] * 2), georeference=GEOREFERENCE)
     with open_scene(tmp_path / "two_VV.tif") as scene:
@@ -195,3 +199,28 @@ def test_what_read_made_takes_no_further_units(translator, decibels):
 def test_names_that_are_not_those_of_an_array_are_refused(translator, names, words):
     with pytest.raises(InputError, match=words):
         translator.translate_array(np.full((2, 96, 96), -12.0, np.float32), bands=names)
+
+
+def test_a_file_of_a_product_names_the_product(tmp_path: Path) -> None:
+    amplitude = np.random.default_rng(0).gamma(4, 50, (1, 64, 64)).astype(np.uint16)
+    folder = tmp_path / "S1A_IW_GRDH_1SDV_20200101T050000.SAFE" / "measurement"
+    folder.mkdir(parents=True)
+    vh = Translator.load("s1-losangeles", threads=1)
+    line = "it is one file of S1A_IW_GRDH_1SDV_20200101T050000.SAFE, not calibrated: give the product itself"
+    path = write_array(folder / "s1a-iw-grd-vv-20200101t050000-001.tiff", amplitude, georeference=GEOREFERENCE)
+    with pytest.raises(InputError, match=f"holds VV, not VH; {line}"):
+        vh.translate(path, tmp_path / "out.tif")
+    path = write_array(folder / "s1a-iw-grd-vh-20200101t050000-002.tiff", amplitude, georeference=GEOREFERENCE)
+    told = vh.run(path, tmp_path / "out.tif", TranslateOptions(units="amplitude")).warnings
+    assert f"{path}: {line}" in told
+
+
+def test_pages_that_are_not_read_are_told(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(1, 255, (64, 64), dtype=np.uint8)
+    path, one = tmp_path / "pages.tif", tmp_path / "one.tif"
+    Image.fromarray(grey).save(path, save_all=True, append_images=[Image.fromarray(grey)])
+    Image.fromarray(grey).save(one)
+    vh = Translator.load("s1-losangeles", threads=1)
+    lines = {file: vh.run(file, file.with_suffix(".out.tif")).warnings for file in (path, one)}
+    assert [line for line in lines[path] if "pages" in line] == [f"{path}: only the first of its 2 pages is read"]
+    assert not any("pages" in line for line in lines[one])

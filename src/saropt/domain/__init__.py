@@ -13,6 +13,7 @@ from saropt.domain.bands import (
     match_bands,
     match_some_bands,
     polarisation_in,
+    polarisation_named,
     replaced_bands,
     rgb_bands,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "match_some_bands",
     "named_quantity",
     "polarisation_in",
+    "polarisation_named",
     "register_role",
     "replaced_bands",
     "rgb_bands",

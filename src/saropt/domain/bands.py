@@ -119,6 +119,16 @@ def polarisation_in(stem: str) -> str | None:
     return words[-1] if words[-1] in POLARISATIONS and not several else None
 
 
+def polarisation_named(stem: str) -> str | None:
+    """The polarisation that the name of a file has as a word; None where it names none or two.
+
+    >>> polarisation_named("s1a-iw-grd-vv-20200101t050000-001"), polarisation_named("a_vv_vh_db")
+    ('VV', None)
+    """
+    found = set(_WORDS.findall(stem.upper())) & set(POLARISATIONS)
+    return found.pop() if len(found) == 1 else None
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Names for a message: the first of them, and how many more there are.
 

@@ -16,7 +16,7 @@ from saropt.errors import InputError
 from saropt.inference.companion import Companion
 from saropt.inference.companions import Ground
 from saropt.inference.masks import open_masks
-from saropt.inference.opening import open_input, unnamed_bands
+from saropt.inference.opening import open_input, told_of_file
 from saropt.inference.products import Block, Product, nodata_of
 from saropt.inference.requests import TranslateOptions, Units
 from saropt.inference.sources import Source, fit_input
@@ -133,7 +133,7 @@ def open_clear_pixels(stack: ExitStack, options: TranslateOptions, image: ImageC
     if clear.scaling is None and np.dtype(clear.dtype) != np.dtype(image.dtype):
         raise InputError(path, f"holds {clear.dtype}, the output is {image.dtype} in {image.units}")
     ground.look_at({str(path): clear})
-    ground.told += unnamed_bands(image, clear.band_names, clear.source)
+    ground.told += told_of_file(image, clear)
     if clear.acquired is not None and scene.acquired is not None:
         day, other = scene.acquired.date(), clear.acquired.date()
         if day != other:

@@ -14,7 +14,7 @@ from saropt.domain import Role, describe_role
 from saropt.errors import InputError
 from saropt.inference.companion import Companion
 from saropt.inference.masks import open_masks
-from saropt.inference.opening import open_input, terrain_of, unnamed_bands
+from saropt.inference.opening import open_input, terrain_of, told_of_file
 from saropt.inference.products import Product
 from saropt.inference.requests import TranslateOptions, dates_in
 from saropt.inference.sources import Source, fit_input
@@ -212,7 +212,7 @@ def open_companions(
         is_masked = mask is not None or sentinel2_product(first) is not None
         rasters = [_open_raster(stack, path, image, options, ground, kind, is_masked) for path in (first, *others)]
         opened |= zip(map(str, (first, *others)), rasters, strict=True)
-        ground.told += [line for one in rasters for line in unnamed_bands(image, one.band_names, one.source)]
+        ground.told += [line for one in rasters for line in told_of_file(image, one)]
         if others:
             units = options.units.get(role) if isinstance(options.units, Mapping) else None
             sources[role] = TemporalMean(rasters, image, units)

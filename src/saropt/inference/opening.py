@@ -81,8 +81,9 @@ def open_input(
         try:
             bands = _chosen(bands, image, scene)
         except ValueError as error:
-            remedy = None if image.optional else "bands"
-            raise InputError(scene.source, f"{error}; {_taken(image, model)}", remedy) from error
+            part = _part_of_product(scene)
+            remedy = None if image.optional or part is not None else "bands"
+            raise InputError(scene.source, f"{error}; {part or _taken(image, model)}", remedy) from error
     if optical is not None:
         scene = open_sentinel2(optical, bands, grid=grid, resampling=resampling)
     else:
@@ -204,6 +205,30 @@ def own_names(scene: Scene) -> list[str]:
         return list(scene.band_names)
     only_marked = scene.is_plain_picture or not any(getattr(scene, "stated_names", scene.band_names))
     return [""] * scene.count if only_marked else list(scene.band_names)
+
+
+def told_of_file(image: ImageCard, scene: Scene, *, chosen: bool = False) -> list[str]:
+    """One line for each thing that is taken for granted about the file of a scene: bands without names, or `chosen` in
+    the place of others; pages that are not read; the product that the file is a part of.
+
+    >>> from saropt.radiometry import DbClip
+    >>> from saropt.scenes import write_array
+    >>> import numpy as np
+    >>> card = ImageCard(role="sar", bands=("VH",), units="sigma0_db", dtype="float32", recipe=DbClip().to_dict())
+    >>> with open_scene(write_array("vv.tif", np.ones((1, 8, 8), np.float32), band_names=["VV"]), [1]) as scene:
+    ...     told_of_file(card, scene, chosen=True)
+    ['vv.tif: its band VV is taken as VH, as chosen']
+    """
+    lines = chosen_instead(image, scene) if chosen else unnamed_bands(image, scene.band_names, scene.source)
+    if (pages := getattr(scene, "pages", 1)) > 1:
+        lines.append(f"{scene.source}: only the first of its {pages} pages is read")
+    return lines if (part := _part_of_product(scene)) is None else [*lines, f"{scene.source}: {part}"]
+
+
+def _part_of_product(scene: Scene) -> str | None:
+    folder = scene.path.parent
+    product = grd_product(folder.parent) if folder.name.lower() == "measurement" else None
+    return None if product is None else f"it is one file of {product.name}, not calibrated: give the product itself"
 
 
 def chosen_instead(image: ImageCard, scene: Scene) -> list[str]:

@@ -31,7 +31,7 @@ from saropt.inference.familiarity import (
 )
 from saropt.inference.guard import OutputGuard
 from saropt.inference.masks import cloud_notes
-from saropt.inference.opening import by_names, chosen_instead, open_input, terrain_of, unnamed_bands
+from saropt.inference.opening import by_names, open_input, terrain_of, told_of_file
 from saropt.inference.outputs import Destination, finish_all, product_path
 from saropt.inference.products import Block, Product
 from saropt.inference.reader import TileReader
@@ -299,15 +299,14 @@ class SceneModel:
         return {name: value for name, value in known.items() if name in self.scene_inputs}
 
     def _unlike(self, reader: TileReader, scene: Scene, options: TranslateOptions) -> list[str]:
-        """Why a picture of a scene may be poor, a line each: it is narrow, unlike the training data, or its bands have
-        no names."""
+        """Why a picture of a scene may be poor, a line each: it is narrow, unlike the training data, or something of
+        its file is taken for granted."""
         known = {**read_scene_inputs(scene), **options.given_scene_inputs} if self.seen_scene_inputs else {}
         first = self.inputs[0]
-        order = unnamed_bands(first, scene.band_names, scene.source)
-        order = chosen_instead(first, scene) if options.bands else order
+        told = told_of_file(first, scene, chosen=bool(options.bands))
         undated = unread_month(scene) if options.read_scene_inputs and options.month is None else None
         unlike = self._unlike_network(reader, known, scene.georeference)
-        return [*order, *unlike, *([] if undated is None else [undated])]
+        return [*told, *unlike, *([] if undated is None else [undated])]
 
     def _unlike_network(
         self, reader: TileReader, known: Mapping[str, float], place: Georeference | None = None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saropt.domain import POLARISATIONS, describe_units, listed, polarisation_in
+from saropt.domain import POLARISATIONS, describe_units, listed, polarisation_in, polarisation_named
 from saropt.domain.rtc_names import facts_in_name
 from saropt.errors import InputError, OptionError
 from saropt.files.polarisation_files import files_of
@@ -227,14 +227,14 @@ def band_names(dataset: DatasetReader, indexes: Sequence[int], path: Path) -> li
     """Names of the given 1-based bands: descriptions, else band tags, else colours, else band_1, band_2, ...
 
     A source of names is used only where all its names differ. One band without a name is the polarisation that the name
-    of the file ends in.
+    of the file has as a word, where it has one alone.
     """
     colours = [dataset.colorinterp[index - 1].name for index in indexes]
     coloured = all(colour in ("red", "green", "blue") for colour in colours) and len(set(colours)) == len(colours)
     stated = stated_names(dataset, indexes)
     if coloured and not all(stated):
         return colours
-    if len(indexes) == 1 and _NUMBERED.fullmatch(stated[0]) and (polarisation := polarisation_in(path.stem)):
+    if len(indexes) == 1 and _NUMBERED.fullmatch(stated[0]) and (polarisation := polarisation_named(path.stem)):
         return [polarisation]
     return [name or f"band_{index}" for name, index in zip(stated, indexes, strict=True)]
 

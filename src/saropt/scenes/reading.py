@@ -138,6 +138,8 @@ class Scene:
         self.georeference = _georeference(dataset, self.source)
         self.tags: dict[str, str] = dataset.tags()
         self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
+        self.pages = 1
+        """How many images a TIFF holds; the first is read."""
 
     @classmethod
     def open(
@@ -210,11 +212,13 @@ class Scene:
         """
         facts = tags_of(dataset, path), dataset.nodatavals, stored_types(dataset)
         scale = resampled_scale(dataset, power) if grid is not None else None
+        pages = sum(part.startswith("GTIFF_DIR:") for part in dataset.subdatasets) or 1
         if grid is not None:
             dataset = warped(dataset, path, grid, resampling, bands, scale, fill_of(dataset, power, nodata))
         try:
             opened = cls(dataset, path, bands, palette, address, options, units, None if grid is not None else nodata)
             opened._take_facts(*facts, scale)
+            opened.pages = pages
             return opened
         except (CPLE_BaseError, UnicodeError) as error:
             dataset.close()
