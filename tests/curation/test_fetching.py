@@ -160,15 +160,15 @@ def test_catalogues_that_lie_about_sizes(tmp_path, world, service, area):
 def test_finished_rasters_and_windows_are_not_fetched_twice(tmp_path, world, service, area, monkeypatch):
     two_dates(world)
     monkeypatch.setattr(fetching, "TILE", 32)
-    read, calls = fetching._read_window, []
+    opened, calls = fetching.open_scene, []
 
-    def interrupted(href, job, *rest):
+    def interrupted(href, *rest, **how):
         calls.append(href)
         if len(calls) == 14:
             raise KeyboardInterrupt
-        return read(href, job, *rest)
+        return opened(href, *rest, **how)
 
-    monkeypatch.setattr(fetching, "_read_window", interrupted)
+    monkeypatch.setattr(fetching, "open_scene", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch(area, DATES, tmp_path / "root", service, service)
     before = calls.copy()

@@ -13,7 +13,7 @@ def fetch_data(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Data root to create.")],
     area: Annotated[
         str | None,
-        typer.Option(metavar="W,S,E,N|FILE", help="Bounding box in degrees, or a GeoJSON file with a polygon."),
+        typer.Option(metavar="W,S,E,N|FILE", help="Bounding box in degrees, or a GeoJSON file with one polygon."),
     ] = None,
     dates: Annotated[
         str | None,
@@ -62,7 +62,7 @@ def fetch_data(
     ] = "strips",
     references: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Give each pair the N pairs of earlier dates as earlier images."),
+        typer.Option(min=0, metavar="N", help="Give each pair up to N earlier ones of the --pairs as earlier images."),
     ] = 0,
     max_gigabytes: Annotated[
         float, typer.Option(min=0, metavar="GB", help="Stop before the download if the estimated size is larger.")

@@ -12,7 +12,7 @@ from typing import Any
 from saropt.addresses import without_query
 from saropt.curation.fetch_plan import NoPairError, Request
 from saropt.curation.stac import Acquisition, Area, Service, acquisitions, pair_acquisitions, search
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.files import write_text
 
 SIDES = ("sar", "optical")
@@ -134,7 +134,15 @@ class Plan:
         service, collection = self._services[number]
         assert collection is not None
         start, end = self._request.start, self._request.end
-        return acquisitions(search(service, collection, self._area, start, end, self.told.append), self._area)
+        found = search(service, collection, self._area, start, end, self.told.append)
+        keys = [*collection.assets.values(), *([collection.mask] if collection.mask else [])]
+        lacking = {str(item["id"]): key for item in found for key in keys if key not in item.get("assets", {})}
+        if lacking:
+            first, key = next(iter(lacking.items()))
+            self.told.append(
+                f"{counted(len(lacking), 'item')} of {collection.name} not used: {first} has no asset {key}"
+            )
+        return acquisitions([item for item in found if str(item["id"]) not in lacking], self._area)
 
     def _choose(self) -> None:
         """Add pairs of acquisitions that are free, up to the number that is asked for."""

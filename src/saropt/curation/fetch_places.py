@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from saropt.curation.fetching import check_new, fetch
 from saropt.curation.joining import join_roots
 from saropt.curation.periods import period_of
 from saropt.curation.stac import Area, Service
+from saropt.domain import listed
 from saropt.errors import BusyError, InputError, SaroptError, counted
 from saropt.files import Lock, write_text
-from saropt.progress import Progress, silent
+from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots.names import check_name
 from saropt.roots.splits import SPLITS
 from saropt.scenes.georeference import METRES_PER_DEGREE
@@ -112,6 +114,7 @@ def fetch_places(
     *,
     side_km: float = 5.12,
     progress: Progress = silent,
+    tell: Tell = log_line,
 ) -> tuple[Path, dict[str, str]]:
     """Fetch many places into one data root. It appears under `out` when it is complete; the same call continues.
 
@@ -119,6 +122,7 @@ def fetch_places(
         places: what to fetch; the rasters of a place are called NAME-DATE_SPLIT.
         request: limits of each place; its times and its split are those of the place.
         side_km: side of each square in kilometres.
+        tell: gets a line where places of different splits share ground.
 
     Returns:
         The root, and name -> reason of the places without a pair within the limits.
@@ -137,6 +141,8 @@ def fetch_places(
     """
     out = Path(out)
     check_new(out)
+    if shared := _shared_ground(places, side_km):
+        tell(f"{counted(len(shared), 'pair')} of places of different splits share ground: {listed(shared, 3)}")
     part = out.with_name(f".{out.name}.places")
     lock = Lock(part.with_name(f"{part.name}.lock"), out, "is being fetched by another process")
     try:
@@ -148,16 +154,23 @@ def fetch_places(
         if not roots:
             first = next(iter(empty.values()), "the list is empty")
             raise InputError(out, f"no place has a pair of images: {first}")
-        if len(roots) == 1:
-            roots[0].rename(out)
-        else:
-            join_roots(out, roots)
+        join_roots(out, roots, least=1)
         shutil.rmtree(part)
     except OSError as error:
         raise InputError(out, f"cannot be written: {error.strerror or error}") from error
     finally:
         lock.release()
     return out, empty
+
+
+def _shared_ground(places: Sequence[Place], side_km: float) -> list[str]:
+    """The pairs of places whose squares overlap and whose splits differ."""
+    boxes = [(place, place.area(side_km).bounds) for place in places]
+    return [
+        f"{one.name} and {two.name}"
+        for (one, a), (two, b) in combinations(boxes, 2)
+        if one.split != two.split and a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    ]
 
 
 def _check_work(part: Path, wanted: list[Any]) -> None:

@@ -15,7 +15,8 @@ from rasterio.warp import transform_bounds
 from saropt.addresses import without_query
 from saropt.curation.sets.base import strips
 from saropt.curation.stac import Acquisition, Area, Collection
-from saropt.errors import InputError, OptionError
+from saropt.errors import InputError, OptionError, counted
+from saropt.progress import Tell, log_line
 from saropt.scenes import Grid, Window, grid_over, utm_of
 
 
@@ -42,6 +43,9 @@ class Request:
         references: how many earlier pairs of the same place each pair gets as earlier images; see `add_references`.
         max_gigabytes: nothing is fetched when the needed parts of all files are estimated to be larger than this.
 
+    Raises:
+        OptionError: there are no more pairs than references.
+
     >>> Request(datetime(2024, 6, 1), datetime(2024, 7, 1), pairs=2).max_days
     5.0
     """
@@ -56,6 +60,11 @@ class Request:
     split: str = "strips"
     max_gigabytes: float = 4.0
     references: int = 0
+
+    def __post_init__(self) -> None:
+        if 0 < self.references >= self.pairs:
+            reason = f"earlier images are those of earlier pairs: needs pairs of {self.references + 1} or more"
+            raise OptionError("references", str(self.references), reason)
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ def plan_jobs(
     ]
 
 
-def add_references(root: Path, jobs: Sequence[Job], count: int) -> list[tuple[str, str]]:
+def add_references(root: Path, jobs: Sequence[Job], count: int, tell: Tell = log_line) -> list[tuple[str, str, str]]:
     """Give each fetched pair the pairs of earlier dates as `sar_reference` and `optical_reference`.
 
     Of an earlier pair both images are earlier: the optical one is of an earlier day, and the SAR image of an earlier
@@ -110,16 +119,17 @@ def add_references(root: Path, jobs: Sequence[Job], count: int) -> list[tuple[st
         root: folder with the fetched rasters.
         jobs: what was fetched.
         count: how many earlier pairs at most; 0 for none.
+        tell: gets a line where pairs have fewer.
 
     Returns:
-        (name, split) of all rasters of the root.
+        (name, split, group) of all rasters of the root. All dates of a strip are one group: they show one place.
 
     >>> add_references(Path("root"), [], 1)
     []
     """
     whens = {(job.name, job.split): job.when for job in jobs if job.side == "optical"}
     passes = {(job.name, job.split): job.when for job in jobs if job.side == "sar"}
-    rows = list(whens)
+    rows, few = [(name, split, split) for name, split in whens], set()
     for name, split in list(whens):
         day, overflight = whens[(name, split)].date(), passes[(name, split)]
         earlier = [
@@ -128,14 +138,18 @@ def add_references(root: Path, jobs: Sequence[Job], count: int) -> list[tuple[st
             if count and its == split and when.date() < day and passes[(one, its)] < overflight
         ]
         nearest = sorted(earlier, key=lambda one: whens[(one, split)], reverse=True)[:count]
+        if len(nearest) < count:
+            few.add(name)
         for number, before in enumerate(nearest, start=1):
             called = name if number == 1 else f"{name}_{number}"
             if number > 1:
-                rows.append((called, split))
+                rows.append((called, split, split))
             for role in ("sar", "optical"):
                 if number > 1:
                     _link(root / role / f"{name}.tif", root / role / f"{called}.tif")
                 _link(root / role / f"{before}.tif", root / f"{role}_reference" / f"{called}.tif")
+    if few:
+        tell(f"{len(few)} of {counted(len(whens), 'raster')} have fewer than {counted(count, 'earlier pair')}")
     return rows
 
 

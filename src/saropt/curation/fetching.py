@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
 from saropt.curation.fetch_checks import unfit_side
+from saropt.curation.fetch_clouds import clear_pixels
 from saropt.curation.fetch_pairs import Plan
 from saropt.curation.fetch_plan import Job, NoPairError, Request, add_references, grid_of, hrefs_of, plan_jobs
 from saropt.curation.fetch_scaling import scaling_of
 from saropt.curation.stac import Area, Collection, Service
-from saropt.domain import describe_units
-from saropt.errors import BusyError, InputError, OptionError, SaroptError
+from saropt.domain import describe_units, listed, match_some_bands
+from saropt.errors import BusyError, InputError, OptionError, SaroptError, counted
 from saropt.files import Lock
 from saropt.progress import Progress, Tell, log_line
 from saropt.radiometry import ValueRule, to_db
 from saropt.roots.description import write_description
 from saropt.roots.splits import SPLITS
-from saropt.scenes import Georeference, Grid, SceneWriter, Window, open_scene
+from saropt.scenes import Georeference, Grid, Scene, SceneWriter, Window, open_scene
 from saropt.scenes.remote import http_json, remote_size
 
 TILE = 1024
-CLOUDY = (0, 1, 3, 8, 9, 10)
-"""Classes of Sentinel-2's scene classification that are masked: no data, defective, cloud shadow, clouds, cirrus."""
 
 
 def fetch(
@@ -71,6 +71,10 @@ def fetch(
         raise InputError(sar_service.url, "offers no calibrated Sentinel-1: take another service for SAR")
     if request.split not in (*SPLITS, "strips"):
         raise OptionError("split", request.split, f"is not one of {', '.join(SPLITS)}, strips")
+
+    def named(line: str) -> None:
+        tell(f"{out.name}: {line}")
+
     part = out.with_name(f".{out.name}.fetching")
     lock = Lock(part.with_name(f"{part.name}.lock"), out, "is being fetched by another process")
     try:
@@ -79,11 +83,11 @@ def fetch(
         plan = Plan(part, area, request, sar_service, optical_service)
         plan.open()
         for line in plan.told:
-            tell(f"{out.name}: {line}")
+            named(line)
         grid = grid_of(area, request.pixel_m)
         services = {"sar": sar_service, "optical": optical_service}
-        jobs = _fetch_all(part, plan, grid, area, request, services, progress, lambda line: tell(f"{out.name}: {line}"))
-        rows = add_references(part, jobs, request.references)
+        jobs = _fetch_all(part, plan, grid, area, request, services, progress, named)
+        rows = add_references(part, jobs, request.references, named)
         _describe(part, out.name, area, rows, grid, jobs, sar_service.sar, optical_service.optical)
         plan.close()
         part.rename(out)
@@ -95,7 +99,7 @@ def fetch(
         shutil.rmtree(part, ignore_errors=True)
         raise
     except SaroptError:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             part.rmdir()
         raise
     finally:
@@ -296,8 +300,8 @@ def _mosaic(job: Job, grid: Grid, service: Service) -> tuple[NDArray[np.float32]
             layers.append(layer)
             valid &= here
         if "mask" in hrefs:
-            classes, here = _read_window(hrefs["mask"], job, service, grid, "nearest")
-            valid &= here & ~np.isin(classes, CLOUDY)
+            with open_scene(_signed(hrefs["mask"], job, service), palette="index") as classes:
+                valid &= clear_pixels(classes, grid)
         stacked = np.stack(layers)
         if job.side == "sar":
             valid &= _measured(stacked, job.collection.units)
@@ -314,40 +318,53 @@ def _layers(
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     """Values and validity (h, w) of each band of an item on a grid. Zeros that are fill have no part in other pixels:
     those of any band, and in decibels those that all bands have."""
-    bands = {band: hrefs[band] for band in job.collection.assets}
-    without = {band: _read_window(href, job, service, grid, "bilinear", 0.0) for band, href in bands.items()}
+    without = {band: _read_window(hrefs, band, job, service, grid, 0.0) for band in job.collection.assets}
     if job.side == "optical" or _scale(job.collection.units) != "decibels":
         return without
-    plain = {band: _read_window(href, job, service, grid, "bilinear", None) for band, href in bands.items()}
+    plain = {band: _read_window(hrefs, band, job, service, grid, None) for band in job.collection.assets}
     near_zero = [
         (plain[band][0] != without[band][0]) | (plain[band][1] != without[band][1]) for band in job.collection.assets
     ]
     is_fill = np.logical_and.reduce(near_zero)
     chosen = {}
-    for band in bands:
-        (values, valid), (others, known) = without[band], plain[band]
+    for band, (values, valid) in without.items():
+        others, known = plain[band]
         chosen[band] = np.where(is_fill, values, others), np.where(is_fill, valid, known)
     return chosen
 
 
 def _read_window(
-    href: str, job: Job, service: Service, grid: Grid, resampling: str, fill: float | None = None
+    hrefs: dict[str, str], band: str, job: Job, service: Service, grid: Grid, fill: float | None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The first band of a file on a grid: values and validity (h, w)."""
-    power = job.collection.units if job.side == "sar" else None
-    address = _signed(href, job, service)
-    with open_scene(address, grid=grid, resampling=resampling, nodata=fill, power=power) as scene:
-        if job.side == "optical":
+    """A band of an item on a grid: values and validity (h, w). Of the optical pixels those have a part in a pixel of
+    the grid that lie in it, as those of the mask have."""
+    address, is_sar = _signed(hrefs[band], job, service), job.side == "sar"
+    how: dict[str, Any] = {"resampling": "bilinear" if is_sar else "average", "nodata": fill}
+    how["power"] = job.collection.units if is_sar else None
+    with ExitStack() as stack:
+        scene = stack.enter_context(open_scene(address, grid=grid, **how))
+        if scene.file_bands > 1 or list(hrefs.values()).count(hrefs[band]) > 1:
+            number = _number_of(band, scene, job.collection)
+            scene = stack.enter_context(open_scene(address, [number], grid=grid, **how))
+        if not is_sar:
             scene.scaling = None  # the catalogue says how the numbers are scaled
         values, valid = scene.read()
         return values[0], valid
+
+
+def _number_of(band: str, scene: Scene, collection: Collection) -> int:
+    """Number, from 1, of a band in the file of an asset that is to give several, by their names."""
+    for _, place in match_some_bands([band], scene.band_names):
+        return place + 1
+    found = f"asset {collection.assets[band]} has {counted(scene.file_bands, 'band')} ({listed(scene.band_names)})"
+    raise InputError(scene.source, f"{found}, and none is {band} by its name")
 
 
 def _describe(
     part: Path,
     name: str,
     area: Area,
-    rows: Sequence[tuple[str, str]],
+    rows: Sequence[tuple[str, str, str]],
     grid: Grid,
     jobs: Sequence[Job],
     sar: Collection,
@@ -366,4 +383,4 @@ def _describe(
             "optical": sorted({str(item["id"]) for job in jobs if job.side == "optical" for item in job.items}),
         },
     }
-    write_description(part, description, rows)
+    write_description(part, description, rows, ["group"])

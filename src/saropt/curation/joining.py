@@ -20,7 +20,12 @@ _TOLERANCE = 0.1
 
 
 def join_roots(
-    out: str | Path, sources: Sequence[str | Path], *, progress: Progress = silent, tell: Tell = log_line
+    out: str | Path,
+    sources: Sequence[str | Path],
+    *,
+    least: int = 2,
+    progress: Progress = silent,
+    tell: Tell = log_line,
 ) -> Path:
     """Copy data roots into one. A raster NAME of the root ROOT is called ROOT-NAME there, and keeps its split.
 
@@ -29,8 +34,9 @@ def join_roots(
 
     Args:
         out: data root to write; it appears when it is whole.
-        sources: at least two roots, with the same bands and units in each role, pixels of one size to a tenth, and the
-            same classes where they have labels.
+        sources: data roots with the same bands and units in each role, pixels of one size to a tenth, and the same
+            classes where they have labels.
+        least: how many there must be.
         tell: called with one line for each role, and for the labels, that only some roots have and the new one lacks.
 
     Raises:
@@ -44,7 +50,7 @@ def join_roots(
     roots, out = [DataRoot.open(source) for source in sources], Path(out)
     if out.exists():
         raise InputError(out, "exists already")
-    if len(roots) < 2 or len({root.path.absolute().name for root in roots}) < len(roots):
+    if len(roots) < least or len({root.path.absolute().name for root in roots}) < len(roots):
         raise InputError(out, "is to join at least two data roots, in folders of different names")
     _check_names(roots)
     images = _common_images(roots)

@@ -162,6 +162,8 @@ def read_area(text: str) -> Area:
         try:
             content = load_json(path.read_text(encoding="utf-8"))
             while content.get("type") in ("FeatureCollection", "Feature"):
+                if len(content.get("features", ())) > 1:
+                    raise ValueError(f"it holds {len(content['features'])} features: join them to one MultiPolygon")
                 content = content["features"][0] if "features" in content else content["geometry"]
             if content.get("type") not in ("Polygon", "MultiPolygon"):
                 raise ValueError("holds no polygon")
