@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from PIL import Image
 import torch
+from PIL import Image
 
 from saropt.artifacts import ImageCard, TrainingCard
 from saropt.artifacts.export import export_graph
@@ -141,7 +141,7 @@ def test_the_name_of_a_file_says_the_polarisation_of_its_only_band(tmp_path: Pat
         **{"p_VH.tif": ["VH"], "VV.tif": ["VV"], "p-vv.tif": ["VV"]},
         **{"p_VV_VH.tif": ["band_1"], "p_VVH.tif": ["band_1"], "q_VV.tif": ["angle"]},
         **{"HH-VV.tif": ["band_1"], "vh_p_VV.tif": ["band_1"]},
-        **dict.fromkeys(files[-4:], ["VV"]),
+        **{name: ["VV"] for name in files[-4:]},
     }
     write_array(tmp_path / "two_VV.tif", np.stack([decibels] * 2), georeference=GEOREFERENCE)
     with open_scene(tmp_path / "two_VV.tif") as scene:

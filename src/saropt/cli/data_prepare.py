@@ -65,4 +65,6 @@ def prepare_data(
     left_out = len(lacking.read_text(encoding="utf-8").splitlines()) if lacking.exists() else 0
     if left_out:
         told.append(f"{lacking} lists {counted(left_out, 'thing')} of the set that could not be taken")
-    warn([*told, *root_warnings(root)])
+    with progress_bar("check") as report:
+        told += root_warnings(root, report)
+    warn(told)

@@ -144,6 +144,7 @@ def _inspect_role(
 ) -> tuple[Facts, list[Indexed]]:
     """Facts of the rasters of a role; fill that they do not declare counts as invalid, as in translations."""
     grids, dtypes, places, samples, kept, shares, notes = [], set(), set(), [], [], [], []
+    odd: list[str] = []
     others: list[str] = []
     each = max(1024, _SAMPLE // len(paths))
     for number, path in enumerate(paths, start=1):
@@ -156,6 +157,8 @@ def _inspect_role(
             samples.append(sample[:, :: -(-sample.shape[1] // each) or 1])
             kept.append(rule.measured(samples[-1]))
             notes += [] if note is None else [f"{path.name}: {note}"]
+            if problem := _contradiction(sample, image.units, scene.dtype):
+                odd.append(f"{path.name}: {problem}")
             told = (stated_otherwise(scene, role, image.units), sized_otherwise(scene, gsd_m))
             others += [f"{path.name}: {line}" for line in told if line is not None]
             shares.append(_invalid_share(scene, None, rule))
@@ -172,10 +175,10 @@ def _inspect_role(
         "CRS": ", ".join(sorted(places)),
         "invalid pixels": f"{np.average(shares, weights=weights):.2%}",
     }
-    problem = _contradiction(sample, image.units, min(dtypes)) if image.units in SAR_UNITS and sample.size else ""
-    warnings = [problem, *(first_and_more(lines) for lines in (others, notes) if lines)]
-    if any(warnings):
-        facts["warning"] = "; ".join(filter(None, warnings))
+    problem = _contradiction(sample, image.units, min(dtypes))
+    lists = ([problem] if problem else odd, others, notes)
+    if warnings := [first_and_more(lines) for lines in lists if lines]:
+        facts["warning"] = "; ".join(warnings)
     return Facts(facts, _quantiles(image.bands, sample[:, np.concatenate(kept)])), grids
 
 
@@ -203,6 +206,9 @@ def _quantiles(bands: Sequence[str], sample: np.ndarray) -> dict[str, list[float
 
 
 def _contradiction(sample: np.ndarray, units: str, dtype: str) -> str:
+    """Why a sample cannot be in SAR units, or in 8 bits; empty where it can, or where the units are others."""
+    if units not in SAR_UNITS or not sample.size:
+        return ""
     try:
         check_units(sample, units, dtype)
     except ValueError as error:

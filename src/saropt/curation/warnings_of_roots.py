@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from saropt.domain import is_sar
+from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.splits import shared_groups_line
-from saropt.roots.values import contradiction, sized_otherwise, stated_otherwise
+from saropt.roots.values import NO_PIXEL, contradiction, sized_otherwise, stated_otherwise
 from saropt.scenes import Scene
 
 _LOST = {
@@ -14,11 +14,12 @@ _LOST = {
     "test": "there is nothing to judge a translator on",
 }
 _LOOKED_AT = 3
+"""Rasters of a role of which it is told that they hold nothing."""
 
 
-def root_warnings(root: DataRoot) -> list[str]:
-    """Empty splits, groups in several splits, and units or a size of pixels that a raster contradicts: the first ones
-    of a role by their values, each SAR raster by what it states.
+def root_warnings(root: DataRoot, progress: Progress = silent) -> list[str]:
+    """Empty splits, groups in several splits, and units or a size of pixels that a raster contradicts, by its values or
+    by what it states; of a role the first such raster is told.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = DataRoot.open(write_simulated_root("root", scenes=(1, 0, 1), size=64))
@@ -30,11 +31,13 @@ def root_warnings(root: DataRoot) -> list[str]:
     if (line := shared_groups_line(root.splits, root.groups)) is not None:
         found.append(line)
     for role, image in root.images.items():
-        for number, (name, path) in enumerate(root.rasters(role).items()):
-            if number >= _LOOKED_AT and not is_sar(role):
-                break
+        rasters = root.rasters(role)
+        for number, (name, path) in enumerate(rasters.items()):
+            progress(number, len(rasters), f"{role} {name}")
             with Scene.open(path, palette="index", units=image.units) as scene:
-                problem = contradiction(scene, image.units) if number < _LOOKED_AT else None
+                problem = contradiction(scene, image.units)
+                if problem == NO_PIXEL and number >= _LOOKED_AT:
+                    problem = None
                 problem = problem or stated_otherwise(scene, role, image.units) or sized_otherwise(scene, root.gsd_m)
             if problem is not None:
                 found.append(f"{role}/{name}: {problem}")

@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from saropt.domain import listed
 from saropt.errors import InputError, OptionError
 from saropt.files import load_yaml
 from saropt.registry import Registry
@@ -29,6 +30,11 @@ Write = Callable[[Path], object]
 """Writes a GeoTIFF of the given name at once or not at all."""
 _NOMINAL = 0.01
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+_BESIDE = (
+    *(".xml", ".msk", ".ovr", ".tfw", ".tifw", ".pgw", ".pngw", ".jgw", ".jpgw", ".wld", ".prj", ".hdr"),
+    *(".db", ".ini", ".txt", ".md", ".csv", ".json", ".yaml", ".pdf"),
+)
+"""Suffixes of files that are no images but lie beside them."""
 S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 
 
@@ -257,10 +263,42 @@ def images(folder: Path, pattern: str = r"(.+)") -> dict[str, Path]:
         raise InputError(folder, "no such folder in the source")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        match = re.fullmatch(pattern, path.stem)
+        match = re.fullmatch(pattern, path.stem, re.DOTALL)
         if path.suffix.lower() in IMAGES and match is not None and not path.name.startswith("."):
             add_only(found, match.group(1), path)
     return found
+
+
+def images_by_role(folders: Mapping[str, Path], pattern: str = r"(.+)") -> tuple[dict[str, dict[str, Path]], list[str]]:
+    """The images of the folder of each role (`images`), and a line for each folder that holds more: folders of images,
+    and files that are none of these images.
+
+    >>> for name in ("sar/a.png", "sar/a.png.aux.xml", "sar/b.jp2", "sar/more/c.png"):
+    ...     Path(name).parent.mkdir(parents=True, exist_ok=True)
+    ...     Path(name).touch()
+    >>> images_by_role({"sar": Path("sar")})[1]
+    ['sar: b.jp2, more are not taken; images are .tif, .tiff, .png, .jpg, .jpeg in the folder itself']
+    """
+    found = {role: images(folder, pattern) for role, folder in folders.items()}
+    lines = []
+    for role, folder in folders.items():
+        taken = set(found[role].values())
+        others = [path.name for path in sorted(folder.iterdir()) if path not in taken and _may_be_meant(path)]
+        if others:
+            verb = "is" if len(others) == 1 else "are"
+            lines.append(
+                f"{folder}: {listed(others)} {verb} not taken; images are {', '.join(IMAGES)} in the folder itself"
+            )
+    return found, lines
+
+
+def _may_be_meant(path: Path) -> bool:
+    """Whether a file may be an image that a user means, or a folder holds images."""
+    if path.name.startswith((".", "__")):
+        return False
+    if path.is_dir():
+        return any(file.suffix.lower() in IMAGES for file in path.rglob("[!.]*"))
+    return path.suffix.lower() not in _BESIDE
 
 
 def add_only(found: dict[str, Path], key: str, path: Path) -> None:
@@ -342,12 +380,15 @@ def pixel_side(scene: Framed) -> float | None:
     return float(f"{side:.3g}")
 
 
-def bands_by_name(scene: Scene, described: Sequence[str], side: str) -> tuple[int, ...]:
+def bands_by_name(scene: Scene, described: Sequence[str], side: str, *, spare: bool = True) -> tuple[int, ...]:
     """Numbers, from 1, of the bands of a data set in a file of it: by the names that the file states, in the published
     order where it states none.
 
+    Args:
+        spare: whether the file may have further bands that are not found by name.
+
     Raises:
-        InputError: the file has fewer bands, or others by name.
+        InputError: the file has another number of bands, or others by name.
 
     >>> from saropt.scenes import write_array
     >>> path = write_array("s1.tif", np.ones((2, 8, 8), np.float32), band_names=["VH", "VV"])
@@ -356,4 +397,4 @@ def bands_by_name(scene: Scene, described: Sequence[str], side: str) -> tuple[in
     (2, 1)
     """
     spec, by = ImageSpec(tuple(described), ""), f"the {side} of the data set"
-    return band_numbers(scene.path, spec, scene.stated_names, spare=True, by=by)
+    return band_numbers(scene.path, spec, scene.stated_names, spare=spare, by=by)

@@ -15,6 +15,7 @@ from saropt.errors import InputError, counted
 from saropt.files import Lock, write_text
 from saropt.progress import Progress, Tell, log_line
 from saropt.roots.description import write_description
+from saropt.roots.names import check_name
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.values import NO_PIXEL, contradiction
 from saropt.scenes import Georeference, Scene, Window
@@ -106,6 +107,10 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, 
     part = out.with_name(f".{out.name}.preparing")
     digest = hashlib.sha256("\n".join([key, *(entry.name for entry in plan.entries)]).encode()).hexdigest()
     readers = Readers()
+    for entry in plan.entries:
+        check_name(
+            entry.name, next((one.paths[0].parent for one in entry.sides.values() if isinstance(one, Source)), out)
+        )
     try:
         _check_units(plan, readers, partial)
         with Lock(part.with_name(f"{part.name}.lock"), out, "is being prepared by another process"):
@@ -210,8 +215,8 @@ class _Frame:
 
 
 def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
-    """Refuse sources of a name that are on other grids, and files to be copied whose bands are not those of the plan;
-    no pixel is read."""
+    """Refuse sources of a name that are on other grids, files to be copied whose bands are not those of the plan, and
+    labels of several bands; no pixel is read."""
     first: tuple[str, Window | None, tuple[_Frame, _Frame]] | None = None
     for side, source in entry.sides.items():
         if not isinstance(source, Source):
@@ -219,7 +224,9 @@ def _check_entry(entry: Entry, plan: Plan, readers: Readers) -> None:
         scene, path = readers.open(source, source.paths[0]), source.paths[0]
         bands = plan.description.get(side, {}).get("bands")
         if source.is_copy and bands is not None:
-            bands_by_name(scene, bands, side)
+            bands_by_name(scene, bands, side, spare=False)
+        if side == "label" and source.convert is None and scene.count != 1:
+            raise InputError(path, f"has {scene.count} bands; labels have one")
         if not plan.description.get("paired", True):
             continue
         frames = _frames(scene, source.window)

@@ -20,14 +20,15 @@ from saropt.curation.sets.base import (
     count_line,
     first_folder,
     first_readable,
-    images,
+    images_by_role,
     pair_up,
     pixel_side,
     register_set,
     split_groups,
 )
+from saropt.domain import listed
 from saropt.domain.stated_units import stated_units
-from saropt.errors import InputError, OptionError
+from saropt.errors import InputError, OptionError, counted
 from saropt.radiometry import SAR_UNITS
 from saropt.roots.splits import SPLITS, split_rows
 from saropt.scenes import Scene
@@ -111,13 +112,13 @@ def sar2opt(source: Path, options: Sar2OptOptions) -> Plan:
     """SAR2Opt (Zhao et al., IEEE JSTARS 15, 2022): 1,450 training and 627 test pairs. The set has no val split: the
     last `val` of the training names become one. Names of neighbouring patches are not documented, so that val may
     overlap."""
-    entries, missing = [], []
-    sides: dict[str, dict[str, Path]] = {}
+    entries: list[Entry] = []
+    missing: list[str] = []
+    notes: list[str] = []
     for part, published in (("train", 1450), ("test", 627)):
-        sides = {
-            "sar": images(first_folder(source, [f"{part}A"])),
-            "optical": images(first_folder(source, [f"{part}B"])),
-        }
+        folders = {"sar": first_folder(source, [f"{part}A"]), "optical": first_folder(source, [f"{part}B"])}
+        sides, told = images_by_role(folders)
+        notes += told
         names, lines = pair_up(sides)
         missing += [f"{part}/{line}" for line in lines] + count_line(len(names), published, f"{part} pairs")
         kept = len(names) - int(options.val * len(names)) if part == "train" else len(names)
@@ -131,7 +132,7 @@ def sar2opt(source: Path, options: Sar2OptOptions) -> Plan:
         "optical": _first(entries, "optical", "uint8"),
         "licence": "not stated by the publishers; research use; cite Zhao et al. 2022",
     }
-    return Plan(description, entries, missing)
+    return Plan(description, entries, missing, notes=notes)
 
 
 class QxsOptions(SplitOptions):
@@ -147,10 +148,11 @@ class QxsOptions(SplitOptions):
 def qxs_saropt(source: Path, options: QxsOptions) -> Plan:
     """QXS-SAROPT (Huang et al., arXiv:2103.08259). Files are numbered 1 to 20,000 and neighbours in number may overlap:
     the first `train` of the numbers are train, the next `val` val, the rest test."""
-    sides = {
-        "sar": images(first_folder(source, ["sar_256_oc_0.2"]), r"0*(\d+)"),
-        "optical": images(first_folder(source, ["opt_256_oc_0.2"]), r"0*(\d+)"),
+    folders = {
+        "sar": first_folder(source, ["sar_256_oc_0.2"]),
+        "optical": first_folder(source, ["opt_256_oc_0.2"]),
     }
+    sides, notes = images_by_role(folders, r"0*(\d+)")
     names, missing = pair_up(sides)
     names.sort(key=int)
     missing += count_line(len(names), 20_000, "pairs")
@@ -164,7 +166,7 @@ def qxs_saropt(source: Path, options: QxsOptions) -> Plan:
         "optical": _first(entries, "optical", "uint8"),
         "licence": "not stated by the publishers; research use; cite Huang et al. 2021",
     }
-    return Plan(description, entries, missing)
+    return Plan(description, entries, missing, notes=notes)
 
 
 class DdhrOptions(SplitOptions):
@@ -187,10 +189,11 @@ def ddhr(source: Path, options: DdhrOptions) -> Plan:
     neighbouring tiles flatters the scores; it is kept because the published tables used it.
     """
     base = _region(source, options.region)
-    sides = {"sar": images(first_folder(base, SAR_FOLDERS)), "optical": images(first_folder(base, OPTICAL_FOLDERS))}
+    folders = {"sar": first_folder(base, SAR_FOLDERS), "optical": first_folder(base, OPTICAL_FOLDERS)}
     labels = [folder for folder in base.iterdir() if folder.is_dir() and folder.name.lower() in LABEL_FOLDERS]
     if labels:
-        sides["label"] = images(labels[0])
+        folders["label"] = labels[0]
+    sides, notes = images_by_role(folders)
     names, missing = pair_up(sides)
     if options.region == "shandong":
         missing += count_line(len(names), 7831, "pairs of Shandong")
@@ -207,7 +210,7 @@ def ddhr(source: Path, options: DdhrOptions) -> Plan:
     }
     if labels:
         description["classes"] = options.classes or _label_values([sides["label"][name] for name in names])
-    return Plan(description, entries, missing)
+    return Plan(description, entries, missing, notes=notes)
 
 
 class FolderOptions(SplitOptions):
@@ -241,12 +244,13 @@ def folder(source: Path, options: FolderOptions) -> Plan:
     share a split; splits.csv names them as a group."""
     if options.units is not None and options.units not in SAR_UNITS:
         raise OptionError("options", None, f"units: {options.units!r} is not one of {', '.join(SAR_UNITS)}")
-    sides = {
-        "sar": images(first_folder(source, [options.sar] if options.sar else SAR_FOLDERS)),
-        "optical": images(first_folder(source, [options.optical] if options.optical else OPTICAL_FOLDERS)),
+    folders = {
+        "sar": first_folder(source, [options.sar] if options.sar else SAR_FOLDERS),
+        "optical": first_folder(source, [options.optical] if options.optical else OPTICAL_FOLDERS),
     }
     if options.label:
-        sides["label"] = images(first_folder(source, [options.label]))
+        folders["label"] = first_folder(source, [options.label])
+    sides, notes = images_by_role(folders)
     names, missing = pair_up(sides)
     columns: dict[str, dict[str, str]]
     if options.splits:
@@ -256,13 +260,15 @@ def folder(source: Path, options: FolderOptions) -> Plan:
         missing += [f"{name}: in {options.splits}, but has no images" for name in splits if name not in known]
         names = [name for name in names if name in splits]
     else:
-        keys = _groups(names, options.group)
+        keys, told = _groups(names, options.group)
+        notes += told
         drawn = split_groups(list(keys.values()), options.train, options.val, options.seed)
         splits = {name: drawn[key] for name, key in keys.items()}
         columns = {name: {"group": key} for name, key in keys.items() if key != name}
     entries = entries_of(sides, names, splits, columns)
     side = options.gsd_m or _pixel_side([sides["sar"][name] for name in names])
-    notes = [] if side else [f"no image says the size of its pixels: {_USUAL_M:g} m is taken; gsd_m=METRES states it"]
+    if side is None:
+        notes.append(f"no image says the size of its pixels: {_USUAL_M:g} m is taken; gsd_m=METRES states it")
     description: dict[str, Any] = {
         "name": options.name or source.absolute().name,
         "gsd_m": side or _USUAL_M,
@@ -323,13 +329,25 @@ def _pixel_side(paths: Sequence[Path]) -> float | None:
     return None if first is None else first[1]
 
 
-def _groups(names: Sequence[str], pattern: str) -> dict[str, str]:
-    """Name -> what the first group of a regular expression finds in it; the name itself where it finds nothing."""
+def _groups(names: Sequence[str], pattern: str) -> tuple[dict[str, str], list[str]]:
+    """Name -> what the first group of a regular expression finds in it; the name itself where it finds nothing, with a
+    line.
+
+    Raises:
+        OptionError: it is no regular expression, has no group, or finds something in no name.
+    """
     try:
-        matches = {name: re.match(pattern, name) for name in names}
+        compiled = re.compile(pattern)
     except re.error as error:
-        raise OptionError("options", None, f"group: {pattern!r} is no regular expression: {error}") from error
-    return {name: (match[1] or name) if match and match.groups() else name for name, match in matches.items()}
+        raise OptionError("options", None, f"group: '{pattern}' is no regular expression: {error}") from error
+    if not compiled.groups:
+        raise OptionError("options", None, f"group: '{pattern}' has no group in parentheses")
+    found = {name: match[1] for name in names if (match := compiled.match(name)) and match[1]}
+    others = [name for name in names if name not in found]
+    if names and not found:
+        raise OptionError("options", None, f"group: '{pattern}' finds nothing in {listed(names, 3)}")
+    told = f"{len(others)} of {counted(len(names), 'name')} ({listed(others, 3)}) do not fit group={pattern}"
+    return {name: found.get(name, name) for name in names}, [f"{told}: each is a group of its own"] if others else []
 
 
 def _given(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:

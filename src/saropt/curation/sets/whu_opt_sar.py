@@ -26,7 +26,7 @@ from saropt.curation.sets.base import (
     count_line,
     first_folder,
     first_readable,
-    images,
+    images_by_role,
     pair_up,
     register_set,
     split_groups,
@@ -55,7 +55,7 @@ class WhuOptions(SplitOptions):
 )
 def plan(source: Path, options: WhuOptions) -> Plan:
     folders = {"optical": ("optical", "opt"), "sar": ("sar",), "label": ("lbl", "label", "labels")}
-    sides = {side: images(first_folder(source, names)) for side, names in folders.items()}
+    sides, notes = images_by_role({side: first_folder(source, names) for side, names in folders.items()})
     names, missing = pair_up(sides)
     missing += count_line(len(names), PAIRS, "complete pairs")
     splits = split_groups(names, options.train, options.val, options.seed)
@@ -108,7 +108,7 @@ def plan(source: Path, options: WhuOptions) -> Plan:
         "ignore_index": 0,
         "licence": "not stated by the publishers; research use; cite Li et al. 2022",
     }
-    return Plan(description, entries, missing)
+    return Plan(description, entries, missing, notes=notes)
 
 
 def _has_bands(path: Path, count: int) -> bool:
