@@ -122,3 +122,27 @@ def test_ground_across_180_degrees_is_found(tmp_path, first, grid_crs, by):
     assert valid.all()
     if grid_crs != "EPSG:32660":
         np.testing.assert_array_equal(found[0], values[0, 8:88, 8:88])
+
+
+@pytest.mark.parametrize("as_points", [False, True])
+def test_the_pixel_of_common_ground_is_that_of_the_coarser_raster_however_it_is_turned(as_points):
+    affine = Affine.translation(400_000, 3_900_000) @ Affine.rotation(-12) @ Affine.scale(10, -10)
+    turned = Georeference(UTM, affine)
+    if as_points:
+        corners = [(row, col, *(affine @ (col, row))) for row in (0, 400) for col in (0, 300)]
+        turned = Georeference(gcps=tuple(GroundControlPoint(*one) for one in corners), gcp_crs=UTM)
+    level = Georeference(UTM, Affine(10, 0, 399_000, 0, -10, 3_901_000))
+    assert overlap_grid([(turned, 400, 300), (level, 900, 900)], None, "x").transform.a == 10
+    finer = Georeference(UTM, Affine(5, 0, 399_000, 0, -5, 3_901_000))
+    assert overlap_grid([(finer, 1800, 1800), (turned, 400, 300)], None, "x").transform.a == 10
+
+
+def test_the_pixel_of_common_ground_in_two_zones_is_the_nominal_one():
+    x, y = warp.transform(UTM, "EPSG:32653", [400_000], [3_900_000])
+    zone = Georeference(CRS.from_epsg(32653), Affine(10, 0, x[0], 0, -10, y[0]))
+    one = Georeference(UTM, Affine(10, 0, 400_000, 0, -10, 3_900_000))
+    assert overlap_grid([(one, 300, 300), (zone, 300, 300)], None, "x").transform.a == 10
+    degrees = Georeference(CRS.from_epsg(4326), Affine(1e-4, 0, 139.9, 0, -1e-4, 35.3))
+    assert overlap_grid([(one, 300, 300), (degrees, 2000, 2000)], None, "x").transform.a == pytest.approx(
+        11.1, abs=0.05
+    )

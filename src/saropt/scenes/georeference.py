@@ -23,6 +23,8 @@ METRES_PER_DEGREE = 111_320.0
 """Along a meridian, and along the equator; elsewhere a degree of longitude is shorter by the cosine of the latitude."""
 _USUAL_GSD_M, _IMPOSSIBLE_RATIO = 10.0, 1000.0
 _MOST_DEGREES, _SAME, _COARSER, _OTHER_RATIO = 540.0, 1000.0, 1.01, 1.5
+NOMINAL = 0.01
+"""How far the size of a pixel that a transform states may be off to be taken as it is."""
 _WGS84 = "EPSG:4326"
 
 
@@ -139,6 +141,28 @@ def pixel_metres(place: Georeference, height: int, width: int) -> float | None:
     on_globe = math.degrees(METRES_PER_DEGREE) * np.array([east, north, np.sin(latitude)])  # (3, 3 points), metres
     right, below = (on_globe[:, 1:] - on_globe[:, :1]).T
     return math.sqrt(float(np.linalg.norm(np.cross(right, below))))
+
+
+def pixel_in(place: Georeference, height: int, width: int, crs: CRS) -> float | None:
+    """The longer side of a pixel at the centre of a raster, in the units of a CRS: as the transform of the raster
+    states it, where that is right to 1 %. None where the raster has no place there.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> turned = Affine.translation(5e5, 5e6) @ Affine.rotation(45) @ Affine.scale(10)
+    >>> place = Georeference(CRS.from_epsg(32632), turned)
+    >>> [round(pixel_in(place, 100, 100, CRS.from_epsg(code)), 3) for code in (32632, 32633, 3857)]
+    [10.0, 10.0, 14.136]
+    """
+    own, affine = _placed(place)
+    if own is None or affine is None:
+        return None
+    points = _centre(affine, height, width)
+    there = points if own == crs else moved(points, own, crs)
+    if there is None or not np.isfinite(there).all():
+        return None
+    stated, found = (max(map(math.hypot, *(one[:, 1:] - one[:, :1]))) for one in (points, there))
+    return stated if abs(stated / found - 1.0) < NOMINAL else found
 
 
 def other_pixel_metres(place: Georeference, height: int, width: int, gsd_m: float) -> float | None:

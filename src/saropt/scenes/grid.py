@@ -12,7 +12,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes.georeference import Georeference, check_ground, unwrapped
+from saropt.scenes.georeference import Georeference, check_ground, pixel_in, unwrapped
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -204,9 +204,6 @@ def overlap_grid(
         min(box[3] for box in projected),
     )
     if pixel_m is None:
-        sizes = [
-            max((box[2] - box[0]) / width, (box[3] - box[1]) / height)
-            for box, (_, height, width) in zip(projected, places, strict=True)
-        ]
-        pixel_m = round(max(sizes), 3)
+        sizes = [pixel_in(place, height, width, crs) for place, height, width in places]
+        pixel_m = round(max((size for size in sizes if size is not None), default=math.nan), 3)
     return grid_over(bounds, crs, pixel_m, source)

@@ -23,12 +23,11 @@ from saropt.roots.opening import band_numbers
 from saropt.roots.root import ImageSpec
 from saropt.roots.splits import SPLITS
 from saropt.scenes import Grid, Scene, Window
-from saropt.scenes.georeference import Framed, pixel_metres
+from saropt.scenes.georeference import NOMINAL, Framed, pixel_metres
 
 Convert = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
 Write = Callable[[Path], object]
 """Writes a GeoTIFF of the given name at once or not at all."""
-_NOMINAL = 0.01
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 _BESIDE = (
     *(".xml", ".msk", ".ovr", ".tfw", ".tifw", ".pgw", ".pngw", ".jgw", ".jpgw", ".wld", ".prj", ".hdr"),
@@ -375,7 +374,7 @@ def pixel_side(scene: Framed) -> float | None:
     transform, side = scene.georeference.transform, pixel_metres(scene.georeference, scene.height, scene.width)
     if side is None:
         return None
-    if transform is not None and abs((stated := math.hypot(transform.a, transform.d)) / side - 1.0) < _NOMINAL:
+    if transform is not None and abs((stated := math.hypot(transform.a, transform.d)) / side - 1.0) < NOMINAL:
         return stated
     return float(f"{side:.3g}")
 
