@@ -330,3 +330,15 @@ def test_nothing_but_auxiliary_rasters_and_slc_products(tmp_path: Path) -> None:
     for given in (slc, slc / "manifest.safe"):
         with pytest.raises(SaroptError, match="is a Sentinel-1 SLC product, which is not taken: give the GRD product"):
             list_scenes(str(given))
+
+
+def test_a_folder_gives_its_scenes_of_all_formats(tmp_path: Path) -> None:
+    rasters = ["a.tif", "b.nc", "c.img", "d", "e.dat", "f.cos", "g.jp2"]
+    beside = ["c.hdr", "d.hdr", "e.dat.hdr", "c.prj", "h.img", "notes.txt"]
+    folder = touched(tmp_path / "now", *rasters, *beside)
+    assert list_scenes(str(folder)) == [str(folder / name) for name in rasters]
+    scenes = [str(folder / "c.img")]
+    old = touched(tmp_path / "old", "c.dat", "c.hdr")
+    assert list_companions(str(folder), scenes, {"reference": str(old)}) == {
+        scenes[0]: {"reference": str(old / "c.dat")}
+    }

@@ -16,7 +16,9 @@ from saropt.sensors.product_names import auxiliary_rasters, is_product, slc_prod
 
 _SEVERAL = ("reference_sar",)
 """Columns whose cells may hold several dates, with ; between them."""
-RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt")
+RASTERS = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg", ".vrt", ".nc", ".cos")
+_ENVI = (".img", ".dat", ".bsq", ".bil", ".bip", ".raw", "")
+"""Suffixes of a raster of ENVI, which has a header (.hdr) beside it."""
 
 
 def list_scenes(given: str) -> list[str] | None:
@@ -46,7 +48,7 @@ def list_scenes(given: str) -> list[str] | None:
         raise InputError(given, "is a Sentinel-1 SLC product, which is not taken: give the GRD product of that pass")
     if path.is_dir():
         found = _candidates(given)
-        reason = f"is a directory without rasters ({', '.join(RASTERS)}) or Sentinel products"
+        reason = f"is a directory without rasters ({', '.join(RASTERS)}, ENVI) or Sentinel products"
     elif path.suffix.lower() == ".txt" and path.is_file():
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
@@ -99,8 +101,14 @@ def _told_of_products(given: str) -> list[str]:
 
 
 def _is_scene(path: Path, any_file: bool = False) -> bool:
-    raster = path.is_file() and (any_file or path.suffix.lower() in RASTERS)
-    return raster or is_product(path)
+    return (path.is_file() and (any_file or _is_raster(path))) or is_product(path)
+
+
+def _is_raster(path: Path) -> bool:
+    if path.suffix.lower() not in _ENVI:
+        return path.suffix.lower() in RASTERS
+    headers = path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr")
+    return not path.is_dir() and any(header.is_file() for header in headers)
 
 
 def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Raster]) -> dict[str, dict[str, Raster]]:
@@ -188,7 +196,7 @@ def _rasters(folder: str | Path, stems: Collection[str] = ()) -> list[Path]:
     """The rasters of a folder, and the folders of products with a file for each polarisation. Files of a product whose
     name is among `stems` are one raster."""
     names = sorted(Path(folder).iterdir())
-    found = [path for path in names if path.suffix.lower() in RASTERS or (path.is_dir() and polarisation_files(path))]
+    found = [path for path in names if _is_raster(path) or (path.is_dir() and polarisation_files(path))]
     parts = {file: path for path in map(Path, joined(map(str, found))) for file in polarisation_files(path)}
     joint = {file: path for file, path in parts.items() if _stem(str(path)) in stems}
     return list(dict.fromkeys(joint.get(path, path) for path in found))
