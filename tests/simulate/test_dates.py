@@ -91,6 +91,9 @@ def test_bad_arguments(tmp_path, capsys) -> None:
         write_simulated_dates(tmp_path / "root", bands=("HH",))
     assert main(["data", "simulate", str(tmp_path / "root"), "--flood", "0.2"]) == 2
     assert "need --earlier" in capsys.readouterr().err
+    for alone in ("--misregistration-test", "--misregistration-subpixel"):
+        assert main(["data", "simulate", str(tmp_path / "root"), alone]) == 2
+        assert "need --misregistration" in capsys.readouterr().err
     assert main(["data", "simulate", str(tmp_path / "root"), "--earlier", "monsoon"]) == 2
     with pytest.raises(ValueError, match="size"):
         simulate_dates(8, 0, config=SceneConfig())

@@ -95,10 +95,11 @@ def simulate(
         float, typer.Option(metavar="PIXELS", help="Shift of the optical images in train and val.")
     ] = 0.0,
     misregistration_subpixel: Annotated[
-        bool, typer.Option("--misregistration-subpixel", help="Shift by fractions of a pixel, not by whole pixels.")
+        bool, typer.Option("--misregistration-subpixel", help="With --misregistration: shift by fractions of a pixel.")
     ] = False,
     misregistration_test: Annotated[
-        bool, typer.Option("--misregistration-test", help="Shift the optical images of test too.")
+        bool,
+        typer.Option("--misregistration-test", help="With --misregistration: shift the optical images of test too."),
     ] = False,
     season: Annotated[
         str, typer.Option(metavar="autumn|winter|spring|summer", help="Season of the vegetation.")
@@ -155,6 +156,8 @@ def simulate(
         raise InputError("simulate", f"--earlier takes {', '.join(SEASONS)}, and no --misregistration")
     if earlier is None and (flood or built or gaps):
         raise InputError("simulate", "--flood, --built and --gaps need --earlier")
+    if not misregistration and (misregistration_test or misregistration_subpixel):
+        raise InputError("simulate", "--misregistration-test and --misregistration-subpixel need --misregistration")
     with progress_bar("simulate") as report:
         common: dict[str, Any] = {
             "scenes": _counts(scenes),

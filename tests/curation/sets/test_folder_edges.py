@@ -104,3 +104,10 @@ def test_every_raster_is_held_against_the_units(source, capsys):
     assert main(["data", "prepare", "folder", str(source), str(out), "--set", "units=sigma0_db"]) == 0
     assert "warning: sar/s2-0: units are declared as sigma0_db but" in capsys.readouterr().err
     assert inspect_root(out)[1][0].facts["warning"].startswith("s2-0.tif: units are declared as sigma0_db but")
+
+
+@pytest.mark.parametrize("name", ["sen12", "sen12ms", "sar2opt", "folder"])
+def test_an_archive_is_to_be_unpacked(tmp_path, name):
+    (tmp_path / "set.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"set\.zip: is an archive: unpack it and name the folder"):
+        prepare(name, tmp_path / "set.zip", tmp_path / "out")

@@ -14,7 +14,6 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from saropt.domain import listed
 from saropt.errors import InputError, OptionError
 from saropt.files import load_yaml
 from saropt.registry import Registry
@@ -29,11 +28,6 @@ Convert = Callable[[NDArray, NDArray[np.bool_], Window], NDArray]
 Write = Callable[[Path], object]
 """Writes a GeoTIFF of the given name at once or not at all."""
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-_BESIDE = (
-    *(".xml", ".msk", ".ovr", ".tfw", ".tifw", ".pgw", ".pngw", ".jgw", ".jpgw", ".wld", ".prj", ".hdr"),
-    *(".db", ".ini", ".txt", ".md", ".csv", ".json", ".yaml", ".pdf"),
-)
-"""Suffixes of files that are no images but lie beside them."""
 S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 
 
@@ -268,38 +262,6 @@ def images(folder: Path, pattern: str = r"(.+)") -> dict[str, Path]:
     return found
 
 
-def images_by_role(folders: Mapping[str, Path], pattern: str = r"(.+)") -> tuple[dict[str, dict[str, Path]], list[str]]:
-    """The images of the folder of each role (`images`), and a line for each folder that holds more: folders of images,
-    and files that are none of these images.
-
-    >>> for name in ("sar/a.png", "sar/a.png.aux.xml", "sar/b.jp2", "sar/more/c.png"):
-    ...     Path(name).parent.mkdir(parents=True, exist_ok=True)
-    ...     Path(name).touch()
-    >>> images_by_role({"sar": Path("sar")})[1]
-    ['sar: b.jp2, more are not taken; images are .tif, .tiff, .png, .jpg, .jpeg in the folder itself']
-    """
-    found = {role: images(folder, pattern) for role, folder in folders.items()}
-    lines = []
-    for role, folder in folders.items():
-        taken = set(found[role].values())
-        others = [path.name for path in sorted(folder.iterdir()) if path not in taken and _may_be_meant(path)]
-        if others:
-            verb = "is" if len(others) == 1 else "are"
-            lines.append(
-                f"{folder}: {listed(others)} {verb} not taken; images are {', '.join(IMAGES)} in the folder itself"
-            )
-    return found, lines
-
-
-def _may_be_meant(path: Path) -> bool:
-    """Whether a file may be an image that a user means, or a folder holds images."""
-    if path.name.startswith((".", "__")):
-        return False
-    if path.is_dir():
-        return any(file.suffix.lower() in IMAGES for file in path.rglob("[!.]*"))
-    return path.suffix.lower() not in _BESIDE
-
-
 def add_only(found: dict[str, Path], key: str, path: Path) -> None:
     """Add a file by its key.
 
@@ -329,14 +291,31 @@ def first_readable(paths: Sequence[Path]) -> Path:
     return paths[0]
 
 
+def check_folder(source: Path) -> None:
+    """Refuse what is no folder.
+
+    Raises:
+        InputError: it does not exist, or is an archive or another file.
+
+    >>> Path("sen12.zip").touch()
+    >>> check_folder(Path("sen12.zip"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: sen12.zip: is an archive: unpack it and name the folder
+    """
+    if not source.is_dir():
+        archive = source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+        there = "is an archive: unpack it and name the folder" if archive else "is not a folder"
+        raise InputError(source, there if source.exists() else "no such folder")
+
+
 def first_folder(source: Path, names: Sequence[str]) -> Path:
     """The first of several folder names (upper or lower case) that exists in the source.
 
     Raises:
         InputError: it has none of them.
     """
-    if not source.is_dir():
-        raise InputError(source, "no such folder" if not source.exists() else "is not a folder")
+    check_folder(source)
     here = {path.name.lower(): path for path in source.iterdir() if path.is_dir()}
     for name in names:
         if name.lower() in here:

@@ -20,12 +20,12 @@ from saropt.curation.sets.base import (
     count_line,
     first_folder,
     first_readable,
-    images_by_role,
     pair_up,
     pixel_side,
     register_set,
     split_groups,
 )
+from saropt.curation.sets.image_folders import images_by_role
 from saropt.domain import listed
 from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, OptionError, counted

@@ -25,6 +25,7 @@ from saropt.curation.sets.base import (
     Source,
     SplitOptions,
     add_only,
+    check_folder,
     count_line,
     pair_up,
     register_set,
@@ -73,8 +74,9 @@ def patches(source: Path, kinds: Sequence[str], suffix: str) -> dict[str, dict[s
     """Files by kind and key (such as `ROIs1158_spring_1_p30`), sorted by key, from all levels of the folder.
 
     Raises:
-        InputError: the folder holds no patch, or one of them twice.
+        InputError: it is no folder, holds no patch, or one of them twice.
     """
+    check_folder(source)
     found: dict[str, dict[str, Path]] = {kind: {} for kind in kinds}
     for path in sorted(source.rglob(f"ROIs*_p*{suffix}")):
         match = _PATCH.fullmatch(path.stem)

@@ -26,11 +26,11 @@ from saropt.curation.sets.base import (
     count_line,
     first_folder,
     first_readable,
-    images_by_role,
     pair_up,
     register_set,
     split_groups,
 )
+from saropt.curation.sets.image_folders import images_by_role
 from saropt.errors import InputError, counted
 from saropt.scenes import Scene, Window
 
