@@ -8,8 +8,16 @@ import torch
 from small_methods import SMALL, SMALL_NETWORK, batch, build
 from torch import Tensor
 
-from saropt.methods import Batch, get_method
-from saropt.methods.false_references import References, cast_clouds, mask, random_shapes, replace_places
+from saropt.methods import Batch, false_references, get_method
+from saropt.methods.false_references import (
+    References,
+    cast_clouds,
+    cloud_field,
+    mask,
+    random_field,
+    random_shapes,
+    replace_places,
+)
 
 TRUTHFUL = {"other_place": 0.0, "clouds": 0.0, "holes": 0.0, "no_reference": 0.0, "no_sar_reference": 0.0}
 
@@ -127,6 +135,23 @@ def test_clouds_brighten_and_shadows_darken_what_they_hide():
     assert (after.optical >= -1.0).all()
     assert (after.optical <= 1.0).all()
     assert torch.equal(cast_clouds(before, 0.0).optical, before.optical)
+
+
+def test_clouds_have_detail_of_every_size(monkeypatch):
+    """Neighbours differ, as in a field of small cells, and pixels far apart are alike, as in one of large cells."""
+
+    def rough_and_wide(field):
+        drawn = torch.cat([field(torch.zeros(64, 1, 128, 128)) for _ in range(6)])
+        assert 0.6 < drawn.std() < 1.1
+        power = drawn.square().mean()
+        step, far = drawn[..., 1:] - drawn[..., :-1], drawn[..., 24:] * drawn[..., :-24]
+        return bool(step.square().mean() > 0.01 * power), bool(far.mean() > 0.1 * power)
+
+    torch.manual_seed(0)
+    assert rough_and_wide(cloud_field) == (True, True)
+    for cell, expected in ((8, (True, False)), (48, (False, True))):
+        monkeypatch.setattr(false_references, "CELLS", (cell,))
+        assert rough_and_wide(random_field) == expected
 
 
 def test_a_closed_deck_hides_the_whole_image():

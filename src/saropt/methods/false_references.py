@@ -11,6 +11,8 @@ from torch.nn import functional
 
 CELLS = (8, 16, 32)
 """Sizes in pixels of the random shapes."""
+CLOUDS, SMALLEST, FADING = (24, 48), 3, 0.6
+"""Sizes in pixels of the largest and smallest cells of clouds; amplitude of cells over that of cells twice as large."""
 OPAQUE, SHADED = 0.15, 0.3
 """Opacity of a cloud, and darkness of its shadow, from which the ground counts as hidden."""
 
@@ -38,8 +40,19 @@ class References:
 
 def random_field(like: Tensor) -> Tensor:
     """A smooth random field (N, 1, h, w) for images (N, C, h, w), made of cells of one size drawn from `CELLS`."""
+    return _field(like, CELLS[int(torch.randint(len(CELLS), ()))])
+
+
+def cloud_field(like: Tensor) -> Tensor:
+    """A random field (N, 1, h, w) of variance 1 for images (N, C, h, w) with detail of every size, as clouds have."""
+    largest = CLOUDS[int(torch.randint(len(CLOUDS), ()))]
+    octaves = [FADING**number for number in range(int(math.log2(largest / SMALLEST)) + 1)]
+    fields = [weight * _field(like, largest // 2**number) for number, weight in enumerate(octaves)]
+    return torch.stack(fields).sum(0) / math.sqrt(sum(weight**2 for weight in octaves))
+
+
+def _field(like: Tensor, cell: int) -> Tensor:
     count, _, height, width = like.shape
-    cell = CELLS[int(torch.randint(len(CELLS), ()))]
     coarse = torch.randn(count, 1, math.ceil(height / cell) + 1, math.ceil(width / cell) + 1, device=like.device)
     return functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
 
@@ -83,7 +96,7 @@ def cast_clouds(references: References, probability: float, overcast: float = 0.
         overcast: the share of images under a closed deck, of which nothing shines through or a tenth.
         haze: the share of images under a thin veil through which the ground shows.
     """
-    field = random_field(references.optical)
+    field = cloud_field(references.optical)
     on = chosen(field, probability)
     level = torch.randn(len(field), 1, 1, 1, device=field.device)
     opacity = ((field - level) / (0.2 + torch.rand_like(level))).clamp(0.0, 1.0) * on
