@@ -17,7 +17,9 @@ from saropt.inference.companion import Companion
 from saropt.radiometry import ValueRule
 from saropt.radiometry.clouds import looks_like_cloud
 from saropt.roots.description import write_description
+from saropt.roots.simulated_dates import as_reflectance
 from saropt.scenes import Scene, Window, write_array
+from saropt.simulate import DatesConfig, simulate_dates
 
 SAR, OPTICAL = ("VV", "VH"), ("B4", "B3", "B2", "B8")
 CLOUD = 5000
@@ -160,6 +162,12 @@ def test_haze_and_some_clouds_are_left_to_the_network(tmp_path):
     assert find_clouds(np.hstack([haze[:, :3000], some[:, 900:1900]]), OPTICAL, 10_000.0) is None
     assert find_clouds(some, OPTICAL, 10_000.0) is None
     assert find_clouds(some[:, :3000], OPTICAL, 10_000.0).share == pytest.approx(0.3)
+
+
+def test_clear_simulated_ground_is_no_cloud():
+    """It is whiter than most land."""
+    two = simulate_dates(128, 1, dates=DatesConfig("spring"))
+    assert find_clouds(as_reflectance(two.optical).reshape(4, -1), OPTICAL, 10_000.0) is None
 
 
 def test_clouds_are_found_before_colours_are_matched(tmp_path):

@@ -17,9 +17,11 @@ from saropt.scenes import Window
 if TYPE_CHECKING:
     from saropt.inference.sources import Source
 
-_OVERCAST, _CLOUDY, _OPAQUE = 0.9, 0.25, 0.13
-"""Share of pixels that look like cloud above which an image is not used; share of opaque ones above which its clouds
-are hidden: through haze ground can be seen, and white roofs may be a tenth of a town."""
+_OVERCAST, _CLOUDY = 0.9, 0.25
+"""Share of pixels that look like cloud or haze above which an image is not used; share of opaque cloud above which its
+clouds are hidden: through haze ground can be seen, and white roofs may be a few per cent of a town."""
+_CLOUD, _OPAQUE = 0.2, 0.25
+"""Reflectance of all visible bands of a cloud, and of an opaque one."""
 _ROOF, _EDGE = 2, 8
 """Radii in pixels: what no disk of the first fits into is no cloud; the second is the width of a cloud's thin edge."""
 _MARGIN = 2 * _ROOF + _EDGE
@@ -33,16 +35,13 @@ class Clouds:
         visible: the positions of blue, green and red.
         factor: stored values of reflectance 1.
         share: of the image's pixels.
+        overcast: whether the image shows no ground that is worth keeping.
     """
 
     visible: tuple[int, int, int]
     factor: float
     share: float
-
-    @property
-    def overcast(self) -> bool:
-        """Whether the image shows no ground that is worth keeping."""
-        return self.share > _OVERCAST
+    overcast: bool
 
     def told(self, source: str) -> str:
         """One line of what becomes of the image called `source`."""
@@ -63,7 +62,7 @@ class Clouds:
         values, valid = raster.read_padded(grown)
         valid = valid & rule.measured(values)
         blue, green, red = (values[band] / np.float32(self.factor) for band in self.visible)
-        cloud = looks_like_cloud(blue, green, red) & valid
+        cloud = looks_like_cloud(blue, green, red, _CLOUD) & valid
         rows, cols = np.ogrid[-_ROOF : _ROOF + 1, -_ROOF : _ROOF + 1]
         cloud = ndimage.binary_opening(cloud, rows**2 + cols**2 <= _ROOF**2)
         if cloud.any():
@@ -88,6 +87,7 @@ def find_clouds(sample: NDArray, bands: Sequence[str], factor: float) -> Clouds 
         return None
     visible = (bands.index("B2"), bands.index("B3"), bands.index("B4"))
     blue, green, red = (sample[band] / factor for band in visible)
-    share = float(looks_like_cloud(blue, green, red).mean())
-    opaque = float(looks_like_cloud(blue, green, red, _OPAQUE).mean())
-    return Clouds(visible, factor, share) if share > _OVERCAST or opaque > _CLOUDY else None
+    hazy, cloudy, opaque = (float(looks_like_cloud(blue, green, red, above).mean()) for above in (0.0, _CLOUD, _OPAQUE))
+    if hazy > _OVERCAST:
+        return Clouds(visible, factor, hazy, overcast=True)
+    return Clouds(visible, factor, cloudy, overcast=False) if opaque > _CLOUDY else None
