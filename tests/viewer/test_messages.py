@@ -13,7 +13,17 @@ PASSED = (
     "viewer",
     *(
         f"inference/{name}.py"
-        for name in ("bundled", "clear_pixels", "companions", "familiarity", "guard", "masks", "opening")
+        for name in (
+            "bundled",
+            "clear_pixels",
+            "clouds",
+            "companion",
+            "companions",
+            "familiarity",
+            "guard",
+            "masks",
+            "opening",
+        )
     ),
     *(f"inference/{name}.py" for name in ("reader", "reliability", "scene_model", "sources", "translator")),
     "inference/runtimes",

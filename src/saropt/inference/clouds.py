@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from saropt.radiometry import ValueRule
 from saropt.radiometry.clouds import looks_like_cloud
@@ -57,6 +56,8 @@ class Clouds:
         Args:
             rule: which values are measured.
         """
+        from scipy import ndimage
+
         side = 2 * _MARGIN
         grown = Window(window.row - _MARGIN, window.col - _MARGIN, window.height + side, window.width + side)
         values, valid = raster.read_padded(grown)

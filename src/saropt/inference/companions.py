@@ -44,6 +44,7 @@ class Ground:
     Args:
         scene: the scene.
 
+    >>> import numpy as np
     >>> from saropt.scenes import write_array
     >>> paths = [write_array(name, np.ones((1, 8, 8), np.uint8)) for name in ("a.tif", "b.tif")]
     >>> with open_scene(paths[0]) as scene:
