@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from affine import Affine
 from asking import ORDER, PLACE
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -20,7 +21,7 @@ from test_serve import serving
 
 from saropt.cli import main
 from saropt.evaluation.blind_test import read_answers
-from saropt.scenes import Scene, Window, write_array
+from saropt.scenes import Georeference, Scene, Window, write_array
 from saropt.viewer.blind import Study, crops
 from saropt.viewer.blind_app import create_blind_app
 
@@ -194,8 +195,14 @@ def test_values_beyond_8_bits_share_one_stretch(study_file: Path) -> None:
         ({"side": 512}, "smaller than the study's crops of 512 pixels"),
         ({"truth": "nowhere"}, "no such folder"),
         ({"translations": {"m": "empty"}}, "no raster has the name"),
-        ({"translations": {"m": "grey"}}, "one of them has no colours"),
+        ({"translations": {"m": "grey"}}, "it has colours and"),
+        ({"translations": {"m": "far"}}, "translation and true raster are not on one grid: 40,000 pixels apart"),
+        ({"translations": {"m": "wide"}}, "it holds uint16, "),
+        ({"translations": {"m": "unit", "n": "wide"}, "truth": "wide"}, "in 51..255: both need the same units"),
+        ({"translations": {"m": "empty-pixels"}}, "only 0 valid crops of 48 pixels that overlap no other, for m has"),
+        ({"trials": 25}, "only 24 valid crops of 48 pixels that overlap no other, for method-one has no more: trials"),
         ({"trials": 0}, "trials: "),
+        ({"answers": ["left", "both", "Left"]}, "answers: Value error, two of them are the same"),
         ({"wrong": 1}, "wrong: "),
     ],
 )
@@ -203,14 +210,56 @@ def test_studies_that_are_refused(
     study_file: Path, change: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = study_file.parent
-    for name in ("empty", "grey"):
+    pixels = np.full((3, 160, 224), 255, np.uint8)
+    pixels[:, ::2] = 51
+    kept = {"band_names": ["B4", "B3", "B2"], "georeference": PLACE}
+    there = {**kept, "georeference": Georeference(PLACE.crs, PLACE.transform @ Affine.translation(40_000, 0))}
+    made: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
+        "grey": (pixels[:1], {}),
+        "far": (pixels, there),
+        "wide": (pixels.astype(np.uint16), kept),
+        "unit": (pixels / np.float32(255), kept),
+        "empty-pixels": (0 * pixels, {**kept, "nodata": 0}),
+    }
+    (folder / "empty").mkdir()
+    for name, (values, options) in made.items():
         (folder / name).mkdir()
-    write_array(folder / "grey" / "secret-a.tif", np.full((1, 160, 224), 9, np.uint8))
+        write_array(folder / name / "secret-a.tif", values, **options)
     study_file.write_text(yaml.safe_dump(yaml.safe_load(study_file.read_text()) | change))
     assert main(["serve", str(folder), "--blind", str(study_file), "--port", "0"]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_no_ground_is_shown_twice(study_file: Path) -> None:
+    """Who sees a picture again beside another one knows that it is real: 2 rasters hold 3 x 4 crops each."""
+    study_file.write_text(study_file.read_text().replace(f"trials: {TRIALS}", "trials: 24"))
+    trials = Study(study_file, study_file.parent).trials
+    assert [trial.method for trial in trials] == ["method-one", "method-two"] * 12
+    seen: dict[str, np.ndarray] = {name: np.zeros((160, 224), int) for name in ("secret-a", "secret-b")}
+    for trial in trials:
+        seen[trial.name][trial.row : trial.row + SIDE, trial.column : trial.column + SIDE] += 1
+    assert [(int(counts.max()), int(counts.sum())) for counts in seen.values()] == [(1, 12 * SIDE**2)] * 2
+
+
+def test_capital_letters_make_no_other_person_and_no_other_answer(study_file: Path) -> None:
+    """Telephones write the first letter large."""
+    study_file.write_text(study_file.read_text() + "answers: [Left, RIGHT, Both]\n")
+    with (
+        Study(study_file, study_file.parent) as study,
+        TestClient(create_blind_app(study), "http://localhost") as client,
+    ):
+        for position, (code, second) in enumerate([("P1", "Left"), ("p1", "RIGHT"), ("P1", "Both")]):
+            here = f"/api/participants/{code}/trials/{position}"
+            assert client.get(here).status_code == 200
+            answer = client.post(here, json={"real": "left", "second": second}, headers=ORDER)
+            assert answer.json()["done"] == position + 1
+    rows = read_answers(study.answers_file)
+    assert {row["participant"] for row in rows} == {"p1"}
+    assert rows[0]["second_meant"] == ("real" if rows[0]["real_side"] == "left" else "guess")
+    assert rows[1]["second_meant"] == ("real" if rows[1]["real_side"] == "right" else "guess")
+    assert rows[2]["second_meant"] == "Both"
 
 
 def test_another_version_of_the_study_is_refused(study_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,6 +287,7 @@ def test_the_page(study_file: Path) -> None:
         page.on("response", lambda answer: answer.status >= 400 and complaints.append(answer.url))
         page.goto(line.split()[0])
         page.click('[data-key="language"]')
+        assert [page.get_attribute("input", name) for name in ("autocapitalize", "spellcheck")] == ["off", "false"]
         page.fill("input", "p1")
         page.keyboard.press("Enter")
         for position in range(TRIALS):

@@ -32,7 +32,7 @@ def viewer_app(folder: Path) -> Any:
 def blind_app(folder: Path) -> Any:
     for name in ("truth", "guess"):
         (folder / name).mkdir()
-        write_array(folder / name / "a.tif", np.random.default_rng(0).integers(1, 255, (1, 40, 50), dtype=np.uint8))
+        write_array(folder / name / "a.tif", np.random.default_rng(0).integers(1, 255, (1, 96, 96), dtype=np.uint8))
     (folder / "study.yaml").write_text(
         '{name: s, side: 32, trials: 9, truth: truth, translations: {m: guess}, question: "Which?"}'
     )

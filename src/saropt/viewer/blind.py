@@ -13,6 +13,8 @@ import json
 import os
 import threading
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,21 +23,22 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from saropt.domain import rgb_bands
-from saropt.errors import InputError
+from saropt.errors import InputError, counted
 from saropt.evaluation.blind_test import FIELDS, is_complete, read_answers
 from saropt.files import Lock, read_yaml, validated
 from saropt.roots.names import SUFFIXES, find_raster
+from saropt.roots.one_grid import check_one_grid
 from saropt.scenes import Scene, Window
 
 Side = Literal["left", "right"]
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 SIDES: tuple[Side, Side] = ("left", "right")
 MOST_PARTICIPANTS = 1000
-_ATTEMPTS = 50
 _LEAST_VALID = 0.99
+_OTHER_UNITS = 100.0
 
 
 class StudyFile(BaseModel):
@@ -63,6 +66,13 @@ class StudyFile(BaseModel):
     answers: list[Annotated[str, Field(min_length=1, max_length=60)]] = Field(
         ["left", "right", "both", "neither"], min_length=2, max_length=8
     )
+
+    @field_validator("answers")
+    @classmethod
+    def _differ(cls, answers: list[str]) -> list[str]:
+        if len({answer.casefold() for answer in answers}) < len(answers):
+            raise ValueError("two of them are the same")
+        return answers
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,8 @@ class Study:
             number, real = self._arranged(participant, position)
             shown = self._shown.pop((participant, position), None)
             trial = self.trials[number]
-            meant = second if second not in SIDES else "real" if second == real else "guess"
+            side = (second or "").casefold()
+            meant = second if side not in SIDES else "real" if side == real else "guess"
             self._append(
                 {
                     "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -254,22 +265,39 @@ def _read(path: Path, trial: Trial, side: int) -> tuple[NDArray[Any], NDArray[np
 
 
 def _drawn(settings: StudyFile, file: Path, folder: Path) -> list[Trial]:
-    """The study's trials, methods and rasters in turn."""
+    """The study's trials, methods and rasters in turn. No two show the same ground of a true raster: who sees a
+    picture again, beside another one, knows that it is real."""
     generator = np.random.default_rng(settings.seed)
+    free: dict[Path, dict[tuple[int, int], None]] = {}
     rounds = []
     for method, place in settings.translations.items():
         pairs = _pairs(settings, method, folder / place, folder / settings.truth)
         generator.shuffle(pairs)
-        rounds.append((method, pairs))
-    trials = []
-    for number in range(settings.trials):
-        method, pairs = rounds[number % len(rounds)]
-        truth, guess = pairs[number // len(rounds) % len(pairs)]
-        trial = _crop(method, truth, guess, settings.side, generator)
+        for truth, _ in pairs:
+            if truth not in free:
+                free[truth] = _places(truth, settings.side, generator)
+        rounds.append((method, deque(_crops(method, *pair, settings.side, free[pair[0]]) for pair in pairs)))
+    trials: list[Trial] = []
+    while (count := len(trials)) < settings.trials:
+        method, rasters = rounds[count % len(rounds)]
+        trial = _next(rasters)
         if trial is None:
-            raise InputError(file, f"{truth.name} has no valid crop of {settings.side} pixels: side: takes fewer")
+            found = f"only {counted(count, 'valid crop')} of {settings.side} pixels that overlap no other"
+            fewer = f"trials: takes at most {count}, or side: fewer" if count else "side: takes fewer"
+            raise InputError(file, f"{found}, for {method} has no more: {fewer}")
         trials.append(trial)
     return trials
+
+
+def _next(rasters: deque[Iterator[Trial]]) -> Trial | None:
+    """The next crop of a method, its rasters in turn; None when all are used up."""
+    while rasters:
+        crops_left = rasters.popleft()
+        trial = next(crops_left, None)
+        if trial is not None:
+            rasters.append(crops_left)
+            return trial
+    return None
 
 
 def _pairs(settings: StudyFile, method: str, guesses: Path, truths: Path) -> list[tuple[Path, Path]]:
@@ -282,23 +310,53 @@ def _pairs(settings: StudyFile, method: str, guesses: Path, truths: Path) -> lis
         raise InputError(guesses, f"no raster has the name of one in {truths}")
     for truth, guess in pairs:
         with Scene.open(truth) as one, Scene.open(guess) as other:
-            sizes = [(scene.width, scene.height) for scene in (one, other)]
-            colours = {rgb_bands(scene.band_names) == (0, 0, 0) for scene in (one, other)}
-            if sizes[0] != sizes[1] or len(colours) > 1:
-                raise InputError(guess, f"differs from {truth} in size, or one of them has no colours")
+            check_one_grid(guess, "translation and true raster", other, one)
+            if len({rgb_bands(scene.band_names) == (0, 0, 0) for scene in (one, other)}) > 1:
+                raise InputError(guess, f"it has colours and {truth} has not, or the other way round")
             if "complex" in one.dtype or "complex" in other.dtype:
                 raise InputError(guess, "complex pixels cannot be shown")
-            if min(sizes[0]) < settings.side:
+            if (one.dtype == "uint8") != (other.dtype == "uint8"):
+                raise InputError(guess, f"it holds {other.dtype}, {truth} {one.dtype}: both need the same units")
+            if min(one.width, one.height) < settings.side:
                 raise InputError(guess, f"is smaller than the study's crops of {settings.side} pixels")
     return pairs
 
 
-def _crop(method: str, truth: Path, guess: Path, side: int, generator: np.random.Generator) -> Trial | None:
-    """A crop with hardly an invalid pixel in either raster, out of a bounded number of attempts."""
-    with Scene.open(truth) as one, Scene.open(guess) as other:
-        for _ in range(_ATTEMPTS):
-            row, column = (int(generator.integers(0, size - side + 1)) for size in (one.height, one.width))
-            window = Window(row, column, side, side)
-            if (one.read_stored(window)[1] & other.read_stored(window)[1]).mean() >= _LEAST_VALID:
-                return Trial(method, truth.stem, truth, guess, row, column)
-    return None
+def _places(truth: Path, side: int, generator: np.random.Generator) -> dict[tuple[int, int], None]:
+    """Rows and columns of as many crops as fit into a raster side by side, in a random order, from a random corner."""
+    with Scene.open(truth) as scene:
+        rows, columns = (
+            range(int(generator.integers(0, size % side + 1)), size - side + 1, side)
+            for size in (scene.height, scene.width)
+        )
+    places = [(row, column) for row in rows for column in columns]
+    generator.shuffle(places)
+    return dict.fromkeys(places)
+
+
+def _crops(method: str, truth: Path, guess: Path, side: int, free: dict[tuple[int, int], None]) -> Iterator[Trial]:
+    """The crops of a pair with hardly an invalid pixel in either raster, at places that they take away from `free`."""
+    for place in list(free):
+        if place not in free:
+            continue
+        trial = Trial(method, truth.stem, truth, guess, *place)
+        (true, real), (guessed, made) = (_read(path, trial, side) for path in (truth, guess))
+        valid = real & made
+        if valid.mean() >= _LEAST_VALID:
+            _check_scale(trial, true[valid], guessed[valid])
+            del free[place]
+            yield trial
+
+
+def _check_scale(trial: Trial, true: NDArray[Any], guessed: NDArray[Any]) -> None:
+    """Refuse a translation that would be all black or all white, as its numbers are of other units."""
+    if true.dtype == guessed.dtype == np.uint8:
+        return
+    spans = [np.percentile(values.astype(np.float64), (2, 98)) for values in (guessed, true)]
+    small, large = sorted(float(np.abs(span).max()) for span in spans)
+    opposite = spans[0][1] < 0 < spans[1][0] or spans[1][1] < 0 < spans[0][0]
+    if opposite or (small > 0 and large / small > _OTHER_UNITS):
+        made, real = (f"{low:.4g}..{high:.4g}" for low, high in spans)
+        raise InputError(
+            trial.guess, f"its values lie in {made}, those of {trial.truth} in {real}: both need the same units"
+        )

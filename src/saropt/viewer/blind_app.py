@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from saropt.viewer.app import STATIC, guarded_app
 from saropt.viewer.blind import Side, Study
@@ -58,7 +58,8 @@ def _study(request: Request) -> Study:
 
 
 TheStudy = Annotated[Study, Depends(_study)]
-Code = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+Code = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"), AfterValidator(str.lower)]
+"""Telephones begin a word with a capital letter: P1 is the person p1."""
 Position = Annotated[int, PathParameter(ge=0, lt=1000)]
 
 

@@ -50,7 +50,7 @@ class BlindTest {
   }
 
   private welcome(): HTMLElement {
-    const field: HTMLInputElement = h("input", { required: true, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,31}", autocomplete: "off", value: this.code, "data-key": "code" });
+    const field: HTMLInputElement = h("input", { required: true, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,31}", autocomplete: "off", autocapitalize: "off", spellcheck: "false", value: this.code, "data-key": "code" });
     const enter = (event: Event) => {
       event.preventDefault();
       this.code = field.value;
