@@ -53,6 +53,8 @@ class BlindTest {
     const field: HTMLInputElement = h("input", { required: true, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,31}", autocomplete: "off", autocapitalize: "off", spellcheck: "false", value: this.code, "data-key": "code" });
     const enter = (event: Event) => {
       event.preventDefault();
+      if (this.sending) return;
+      this.sending = true;
       this.code = field.value;
       sessionStorage.setItem("saropt-participant", this.code);
       void this.go(ask<Place>(`api/participants/${this.code}`));

@@ -88,8 +88,7 @@ export class JobsPanel {
       h("button", { type: "button", "data-key": `${key}-${job.id}`, click: () => void action().then(() => this.watch()).catch(this.fail) }, text);
     const open = async () => {
       this.store.take(await api.catalogue());
-      const scene = this.store.catalogue.scenes.find((one) => one.layers.some((layer) => layer.id === job.result));
-      if (scene !== undefined) await this.store.choose(scene.id, job.result);
+      await this.store.choose(this.store.holder(job.result)?.id, job.result);
       this.shown();
     };
     const remove = async () => {
@@ -99,7 +98,7 @@ export class JobsPanel {
       await this.store.load();
       this.store.changed();
     };
-    const known = this.store.catalogue.scenes.some((scene) => scene.layers.some((layer) => layer.id === job.layer));
+    const known = this.store.holder(job.layer) !== undefined;
     const share = job.total > 0 ? job.done / job.total : undefined;
     return h(
       "section",

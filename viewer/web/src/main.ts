@@ -64,6 +64,8 @@ const panels: Record<Tab, HTMLElement> = {
 };
 const sidebar = h("div", { class: "sidebar", inert: true }, tabs, ...Object.values(panels));
 let tab: Tab = "scenes";
+/** Counts the clicks on the map, so that a late answer is known as one. */
+let asked = 0;
 let reading: { scene: string | undefined; place: Place; points: { layer: Layer; point: Point | null }[] } | null = null;
 
 function say(text: string): void {
@@ -111,6 +113,8 @@ function askForToken(): void {
 }
 
 async function read(place: Place): Promise<void> {
+  const number = ++asked;
+  const scene = store.scene?.id;
   const points = await Promise.all(
     store.onMap.map(async (layer) => ({
       layer,
@@ -120,7 +124,8 @@ async function read(place: Place): Promise<void> {
       }),
     })),
   );
-  reading = { scene: store.scene?.id, place, points };
+  if (number !== asked || scene !== store.scene?.id) return;
+  reading = { scene, place, points };
   renderReading();
 }
 
@@ -135,6 +140,7 @@ function renderReading(): void {
   if (at !== null && at.column !== null && at.row !== null) lines.push(t("column", { c: at.column, r: at.row }));
   if (at !== null && at.x !== null && at.y !== null) lines.push(`${told(at.crs)} ${[at.x, at.y].map((value) => value.toFixed(Math.abs(value) > 1000 ? 1 : 5)).join(", ")}`);
   const close = () => {
+    asked += 1;
     reading = null;
     map.mark(null);
     renderReading();
@@ -320,15 +326,39 @@ function build(): void {
   store.listen(render);
 }
 
+const addressed = (): URLSearchParams => new URLSearchParams(location.hash.slice(1));
+
+/** Show the scene of an address. If it is gone, say so and leave what is shown. */
+async function follow(hash: URLSearchParams): Promise<void> {
+  try {
+    await store.choose(hash.get("scene") ?? "");
+  } catch (error) {
+    if (store.scene !== null) history.replaceState(null, "", `#scene=${store.scene.id}`);
+    store.changed();
+    fail(error);
+  }
+}
+
+/** Another link in the same tab. */
+async function turn(): Promise<void> {
+  const hash = addressed();
+  if (hash.has("token")) {
+    location.reload();
+    return;
+  }
+  store.take(await api.catalogue());
+  await follow(hash);
+}
+
 async function begin(): Promise<void> {
-  const hash = new URLSearchParams(location.hash.slice(1));
+  const hash = addressed();
   const token = hash.get("token");
   if (token !== null) {
     history.replaceState(null, "", location.pathname);
     await api.session(token);
   }
   [store.info, store.catalogue] = await Promise.all([api.info(), api.catalogue()]);
-  await store.choose(hash.get("scene") ?? "");
+  await follow(hash);
   sidebar.inert = false;
   api
     .baseMap()
@@ -344,4 +374,5 @@ async function begin(): Promise<void> {
 
 build();
 render();
+window.addEventListener("hashchange", () => void turn().catch(fail));
 begin().catch(fail);

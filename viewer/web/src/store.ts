@@ -1,4 +1,4 @@
-import { api, type Catalogue, type Info, type Job, type Layer, type LayerDetail, type Scene, type Style, type Translator } from "./api";
+import { api, type Catalogue, type Info, type Job, type Layer, type LayerDetail, Refusal, type Scene, type Style, type Translator } from "./api";
 import type { World } from "./base";
 
 /** Places of the map, from left to right. */
@@ -53,10 +53,18 @@ export class Store {
     this.slots.left ??= this.scene?.layers[0]?.id ?? null;
   }
 
-  /** Choose a scene: itself on the left, a translation beside it, what the translation should be on the right. */
-  async choose(id: string, guess: string | null = null): Promise<void> {
+  /** The scene that holds a layer. */
+  holder(layer: string | null): Scene | undefined {
+    return this.catalogue.scenes.find((scene) => scene.layers.some((one) => one.id === layer));
+  }
+
+  /** Choose a scene, or any for an empty id: itself on the left, a translation beside it, what the translation should be on the right.
+   * One that is gone is refused. */
+  async choose(id: string | undefined, guess: string | null = null): Promise<void> {
     const { scenes } = this.catalogue;
-    const scene = scenes.find((one) => one.id === id) ?? scenes.find((one) => one.layers.length > 1) ?? scenes[0] ?? null;
+    const any = id === "" ? (scenes.find((one) => one.layers.length > 1) ?? scenes[0] ?? null) : undefined;
+    const scene = scenes.find((one) => one.id === id) ?? any;
+    if (scene === undefined) throw new Refusal(404, "no such scene");
     this.scene = scene;
     this.over = null;
     const [first, ...beside] = scene?.layers ?? [];

@@ -74,7 +74,7 @@ export class TranslatePanel {
   /** Fill the form with the settings of a job, to change and send again. */
   async repeat(job: Job): Promise<void> {
     const { request } = job;
-    await this.store.choose(job.scene);
+    await this.store.choose(this.store.holder(job.layer)?.id);
     await this.store.detail(job.layer);
     this.layer = job.layer;
     this.pick(job.translator, request.direction);
@@ -111,7 +111,7 @@ export class TranslatePanel {
     if (id === this.layer) return;
     const kept = { translator: this.translator, direction: this.direction, companions: this.companions };
     const role = this.inputs()[0]?.role;
-    await this.store.choose(this.store.catalogue.scenes.find((scene) => scene.layers.some((layer) => layer.id === id))?.id ?? "");
+    await this.store.choose(this.store.holder(id)?.id);
     this.layer = id;
     const layer = this.store.layer(id);
     if (layer !== null) this.suit(layer);
