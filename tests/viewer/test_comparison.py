@@ -9,13 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asking import ORDER, PLACE, layer_of
+from affine import Affine
+from asking import ORDER, PLACE, layer_of, scene_named
 from fastapi.testclient import TestClient
 from PIL import Image
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+from rasterio.warp import transform
 from test_browser import address, browser, choose, drag_divider, visit  # noqa: F401  (fixtures)
 
 from saropt.inference import NOTICE
-from saropt.scenes import write_array
+from saropt.scenes import Georeference, write_array
 
 TAGS = {"SAROPT_SOURCE": "flat.tif", "SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt"}
 GREY, STRIP, GAP = 128, 25, 2
@@ -56,12 +60,48 @@ def test_layers_side_by_side_and_cut(viewer: TestClient, flat: Path) -> None:
     cut, info = opened(viewer.get(path, params={**query, "cut": [0.25]}).content)
     assert cut.shape == (400 + 2 * STRIP, 400, 3)
     below = cut[STRIP + 20 : STRIP + 400]
-    assert (below[:, : 100 - GAP] == round(50 / 200 * 255)).all()
-    assert (below[:, 100:] == GREY).all()
+    slant = 3  # of a meridian in this projection, and of the corners on the map
+    assert (below[:, : 100 - GAP - slant] == round(50 / 200 * 255)).all()
+    assert (below[:, 100 + slant :] == GREY).all()
     assert info["Notice"] == NOTICE
 
     gone, _ = opened(viewer.get(path, params={**query, "cut": [0]}).content)
     assert (gone[STRIP + 20 : STRIP + 400] == GREY).all()
+
+
+PLACES = {
+    "turned": Georeference(PLACE.crs, PLACE.transform @ Affine.rotation(30)),
+    "upside-down": Georeference(PLACE.crs, PLACE.transform @ Affine.rotation(180)),
+    "polar": Georeference(CRS.from_epsg(3413), from_origin(1_000_000, -1_600_000, 40, 40)),
+    "across-180": Georeference(CRS.from_epsg(4326), from_origin(179.9, 10, 0.0005, 0.0005)),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_pixels_lie_on_the_side_of_the_divider_where_the_map_has_them(
+    viewer: TestClient, folder: Path, name: str
+) -> None:
+    """The divider is a line from north to south, which is slanted in the raster's own rows and columns."""
+    place, side = PLACES[name], 400
+    for file, value in ((f"{name}.tif", 50), (f"{name}_reference.tif", 150)):
+        write_array(folder / file, np.full((1, side, side), value, np.uint8), band_names=["VH"], georeference=place)
+    viewer.post("/api/catalogue/scan", headers=ORDER)
+    layers = scene_named(viewer, f"{name}.tif")["layers"]
+    assert len(layers) == 2
+    grey = json.dumps({"bands": [1], "low": [0], "high": [255], "decibels": None, "least": None, "most": None})
+    query: dict[str, Any] = {"other": layers[1]["id"], "style": [grey, grey], "cut": 0.4}
+    cut, _ = opened(viewer.get(f"/api/layers/{layers[0]['id']}/beside", params=query).content)
+    shown = cut[STRIP : STRIP + side, :side, 0]
+
+    columns, rows = np.meshgrid(np.arange(side) + 0.5, np.arange(side) + 0.5)
+    assert place.transform is not None
+    x, y = place.transform @ (columns.ravel(), rows.ravel())
+    longitudes = np.array(transform(place.crs, "EPSG:4326", x, y)[0]).reshape(side, side) % 360
+    west, _, east, _ = (edge / 20_037_508.342789244 * 180 for edge in layers[0]["extent"])
+    share = (longitudes - west % 360) / (east - west)
+    assert ((shown == 50) | (shown == 150))[np.abs(share - 0.4) > 0.02].mean() > 0.9, "but for names"
+    for value, wrong in ((50, share > 0.42), (150, share < 0.38)):
+        assert not (shown[wrong] == value).any()
 
 
 def test_measurements_alone_carry_no_notice(viewer: TestClient) -> None:

@@ -150,7 +150,10 @@ def get_beside(
     ],
     cut: Annotated[
         list[Annotated[float, Query(ge=0, le=1)]] | None,
-        Query(max_length=2, description="Shares of the width where the next layer begins; side by side without them."),
+        Query(
+            max_length=2,
+            description="Shares of the extent from west to east where the next layer begins; side by side without.",
+        ),
     ] = None,
     side: Annotated[int, Query(ge=16, le=2048)] = 1024,
 ) -> Response:

@@ -27,7 +27,7 @@ from saropt.viewer.catalogue import Layer
 from saropt.viewer.pyramids import open_for_display
 from saropt.viewer.rasters import TILE, environment, is_beyond_180, open_raster
 from saropt.viewer.styles import Floats, Style, in_db
-from saropt.viewer.tiles import FAR, beside, far_tile
+from saropt.viewer.tiles import FAR, beside, eastward, far_tile
 
 _NARROWEST = 360
 _DARK, _WHITE = (20, 24, 28, 255), (255, 255, 255, 255)
@@ -175,32 +175,73 @@ def compared_png(layers: Sequence[Layer], styles: Sequence[Style], side: int, cu
 
     Args:
         side: longest side of one layer's picture, in pixels.
-        cuts: shares of the width where the next layer begins, ascending; None lays the layers side by side.
+        cuts: shares of the extent from west to east (of the width, where there is no map) where the next layer begins,
+            ascending; None lays the layers side by side.
     """
     pictures = [picture(layer, side, style).convert("RGBA") for layer, style in zip(layers, styles, strict=True)]
     factor = math.ceil(_NARROWEST / pictures[0].width)
     width, height = (factor * extent for extent in pictures[0].size)
     pictures = [image.resize((width, height), Image.Resampling.NEAREST) for image in pictures]
-    size, strip = _line_of_text(width)
-    font, gap = ImageFont.load_default(size), max(2, size // 5)
-    places = [index * (width + gap) for index in range(len(layers))] if cuts is None else [0] * len(layers)
-    starts = [0, *(round(width * cut) for cut in cuts or [])] if cuts is not None else places
-    ends = [*(start - gap // 2 for start in starts[1:]), width] if cuts is not None else [p + width for p in places]
-    foot = _foot(layers, width, places[-1] + width)
-    whole = Image.new("RGBA", (places[-1] + width, height + strip * (1 if foot is None else 2)), _DARK)
-    draw = ImageDraw.Draw(whole)
-    for layer, image, place, start, end in zip(layers, pictures, places, starts, ends, strict=True):
-        if end <= start:
-            continue
-        whole.alpha_composite(image.crop((start - place, 0, end - place, height)), (start, strip))
-        name = _fitting(_titled(layer), font, end - start - size)
-        draw.text((start + size // 2, strip // 2), name, _WHITE, font, anchor="lm")
+    line = size, strip = _line_of_text(width)
+    gap = max(2, size // 5)
+    whole_width = width if cuts is not None else len(layers) * (width + gap) - gap
+    foot = _foot(layers, width, whole_width)
+    whole = Image.new("RGBA", (whole_width, height + strip * (1 if foot is None else 2)), _DARK)
+    if cuts is None:
+        for index, (layer, image) in enumerate(zip(layers, pictures, strict=True)):
+            whole.alpha_composite(image, (index * (width + gap), strip))
+            _name(whole, layer, (index * (width + gap), 0, width), line)
+    else:
+        numbers = np.searchsorted(cuts, _shares(layers[0], width, height), side="right")
+        whole.alpha_composite(_cut(pictures, numbers, gap // 2), (0, strip))
+        for index, layer in enumerate(layers):
+            _name_part(whole, layer, numbers == index, line)
     text = PngImagePlugin.PngInfo()
     if foot is not None:
         whole.paste(foot, (0, height + strip))
     if any(layer.guess for layer in layers):
         text.add_text("Notice", NOTICE)
     return _png(whole, text)
+
+
+def _shares(layer: Layer, width: int, height: int) -> NDArray[np.float64]:
+    """How far right in the viewer the pixels of a layer's picture lie, from 0 to 1."""
+    if layer.info.grid == "pixels":
+        return np.tile((np.arange(width) + 0.5) / width, (height, 1))
+    with environment(), open_raster(layer.path) as dataset, Reader(None, dataset=dataset) as reader:
+        return eastward(reader.dataset, layer.info.extent, width, height)
+
+
+def _cut(pictures: Sequence[Image.Image], numbers: NDArray[np.intp], line: int) -> Image.Image:
+    """Of each pixel the picture with its number, with a dark line of this width where the number changes."""
+    pixels = np.stack([np.asarray(image) for image in pictures])
+    chosen = np.take_along_axis(pixels, numbers[None, ..., None], axis=0)[0]
+    changes = np.zeros(numbers.shape, bool)
+    changes[:, :-line] = numbers[:, :-line] != numbers[:, line:]
+    changes[:-line] |= numbers[:-line] != numbers[line:]
+    chosen[changes] = _DARK
+    return Image.fromarray(chosen)
+
+
+def _name_part(whole: Image.Image, layer: Layer, part: NDArray[np.bool_], line: tuple[int, int]) -> None:
+    """The name of a layer above its part of a picture; in the picture, where that part hardly reaches the top."""
+    size, strip = line
+    widths = part.sum(axis=1)
+    needed = min(ImageFont.load_default(size).getlength(_titled(layer)) + size, int(widths.max()))
+    row = 0 if 2 * widths[0] >= needed else int(np.argmax(widths >= needed))
+    top = strip + max(0, min(row, len(part) - strip)) if row else 0
+    if needed > 0:
+        _name(whole, layer, (int(np.argmax(part[row])), top, int(widths[row])), line)
+
+
+def _name(whole: Image.Image, layer: Layer, place: tuple[int, int, int], line: tuple[int, int]) -> None:
+    """The name of a layer at a place (left, top, width), on a dark ground."""
+    (left, top, width), (size, strip) = place, line
+    font, draw = ImageFont.load_default(size), ImageDraw.Draw(whole)
+    name = _fitting(_titled(layer), font, width - size)
+    if name:
+        draw.rectangle((left, top, left + round(font.getlength(name)) + size, top + strip - 1), _DARK)
+        draw.text((left + size // 2, top + strip // 2), name, _WHITE, font, anchor="lm")
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:

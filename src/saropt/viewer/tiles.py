@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +78,33 @@ def beside(longitudes: NDArray[np.float64], dataset: DatasetReader) -> NDArray[n
     west = dataset.bounds.left
     turned: NDArray[np.float64] = west + (longitudes - west) % 360.0
     return turned
+
+
+def eastward(dataset: DatasetReader, extent: Sequence[float], width: int, height: int) -> NDArray[np.float64]:
+    """How far east on the map the pixels of a picture of a whole raster lie, (height, width): 0 at the left edge of its
+    extent, 1 at the right one. In a raster that is not north up, equal shares are a slanted line.
+
+    Args:
+        extent: left, bottom, right and top in Web Mercator metres.
+
+    >>> import rasterio
+    >>> from saropt.scenes import Georeference, write_array
+    >>> place = Georeference(rasterio.CRS.from_epsg(4326), rasterio.Affine(0, 1, 0, -1, 0, 10))
+    >>> path = write_array("turned.tif", np.ones((1, 10, 10), np.uint8), georeference=place)
+    >>> with rasterio.open(path) as dataset:
+    ...     eastward(dataset, (0, 0, WORLD / 18, WORLD / 18), 3, 2).tolist()
+    [[0.25, 0.25, 0.25], [0.75, 0.75, 0.75]]
+    """
+    columns, rows = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
+    x, y = dataset.transform @ (columns.ravel() * dataset.width, rows.ravel() * dataset.height)
+    found = moved(np.stack([x, y]), dataset.crs, "EPSG:4326")
+    if found is None:
+        return columns
+    west, east = (extent[side] * 180.0 / WORLD for side in (0, 2))
+    with np.errstate(invalid="ignore"):
+        longitudes = found[0] - 360.0 * np.rint((found[0] - (west + east) / 2) / 360.0)
+    shares: NDArray[np.float64] = ((longitudes - west) / (east - west)).reshape(height, width)
+    return shares
 
 
 def _looked_up(dataset: Any, z: int, x: int, y: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
