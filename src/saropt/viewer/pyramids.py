@@ -87,7 +87,7 @@ def _make(path: Path, made: Path, info: RasterInfo) -> None:
         with open_raster(path) as source:
             rasterio.shutil.copy(source, part, driver="VRT")
         with rasterio.open(part, "r+", driver="VRT") as virtual:
-            virtual.build_overviews(factors, Resampling.nearest if info.palette else Resampling.average)
+            virtual.build_overviews(factors, Resampling.nearest if info.coded else Resampling.average)
         part.with_name(f"{part.name}.ovr").rename(made.with_name(f"{made.name}.ovr"))
 
 

@@ -115,6 +115,11 @@ class RasterInfo:
     def palette(self) -> bool:
         return len(self.bands) > len(self.indexes)
 
+    @property
+    def coded(self) -> bool:
+        """Whether its numbers stand for classes or colours, so that a mean of them means nothing."""
+        return self.palette or self.tags.get("SAROPT_PRODUCT") == "class"
+
     def same_grid(self, other: RasterInfo) -> bool:
         """Whether pixels of both lie on one another."""
         close = np.allclose(self.transform, other.transform, rtol=0, atol=1e-6 * max(map(abs, self.transform[:2])))

@@ -39,9 +39,9 @@ def tile_png(layer: Layer, z: int, x: int, y: int, style: Style) -> bytes:
     """A tile of 256 pixels, transparent outside the scene and where it is not valid."""
 
     def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
-        method: Any = "nearest" if z > layer.info.maxzoom else "bilinear"
+        method = _resampling(layer, z <= layer.info.maxzoom)
         if layer.info.grid == "map" and (layer.info.maxzoom - z > FAR or is_beyond_180(reader.dataset)):
-            return far_tile(reader, z, x, y, indexes, "nearest" if layer.info.palette else method)
+            return far_tile(reader, z, x, y, indexes, method)
         options: dict[str, Any] = {"reproject_method": method} if layer.info.grid == "map" else {}
         return reader.tile(x, y, z, tilesize=TILE, indexes=indexes, resampling_method=method, **options)
 
@@ -55,10 +55,14 @@ def picture(layer: Layer, side: int, style: Style) -> Image.Image:
     """The whole layer in its own grid, reduced so that the longer side is at most `side` pixels."""
 
     def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
-        method: Any = "bilinear" if max(layer.info.width, layer.info.height) > side else "nearest"
+        method = _resampling(layer, max(layer.info.width, layer.info.height) > side)
         return reader.preview(indexes=indexes, max_size=side, resampling_method=method)
 
     return _coloured(layer, *values_of(layer, read, style.bands), style)
+
+
+def _resampling(layer: Layer, reduced: bool) -> Any:
+    return "bilinear" if reduced and not layer.info.coded else "nearest"
 
 
 def thumbnail_png(layer: Layer, style: Style) -> bytes:
