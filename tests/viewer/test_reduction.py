@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from asking import ORDER, PLACE, Client, layer_of
+from asking import PLACE, Client, layer_of
 from fastapi.testclient import TestClient
 from PIL import Image
-from rasterio.enums import Resampling
-from test_far_tiles import middle_tile
+from test_far_tiles import HALF_WORLD, middle_tile
 
 from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.scenes import write_array
@@ -34,7 +33,7 @@ def class_map(folder: Path, band: str = "map") -> Layer:
 
 def palette_map(folder: Path, band: str = "map") -> Layer:
     """Red and green; all other entries of the palette are blue."""
-    colours = {entry: (0, 0, 255, 255) for entry in range(256)} | {1: (255, 0, 0, 255), 5: (0, 255, 0, 255)}
+    colours = dict.fromkeys(range(256), (0, 0, 255, 255)) | {1: (255, 0, 0, 255), 5: (0, 255, 0, 255)}
     return written(folder, band, colours)
 
 
@@ -101,3 +100,75 @@ def test_overviews_hold_the_numbers_of_the_raster_alone(
     with pyramids.open_for_display(layer.path, made.file(layer.id, layer.info)) as dataset:
         assert dataset.overviews(1)[-1] == 32
         assert set(np.unique(dataset.read(1, out_shape=(16, 16)))) <= {1, 5}
+
+
+SIDE = 1024
+HEAT = heat(np.linspace(0, ERROR_TOP, 512, dtype=np.float32)[None])[0].astype(int)
+STYLE = {"band": 1, "low": 0, "high": ERROR_TOP}
+
+
+@pytest.fixture(params=["map", "pixels"])
+def smooth(request: pytest.FixtureRequest, folder: Path) -> tuple[str, np.ndarray]:
+    """A translation in grey of a truth with much detail, which lacks a part; the true errors, NaN there."""
+    rng, grey = np.random.default_rng(0), np.full((3, SIDE, SIDE), 128, np.uint8)
+    truth = rng.integers(48, 209, (3, SIDE, SIDE)).astype(np.uint8)
+    truth[:, :300] = 0
+    place = {"georeference": PLACE} if request.param == "map" else {}
+    names = {"band_names": ["B4", "B3", "B2"], **place}
+    tags = {"SAROPT_SOURCE": "c.tif", "SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt"}
+    write_array(folder / "c.tif", rng.integers(1, 255, (1, SIDE, SIDE)).astype(np.uint8), band_names=["VH"], **place)
+    write_array(folder / "c_optical.tif", truth, nodata=0, **names)
+    write_array(folder / "c_guess.tif", grey, tags=tags, **names)
+    errors = np.abs(truth.astype(float) - grey).mean(axis=0) / 255
+    errors[:300] = np.nan
+    return request.param, errors
+
+
+def shown_errors(png: bytes) -> np.ndarray:
+    pixels = opened(png)
+    shown = pixels[pixels[..., 3] > 0][:, :3]
+    shown = shown[:: max(1, len(shown) // 3000)]
+    places = ((shown[:, None] - HEAT) ** 2).sum(axis=-1).argmin(axis=1)
+    return np.asarray(places / 511 * ERROR_TOP)
+
+
+def check_means(viewer: TestClient, errors: np.ndarray, close: float) -> None:
+    """The mean error is that of the pixels in all zooms, pictures and figures."""
+    layer, mean = layer_of(viewer, "c.tif", "error"), np.nanmean(errors)
+    path = f"/api/layers/{layer['id']}"
+    left, bottom, right, top = layer["extent"]
+    for z in range(layer["minzoom"], layer["maxzoom"] + 1):
+        side = 2 * HALF_WORLD / 2**z
+        x, y = (left + right) / 2 + HALF_WORLD, HALF_WORLD - (0.3 * top + 0.7 * bottom)
+        place = (int(x / side), int(y / side)) if layer["grid"] == "map" else (0, (2**z - 1) * 3 // 4)
+        shown = shown_errors(viewer.get(f"{path}/tiles/{z}/{place[0]}/{place[1]}", params=STYLE).content)
+        assert shown.mean() == pytest.approx(mean, rel=close), z
+    small = viewer.get(f"{path}/thumbnail")
+    assert shown_errors(small.content).mean() == pytest.approx(mean, rel=close)
+    detail = viewer.get(path).json()
+    percentiles = dict(zip(detail["levels"], detail["percentiles"][0], strict=True))
+    for level in (5, 50, 95):
+        assert percentiles[level] == pytest.approx(np.nanpercentile(errors, level), rel=0.02)
+
+
+def test_an_error_layer_shows_the_mean_of_the_errors_at_every_zoom(
+    client: Client, smooth: tuple[str, np.ndarray]
+) -> None:
+    check_means(client(), smooth[1], 0.02)
+
+
+def test_errors_of_large_rasters_are_samples_until_their_reduced_copy_is_made(
+    client: Client, smooth: tuple[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pyramids, "LARGE_PIXELS", 1000)
+    orders: list[Any] = []
+    monkeypatch.setattr(Pyramids, "_later", lambda self, *order: orders.append(order), raising=False)
+    viewer = client()
+    check_means(viewer, smooth[1], 0.1)
+    layer = layer_of(viewer, "c.tif", "error")
+    tile = f"/api/layers/{layer['id']}/tiles/{layer['minzoom']}/0/0?v={layer['version']}"
+    assert "immutable" not in viewer.get(tile).headers.get("cache-control", "")
+    (make,) = (make for made, make in orders if made.suffix == ".tif")
+    make()
+    check_means(viewer, smooth[1], 0.02)
+    assert "immutable" in viewer.get(tile).headers["cache-control"]

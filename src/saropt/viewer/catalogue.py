@@ -36,7 +36,7 @@ class Layer:
     Attributes:
         kind: what it shows; all but "error" are files.
         pair: of an error layer, the translation and its reference.
-        display: a copy with overviews, for pictures.
+        display: a copy with overviews, for pictures; of an error layer, the raster of its differences.
         parent: id of the translation that a product or an error layer belongs to.
         units: of the pixels, where the folder or the translator's card says them.
         translator: name of the translator that made it.
@@ -62,6 +62,11 @@ class Layer:
     def guess(self) -> bool:
         """Whether what it shows is a model's guess."""
         return self.kind in ("translation", "product", "error")
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its reduced pictures are single pixels of a pair: no raster of their differences is there yet."""
+        return self.pair is not None and self.display is None
 
     @property
     def role(self) -> Role | None:
@@ -300,7 +305,9 @@ def _error(guess: Layer, truth: Layer) -> Layer | None:
     version = f"{guess.info.version}-{truth.info.version}"
     info = replace(guess.info, bands=("error",), indexes=(1,), version=version)
     key, pair = f"{guess.id}-error", (guess, truth)
-    return replace(guess, id=key, kind="error", name=name, info=info, units=None, pair=pair, parent=guess.id)
+    return replace(
+        guess, id=key, kind="error", name=name, info=info, units=None, pair=pair, parent=guess.id, display=None
+    )
 
 
 def _role(path: Path) -> tuple[Kind | None, str | None]:

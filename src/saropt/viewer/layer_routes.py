@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from saropt.viewer import render
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.dependencies import MISSING, REFUSALS, LayerId, LayerKey, TheViewer
+from saropt.viewer.differences import with_differences
 from saropt.viewer.schemas import HistogramOut, LayerDetail, PointOut, StyleOut
 from saropt.viewer.styles import Decibels, Style, decibels_of, default_style, in_db
 
@@ -30,7 +31,7 @@ def _layer(viewer: TheViewer, layer: LayerKey) -> Layer:
         found = viewer.catalogue.layers.get(layer)
     if found is None:
         raise HTTPException(404, "no such layer")
-    return found
+    return with_differences(found, viewer.pyramids)
 
 
 TheLayer = Annotated[Layer, Depends(_layer)]
@@ -81,8 +82,8 @@ TheStyle = Annotated[Style, Depends(_style)]
 @router.get("")
 def get_layer(viewer: TheViewer, layer: TheLayer) -> LayerDetail:
     """A layer with percentiles of its pixels and the style it is shown in."""
-    for shown in layer.pair or (layer,):
-        viewer.pyramids.want(shown.id, shown.path, shown.info)
+    if layer.pair is None:
+        viewer.pyramids.want(layer.id, layer.path, layer.info)
     percentiles = viewer.statistics(layer)
     style = default_style(layer, percentiles)
     return LayerDetail.detailed(layer, percentiles, style, viewer.statistics.fitting_units(layer))
@@ -101,7 +102,7 @@ def get_tile(
 
     In the raster's own grid, zoom `maxzoom` is full resolution and each zoom below halves it.
     """
-    headers = _KEEP if v == layer.info.version else None
+    headers = _KEEP if v == layer.info.version and not layer.sampled else None
     return Response(render.tile_png(layer, z, x, y, style), media_type="image/png", headers=headers)
 
 
@@ -109,7 +110,7 @@ def get_tile(
 def get_thumbnail(viewer: TheViewer, layer: TheLayer, v: Annotated[str, Query(max_length=40)] = "") -> Response:
     """The whole layer in 192 pixels."""
     style = default_style(layer, viewer.statistics(layer))
-    headers = _KEEP if v == layer.info.version else None
+    headers = _KEEP if v == layer.info.version and not layer.sampled else None
     return Response(render.thumbnail_png(layer, style), media_type="image/png", headers=headers)
 
 

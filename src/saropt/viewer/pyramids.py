@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,9 @@ class Pyramids:
 
     def __init__(self, folder: Path, ready: Callable[[], None]) -> None:
         self.folder, self._ready = folder, ready
-        self._queue: queue.SimpleQueue[tuple[Path, Path, RasterInfo] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Path, Callable[[], None]] | None] = queue.SimpleQueue()
         self._asked: set[Path] = set()
+        self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         self._maker = threading.Thread(target=self._make_all, name="pyramids", daemon=True)
 
@@ -59,25 +61,45 @@ class Pyramids:
     def want(self, key: str, path: Path, info: RasterInfo) -> None:
         """Have one made if the raster needs it."""
         made = self.folder / f"{key}-{info.version}.vrt"
-        if not info.overviews and info.width * info.height > LARGE_PIXELS and made not in self._asked:
-            self._asked.add(made)
-            if not made.exists():
-                self._queue.put((path, made, info))
+        if not info.overviews and info.width * info.height > LARGE_PIXELS:
+            self.have(made, partial(_make, path, made, info), at_once=False)
+
+    def have(self, made: Path, make: Callable[[], None], at_once: bool) -> Path | None:
+        """A file of the folder, or None while it is not there; what could not be made is not tried again.
+
+        Args:
+            made: its place.
+            make: makes it.
+            at_once: make it now, else in the background.
+        """
+        with self._lock:
+            if made not in self._asked:
+                self._asked.add(made)
+                if not made.exists():
+                    (_tried if at_once else self._later)(made, make)
+        return made if made.is_file() else None
 
     def keep(self, wanted: set[str]) -> None:
-        """Remove those of layers that are gone; `wanted` are ids."""
+        """Remove all others; `wanted` are the ids of layers, each with a dash and its version."""
         for path in self.folder.iterdir():
-            if path.name.partition("-")[0] not in wanted or ".part" in path.name:
+            if path.name.partition(".")[0] not in wanted or ".part" in path.name:
                 path.unlink()
+
+    def _later(self, made: Path, make: Callable[[], None]) -> None:
+        self._queue.put((made, make))
 
     def _make_all(self) -> None:
         while (order := self._queue.get()) is not None:
-            try:
-                _make(*order)
-            except (RasterioError, CPLE_BaseError, SaroptError):
-                _LOG.exception("overviews of %s", order[0])
-            else:
+            if _tried(*order):
                 self._ready()
+
+
+def _tried(made: Path, make: Callable[[], None]) -> bool:
+    try:
+        make()
+    except (RasterioError, CPLE_BaseError, SaroptError):
+        _LOG.exception("overviews: %s", made.name)
+    return made.is_file()
 
 
 def _make(path: Path, made: Path, info: RasterInfo) -> None:
@@ -93,4 +115,6 @@ def _make(path: Path, made: Path, info: RasterInfo) -> None:
 
 def open_for_display(path: Path, display: Path | None) -> DatasetReader:
     """The raster with its overviews where there are any of ours, else the raster."""
-    return open_raster(path) if display is None else rasterio.open(display, driver="VRT")
+    if display is None:
+        return open_raster(path)
+    return rasterio.open(display, driver="VRT" if display.suffix == ".vrt" else "GTiff")

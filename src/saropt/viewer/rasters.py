@@ -143,9 +143,12 @@ def driver_of(path: Path) -> str | None:
     return next((driver for magic, driver in _DRIVERS.items() if head.startswith(magic)), None)
 
 
-def open_raster(path: Path) -> DatasetReader:
+def open_raster(path: Path, overviews: bool = True) -> DatasetReader:
     """The file, opened by its own driver alone: no virtual formats that point elsewhere. GeoTIFFs of the polarisations
     of one product are one raster.
+
+    Args:
+        overviews: whether reduced reads may take overviews of the file.
 
     Raises:
         InputError: it is not a GeoTIFF, PNG or JPEG.
@@ -155,7 +158,8 @@ def open_raster(path: Path) -> DatasetReader:
         drivers = {driver_of(file) for file in parts or [path]}
         if None in drivers or (parts and drivers != {"GTiff"}):
             raise InputError(path.name, "is neither a GeoTIFF nor a PNG or JPEG")
-        return open_named(path) if parts else rasterio.open(path, driver=drivers.pop())
+        options = {} if overviews else {"OVERVIEW_LEVEL": "NONE"}
+        return open_named(path) if parts else rasterio.open(path, driver=drivers.pop(), **options)
     except UnicodeError as error:
         raise InputError(path.name, "its name is not UTF-8: rename it") from error
     except RasterioError as error:
@@ -215,10 +219,10 @@ def _inspect(path: Path, version: str, limits: Limits) -> RasterInfo:
             "version": version,
             "overviews": bool(dataset.overviews(1)),
             "tags": tags,
-            "transform": tuple(dataset.transform)[:6],
             "acquired": _acquired(path, tags, names),
         }
         if bounds is None:
+            common["transform"] = tuple(dataset.transform)[:6]
             with ImageReader(None, dataset=dataset) as reader:
                 maxzoom = int(reader.maxzoom)
             extent = (0.0, 0.0, float(dataset.width), float(dataset.height))
@@ -238,8 +242,10 @@ def _inspect(path: Path, version: str, limits: Limits) -> RasterInfo:
                 if crs.is_projected
                 else METRES_PER_DEGREE * math.cos(math.radians(bounds[1]))
             )
+            transform = tuple(reader.dataset.transform)[:6]
         return RasterInfo(
             **common,
+            transform=transform,
             grid="map",
             bounds=bounds,
             extent=extent,

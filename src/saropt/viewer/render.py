@@ -62,7 +62,7 @@ def picture(layer: Layer, side: int, style: Style) -> Image.Image:
 
 
 def _resampling(layer: Layer, reduced: bool) -> Any:
-    return "bilinear" if reduced and not layer.info.coded else "nearest"
+    return "bilinear" if reduced and not layer.info.coded and not layer.sampled else "nearest"
 
 
 def thumbnail_png(layer: Layer, style: Style) -> bytes:
@@ -311,13 +311,13 @@ def values_of(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = Fal
     """(len(bands), h, w) numbers and (h, w) validity; of an error layer its one band.
 
     Args:
-        full: from the file itself, not from a copy made for display.
+        full: from the file itself at full resolution, not from overviews or a copy made for display.
     """
-    if layer.pair is None:
+    if layer.pair is None or not (full or layer.sampled):
         return _stored(layer, read, bands, full)
     guess, truth = layer.pair
-    guessed, sure = _stored(guess, read, tuple(range(1, len(guess.info.bands) + 1)), full)
-    true, valid = _stored(truth, read, _matching(guess, truth), full)
+    guessed, sure = _stored(guess, read, tuple(range(1, len(guess.info.bands) + 1)), True)
+    true, valid = _stored(truth, read, _matching(guess, truth), True)
     return np.abs(guessed - true).mean(axis=0, keepdims=True) / np.float32(255), sure & valid
 
 
@@ -335,7 +335,8 @@ def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tup
     kind = Reader if info.grid == "map" else ImageReader
     try:
         with environment(), ExitStack() as stack:
-            dataset = stack.enter_context(open_for_display(layer.path, None if full else layer.display))
+            opened = open_raster(layer.path, overviews=False) if full else open_for_display(layer.path, layer.display)
+            dataset = stack.enter_context(opened)
             reader = stack.enter_context(kind(None, dataset=dataset))
             shown = read(reader, indexes)
             array = shown.array

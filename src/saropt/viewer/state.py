@@ -83,7 +83,7 @@ class Viewer:
             threads=threads,
         )
         self.scan()
-        self.pyramids.keep(set(self.catalogue.layers))
+        self.pyramids.keep({f"{layer.id}-{layer.info.version}" for layer in self.catalogue.layers.values()})
 
     def start(self) -> None:
         """Begin with the jobs that wait."""

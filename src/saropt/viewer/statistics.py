@@ -94,14 +94,14 @@ class Statistics:
 
 def _sample(layer: Layer) -> NDArray[Any]:
     """(bands, n) valid pixels from all over the layer."""
-    if layer.kind == "error":
+    if layer.sampled:
 
         def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
-            return reader.preview(indexes=indexes, max_size=_ERROR_SIDE)
+            return reader.preview(indexes=indexes, max_size=_ERROR_SIDE, resampling_method="nearest")
 
         values, valid = values_of(layer, read, (1,))
         return values[:, valid]
-    with Scene.open(layer.path) as scene:
+    with Scene.open((layer.pair and layer.display) or layer.path) as scene:
         return scene.sample(_SAMPLE_PIXELS)
 
 
