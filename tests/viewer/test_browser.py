@@ -375,6 +375,17 @@ def test_keyboard_alone(visit: Any) -> None:
     assert page.evaluate("document.activeElement.classList.contains('map')")
 
 
+def test_a_reading_shows_large_numbers_whole(visit: Any, folder: Path) -> None:
+    write_array(folder / "ids.tif", np.full((1, 64, 64), 123_456, np.int32))
+    page = visit()
+    page.click('[data-key="scan"]')
+    choose(page, "ids.tif")
+    page.focus(".map")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".readout:not([hidden])")
+    assert "123456" in page.inner_text(".readout").split()
+
+
 def test_scene_without_georeference(visit: Any, folder: Path) -> None:
     page = visit()
     choose(page, "plain.png")

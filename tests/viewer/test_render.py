@@ -232,3 +232,25 @@ def test_large_rasters_get_overviews(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert np.abs(dataset.read(1, out_shape=(150, 200)) - mean).max() <= 0.5
     made.keep(set())
     assert made.file("0a", info) is None
+
+
+def test_a_reading_has_every_band_that_is_valid_and_whole_numbers_as_they_are(tmp_path: Path) -> None:
+    radar = np.full((2, 40, 40), -9, np.float32)
+    radar[1] = -9999
+    write_array(tmp_path / "radar.tif", radar, band_names=["VV", "VH"], nodata=-9999, georeference=PLACE)
+    water = np.full((4, 40, 40), 300, np.uint16)
+    water[3] = 0
+    write_array(tmp_path / "water.tif", water, band_names=["B4", "B3", "B2", "B8"], nodata=0)
+    write_array(tmp_path / "ids.tif", np.full((1, 40, 40), 123_456_789, np.int32))
+    catalogue = Catalogue(tmp_path, Limits())
+    catalogue.scan({}, [])
+    layers = {layer.name: layer for layer in catalogue.layers.values()}
+    (east,), (north,) = transform("EPSG:32611", "EPSG:4326", [380_105], [3_779_895])
+    for name, place, expected in (
+        ("radar.tif", (east, north), (-9, None)),
+        ("water.tif", (5, 5), (300, 300, 300, None)),
+        ("ids.tif", (5, 5), (123_456_789,)),
+    ):
+        reading = render.read_point(layers[name], *place)
+        assert reading is not None
+        assert reading.values == expected

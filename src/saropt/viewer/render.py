@@ -297,10 +297,10 @@ def read_point(layer: Layer, x: float, y: float) -> Reading | None:
                 return reader.point(px, py, coord_crs=reader.crs, indexes=indexes)
             return reader.point(column, row, indexes=indexes)
 
-        values, valid = values_of(layer, read, tuple(range(1, len(layer.info.bands) + 1)), full=True)
+        values, valid = _numbers(layer, read, tuple(range(1, len(layer.info.bands) + 1)), full=True)
     except (RasterioError, CPLE_BaseError, PointOutsideBounds):
         return None
-    numbers = tuple(float(value) if valid.all() else None for value in values.ravel())
+    numbers = tuple(float(value) if sure else None for value, sure in zip(values.ravel(), valid.ravel(), strict=True))
     return Reading(None if warped else column, None if warped else row, *place, numbers)
 
 
@@ -308,17 +308,26 @@ Read = Callable[[Reader, tuple[int, ...]], ImageData | PointData]
 
 
 def values_of(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = False) -> tuple[Floats, NDArray[np.bool_]]:
-    """(len(bands), h, w) numbers and (h, w) validity; of an error layer its one band.
+    """(len(bands), h, w) numbers and (h, w) validity of all these bands; of an error layer its one band.
 
     Args:
         full: from the file itself at full resolution, not from overviews or a copy made for display.
     """
+    values, sure = _numbers(layer, read, bands, full)
+    valid: NDArray[np.bool_] = sure.all(axis=0)
+    values[:, ~valid] = 0
+    return values, valid
+
+
+def _numbers(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tuple[Floats, NDArray[np.bool_]]:
+    """Numbers and validity of each band, both (len(bands), h, w)."""
     if layer.pair is None or not (full or layer.sampled):
         return _stored(layer, read, bands, full)
     guess, truth = layer.pair
     guessed, sure = _stored(guess, read, tuple(range(1, len(guess.info.bands) + 1)), True)
     true, valid = _stored(truth, read, _matching(guess, truth), True)
-    return np.abs(guessed - true).mean(axis=0, keepdims=True) / np.float32(255), sure & valid
+    errors = np.abs(guessed - true).mean(axis=0, keepdims=True) / np.float32(255)
+    return errors, (sure & valid).all(axis=0, keepdims=True)
 
 
 def _matching(guess: Layer, truth: Layer) -> tuple[int, ...]:
@@ -346,21 +355,19 @@ def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tup
     data, mask = np.ma.getdata(array), np.ma.getmaskarray(array)
     if data.ndim == 1:
         data, mask = data[:, None, None], mask[:, None, None]
-    valid: NDArray[np.bool_] = np.asarray(~mask.any(axis=0))
+    valid: NDArray[np.bool_] = ~mask
     alpha = getattr(shown, "alpha_mask", None)
     if alpha is not None and data.dtype.kind == "f":  # the mask that was made of a float alpha band is none
-        valid = np.asarray(alpha > 0)
-    values = data.astype(np.float32)
+        valid = np.broadcast_to(alpha > 0, data.shape)
+    values = data.astype(np.result_type(data.dtype, np.float32))
     if table is not None:
         colours = np.zeros((256, 4), np.float32)
         for entry, colour in table.items():
             colours[min(entry, 255)] = colour
         looked_up = colours[data[0].astype(np.int64).clip(0, 255)]
-        valid &= looked_up[..., 3] > 0
         values = np.moveaxis(looked_up, -1, 0)[[band - 1 for band in bands]]
-    valid &= np.asarray(np.isfinite(values).all(axis=0))
-    values[:, ~valid] = 0
-    return values, valid
+        valid = np.broadcast_to(valid[0] & (looked_up[..., 3] > 0), values.shape)
+    return values, valid & np.isfinite(values)
 
 
 def _coloured(layer: Layer, values: Floats, valid: NDArray[np.bool_], style: Style) -> Image.Image:

@@ -154,7 +154,7 @@ function renderReading(): void {
         "tr",
         {},
         h("th", { scope: "row" }, `${layerTitle(layer)} ${bandTitle(band)}`),
-        h("td", {}, value === null ? t("noValue") : `${Number(value.toPrecision(5))}${layer.band_units[index] ? ` ${told(layer.band_units[index] ?? "")}` : ""}`),
+        h("td", {}, value === null ? t("noValue") : `${Math.abs(value) < 1e5 ? Number(value.toPrecision(5)) : Math.round(value)}${layer.band_units[index] ? ` ${told(layer.band_units[index] ?? "")}` : ""}`),
         h("td", {}, decibels === null ? "" : `${decibels.toFixed(2)} dB`),
       );
     });
