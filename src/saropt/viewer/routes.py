@@ -103,7 +103,7 @@ async def upload(
     request: Request, viewer: TheViewer, name: Annotated[str, Query(min_length=1, max_length=200)]
 ) -> SceneOut:
     """Upload a GeoTIFF or PNG: the file itself is the body."""
-    key = await viewer.uploads.receive(name, request.stream(), viewer.taken_bytes())
+    key = await viewer.uploads.receive(name, request.stream(), viewer.taken_bytes)
     viewer.scan()
     uploaded = viewer.catalogue.scenes.get(key)
     if uploaded is None:

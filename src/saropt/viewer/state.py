@@ -23,7 +23,7 @@ from saropt.viewer.jobs import Jobs
 from saropt.viewer.pyramids import Pyramids
 from saropt.viewer.rasters import Limits
 from saropt.viewer.statistics import Statistics
-from saropt.viewer.uploads import Uploads
+from saropt.viewer.uploads import PART, Uploads
 
 STATE_FOLDER = ".saropt-viewer"
 
@@ -119,18 +119,22 @@ class Viewer:
         return known
 
     def used_bytes(self) -> int:
-        """Bytes under the state folder; a file that goes while it is looked at has none."""
+        """Bytes under the state folder without uploads that have not ended; a file that goes while it is looked at has
+        none."""
         used = 0
-        for place, _, names in os.walk(self.state):
+        for place, folders, names in os.walk(self.state):
+            folders[:] = [folder for folder in folders if not folder.endswith(PART)]
             for name in names:
                 with suppress(FileNotFoundError):
                     used += os.stat(os.path.join(place, name)).st_size
         return used
 
     def taken_bytes(self) -> int:
-        """Bytes that count for the quota: those that are used, and the images of translations that wait or run. What a
-        running one has written counts twice, and its other products only once they are there."""
-        return self.used_bytes() + sum(job.request.get("bytes", 0) for job in self.jobs.waiting())
+        """Bytes that count for the quota: those that are used or arrive, and the images of translations that wait or
+        run. What a running one has written counts twice, and its other products only once they are there."""
+        return (
+            self.used_bytes() + self.uploads.arriving + sum(job.request.get("bytes", 0) for job in self.jobs.waiting())
+        )
 
     def _card(self, path: Path) -> Card:
         key = (path, path.stat().st_mtime_ns)

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from saropt.viewer.rasters import Limits, driver_of, inspect
 _SUFFIXES = {".tif": (".tif", ".tiff"), ".png": (".png",)}
 _SUFFIX_OF = {"GTiff": ".tif", "PNG": ".png"}
 _LONGEST_NAME = 80
-_PIECE = ".part"
+PART = ".part"
+"""Suffix of the folder of an upload that has not ended."""
 
 
 class TooLargeError(InputError):
@@ -33,14 +34,17 @@ class Uploads:
     Args:
         folder: holds one folder for each upload, named by its id.
         limits: of size and quota.
+
+    Attributes:
+        arriving: bytes of the uploads that have not ended.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self.folder, self.limits = folder, limits
         self._lock = threading.Lock()
-        self._arriving = 0
+        self.arriving = self._others = 0
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"*{_PIECE}"):
+        for left in folder.glob(f"*{PART}"):
             shutil.rmtree(left, ignore_errors=True)
 
     def files(self) -> dict[str, Path]:
@@ -48,17 +52,17 @@ class Uploads:
         found = []
         for folder in self.folder.iterdir():
             with suppress(OSError):  # deleted meanwhile, or no folder of ours
-                if folder.suffix != _PIECE and folder.is_dir() and (files := list(folder.iterdir())):
+                if folder.suffix != PART and folder.is_dir() and (files := list(folder.iterdir())):
                     found.append((folder.stat().st_mtime, folder.name, files[0]))
         return {name: file for _, name, file in sorted(found)}
 
-    async def receive(self, name: str, content: AsyncIterator[bytes], used: int) -> str:
+    async def receive(self, name: str, content: AsyncIterator[bytes], taken: Callable[[], int]) -> str:
         """Take a file in.
 
         Args:
             name: the client's name for it, of which harmless characters are kept.
             content: its bytes, piece by piece.
-            used: bytes of the quota that are taken already.
+            taken: counts the bytes of the quota that are taken, those that are `arriving` among them.
 
         Returns:
             its id.
@@ -68,29 +72,35 @@ class Uploads:
             InputError: not a GeoTIFF or PNG that can be read.
         """
         key = secrets.token_hex(8)
-        place = self.folder / f"{key}{_PIECE}"
+        place, size = self.folder / f"{key}{PART}", 0
+        self._others = taken() - self.arriving
         place.mkdir()
-        size = 0
         try:
             part = place / "content"
             with part.open("wb") as stream:
                 async for piece in content:
                     size += len(piece)
-                    self._reserve(len(piece))
+                    with self._lock:
+                        self.arriving += len(piece)
+                        if self._others + self.arriving > self.limits.quota_bytes:
+                            self._check_quota(name, taken)
                     if size > self.limits.upload_bytes:
                         most = self.limits.upload_bytes / 1e6
                         raise TooLargeError(name, f"is larger than the {most:g} MB that may be uploaded")
-                    if used + self._arriving > self.limits.quota_bytes:
-                        raise TooLargeError(name, "does not fit: the viewer's quota is used up; delete something")
                     stream.write(piece)
             suffix = _SUFFIX_OF.get(driver_of(part) or "")
             if suffix is None:
                 raise InputError(name, "is neither a GeoTIFF nor a PNG")
             file = part.rename(place / safe_name(name, suffix))
             await run_in_threadpool(_check, file, self.limits)
-            place.rename(self.folder / key)
+            with self._lock:
+                self._check_quota(name, taken)
+                place.rename(self.folder / key)
+                self.arriving -= size
+                self._others, size = self._others + size, 0
         finally:
-            self._reserve(-size)
+            with self._lock:
+                self.arriving -= size
             shutil.rmtree(place, ignore_errors=True)
         return key
 
@@ -100,9 +110,10 @@ class Uploads:
             with suppress(FileNotFoundError):  # deleted by another request at the same time
                 shutil.rmtree(self.folder / key)
 
-    def _reserve(self, size: int) -> None:
-        with self._lock:
-            self._arriving += size
+    def _check_quota(self, name: str, taken: Callable[[], int]) -> None:
+        self._others = taken() - self.arriving
+        if self._others + self.arriving > self.limits.quota_bytes:
+            raise TooLargeError(name, "does not fit: the viewer's quota is used up; delete something")
 
 
 def safe_name(name: str, suffix: str) -> str:
