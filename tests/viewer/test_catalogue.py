@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 from asking import PLACE
 from rasterio.control import GroundControlPoint
@@ -143,7 +144,7 @@ def test_place_on_the_map(tmp_path: Path) -> None:
     infos = {layer.name: layer.info for layer in scanned(tmp_path).layers.values()}
     expected = transform_bounds("EPSG:32611", "EPSG:4326", 380_000, 3_780_000 - 320, 380_480, 3_780_000)
     assert np.allclose(infos["utm.tif"].bounds, expected, atol=1e-6)
-    assert (infos["utm.tif"].crs, infos["utm.tif"].pixel_m) == ("EPSG:32611", 10)
+    assert (infos["utm.tif"].crs, infos["utm.tif"].pixel_m) == ("EPSG:32611", pytest.approx(10, rel=1e-3))
     assert infos["radar.tif"].grid == "map"
     assert np.allclose(infos["radar.tif"].bounds, (10, 45.8, 10.5, 46.1), atol=0.1)
     assert np.allclose(np.abs(infos["world.tif"].extent), 20_037_508, rtol=1e-2)

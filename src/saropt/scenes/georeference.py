@@ -26,6 +26,7 @@ _MOST_DEGREES, _SAME, _COARSER, _OTHER_RATIO = 540.0, 1000.0, 1.01, 1.5
 NOMINAL = 0.01
 """How far the size of a pixel that a transform states may be off to be taken as it is."""
 _WGS84 = "EPSG:4326"
+_EQUATOR_M, _ECCENTRICITY_2 = 6_378_137.0, 0.00669437999014
 
 
 @dataclass(frozen=True)
@@ -133,14 +134,34 @@ def pixel_metres(place: Georeference, height: int, width: int) -> float | None:
     >>> round(pixel_metres(Georeference(CRS.from_epsg(32611), Affine(1, 0, 5e5, 0, -1, 4e6)), 100, 100), 2)
     1.0
     """
+    sides = _sides_at_centre(place, height, width)
+    return None if sides is None else math.sqrt(float(np.linalg.norm(np.cross(*sides))))
+
+
+def across_metres(place: Georeference, height: int, width: int) -> float | None:
+    """Length on the ground in metres from a pixel at the centre of a raster to its right neighbour; None where the
+    raster has no place on the globe.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> round(across_metres(Georeference(CRS.from_epsg(4326), Affine(1, 0, 0, 0, -1, 65)), 10, 10) / 1000, 1)
+    55.8
+    """
+    sides = _sides_at_centre(place, height, width)
+    return None if sides is None else float(np.linalg.norm(sides[0]))
+
+
+def _sides_at_centre(place: Georeference, height: int, width: int) -> NDArray[np.float64] | None:
+    """Metres (2, 3) on WGS 84 from the centre of a raster to a pixel to its right, and to one below."""
     degrees = degrees_at_centre(place, height, width)
     if degrees is None:
         return None
     longitude, latitude = np.radians(degrees)
-    east, north = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)
-    on_globe = math.degrees(METRES_PER_DEGREE) * np.array([east, north, np.sin(latitude)])  # (3, 3 points), metres
-    right, below = (on_globe[:, 1:] - on_globe[:, :1]).T
-    return math.sqrt(float(np.linalg.norm(np.cross(right, below))))
+    normal = _EQUATOR_M / np.sqrt(1 - _ECCENTRICITY_2 * np.sin(latitude) ** 2)
+    east, north = (normal * np.cos(latitude) * turned for turned in (np.cos(longitude), np.sin(longitude)))
+    points = np.array([east, north, normal * (1 - _ECCENTRICITY_2) * np.sin(latitude)])
+    sides: NDArray[np.float64] = (points[:, 1:] - points[:, :1]).T
+    return sides
 
 
 def pixel_in(place: Georeference, height: int, width: int, crs: CRS) -> float | None:

@@ -23,7 +23,7 @@ from saropt.files.polarisation_files import files_of, polarisation_files
 from saropt.scenes import Scene
 from saropt.scenes.chosen_bands import is_alpha
 from saropt.scenes.formats import open_named
-from saropt.scenes.georeference import METRES_PER_DEGREE
+from saropt.scenes.georeference import Georeference, across_metres, pixel_metres
 from saropt.scenes.metadata import acquisition_date, parse_date
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class RasterInfo:
         extent: left, bottom, right, top in Web Mercator metres, right beyond the map's edge where a raster in degrees
             crosses 180; without georeference 0, 0, width, height.
         crs: name of the coordinate system, or "".
-        pixel_m: size of a pixel on the ground in metres, where the coordinate system tells.
+        pixel_m: side in metres of a square of the ground that a pixel in the middle covers; None without georeference.
+        row_m: length on the ground in metres of the middle row as it is shown, by its pixel in the middle.
         minzoom, maxzoom: of the tiles.
         version: changes when the file does.
         tags: the file's metadata.
@@ -102,6 +103,7 @@ class RasterInfo:
     extent: tuple[float, float, float, float]
     crs: str
     pixel_m: float | None
+    row_m: float | None
     minzoom: int
     maxzoom: int
     version: str
@@ -226,31 +228,26 @@ def _inspect(path: Path, version: str, limits: Limits) -> RasterInfo:
             with ImageReader(None, dataset=dataset) as reader:
                 maxzoom = int(reader.maxzoom)
             extent = (0.0, 0.0, float(dataset.width), float(dataset.height))
-            return RasterInfo(
-                **common, grid="pixels", bounds=None, extent=extent, crs="", pixel_m=None, minzoom=0, maxzoom=maxzoom
-            )
+            place = {"bounds": None, "extent": extent, "crs": "", "pixel_m": None, "row_m": None}
+            return RasterInfo(**common, grid="pixels", **place, minzoom=0, maxzoom=maxzoom)
         with Reader(None, dataset=dataset) as reader:
-            crs = reader.dataset.crs
+            crs, transform = reader.dataset.crs, reader.dataset.transform
+            frame = Georeference(crs, transform), reader.dataset.height, reader.dataset.width
+            pixel_m, across = pixel_metres(*frame), across_metres(*frame)
             if is_beyond_180(reader.dataset):
-                extent, minzoom, maxzoom = _across_180(reader)
+                extent, minzoom, maxzoom = _across_180(reader, bounds, across)
             else:
                 minzoom, maxzoom = int(reader.minzoom), int(reader.maxzoom)
                 extent = transform_bounds(crs, MERCATOR, *_clipped(reader.dataset.bounds, bounds, crs), densify_pts=21)
-            across = abs(reader.dataset.transform.a + 1j * reader.dataset.transform.d)
-            metres = (
-                crs.linear_units_factor[1]
-                if crs.is_projected
-                else METRES_PER_DEGREE * math.cos(math.radians(bounds[1]))
-            )
-            transform = tuple(reader.dataset.transform)[:6]
         return RasterInfo(
             **common,
-            transform=transform,
+            transform=tuple(transform)[:6],
             grid="map",
             bounds=bounds,
             extent=extent,
             crs=_crs_name(crs),
-            pixel_m=across * metres,
+            pixel_m=pixel_m,
+            row_m=None if across is None else across * frame[2],
             minzoom=minzoom,
             maxzoom=maxzoom,
         )
@@ -312,13 +309,15 @@ def _geographic_bounds(dataset: DatasetReader) -> tuple[float, float, float, flo
     except (RasterioError, CPLE_BaseError):
         return None
     west, south, east, north = (float(value) for value in bounds)
-    if not all(map(math.isfinite, bounds)) or west >= east or north <= -_MERCATOR_LATITUDE:
+    if west > east:
+        east += 360.0
+    if not all(map(math.isfinite, bounds)) or west == east or north <= -_MERCATOR_LATITUDE:
         return None
     return (west, south, east, north) if south < _MERCATOR_LATITUDE else None
 
 
 def is_beyond_180(dataset: DatasetReader) -> bool:
-    """Whether a raster in degrees reaches beyond 180 east or west, where rio-tiler and GDAL do not find it.
+    """Whether a raster reaches beyond 180 degrees east or west, where rio-tiler and GDAL do not find it.
 
     >>> import rasterio
     >>> from saropt.scenes import Georeference, write_array
@@ -329,19 +328,25 @@ def is_beyond_180(dataset: DatasetReader) -> bool:
     True
     """
     left, _, right, _ = dataset.bounds
-    return bool(dataset.crs.is_geographic and (left < -180.0 or right > 180.0))
+    if not dataset.crs.is_geographic:
+        left, _, right, _ = transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds, densify_pts=21)
+    return bool(left < -180.0 or right > 180.0 or left > right)
 
 
-def _across_180(reader: Reader) -> tuple[tuple[float, float, float, float], int, int]:
+def _across_180(
+    reader: Reader, bounds: tuple[float, float, float, float], across: float | None
+) -> tuple[tuple[float, float, float, float], int, int]:
     """Extent in Web Mercator metres and zooms of a raster that `is_beyond_180`: it begins on the map, and may end
-    beyond the east edge."""
+    beyond the east edge. `bounds` are in degrees, `across` is the width of a pixel on the ground in metres."""
     dataset: Any = reader.dataset
-    left, bottom, right, top = dataset.bounds
+    left, bottom, right, top = bounds
     turns = 360.0 * math.floor((left + 180.0) / 360.0)
     south, north = (max(-_MERCATOR_LATITUDE, min(_MERCATOR_LATITUDE, latitude)) for latitude in (bottom, top))
     low, high = (WORLD / math.pi * math.asinh(math.tan(math.radians(latitude))) for latitude in (south, north))
     west, east = ((longitude - turns) * WORLD / 180.0 for longitude in (left, right))
     metres = (east - west) / dataset.width
+    if across is not None and not dataset.crs.is_geographic:  # may be turned
+        metres = across / math.cos(math.radians((south + north) / 2))
     coarsest = metres * max(1.0, min(dataset.width, dataset.height) / TILE)
     return (west, low, east, high), int(reader.tms.zoom_for_res(coarsest)), int(reader.tms.zoom_for_res(metres))
 

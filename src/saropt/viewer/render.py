@@ -105,14 +105,14 @@ def _foot(layers: Sequence[Layer], width: int, whole: int) -> Image.Image | None
     """The line below pictures of layers that are each `width` pixels wide, `whole` together: the notice where one is a
     guess, and a scale bar where the size of a pixel is known; None where it would be empty."""
     guess = next((layer for layer in layers if layer.guess), None)
-    pixel_m = layers[0].info.pixel_m
-    if guess is None and pixel_m is None:
+    row_m = layers[0].info.row_m
+    if guess is None and row_m is None:
         return None
     size, strip = _line_of_text(width)
     image = Image.new("RGBA", (whole, strip), _DARK)
     draw, font, room = ImageDraw.Draw(image), ImageFont.load_default(size), whole - size
-    if pixel_m is not None:
-        metres_a_pixel = pixel_m * layers[0].info.width / width
+    if row_m is not None:
+        metres_a_pixel = row_m / width
         longest = width / 6 * metres_a_pixel
         power = 10.0 ** math.floor(math.log10(longest))
         length = max(step * power for step in (1, 2, 5) if step * power <= longest)
