@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from asking import PLACE, Client, layer_of
+from asking import ORDER, PLACE, Client, layer_of, order_job, wait_for
 from fastapi.testclient import TestClient
 from PIL import Image
 from rasterio.errors import NodataShadowWarning
+
+from saropt.scenes import write_array
+from saropt.viewer.catalogue import Catalogue, Result
+from saropt.viewer.rasters import Limits
 
 
 def written(path: Path, level: float, size: int = 64) -> None:
@@ -78,3 +82,48 @@ def test_nodata_beside_alpha_is_shown_without_a_warning_of_rasterio(
     )
     assert viewer.get(f"/api/layers/{layer['id']}/thumbnail").status_code == 200
     assert not [one for one in recwarn if issubclass(one.category, NodataShadowWarning)]
+
+
+def test_a_translation_leaves_the_scene_whose_file_was_replaced(client: Client, folder: Path) -> None:
+    """By another image on the same grid or on another; it comes back with the content that it was made of."""
+    viewer, path = client(), folder / "here.tif"
+    job = order_job(viewer, layer_of(viewer, "here.tif", "sar")["id"])
+    wait_for(viewer, job["id"], "done")
+    before = path.read_bytes()
+
+    def kinds() -> dict[str, list[str]]:
+        scenes = viewer.post("/api/catalogue/scan", headers=ORDER).json()["scenes"]
+        return {scene["name"]: [layer["kind"] for layer in scene["layers"]] for scene in scenes}
+
+    own = "here-s1-losangeles.tif"
+    assert kinds()["here.tif"] == ["sar", "optical", "translation", "error"]
+    for content, place in ((np.full((1, 160, 224), 7, np.uint8), PLACE), (np.full((1, 60, 80), 7, np.uint8), None)):
+        write_array(path, content, band_names=["VH"], georeference=place, overwrite=True)
+        found = kinds()
+        assert found["here.tif"] == (["sar", "optical"] if place else ["sar"])
+        assert found[own] == ["translation"]
+        assert viewer.get(f"/api/layers/{job['id']}/file").status_code == 200
+    path.write_bytes(before)
+    assert kinds()["here.tif"] == ["sar", "optical", "translation", "error"]
+    assert own not in kinds()
+
+
+def test_products_of_a_run_stay_with_its_translation(folder: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    tags = {"SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt", "SAROPT_RUN": "1"}
+    (folder.parent / "job").mkdir()
+    image, product = folder.parent / "job" / "here-t.tif", folder.parent / "job" / "here-t_std.tif"
+    write_array(image, simulated[1], georeference=PLACE, tags=tags)
+    write_array(product, simulated[0], georeference=PLACE, tags={**tags, "SAROPT_PRODUCT": "deviation"})
+    catalogue = Catalogue(folder, Limits())
+    catalogue.scan({}, [])
+    here = next(scene for scene in catalogue.scenes.values() if scene.name == "here.tif")
+    for made_of, scene in ((catalogue.content(here.layers[0].path), here.id), ("another", "0b"), (None, here.id)):
+        contents = {} if made_of is None else {here.id: made_of}
+        results = [Result(key, "0b", here.id, path, contents) for key, path in (("0b", image), ("0c", product))]
+        catalogue.scan({}, results)
+        held = [layer.kind for layer in catalogue.scenes[scene].layers]
+        assert (
+            held[-3:] == ["translation", "product", "error"] if scene == here.id else held == ["translation", "product"]
+        )
+        assert ("0b" in catalogue.scenes) == (scene == "0b")
+        assert "0c" not in catalogue.scenes

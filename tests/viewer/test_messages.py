@@ -40,7 +40,7 @@ PASSED = (
 OTHERS = {"OptionError", "MissingExtraError", "TypeError", "RuntimeError", "AttributeError", "Query", "FastAPI"}
 """Calls whose texts the viewer does not show: its form cannot choose these options."""
 TERMINAL = (
-    "origin_in_words reliability_in_words match_reference widened products reliability_product _product_of _tags "
+    "origin_in_words reliability_in_words match_reference widened products reliability_product product_of _tags "
     "__repr__ __post_init__ span describe_range recipe_from_dict register_role _order _drawn _pairs _check_scale "
     "_differ create_app create_blind_app"
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -12,21 +11,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from saropt.domain import PAULI_COMPONENTS, POLARISATIONS, Direction, Role, canonical_band
+from saropt.domain import Role
 from saropt.errors import InputError
-from saropt.files import load_json, load_yaml
-from saropt.files.polarisation_files import joined, joined_path, polarisation_files
+from saropt.files import digest_file
+from saropt.files.polarisation_files import files_of, joined_path, polarisation_files
 from saropt.roots.names import find_raster
-from saropt.sensors.product_names import auxiliary_rasters
-from saropt.viewer.rasters import SUFFIXES, Limits, RasterInfo, inspect, version_of
+from saropt.viewer.file_roles import (
+    COMPANION,
+    TRUTHS,
+    Kind,
+    guessed_kind,
+    output_role,
+    printable,
+    product_of,
+    rasters_in,
+    report_name,
+    stated_role,
+)
+from saropt.viewer.rasters import Limits, RasterInfo, inspect, version_of
 
-Kind = Literal["sar", "optical", "translation", "product", "error"]
 Origin = Literal["folder", "upload", "job"]
 MOST_RASTERS, DEEPEST = 2000, 6
-_SIDES, _TRUTHS = ("sar", "optical"), ("reference", "truth")
-_COMPANION = re.compile(r"^(?P<scene>.+)_(?P<what>optical|reference)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Layer:
     def role(self) -> Role | None:
         """The role of what it shows: a translation's output role; None of products and errors."""
         if self.kind == "translation":
-            return _output_role(self.direction)
+            return output_role(self.direction)
         return self.kind if self.kind in ("sar", "optical") else None
 
 
@@ -84,6 +89,24 @@ class SceneEntry:
     name: str
     origin: Origin
     layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A raster that a finished job wrote.
+
+    Attributes:
+        key: the id of its layer.
+        job: the id of the job, which is that of the layer of its translation.
+        scene: the id of the scene that was translated.
+        contents: what the files of layers held that it was made of and that it was to lie on, by the layers' ids.
+    """
+
+    key: str
+    job: str
+    scene: str
+    path: Path
+    contents: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -126,14 +149,16 @@ class Catalogue:
     reports: dict[str, Report] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     _known: dict[tuple[Path, str], RasterInfo] = field(default_factory=dict)
+    _contents: dict[tuple[Path, str], str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def scan(self, uploads: Mapping[str, Path], results: Iterable[tuple[str, str, Path]]) -> None:
+    def scan(self, uploads: Mapping[str, Path], results: Iterable[Result]) -> None:
         """Make the catalogue anew.
 
         Args:
             uploads: id -> file.
-            results: (job, the scene's id, file) of finished jobs.
+            results: of finished jobs, the oldest first. One that was made of a file that has been replaced since does
+                not stand in the scene of that file: it is a scene of its own.
         """
         with self._lock:
             refused: list[Refused] = []
@@ -142,14 +167,15 @@ class Catalogue:
             for key, path in uploads.items():
                 if (layer := self._layer(path, key, path.name, refused, origin="upload")) is not None:
                     scenes[key] = SceneEntry(key, path.name, "upload", (layer,))
-            for job, scene_id, path in results:
-                if (layer := self._layer(path, job, path.name, refused, kind="translation", origin="job")) is None:
+            for one in results:
+                name = one.path.name
+                layer = self._layer(one.path, one.key, name, refused, kind="translation", origin="job")
+                if layer is None:
                     continue
-                scene = scenes.get(scene_id)
-                if scene is None:
-                    scenes[job] = SceneEntry(job, path.name, "job", (layer,))
-                else:
-                    scenes[scene_id] = replace(scene, layers=(*scene.layers, layer))
+                scene = scenes.get(one.scene)
+                if scene is None or not self._lies_on(scene, layer, one.contents, scenes):
+                    scene = scenes.get(one.job, SceneEntry(one.key, name, "job", ()))
+                scenes[scene.id] = replace(scene, layers=(*scene.layers, layer))
             self.scenes = {key: arranged(scene) for key, scene in scenes.items()}
             self.layers = {layer.id: layer for scene in self.scenes.values() for layer in scene.layers}
             self.reports = {report.id: report for report in reports}
@@ -182,6 +208,31 @@ class Catalogue:
             self._known[key] = inspect(path, self.limits)
         return self._known[key]
 
+    def content(self, path: Path) -> str:
+        """A hash of what a file holds, or of the files of one product, remembered until it changes.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        try:
+            key = (path, version_of(path))
+        except OSError as error:
+            raise InputError(path.name, "cannot be read") from error
+        if key not in self._contents:
+            self._contents[key] = " ".join(map(digest_file, files_of(path)))
+        return self._contents[key]
+
+    def _lies_on(
+        self, scene: SceneEntry, layer: Layer, contents: Mapping[str, str], scenes: Mapping[str, SceneEntry]
+    ) -> bool:
+        """Whether a result has the scene's grid, and the layers of `contents` that are still there hold the same."""
+        held = [one for scene in scenes.values() for one in scene.layers if one.id in contents]
+        try:
+            same = all(self.content(one.path) == contents[one.id] for one in held)
+        except InputError:
+            return False
+        return same and layer.info.same_grid(scene.layers[0].info)
+
     def _walk(self, refused: list[Refused]) -> tuple[list[Path], list[Report]]:
         rasters: list[Path] = []
         reports: list[Report] = []
@@ -189,10 +240,10 @@ class Catalogue:
             here = Path(name)
             deep = len(here.relative_to(self.folder).parts) >= DEEPEST
             folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "label") if not deep else []
-            rasters += _rasters_in(here, files)
+            rasters += rasters_in(here, files)
             pair = here / "report.html", here / "report.json"
             if {one.name for one in pair} <= set(files) and all(one.is_file() and not one.is_symlink() for one in pair):
-                reports.append(Report(self._id(here / "report.html"), _report_name(here), here / "report.html"))
+                reports.append(Report(self._id(here / "report.html"), report_name(here), here / "report.html"))
         if len(rasters) > MOST_RASTERS:
             left = len(rasters) - MOST_RASTERS
             refused.append(Refused(self.folder.name, f"{left} more rasters are not shown: serve a smaller folder"))
@@ -203,7 +254,7 @@ class Catalogue:
         layers: dict[Path, Layer] = {}
         for path in rasters:
             name = printable(path.relative_to(self.folder).as_posix())
-            kind, units = _role(path)
+            kind, units = stated_role(path)
             if (layer := self._layer(path, self._id(path), name, refused, kind=kind, units=units)) is not None:
                 layers[path] = layer
         hosts = {path: host for path in layers if (host := _host(path, layers)) is not None}
@@ -241,39 +292,19 @@ class Catalogue:
             return None
         tags = info.tags
         translator, direction = tags.get("SAROPT_TRANSLATOR"), tags.get("SAROPT_DIRECTION")
-        product = _product_of(tags)
+        product = product_of(tags)
         if product is not None:
             kind = "product"
         elif kind in (None, "sar", "optical") and translator is not None:
             kind = "translation"
-        if kind == "translation" and _output_role(direction) == "optical" and info.dtype == "uint8":
+        if kind == "translation" and output_role(direction) == "optical" and info.dtype == "uint8":
             units = "uint8"
-        display, kind = self.display(key, info), kind or _guess_kind(info)
+        display, kind = self.display(key, info), kind or guessed_kind(info)
         return Layer(key, kind, name, path, info, origin, units, translator, direction, product, display=display)
 
     def _id(self, path: Path) -> str:
         relative = path.relative_to(self.folder).as_posix()
         return hashlib.sha256(relative.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _rasters_in(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Those of the files of a folder that are rasters, without links and what comes with the backscatter of a product.
-    Polarisations of one product are one raster, but in a data root, whose names say which rasters belong together."""
-    found = [folder / name for name in sorted(names) if not name.startswith(".")]
-    found = [path for path in found if path.suffix.lower() in SUFFIXES and not path.is_symlink()]
-    if folder.name in _SIDES:
-        return found
-    left_out = set(auxiliary_rasters(found))
-    return [Path(path) for path in joined(str(path) for path in found if str(path) not in left_out)]
-
-
-def printable(name: str) -> str:
-    r"""A file's name as text that can be sent: bytes that are no UTF-8 become question marks.
-
-    >>> printable("caf\udce9.tif")
-    'caf?.tif'
-    """
-    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def arranged(scene: SceneEntry) -> SceneEntry:
@@ -310,16 +341,6 @@ def _error(guess: Layer, truth: Layer) -> Layer | None:
     )
 
 
-def _role(path: Path) -> tuple[Kind | None, str | None]:
-    """Kind and units that the place of a file tells."""
-    side = path.parent.name
-    if side in _SIDES:
-        return side, _stated_units(path.parent.parent, side)  # type: ignore[return-value]
-    if _COMPANION.match(path.stem) or (path.stem.lower() in _TRUTHS and find_raster(path.parent, "sar") is not None):
-        return "optical", None
-    return None, None
-
-
 def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
     """The raster that this one belongs to: of an optical raster the SAR raster of its name, of a translation its
     source, of a product the image of its run, or else its source."""
@@ -332,9 +353,9 @@ def _host(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
         found = image or (source if source != path else None)
     elif path.parent.name == "optical":
         found = find_raster(path.parent.parent / "sar", stem)
-    elif (match := _COMPANION.match(stem)) is not None:
+    elif (match := COMPANION.match(stem)) is not None:
         found = find_raster(path.parent, match["scene"])
-    elif stem.lower() in _TRUTHS:
+    elif stem.lower() in TRUTHS:
         found = find_raster(path.parent, "sar")
     else:
         found = None
@@ -346,41 +367,3 @@ def _image_of_run(path: Path, layers: Mapping[Path, Layer]) -> Path | None:
     run = layers[path].info.tags.get("SAROPT_RUN")
     mates = (other for other, layer in layers.items() if other.parent == path.parent and layer.kind == "translation")
     return next((mate for mate in mates if run is not None and layers[mate].info.tags.get("SAROPT_RUN") == run), None)
-
-
-def _product_of(tags: Mapping[str, str]) -> str | None:
-    """Which product the tags name beside the image of a run. Files from before products had names say "standard
-    deviation" in SAROPT_CONTENT."""
-    name = tags.get("SAROPT_PRODUCT")
-    if name is None and tags.get("SAROPT_CONTENT", "").startswith("standard deviation"):
-        return "deviation"
-    return name if name != "image" else None
-
-
-def _output_role(direction: str | None) -> Role | None:
-    try:
-        return None if direction is None else Direction.parse(direction).output
-    except ValueError:
-        return None
-
-
-def _guess_kind(info: RasterInfo) -> Kind:
-    if any(canonical_band(name) in (*POLARISATIONS, *PAULI_COMPONENTS) for name in info.bands):
-        return "sar"
-    return "sar" if len(info.bands) <= 2 else "optical"
-
-
-def _stated_units(root: Path, side: str) -> str | None:
-    try:
-        units = load_yaml((root / "dataset.yaml").read_text(encoding="utf-8"))[side]["units"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return None
-    return units if isinstance(units, str) else None
-
-
-def _report_name(folder: Path) -> str:
-    try:
-        report = load_json((folder / "report.json").read_text(encoding="utf-8"))
-        return printable(f"{folder.name}: {report['data']['name']}, {report['split']}, N = {report['n']}")
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError):
-        return printable(folder.name)

@@ -38,7 +38,7 @@ class Job:
 
     Attributes:
         request: scene (the scene's id), layer (id), source (the layer's name), translator, direction, bands, units,
-            tile, realism, reliability, out (name of the output).
+            tile, realism, reliability, out (name of the output), contents (as of `saropt.viewer.catalogue.Result`).
         done, total: tiles; 0 before the first.
         message: why it failed.
         seam: of blended translations, as of `saropt.inference.SceneResult`.

@@ -189,12 +189,14 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
     if viewer.taken_bytes() + size > viewer.limits.quota_bytes:
         raise HTTPException(413, "the viewer's quota is used up: delete something")
     scene = viewer.catalogue.scene_of(layer)
+    taken = [scene.layers[0], layer, *(viewer.catalogue.layers[key] for key in order.companions.values())]
     request = order.model_dump(exclude={"layer"}) | {
         "direction": direction,
         "scene": scene.id,
         "layer": layer.id,
         "source": layer.name,
         "bytes": size,
+        "contents": {one.id: viewer.catalogue.content(one.path) for one in taken},
         "out": f"{layer.path.stem}-{order.translator.removesuffix('.onnx').removesuffix('.safetensors')}.tif",
     }
     return JobOut.of(viewer.jobs.submit(request))

@@ -13,7 +13,8 @@ from saropt.artifacts import Card
 from saropt.domain import SAR_UNITS, Direction
 from saropt.domain.stated_units import stated_units
 from saropt.inference import NOTICE
-from saropt.viewer.catalogue import Kind, Layer, Origin, SceneEntry
+from saropt.viewer.catalogue import Layer, Origin, SceneEntry
+from saropt.viewer.file_roles import Kind
 from saropt.viewer.jobs import Job, State
 from saropt.viewer.render import Reading
 from saropt.viewer.statistics import Histogram

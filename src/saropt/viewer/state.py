@@ -18,7 +18,7 @@ from saropt.artifacts import Card
 from saropt.errors import InputError, SaroptError
 from saropt.files import Lock
 from saropt.inference import card_of, list_translators
-from saropt.viewer.catalogue import Catalogue
+from saropt.viewer.catalogue import Catalogue, Result
 from saropt.viewer.jobs import Jobs
 from saropt.viewer.pyramids import Pyramids
 from saropt.viewer.rasters import Limits
@@ -100,10 +100,10 @@ class Viewer:
         """Look through the folder, the uploads and the finished jobs again."""
         results = []
         for job in self.jobs.outputs():
-            image, scene = self.jobs.output(job), str(job.request["scene"])
-            results.append((job.id, scene, image))
+            image, made_of = self.jobs.output(job), (str(job.request["scene"]), job.request.get("contents", {}))
             beside = sorted(image.parent.glob(f"{glob.escape(image.stem)}_*{image.suffix}"))
-            results += [(product_id(job.id, path), scene, path) for path in beside]
+            files = {job.id: image} | {product_id(job.id, path): path for path in beside}
+            results += [Result(key, job.id, made_of[0], path, made_of[1]) for key, path in files.items()]
         self.catalogue.scan(self.uploads.files(), results)
 
     def translators(self) -> dict[str, KnownTranslator]:
