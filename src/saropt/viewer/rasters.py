@@ -85,12 +85,12 @@ class RasterInfo:
             crosses 180; without georeference 0, 0, width, height.
         crs: name of the coordinate system, or "".
         pixel_m: side in metres of a square of the ground that a pixel in the middle covers; None without georeference.
-        row_m: length on the ground in metres of the middle row as it is shown, by its pixel in the middle.
         minzoom, maxzoom: of the tiles.
         version: changes when the file does.
         tags: the file's metadata.
         band_units: unit of each band as the file states it, "" where it does not.
         acquired: when it was acquired, by its tags or its name: a date, or a time in UTC as ISO 8601 writes them.
+        row_m: length on the ground in metres of the middle row as it is shown, by its pixel in the middle.
     """
 
     width: int
@@ -103,7 +103,6 @@ class RasterInfo:
     extent: tuple[float, float, float, float]
     crs: str
     pixel_m: float | None
-    row_m: float | None
     minzoom: int
     maxzoom: int
     version: str
@@ -112,6 +111,7 @@ class RasterInfo:
     transform: tuple[float, ...] = ()
     acquired: str | None = None
     band_units: tuple[str, ...] = ()
+    row_m: float | None = None
 
     @property
     def palette(self) -> bool:
@@ -228,8 +228,9 @@ def _inspect(path: Path, version: str, limits: Limits) -> RasterInfo:
             with ImageReader(None, dataset=dataset) as reader:
                 maxzoom = int(reader.maxzoom)
             extent = (0.0, 0.0, float(dataset.width), float(dataset.height))
-            place = {"bounds": None, "extent": extent, "crs": "", "pixel_m": None, "row_m": None}
-            return RasterInfo(**common, grid="pixels", **place, minzoom=0, maxzoom=maxzoom)
+            return RasterInfo(
+                **common, grid="pixels", bounds=None, extent=extent, crs="", pixel_m=None, minzoom=0, maxzoom=maxzoom
+            )
         with Reader(None, dataset=dataset) as reader:
             crs, transform = reader.dataset.crs, reader.dataset.transform
             frame = Georeference(crs, transform), reader.dataset.height, reader.dataset.width

@@ -314,7 +314,7 @@ def values_of(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = Fal
         full: from the file itself at full resolution, not from overviews or a copy made for display.
     """
     values, sure = _numbers(layer, read, bands, full)
-    valid: NDArray[np.bool_] = sure.all(axis=0)
+    valid: NDArray[np.bool_] = np.asarray(sure.all(axis=0))
     values[:, ~valid] = 0
     return values, valid
 
@@ -327,7 +327,7 @@ def _numbers(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tu
     guessed, sure = _stored(guess, read, tuple(range(1, len(guess.info.bands) + 1)), True)
     true, valid = _stored(truth, read, _matching(guess, truth), True)
     errors = np.abs(guessed - true).mean(axis=0, keepdims=True) / np.float32(255)
-    return errors, (sure & valid).all(axis=0, keepdims=True)
+    return errors, np.asarray((sure & valid).all(axis=0, keepdims=True))
 
 
 def _matching(guess: Layer, truth: Layer) -> tuple[int, ...]:
