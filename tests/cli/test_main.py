@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,19 @@ def test_progress_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         f"saropt: compact: {done} of 1000 loss 0.5, {left} min left"
         for done, left in [(509, 8), (569, 7), (629, 6), (689, 5), (749, 4)]
     ]
+
+
+def test_sigterm_is_an_interrupt_that_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "saropt", "data", "simulate", "root", "--scenes", "200,0,0", "--size", "256"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 60
+        while not (tmp_path / ".root.part").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        process.terminate()
+        said = process.communicate()[1]
+    assert process.returncode == 130
+    assert said.endswith("saropt: interrupted\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_broken_pipe_is_quiet() -> None:

@@ -124,6 +124,66 @@ class TestFolder:
         assert names(path / "sub") == (["b", "mine"] if there else ["b"])
         assert names(tmp_path) == ["out"]
 
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_what_a_killed_process_has_left_goes(self, tmp_path, replace):
+        path = tmp_path / "out"
+        if replace:
+            path.mkdir()
+        code = f"""
+import os
+from saropt.files import atomic_folder
+with atomic_folder({str(path)!r}, replace={replace}) as part:
+    (part / "half").write_text("x")
+    os._exit(9)
+"""
+        assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+        assert list(tmp_path.rglob("half"))
+        with atomic_folder(path, replace=replace) as part:
+            (part / "a").write_text("x")
+        assert names(path) == ["a"]
+        assert names(tmp_path) == ["out"]
+
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_one_writer_at_a_time(self, tmp_path, replace):
+        path = tmp_path / "out"
+        if replace:
+            path.mkdir()
+        with atomic_folder(path, replace=replace) as part:
+            with (
+                pytest.raises(BusyError, match="out: is being written by another process"),
+                atomic_folder(path, replace=replace),
+            ):
+                pass
+            (part / "a").write_text("x")
+        assert names(path) == ["a"]
+
+    def test_the_last_file_says_that_all_are_there(self, tmp_path, monkeypatch):
+        path = tmp_path / "out"
+        path.mkdir()
+        for name in "ab":
+            (path / name).write_text("old")
+
+        def stop(*_):
+            raise KeyboardInterrupt
+
+        def write():
+            with atomic_folder(path, replace=True, last="a") as part:
+                for name in "ab":
+                    (part / name).write_text("new")
+
+        order, real = [], os.replace
+        monkeypatch.setattr(os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write()
+        assert names(path) == ["b"]
+        monkeypatch.setattr(os, "replace", lambda source, to: (order.append(to.name), real(source, to)))
+        write()
+        assert order == ["b", "a"]
+
+    def test_a_file_in_it_that_cannot_be_written_is_called_by_its_name(self, tmp_path):
+        with pytest.raises(InputError, match=r"/out/no/a: cannot be written"), atomic_folder(tmp_path / "out") as part:
+            write_text(part / "no" / "a", "x")
+
     def test_nothing_is_replaced_after_an_error(self, tmp_path):
         path = tmp_path / "out"
         path.mkdir()

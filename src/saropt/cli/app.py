@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if arguments is None and given[0] in HINTS and given[0] != "train":  # training has its own way to stop
+    if arguments is None:
         signal.signal(signal.SIGTERM, _interrupt)
     if "" in given:
         return _refuse("an argument is empty (a variable of the shell without a value?)")

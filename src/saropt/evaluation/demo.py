@@ -78,7 +78,7 @@ def run_demo(
     out = Path(out).absolute()
     _check(out, overwrite)
     translator = Translator.load(model, direction=SAR_TO_OPTICAL)
-    with atomic_folder(out, replace=True) as part:
+    with atomic_folder(out, replace=True, last="report.json") as part:
         return _fill(part, translator, progress)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from saropt.errors import InputError
+from saropt.files.lock import BUSY, Lock
 
 
 @contextmanager
@@ -57,19 +58,22 @@ def atomic_file(path: str | Path, *, suffix: str = "", unique: bool = False, syn
 
 
 @contextmanager
-def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, replace: bool = False, last: str | None = None) -> Iterator[Path]:
     """An empty hidden folder beside `path` to fill; at the end of the block it is renamed to `path`.
 
-    When the block raises, the hidden folder is removed. `path` may be an empty folder.
+    When the block raises, the hidden folder is removed; the next writer of `path` removes what a killed one has left.
+    `path` may be an empty folder.
 
     Args:
         path: the folder to make.
         replace: `path` may hold files; at the end of the block those of the same names, in subfolders as well, are
-            replaced one by one, and all others stay.
+            replaced one by one, and all others stay. The hidden folder is then in `path`.
+        last: with `replace`, the file that says that all others are there: the old one is removed before any other is
+            replaced, and the new one comes last.
 
     Raises:
-        InputError: `path` is a file or, without `replace`, holds something; or the block or a rename raised an
-            `OSError`.
+        InputError: `path` is a file or, without `replace`, holds something; another process is writing it; or the block
+            or a rename raised an `OSError`.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -79,25 +83,40 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     ['numbers.txt']
     """
     path = Path(path).absolute()
-    if path.exists() and not (path.is_dir() and (replace or not any(path.iterdir()))):
-        raise InputError(path, "exists and is not an empty folder")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    inside = replace and path.is_dir()
+    part = path / ".part" if inside else path.with_name(f".{path.name}.part")
     try:
-        part.mkdir()
-        yield part
-        if replace and path.exists():
-            for file in [entry for entry in part.rglob("*") if entry.is_file()]:
-                target = path / file.relative_to(part)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file, target)
-        else:
-            if path.exists():
-                path.rmdir()
-            part.rename(path)
+        with Lock(f"{part}.lock", path, BUSY):
+            if path.exists() and not inside and not (path.is_dir() and not any(path.iterdir())):
+                raise InputError(path, "exists and is not an empty folder")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            try:
+                yield part
+                if inside:
+                    _move_files(part, path, last)
+                else:
+                    if path.exists():
+                        path.rmdir()
+                    part.rename(path)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise InputError(path, f"cannot be written: {_reason(error)}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    except InputError as error:
+        source = Path(error.source)
+        if source.is_relative_to(part):
+            raise InputError(path / source.relative_to(part), error.reason) from error
+        raise
+
+
+def _move_files(part: Path, path: Path, last: str | None) -> None:
+    if last is not None:
+        (path / last).unlink(missing_ok=True)
+    files = [entry.relative_to(part) for entry in part.rglob("*") if entry.is_file()]
+    for file in sorted(files, key=lambda file: str(file) == last):
+        (path / file).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(part / file, path / file)
 
 
 def write_text(path: str | Path, text: str) -> None:

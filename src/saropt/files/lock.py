@@ -12,6 +12,8 @@ from saropt.errors import BusyError
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+BUSY = "is being written by another process"
+
 
 class Lock:
     """A lock file that one process (or thread) at a time holds; the system frees it when the process dies.

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from saropt.errors import InputError
-from saropt.files import Lock, sync_folder
+from saropt.files import BUSY, Lock, sync_folder
 from saropt.scenes.cog import GDAL_ERRORS, Layout, describe_raw, raw_to_cog
 from saropt.scenes.georeference import Georeference
 from saropt.scenes.journal import Journal
@@ -199,7 +199,7 @@ class SceneWriter:
         self._raw = self.path.with_name(f".{self.path.name}.part")
         self._journal: Journal | None = None
         self._file: int | None = None
-        self._lock = Lock(self._finishing("lock"), self.path, "is being written by another process")
+        self._lock = Lock(self._finishing("lock"), self.path, BUSY)
         try:
             self._lock.acquire()
             self._file = os.open(self._raw, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
