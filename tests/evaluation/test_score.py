@@ -12,7 +12,7 @@ from evaluation_roots import make_model, make_root, run
 from saropt.cli import main
 from saropt.curation.clean_splits import write_splits
 from saropt.curation.cleaning import clean_root
-from saropt.errors import InputError
+from saropt.errors import BusyError, InputError
 from saropt.evaluation.compare import compare
 from saropt.evaluation.score import score
 from saropt.inference import Translator
@@ -67,6 +67,21 @@ def test_a_folder_scores_as_the_model_that_made_it(tmp_path: Path, frozen: tuple
     assert found["scenes"] == 6
     assert found["truth_checked"]
     assert json.loads((tmp_path / "a.json").read_text()) == found
+
+
+def test_of_two_runs_at_once_the_later_is_refused(tmp_path: Path, frozen: tuple[Path, Path]) -> None:
+    root, split = frozen
+    folder, refused = predict(root, tmp_path / "made", lambda values, number: values), []
+
+    def again(*_: object) -> None:
+        with pytest.raises(BusyError, match=r"a\.json: is being written by another process"):
+            score(folder, root, split, tmp_path / "a.json", overwrite=True)
+        refused.append(True)
+
+    score(folder, root, split, tmp_path / "a.json", progress=again)
+    assert refused
+    with pytest.raises(InputError, match="exists already"):
+        score(folder, root, split, tmp_path / "a.json")
 
 
 def test_the_leaderboard_tests_rows_and_marks_those_below_the_constant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,28 +46,29 @@ def inspect_data(
     from saropt.cli.tables import print_facts
     from saropt.curation.inspection import inspect_raster, inspect_root
     from saropt.errors import InputError
-    from saropt.scenes.writing import check_writable
+    from saropt.scenes.reserved import reserved
     from saropt.sensors.product_names import is_product, product_of
 
-    if html is not None:
-        check_writable(html, suffixes=(".html", ".htm"), overwrite=overwrite)
-    if html is not None and product_of(path) is not None:
-        raise InputError(path, "is a product: --html takes rasters and data roots")
-    with progress_bar("inspect") as report:
-        if not path.is_dir() or is_product(path):
-            description, sides = {"file": str(path)}, [inspect_raster(path, report)]
-        else:
-            description, sides = inspect_root(path, report)
-    print_facts(description)
-    for side in sides:
-        _print_side(side)
-    if html is not None:
-        from saropt.curation.distribution import distribution_of
-        from saropt.curation.inspection_html import write_page
+    with ExitStack() as held:
+        if html is not None:
+            held.enter_context(reserved(html, suffixes=(".html", ".htm"), overwrite=overwrite))
+        if html is not None and product_of(path) is not None:
+            raise InputError(path, "is a product: --html takes rasters and data roots")
+        with progress_bar("inspect") as report:
+            if not path.is_dir() or is_product(path):
+                description, sides = {"file": str(path)}, [inspect_raster(path, report)]
+            else:
+                description, sides = inspect_root(path, report)
+        print_facts(description)
+        for side in sides:
+            _print_side(side)
+        if html is not None:
+            from saropt.curation.distribution import distribution_of
+            from saropt.curation.inspection_html import write_page
 
-        with progress_bar("histograms") as report:
-            found = distribution_of(path, report)
-        typer.echo(f"wrote {write_page(html, path.absolute().name, description, sides, found)}")
+            with progress_bar("histograms") as report:
+                found = distribution_of(path, report)
+            typer.echo(f"wrote {write_page(html, path.absolute().name, description, sides, found)}")
 
 
 def _print_side(side: Facts) -> None:

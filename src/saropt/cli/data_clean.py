@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -57,31 +58,32 @@ def clean(
     from saropt.curation.cleaning import Limits, check_kinds, clean_root, write_report
     from saropt.roots import DataRoot
     from saropt.roots.splits import shared_groups_line
-    from saropt.scenes.writing import check_writable
+    from saropt.scenes.reserved import reserved
 
     kinds = drop.split(",")
     check_kinds(kinds)
-    if report is not None:
-        check_writable(report, suffixes=(".json",), overwrite=overwrite)
-    limits = Limits(cloud, nodata, saturation, misregistration, days)
-    with progress_bar("clean") as bar:
-        found = clean_root(path, limits, bar)
-    print_facts({"data root": str(path), **{key: f"{value:.4g}" for key, value in found.summary.items()}})
-    counts = found.counts()
-    print_table(["kind", "findings"], [[kind, str(count)] for kind, count in counts.items()])
-    rows = []
-    for kind in counts:
-        of_kind = [finding for finding in found.findings if finding.kind == kind]
-        rows += [[kind, finding.name, finding.detail] for finding in of_kind[:SHOWN]]
-        if len(of_kind) > SHOWN:
-            rows.append([kind, "...", f"{len(of_kind) - SHOWN} more; --report lists all"])
-    if rows:
-        print_table(["kind", "name", "what was found"], rows)
-    root = DataRoot.open(path)
-    warn([line for line in [shared_groups_line(root.splits, root.groups)] if line])
-    if report is not None:
-        typer.echo(f"wrote {write_report(found, report)}")
-    if splits is not None:
-        kept = write_splits(found, splits, kinds, overwrite=overwrite)
-        typer.echo(f"wrote {splits}: {len(kept)} of {int(found.summary['rasters'])} rasters")
-        warn([line for line in [lost_splits_line(found, kept)] if line])
+    with ExitStack() as held:
+        if report is not None:
+            held.enter_context(reserved(report, suffixes=(".json",), overwrite=overwrite))
+        limits = Limits(cloud, nodata, saturation, misregistration, days)
+        with progress_bar("clean") as bar:
+            found = clean_root(path, limits, bar)
+        print_facts({"data root": str(path), **{key: f"{value:.4g}" for key, value in found.summary.items()}})
+        counts = found.counts()
+        print_table(["kind", "findings"], [[kind, str(count)] for kind, count in counts.items()])
+        rows = []
+        for kind in counts:
+            of_kind = [finding for finding in found.findings if finding.kind == kind]
+            rows += [[kind, finding.name, finding.detail] for finding in of_kind[:SHOWN]]
+            if len(of_kind) > SHOWN:
+                rows.append([kind, "...", f"{len(of_kind) - SHOWN} more; --report lists all"])
+        if rows:
+            print_table(["kind", "name", "what was found"], rows)
+        root = DataRoot.open(path)
+        warn([line for line in [shared_groups_line(root.splits, root.groups)] if line])
+        if report is not None:
+            typer.echo(f"wrote {write_report(found, report)}")
+        if splits is not None:
+            kept = write_splits(found, splits, kinds, overwrite=overwrite)
+            typer.echo(f"wrote {splits}: {len(kept)} of {int(found.summary['rasters'])} rasters")
+            warn([line for line in [lost_splits_line(found, kept)] if line])

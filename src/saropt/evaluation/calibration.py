@@ -29,7 +29,7 @@ from saropt.inference.reliability import reach_to_truth, reliability_product
 from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
 from saropt.scenes import Window
-from saropt.scenes.writing import check_writable
+from saropt.scenes.reserved import reserved
 
 if TYPE_CHECKING:
     from saropt.networks import ErrorNetwork
@@ -117,39 +117,39 @@ def calibrate_reliability(
     if translator.sampler is not None:
         raise InputError(translator.path, "draws samples: their deviation says how far they lie apart")
     _check_numbers(alpha, budget)
-    check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
-    _check_torch()
-    windows = _gathered(translator, sets, seed, progress, tell)
-    scenes = list(dict.fromkeys(window.scene for window in windows))
-    least = least_scenes(alpha)
-    if len(scenes) < least:
-        few = f"{counted(len(scenes), 'scene')}: too few to calibrate at alpha {alpha:g}, {least} do"
-        raise InputError(sets[0].root.path, few)
-    errors = _predicted(windows, scenes, seed, progress)
-    ratios = _ratios(windows, errors, seed)
-    scale = _factors(ratios, alpha, sets[0].root)
-    coverage = held_out_coverage(ratios, alpha)
-    card = ReliabilityCard(
-        alpha=alpha,
-        scale=scale,
-        budget=1.0 if budget is None else budget,
-        realism=translator.realism,
-        data=tuple(dict.fromkeys(one.root.name for one in sets)),
-        inputs=tuple(role for role in windows[0].inputs if all(role in window.inputs for window in windows)),
-        scenes=len(scenes),
-        coverage=float(np.mean(coverage)),
-        least_coverage=float(np.min(coverage)),
-    )
-    if budget is None:
-        card = card.model_copy(update={"budget": _median_half_width(translator, card, windows, errors)})
-    from saropt.artifacts.export import errors_graph
+    with reserved(out, suffixes=(".onnx",), overwrite=overwrite):
+        _check_torch()
+        windows = _gathered(translator, sets, seed, progress, tell)
+        scenes = list(dict.fromkeys(window.scene for window in windows))
+        least = least_scenes(alpha)
+        if len(scenes) < least:
+            few = f"{counted(len(scenes), 'scene')}: too few to calibrate at alpha {alpha:g}, {least} do"
+            raise InputError(sets[0].root.path, few)
+        errors = _predicted(windows, scenes, seed, progress)
+        ratios = _ratios(windows, errors, seed)
+        scale = _factors(ratios, alpha, sets[0].root)
+        coverage = held_out_coverage(ratios, alpha)
+        card = ReliabilityCard(
+            alpha=alpha,
+            scale=scale,
+            budget=1.0 if budget is None else budget,
+            realism=translator.realism,
+            data=tuple(dict.fromkeys(one.root.name for one in sets)),
+            inputs=tuple(role for role in windows[0].inputs if all(role in window.inputs for window in windows)),
+            scenes=len(scenes),
+            coverage=float(np.mean(coverage)),
+            least_coverage=float(np.min(coverage)),
+        )
+        if budget is None:
+            card = card.model_copy(update={"budget": _median_half_width(translator, card, windows, errors)})
+        from saropt.artifacts.export import errors_graph
 
-    network = _train(windows, seed)
-    graph = errors_graph(network, *described.channels)
-    directions = dict(translator.card.directions)
-    directions[translator.direction] = described.model_copy(update={"reliability": card})
-    write_with_errors(translator.path, out, translator.card.model_copy(update={"directions": directions}), graph)
-    return card
+        network = _train(windows, seed)
+        graph = errors_graph(network, *described.channels)
+        directions = dict(translator.card.directions)
+        directions[translator.direction] = described.model_copy(update={"reliability": card})
+        write_with_errors(translator.path, out, translator.card.model_copy(update={"directions": directions}), graph)
+        return card
 
 
 def _check_numbers(alpha: float, budget: float | None) -> None:

@@ -51,7 +51,7 @@ from saropt.roots.names import SUFFIXES, find_raster
 from saropt.roots.one_grid import check_one_grid
 from saropt.roots.root import scene_of
 from saropt.scenes import Scene, Window
-from saropt.scenes.writing import check_writable
+from saropt.scenes.reserved import reserved
 
 KIND = "saropt submission 1"
 _CHECKED_PIXELS = 1 << 16
@@ -98,45 +98,45 @@ def score(
     (2, 0.0, 'PSNR infinite')
     """
     predictions, out = Path(predictions), Path(out)
-    check_writable(out, suffixes=(".json",), overwrite=overwrite)
-    root, frozen = DataRoot.open(data), read_frozen(split_file)
-    names = frozen.names(part)
-    root.image(role)
-    paths = [_prediction(predictions, item) for item in names]
-    source = next((other for other, image in root.images.items() if other != role and not image.optional), None)
-    roles = [role] if source is None else [source, role]
-    train = _checked_data(root, frozen, roles, names)
-    _check_values(paths, root.raster(role, names[0]), role, root.image(role).units)
-    measured = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), train.used, progress)
-    rows = measured.rows
-    baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
-    figures = rows["prediction"].figures()
-    told, scenes = conventions({}), rows["prediction"].scenes
-    warnings = [*measured.left_out.lines(part, len(names)), *train.lines(), *verdicts(figures, baselines)]
-    submission: dict[str, Any] = finite(
-        {
-            "kind": KIND,
-            "saropt": saropt.__version__,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "name": name or predictions.resolve().name,
-            "data": root.name,
-            "role": role,
-            "part": part,
-            "tile": TILE,
-            "n": rows["prediction"].n,
-            "scenes": scenes,
-            "scale": measured.scale,
-            "bands": sorted(canonical_bands(root.image(role).bands)),
-            "hashes": {**_hashes(frozen, root, role, names, paths, told), "valid": measured.valid},
-            "truth_checked": bool(frozen.hashes.get(role)),
-            "warnings": [*warnings, *filter(None, [few_scenes(scenes)])],
-            "figures": figures,
-            "baselines": baselines,
-            "conventions": told,
-        }
-    )
-    write_text(out, json.dumps(submission, indent=1, allow_nan=False) + "\n")
-    return submission
+    with reserved(out, suffixes=(".json",), overwrite=overwrite):
+        root, frozen = DataRoot.open(data), read_frozen(split_file)
+        names = frozen.names(part)
+        root.image(role)
+        paths = [_prediction(predictions, item) for item in names]
+        source = next((other for other, image in root.images.items() if other != role and not image.optional), None)
+        roles = [role] if source is None else [source, role]
+        train = _checked_data(root, frozen, roles, names)
+        _check_values(paths, root.raster(role, names[0]), role, root.image(role).units)
+        measured = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), train.used, progress)
+        rows = measured.rows
+        baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
+        figures = rows["prediction"].figures()
+        told, scenes = conventions({}), rows["prediction"].scenes
+        warnings = [*measured.left_out.lines(part, len(names)), *train.lines(), *verdicts(figures, baselines)]
+        submission: dict[str, Any] = finite(
+            {
+                "kind": KIND,
+                "saropt": saropt.__version__,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "name": name or predictions.resolve().name,
+                "data": root.name,
+                "role": role,
+                "part": part,
+                "tile": TILE,
+                "n": rows["prediction"].n,
+                "scenes": scenes,
+                "scale": measured.scale,
+                "bands": sorted(canonical_bands(root.image(role).bands)),
+                "hashes": {**_hashes(frozen, root, role, names, paths, told), "valid": measured.valid},
+                "truth_checked": bool(frozen.hashes.get(role)),
+                "warnings": [*warnings, *filter(None, [few_scenes(scenes)])],
+                "figures": figures,
+                "baselines": baselines,
+                "conventions": told,
+            }
+        )
+        write_text(out, json.dumps(submission, indent=1, allow_nan=False) + "\n")
+        return submission
 
 
 def _hashes(

@@ -25,7 +25,7 @@ from saropt.inference.runtimes import chosen_direction, torch_device
 from saropt.inference.sources import Source
 from saropt.progress import Tell, log_line
 from saropt.scenes import Window
-from saropt.scenes.writing import check_writable
+from saropt.scenes.reserved import reserved
 
 if TYPE_CHECKING:
     from saropt.roots import DataRoot
@@ -68,33 +68,33 @@ def export_translator(
     True
     """
     path, out = find_translator(model, direction, ".safetensors" if Path(model).is_dir() else None), Path(out)
-    check_writable(out, suffixes=(".onnx",), overwrite=overwrite)
-    card = card_of(path)
-    direction = chosen_direction(path, card, direction)
-    if realism is not None and not 0.0 <= realism <= 1.0:
-        raise OptionError("realism", realism, "must lie between 0 and 1")
-    if realism is not None and card.realism is None:
-        raise InputError(path, "holds one set of weights: it has no realism to choose")
-    has_graph = path.suffix == ".onnx"
-    if has_graph and realism is None and not int8:
-        raise InputError(path, "is an ONNX file already: int8 or another realism make another file of it")
-    if int8 and card.directions[direction].sampler is not None:
-        raise InputError(path, "is a sampler: its ranges depend on the noise, int8 is not for it")
-    if int8 and card.directions[direction].scene_inputs:
-        raise InputError(path, "takes scene inputs: its ranges depend on them, int8 is not for it")
-    windows: NDArray[np.float32] | None = None
-    if int8 or card.directions[direction].statistics == "scene":
-        if data is None:
-            what = "the ranges of int8" if int8 else "its instance statistics"
-            raise InputError(path, f"needs a data root: {what} are taken from its train split")
-        from saropt.roots import DataRoot
+    with reserved(out, suffixes=(".onnx",), overwrite=overwrite):
+        card = card_of(path)
+        direction = chosen_direction(path, card, direction)
+        if realism is not None and not 0.0 <= realism <= 1.0:
+            raise OptionError("realism", realism, "must lie between 0 and 1")
+        if realism is not None and card.realism is None:
+            raise InputError(path, "holds one set of weights: it has no realism to choose")
+        has_graph = path.suffix == ".onnx"
+        if has_graph and realism is None and not int8:
+            raise InputError(path, "is an ONNX file already: int8 or another realism make another file of it")
+        if int8 and card.directions[direction].sampler is not None:
+            raise InputError(path, "is a sampler: its ranges depend on the noise, int8 is not for it")
+        if int8 and card.directions[direction].scene_inputs:
+            raise InputError(path, "takes scene inputs: its ranges depend on them, int8 is not for it")
+        windows: NDArray[np.float32] | None = None
+        if int8 or card.directions[direction].statistics == "scene":
+            if data is None:
+                what = "the ranges of int8" if int8 else "its instance statistics"
+                raise InputError(path, f"needs a data root: {what} are taken from its train split")
+            from saropt.roots import DataRoot
 
-        windows = _draw_windows(card, direction, DataRoot.open(data), tell)
-    with atomic_file(out, suffix=".onnx", unique=True) as made:
-        if not has_graph:
-            _export_weights(path, made, direction, windows)
-        if int8 or realism is not None:
-            _rewrite(path if has_graph else made, made, realism, windows if int8 else None)
+            windows = _draw_windows(card, direction, DataRoot.open(data), tell)
+        with atomic_file(out, suffix=".onnx", unique=True) as made:
+            if not has_graph:
+                _export_weights(path, made, direction, windows)
+            if int8 or realism is not None:
+                _rewrite(path if has_graph else made, made, realism, windows if int8 else None)
     if card.directions[direction].reliability is not None and card_of(out).directions[direction].reliability is None:
         tell(f"{out}: gives no map of reliability: that of {path} was calibrated for its own weights alone")
     return out
