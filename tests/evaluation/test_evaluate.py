@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from evaluation_roots import make_model, make_root, run
 
 from saropt.cli import main
-from saropt.errors import InputError, MissingExtraError
+from saropt.errors import BusyError, InputError, MissingExtraError
 from saropt.evaluation import EvaluationSpec, ImageQuality, Linear, Subject, Tile, evaluate, stream_tiles
 from saropt.evaluation.tiles import LeftOut
 from saropt.roots import DataRoot
@@ -241,6 +242,57 @@ def test_existing_reports_are_kept_unless_told(tmp_path: Path) -> None:
     assert (out / "report.json").read_bytes() == before
     run([model], root, out, overwrite=True, html=False)
     assert [p.name for p in out.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("moved", [None, 0, 1])
+def test_files_of_two_reports_never_stand_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int | None
+) -> None:
+    """Broken off while it draws, the earlier report stays; between two renames, none is there."""
+    root, out = make_root(tmp_path, SPLITS), tmp_path / "out"
+    run([make_model("old", grey)], root, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if moved is None:
+        monkeypatch.setattr("saropt.evaluation.report_files._keep_tiles", stop)
+    else:
+        real, done = os.replace, []
+
+        def move(source: Path, target: Path) -> None:
+            if Path(target).parent == out:
+                if len(done) == moved:
+                    stop()
+                done.append(target)
+            real(source, target)
+
+        monkeypatch.setattr(os, "replace", move)
+    with pytest.raises(KeyboardInterrupt):
+        run([make_model("new", half_red)], root, out, overwrite=True)
+    found = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert found == before if moved is None else list(found) == ["report.html"]
+
+
+def test_of_two_runs_at_once_the_later_is_refused(tmp_path: Path) -> None:
+    root, out, refused = make_root(tmp_path, SPLITS), tmp_path / "out", []
+
+    def again(*_: object) -> None:
+        with pytest.raises(BusyError, match=r"report\.json: is being written by another process"):
+            run([], root, out, html=False, overwrite=True)
+        refused.append(True)
+
+    evaluate(EvaluationSpec(root, html=False), out, progress=again)
+    assert refused
+    assert [path.name for path in out.iterdir()] == ["report.json"]
+
+
+def test_a_run_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    root = make_root(tmp_path, SPLITS, invalid_rows=64)
+    with pytest.raises(InputError, match="no valid pixel"):
+        run([], root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_jinja_only_the_html_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from test_segmentation import make_segmenter, root  # noqa: F401
 
 from saropt.errors import OptionError
+from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.evaluation.figures import loss_figure, moving_average
 from saropt.evaluation.shown_tiles import CLASS_COLOURS
 from saropt.matching import find_matcher
@@ -51,6 +53,20 @@ def test_land_cover_is_shown_without_a_segmenter(root: Path, tmp_path: Path) -> 
     assert titles == sorted(titles)
     with Image.open(tmp_path / "out" / "tiles" / "sar2opt" / "c" / "label.png") as picture:
         assert np.asarray(picture)[:, 10:].any()
+
+
+def test_pictures_of_an_earlier_report_do_not_stay(root: Path, tmp_path: Path) -> None:  # noqa: F811
+    first, second = (make_model(name, lambda v: v.repeat(3, 0), optical_bands=("R", "G", "B")) for name in ("a", "b"))
+    out = tmp_path / "out"
+    run([first], root, out, tile=64, tiles=("c",))
+    others = [out / "mine.png", out / "tiles" / "mine.png"]
+    for path in others:
+        path.write_text("of the user")
+    spec = EvaluationSpec(root, [second], tile=64, tiles=("c",), overwrite=True)
+    assert evaluate(spec, out).removed == (out / "tiles" / "sar2opt" / "c" / "a.png",)
+    assert evaluate(replace(spec, tiles=()), out).removed[0] == out / "tiles" / "sar2opt" / "c" / "b.png"
+    found = sorted(path.name for path in out.rglob("*"))
+    assert found == ["mine.png", "mine.png", "report.html", "report.json", "tiles"]
 
 
 def test_an_unknown_tile_is_refused(root: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -215,6 +215,7 @@ class Bench:
             weights=self.weights,
             tiles=self.tiles or shown_names(root, self.suite.split),
             network_values=self.suite.on_network_values,
+            overwrite=True,  # of an evaluation that was broken off; without report.json none is finished
         )
         evaluate(spec, report, progress=lambda done, total, kind: self.progress(done, total, f"{what}: {kind}"))
 

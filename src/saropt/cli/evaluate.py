@@ -89,6 +89,8 @@ def evaluate(
         require("evaluate --tiles", "train", "matplotlib")
 
     from saropt import evaluation
+    from saropt.domain import listed
+    from saropt.errors import counted
     from saropt.inference import Segmenter, Translator
     from saropt.matching import find_matcher
 
@@ -121,6 +123,9 @@ def evaluate(
         _print_segmentation(direction, judged)
     for direction, found in result.report.get("matching", {}).items():
         _print_matching(direction, found)
+    if result.removed:
+        paths = listed([str(path) for path in result.removed])
+        typer.echo(f"removed {counted(len(result.removed), 'file')} of the earlier report: {paths}")
     typer.echo(f"wrote {' and '.join(map(str, result.paths))}")
 
 

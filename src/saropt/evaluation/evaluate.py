@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import BASELINES, fit_all
 from saropt.evaluation.by_class import ClassErrors, Labels
 from saropt.evaluation.extractors import known_weights
-from saropt.evaluation.gallery import Bytes
 from saropt.evaluation.ground import GroundErrors
 from saropt.evaluation.leaks import find_leaks
 from saropt.evaluation.matching import MatchingRates
@@ -35,13 +33,13 @@ from saropt.evaluation.metric import Subject
 from saropt.evaluation.network_values import NetworkValues
 from saropt.evaluation.reference_baselines import REFERENCE_BASELINES
 from saropt.evaluation.report import build_report
+from saropt.evaluation.report_files import check_folder, report_folder, write_report
 from saropt.evaluation.section import Section
 from saropt.evaluation.segmentation import make_judges
-from saropt.evaluation.shown_tiles import TILES, ShownTiles
+from saropt.evaluation.shown_tiles import ShownTiles
 from saropt.evaluation.spec import EvaluationResult, EvaluationSpec
 from saropt.evaluation.speckle import SpeckleStatistics
 from saropt.evaluation.tiles import MIN_VALID, LeftOut, Place, open_rasters, stream_tiles, tile_windows
-from saropt.files import write_text
 from saropt.inference import Translator
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
@@ -50,6 +48,9 @@ from saropt.roots.scene_inputs import scene_inputs_of, stated_scene_inputs
 
 def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = silent) -> EvaluationResult:
     """Measure models on a split and write `report.json` and `report.html` into a folder.
+
+    Files take their names at the end, `report.json` last. With `overwrite`, pictures and figures of an earlier report
+    that this one does not have are removed.
 
     Only sums by scene are kept in memory. Baselines are fitted on the train split. Intervals and tests are over scenes
     (`saropt.evaluation.intervals`).
@@ -69,10 +70,9 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
     ['copy_input', 'histogram_match', 'image_mean_oracle', 'linear', 'train_mean']
     """
     out = Path(out)
-    paths = [out / "report.json", out / "report.html"]
     if spec.html and importlib.util.find_spec("jinja2") is None:
         raise MissingExtraError("the HTML report", "train")
-    _check_writable(out, paths, spec.overwrite)
+    check_folder(out, spec.html, spec.overwrite)
     root = _opened(spec.data)
     names = list(root.names(spec.split)) if root.paired else []
     train_root = root if spec.baselines_from is None else _opened(spec.baselines_from)
@@ -83,6 +83,21 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
     unknown = [name for name in spec.tiles if name not in names]
     if unknown:
         raise OptionError("tiles", ", ".join(unknown), f"split {spec.split!r} has no such raster")
+    with report_folder(out, spec.html, spec.overwrite):
+        report, rows = _measured(spec, root, names, train_root, train, steps)
+        paths, removed = write_report(report, rows, out, spec.html)
+    return EvaluationResult(report, tuple(paths), tuple(removed))
+
+
+def _measured(
+    spec: EvaluationSpec,
+    root: DataRoot,
+    names: Sequence[str],
+    train_root: DataRoot,
+    train: Sequence[str],
+    steps: _Steps,
+) -> tuple[dict[str, Any], list[DirectionRows]]:
+    """The report, and the rows with what was gathered for it."""
     rows = _prepare(spec, root, bool(train))
     if train:
         _fit(rows, train_root, train, spec.tile, steps)
@@ -101,38 +116,7 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
         notes.append(f"The baselines are fitted on the train split of {train_root.name}.")
     leaks = _leaks(spec, root, names, train_root, rows)
     counts = {"rasters": len(names), "n": counted, "skipped": skipped}
-    report = build_report(spec, root, rows, counts, notes, leaks, left_out)
-    out.mkdir(parents=True, exist_ok=True)
-    if spec.html:
-        from saropt.evaluation.report_html import render
-
-        shots = {(row.name, d.direction): row.gallery.shots() for d in rows for row in d.models}
-        drawings = {d.direction: s.drawings for d in rows for s in d.sections if isinstance(s, MatchingRates)}
-        write_text(paths[1], render(report, shots, drawings))
-        paths += _keep_tiles(rows, out, drawings)
-    else:
-        paths.pop().unlink(missing_ok=True)
-    write_text(paths[0], json.dumps(report, indent=2, allow_nan=False) + "\n")
-    return EvaluationResult(report, tuple(paths))
-
-
-def _keep_tiles(
-    rows: Sequence[DirectionRows], out: Path, drawings: Mapping[Direction, Mapping[str, Sequence[tuple[str, Bytes]]]]
-) -> list[Path]:
-    """Write the pictures of the tiles that are shown, and the figures of them; the figures."""
-    figures: list[Path] = []
-    for d in rows:
-        if d.shown is None or not d.models:
-            continue
-        for model, drawn in drawings.get(d.direction, {}).items():
-            d.shown.add_matches(model, drawn)
-        folder = out / TILES / str(d.direction)
-        d.shown.save(folder)
-        from saropt.evaluation.figures import tile_figures
-
-        names = dict.fromkeys(row.name for row in d.models)
-        figures += tile_figures([(name, folder, name) for name in names], str(d.direction), out)
-    return figures
+    return build_report(spec, root, rows, counts, notes, leaks, left_out), rows
 
 
 class _Steps:
@@ -148,17 +132,6 @@ class _Steps:
 
 def _opened(data: str | Path | DataRoot) -> DataRoot:
     return data if isinstance(data, DataRoot) else DataRoot.open(data)
-
-
-def _check_writable(out: Path, targets: Iterable[Path], overwrite: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(out, "is a file; a report is a folder")
-    for target in targets:
-        if target.exists() and not overwrite:
-            raise InputError(target, "exists already", remedy="overwrite")
-    nearest = next(p for p in (out, *out.absolute().parents) if p.exists())
-    if not os.access(nearest, os.W_OK):
-        raise InputError(out, "cannot be written: no permission")
 
 
 def _check_roots(root: DataRoot, train_root: DataRoot) -> None:

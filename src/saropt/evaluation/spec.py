@@ -80,6 +80,7 @@ class EvaluationResult:
     Attributes:
         report: what report.json holds; numbers that are not finite are None.
         paths: the files that were written.
+        removed: files of the report that was replaced which this one does not have.
 
     >>> EvaluationResult({"models": [], "baselines": {}}, ()).models
     {}
@@ -87,6 +88,7 @@ class EvaluationResult:
 
     report: Mapping[str, Any]
     paths: tuple[Path, ...]
+    removed: tuple[Path, ...] = ()
 
     @property
     def models(self) -> dict[str, dict[str, dict[str, Any]]]:
