@@ -89,7 +89,7 @@ def test_places(refused: Callable[..., None], tmp_path: Path, place: dict[str, o
 
 def test_places_in_the_other_verbs(refused: Callable[..., None], scene: Path, tmp_path: Path) -> None:
     placed(tmp_path / "b.tif", transform=Affine(1, 0, 12, 0, -1, 60), crs="EPSG:4326")
-    words = "b.tif: its pixels are 110,095 m wide"
+    words = "b.tif: its pixels are 109,756 m wide"
     refused(words, "match", scene, "b.tif")
     refused(words, "translate", scene, "o.tif", "--model", "s1-reference", "--reference", "b.tif")
 
