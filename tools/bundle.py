@@ -1,9 +1,10 @@
 """Measure the translator of a run at both ends and at its shipped blend, and put it into the package.
 
-    python tools/bundle.py RUN CONFIG [DATA:SPLIT ...] [--baselines-from DATA] [--left-out REPORT ...]
+    python tools/bundle.py RUN CONFIG [DATA:SPLIT ...] [--baselines-from DATA] [--left-out REPORT ...] [--learnt-from SET:SPLIT,... ...]
 
 CONFIG is the run's preset; the card's words (attribution, notes, realism) are taken from it as they stand now. REPORT
-is a report.json of the same method at realism 0, trained without the set that it measures.
+is a report.json of the same method at realism 0, trained without the set that it measures. --learnt-from names the data sets, and their own splits, that the run's data
+root was made of, for the card; without it those that the run states are kept.
 
 Writes src/saropt/artifacts/bundled/NAME.onnx, whose card holds the measured quality, and prints the table.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,11 @@ def left_out(path: Path) -> dict[str, dict[str, float]]:
     }
 
 
+def learnt_from(items: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Data set -> splits, from SET:SPLIT,..."""
+    return {name: tuple(splits.split(",")) for name, _, splits in (item.rpartition(":") for item in items)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -67,11 +74,13 @@ def main() -> None:
     parser.add_argument("data", nargs="*", metavar="DATA:SPLIT")
     parser.add_argument("--baselines-from")
     parser.add_argument("--left-out", type=Path, nargs="*", default=[], metavar="REPORT")
+    parser.add_argument("--learnt-from", nargs="*", default=[], metavar="SET:SPLIT,...")
     arguments = parser.parse_args()
     path = arguments.run / "translator.onnx"
     card = read_card(path)
     words = read_config(card.method, arguments.config, []).card
-    training = card.training.model_copy(update={"attribution": words.attribution})
+    sets = learnt_from(arguments.learnt_from) or card.training.sets
+    training = card.training.model_copy(update={"attribution": words.attribution, "sets": sets})
     realism = None if card.realism is None else words.realism
     if words.tile is not None:
         tiled = {key: d.model_copy(update={"tile": words.tile}) for key, d in card.directions.items()}

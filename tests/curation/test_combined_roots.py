@@ -121,6 +121,10 @@ def test_joined_roots_keep_names_splits_and_what_is_missing(tmp_path: Path) -> N
     assert root.path_of("optical_reference", "two-c") is None
     assert np.array_equal(read(root.raster("optical", "one-b")), read(first / "optical" / "b.tif"))
     assert root.classes == {0: "dry", 255: "flooded"}
+    names = [DataRoot.open(one).name for one in (first, second)]
+    assert root.data_names == tuple(dict.fromkeys(("all", *names)))
+    root.path.rename(tmp_path / "both")
+    assert {"all", *names} < set(DataRoot.open(join_roots(tmp_path / "again", [tmp_path / "both", first])).data_names)
 
 
 @pytest.mark.parametrize(

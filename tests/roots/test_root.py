@@ -95,6 +95,8 @@ def test_unreadable_description(root, content, message):
         ({"sar": {"bands": ["VH", "VH"], "units": "amplitude"}}, "each once"),
         ({"classes": ["land", "water"]}, "classes must map"),
         ({"classes": {"land": 0}}, "land"),
+        ({"joined_from": "mine"}, "joined_from must be a list"),
+        ({"joined_from": [None]}, "joined_from[0] must be a text"),
     ],
 )
 def test_unfit_fields(root, changes, message):

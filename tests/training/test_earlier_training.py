@@ -7,9 +7,14 @@ from training_runs import METHODS, train
 
 from saropt.artifacts import EarlierTraining, load_graph, load_weights
 from saropt.cli import main
+from saropt.curation.joining import join_roots
+from saropt.errors import InputError
+from saropt.evaluation.calibration import CalibrationSet, calibrate_reliability
+from saropt.inference import Translator
 from saropt.inference.bundled import card_of, find_translator
 from saropt.roots import DataRoot
 from saropt.roots.simulated import write_simulated_root
+from saropt.training.task import training_card
 
 BUNDLED = find_translator("s1-losangeles")
 QUICK = {"max_steps": 1, "validate_every": 0, "sample_every": 0}
@@ -40,7 +45,7 @@ def test_trainings_add_up_and_what_is_alike_is_said_once(root, new_config, tmp_p
     train(new_config(engine=QUICK, card={"attribution": "nobody"}), root, tmp_path / "first")
     first = str(tmp_path / "first" / "translator.safetensors")
     train(new_config("bridge", arguments={"start": first}, engine=QUICK), root, tmp_path / "second")
-    one = EarlierTraining(data="toy", split=load_weights(first)[0].training.split, steps=1)
+    one = EarlierTraining(data="toy", split=load_weights(first)[0].training.split, steps=1, sets={"toy": ("train",)})
     training = load_weights(tmp_path / "second" / "translator.safetensors")[0].training
     assert (training.earlier, training.licence, training.attribution) == ((one,), "CC0-1.0", "nobody")
     second = {"start": first, "teacher": first}
@@ -58,3 +63,61 @@ def test_scores_on_the_data_of_the_file_are_told_of(new_config, tmp_path):
     arguments = ["evaluate", str(tmp_path / "second"), "--data", str(roots[0]), "--split", "train"]
     assert main([*arguments, "--out", str(tmp_path / "report")]) == 0
     assert "it is scored on the split 'train' that it was trained on" in (tmp_path / "report/report.json").read_text()
+
+
+def test_joined_roots_and_a_part_of_the_rasters_have_the_splits_of_their_sources(new_config, tmp_path):
+    simulated = {"scenes": (2, 1, 1), "size": 64, "bands": ("VH",)}
+    parts = [write_simulated_root(tmp_path / name, seed=seed, **simulated) for seed, name in enumerate(("one", "two"))]
+    both = DataRoot.open(join_roots(tmp_path / "both", parts))
+    train(new_config(engine=QUICK, data={"max_rasters": 3}), both, tmp_path / "run")
+    training = load_weights(tmp_path / "run" / "translator.safetensors")[0].training
+    assert [training.splits_of(root.name) for root in (both, *map(DataRoot.open, parts))] == [{"train"}] * 3
+    for data in (parts[1], join_roots(tmp_path / "again", parts)):
+        arguments = ["evaluate", str(tmp_path / "run"), "--data", str(data), "--split", "train"]
+        assert main([*arguments, "--out", str(tmp_path / f"report {data.name}")]) == 0
+        assert "it is scored on the split 'train'" in (tmp_path / f"report {data.name}" / "report.json").read_text()
+
+
+def test_each_of_two_roots_has_its_split(new_config, tmp_path):
+    names = ("radar", "images")
+    radar, images = (
+        DataRoot.open(write_simulated_root(tmp_path / name, scenes=(2, 1, 1), size=64, bands=("VH",))) for name in names
+    )
+    config = new_config(data={"splits": {"optical": "test"}})
+    unpaired = radar.with_role_from("optical", images)
+    splits = {role: config.data.split(role) for role in ("sar", "optical")}
+    training = training_card(config, unpaired, config.data.describe_splits(["sar", "optical"]), 1, splits=splits)
+    assert (training.splits_of(radar.name), training.splits_of(images.name)) == ({"train"}, {"test"})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "split"),
+    [
+        ("s1-world", "sen12mscr14", "test"),
+        ("s1-world", "sen12mscr14", "train"),
+        ("s1-world", "desert-months", "val"),
+        ("s1-reference", "sen12mscr14", "train"),
+        ("s1-reference", "terramesh5", "test"),
+        ("flood-reference", "ombria-more", "train"),
+        ("flood-reference", "ombria-floods", "train"),
+        ("s1-losangeles", "s1s2-losangeles", "train"),
+    ],
+)
+def test_cards_of_bundled_translators_name_each_set(name, data, split):
+    assert split in card_of(find_translator(name)).training.splits_of(data)
+
+
+@pytest.mark.parametrize(("name", "data"), [("s1-reference", "sen12mscr14"), ("flood-reference", "ombria-floods")])
+def test_splits_that_were_kept_back_are_not_named(name, data):
+    assert "test" not in card_of(find_translator(name)).training.splits_of(data)
+
+
+def test_bundled_translators_are_judged_on_sets_of_their_training(shared_data, tmp_path, capsys):
+    more = shared_data / "ombria-more"
+    with pytest.raises(InputError, match=r"flood-reference was trained on its split 'train'"):
+        calibrate_reliability(
+            Translator.load("flood-reference"), [CalibrationSet(DataRoot.open(more), "train")], tmp_path / "map.onnx"
+        )
+    arguments = ["evaluate", "s1-world", "--data", str(shared_data / "sen12mscr14"), "--split", "val"]
+    assert main([*arguments, "--out", str(tmp_path / "report")]) == 0
+    assert "it is scored on the split 'val' that it was trained on" in capsys.readouterr().out

@@ -109,6 +109,10 @@ class DirectionCard(Strict):
 class EarlierTraining(Strict):
     """The training of a file whose weights or outputs another training learnt from.
 
+    Attributes:
+        data, split: in words.
+        sets: data set -> its splits that were learnt from; empty where `data` and `split` are the names of one.
+
     >>> EarlierTraining(data="simulated", split="train", steps=100).split
     'train'
     """
@@ -116,6 +120,17 @@ class EarlierTraining(Strict):
     data: str
     split: str
     steps: int
+    sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    def splits_of(self, *data: str) -> set[str]:
+        """The splits of the data sets of these names that were learnt from.
+
+        >>> training = EarlierTraining(data="a and b", split="train", steps=10, sets={"a": ("train", "val")})
+        >>> sorted(training.splits_of("a", "b")), EarlierTraining(data="b", split="test", steps=10).splits_of("b")
+        (['train', 'val'], {'test'})
+        """
+        known = self.sets or {self.data: (self.split,)}
+        return {split for name in data for split in known.get(name, ())}
 
 
 class TrainingCard(EarlierTraining):
@@ -151,14 +166,14 @@ class TrainingCard(EarlierTraining):
         """
         return ", ".join(dict.fromkeys(one.data for one in (self, *self.earlier)))
 
-    def splits_of(self, data: str) -> set[str]:
-        """The splits of the data of a name that were learnt from.
+    def splits_of(self, *data: str) -> set[str]:
+        """The splits of the data sets of these names that were learnt from, by earlier trainings too.
 
         >>> training = TrainingCard(data="mine", split="train", steps=10, seed=0, licence="none")
         >>> training.splits_of("mine"), training.splits_of("world")
         ({'train'}, set())
         """
-        return {one.split for one in (self, *self.earlier) if one.data == data}
+        return super().splits_of(*data).union(*(one.splits_of(*data) for one in self.earlier))
 
 
 class Card(Strict):

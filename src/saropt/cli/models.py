@@ -113,6 +113,7 @@ def _print_card(path: Path, card: Card) -> None:
         "pixel size": f"{card.gsd_m:g} m",
         "realism": "" if card.realism is None else f"{card.realism:g} by default; --realism takes 0 to 1",
         "trained on": f"{training.data}, split {training.split}, {training.steps} steps, seed {training.seed}",
+        "data sets": "; ".join(f"{name} ({', '.join(splits)})" for name, splits in training.sets.items()),
         "learnt before from": "; ".join(
             f"{one.data}, split {one.split}, {one.steps} steps" for one in training.earlier
         ),

@@ -31,6 +31,7 @@ def join_roots(
 
     The roles of the first root are taken. A role that is optional somewhere, or that another root lacks, is optional.
     Labels are taken where all roots have some. All columns of a splits.csv go along; the group G becomes ROOT/G.
+    dataset.yaml names the roots (`joined_from`), so that a translator's card can.
 
     Args:
         out: data root to write; it appears when it is whole.
@@ -154,7 +155,8 @@ def _describe(part: Path, name: str, roots: Sequence[DataRoot], images: dict[Rol
         }
         for role, spec in images.items()
     }
-    description = {"name": name, "gsd_m": first.gsd_m, "paired": True, **entries}
+    sources = list(dict.fromkeys(source for root in roots for source in root.data_names))
+    description = {"name": name, "gsd_m": first.gsd_m, "paired": True, **entries, "joined_from": sources}
     if labelled:
         ignored = next((root.ignore_index for root in roots if root.ignore_index is not None), None)
         description |= {"classes": dict(first.classes), "ignore_index": ignored}

@@ -174,7 +174,7 @@ def _gathered(
     rng = np.random.default_rng(seed)
     total, done = sum(len(one.root.names(one.split)) for one in sets), 0
     for one in sets:
-        if one.translator is None and one.split in translator.card.training.splits_of(one.root.name):
+        if one.translator is None and one.split in translator.card.training.splits_of(*one.root.data_names):
             raise InputError(one.root.path, f"{translator.card.name} was trained on its split {one.split!r}")
         left_out, names = LeftOut(), one.root.names(one.split)
         for name in names:

@@ -53,7 +53,7 @@ def conventions(sections: Mapping[str, str]) -> dict[str, Any]:
 
 def _leaked(card: Card, spec: EvaluationSpec, root: DataRoot, leaks: Sequence[str]) -> list[str]:
     """What a model may have seen of the split when it was trained, as far as its card says where that was."""
-    splits = card.training.splits_of(root.name)
+    splits = card.training.splits_of(*root.data_names)
     if not splits:
         return []
     if spec.split in splits:

@@ -20,7 +20,7 @@ from saropt.roots.names import ENDINGS, SUFFIXES, find_raster, the_only
 from saropt.roots.splits import SPLITS, read_splits
 
 _GSD_TOLERANCE = 0.1
-_KEYS = ("name", "gsd_m", "paired", "classes", "ignore_index", "licence")
+_KEYS = ("name", "gsd_m", "paired", "classes", "ignore_index", "licence", "joined_from")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class DataRoot:
         splits: raster name -> "train", "val" or "test".
         groups: raster name -> what the column `group` of splits.csv says, where it says something: rasters of one
             group show one place.
+        joined_from: names of the data roots that it was made of; their rasters kept their splits.
         paired: whether the SAR and the optical raster of a name show the same place on one grid.
         classes: label value -> class name; empty when there are no labels.
         ignore_index: label value that marks unlabelled pixels, or None.
@@ -77,6 +78,7 @@ class DataRoot:
     licence: str = "not stated"
     borrowed: Mapping[Role, DataRoot] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    joined_from: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: str | Path) -> DataRoot:
@@ -110,6 +112,7 @@ class DataRoot:
                 classes={int(key): _text(description_path, f"classes.{key}", name) for key, name in classes.items()},
                 ignore_index=None if (ignored := description.get("ignore_index")) is None else int(ignored),
                 licence=_text(description_path, "licence", description.get("licence") or "not stated"),
+                joined_from=_texts(description_path, "joined_from", description.get("joined_from") or []),
             )
         except (TypeError, ValueError) as error:
             raise InputError(description_path, str(error)) from error
@@ -149,6 +152,11 @@ class DataRoot:
             splits={name: part for name, part in self.splits.items() if name not in dropped},
             borrowed={role: root.with_fewer(split, count, seed) for role, root in self.borrowed.items()},
         )
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """Its name, and those of the roots that it was made of."""
+        return tuple(dict.fromkeys((self.name, *self.joined_from)))
 
     def scene_of(self, name: str) -> str:
         """The independent unit that a raster belongs to in statistics: its group, or else the raster itself."""
@@ -198,6 +206,7 @@ class DataRoot:
             ignore_index=labelled.ignore_index,
             licence=f"{self.licence} ({titles[0]}); {other.licence} ({titles[1]})",
             borrowed={**self.borrowed, role: other},
+            joined_from=self.data_names,
         )
 
     def rasters(self, role: Role, split: str | None = None) -> dict[str, Path]:
@@ -300,6 +309,12 @@ def _text(path: Path, key: str, value: Any) -> str:
     if isinstance(value, bool | list | dict) or value is None:
         raise InputError(path, f"{key} must be a text, not {value!r} (in quotes it would be one)")
     return str(value)
+
+
+def _texts(path: Path, key: str, values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise InputError(path, f"{key} must be a list of texts, not {values!r}")
+    return tuple(_text(path, f"{key}[{place}]", value) for place, value in enumerate(values))
 
 
 def _images(path: Path, description: Mapping[str, Any]) -> dict[Role, ImageSpec]:

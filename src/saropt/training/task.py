@@ -148,11 +148,27 @@ class Task(ABC):
 
 
 def training_card(
-    config: Any, root: DataRoot, split: str, step: int, before: Sequence[TrainingCard] = ()
+    config: Any,
+    root: DataRoot,
+    split: str,
+    step: int,
+    before: Sequence[TrainingCard] = (),
+    splits: Mapping[Role, str] | None = None,
 ) -> TrainingCard:
-    """Where the weights of a run come from; `before` are the trainings of the files that it learns from."""
+    """Where the weights of a run come from.
+
+    Args:
+        split: in words.
+        before: the trainings of the files that it learns from.
+        splits: role -> split that its windows come from; those of `split` when None.
+    """
     section: Section = config
-    earlier = [(EarlierTraining(data=one.data, split=one.split, steps=one.steps), *one.earlier) for one in before]
+    fields = set(EarlierTraining.model_fields)
+    earlier = [(EarlierTraining(**one.model_dump(include=fields)), *one.earlier) for one in before]
+    sets: dict[str, tuple[str, ...]] = {}
+    for role, own in (dict.fromkeys(root.images, split) if splits is None else splits).items():
+        for name in root.borrowed.get(role, root).data_names:
+            sets[name] = tuple(dict.fromkeys((*sets.get(name, ()), own)))
     return TrainingCard(
         data=root.name,
         split=split,
@@ -161,6 +177,7 @@ def training_card(
         licence=_joined([root.licence, *(one.licence for one in before)]),
         attribution=_joined([config.card.attribution, *(one.attribution for one in before)]),
         config=section.model_dump(mode="json"),
+        sets=sets,
         earlier=tuple(one for those in earlier for one in those),
     )
 

@@ -267,7 +267,8 @@ class TranslatorTask(Task):
         first = next(iter(self.generators)).inputs[0]
         seen = seen_in_training(root, self.module.describe_input(self.images[first]), config.data.split(first))
         scene_inputs = scene_inputs_in_training(root, first, config.data.split(first))
-        training = training_card(config, root, self._describe_splits(), step, self._before)
+        splits = {role: config.data.split(role) for role in self.image_roles}
+        training = training_card(config, root, self._describe_splits(), step, self._before, splits)
         return Card(
             name=config.card.name or folder.name,
             method=config.method,
