@@ -254,6 +254,17 @@ def test_few_scenes_have_no_interval_and_the_note_says_why(tmp_path):
     assert "No intervals and no tests: 4 scenes" in (tmp_path / "table.md").read_text()
 
 
+def test_a_scene_with_most_of_the_tiles_leaves_no_interval_and_the_note_says_why(tmp_path):
+    found = with_scenes("first", BASE)
+    found["models"][0]["directions"]["sar2opt"]["by_scene"]["psnr"]["s0"] = [9.0 * 64, 64.0]
+    table = build_table(SUITE, of_one(first={0: found}))
+    assert table.rows[0].cells["sar2opt"]["psnr"].interval is None
+    write_table(table, tmp_path)
+    text = (tmp_path / "table.md").read_text()
+    assert "no intervals and no tests: 6 scenes that count as 1.3 by their tiles" in text
+    assert "In brackets" not in text
+
+
 BASE = [9.0, 15.0, 20.0, 12.0, 25.0, 18.0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from saropt.evaluation.intervals import UNLIMITED, Sums, difference, in_words, interval
+from saropt.evaluation.intervals import LEAST_SCENES, UNLIMITED, Sums, difference, few_scenes, in_words, interval
 from saropt.evaluation.metric import METRICS, metric_of
 
 PSNR = "psnr"
@@ -46,6 +46,23 @@ def interval_of(sums: Sums | None, column: str) -> tuple[float, float] | None:
     metric = metric_of(column)
     found = interval(totals, counts, limits=UNLIMITED if metric is None else metric.limits)
     return None if found is None else (found.low, found.high)
+
+
+def uneven_scenes(report: Mapping[str, Any]) -> list[str]:
+    """A note where scenes are enough, but so few hold most of the tiles that there is no interval (`few_scenes`).
+
+    >>> tiles = {str(scene): [20.0, tiles] for scene, tiles in enumerate((64, 1, 1, 1, 1, 1))}
+    >>> uneven_scenes({"models": [{"directions": {"sar2opt": {"by_scene": {"psnr": tiles}}}}]})
+    ['no intervals and no tests: 6 scenes that count as 1.2 by their tiles, and at least 5 are needed']
+    """
+    found = [
+        [count for _, count in figures.get("by_scene", {}).get(PSNR, {}).values()]
+        for model in report.get("models", ())
+        for figures in model["directions"].values()
+    ]
+    tiles = max(found, key=len, default=[])
+    few = few_scenes(len(tiles), tiles) if len(tiles) >= LEAST_SCENES else ""
+    return [few] if few else []
 
 
 def lines_of_tests(

@@ -15,7 +15,7 @@ from saropt.benchmark.by_data import Reports, notes_on, references_by_data, rows
 from saropt.benchmark.cells import Cell, best_seeds, cells_of, flat, ranks_of, rates_of
 from saropt.benchmark.costs import lines_of_costs
 from saropt.benchmark.published import place_published
-from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled
+from saropt.benchmark.scenes import PSNR, interval_of, lines_of_tests, pooled, uneven_scenes
 from saropt.benchmark.suite import NETWORK, TRUE_IMAGES, Suite
 from saropt.domain import Direction, describe_role, is_sar, list_roles
 from saropt.errors import counted
@@ -155,12 +155,14 @@ class Table:
         seeds = "mean ± standard deviation over seeds"
         if self.best_by is not None:
             seeds = f"of several seeds the one with the best {column_title(self.best_by)}, which flatters every row"
+        bracketed = any(cell.interval for row in self.rows for by in row.cells.values() for cell in by.values())
+        told = f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged."
         marked = any(row.below_constant for row in self.rows)
         return (
             f"{self.data}, split {self.split}, {counted(self.n, 'tile')} of up to {TILE}x{TILE} pixels from "
             f"{counted(self.scenes, 'scene')}{' or more in each' if self.sets > 1 else ''}; "
             f"{seeds}; best bold, second underlined, among the trained methods. "
-            + (f"{few[0].upper()}{few[1:]}." if few else "In brackets: 95 % interval over scenes, seeds averaged.")
+            + (told if few or bracketed else "")
             + "".join(f" {note}." for note in self.notes)
             + (f" {MARK_MEANS}." if marked else "")
             + (f" {NETWORK_MEANS}." if any(column.endswith(NETWORK) for column in self.columns) else "")
@@ -275,7 +277,7 @@ def build_table(suite: Suite, reports: Reports, failed: Mapping[str, Sequence[st
         tuple(apart),
         tuple(lines_of_costs(suite, first["data"].get("images", {}))),
         suite.best_by,
-        tuple(notes_on(reports)),
+        tuple([*notes_on(reports), *dict.fromkeys(line for part in sets for line in uneven_scenes(part))]),
         len(sets),
         tuple(line for lines in failed.values() for line in lines),
     )

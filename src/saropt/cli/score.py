@@ -75,5 +75,6 @@ def compare(
     print_table(headings, rows, f"{first['data']}, {first['part']}, {counts}")
     if any(MARK in row[0] for row in rows):
         typer.echo(MARK_MEANS)
-    if few := few_scenes(first["scenes"]):
+    tiles = [count for _, count in first["figures"]["by_scene"].get("psnr", {}).values()]
+    if few := few_scenes(first["scenes"], tiles):
         typer.echo(few)

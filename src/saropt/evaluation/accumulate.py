@@ -143,7 +143,13 @@ class ImageQuality:
     @property
     def scenes(self) -> int:
         """How many scenes, or groups of scenes, the tiles came from."""
-        return max((len(mean.scenes.means()) for mean in self._means.values()), default=0)
+        return len(self.tiles_by_scene)
+
+    @property
+    def tiles_by_scene(self) -> list[float]:
+        """The number of tiles of each scene."""
+        counts = ([count for _, count in mean.scenes.as_dict().values()] for mean in self._means.values())
+        return max(counts, key=len, default=[])
 
     def figures(self) -> dict[str, Any]:
         """The figures by key, `std` by key, `n` tiles and the histogram of PSNR.

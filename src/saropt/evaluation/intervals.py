@@ -25,7 +25,8 @@ _WEIGHTS_AT_ONCE = 1 << 20
 CONVENTION = (
     "95 % bootstrap-t interval of the mean over tiles (Efron and Tibshirani 1993, section 12.5). Scenes are drawn with "
     f"replacement, {RESAMPLES} times with a fixed seed, and all tiles of a scene move together; scenes that share a "
-    f"group in splits.csv are drawn together. Fewer than {LEAST_SCENES} scenes have no interval. Where more than 2.5 % "
+    f"group in splits.csv are drawn together. Fewer than {LEAST_SCENES} scenes have no interval, nor do scenes that "
+    f"count as fewer than {LEAST_SCENES} by their tiles: (sum c)^2 / sum c^2 for c tiles. Where more than 2.5 % "
     "of the draws have less than a fifth of the standard error of the scenes (one scene differs from the others), "
     "Student's t interval over scenes stands instead. Intervals end at the limits of a metric"
 )
@@ -66,6 +67,7 @@ def interval(
     counts: ArrayLike,
     squares: float | None = None,
     *,
+    weights: ArrayLike | None = None,
     limits: Limits = UNLIMITED,
     seed: int = 0,
 ) -> Interval | None:
@@ -81,11 +83,12 @@ def interval(
         sums: (n,), the sum over the tiles of each scene.
         counts: (n,), the number of tiles of each scene; scenes without a tile are left out.
         squares: population variance of single tiles, for `effective_tiles`.
+        weights: (n,), the share that each scene has in the figure, where that is not its `counts`.
         limits: lowest and highest possible value of the figure; the interval ends there.
         seed: of the draws.
 
     Returns:
-        None for fewer than `LEAST_SCENES` scenes, or sums that are not finite.
+        None for fewer than `LEAST_SCENES` scenes (`effective_scenes`), or sums that are not finite.
 
     >>> found = interval([10.0, 11.0, 12.0, 13.0, 14.0, 15.0], [1, 1, 1, 1, 1, 1])
     >>> found.low < 12.5 < found.high, interval([1.0, 2.0], [1, 1])
@@ -95,9 +98,10 @@ def interval(
     (0.777, 1.0)
     """
     total, count = np.asarray(sums, np.float64), np.asarray(counts, np.float64)
+    few = _are_few(count if weights is None else np.asarray(weights, np.float64))
     total, count = total[count > 0], count[count > 0]
     scenes = len(total)
-    if scenes < LEAST_SCENES or not np.isfinite(total).all():
+    if few or not np.isfinite(total).all():
         return None
     mean = total.sum() / count.sum()
     residual = total - mean * count
@@ -245,12 +249,13 @@ class SceneShares:
             return None
         known = [np.array([self._of[figure].get(scene, [0.0, 0.0]) for scene in scenes]) for figure in figures]
         known = [own for own in known if own[:, 1].sum() > 0]
+        weights = np.sum([own[:, 1] / own[:, 1].sum() for own in known], axis=0)
         ratios = [own[:, 0].sum() / own[:, 1].sum() for own in known]
         residuals = [
             (own[:, 0] - ratio * own[:, 1]) / own[:, 1].sum() for own, ratio in zip(known, ratios, strict=True)
         ]
         values = np.mean(ratios) + len(scenes) * np.mean(residuals, axis=0)
-        return ends(interval(values, np.ones(len(scenes)), limits=SHARE))
+        return ends(interval(values, np.ones(len(scenes)), weights=weights, limits=SHARE))
 
 
 def ends(found: Interval | None) -> list[float] | None:
@@ -281,7 +286,7 @@ def difference(one: Sums, other: Sums) -> Interval | None:
         one, other: scene -> [sum, number of tiles], as `SceneSums.as_dict` gives it.
 
     Returns:
-        None for fewer than `LEAST_SCENES` common scenes, or where a scene has other numbers of tiles in the two rows.
+        None for fewer than `LEAST_SCENES` common scenes (`effective_scenes`), or where a scene has other numbers of tiles in the two rows.
 
     >>> one = {name: [float(k), 1] for k, name in enumerate("abcdef")}
     >>> other = {name: [k + 0.5 + 0.1 * (k % 2), 1] for k, name in enumerate("abcdef")}
@@ -317,15 +322,37 @@ def _finite(one: Sums, other: Sums, scenes: Iterable[str]) -> bool:
     return all(rows[s][0] is not None and math.isfinite(rows[s][0]) for s in scenes for rows in (one, other))
 
 
-def few_scenes(scenes: int) -> str:
+def effective_scenes(counts: ArrayLike) -> float:
+    """How many scenes of one size decide a mean over tiles as scenes of these numbers of tiles do: (sum c)^2 / sum c^2.
+
+    The residual of a scene that decides the mean is next to nothing, and with it the standard error.
+
+    >>> effective_scenes([3, 3, 3, 3, 3]), round(effective_scenes([64, 1, 1, 1, 1, 1]), 2)
+    (5.0, 1.16)
+    """
+    count = np.asarray(counts, np.float64)
+    return float(count.sum() ** 2 / (count**2).sum()) if count.any() else 0.0
+
+
+def _are_few(counts: ArrayLike) -> bool:
+    return effective_scenes(counts) < LEAST_SCENES - 1e-9
+
+
+def few_scenes(scenes: int, counts: Sequence[float] = ()) -> str:
     """Why there is no interval; empty where there are enough scenes.
+
+    Args:
+        counts: the number of tiles of each scene; scenes of one size where there is none.
 
     >>> few_scenes(3)
     'no intervals and no tests: 3 scenes, and at least 5 are needed'
+    >>> few_scenes(6, [64, 1, 1, 1, 1, 1])
+    'no intervals and no tests: 6 scenes that count as 1.2 by their tiles, and at least 5 are needed'
     """
-    if scenes >= LEAST_SCENES:
+    if not _are_few(counts or [1.0] * scenes):
         return ""
-    return f"no intervals and no tests: {counted(scenes, 'scene')}, and at least {LEAST_SCENES} are needed"
+    uneven = f" that count as {effective_scenes(counts):.1f} by their tiles" if scenes >= LEAST_SCENES else ""
+    return f"no intervals and no tests: {counted(scenes, 'scene')}{uneven}, and at least {LEAST_SCENES} are needed"
 
 
 def in_words(found: Interval, digits: int, better: int) -> str:

@@ -94,7 +94,8 @@ def build_report(
             figures["warnings"] += _leaked(row.model.card, spec, root, leaks)
             models.setdefault(row.name, {})[d.direction] = figures
     qualities = [row.quality for d in rows for row in d.models] + [row.quality for d in rows for row in d.baselines]
-    scenes = max((quality.scenes for quality in qualities), default=0)
+    tiles = max((quality.tiles_by_scene for quality in qualities), key=len, default=[])
+    scenes, few = len(tiles), few_scenes(len(tiles), tiles)
     shared = [f"The split shares places with the train split: {leak}." for leak in leaks]
     left_out = left_out or LeftOut()
     report: dict[str, Any] = {
@@ -115,7 +116,7 @@ def build_report(
         "warnings": left_out.lines(spec.split, counts["rasters"]),
         "conventions": {},
         "scenes": scenes,
-        "notes": [NO_RANKING, *notes, *([few] if (few := few_scenes(scenes)) else []), *shared],
+        "notes": [NO_RANKING, *notes, *([few] if few else []), *shared],
         "directions": {d.direction: _describe(d, root) for d in rows},
         "models": [{"model": name, "directions": directions} for name, directions in models.items()],
         "baselines": baselines if spec.baselines else {},

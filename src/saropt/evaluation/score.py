@@ -129,7 +129,7 @@ def score(
                 "bands": sorted(canonical_bands(root.image(role).bands)),
                 "hashes": {**_hashes(frozen, root, role, names, paths, told), "valid": measured.valid},
                 "truth_checked": bool(frozen.hashes.get(role)),
-                "warnings": [*warnings, *filter(None, [few_scenes(scenes)])],
+                "warnings": [*warnings, *filter(None, [few_scenes(scenes, rows["prediction"].tiles_by_scene)])],
                 "figures": figures,
                 "baselines": baselines,
                 "conventions": told,
