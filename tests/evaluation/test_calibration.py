@@ -78,6 +78,15 @@ def test_the_reach_is_the_least_whose_half_width_holds_the_truth(recipe, units):
     np.testing.assert_allclose(reach_to_truth(normaliser, network, truth), expected, atol=2e-3)
 
 
+def test_ause_of_equal_values_is_the_mean_over_their_orders():
+    rng = np.random.default_rng(5)
+    error, steps = rng.exponential(1.0, 300), rng.integers(0, 4, 300).astype(float)
+    for values in (np.ones(300), steps):
+        shuffled = [ause(values + rng.uniform(0.0, 0.1, 300), error) for _ in range(300)]
+        ends = [ause(values[order], error[order]) for order in (np.argsort(error), np.argsort(-error))]
+        assert ends == pytest.approx([np.mean(shuffled)] * 2, abs=0.01)
+
+
 def test_too_few_scenes_have_no_factor():
     with pytest.raises(ValueError, match="8 scenes: too few"):
         conformal_factor([np.ones(5)] * 8, alpha=0.1)

@@ -20,24 +20,28 @@ def ause(uncertainty: NDArray[Any], error: NDArray[Any]) -> float:
     """Area under the sparsification error (Ilg et al., ECCV 2018), over the mean error.
 
     Pixels are taken away from the most to the least uncertain; the mean error of those that remain is compared with
-    that where they are taken away by their true error. 0 is perfect.
+    that where they are taken away by their true error. 0 is perfect. Pixels of equal uncertainty are taken away in no
+    particular order: each has their mean error.
 
     Args:
         uncertainty, error: (n,).
 
     >>> ause(np.array([3.0, 1.0, 2.0]), np.array([0.3, 0.1, 0.2]))
     0.0
+    >>> ause(np.ones(3), np.array([0.3, 0.1, 0.2])) == ause(np.ones(3), np.array([0.1, 0.2, 0.3]))
+    True
     """
     if len(error) < 2 or not error.mean() > 0.0:
         return math.nan
     kept = np.arange(len(error), 0, -1)
 
-    def remaining(order: NDArray[np.intp]) -> NDArray[np.float64]:
-        values = error[order].astype(np.float64)
-        return values[::-1].cumsum()[::-1] / kept
+    def remaining(ascending: NDArray[np.float64]) -> NDArray[np.float64]:
+        return ascending.cumsum()[::-1] / kept
 
-    by_map = remaining(np.argsort(-uncertainty, kind="stable"))
-    best = remaining(np.argsort(-error, kind="stable"))
+    own = error.astype(np.float64)
+    _, place, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    by_map = remaining(np.repeat(np.bincount(place, own) / sizes, sizes))
+    best = remaining(np.sort(own))
     return float((by_map - best).mean() / error.mean())
 
 
@@ -103,7 +107,7 @@ register_metric(
         "map of reliability",
         "coverage: share of pixels and bands with |output - truth| within the half-width, mean over tiles and least. "
         "AUSE: area between the mean error of what remains when pixels are taken away by the map and when they are "
-        f"taken away by their true error, over the mean error; 0 is perfect; over {PIXELS_PER_TILE} random pixels of "
+        f"taken away by their true error, over the mean error; 0 is perfect; pixels of equal values in no order; over {PIXELS_PER_TILE} random pixels of "
         f"each tile, and over means of {BLOCK}x{BLOCK} wholly valid pixels. Beside it trivial maps: "
         f"{', '.join(RIVALS)}",
         needs=("a model with a map of reliability",),
