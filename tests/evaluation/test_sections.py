@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from evaluation_roots import make_model, make_root, run
+from scipy import ndimage
 
 from saropt.errors import InputError
 from saropt.evaluation.curves import curve_charts, read_curves
 from saropt.evaluation.matching import draw_matches
-from saropt.evaluation.speckle import neighbour_correlation
+from saropt.evaluation.speckle import SpeckleStatistics, neighbour_correlation
+from saropt.evaluation.tiles import Pixels
 from saropt.matching import RiftLike, Sift
 from saropt.matching.rates import PairMatches
 from saropt.radiometry import speckle_gain_db
@@ -110,8 +113,6 @@ def amplitude(looks: float, seed: int) -> np.ndarray:
 
 def test_speckle(root: Path, tmp_path: Path) -> None:
     """ENL and variation of simulated speckle are the number of looks and its root's inverse; smoothing correlates."""
-    from scipy import ndimage
-
     rewrite(root, "sar", amplitude(4, 0))
     smooth = ndimage.uniform_filter(amplitude(4, 1)[0], 3)[None].round()
     models = [
@@ -119,14 +120,28 @@ def test_speckle(root: Path, tmp_path: Path) -> None:
         make_model("smooth", lambda optical: smooth, "opt2sar"),
     ]
     found = run(models, root, tmp_path / "out", baselines=False)["speckle"]["opt2sar"]
-    # the quarter of windows that vary least in the truth: its ENL lies a little above the number of looks there
-    assert 4 < found["real"]["enl"] < 6
+    assert found["real"]["enl"] == pytest.approx(4, rel=0.15)
     assert found["models"]["speckled"]["enl"] == pytest.approx(4, rel=0.15)
     assert found["real"]["variation"] == pytest.approx(0.5, abs=0.03)
     assert abs(found["models"]["speckled"]["autocorrelation"]) < 0.05
     assert found["models"]["smooth"]["enl_ratio"] > 4
     assert found["models"]["smooth"]["autocorrelation"] > 0.5
     assert found["tiles"] == 1
+
+
+@pytest.mark.parametrize(("looks", "sigma_px"), [(1, 0.0), (4.4, 0.0), (4.4, 0.5), (4.4, 0.8), (20, 0.0)])
+def test_true_sar_against_itself_has_the_ratio_one(looks: float, sigma_px: float) -> None:
+    """Independent draws of one speckle, and of one whose neighbours correlate, as truth and output."""
+    rng, section = np.random.default_rng(0), SpeckleStatistics()
+    for _ in range(30):
+        drawn = [ndimage.gaussian_filter(rng.gamma(looks, 1 / looks, (256, 256)), sigma_px) for _ in range(2)]
+        truth, output = (
+            Pixels(one[None], np.ones((256, 256), bool), "sigma0", ("VV",), np.dtype("float32")) for one in drawn
+        )
+        section.see("again", SimpleNamespace(truth=truth, output=output))
+    assert section.summary()["models"]["again"]["enl_ratio"] == pytest.approx(1.0, abs=0.04)
+    if not sigma_px:
+        assert section.summary()["real"]["enl"] == pytest.approx(looks, rel=0.1)
 
 
 def test_neighbours() -> None:
