@@ -1,10 +1,11 @@
 """Measure the translator of a run at both ends and at its shipped blend, and put it into the package.
 
-    python tools/bundle.py RUN CONFIG [DATA:SPLIT ...] [--baselines-from DATA] [--left-out REPORT ...] [--learnt-from SET:SPLIT,... ...]
+    python tools/bundle.py RUN CONFIG [DATA:SPLIT ...] [--baselines-from DATA] [--left-out REPORT ...]
+        [--learnt-from SET:SPLIT,... ...]
 
 CONFIG is the run's preset; the card's words (attribution, notes, realism) are taken from it as they stand now. REPORT
-is a report.json of the same method at realism 0, trained without the set that it measures. --learnt-from names the data sets, and their own splits, that the run's data
-root was made of, for the card; without it those that the run states are kept.
+is a report.json of the same method at realism 0, trained without the set that it measures. --learnt-from names the data
+sets, and their own splits, that the run's data root was made of, for the card; without it those of the run are kept.
 
 Writes src/saropt/artifacts/bundled/NAME.onnx, whose card holds the measured quality, and prints the table.
 """

@@ -9,7 +9,15 @@ import pytest
 from scipy import stats
 
 from saropt.evaluation import METRICS
-from saropt.evaluation.intervals import RESAMPLES, SceneShares, SceneSums, difference, effective_scenes, few_scenes, interval
+from saropt.evaluation.intervals import (
+    RESAMPLES,
+    SceneShares,
+    SceneSums,
+    difference,
+    effective_scenes,
+    few_scenes,
+    interval,
+)
 
 
 def _share_of_hits(scenes: int, trials: int, seed: int, skewed: bool) -> float:
@@ -37,7 +45,9 @@ def test_where_a_scene_holds_most_tiles_there_is_no_interval_and_no_test(tiles: 
     """What such an interval would hold is the true mean in 2 to 86 of 100 simulations."""
     own = np.random.default_rng(4).normal(20.0, 2.0, len(tiles))
     assert interval(own * tiles, tiles) is None
-    one, other = ({str(k): [shift + v * t, t] for k, (v, t) in enumerate(zip(own, tiles, strict=True))} for shift in (0, 1))
+    one, other = (
+        {str(k): [shift + v * t, t] for k, (v, t) in enumerate(zip(own, tiles, strict=True))} for shift in (0, 1)
+    )
     assert difference(one, other) is None
     assert f"{len(tiles)} scenes that count as {effective_scenes(tiles):.1f} by" in few_scenes(len(tiles), tiles)
     shares = SceneShares()

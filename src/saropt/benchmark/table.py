@@ -277,7 +277,7 @@ def build_table(suite: Suite, reports: Reports, failed: Mapping[str, Sequence[st
         tuple(apart),
         tuple(lines_of_costs(suite, first["data"].get("images", {}))),
         suite.best_by,
-        tuple([*notes_on(reports), *dict.fromkeys(line for part in sets for line in uneven_scenes(part))]),
+        (*notes_on(reports), *dict.fromkeys(line for part in sets for line in uneven_scenes(part))),
         len(sets),
         tuple(line for lines in failed.values() for line in lines),
     )

@@ -286,7 +286,8 @@ def difference(one: Sums, other: Sums) -> Interval | None:
         one, other: scene -> [sum, number of tiles], as `SceneSums.as_dict` gives it.
 
     Returns:
-        None for fewer than `LEAST_SCENES` common scenes (`effective_scenes`), or where a scene has other numbers of tiles in the two rows.
+        None for fewer than `LEAST_SCENES` common scenes (`effective_scenes`), or where a scene has other numbers of
+        tiles in the two rows.
 
     >>> one = {name: [float(k), 1] for k, name in enumerate("abcdef")}
     >>> other = {name: [k + 0.5 + 0.1 * (k % 2), 1] for k, name in enumerate("abcdef")}

@@ -107,7 +107,8 @@ register_metric(
         "map of reliability",
         "coverage: share of pixels and bands with |output - truth| within the half-width, mean over tiles and least. "
         "AUSE: area between the mean error of what remains when pixels are taken away by the map and when they are "
-        f"taken away by their true error, over the mean error; 0 is perfect; pixels of equal values in no order; over {PIXELS_PER_TILE} random pixels of "
+        f"taken away by their true error, over the mean error; 0 is perfect; pixels of equal values go in no order; "
+        f"over {PIXELS_PER_TILE} random pixels of "
         f"each tile, and over means of {BLOCK}x{BLOCK} wholly valid pixels. Beside it trivial maps: "
         f"{', '.join(RIVALS)}",
         needs=("a model with a map of reliability",),
