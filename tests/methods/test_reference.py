@@ -137,6 +137,32 @@ def test_clouds_brighten_and_shadows_darken_what_they_hide():
     assert torch.equal(cast_clouds(before, 0.0).optical, before.optical)
 
 
+def test_bright_ground_is_bright_at_both_dates():
+    """Target and earlier image get the same gain, clouds and windows without an earlier image none."""
+    given = batch()
+    there = given["optical_reference"][:, -1:] > 0.5
+    plain, bright = (build("reference", changed=(1,), bright=share, **TRUTHFUL) for share in (0.0, 1.0))
+    torch.manual_seed(3)
+    one, other = plain.attempt(given), bright.attempt(given)
+    assert torch.equal(one.target, given["optical"])
+    gain = (other.target + 1) / (one.target + 1)
+    dark = (other.target < 1) & (one.target > -0.9)
+    for window, (inside, where) in enumerate(zip(gain, dark, strict=True)):
+        for band, seen in zip(inside, where, strict=True):
+            assert band[seen].std() < 1e-3, window
+            assert 0.85 <= band[seen].mean() <= 2.6 * 1.15
+    bands = given["optical"].shape[1]
+    was, now = (attempt.source[:, -bands - 1 : -1] for attempt in (one, other))
+    seen = there.expand_as(was) & (now < 1) & (was > -0.9)
+    per_window = gain.where(dark, torch.nan).nanmean(dim=(2, 3), keepdim=True).expand_as(was)
+    assert torch.allclose(((now + 1) / (was + 1))[seen], per_window[seen], atol=1e-3)
+    assert torch.equal(now[~there.expand_as(now)], was[~there.expand_as(was)])
+    alone = build("reference", changed=(1,), bright=1.0, **{**TRUTHFUL, "no_reference": 1.0})
+    assert torch.equal(alone.attempt(given).target, given["optical"])
+    with pytest.raises(ValueError, match="bright: not where relative is true"):
+        build("reference", changed=(1,), bright=0.5, relative=True)
+
+
 def test_clouds_have_detail_of_every_size(monkeypatch):
     """Neighbours differ, as in a field of small cells, and pixels far apart are alike, as in one of large cells."""
 

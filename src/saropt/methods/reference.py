@@ -28,7 +28,14 @@ from saropt.domain import Direction, Role
 from saropt.losses import charbonnier, haar_l1
 from saropt.methods.base import Batch
 from saropt.methods.compact import Compact, CompactConfig
-from saropt.methods.false_references import References, cast_clouds, mask, replace_places
+from saropt.methods.false_references import (
+    References,
+    brightened,
+    cast_clouds,
+    mask,
+    replace_places,
+    sandy_gain,
+)
 from saropt.methods.pretrained import PretrainedTranslator
 from saropt.methods.registry import register
 from saropt.methods.regression import Attempt
@@ -55,6 +62,7 @@ class ReferenceConfig(CompactConfig):
             mask tells of, or masked.
         overcast: share of windows whose reference is a closed deck of clouds.
         haze: share of windows whose reference lies under a thin veil, through which the ground shows.
+        bright: share of windows whose ground is as bright as sand at both dates, so that brightness alone is no cloud.
         relative: whether the network works in multiples of the reference's medians over the scene, for images that are
             each stretched on their own.
         no_reference, no_sar_reference: share of windows without that input.
@@ -74,6 +82,7 @@ class ReferenceConfig(CompactConfig):
     clouds: float = Field(0.2, ge=0.0, le=1.0)
     overcast: float = Field(0.0, ge=0.0, le=1.0)
     haze: float = Field(0.0, ge=0.0, le=1.0)
+    bright: float = Field(0.0, ge=0.0, le=1.0)
     holes: float = Field(0.3, ge=0.0, le=1.0)
     no_reference: float = Field(0.12, ge=0.0, le=1.0)
     no_sar_reference: float = Field(0.2, ge=0.0, le=1.0)
@@ -97,6 +106,8 @@ class Reference(Compact):
         inputs = config.direction.inputs
         if inputs[-1] != OPTICAL or set(inputs) - {"sar", SAR, OPTICAL, "dem", "mask"} or inputs[0] != "sar":
             raise ValueError(f"direction: must begin with sar and end with optref2opt, not {config.direction}")
+        if config.relative and config.bright > 0.0:
+            raise ValueError("bright: not where relative is true, as the medians would be those of darker ground")
         for role, image in ((OPTICAL, config.direction.output), (SAR, "sar")):
             medians = bands[image] if role in self.scene_medians_of(config) else 0
             if role in inputs and bands[role] != bands[image] + 1 + medians:
@@ -133,8 +144,11 @@ class Reference(Compact):
     def attempt(self, batch: Batch) -> Attempt:
         config = self.config
         batch = self.without_a_band(batch)
-        references = self._spoil(self._references(batch))
-        source, target = self._source(batch, references), batch[config.direction.output]
+        gain = sandy_gain(batch[config.direction.output], config.bright)
+        references = self._spoil(self._references(batch, gain))
+        told = references.optical_valid.amax(dim=(1, 2, 3), keepdim=True) > 0.5
+        target = brightened(batch[config.direction.output], torch.where(told, gain, 1.0))
+        source = self._source(batch, references)
         candidate, gate, change = self._unet.decide(source)
         valid = references.optical_valid > 0.5
         changed, known = self._changed(batch, references, candidate.detach(), target)
@@ -150,7 +164,7 @@ class Reference(Compact):
         }
         return Attempt(source, target, torch.where(ground, candidate, target), losses)
 
-    def _references(self, batch: Batch) -> References:
+    def _references(self, batch: Batch, gain: Tensor) -> References:
         optical, bands = batch[OPTICAL], self.bands[self.config.direction.output]
         sar, sar_valid = None, None
         if SAR in self.config.direction.inputs:
@@ -158,6 +172,7 @@ class Reference(Compact):
             sar_valid = sar_valid if sar_valid.shape[1] else torch.ones_like(sar[:, :1])
         false = torch.zeros_like(optical[:, :1], dtype=torch.bool)
         image, valid, medians = optical.tensor_split((bands, bands + 1), dim=1)
+        image = torch.where(valid > 0.5, brightened(image, gain), image)
         return References(image, valid, medians, sar, sar_valid, false)
 
     def _spoil(self, references: References) -> References:
