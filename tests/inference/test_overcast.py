@@ -189,6 +189,25 @@ def test_clouds_are_found_before_colours_are_matched(tmp_path):
     assert (read(result.products["origin"])[0, 64:][values[0, 64:] == CLOUD] == 100).all()
 
 
+@pytest.mark.parametrize("today", [False, True])
+def test_clouds_that_leave_nothing_are_the_translation_of_radar(scene, tmp_path, today):
+    """All lies within 8 pixels of a cloud, and half of the image is ground."""
+    values = ground()
+    for row, col in np.ndindex(4, 4):
+        values[:, 16 * row : 16 * row + 12, 16 * col : 16 * col + 12] = CLOUD
+    options = TranslateOptions(reference=optical(tmp_path / "before.tif", values))
+    if today:
+        hidden = np.zeros((1, 64, 64), np.uint8)
+        hidden[..., 48:] = 1
+        mask = write_array(tmp_path / "mask.tif", hidden)
+        options = replace(options, keep_clear=optical(tmp_path / "today.tif", ground(3)), keep_clear_mask=mask)
+    translator = Translator.load("s1-reference")
+    result = translator.run(scene, tmp_path / "out.tif", options)
+    alone = translator.run(scene, tmp_path / "alone.tif", TranslateOptions())
+    assert np.array_equal(read(result.path)[:, :, 48:], read(alone.path)[:, :, 48:])
+    assert sum("looks like cloud or snow: that and 8 pixels" in one for one in result.warnings) == 1
+
+
 def test_what_is_not_measured_is_no_cloud(tmp_path):
     values = broken_clouds(96)
     values[:, :20, :20] = 65535

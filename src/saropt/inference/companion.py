@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -59,12 +60,15 @@ class Companion:
         return read_mirrored(self, window)
 
     def sample(self, max_pixels: int = 1 << 20) -> NDArray:
-        """Valid pixels (C, n) from all over the raster.
+        """Valid pixels (C, n) from all over the raster, clouds that are hidden by their look among them: statistics are
+        those of the raster as it came.
 
         Raises:
             InputError: the masks hide all of its valid pixels.
         """
-        picked = sample_pixels(self, max_pixels)
+        cloudy = copy.copy(self)
+        cloudy._clouds = None
+        picked = sample_pixels(cloudy, max_pixels)
         if self._masks and not picked.shape[1] and self.raster.sample(1 << 16).shape[1]:
             masks = ", ".join(getattr(mask, "source", self.source) for mask in self._masks)
             raise InputError(self.source, f"{masks} hides all of it: in a mask 0 is clear, anything else is hidden")

@@ -65,8 +65,8 @@ class Input:
             values, valid = self.clouds.read(self.source, window, self.rule)
         else:
             values, valid = self.source.read_padded(window)
-        if self.rule is not None:
-            valid = valid & self.rule.measured(values)
+            if self.rule is not None:
+                valid = valid & self.rule.measured(values)
         network = self.normaliser.forward(values)
         if not (self.image.optional or valid.all()):
             network[:, ~valid] = self.fill[:, None]
