@@ -65,7 +65,7 @@ def compare(
     from saropt.cli.tables import print_table
     from saropt.errors import counted
     from saropt.evaluation.compare import compare as table_of
-    from saropt.evaluation.compare import read_submission
+    from saropt.evaluation.compare import read_submission, tiles_by_scene
     from saropt.evaluation.intervals import few_scenes
     from saropt.evaluation.verdicts import MARK, MARK_MEANS
 
@@ -75,6 +75,5 @@ def compare(
     print_table(headings, rows, f"{first['data']}, {first['part']}, {counts}")
     if any(MARK in row[0] for row in rows):
         typer.echo(MARK_MEANS)
-    tiles = [count for _, count in first["figures"]["by_scene"].get("psnr", {}).values()]
-    if few := few_scenes(first["scenes"], tiles):
+    if few := few_scenes(first["scenes"], list(tiles_by_scene(first).values())):
         typer.echo(few)

@@ -141,7 +141,7 @@ def _must_match(
         yield "set of bands", submission.get("bands"), first.get("bands")
     elif not all(CONSTANT in found["baselines"] for found in (submission, first)):
         raise InputError(first_path if own else path, "does not state the scale of its figures: score it again")
-    yield "set of tiles", _tiles(submission), _tiles(first)
+    yield "set of tiles", tiles_by_scene(submission), tiles_by_scene(first)
     own, other = submission["hashes"].get("valid"), first["hashes"].get("valid")
     if own and other:
         yield "set of valid pixels", own, other
@@ -172,8 +172,12 @@ def _is_close(one: float | None, other: float | None) -> bool:
     return one == other if one is None or other is None else math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
 
 
-def _tiles(submission: dict[str, Any]) -> dict[str, float]:
-    """Scene -> number of tiles."""
+def tiles_by_scene(submission: dict[str, Any]) -> dict[str, float]:
+    """Scene -> number of tiles of a submission.
+
+    >>> tiles_by_scene({"figures": {"by_scene": {"psnr": {"a": [60.0, 2], "b": [31.0, 1]}}}})
+    {'a': 2, 'b': 1}
+    """
     return {scene: count for scene, (_, count) in submission["figures"]["by_scene"].get("psnr", {}).items()}
 
 
