@@ -20,6 +20,7 @@ REMEDIES: Final = {
     "bands": ("bands=[...]", "chooses bands"),
     "units": ("units=...", "states its units"),
     "set units=UNITS": ("options=['units=...']", "states its units"),
+    "input": ("inputs={...}", "gives it"),
     "search": ("search=...", "looks further away"),
     "partial": ("partial=True", "takes what is there"),
     "staging": ("staging=...", "names another folder"),

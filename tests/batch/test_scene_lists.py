@@ -14,6 +14,7 @@ from saropt.batch.jobs import plan_jobs
 from saropt.batch.scene_lists import left_out, list_companions, list_scenes
 from saropt.cli import main
 from saropt.errors import SaroptError
+from saropt.inference.requests import inputs_by_role
 from saropt.scenes import Georeference, write_array
 from translator_fixtures import GEOREFERENCE
 
@@ -52,7 +53,7 @@ def test_a_table_names_the_rasters_of_each_scene(tmp_path: Path) -> None:
     [
         ("file,reference\na,b\n", "must have the column scene"),
         ("scene,refrence\na,b\n", "has the column 'refrence' .* and may have reference"),
-        ("scene,optical_reference_2\na,b\n", "has the column 'optical_reference_2' that means nothing"),
+        ("scene,optical_reference\na,b\n", "has the column 'optical_reference' that means nothing"),
         ("scene,reference,reference\na,b,c\n", "has the column 'reference' that means nothing or stands twice"),
         ("scene,reference\na,b\nc,d,e\n", "has a row of more than 2 cells"),
         ("scene\n", "lists no scene"),
@@ -63,6 +64,22 @@ def test_tables_that_say_something_else_are_refused(text: str, message: str, tmp
     table.write_text(text)
     with pytest.raises(SaroptError, match=message):
         list_scenes(str(table))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dem"], "input='dem': must be ROLE=FILE"),
+        (["dem="], "input='dem=': must be ROLE=FILE"),
+        (["heights=a.tif"], "heights is no role of an input: sar, optical, .*dem"),
+        (["optical_reference=a.tif"], "optical_reference has an option of its own: --reference"),
+        (["sar_reference=a.tif"], "sar_reference has an option of its own: --reference-sar"),
+        (["dem=a.tif", "dem=b.tif"], "gives dem twice"),
+    ],
+)
+def test_inputs_that_name_no_role_or_no_raster_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(SaroptError, match=message):
+        inputs_by_role(words)
 
 
 def test_folders_without_a_match_are_refused(tmp_path: Path) -> None:

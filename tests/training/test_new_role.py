@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import yaml
 
 from plugin_files import run_with_plugin, write_plugin
@@ -19,9 +21,13 @@ register_role("thermal", "thermal", "reflectance")
 """
 PROGRAM = """
 import sys
+from pathlib import Path
 from saropt.cli import main
 
 root, folder = sys.argv[1:]
+scene, *_ = sorted(path.name for path in Path(root, "sar").iterdir())
+table = Path(folder + ".csv")
+table.write_text(f"scene,thermal\\n{root}/sar/{scene},{root}/thermal/{scene}\\n")
 small = "arguments.network_arguments={width: 4, encoder: [1], decoder: [1], middle: 1, unshuffle: 2}"
 settings = ["data.crop=32", "data.batch_size=1", "engine.max_steps=1", "arguments.direction=sar+thermal2opt", small]
 train = ["train", "regression", root, "--out", folder, *(word for one in settings for word in ("--set", one))]
@@ -30,8 +36,13 @@ for words in (
     train,
     ["models", folder],
     ["evaluate", folder, "--data", root, "--out", folder + "/report"],
+    ["translate", f"{root}/sar/{scene}", folder + "/one.tif", "--model", folder,
+     "--input", f"thermal={root}/thermal/{scene}"],
+    ["translate", root + "/sar", folder + "/named", "--model", folder, "--input", f"thermal={root}/thermal"],
+    ["translate", str(table), folder + "/listed", "--model", folder],
 ):
     assert main(words) == 0, words
+assert main(["translate", f"{root}/sar/{scene}", folder + "/no.tif", "--model", folder]) == 2
 """
 
 
@@ -45,11 +56,21 @@ def root(tmp_path: Path) -> Path:
     return path
 
 
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as raster:
+        return raster.read()
+
+
 def test_a_new_role_is_one_module(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plugin = write_plugin(tmp_path / "plugin", "saropt.roles", ROLE)
     printed = run_with_plugin(plugin, PROGRAM, root, tmp_path / "run")
     assert "thermal" in printed.partition("wrote")[0], "inspection shows it"
     assert "sar+thermal2opt" in printed
+    for folder in ("named", "listed"):
+        made = sorted((tmp_path / "run" / folder).glob("*.tif"))
+        assert len(made) == (3 if folder == "named" else 1)
+        np.testing.assert_array_equal(read(made[0]), read(tmp_path / "run/one.tif"))
+    assert not (tmp_path / "run/no.tif").exists()
     for words, what in (
         (["data", "inspect", str(root)], f"{root / 'dataset.yaml'}: thermal is no role: is the plug-in installed that"),
         (["models", str(tmp_path / "run")], "'sar+thermal2opt' is no direction such as sar2opt; roles are sar, opt,"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from saropt.domain import listed
 from saropt.errors import InputError, OptionError, counted
 from saropt.files.polarisation_files import joined, polarisation_files
-from saropt.inference.requests import COMPANIONS, Raster, check_dates, dates_in
+from saropt.inference.requests import COMPANIONS, Raster, check_dates, dates_in, further_roles
 from saropt.scenes import is_remote, scene_name
 from saropt.sensors.product_names import auxiliary_rasters, is_product, slc_product
 
@@ -117,12 +117,12 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Ras
     Args:
         given: what stands for the scenes, as in `list_scenes`.
         scenes: its scenes.
-        options: field of `TranslateOptions` (`COMPANIONS`) -> a folder of rasters named like the scenes; for several
-            dates a tuple of folders.
+        options: field of `TranslateOptions` (`COMPANIONS`) or role of a further input -> a folder of rasters named like
+            the scenes; for several dates a tuple of folders.
 
     Returns:
-        Scene -> field -> path or address, a tuple of several dates. A scene without a raster in a folder, or with an
-        empty cell, has none.
+        Scene -> field or role -> path or address, a tuple of several dates. A scene without a raster in a folder, or
+        with an empty cell, has none.
 
     Raises:
         InputError: a folder does not exist, no scene has a raster in it or one has two, or the table cannot be read.
@@ -221,11 +221,11 @@ def _read_table(path: Path) -> list[tuple[str, dict[str, Raster]]]:
         rows, columns = list(table), list(table.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(path, "is no readable table") from error
-    known = ("scene", *COMPANIONS)
+    known = ("scene", *COMPANIONS, *further_roles())
     strange = [name for place, name in enumerate(columns) if name not in known or name in columns[:place]]
     if rows and ("scene" not in columns or strange):
         has = f"has the column {strange[0]!r} that means nothing or stands twice; it " if strange else ""
-        raise InputError(path, f"{has}must have the column scene, and may have {', '.join(COMPANIONS)}")
+        raise InputError(path, f"{has}must have the column scene, and may have {', '.join(known[1:])}")
     if any(None in row for row in rows):
         raise InputError(
             path, f"has a row of more than {counted(len(columns), 'cell')}, which is what its first row has"

@@ -81,6 +81,14 @@ def translate(
         str | None,
         typer.Option(metavar="FILE|DIR", help="Raster that is not 0 where --keep-clear shows cloud or shadow."),
     ] = None,
+    further_inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="ROLE=FILE|DIR",
+            help="Further input that the translator takes, such as dem=heights.tif. May be repeated.",
+        ),
+    ] = None,
     backend: Annotated[
         str,
         typer.Option(metavar="auto|onnx|openvino|torch", help="Runtime of the network; auto selects it by file type."),
@@ -198,7 +206,7 @@ def translate(
     from saropt.batch.scene_lists import left_out, list_companions, list_scenes
     from saropt.errors import InputError, OptionError
     from saropt.inference import DIRECTIONS, default_model
-    from saropt.inference.requests import EARLIER_IMAGES, LoadOptions, TranslateOptions, check_dates
+    from saropt.inference.requests import EARLIER_IMAGES, LoadOptions, TranslateOptions, check_dates, inputs_by_role
 
     if resume and overwrite:
         raise OptionError("resume", True, "keeps what an earlier run has made, --overwrite replaces it: choose one")
@@ -213,6 +221,7 @@ def translate(
         )
         if given is not None
     }
+    companions |= inputs_by_role(further_inputs or ())
     scenes, chosen = list_scenes(scene), tuple(bands.split(",")) if bands else None
     own = {} if scenes is None else list_companions(scene, scenes, companions)
     if model is None:

@@ -16,7 +16,7 @@ from saropt.inference.companion import Companion
 from saropt.inference.masks import open_masks
 from saropt.inference.opening import open_input, terrain_of, told_of_file
 from saropt.inference.products import Product
-from saropt.inference.requests import TranslateOptions, dates_in
+from saropt.inference.requests import TranslateOptions, dates_in, further_roles
 from saropt.inference.sources import Source, fit_input
 from saropt.inference.temporal_mean import TemporalMean
 from saropt.inference.tiling import lattice_windows
@@ -198,7 +198,8 @@ def open_companions(
         kind: "translator" or "segmenter", for errors.
 
     Raises:
-        InputError: one cannot be read, is of a role that the network does not take, or has other bands.
+        InputError: one cannot be read, is of a role that the network does not take or that the scene has, or has
+            other bands.
     """
     sources: dict[Role, Source] = {inputs[0].role: ground.scene}
     opened: dict[str, Scene] = {}
@@ -209,6 +210,8 @@ def open_companions(
             taken = ", ".join(one.role for one in inputs)
             other = "; `saropt models` shows which take more" if len(inputs) == 1 else ""
             raise InputError(first, f"is given as {role}, but the {kind} takes {taken}{other}")
+        if image is inputs[0]:
+            raise InputError(first, f"is given as {role}, which is what the scene {ground.scene.source} is")
         mask = options.reference_mask if role == "optical_reference" else None
         is_masked = mask is not None or sentinel2_product(first) is not None
         rasters = [_open_raster(stack, path, image, options, ground, kind, is_masked) for path in (first, *others)]
@@ -219,6 +222,10 @@ def open_companions(
             sources[role] = TemporalMean(rasters, image, units)
             continue
         sources[role] = Companion(rasters[0], open_masks(stack, first, mask, ground))
+    for image in inputs:
+        if not image.optional and image.role not in sources:
+            reason = f"is not enough: the {kind} needs the input {image.role} too"
+            raise InputError(ground.scene.source, reason, remedy="input" if image.role in further_roles() else None)
     ground.told += _later_inputs(ground.scene, sources)
     stack.enter_context(read_side_by_side(len(sources)))
     ground.look_at(opened)

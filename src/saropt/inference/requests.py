@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from pathlib import Path
 
-from saropt.domain import SCENE_INPUTS, Direction, Role, check_scene_input
+from saropt.domain import SCENE_INPUTS, Direction, Role, check_scene_input, list_roles
 from saropt.errors import OptionError
 from saropt.files import same_place
 from saropt.files.polarisation_files import polarisation_files
@@ -205,9 +205,15 @@ class TranslateOptions:
         """The same options with other rasters that come with the scene.
 
         Args:
-            given: field -> path or address, of several dates a tuple; fields are those of `COMPANIONS`.
+            given: field -> path or address, of several dates a tuple; fields are those of `COMPANIONS`. What is none
+                of them is the role of a further input.
+
+        >>> TranslateOptions().with_companions({"reference": "old.tif", "dem": "heights.tif"}).inputs
+        {'dem': 'heights.tif'}
         """
-        return replace(self, **given)  # type: ignore[arg-type]
+        fields = {name: raster for name, raster in given.items() if name in COMPANIONS}
+        inputs = dict(self.inputs) | {role: raster for role, raster in given.items() if role not in COMPANIONS}
+        return replace(self, inputs=inputs, **fields)  # type: ignore[arg-type]
 
 
 def _check_numbers(options: object, *names: str) -> None:
@@ -272,6 +278,41 @@ _ROLES = {"reference": "optical_reference", "reference_sar": "sar_reference"}
 EARLIER_IMAGES = tuple(_ROLES)
 COMPANIONS = tuple(one.name for one in fields(TranslateOptions) if one.name.startswith(("reference", "keep_clear")))
 """Fields of `TranslateOptions` that name rasters of the scene's own place; columns of a list of scenes (.csv)."""
+
+
+def further_roles() -> list[Role]:
+    """Roles of inputs that no field of `TranslateOptions` names, those of plug-ins among them; they too are columns of
+    a list of scenes.
+
+    >>> "dem" in further_roles(), "sar_reference" in further_roles()
+    (True, False)
+    """
+    return [role for role in list_roles() if role not in _ROLES.values()]
+
+
+def inputs_by_role(given: Sequence[str]) -> dict[Role, str]:
+    """Role -> raster, from texts such as "dem=heights.tif".
+
+    Raises:
+        OptionError: a text names no raster, a role that is unknown or has an option of its own, or a role twice.
+
+    >>> inputs_by_role(["dem=heights.tif"])
+    {'dem': 'heights.tif'}
+    """
+    inputs: dict[Role, str] = {}
+    own = {role: f"--{name.replace('_', '-')}" for name, role in _ROLES.items()}
+    for text in given:
+        role, _, raster = text.partition("=")
+        if not role or not raster:
+            raise OptionError("input", text, "must be ROLE=FILE, such as dem=heights.tif")
+        if role in own:
+            raise OptionError("input", text, f"{role} has an option of its own: {own[role]}")
+        if role not in further_roles():
+            raise OptionError("input", text, f"{role} is no role of an input: {', '.join(further_roles())}")
+        if role in inputs:
+            raise OptionError("input", text, f"gives {role} twice")
+        inputs[role] = raster
+    return inputs
 
 
 @dataclass(frozen=True)
