@@ -31,6 +31,8 @@ def test_one_band_is_no_list_of_bands(bands: object, shown: str, tmp_path: Path)
         TranslateOptions(bands=bands)
     with pytest.raises(OptionError, match=r"must be a list"):
         Translator.load("s1-losangeles").translate(tmp_path / "a.tif", tmp_path / "b.tif", bands=bands)
+    with pytest.raises(OptionError, match=rf"^bands={shown}: must be a list, as \[{shown}\]$"):
+        Translator.load("s1-losangeles").translate_array(np.ones((2, 64, 64), np.uint8), bands=bands)
     assert TranslateOptions(bands=["VH", 1]).bands == ("VH", 1)
 
 

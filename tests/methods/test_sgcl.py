@@ -53,7 +53,7 @@ def segmenters(tmp_path):
             input=ImageCard(role=modality, bands=bands, units="uint8", dtype="uint8", recipe={"kind": "eight_bit"}),
             classes={0: "a", 1: "b", 2: "c"},
             gsd_m=10.0,
-            training=TrainingCard(data="none", split="train", steps=0, seed=0, licence="none"),
+            training=TrainingCard(data=f"labelled {modality}", split="train", steps=0, seed=0, licence="none"),
         )
         paths[f"{modality}_segmenter"] = str(tmp_path / f"{modality}.safetensors")
         weights = {key: value.numpy() for key, value in network.state_dict().items()}
@@ -125,6 +125,7 @@ def test_labels_guide_both_generators_and_no_segmenter(segmenters):
         "sar": ("VH",),
         "optical": ("B4", "B3", "B2"),
     }
+    assert [one.data for one in method.earlier_trainings()] == ["labelled sar", "labelled optical"]
     assert not [key for key, _ in method.named_parameters() if "guide" in key]
     assert not [key for key in method.state_dict() if "guide" in key]
     before = {key: value.clone() for key, value in method.named_buffers() if "guide" in key}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
 from saropt.domain.stated_units import stated_units, told_of_units
-from saropt.errors import InputError, counted
+from saropt.errors import InputError, OptionError, counted
 from saropt.inference.clouds import Clouds, find_clouds
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units
 from saropt.scenes import Window, read_mirrored, sample_pixels
@@ -56,7 +56,8 @@ class ArraySource:
         bands: names of its bands, by which they may stand in any order and some of a card's may be missing.
 
     Raises:
-        InputError: the array has another number of dimensions, or of bands than there are names.
+        InputError: the array has another number of dimensions, or of bands than there are names, or one name that is
+            no list.
 
     >>> array = ArraySource(np.ones((2, 3, 4)))
     >>> array.height, array.width, array.sample().shape
@@ -79,6 +80,8 @@ class ArraySource:
             raise InputError(name, f"must be (bands, height, width), is {given.shape}")
         if given.dtype.kind not in "uifc" or not given.size:
             raise InputError(name, f"must hold numbers, is {given.dtype} of shape {given.shape}")
+        if isinstance(bands, str | int):
+            raise OptionError("bands", bands, f"must be a list, as [{bands!r}]")
         if bands is not None and len(bands) != len(given):
             raise InputError(name, f"has {counted(len(given), 'band')}, but bands gives {counted(len(bands), 'name')}")
         keep = np.ones(given.shape[1:], bool) if valid is None else np.asarray(valid, bool)

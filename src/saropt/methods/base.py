@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from saropt.artifacts import ImageCard
+from saropt.artifacts import ImageCard, TrainingCard
 from saropt.domain import Direction, Role, list_roles, scene_bands
+from saropt.methods.pretrained import trainings_of_files
 
 Update = tuple[str, dict[str, Tensor]]
 
@@ -186,6 +187,14 @@ class Method(nn.Module, ABC):
         """The images that a network which the method takes from a file was trained on; data that are normalised
         otherwise are refused."""
         return {}
+
+    def earlier_trainings(self) -> list[TrainingCard]:
+        """The trainings of the files that the method learns from, for the card.
+
+        Raises:
+            InputError: no such file.
+        """
+        return trainings_of_files(self.config)
 
     def channels(self, direction: Direction) -> tuple[int, int]:
         """Bands that the network of a direction takes and gives."""

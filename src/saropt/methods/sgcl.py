@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from saropt.artifacts import ImageCard, SegmenterCard
+from saropt.artifacts import ImageCard, SegmenterCard, TrainingCard
 from saropt.domain import Direction, Role
 from saropt.losses import SMALLEST_TEMPERATURE, semantic_nce
 from saropt.methods.bands import adapt_bands
@@ -158,6 +158,9 @@ class SGCL(CycleGAN):
 
     def trained_inputs(self) -> Mapping[Role, ImageCard]:
         return {role: card.input for role, card in self._segmenters.items()}
+
+    def earlier_trainings(self) -> list[TrainingCard]:
+        return [*super().earlier_trainings(), *(card.training for card in self._segmenters.values())]
 
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         defaults = {"antialias": True} if self.config.network == "resnet" else {}

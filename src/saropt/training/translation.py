@@ -20,7 +20,6 @@ from saropt.files import validated
 from saropt.inference.familiarity import scene_inputs_in_training, seen_in_training
 from saropt.methods import Batch, Method, get_method
 from saropt.methods.base import Update
-from saropt.methods.pretrained import trainings_of_files
 from saropt.networks import check_compiler, has_instance_statistics
 from saropt.roots import Augmentation, DataRoot, WindowSampler, classes_of
 from saropt.training.config import EngineConfig, TrainingConfig
@@ -189,7 +188,7 @@ class TranslatorTask(Task):
             self.module = cast("Callable[..., Method]", cls)(arguments, bands)
         except (TypeError, ValueError) as error:
             raise InputError(f"arguments of {cls.name}", str(error).replace("\n", " ")) from error
-        self._before = trainings_of_files(arguments)
+        self._before = self.module.earlier_trainings()
         self._check_trained_inputs()
         self.generators = self.module.generators()
         check_networks(self.module, self.generators, cls.name)
