@@ -129,10 +129,16 @@ def test_companions_of_another_place_are_refused_and_partial_ones_are_told(fresh
     empty = write_array(
         tmp_path / "empty.tif", np.full((1, HEIGHT, WIDTH), np.nan, np.float32), georeference=GEOREFERENCE
     )
+    beside = colours.copy()
+    beside[:, :, WIDTH // 2 :] = 0
+    place = Georeference(GEOREFERENCE.crs, GEOREFERENCE.transform @ Affine.translation(-WIDTH / 2, 0))
+    edge = write_array(tmp_path / "edge.tif", beside, band_names=BANDS, georeference=place, nodata=0)
     far_mask = write_array(tmp_path / "far_mask.tif", colours[:1], georeference=Scene.open(far).georeference)
     for changes, message in (
         ({"reference": far}, "far.tif: shares no ground with"),
         ({"keep_clear": far}, "far.tif: shares no ground with"),
+        ({"reference": edge}, "edge.tif: holds no valid pixel on this scene"),
+        ({"keep_clear": edge}, "edge.tif: holds no valid pixel on this scene"),
         (
             {"reference": placeless},
             "placeless.tif: has no place on the ground: neither a transform with CRS nor control points",

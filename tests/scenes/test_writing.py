@@ -54,7 +54,7 @@ def test_pixels_and_cog_validity(tmp_path, dtype):
     assert leftovers(tmp_path) == ["a.tif"]
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 700), (2, 513, 3), (5, 511, 513)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 700), (2, 513, 3), (5, 511, 513), (1, 700, 1025), (1, 2051, 300)])
 def test_odd_sizes(tmp_path, shape):
     array = NOISE.integers(0, 255, shape, dtype=np.uint8)
     path = write_array(tmp_path / "a.tif", array)

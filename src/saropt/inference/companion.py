@@ -64,7 +64,7 @@ class Companion:
         those of the raster as it came.
 
         Raises:
-            InputError: the masks hide all of its valid pixels.
+            InputError: it has no valid pixel, or the masks hide all of them.
         """
         cloudy = copy.copy(self)
         cloudy._clouds = None
@@ -72,6 +72,8 @@ class Companion:
         if self._masks and not picked.shape[1] and self.raster.sample(1 << 16).shape[1]:
             masks = ", ".join(getattr(mask, "source", self.source) for mask in self._masks)
             raise InputError(self.source, f"{masks} hides all of it: in a mask 0 is clear, anything else is hidden")
+        if not picked.shape[1]:
+            raise InputError(self.source, "holds no valid pixel on this scene (all nodata or NaN there)")
         return picked
 
     def hide_clouds(self, clouds: Clouds, rule: ValueRule) -> None:

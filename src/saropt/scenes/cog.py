@@ -244,10 +244,10 @@ def _check_blocks(file: BinaryIO, path: Path) -> None:
         OSError: one does not.
     """
     with rasterio.open(path) as written:
-        sizes = {None: (written.height, written.width)} | {
-            level: (-(-written.height // factor), -(-written.width // factor))
-            for level, factor in enumerate(written.overviews(1))
-        }
+        sizes: dict[int | None, tuple[int, int]] = {None: written.shape}
+        for number in range(len(written.overviews(1))):
+            with rasterio.open(path, overview_level=number) as overview:
+                sizes[number] = overview.shape
         for level, (height, width) in sizes.items():
             for row, col in np.ndindex(-(-height // BLOCK), -(-width // BLOCK)):
                 place = _block_place(written, row, col, level=level)
