@@ -109,6 +109,18 @@ def test_projected_to_utm(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{NAME}.SAFE", "radar.tif", "utm.tif"]
 
 
+@pytest.mark.parametrize("pixel", ["10", "40"])
+def test_on_a_map_both_units_hold_the_same_power(tmp_path, pixel):
+    safe, _ = write_safe(tmp_path)
+    for units in ("gamma0", "gamma0_db"):
+        out = str(tmp_path / f"{units}.tif")
+        assert main(["data", "calibrate", str(safe), out, "--to", units, "--pixel", pixel]) == 0
+    power, valid, _ = read(tmp_path / "gamma0.tif")
+    decibels, seen, _ = read(tmp_path / "gamma0_db.tif")
+    assert np.array_equal(seen, valid)
+    np.testing.assert_allclose(decibels[:, valid], 10 * np.log10(power[:, valid]), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

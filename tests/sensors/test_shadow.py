@@ -88,7 +88,7 @@ def ones(window: Window) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shadow_on(geometry: ImageGeometry, model: Terrain, grid: Grid) -> np.ndarray:
-    projection = TerrainProjection(geometry, model, 6000, 18000, grid, ones, decibels=False)
+    projection = TerrainProjection(geometry, model, 6000, 18000, grid, ones)
     found = projection.places(Window(0, 0, grid.height, grid.width))[3]
     projection.close()
     return found
@@ -171,7 +171,7 @@ def test_blocks_do_not_show(geometry, tmp_path, monkeypatch):
     assert whole.mean() > 0.05
     for block in (32, 96):
         monkeypatch.setattr(terrain, "_BLOCK", block)
-        projection = TerrainProjection(geometry, model, 6000, 18000, grid, ones, decibels=False)
+        projection = TerrainProjection(geometry, model, 6000, 18000, grid, ones)
         for window in (Window(0, 0, SIDE, SIDE), Window(37, 41, 50, 60)):
             valid = projection.read(window, 1)[1]
             area = np.s_[window.row : window.row + window.height, window.col : window.col + window.width]

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from affine import Affine
 from rasterio.transform import from_origin
 
 from safe_files import FIRST_GROUND, FIRST_TIME, LINE_S, ORBIT_RADIUS, orbit_xml, satellite_at, write_safe
@@ -55,7 +56,7 @@ def test_a_plane_is_flattened_by_the_ratio_of_tangents(geometry, tmp_path, rise)
     longitude, latitude = ground(3000.0, 9000.0, 300.0)
     grid = grid_at(longitude, latitude)
     dem = Terrain(write_dem(tmp_path / "dem.tif", grid, rise))
-    projection = TerrainProjection(geometry, dem, 6000, 18000, grid, columns_and_ones, decibels=False)
+    projection = TerrainProjection(geometry, dem, 6000, 18000, grid, columns_and_ones)
     values, valid = projection.read(Window(0, 0, SIDE, SIDE), 2)
     projection.close()
     assert valid.all()
@@ -71,7 +72,7 @@ def test_heights_move_pixels_towards_the_radar(geometry, tmp_path):
     for height in (0.0, 1500.0):
         grid = grid_at(*ground(3000.0, 9000.0, height))
         dem = write_dem(tmp_path / f"{height:g}.tif", grid, 0.0, base=height - 40)
-        projection = TerrainProjection(geometry, Terrain(dem, 40.0), 6000, 18000, grid, columns_and_ones, decibels=True)
+        projection = TerrainProjection(geometry, Terrain(dem, 40.0), 6000, 18000, grid, columns_and_ones)
         line, column, *_ = projection.places(Window(0, 0, SIDE, SIDE))
         projection.close()
         assert line[SIDE // 2 - 1 : SIDE // 2 + 1, SIDE // 2 - 1 : SIDE // 2 + 1].mean() == pytest.approx(
@@ -89,7 +90,7 @@ def test_windows_agree_and_gaps_are_invalid(geometry, tmp_path):
         heights, place = scene.read()[0], scene.georeference
     heights[0, 250:260, 250:270] = -32768
     write_array(path, heights, band_names=["height"], georeference=place, nodata=-32768, overwrite=True)
-    projection = TerrainProjection(geometry, Terrain(path), 6000, 18000, grid, columns_and_ones, decibels=False)
+    projection = TerrainProjection(geometry, Terrain(path), 6000, 18000, grid, columns_and_ones)
     whole, valid = projection.read(Window(0, 0, SIDE, SIDE), 2)
     part, known = projection.read(Window(37, 41, 50, 60), 2)
     projection.close()
@@ -103,16 +104,30 @@ def test_a_product_is_flattened_in_the_units_asked_for(tmp_path):
     safe, _ = write_safe(tmp_path, geometry=True)
     grid = grid_at(*ground(20.0, 30.0))
     dem = write_dem(tmp_path / "dem.tif", grid, 0.0, base=0.0)
-    for units, near in (("sigma0", {"rel": 0.05}), ("sigma0_db", {"abs": 0.4})):
-        with (
-            GrdScene(safe, ["VV"], units, grid=grid, terrain=Terrain(dem)) as flat,
-            GrdScene(safe, ["VV"], units) as radar,
-        ):
-            values, valid = flat.read()
-            assert flat.tags["TERRAIN_MODEL"] == "dem.tif"
-            assert valid.sum() > 500
-            measured, known = radar.read()
-            assert values[0][valid].mean() == pytest.approx(measured[0][known].mean(), **near)
+    with GrdScene(safe, ["VV"], "sigma0") as radar:
+        measured, known = radar.read()
+    with GrdScene(safe, ["VV"], "sigma0", grid=grid, terrain=Terrain(dem)) as flat:
+        power, valid = flat.read()
+        assert flat.tags["TERRAIN_MODEL"] == "dem.tif"
+    assert valid.sum() > 500
+    assert power[0][valid].mean() == pytest.approx(measured[0][known].mean(), rel=0.05)
+    with GrdScene(safe, ["VV"], "sigma0_db", grid=grid, terrain=Terrain(dem)) as flat:
+        decibels, seen = flat.read()
+    assert np.array_equal(seen, valid)
+    np.testing.assert_allclose(decibels[:, valid], 10 * np.log10(power[:, valid]), atol=1e-4)
+
+
+def test_larger_pixels_are_the_mean_of_smaller_ones(tmp_path):
+    safe, _ = write_safe(tmp_path, geometry=True)
+    grid = grid_at(*ground(20.0, 30.0))
+    large = Grid(grid.crs, grid.transform @ Affine.scale(4), SIDE // 4, SIDE // 4)
+    dem = Terrain(write_dem(tmp_path / "dem.tif", grid, 0.0, base=0.0))
+    spread = []
+    for place in (grid, large):
+        with GrdScene(safe, ["VV"], "sigma0", grid=place, terrain=dem) as scene:
+            values, valid = scene.read()
+        spread.append(values[0][valid].std() / values[0][valid].mean())
+    assert spread[1] < spread[0] / 2
 
 
 def test_a_terrain_model_elsewhere_is_one_line(geometry, tmp_path):
@@ -120,7 +135,7 @@ def test_a_terrain_model_elsewhere_is_one_line(geometry, tmp_path):
     far = Grid(UTM, from_origin(300_000, 8_000_000, 10, 10), SIDE, SIDE)
     dem = write_dem(tmp_path / "dem.tif", far, 0.0)
     with pytest.raises(InputError, match="has no height where the scene lies"):
-        TerrainProjection(geometry, Terrain(dem), 6000, 18000, grid, columns_and_ones, decibels=False)
+        TerrainProjection(geometry, Terrain(dem), 6000, 18000, grid, columns_and_ones)
 
 
 def test_an_annotation_without_orbit_is_one_line(tmp_path):

@@ -23,6 +23,8 @@ METRES_PER_DEGREE = 111_320.0
 """Along a meridian, and along the equator; elsewhere a degree of longitude is shorter by the cosine of the latitude."""
 _USUAL_GSD_M, _IMPOSSIBLE_RATIO = 10.0, 1000.0
 _MOST_DEGREES, _SAME, _COARSER, _OTHER_RATIO = 540.0, 1000.0, 1.01, 1.5
+_WHOLE = 0.1
+"""A ratio that is this near to a whole number is taken for it."""
 NOMINAL = 0.01
 """How far the size of a pixel that a transform states may be off to be taken as it is."""
 _WGS84 = "EPSG:4326"
@@ -184,6 +186,45 @@ def pixel_in(place: Georeference, height: int, width: int, crs: CRS) -> float | 
         return None
     stated, found = (max(map(math.hypot, *(one[:, 1:] - one[:, :1]))) for one in (points, there))
     return stated if abs(stated / found - 1.0) < NOMINAL else found
+
+
+def pixels_spanned(
+    place: Georeference, height: int, width: int, crs: CRS, transform: Affine
+) -> tuple[float, float] | None:
+    """Rows and columns of a raster that a pixel of a grid spans at the centre of the raster; None where the raster has
+    no place in the CRS of the grid.
+
+    >>> from affine import Affine
+    >>> from rasterio.crs import CRS
+    >>> utm = CRS.from_epsg(32632)
+    >>> place = Georeference(utm, Affine(10, 0, 5e5, 0, -20, 5e6))
+    >>> pixels_spanned(place, 100, 100, utm, Affine(40, 0, 5e5, 0, -40, 5e6))
+    (2.0, 4.0)
+    """
+    own, affine = _placed(place)
+    if own is None or affine is None:
+        return None
+    points = _centre(affine, height, width)
+    there = points if own == crs else moved(points, own, crs)
+    if there is None or not np.isfinite(there).all():
+        return None
+    if crs.is_geographic:
+        there[0] = unwrapped(there[0].tolist())
+    columns, rows = np.stack(~transform @ (there[0], there[1]))
+    steps = np.array([columns[1:] - columns[0], rows[1:] - rows[0]])
+    if abs(np.linalg.det(steps)) < np.finfo(np.float64).tiny:
+        return None
+    across, down = (nearly_whole(float(np.hypot(*moves))) for moves in np.linalg.inv(steps))
+    return down, across
+
+
+def nearly_whole(ratio: float) -> float:
+    """The whole number that a ratio is within .1 of; other ratios as they are.
+
+    >>> nearly_whole(3.96), nearly_whole(2.5)
+    (4.0, 2.5)
+    """
+    return float(round(ratio)) if abs(ratio - round(ratio)) < _WHOLE else ratio
 
 
 def other_pixel_metres(place: Georeference, height: int, width: int, gsd_m: float) -> float | None:

@@ -17,7 +17,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from saropt.errors import InputError
-from saropt.scenes.georeference import moved, unwrapped_gcps
+from saropt.scenes.georeference import moved, nearly_whole, unwrapped_gcps
 from saropt.scenes.grid import Bounds, Grid, turned
 from saropt.scenes.joint_mask import with_joint_mask
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from saropt.scenes.resampled_power import Fill
 
 _SAMPLES = 9
-_WHOLE = 0.1
-"""A ratio that is this near to a whole number is taken for it."""
 _TURNED = 0.4
 """Sine of the angle from which on a grid is turned against a raster."""
 
@@ -116,8 +114,7 @@ def _sampling(dataset: DatasetReader, crs: CRS, affine: Affine, grid: Grid, resa
         return {}
     ratios = np.hypot(*chosen)
     slant = float(np.median(chosen.min(axis=0) / ratios))
-    found = [max(float(ratio), 1.0) for ratio in np.median(ratios, axis=1)]
-    whole = [round(ratio) if abs(ratio - round(ratio)) < _WHOLE else ratio for ratio in found]
+    whole = [nearly_whole(max(float(ratio), 1.0)) for ratio in np.median(ratios, axis=1)]
     options: dict[str, Any] = {key: repr(1.0 / ratio) for key, ratio in zip(("XSCALE", "YSCALE"), whole, strict=True)}
     return options | ({"resampling": Resampling.bilinear} if resampling == "average" and slant > _TURNED else {})
 

@@ -15,12 +15,12 @@ from saropt.domain import POLARISATIONS, SAR_UNITS, canonical_band, describe_uni
 from saropt.domain.stated_units import stated_units
 from saropt.errors import OptionError
 from saropt.files import digest_files
-from saropt.radiometry import fitting_units
+from saropt.radiometry import fitting_units, to_db
 from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
 from saropt.sensors.calibrated import Calibrated
 from saropt.sensors.product_names import digest_product, grd_product, sentinel2_product
-from saropt.sensors.projection import MapProjection
+from saropt.sensors.projection import MapProjection, span_in
 from saropt.sensors.sentinel1 import TARGETS, GrdProduct
 from saropt.sensors.sentinel2 import open_sentinel2
 from saropt.sensors.terrain import Terrain, TerrainProjection
@@ -42,8 +42,8 @@ def open_scene_or_product(
     product.
 
     Args:
-        bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid by its control points. SAR
-            in decibels or amplitude, by `units` or `recognised_units`, is resampled by its power.
+        bands, grid, resampling: as of `Scene.open`; a Sentinel-1 product is put on the grid as by `GrdScene`. SAR in
+            decibels or amplitude, by `units` or `recognised_units`, is resampled by its power.
         nodata: of a raster, as of `Scene.open`.
 
     Raises:
@@ -100,7 +100,8 @@ def has_polarisations(scene: Scene) -> bool:
 class GrdScene:
     """An open GRD product, read like `saropt.scenes.Scene`: in radar geometry with its control points, or on a map.
 
-    Thermal noise is subtracted, and border noise is invalid.
+    Thermal noise is subtracted, and border noise is invalid. On a map power is interpolated, and averaged where pixels
+    become larger.
 
     Args:
         path: .SAFE folder, .zip or manifest.safe.
@@ -158,19 +159,21 @@ class GrdScene:
         self.tags = {**self._product.tags, "CALIBRATED_TO": target, "NOISE_REMOVED": "True"}
         self.acquired: datetime | None = acquisition_date(self.tags, self.band_names)
         self._terrain = terrain
-        self._calibrated = Calibrated(self._product, self.band_names, target)
         self._projection: MapProjection | TerrainProjection | None = None
         if terrain is not None and pixel_m is None:
             pixel_m = _TERRAIN_PIXEL_M
         if grid is None and pixel_m is not None:
             grid = overlap_grid([(self.georeference, self.height, self.width)], pixel_m, self.path)
+        self._decibels = grid is not None and target.endswith("_db")
+        read_as = target.removesuffix("_db") if self._decibels else target
+        self._calibrated = Calibrated(self._product, self.band_names, read_as)
         if grid is not None:
             frame = self.height, self.width, grid, self._calibrated.read
             if terrain is None:
                 self._projection = MapProjection(self.georeference, *frame)
             else:
-                geometry = self._product.geometry()
-                self._projection = TerrainProjection(geometry, terrain, *frame, decibels=target.endswith("_db"))
+                span = span_in(self.georeference, self.height, self.width, grid)
+                self._projection = TerrainProjection(self._product.geometry(), terrain, *frame, span)
                 self.tags |= {"TERRAIN_FLATTENED": "True", "TERRAIN_MODEL": terrain.path.name}
             self.width, self.height, self.georeference = grid.width, grid.height, grid.georeference
 
@@ -196,9 +199,13 @@ class GrdScene:
         """
         window = window or Window(0, 0, self.height, self.width)
         if self._projection is not None:
-            return self._projection.read(window, self.count)
+            values, valid = self._projection.read(window, self.count)
+            if self._decibels:
+                values = to_db(values, "sigma0")
+                values[:, ~valid] = 0
+            return values, valid
         values, measured = self._calibrated.read(window)
-        valid: NDArray[np.bool_] = np.logical_and.reduce(measured)
+        valid = np.logical_and.reduce(measured)
         values[:, ~valid] = 0
         return values, valid
 

@@ -282,7 +282,7 @@ def _project(radar: Path, out: Path, target: str, pixel_m: float, overwrite: boo
         tags = scene.tags  # a virtual raster has none
         grid = overlap_grid([(scene.georeference, scene.height, scene.width)], pixel_m, out)
     with (
-        Scene.open(radar, grid=grid) as scene,
+        Scene.open(radar, grid=grid, power=target) as scene,
         SceneWriter(
             out,
             width=grid.width,

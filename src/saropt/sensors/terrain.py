@@ -28,7 +28,7 @@ from saropt.errors import InputError
 from saropt.scenes import Scene, Window
 from saropt.scenes.grid import Grid
 from saropt.sensors.orbit import Array, ImageGeometry, earth_fixed
-from saropt.sensors.projection import STEP, Read, between_pixels, lattice, places_in
+from saropt.sensors.projection import STEP, Read, lattice, places_in, read_at
 from saropt.sensors.shadow import RangeDirection, cast_shadow
 
 _BLOCK: Final = 512
@@ -70,8 +70,8 @@ class TerrainProjection:
             radar and the grid casts shadows too.
         height, width: of the image.
         grid: the map grid.
-        read: (C, h, w) and valid (C, h, w) of a window of the image.
-        decibels: whether `read` gives decibels.
+        read: power (C, h, w) and valid (C, h, w) of a window of the image.
+        span: rows and columns of the image that a pixel of the grid takes in.
 
     Raises:
         InputError: the terrain model cannot be read, or has no height on the grid.
@@ -85,10 +85,10 @@ class TerrainProjection:
         width: int,
         grid: Grid,
         read: Read,
-        decibels: bool,
+        span: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         self._geometry, self._frame, self._grid = geometry, (height, width), grid
-        self._read, self._decibels, self._geoid = read, decibels, terrain.geoid
+        self._read, self._span, self._geoid = read, span, terrain.geoid
         self._direction = RangeDirection.on(grid, geometry, height, width)
         everywhere = _grown(Window(0, 0, grid.height, grid.width))
         self._reach = self._direction.pixels(_relief(terrain.path, _moved(grid, everywhere)))
@@ -134,26 +134,12 @@ class TerrainProjection:
 
     def _computed(self, block: Window, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         rows, cols, gain, shadow = self.places(block)
-        empty = np.zeros((count, *rows.shape), np.float32), np.zeros(rows.shape, bool)
         height, width = self._frame
         imaged = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
         self._shadowed[block.row, block.col] = int((imaged & shadow).sum()), int(imaged.sum())
         seen = np.isfinite(gain)
-        if not seen.any():
-            return empty
-        top, bottom = max(int(np.floor(rows[seen].min())), 0), min(int(np.floor(rows[seen].max())) + 2, height)
-        left, right = max(int(np.floor(cols[seen].min())), 0), min(int(np.floor(cols[seen].max())) + 2, width)
-        if top >= bottom or left >= right:
-            return empty
-        values, measured = self._read(Window(top, left, bottom - top, right - left))
-        known: NDArray[np.bool_] = np.logical_and.reduce(measured)
-        values[:, ~known] = 0
-        rows, cols = np.where(seen, rows - top, -9.0), np.where(seen, cols - left, -9.0)
-        made, valid = between_pixels(values, known, rows, cols)
-        with np.errstate(invalid="ignore"):
-            flattened = made + 10 * np.log10(gain) if self._decibels else made * gain
-        valid &= seen
-        return np.where(valid, flattened, 0).astype(np.float32), valid
+        made, valid = read_at(np.where(seen, rows, np.nan), cols, self._frame, self._read, count, self._span)
+        return np.where(valid, made * gain, 0).astype(np.float32), valid
 
     def places(self, window: Window) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
         """Line and column of the image that each pixel of a window of the grid is seen at, NaN where there is no
