@@ -15,9 +15,11 @@ import yaml
 from reference_files import reference_translator
 from saropt.cli import main
 from saropt.errors import InputError
+from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.evaluation.ground import _bins, area_under
 from saropt.evaluation.reference_baselines import DifferenceRegression, ValuePropagation
-from saropt.scenes import write_array
+from saropt.inference import Translator
+from saropt.scenes import Scene, write_array
 
 Factory = Callable[..., Path]
 SIDE = 64
@@ -153,6 +155,112 @@ def test_the_same_translator_without_earlier_images_is_a_row(report: dict) -> No
     assert names == ["test", "test, SAR alone"]
 
 
+def restate(root: Path, **roles: dict) -> None:
+    path = root / "dataset.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | roles))
+
+
+def read_stored(path: Path) -> np.ndarray:
+    with Scene.open(path) as scene:
+        return scene.read_stored()[0]
+
+
+def rewrite(folder: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    for path in folder.iterdir():
+        with Scene.open(path) as scene:
+            tags, nodata = {"ACQUISITION_DATE": scene.tags["ACQUISITION_DATE"]}, scene.nodata
+        write_array(path, change(read_stored(path)), nodata=nodata, tags=tags, overwrite=True)
+
+
+def evaluated(root: Path, tmp_path: Path) -> dict:
+    model, out = reference_translator(tmp_path, fresh=True), tmp_path / "report"
+    assert main(["evaluate", str(model), "--data", str(root), "--out", str(out), "--overwrite"]) == 0
+    found: dict = json.loads((out / "report.json").read_text())
+    return found
+
+
+def figures_of_rows(report: dict) -> dict:
+    rows = report["baselines"][DIRECTION]
+    return {name: row["psnr"] for name, row in rows.items()} | report["ground"][DIRECTION]["pixels"]
+
+
+@pytest.mark.parametrize("extra", [False, True])
+def test_bands_of_earlier_images_are_taken_by_name(tmp_path: Path, extra: bool) -> None:
+    root = make_root(tmp_path / "root")
+    rewrite(root / "sar", lambda sar: np.concatenate([sar, sar[:, ::-1] - 5]))
+    rewrite(root / "sar_reference", lambda sar: np.concatenate([sar, sar[:, ::-1] - 7]))
+    sar = {"bands": ["VH", "VV"], "units": "sigma0_db"}
+    restate(root, sar=sar, sar_reference=sar | {"optional": True})
+    wanted = figures_of_rows(evaluated(root, tmp_path))
+    rewrite(root / "sar_reference", lambda sar: sar[::-1])
+    names = ["B2", "B4", "B8", "B3"] if extra else ["B2", "B4", "B3"]
+    places = [2, 0, 1, 1] if extra else [2, 0, 1]
+
+    def reordered(image: np.ndarray) -> np.ndarray:
+        image = image[places]
+        if extra:
+            image[2] = 255 - image[2]
+        return image
+
+    rewrite(root / "optical_reference", reordered)
+    optical = {"bands": names, "units": "uint8", "optional": True}
+    restate(root, optical_reference=optical, sar_reference=sar | {"bands": ["VV", "VH"], "optional": True})
+    assert figures_of_rows(evaluated(root, tmp_path)) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_baselines_are_fitted_on_bands_of_another_root_by_name(tmp_path: Path) -> None:
+    root, other = make_root(tmp_path / "root"), make_root(tmp_path / "other")
+    wanted = figures_of_rows(evaluated(root, tmp_path))
+    rewrite(other / "optical", lambda image: image[::-1])
+    restate(other, optical={"bands": ["B2", "B3", "B4"], "units": "uint8"})
+    rewrite(other / "optical_reference", lambda image: image[[1, 0, 2]])
+    restate(other, optical_reference={"bands": ["B3", "B4", "B2"], "units": "uint8", "optional": True})
+    model = Translator.load(reference_translator(tmp_path, fresh=True))
+    found = evaluate(
+        EvaluationSpec(data=root, models=[model], baselines_from=other, html=False), tmp_path / "other-report"
+    ).report
+    assert figures_of_rows(found) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_an_image_of_another_date_with_other_bands_makes_no_rows(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", places="a")
+    (root / "optical_reference_2").mkdir()
+    for path in (root / "optical").iterdir():
+        write_array(
+            root / "optical_reference_2" / path.name, read_stored(path), tags={"ACQUISITION_DATE": "2026-07-01"}
+        )
+    assert "linear_in_time" in evaluated(root, tmp_path)["baselines"][DIRECTION]
+    restate(root, optical_reference_2={"bands": ["B4", "B3", "B8"], "units": "uint8"})
+    found = evaluated(root, tmp_path)
+    assert "linear_in_time" not in found["baselines"][DIRECTION]
+    line = "optical_reference_2 holds B4, B3, B8, not B4, B3, B2: rows that compare it with optical are left out."
+    assert f"floods: {line}" in found["notes"]
+
+
+def test_pixels_without_a_needed_earlier_image_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_root(tmp_path / "root", masked=True, places="a")
+    kept = evaluated(root, tmp_path)
+    assert not kept["warnings"]
+    assert kept["ground"][DIRECTION]["pixels"]["hidden"] == SIDE * 20
+    restate(root, optical_reference={"bands": ["B4", "B3", "B2"], "units": "uint8"})
+    capsys.readouterr()
+    lost = evaluated(root, tmp_path)
+    (line,) = lost["warnings"]
+    assert "earlier optical is not valid in 31.2% of the pixels that could be measured without it" in line
+    assert "state `optional: true` for optical_reference in dataset.yaml" in line
+    assert "is not valid in 31.2%" in " ".join(capsys.readouterr().out.split())
+    assert lost["ground"][DIRECTION]["pixels"]["hidden"] == 0
+
+
+def test_equal_pixels_count_as_the_convention_says(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", places="a")
+    for path in (root / "optical").iterdir():
+        write_array(root / "optical_reference" / path.name, read_stored(path), overwrite=True)
+    found = evaluated(root, tmp_path)
+    assert found["ground"][DIRECTION]["psnr"]["copy_reference"]["all"] == 120
+    assert "120 dB at most (equal pixels)" in found["conventions"]["ground"]
+
+
 def test_regression_of_the_difference_sees_the_difference() -> None:
     rng = np.random.default_rng(0)
     old, sar, before = rng.uniform(0, 1, (2, 500)), rng.uniform(0, 1, (1, 500)), rng.uniform(0, 1, (1, 500))
@@ -232,9 +340,6 @@ def test_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
 
 
 def test_unknown_classes_are_refused(tmp_path: Path) -> None:
-    from saropt.evaluation import EvaluationSpec, evaluate
-    from saropt.inference import Translator
-
     model = Translator.load(reference_translator(tmp_path, fresh=True))
     spec = EvaluationSpec(make_root(tmp_path / "root"), [model], changed=["wet"])
     with pytest.raises(InputError, match="has no class wet; it has dry, flooded"):

@@ -17,6 +17,7 @@ from saropt.errors import InputError, MissingExtraError, OptionError
 from saropt.evaluation.accumulate import ImageQuality
 from saropt.evaluation.baselines import BASELINES, fit_all
 from saropt.evaluation.by_class import ClassErrors, Labels
+from saropt.evaluation.earlier_bands import earlier_bands, train_order
 from saropt.evaluation.extractors import known_weights
 from saropt.evaluation.ground import GroundErrors
 from saropt.evaluation.leaks import find_leaks
@@ -74,9 +75,10 @@ def evaluate(spec: EvaluationSpec, out: str | Path, *, progress: Progress = sile
         raise MissingExtraError("the HTML report", "train")
     check_folder(out, spec.html, spec.overwrite)
     root = _opened(spec.data)
-    names = list(root.names(spec.split)) if root.paired else []
+    if not root.paired:
+        raise InputError(root.path, "is unpaired: there is no truth to compare with")
+    names = list(root.names(spec.split))
     train_root = root if spec.baselines_from is None else _opened(spec.baselines_from)
-    _check_roots(root, train_root)
     _check_models(spec.models)
     train = _train_names(train_root) if spec.baselines else []
     steps = _Steps(progress, len(names) + len(train))
@@ -100,12 +102,12 @@ def _measured(
     """The report, and the rows with what was gathered for it."""
     rows = _prepare(spec, root, bool(train))
     if train:
-        _fit(rows, train_root, train, spec.tile, steps)
+        _fit(rows, root, train_root, train, spec.tile, steps)
     told = _scene_inputs(spec, root, names)
     counted, skipped, left_out = _measure_split(spec, root, names, rows, steps, told)
     if not counted:
         raise InputError(root.path, f"split {spec.split!r} has no tile that is at least {MIN_VALID:.0%} valid")
-    notes = []
+    notes = [note for d in rows for note in d.notes]
     if spec.read_scene_inputs:
         known_of = Counter(key for known in told.values() for key in known)
         words = ", ".join(f"{key} of {count}" for key, count in known_of.items()) or "nothing"
@@ -132,16 +134,6 @@ class _Steps:
 
 def _opened(data: str | Path | DataRoot) -> DataRoot:
     return data if isinstance(data, DataRoot) else DataRoot.open(data)
-
-
-def _check_roots(root: DataRoot, train_root: DataRoot) -> None:
-    here, there = root.images, train_root.images
-    for role, image in here.items():
-        other = there[role].bands if role in there else ()
-        if len(other) != len(image.bands):
-            raise InputError(train_root.name, f"has the bands {', '.join(other)}, not {', '.join(image.bands)}")
-    if not root.paired:
-        raise InputError(root.path, "is unpaired: there is no truth to compare with")
 
 
 def _check_models(models: Sequence[Translator]) -> None:
@@ -190,12 +182,14 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         outputs = _common_outputs(here) if here else list(range(len(all_bands)))
         bands = [all_bands[i] for i in outputs]
         weights.check(len(bands), direction)
-        there = {*direction.inputs} & {*root.images}
+        earlier, notes = earlier_bands(root, direction, outputs)
+        usable = {role for role in root.images if role in earlier or "_reference" not in role}
+        there = {*direction.inputs} & usable
         known = (*BASELINES, *REFERENCE_BASELINES) if spec.baselines else ()
         kinds = [
             kind
             for kind in known
-            if (trained or not kind.fitted) and {*kind.looks_at} <= there and {*kind.further} <= {*root.images}
+            if (trained or not kind.fitted) and {*kind.looks_at} <= there and {*kind.further} <= usable
         ]
         kinds = [kind for kind in kinds if len(direction.inputs) == 1 or not kind.one_input]
         baselines = [BaselineRow(kind(), ImageQuality(Subject(bands, weights=weights))) for kind in kinds]
@@ -206,13 +200,12 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         inputs = [role for role in direction.inputs if role in root.images and not root.images[role].optional]
         judge = judges.get(direction)
         ground = None
-        if f"{direction.output}_reference" in there:
-            ground = GroundErrors(root, direction.output, outputs, spec.changed)
+        if (reference := f"{direction.output}_reference") in there:
+            ground = GroundErrors(root, reference, earlier[reference], spec.changed)
         labels = Labels(root) if _has_labels(root) else None
         shown = ShownTiles(spec.tiles, judge, labels) if spec.tiles else None
-        prepared.append(
-            DirectionRows(direction, all_bands, outputs, inputs, here, baselines, sections, judge, ground, shown)
-        )
+        measured = here, baselines, sections, judge, ground, shown
+        prepared.append(DirectionRows(direction, all_bands, outputs, inputs, *measured, earlier, notes))
     return prepared
 
 
@@ -277,24 +270,32 @@ def _leaks(
     return find_leaks(root, names, train_root, train, roles[0])
 
 
-def _fit(rows: Sequence[DirectionRows], root: DataRoot, names: Sequence[str], tile: int, steps: _Steps) -> None:
-    """Fit the baselines of all directions in one pass over the train split."""
+def _fit(
+    rows: Sequence[DirectionRows],
+    root: DataRoot,
+    train_root: DataRoot,
+    names: Sequence[str],
+    tile: int,
+    steps: _Steps,
+) -> None:
+    """Fit the baselines of all directions in one pass over the train split, in the order of the root's bands."""
+    order = train_order(root, train_root)
     for name in names:
-        for place in stream_tiles(root, [name], tile, _roles(rows, root)):
+        for place in stream_tiles(train_root, [name], tile, _roles(rows, train_root)):
             valid = place.valid
             if not valid.any():
                 continue
             for d in rows:
                 for row in d.baselines:
-                    _update(row, d, place)
+                    _update(row, d, place, order)
         steps.step(f"baselines {name}")
     try:
         fit_all([row.baseline for d in rows for row in d.baselines], ())
     except ValueError as error:
-        raise InputError(root.name, f"split 'train': {error}") from error
+        raise InputError(train_root.name, f"split 'train': {error}") from error
 
 
-def _update(row: BaselineRow, rows: DirectionRows, place: Place) -> None:
+def _update(row: BaselineRow, rows: DirectionRows, place: Place, order: Mapping[Role, list[int]]) -> None:
     """Give a baseline the pixels of a place that are valid in all that it looks at."""
     roles = [*row.looks_at(rows.baseline_inputs), rows.direction.output]
     if any(role not in place.images for role in roles):
@@ -303,13 +304,10 @@ def _update(row: BaselineRow, rows: DirectionRows, place: Place) -> None:
     if not valid.any():
         return
     pixels = [
-        replace(place.images[role], values=place.images[role].values[:, valid]).in_unit_range(place.name)
+        replace(place.images[role], values=place.images[role].values[order[role]][:, valid]).in_unit_range(place.name)
         for role in roles
     ]
-    reference = f"{rows.direction.output}_reference"
-    seen = [
-        image[rows.outputs] if role == reference else image for role, image in zip(roles[:-1], pixels[:-1], strict=True)
-    ]
+    seen = [image[rows.earlier.get(role, slice(None))] for role, image in zip(roles[:-1], pixels[:-1], strict=True)]
     target = pixels[-1][rows.outputs].astype(np.float64)
     row.baseline.update(np.concatenate(seen).astype(np.float64), target)
 
@@ -338,13 +336,14 @@ def _measure_split(
     counted = skipped = 0
     left_out = LeftOut()
     needed = [role for role in _roles(rows, root) if not root.images[role].optional]
+    further = {*needed} - {role for d in rows for role in (d.direction.inputs[0], d.direction.output)}
     for name in names:
         with open_rasters(root, name, _roles(rows, root), told.get(name)) as rasters, ExitStack() as stack:
             left_out.note(rasters)
             outputs = None
             for window in tile_windows(*rasters.shape, spec.tile):
                 place = rasters.read(window)
-                if not left_out.look_at(place, needed):
+                if not left_out.look_at(place, needed, further):
                     skipped += 1
                     continue
                 counted += 1

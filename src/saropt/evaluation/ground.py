@@ -23,14 +23,15 @@ from saropt.roots import IGNORED, DataRoot
 
 KEY = "ground"
 THRESHOLD, SMOOTHING_PX, LEAST_PIXELS = 0.08, 9, 64
+_HIGHEST_DB = 120.0
 GROUNDS = ("all", "changed", "other", "hidden")
 CONVENTION = (
-    f"PSNR over the pixels of a tile that lie on one kind of ground, then mean over tiles with {LEAST_PIXELS} such "
-    "pixels or more. Changed: labelled so, where the earlier image shows it; without such a label, measured change. "
-    "Measured change: mean absolute difference of truth and earlier image in [0, 1], averaged over "
-    f"{SMOOTHING_PX}x{SMOOTHING_PX} pixels, above {THRESHOLD}. Other: known and unchanged. Hidden: the earlier image "
-    "is missing or masked. AUC: area under the receiver operating curve of the likelihood of change, over pixels with "
-    "an earlier image"
+    f"PSNR over the pixels of a tile that lie on one kind of ground, {_HIGHEST_DB:g} dB at most (equal pixels), then "
+    f"mean over tiles with {LEAST_PIXELS} such pixels or more. Changed: labelled so, where the earlier image shows it; "
+    "without such a label, measured change. Measured change: mean absolute difference of truth and earlier image in "
+    f"[0, 1], averaged over {SMOOTHING_PX}x{SMOOTHING_PX} pixels, above {THRESHOLD}. Other: known and unchanged. "
+    "Hidden: the earlier image is missing or masked. AUC: area under the receiver operating curve of the likelihood of "
+    "change, over pixels with an earlier image"
 )
 _DAYS = (0, 16, 46, 121)
 _LEVELS = 101
@@ -41,8 +42,8 @@ class GroundErrors:
 
     Args:
         root: the data.
-        role: role of the output; its earlier images have the role `ROLE_reference`.
-        bands: positions of the bands that the models give.
+        role: role of the earlier images.
+        bands: positions of their bands that the models give.
         changed: names of the classes that mark changed ground; empty for measured change.
 
     Raises:
@@ -50,7 +51,7 @@ class GroundErrors:
     """
 
     def __init__(self, root: DataRoot, role: str, bands: Sequence[int], changed: Sequence[str]) -> None:
-        self._role, self._bands = f"{role}_reference", list(bands)
+        self._role, self._bands = role, list(bands)
         self._labels = Labels(root) if changed else None
         titles = self._labels.classes.titles if self._labels is not None else []
         unknown = [name for name in changed if name not in titles]
@@ -77,7 +78,7 @@ class GroundErrors:
             where = kinds["all" if kind not in kinds else kind]
             if where.sum() >= LEAST_PIXELS:
                 row = self._psnr.setdefault(name, {}).setdefault(kind, SceneSums())
-                row.add(rasters.scene, float(-10.0 * np.log10(max(error[where].mean(), 1e-12))))
+                row.add(rasters.scene, float(-10.0 * np.log10(max(error[where].mean(), 10 ** (-_HIGHEST_DB / 10)))))
         if change is None:
             return
         known = kinds["all"] & ~kinds["hidden"]

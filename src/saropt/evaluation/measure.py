@@ -191,6 +191,8 @@ class DirectionRows:
         all_bands: the bands of the data's image of the output role.
         outputs: positions of those that the models give.
         baseline_inputs: the roles that the baselines look at: all inputs that no raster lacks.
+        earlier: role of an image of another date -> positions of its bands that are those of today's image.
+        notes: sentences about images of other dates that have other bands.
     """
 
     direction: Direction
@@ -203,6 +205,8 @@ class DirectionRows:
     judge: Judge | None = None
     ground: GroundErrors | None = None
     shown: ShownTiles | None = None
+    earlier: Mapping[Role, list[int]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @property
     def inputs(self) -> tuple[Role, ...]:
@@ -308,7 +312,7 @@ def measure_place(rows: DirectionRows, rasters: Rasters, place: Place, outputs: 
         roles = baseline.looks_at(rows.baseline_inputs)
         if any(role not in inputs for role in roles) or not baseline.baseline.take_dates(*_dates(rasters, roles)):
             continue
-        bands = [rows.outputs if role.startswith(f"{direction.output}_reference") else slice(None) for role in roles]
+        bands = [rows.earlier.get(role, slice(None)) for role in roles]
         given = filled
         if baseline.baseline.fills:
             given = {role: np.where(place.images[role].valid, inputs[role], np.nan) for role in roles}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -143,6 +144,8 @@ class LeftOut:
         self._most: dict[str, dict[Role, float]] = {}
         self._measured: set[str] = set()
         self._notes: list[str] = []
+        self._unseen: Counter[Role] = Counter()
+        self._pixels = 0
 
     def look(self, name: str, valid: Mapping[Role, float], measured: bool) -> None:
         """A tile of a raster, with the share of valid pixels of each role that is needed."""
@@ -159,12 +162,28 @@ class LeftOut:
         """`line`, and one line of what is told of the rasters, of the first five of many."""
         lost, more = self.line(split, rasters), len(self._notes) - _NAMED
         told = "; ".join([*self._notes[:_NAMED], *([f"{counted(more, 'raster')} more as well"] if more > 0 else [])])
-        return [one for one in (lost, told) if one]
+        return [one for one in (lost, *self._lacking(), told) if one]
 
-    def look_at(self, place: Place, needed: Iterable[Role]) -> bool:
-        """`look` at the pixels of a place; whether it is measured, which takes `MIN_VALID` of them."""
+    def _lacking(self) -> Iterator[str]:
+        for role, count in (+self._unseen).items():
+            yield (
+                f"{describe_role(role).title} is not valid in {count / self._pixels:.1%} of the pixels that could be "
+                f"measured without it, and they are left out of all figures: state `optional: true` for {role} in "
+                "dataset.yaml to have them measured"
+            )
+
+    def look_at(self, place: Place, needed: Iterable[Role], further: Collection[Role] = ()) -> bool:
+        """`look` at the pixels of a place; whether it is measured, which takes `MIN_VALID` of them.
+
+        Args:
+            further: those of the needed roles without which there would be something to measure.
+        """
         measured = bool(place.valid.mean() >= MIN_VALID)
-        shares = {role: float(place.images[role].valid.mean()) for role in needed if role in place.images}
+        valid = {role: place.images[role].valid for role in needed if role in place.images}
+        without = np.logical_and.reduce([one for role, one in valid.items() if role not in further])
+        self._pixels += int(without.sum())
+        self._unseen.update({role: int((without & ~valid[role]).sum()) for role in further})
+        shares = {role: float(one.mean()) for role, one in valid.items()}
         self.look(place.name, shares, measured)
         return measured
 
