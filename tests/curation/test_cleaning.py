@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
+import yaml
 from affine import Affine
 from rasterio import warp
 from rasterio.crs import CRS
@@ -19,6 +21,7 @@ from saropt.errors import InputError
 from saropt.evaluation.leaks import find_leaks
 from saropt.roots import DataRoot
 from saropt.roots.frozen import read_frozen
+from saropt.roots.recipes import describe_images
 from saropt.roots.simulated import write_simulated_root
 from saropt.scenes import Georeference, Scene, write_array
 from saropt.simulate import simulate_scene
@@ -348,3 +351,26 @@ def test_images_of_another_date_of_one_colour_are_no_leak(tmp_path):
     data = DataRoot.open(root)
     assert clean_root(root).counts()["leak"] == 0
     assert find_leaks(data, ["test_000"], data, ["train_000"], "sar") == []
+
+
+def test_a_stored_scale_hides_no_cloud(tmp_path):
+    found, cards = [], []
+    for scale in (1.0, 1e-4):
+        path = write_simulated_root(tmp_path / f"{scale}", scenes=(1, 0, 0), size=128, seed=4)
+        raster = DataRoot.open(path).raster("optical", "train_000")
+        values = np.random.default_rng(0).integers(300, 1500, (3, 128, 128)).astype(np.int16)
+        values[:, :64] = 6500
+        with rasterio.open(raster) as dataset:
+            place = {"crs": dataset.crs, "transform": dataset.transform}
+        with rasterio.open(raster, "w", "GTiff", 128, 128, 3, dtype="int16", **place) as dataset:
+            dataset.write(values)
+            dataset.scales = (scale,) * 3
+        description = yaml.safe_load((path / "dataset.yaml").read_text())
+        description["optical"]["units"] = "reflectance x 10000"
+        (path / "dataset.yaml").write_text(yaml.safe_dump(description))
+        report = clean_root(path)
+        found.append((report.measures["train_000"]["white"], [one.kind for one in report.findings]))
+        cards.append(describe_images(DataRoot.open(path), "optical"))
+    assert found[0] == found[1]
+    assert "cloud" in found[0][1]
+    assert cards[0] == cards[1]

@@ -111,7 +111,7 @@ class BaselineRow:
 def _true_scale(root: DataRoot, role: Role) -> str | None:
     """The scale of the first true image that can be read."""
     for path in filter(None, (root.path_of(role, name) for name in root.splits)):
-        with suppress(InputError), Scene.open(path) as scene:
+        with suppress(InputError), Scene.open(path, units=root.image(role).units) as scene:
             return scale_in_words(root.image(role).units, scene.dtype, root.image(role).range)
     return None
 
