@@ -55,6 +55,18 @@ def test_nodata_and_what_lies_behind_it_have_no_part_in_their_neighbours(tmp_pat
     np.testing.assert_allclose(filtered[:, valid], values[:, valid], atol=0.02)
 
 
+@pytest.mark.parametrize("name", FILTERS)
+def test_power_below_zero_counts_in_the_mean(tmp_path, name):
+    """Dark water after noise removal, a third of it below 0."""
+    power = 0.0055 * np.random.default_rng(0).gamma(4.4, 1 / 4.4, (1, 200, 200)) - 0.004
+    assert 0.25 < (power < 0).mean() < 0.4
+    path = write_array(tmp_path / "in.tif", power.astype(np.float32), band_names=["VV"])
+    with Scene.open(filter_scene(path, tmp_path / "out.tif", name, 4.4, "sigma0")) as scene:
+        filtered, valid = scene.read()
+    assert valid.all()
+    assert filtered.mean() == pytest.approx(power.mean(), rel=0.03)
+
+
 def test_eight_bit_amplitude_stays_so_and_other_units_are_refused(tmp_path):
     values = np.random.default_rng(0).integers(20, 90, (1, 40, 40)).astype(np.uint8)
     path = write_array(tmp_path / "a.tif", values)

@@ -14,7 +14,7 @@ from saropt.domain import is_sar
 from saropt.errors import InputError
 from saropt.files import atomic_folder, check_not_input, read_yaml, write_text
 from saropt.progress import Progress, Tell, log_line
-from saropt.radiometry import FILTERS, PAULI_BANDS, ValueRule, convert, from_db, pauli_needs, pauli_power, to_db
+from saropt.radiometry import FILTERS, PAULI_BANDS, ValueRule, convert, pauli_needs, pauli_power, to_power
 from saropt.radiometry.filters import SpeckleFilter
 from saropt.roots.description import write_dataset_yaml
 from saropt.roots.frozen import renewed_hashes
@@ -115,7 +115,7 @@ def _filter_window(
     values, valid = scene.read_padded(padded)
     valid = valid & rule.measured(values)
     values[:, ~valid] = 1
-    power = from_db(to_db(values, units), "sigma0")
+    power = to_power(values, units)
     inner = np.s_[halo : halo + window.height, halo : halo + window.width]
     filtered = np.empty((scene.count, window.height, window.width), np.float32)
     for band, result in zip(power, filtered, strict=True):

@@ -12,7 +12,7 @@ from saropt.evaluation.metric import Metric, register_metric
 from saropt.evaluation.running import RunningStatistics
 from saropt.evaluation.section import TileView
 from saropt.evaluation.tiles import Pixels
-from saropt.radiometry import equivalent_looks, to_db
+from saropt.radiometry import equivalent_looks, to_power
 
 WINDOW = 16
 HOMOGENEOUS = 0.25
@@ -79,7 +79,7 @@ def neighbour_correlation(window: NDArray[np.float64]) -> float:
 
 
 def _intensity(pixels: Pixels) -> NDArray[np.float64]:
-    return np.power(10.0, to_db(pixels.values[0], pixels.units).astype(np.float64) / 10.0)
+    return to_power(pixels.values[0], pixels.units).astype(np.float64)
 
 
 def _homogeneity(window: NDArray[np.float64]) -> float:

@@ -28,7 +28,7 @@ def lee(power: NDArray, looks: float, window: int = 7, *, valid: Mask | None = N
     mean + k (y - mean), k = var(x) / var(y), var(x) = (var(y) - mean^2 / L) / (1 + 1/L), all over `window`^2 pixels.
 
     Args:
-        power: (H, W) intensity, not negative.
+        power: (H, W) intensity; noise removal may have left some pixels below 0.
         looks: equivalent number of looks, positive.
         window: odd side of the window in pixels.
         valid: (H, W), the pixels that count; all when None.
@@ -106,7 +106,8 @@ def gamma_map(power: NDArray, looks: float, window: int = 7, *, valid: Mask | No
     speckle = 1.0 / looks
     alpha = (1.0 + speckle) / np.maximum(squared - speckle, _TINY)
     lead = (alpha - looks - 1.0) * mean
-    estimate = (lead + np.sqrt(lead * lead + 4.0 * alpha * looks * power * mean)) / (2.0 * alpha)
+    root = np.sqrt(np.maximum(lead * lead + 4.0 * alpha * looks * power * mean, 0.0))
+    estimate = (lead + root) / (2.0 * alpha)
     return np.where(squared <= speckle, mean, np.where(squared >= 2.0 * speckle, power, estimate))
 
 
