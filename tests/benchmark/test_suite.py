@@ -52,6 +52,10 @@ def test_shipped_suites_hold_rows_that_can_be_trained(name):
         ),
         ({"base": {"arguments": {"start": "$run:a"}}}, "'a' starts from 'a', which is no earlier row"),
         ({"best_by": "fid"}, "best_by: 'fid' is no column of the suite"),
+        *(
+            ({"best_by": column, "columns": [column]}, f"best_by: no value of {column!r} is better than another")
+            for column in ("sharpness", "bias_per_band.B4", "collapse_ratio", "std.psnr", "n")
+        ),
         ({"translated": ["sar"]}, "translated: the suite has no judges of these roles"),
         ({"matchers": ["orb"]}, "matchers: Value error, unknown matcher 'orb'; known: rift, sift"),
         (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from saropt.benchmark import RowReports, Suite, build_table
+from saropt.benchmark.cells import Cell, ranks_of
 from saropt.benchmark.suite import Published
 from saropt.benchmark.table import write_table
 from saropt.errors import InputError
@@ -147,6 +148,13 @@ def test_figures_of_data_without_a_name_stand_below_every_table():
     table = build_table(suite, of_one(first={0: scaled(data="mine")}))
     assert not [row for row in table.rows if row.kind == "published"]
     assert table.apart == ("sar2opt: first: PSNR dB 20; of data that the source does not name",)
+
+
+def test_only_figures_with_a_better_side_have_ranks():
+    columns = ["psnr", "std.psnr", "n", "frechet_distance_floor", "pattern_period_px", "sharpness", "fid_by_n.500"]
+    means = {name: {"sar2opt": {column: Cell(mean, None) for column in columns}} for name, mean in (("a", 5), ("b", 1))}
+    best = {column: name for (name, _, column), rank in ranks_of(means, ["sar2opt"], columns).items() if rank == 1}
+    assert best == {"psnr": "a", "fid_by_n.500": "b"}
 
 
 def test_the_best_seed_of_each_row():

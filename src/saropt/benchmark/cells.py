@@ -88,29 +88,29 @@ def ranks_of(
     for direction in directions:
         for column in dict.fromkeys(columns):
             metric = metric_of(column)
-            if metric is not None and not metric.better:
+            if metric is None or not metric.better:
                 continue
             held = {name: by.get(direction, {}) for name, by in means.items()}
             found = {name: cells[column].mean for name, cells in held.items() if column in cells}
             if len(found) < 2:
                 continue
-            sign = 1 if metric is None or metric.better > 0 else -1
             for name, mean in found.items():
-                place = 1 + sum(sign * other > sign * mean for other in found.values())
+                place = 1 + sum(metric.better * other > metric.better * mean for other in found.values())
                 if place <= 2:
                     ranks[name, direction, column] = place
     return ranks
 
 
 def best_seeds(reports: Reports, column: str) -> dict[str, RowReports]:
-    """Each row with one seed: the one with the best mean of a column over its directions, as seed 0."""
+    """Each row with one seed: the one with the best mean of a column over its directions, as seed 0. The column must
+    have a better side."""
     metric = metric_of(column)
-    sign = 1 if metric is None else metric.better
+    assert metric is not None
 
     def score(report: dict[str, Any]) -> float:
         (model,) = report["models"]
         found = [figures_of(report, direction).get(column) for direction in model["directions"]]
         known = [value for value in found if value is not None]
-        return sign * statistics.fmean(known) if known else -math.inf
+        return metric.better * statistics.fmean(known) if known else -math.inf
 
     return {name: replace(row, by_seed={0: max(row.by_seed.values(), key=score)}) for name, row in reports.items()}

@@ -14,6 +14,7 @@ from saropt.benchmark.columns import check_column
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import METRICS
+from saropt.evaluation.metric import metric_of
 from saropt.files import read_yaml, validated
 from saropt.matching import MATCHERS
 from saropt.training.config import KnownRole, apply_settings, read_config
@@ -179,6 +180,9 @@ class Suite(_Section):
             raise ValueError("two runs have one name")
         if self.best_by is not None and self.best_by not in self.columns:
             raise ValueError(f"best_by: {self.best_by!r} is no column of the suite")
+        metric = None if self.best_by is None else metric_of(self.best_by)
+        if self.best_by is not None and (metric is None or not metric.better):
+            raise ValueError(f"best_by: no value of {self.best_by!r} is better than another")
         if set(self.translated) - set(self.judges):
             raise ValueError("translated: the suite has no judges of these roles")
         unknown = {row for figures in self.published.values() for row in figures.rows} - {*names, TRUE_IMAGES}
