@@ -16,7 +16,7 @@ from saropt.artifacts import load_translator_module, load_weights
 from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.scenes import write_array
-from saropt.training import TranslatorTask
+from saropt.training import TrainingConfig, TranslatorTask
 
 DIRECTION = "sar+optref2opt"
 
@@ -64,6 +64,25 @@ def test_what_may_be_missing_cannot_be_made(root, new_config):
     config = new_config(arguments={"direction": "sar2optref"})
     with pytest.raises(InputError, match="optical_reference is optional there: nothing can be trained to make it"):
         TranslatorTask(config, root)
+
+
+def test_images_of_two_dates_need_their_bands_in_one_order(root, new_config):
+    network = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
+    arguments = {"direction": DIRECTION, "network_arguments": network}
+    changes = {"method": "reference", "arguments": arguments}
+    config = TrainingConfig.model_validate({**new_config().model_dump(), **changes})
+    TranslatorTask(config, root)
+    path = root.path / "dataset.yaml"
+    description = yaml.safe_load(path.read_text())
+    bands = description["optical"]["bands"]
+    description["optical_reference"]["bands"] = bands[::-1]
+    path.write_text(yaml.safe_dump(description))
+    root = DataRoot.open(root.path)
+    message = "data.bands.optical_reference: B2, B3, B4: reference needs those of optical in the same order, B4, B3, B2"
+    with pytest.raises(InputError, match=message):
+        TranslatorTask(config, root)
+    data = config.data.model_copy(update={"bands": {"optical_reference": bands}})
+    TranslatorTask(config.model_copy(update={"data": data}), root)
 
 
 def test_what_cannot_be_written_cannot_be_made(db_root, new_config, tmp_path):

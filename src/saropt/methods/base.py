@@ -196,6 +196,10 @@ class Method(nn.Module, ABC):
         """
         return trainings_of_files(self.config)
 
+    def same_bands(self) -> Mapping[Role, Role]:
+        """Role -> the role whose bands its images must have, in the same order."""
+        return {}
+
     def channels(self, direction: Direction) -> tuple[int, int]:
         """Bands that the network of a direction takes and gives."""
         further = sum(len(image.bands) for image in self.further_outputs(direction))

@@ -127,6 +127,11 @@ class Reference(Compact):
     def scene_medians_of(cls, config: ReferenceConfig) -> tuple[Role, ...]:
         return (OPTICAL,) if config.relative else ()
 
+    def same_bands(self) -> Mapping[Role, Role]:
+        direction = self.config.direction
+        dated = {OPTICAL: direction.output, SAR: "sar"}
+        return {role: like for role, like in dated.items() if role in direction.inputs}
+
     def network_of(self, direction: Direction) -> tuple[str, dict]:
         network, arguments = super().network_of(direction)
         return network, ({**arguments, "relative": True} if self.config.relative else arguments)

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from saropt.artifacts import Card, DirectionCard, SamplerCard
 from saropt.artifacts.checks import check_output
-from saropt.domain import Direction, Role
+from saropt.domain import Direction, Role, match_bands
 from saropt.errors import InputError, OptionError
 from saropt.files import validated
 from saropt.inference.familiarity import scene_inputs_in_training, seen_in_training
@@ -200,6 +200,15 @@ class TranslatorTask(Task):
             raise InputError("engine.checkpoint_activations", "the generator has no blocks")
 
     def _check_trained_inputs(self) -> None:
+        for role, like in self.module.same_bands().items():
+            here, there = self.images[role].bands, self.images[like].bands
+            try:
+                alike = match_bands(there, here) == list(range(len(here)))
+            except ValueError:
+                alike = False
+            if not alike:
+                reason = f"{self.config.method} needs those of {like} in the same order, {', '.join(there)}"
+                raise InputError(f"data.bands.{role}", f"{', '.join(here)}: {reason}")
         for role, trained in self.module.trained_inputs().items():
             for what in ("bands", "units", "recipe"):
                 here, there = getattr(self.images[role], what), getattr(trained, what)
