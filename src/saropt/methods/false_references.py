@@ -89,10 +89,10 @@ def replace_places(references: References, probability: float) -> References:
 
 
 def sandy_gain(like: Tensor, probability: float) -> Tensor:
-    """What makes the ground of some images as bright as sand is, (N, C, 1, 1): 1 to 2.6 times, by up to 15 % more or
-    less in each band."""
+    """What makes the ground of some images as bright as sand is, (N, C, 1, 1): 1 to 2.6 times, and .6 to 1.3 times that
+    in each band, for sand has a colour and clouds have none."""
     gain = 1.0 + 1.6 * torch.rand_like(like[:, :1, :1, :1])
-    tint = 0.85 + 0.3 * torch.rand_like(like[:, :, :1, :1])
+    tint = 0.6 + 0.7 * torch.rand_like(like[:, :, :1, :1])
     return torch.where(chosen(like, probability), gain * tint, 1.0)
 
 
