@@ -34,8 +34,7 @@ def test_every_network_compiles_in_one_graph(name: str, monkeypatch: pytest.Monk
     for side in (256, 320, 256) if name != "unet_256" else (256,):
         values = with_noise(network, torch.rand(1, 2, side, side) * 2.0 - 1.0).numpy()
         if side == 256:
-            for backend in (plain, compiled):
-                backend.freeze(values)
+            plain, compiled = (backend.freeze(values) for backend in (plain, compiled))
         np.testing.assert_allclose(compiled(values), plain(values), atol=1e-5)
 
 

@@ -212,7 +212,7 @@ def _windows_of(
             whole[:, at.row : at.row + at.height, at.col : at.col + at.width] = block.products["network"]
 
         product = Product("network", ("",) * count, "float32", 0.0, lambda network: network[:count])
-        model.stream_products(reader, [product], plain(model._backend), write)
+        model.stream_products(reader, [product], plain, write)
         height, width = (min(CROP, side // 4 * 4) for side in rasters.shape)
         tries = max(1, min(WINDOWS, rasters.height * rasters.width // (height * width)))
         target = model.target.normaliser()

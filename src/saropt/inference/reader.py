@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from saropt.inference.tiling import spread_windows
 from saropt.processors import map_ahead
 from saropt.radiometry import Normaliser, ValueRule
 from saropt.scenes import Window
+
+if TYPE_CHECKING:
+    from saropt.inference.runtimes import Backend
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,9 @@ class TileReader:
         places: role -> positions of the source's bands in those of the card, where some are missing.
         constants: network values of the bands behind the inputs', which are constant over the scene.
 
+    Attributes:
+        frozen: the network with statistics of this scene, where it takes any.
+
     Raises:
         InputError: an input is missing, of another size or band count, without a valid pixel, or contradicts its units.
     """
@@ -112,6 +119,7 @@ class TileReader:
 
         # each looks at pixels from all over its raster
         self.inputs = list(map_ahead(bind, images, workers=len(images), ahead=len(images), name="inputs"))
+        self.frozen: Backend | None = None
         self._constants = np.array(constants, np.float32)[:, None, None]
         first = self.inputs[0].source
         assert first is not None

@@ -47,6 +47,8 @@ from saropt.scenes.writing import check_space
 from saropt.sensors.product_names import digest_product, grd_product
 
 Write = Callable[[Block], None]
+MakeRun = Callable[[Backend], Run]
+"""Gives the runs of a backend, such as `saropt.inference.engine.plain`."""
 
 
 class SceneModel:
@@ -89,7 +91,7 @@ class SceneModel:
         places: Mapping[Role, Sequence[int]] | None = None,
         scene_inputs: Mapping[str, float] | None = None,
     ) -> TileReader:
-        """The inputs of a scene, normalised; statistics that a network takes from the scene are frozen.
+        """The inputs of a scene, normalised, with the statistics that the network takes from it.
 
         Args:
             sources: the scene, or role -> source of all inputs; arrays whose bands have names are read by them.
@@ -112,14 +114,14 @@ class SceneModel:
         if self.seen is not None and lacks_as_in_training(reader, self.seen):
             reader.estimate_no_bands()
         if self._backend.needs_samples:
-            self._backend.freeze(reader.spread_windows(self._network.stride))
+            reader.frozen = self._backend.freeze(reader.spread_windows(self._network.stride))
         return reader
 
     def stream_products(
         self,
         reader: TileReader,
         products: Sequence[Product],
-        run: Run,
+        run: MakeRun,
         write: Write,
         tile: int | None = None,
         progress: Progress = silent,
@@ -142,7 +144,8 @@ class SceneModel:
             pixels = {product.name: product.pixels(network, valid) for product in products}
             write(Block(Window(row, col, *valid.shape), pixels, valid, key))
 
-        seam = run_tiles(self._network, reader, run, tile, put, progress, completed or set())
+        made = run(reader.frozen or self._backend)
+        seam = run_tiles(self._network, reader, made, tile, put, progress, completed or set())
         guard.finish()
         return seam
 
@@ -184,7 +187,7 @@ class SceneModel:
         scene: str | Path,
         out: str | Path,
         products: Sequence[Product],
-        run: Run,
+        run: MakeRun,
         options: TranslateOptions,
         tags: Mapping[str, str],
         progress: Progress = silent,
@@ -254,7 +257,7 @@ class SceneModel:
         self,
         source: ArraySource,
         products: Sequence[Product],
-        run: Run,
+        run: MakeRun,
         units: Units = None,
         scene_inputs: Mapping[str, float] | None = None,
     ) -> dict[str, NDArray]:

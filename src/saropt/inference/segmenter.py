@@ -99,15 +99,14 @@ class Segmenter(SceneModel):
             InputError: the scene or the output cannot be used; nothing is left under the output's name.
         """
         options = TranslateOptions(bands=bands, units=units, tile=tile, overwrite=overwrite)
-        run = plain(self._backend)
-        return self.write_products(scene, out, self.products(), run, options, self._tags(), progress or silent)
+        return self.write_products(scene, out, self.products(), plain, options, self._tags(), progress or silent)
 
     def stream(
         self, source: Source, write: Write, *, units: str | None = None, progress: Progress = silent
     ) -> float | None:
         """Segment an opened source tile by tile, with the pixels that `predict` writes; see `Translator.stream`."""
         reader = self.read(source, units)
-        return self.stream_products(reader, self.products(), plain(self._backend), write, progress=progress)
+        return self.stream_products(reader, self.products(), plain, write, progress=progress)
 
     def classify(
         self,
@@ -164,7 +163,7 @@ class Segmenter(SceneModel):
         products: Sequence[Product],
     ) -> dict[str, NDArray]:
         source = ArraySource(values, valid, dtype)
-        return self.array_products(source, products, plain(self._backend), units)
+        return self.array_products(source, products, plain, units)
 
     def _tags(self) -> Mapping[str, str]:
         names = ", ".join(f"{value}={name}" for value, name in sorted(self.card.classes.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
@@ -36,7 +37,7 @@ NOTICE = "A model's guess, not a measurement"
 
 
 class Translator(SceneModel, Pretrained):
-    """A loaded translator file, one direction of it. Use `Translator.load`.
+    """A loaded translator file, one direction of it. Use `Translator.load`. Several threads may use one at once.
 
     Attributes:
         card: the file's card.
@@ -187,7 +188,7 @@ class Translator(SceneModel, Pretrained):
         if options.stac:
             with self.open_first(scene, options) as source:
                 check_item(source, out, options.overwrite, options.resume)
-        key, products, run = self._key(sampling), self.products(sampling), self._run(sampling)
+        key, products, run = self._key(sampling), self.products(sampling), partial(self._run, sampling)
         result = self.write_products(scene, out, products, run, options, self._tags(sampling), progress, key)
         if options.stac:
             write_item(result.products, options.sources_of(scene))
@@ -256,7 +257,8 @@ class Translator(SceneModel, Pretrained):
         if isinstance(sources, TileReader) and (units or places or scene_inputs):
             raise InputError(sources.source.source, "units, places and scene_inputs belong to `read`, which made these")
         reader = sources if isinstance(sources, TileReader) else self.read(sources, units, places, scene_inputs)
-        return self.stream_products(reader, self.products(sampling), self._run(sampling), write, tile, progress)
+        run = partial(self._run, sampling)
+        return self.stream_products(reader, self.products(sampling), run, write, tile, progress)
 
     def translate_array(
         self,
@@ -320,7 +322,8 @@ class Translator(SceneModel, Pretrained):
     ) -> dict[str, NDArray]:
         with told_once():
             tell(self._notes((), bool(scene_inputs)))
-            return self.array_products(source, self.products(sampling), self._run(sampling), units, scene_inputs)
+            run = partial(self._run, sampling)
+            return self.array_products(source, self.products(sampling), run, units, scene_inputs)
 
     def __call__(self, values: Any, *, units: str | None = None) -> Any:
         """Translate an array or tensor (C, H, W) or (N, C, H, W); the result is of the same kind and rank.
@@ -359,14 +362,14 @@ class Translator(SceneModel, Pretrained):
             return None
         return Sampling(samples or 1, seed or 0)
 
-    def _run(self, sampling: Sampling | None) -> Run:
+    def _run(self, sampling: Sampling | None, backend: Backend) -> Run:
         if sampling is not None and self.speckle is not None:
-            return speckled(plain(self._backend), self.target, self.speckle, sampling.seed)
+            return speckled(plain(backend), self.target, self.speckle, sampling.seed)
         if sampling is None or self.sampler is None:
-            return plain(self._backend)
+            return plain(backend)
         if sampling.samples == 1:
-            return single_sample(self._backend, self.sampler, sampling.seed)
-        return mean_and_deviation(self._backend, self.sampler, sampling, self.target.normaliser().inverse)
+            return single_sample(backend, self.sampler, sampling.seed)
+        return mean_and_deviation(backend, self.sampler, sampling, self.target.normaliser().inverse)
 
     @property
     def tags(self) -> dict[str, str]:

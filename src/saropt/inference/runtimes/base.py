@@ -32,15 +32,16 @@ _MEASURED = 512
 
 
 class Backend(Protocol):
-    """A network of one direction, ready to run."""
+    """A network of one direction, ready to run; several threads may call it at once."""
 
     name: str
     """Runtime and precision: outputs under another name may differ in their last bits."""
     needs_samples: bool
-    """Whether `freeze` must be called with samples of the scene before the first call."""
+    """Whether a scene is run by what `freeze` gives for it."""
 
-    def freeze(self, samples: NDArray[np.float32]) -> None:
-        """Freeze instance statistics on normalised samples (N, C, h, w) of the scene."""
+    def freeze(self, samples: NDArray[np.float32]) -> Backend:
+        """A backend whose instance statistics are frozen on normalised samples (N, C, h, w) of a scene; this one stays
+        as it is."""
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C, h, w) -> (N, C', h, w), both float32 in about [-1, 1].

@@ -53,7 +53,7 @@ class OnnxBackend:
             raise InputError(path, f"holds no graph that ONNX Runtime runs: {first_line(error)}") from error
         self._path = path
 
-    def freeze(self, samples: NDArray[np.float32]) -> None:
+    def freeze(self, samples: NDArray[np.float32]) -> Backend:
         raise RuntimeError("an ONNX graph holds its statistics already")
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

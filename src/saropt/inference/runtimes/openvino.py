@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,7 +40,8 @@ class OpenVinoBackend:
 
     A large window runs in a network that is compiled for its shape, which takes a second. OpenVINO then plans memory
     and fuses operations better: it is up to a quarter faster and needs four fifths of the memory. The choice depends on
-    the shape alone, so a resumed scene has the same bytes as an uninterrupted one.
+    the shape alone, so a resumed scene has the same bytes as an uninterrupted one. Calls of several threads take turns:
+    OpenVINO's object holds the arrays of the call in progress.
 
     >>> from saropt.artifacts import load_graph
     >>> from saropt.inference.bundled import find_translator
@@ -69,17 +71,19 @@ class OpenVinoBackend:
             raise InputError(path, f"holds no graph that OpenVINO runs: {_reason(error)}") from error
         self._compiled: Any = None
         self._shape: tuple[int, ...] | None = None
+        self._turn = threading.Lock()
 
-    def freeze(self, samples: NDArray[np.float32]) -> None:
+    def freeze(self, samples: NDArray[np.float32]) -> Backend:
         raise RuntimeError("an ONNX graph holds its statistics already")
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         count, _, height, width = batch.shape
         shape = batch.shape if count == 1 and height * width >= _FIXED_PIXELS else None
         try:
-            if self._compiled is None or shape != self._shape:
-                self._compile(shape)
-            output = self._compiled(batch)[0]
+            with self._turn:
+                if self._compiled is None or shape != self._shape:
+                    self._compile(shape)
+                output = self._compiled(batch)[0]
         except RuntimeError as error:
             raise InputError(self._path, f"its graph cannot be run: {_reason(error)}") from error
         if output.size == 0:  # on one thread OpenVINO gives nothing where sizes do not agree

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +24,10 @@ from saropt.inference.runtimes.base import RUNTIMES, Backend, Runtime, chosen_di
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_COMPILED = threading.Lock()
+"""Compiled code runs in one thread at a time: its outputs lie in memory that the next run takes."""
 
 
 class TorchBackend:
@@ -57,37 +64,35 @@ class TorchBackend:
         self._device = torch.device(device)
         self._type = torch.bfloat16 if precision == "bf16" else torch.float32
         self._module = module.eval().to(self._device)
-        self._original = self._module
         self._run: Callable[..., Any] = self._module
         self.needs_samples = needs_samples
 
-    def freeze(self, samples: NDArray[np.float32]) -> None:
-        import copy
-
+    def freeze(self, samples: NDArray[np.float32]) -> TorchBackend:
         from saropt.networks import freeze_statistics
 
-        self._module = freeze_statistics(
-            copy.deepcopy(self._original), self._torch.from_numpy(samples).to(self._device)
-        )
-        self._run, self._shape = self._module, None
+        frozen = copy.copy(self)
+        values = self._torch.from_numpy(samples).to(self._device)
+        frozen._module = frozen._run = freeze_statistics(copy.deepcopy(self._module), values)
+        frozen._shape = None
+        return frozen
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         torch = self._torch
         values = torch.from_numpy(batch).to(self._device)
-        if self._compiled and values.shape != self._shape:
-            if self._shape is not None:
-                torch.compiler.reset()  # what was made for other shapes counts against a limit
-            self._run = self._compile()
-            self._shape = values.shape
         mixed = torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32)
         try:
-            with torch.inference_mode(), mixed:
+            with _COMPILED if self._compiled else nullcontext(), torch.inference_mode(), mixed:
+                if self._compiled and values.shape != self._shape:
+                    if self._shape is not None:
+                        torch.compiler.reset()  # what was made for other shapes counts against a limit
+                    self._run = self._compile()
+                    self._shape = values.shape
                 output: Any = self._run(values)
+                return output.float().cpu().numpy()
         except RuntimeError as error:  # torch has no error of its own for a processor without memory
             if isinstance(error, torch.OutOfMemoryError) or "allocate" in str(error):
                 raise MemoryError from error
             raise
-        return output.float().cpu().numpy()
 
     def _compile(self) -> Callable[..., Any]:
         module, compiled = self._module, partial(self._torch.compile, fullgraph=True, dynamic=False)
