@@ -105,29 +105,31 @@ def output_exists(out: str | Path) -> bool:
 
 
 def finish_all(writers: Sequence[SceneWriter], destinations: Sequence[Destination]) -> Path | str:
-    """Finish all outputs, the first one last, so that the others never exist without it. Returns the place of the
-    first.
+    """Make all outputs, then put them under their names, the first one last, so that the others never exist without
+    it. Returns the place of the first.
 
     Objects are uploaded in the same order, after all files are made; where that fails, the files and all that is
     needed to resume are kept.
     """
-    first, *others = writers
+    for writer in writers:
+        writer.make()
+    placed: list[Path] = []
+    try:
+        for writer in reversed(writers):
+            writer.put_in_place()
+            placed.append(writer.path)
+    except BaseException:
+        for path in placed:
+            path.unlink(missing_ok=True)
+        raise
     if destinations[0].address is not None:
         _upload_all(writers, destinations)
-        return destinations[0].place
-    for writer in others:
-        writer.finish()
-    try:
-        return first.finish()
-    except BaseException:
-        for writer in others:
-            writer.path.unlink(missing_ok=True)
-        raise
+    for writer in writers:
+        writer.abandon()
+    return destinations[0].place
 
 
 def _upload_all(writers: Sequence[SceneWriter], destinations: Sequence[Destination]) -> None:
-    for writer in writers:
-        writer.put_in_place()
     try:
         for destination in reversed(destinations):
             destination.upload()
@@ -137,4 +139,3 @@ def _upload_all(writers: Sequence[SceneWriter], destinations: Sequence[Destinati
         raise
     for writer in writers:
         writer.path.unlink()
-        writer.abandon()

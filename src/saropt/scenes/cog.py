@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -198,6 +199,24 @@ def raw_to_cog(raw: Path, vrt: Path, target: Path, layout: Layout) -> None:
         with target.open("rb+") as file:
             os.fsync(file.fileno())
             _check_blocks(file, target)
+
+
+def reason_of(error: Exception, folder: Path, needed: int) -> str:
+    """Why a file could not be written. GDAL does not say that the disk is full: that is asked where it may be.
+
+    Args:
+        error: one of `GDAL_ERRORS`.
+        folder: of the file.
+        needed: bytes that it takes at most.
+
+    >>> reason_of(OSError("WriteEncodedTile/Strip() failed."), Path("."), 0)
+    'WriteEncodedTile/Strip() failed.'
+    """
+    if reason := getattr(error, "strerror", None):
+        return str(reason)
+    words, free = " ".join(str(error).split()), shutil.disk_usage(folder).free
+    told = free >= needed or "disk full" in words
+    return words if told else f"{words} (is the disk full? {free / 1e6:,.0f} MB are free)"
 
 
 def is_whole(path: Path) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from saropt.errors import InputError
 from saropt.files import BUSY, Lock, sync_folder
-from saropt.scenes.cog import GDAL_ERRORS, Layout, describe_raw, raw_to_cog
+from saropt.scenes.cog import GDAL_ERRORS, Layout, describe_raw, raw_to_cog, reason_of
 from saropt.scenes.georeference import Georeference
 from saropt.scenes.journal import Journal
 
@@ -309,17 +309,21 @@ class SceneWriter:
         Raises:
             InputError: when it cannot be written; an older file under the name stays as it was.
         """
+        self.make()
         self.put_in_place()
         self._remove_all()
         return self.path
 
-    def put_in_place(self) -> None:
-        """Like `finish`, but keeps the files that are needed to resume until `finish`, `suspend` or `abandon` is
-        called."""
+    def make(self) -> None:
+        """The first half of `finish`: make the COG under a hidden name."""
         if self._file is None:
             raise ValueError(f"the writer of {self.path} is closed")
         with self._guarded():
             raw_to_cog(self._raw, self._finishing("vrt"), self._finishing("tif"), self.layout)
+
+    def put_in_place(self) -> None:
+        """Put what `make` made under its name; what a resumed run needs stays until `suspend` or `abandon`."""
+        with self._guarded():
             os.replace(self._finishing("tif"), self.path)
             sync_folder(self.path.parent)
 
@@ -354,8 +358,8 @@ class SceneWriter:
         try:
             yield
         except GDAL_ERRORS as error:
+            words = reason_of(error, self.path.parent, self.layout.raw_bytes)
             self.abandon()
-            words = getattr(error, "strerror", None) or " ".join(str(error).split())
             raise InputError(self.path, f"cannot be written: {words}") from error
         except Exception:
             self.abandon()
