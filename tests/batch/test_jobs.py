@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from rasterio.shutil import copy
 
 from saropt.batch.jobs import Job, Outcome, Work, attempt, plan_jobs, translate_when_free
 from saropt.batch.scene_lists import list_scenes
 from saropt.errors import BusyError, InputError
 from saropt.inference import LoadOptions, TranslateOptions, Translator
 from saropt.inference.sampling import Sampling
-from saropt.scenes import SceneWriter
+from saropt.scenes import SceneWriter, write_array
 
 BUSY = "is being written by another process"
 Factory = Callable[..., Path]
@@ -85,6 +87,11 @@ def test_plan_refuses_outputs_in_the_place_of_rasters_of_other_scenes(tmp_path: 
     for scene in companions:
         with pytest.raises(InputError, match=f"comes with {scene}, and a translation would replace it"):
             plan_jobs([scene, "x/b.tif"], tmp_path, companions={scene: companions[scene]}, overwrite=True)
+    write_array(earlier, np.ones((1, 8, 8), np.uint8))
+    copy(earlier, tmp_path / "earlier.vrt", driver="VRT")
+    virtual = {"x/a.tif": {"reference": str(tmp_path / "earlier.vrt")}}
+    with pytest.raises(InputError, match=r"comes with x/a\.tif, and a translation would replace it"):
+        plan_jobs(["x/a.tif", "x/b.tif"], tmp_path, companions=virtual, overwrite=True)
 
 
 def test_plan_refuses_scenes_whose_products_would_have_one_name(tmp_path: Path) -> None:

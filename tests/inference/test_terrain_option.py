@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from rasterio.shutil import copy
 
 from safe_files import write_safe
 from saropt.errors import InputError, OptionError
 from saropt.inference import TranslateOptions, Translator
 from saropt.scenes import Scene, write_array
+from saropt.sensors.sentinel1 import calibrate
 from terrain_files import SIDE, UTM, grid_at, ground, write_dem
 
 
@@ -57,3 +59,36 @@ def test_ground_in_shadow_is_nodata(tmp_path, make_translator, monkeypatch):
     assert seen.sum() > 20
     assert not valid[seen, SIDE // 2 + 2 : SIDE // 2 + 7].any()
     assert 5 < share < 30
+
+
+def test_the_terrain_model_is_an_input(tmp_path, make_translator, monkeypatch):
+    """It is not replaced by the output, and what is behind a virtual one is part of what unfinished work is known by."""
+    safe, _ = write_safe(tmp_path, geometry=True)
+    grid = grid_at(*ground(20.0, 30.0))
+    monkeypatch.setattr("saropt.sensors.grd_scene.overlap_grid", lambda *arguments: grid)
+    dem = write_dem(tmp_path / "dem.tif", grid, 0.0, base=0.0)
+    virtual = tmp_path / "dem.vrt"
+    copy(dem, virtual, driver="VRT")
+    content, translator = dem.read_bytes(), Translator.load(make_translator())
+    for named in (dem, virtual):
+        with pytest.raises(InputError, match=r"dem\.tif: is an input, which the output would replace"):
+            translator.run(safe, dem, TranslateOptions(dem=named, overwrite=True))
+    assert dem.read_bytes() == content
+    options = TranslateOptions(dem=virtual)
+    translator.run(safe, tmp_path / "out.tif", options)
+    assert translator.is_made(safe, tmp_path / "out.tif", options)
+    dem.unlink()
+    write_dem(dem, grid, 0.0, base=1.0)
+    assert not translator.is_made(safe, tmp_path / "out.tif", options)
+
+
+def test_a_file_of_a_product_is_an_input(tmp_path, make_translator):
+    safe, _ = write_safe(tmp_path, geometry=True)
+    measurement = next(safe.rglob("*.tiff"))
+    content, translator = measurement.read_bytes(), Translator.load(make_translator())
+    for named in (safe, safe / "manifest.safe"):
+        with pytest.raises(InputError, match="is an input, which the output would replace"):
+            translator.run(named, measurement, TranslateOptions(overwrite=True))
+        with pytest.raises(InputError, match="is an input, which the output would replace"):
+            calibrate(named, measurement, overwrite=True)
+    assert measurement.read_bytes() == content

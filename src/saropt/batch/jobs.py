@@ -177,7 +177,13 @@ def plan_jobs(
 
 def _check_places(jobs: Sequence[Job], suffixes: Sequence[str]) -> None:
     """Refuse products in the place of products of other scenes, of scenes and of rasters that come with them."""
-    inputs = {place_of(one): job.scene for job in jobs for _, given in job.companions for one in dates_in(given)}
+    inputs = {
+        place_of(file): job.scene
+        for job in jobs
+        for _, given in job.companions
+        for one in dates_in(given)
+        for file in (one, *files_behind(one))
+    }
     sources = {place_of(job.scene) for job in jobs}
     sources |= {place_of(file) for job in jobs for file in files_behind(job.scene)}
     products: dict[str, str] = {}

@@ -37,8 +37,8 @@ def place_of(path: str | Path) -> str:
 
 
 def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:
-    """Refuse an output that would replace one of its inputs, or a file that a virtual raster among them reads,
-    whatever `overwrite` says.
+    """Refuse an output that would replace one of its inputs, a file of a product among them, or a file that a virtual
+    raster among them reads, whatever `overwrite` says.
 
     Raises:
         InputError: it would.
@@ -48,5 +48,11 @@ def check_not_input(out: str | Path, inputs: Iterable[str | Path]) -> None:
     ...
     saropt.errors.InputError: ./a.tif: is an input, which the output would replace: choose another name
     """
-    if any(same_place(out, one) for named in inputs for one in (named, *files_behind(named))):
+    if any(_replaces(out, one) for named in inputs for one in (named, *files_behind(named))):
         raise InputError(out, "is an input, which the output would replace: choose another name")
+
+
+def _replaces(out: str | Path, one: str | Path) -> bool:
+    product = Path(one).parent if Path(one).name.lower() == "manifest.safe" else Path(one)
+    within = os.path.lexists(out) and product.is_dir() and Path(place_of(out)).is_relative_to(place_of(product))
+    return within or same_place(out, one)

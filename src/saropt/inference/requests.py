@@ -190,7 +190,8 @@ class TranslateOptions:
         [('reference_sar', 'a.tif'), ('reference_sar', 'b.tif')]
         """
         given: dict[str, Raster] = {**self.inputs, **self.companions}
-        return [(name, path) for name, raster in given.items() for path in dates_in(raster)]
+        terrain = [] if self.dem is None else [("dem", self.dem)]
+        return [*((name, path) for name, raster in given.items() for path in dates_in(raster)), *terrain]
 
     def sources_of(self, scene: str | Path) -> list[str]:
         """All that the products of a scene are made from, each file or address once.

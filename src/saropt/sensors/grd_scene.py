@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from saropt.domain import POLARISATIONS, SAR_UNITS, canonical_band, describe_units
 from saropt.domain.stated_units import stated_units
 from saropt.errors import OptionError
-from saropt.files import digest_files
 from saropt.radiometry import fitting_units, to_db
 from saropt.scenes import Grid, Scene, Window, overlap_grid, read_mirrored, sample_pixels
 from saropt.scenes.metadata import acquisition_date, select_bands
@@ -226,5 +225,5 @@ class GrdScene:
     def identity(self) -> str:
         """A hash of the product's files, with the grid."""
         place = f" {self.georeference.transform} {self.width}x{self.height}" if self._projection is not None else ""
-        model = "" if self._terrain is None else f" {digest_files([self._terrain.path])} {self._terrain.geoid:g}"
+        model = "" if self._terrain is None else f" {digest_product(self._terrain.path)} {self._terrain.geoid:g}"
         return digest_product(self.path) + place + model

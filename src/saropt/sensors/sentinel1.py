@@ -30,7 +30,7 @@ from rasterio.warp import transform
 from rasterio.windows import Window as RasterioWindow
 
 from saropt.errors import InputError, OptionError
-from saropt.files import load_xml
+from saropt.files import check_not_input, load_xml
 from saropt.progress import Progress
 from saropt.scenes.georeference import Georeference, Window, unwrapped
 from saropt.scenes.grid import overlap_grid, utm_of
@@ -229,6 +229,7 @@ def calibrate(
     if target not in TARGETS:
         raise OptionError("target", target, f"is not one of {', '.join(TARGETS)}")
     out = Path(out)
+    check_not_input(out, [source])
     with GrdProduct(source) as product:
         radar = out if pixel_m is None else out.with_name(f".{out.name}.radar.tif")
         tags = {**product.tags, "CALIBRATED_TO": target, "NOISE_REMOVED": str(remove_noise)}
