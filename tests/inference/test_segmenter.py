@@ -208,3 +208,15 @@ class TestRefusals:
         monkeypatch.setattr("saropt.inference.runtimes.pytorch.find_spec", lambda name: None)
         with pytest.raises(MissingExtraError, match=r"segmenter needs an optional part.*\[train\]"):
             Segmenter.load(make_segmenter())
+
+
+def test_a_scene_that_changes_while_it_is_read(make_segmenter: Factory, make_scene: Factory, tmp_path: Path) -> None:
+    scene = make_scene(100, 100)
+
+    def change(*_: object) -> None:
+        with rasterio.open(scene, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
+            dataset.write(dataset.read() - 3)
+
+    with pytest.raises(InputError, match=r"scene\.tif: has changed while it was read: nothing is written"):
+        Segmenter.load(make_segmenter()).predict(scene, tmp_path / "out.tif", progress=change)
+    assert not list(tmp_path.glob("*out*"))

@@ -369,7 +369,9 @@ def test_optional_inputs_are_stacked_with_their_validity(tmp_path: Path) -> None
     translator.run(tmp_path / "sar.tif", tmp_path / "alone.tif")
     assert (seen[-1][1:] == 0).all()
     with pytest.raises(InputError, match=r"is given as dem, but the translator takes sar, optical_reference"):
-        translator.run(tmp_path / "sar.tif", tmp_path / "no.tif", TranslateOptions(inputs={"dem": "dem.tif"}))
+        translator.run(
+            tmp_path / "sar.tif", tmp_path / "no.tif", TranslateOptions(inputs={"dem": tmp_path / "old.tif"})
+        )
     with pytest.raises(InputError, match=r"is given as sar, which is what the scene .* is"):
         translator.run(
             tmp_path / "sar.tif", tmp_path / "no.tif", TranslateOptions(inputs={"sar": tmp_path / "sar.tif"})

@@ -379,3 +379,18 @@ def test_a_search_without_places_is_refused(tmp_path: Path, texture: np.ndarray)
     a, b = save(tmp_path / "a.png", texture), save(tmp_path / "b.png", texture)
     with pytest.raises(OptionError, match="is for scenes that are both georeferenced"):
         match_scenes(a, b, Sift(), search=8)
+
+
+def test_scenes_that_change_while_they_are_read(tmp_path: Path) -> None:
+    texture = make_texture(300)[None].astype(np.float32)
+    a, b = (write_array(tmp_path / f"{name}.tif", texture, georeference=at(5e5, 4e6)) for name in "ab")
+
+    def change(path: Path) -> None:
+        write_array(path, texture + 1, georeference=at(5e5, 4e6), overwrite=True)
+
+    with pytest.raises(InputError, match=r"b\.tif: has changed while it was read"):
+        match_scenes(a, b, Sift(), progress=lambda *_: change(b))
+    found = match_scenes(a, b, Sift())
+    with pytest.raises(InputError, match=r"a\.tif: has changed while it was read"):
+        register(found, tmp_path / "out.tif", progress=lambda *_: change(a))
+    assert not list(tmp_path.glob("*out*"))

@@ -14,6 +14,7 @@ from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
+from saropt.sensors.product_names import check_same, digest_product
 
 _TILE = 1024
 _PAIRS = (("VV", "VH"), ("HH", "HV"))
@@ -53,6 +54,7 @@ def write_composite(
     """
     check_not_input(out, [source])
     with open_scene_or_product(source, units) as scene:
+        before = digest_product(source)
         measured = measured_backscatter(scene, units)
         co, cross = _bands(scene, source)
         ranges = " ".join(f"{low:g}..{high:g}" for low, high in (CO_RANGE, CROSS_RANGE, RATIO_RANGE))
@@ -83,6 +85,7 @@ def write_composite(
                 writer.write(row, col, picture)
                 if progress is not None:
                     progress(number, len(starts), "windows")
+            check_same(source, before)
             return writer.finish()
 
 

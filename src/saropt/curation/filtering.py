@@ -26,6 +26,7 @@ from saropt.scenes.georeference import cut_windows
 from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
+from saropt.sensors.product_names import check_same, digest_product
 
 TILE = 1024
 _MOST_LOOKS = 1e4
@@ -74,6 +75,7 @@ def filter_scene(
     chosen = FILTERS[name]
     check_not_input(out, [source])
     with Scene.open(source) as scene:
+        before = digest_product(source)
         measured = measured_backscatter(scene, units)
         units = measured.units
         is_complex = scene.dtype.startswith("complex")
@@ -103,6 +105,7 @@ def filter_scene(
                 writer.write(window.row, window.col, with_nodata(stored, valid, nodata))
                 if progress is not None:
                     progress(number, len(windows), Path(source).name)
+            check_same(source, before)
             return writer.finish()
 
 
@@ -245,8 +248,10 @@ def write_pauli(
     >>> write_pauli([path], "pauli.tif").name
     'pauli.tif'
     """
+    check_not_input(out, sources)
     with ExitStack() as stack:
         scenes = [stack.enter_context(Scene.open(path)) for path in sources]
+        before = [digest_product(path) for path in sources]
         first = scenes[0]
         bands: dict[str, tuple[Scene, int]] = {}
         for scene in scenes:
@@ -297,6 +302,8 @@ def write_pauli(
                 writer.write(window.row, window.col, power)
                 if progress is not None:
                     progress(number, len(windows), "windows")
+            for path, state in zip(sources, before, strict=True):
+                check_same(path, state)
             return writer.finish()
 
 

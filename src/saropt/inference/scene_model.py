@@ -30,6 +30,7 @@ from saropt.inference.familiarity import (
     unread_month,
 )
 from saropt.inference.guard import OutputGuard
+from saropt.inference.input_states import States, check_unchanged, states_of
 from saropt.inference.masks import cloud_notes
 from saropt.inference.opening import by_names, open_input, terrain_of, told_of_file
 from saropt.inference.outputs import Destination, finish_all, product_path
@@ -40,11 +41,11 @@ from saropt.inference.runtimes import Backend
 from saropt.inference.sources import ArraySource, Source
 from saropt.inference.told import tell
 from saropt.progress import Progress, silent
-from saropt.scenes import Georeference, Scene, SceneWriter, Window, is_remote, open_scene, read_scene_inputs
+from saropt.scenes import Georeference, Scene, SceneWriter, Window, read_scene_inputs
 from saropt.scenes.georeference import check_ground
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.writing import check_space
-from saropt.sensors.product_names import digest_product, grd_product
+from saropt.sensors.product_names import grd_product
 
 Write = Callable[[Block], None]
 MakeRun = Callable[[Backend], Run]
@@ -207,6 +208,7 @@ class SceneModel:
             check_not_input(place.place, (scene, *(path for _, path in options.files), self.path))
         with ExitStack() as stack:
             source = stack.enter_context(self.open_first(scene, options))
+            states = states_of(source, options, local=key is None)
             ground = Ground(source)
             sources = open_companions(stack, options, self.inputs, ground, self.kind)
             clear, matched = None, {}
@@ -216,12 +218,11 @@ class SceneModel:
                 matched = clear.tags | match_reference(sources, self.inputs, options.units, clear)
             for place in places:
                 check_space(place.path, source.width * source.height * sum(one.pixel_bytes for one in products))
-            identity = "" if key is None else source.identity()
             scene_inputs = self._scene_inputs(source, options)
             reader = self.read(sources, options.units, scene_inputs=scene_inputs)
             common = {**self._common_tags(source, options, key, scene_inputs), **tags, **matched}
             common |= dates_of(sources, reader.ignored)
-            resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, identity)
+            resume_key = None if key is None else self._resume_key(source, options, key, scene_inputs, states)
             if resume_key is not None:
                 common[WORK_TAG] = resume_key
             if options.resume and not options.overwrite:
@@ -241,8 +242,7 @@ class SceneModel:
 
             completed = set.intersection(*(writer.completed for writer in writers.values()))
             seam = self.stream_products(reader, products, run, write, options.tile, progress, completed)
-            if resume_key is not None and not source.is_remote and source.identity() != identity:
-                raise InputError(source.source, "has changed while it was read: nothing is written")
+            check_unchanged(states, source, options)
             made = [place.place for place in places]
             outdated = find_outdated(out, made, options.sources_of(scene)) if options.overwrite else []
             finish_all(list(writers.values()), places)
@@ -342,21 +342,14 @@ class SceneModel:
         options: TranslateOptions,
         key: Sequence[object],
         scene_inputs: Mapping[str, float],
-        identity: str | None = None,
+        states: States | None = None,
     ) -> str:
-        """A hash of all that determines the pixels; `identity` is that of the scene, where it is known already."""
+        """A hash of all that determines the pixels; `states` are those of the rasters, where they are known already."""
         parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]
-        parts += [part for name, path in options.files for part in (name, self._state_of(path))]
-        parts += [identity or scene.identity(), self._file_hash, self._backend.name, *key]
+        parts += [part for (name, _), state in (states or states_of(scene, options)).items() for part in (name, state) if part]
+        parts += [self._file_hash, self._backend.name, *key]
         parts += scene_inputs.items()
         return _digest(parts)
-
-    @staticmethod
-    def _state_of(path: str | Path) -> object:
-        if not is_remote(path):
-            return digest_product(path)
-        with open_scene(path) as raster:
-            return raster.identity()
 
     @cached_property
     def _file_hash(self) -> str:

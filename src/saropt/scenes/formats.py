@@ -29,6 +29,11 @@ def check_readable(path: Path) -> None:
 
     Raises:
         InputError: missing, a directory, a device, without permission, or empty.
+
+    >>> check_readable(Path("scene.tif"))
+    Traceback (most recent call last):
+    ...
+    saropt.errors.InputError: scene.tif: no such file
     """
     try:
         mode = path.stat()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from saropt.errors import InputError
 from saropt.files import digest_files
 from saropt.files.polarisation_files import polarisation_files, product_name
 from saropt.files.vrt import files_behind
@@ -140,3 +141,19 @@ def digest_product(path: str | Path) -> str:
     if granule is None:
         return digest_files(files)
     return f"{digest_files([*files, *root.glob('*.xml')])} {granule}"
+
+
+def check_same(path: str | Path, before: str) -> None:
+    """Refuse to write what was made of a raster or product that was written meanwhile.
+
+    Args:
+        before: what `digest_product` gave before it was read.
+
+    Raises:
+        InputError: it has changed.
+
+    >>> _ = Path("scene.tif").write_text("1")
+    >>> check_same("scene.tif", digest_product("scene.tif"))
+    """
+    if digest_product(path) != before:
+        raise InputError(path, "has changed while it was read: nothing is written")
