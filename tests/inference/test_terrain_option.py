@@ -62,7 +62,7 @@ def test_ground_in_shadow_is_nodata(tmp_path, make_translator, monkeypatch):
 
 
 def test_the_terrain_model_is_an_input(tmp_path, make_translator, monkeypatch):
-    """It is not replaced by the output, and what is behind a virtual one is part of what unfinished work is known by."""
+    """It is not replaced by the output. A virtual one is another where its source is."""
     safe, _ = write_safe(tmp_path, geometry=True)
     grid = grid_at(*ground(20.0, 30.0))
     monkeypatch.setattr("saropt.sensors.grd_scene.overlap_grid", lambda *arguments: grid)

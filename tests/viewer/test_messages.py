@@ -21,6 +21,7 @@ PASSED = (
             "companions",
             "familiarity",
             "guard",
+            "input_states",
             "masks",
             "opening",
         )

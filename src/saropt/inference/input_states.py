@@ -1,5 +1,5 @@
-"""What the rasters of a run hold, told by their content: unfinished work is known by it, and a run that mixed two states
-of a file writes nothing."""
+"""What the rasters of a run hold, told by their content. Unfinished work is known by it, and a run whose rasters change
+meanwhile writes nothing."""
 
 from __future__ import annotations
 

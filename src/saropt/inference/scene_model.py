@@ -346,7 +346,9 @@ class SceneModel:
     ) -> str:
         """A hash of all that determines the pixels; `states` are those of the rasters, where they are known already."""
         parts: list[object] = [*scene.band_names, options.units or self.inputs[0].units, options.tile, options.nodata]
-        parts += [part for (name, _), state in (states or states_of(scene, options)).items() for part in (name, state) if part]
+        parts += [
+            part for (name, _), state in (states or states_of(scene, options)).items() for part in (name, state) if part
+        ]
         parts += [self._file_hash, self._backend.name, *key]
         parts += scene_inputs.items()
         return _digest(parts)
