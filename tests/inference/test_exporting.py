@@ -128,6 +128,9 @@ def test_what_cannot_be_exported(make_translator: Factory, two_ends: Path, tmp_p
     assert (tmp_path / "old.onnx").read_bytes() == b"old"
     export_translator(two_ends, tmp_path / "old.onnx", overwrite=True)
     assert card_of(tmp_path / "old.onnx").realism == 0.5
+    with pytest.raises(InputError, match="is an input, which the output would replace"):
+        export_translator(tmp_path / "old.onnx", tmp_path / "old.onnx", realism=0.0, overwrite=True)
+    assert card_of(tmp_path / "old.onnx").realism == 0.5
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".") or path.name.startswith("out")]
 
 

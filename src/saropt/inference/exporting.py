@@ -17,7 +17,7 @@ from saropt.artifacts.graph import store_card
 from saropt.artifacts.quantise import quantise
 from saropt.domain import Direction, Role, encode_scene_inputs
 from saropt.errors import InputError, OptionError
-from saropt.files import atomic_file
+from saropt.files import atomic_file, check_not_input
 from saropt.inference.bundled import card_of, find_translator
 from saropt.inference.opening import open_input
 from saropt.inference.reader import TileReader
@@ -68,6 +68,7 @@ def export_translator(
     True
     """
     path, out = find_translator(model, direction, ".safetensors" if Path(model).is_dir() else None), Path(out)
+    check_not_input(out, [path])
     with reserved(out, suffixes=(".onnx",), overwrite=overwrite):
         card = card_of(path)
         direction = chosen_direction(path, card, direction)
