@@ -28,3 +28,12 @@ def test_accumulated_batches_are_a_bigger_one(method, new_config, db_root, tmp_p
     for one, other in zip(whole, parts, strict=True):
         assert one == pytest.approx(other, rel=1e-3, abs=1e-5)
     assert small[-1] != pytest.approx(whole[-1], rel=1e-2, abs=1e-5)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_penalties_come_every_so_many_steps_whatever_is_accumulated(accumulate, new_config, db_root, tmp_path):
+    engine = {"max_steps": 10, "validate_every": 0, "sample_every": 0, "accumulate": accumulate}
+    config = new_config("compact", arguments={"adversarial_start": 0.2, "penalty_every": 4}, engine=engine)
+    Loop(TranslatorTask, config, DataRoot.open(db_root), tmp_path / "run", accelerator="cpu").run()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "discriminator/penalty" in line] == [3, 7]

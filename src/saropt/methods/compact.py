@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from saropt.domain import Role
@@ -65,9 +65,20 @@ class Compact(Regression):
 
     def __init__(self, config: CompactConfig, bands: Mapping[Role, int]) -> None:
         super().__init__(config, bands)
-        judged = self.channels(config.direction)[0] + self.bands[config.direction.output]
-        self.discriminator = MultiScalePatchGAN(judged, config.discriminator_width, scales=config.discriminator_scales)
+        scales = config.discriminator_scales
+        self.discriminator = MultiScalePatchGAN(self._judged_bands, config.discriminator_width, scales=scales)
         self.register_buffer("adversarial_steps", torch.zeros((), dtype=torch.long))
+
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        if self.config.adversarial_start >= 1.0:
+            return []
+        return [("discriminator", self.discriminator, self._judged_bands)]
+
+    @property
+    def _judged_bands(self) -> int:
+        """Bands that the discriminator takes: those of the input and of the image."""
+        direction = self.config.direction
+        return self.channels(direction)[0] + self.bands[direction.output]
 
     def optimizers(self) -> dict[str, Optimizer]:
         rates = {
@@ -104,14 +115,15 @@ class Compact(Regression):
         real_view, fake_view = self._views(source, target, fake.detach())
         real, judged = self._judge(real_view, fake_view)
         losses = {"relativistic": relativistic_loss(_logits(real), _logits(judged))}
-        if int(self.adversarial_steps) % config.penalty_every == 0:
+        step = int(self.adversarial_steps)  # the same for all batches of a step, which run side by side
+        if step % config.penalty_every == 0:
             weight = config.gamma * (1.0 - 0.9 * phase) * config.penalty_every / 2.0
             views = torch.cat([real_view, fake_view])
             known = [torch.cat([r, j]) for r, j in zip(_logits(real), _logits(judged), strict=True)]
             penalty = approximate_gradient_penalty(lambda image: _logits(self.discriminator(image)), views, known)
             losses["penalty"] = 2.0 * weight * penalty
         yield "discriminator", losses
-        self.adversarial_steps += 1
+        self.adversarial_steps.fill_(step + 1)
 
         with frozen(self.discriminator):
             real_view, fake_view = self._views(source, target, fake)
