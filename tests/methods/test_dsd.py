@@ -8,7 +8,6 @@ from small_methods import batch, build
 from torch import nn
 from torch.nn import functional
 
-from saropt.errors import InputError
 from saropt.losses import dice_loss
 from saropt.methods import Batch, get_method
 
@@ -136,8 +135,7 @@ def test_unlabelled_windows_teach_colours_only():
     assert found["generator"]["l1"] > 0.0
 
 
-def test_too_small_batches_for_a_segmenter():
-    method = build("hat-dsd", semantic_network="deeplabv3plus", semantic_arguments={"encoder": "resnet18"})
-    images = batch()
-    with pytest.raises(InputError, match=r"data.batch_size: must be at least 2 to train deeplabv3plus"):
-        next(method.updates(Batch({role: tensor[:1] for role, tensor in images.items()}), 0.0))
+def test_the_smallest_batch_is_that_of_the_segmenter():
+    judge = {"semantic_network": "deeplabv3plus", "semantic_arguments": {"encoder": "resnet18"}}
+    assert build("hat-dsd", **judge).smallest_batch == 2
+    assert build("hat-dsd").smallest_batch == 1

@@ -107,6 +107,9 @@ class Method(nn.Module, ABC):
     single_batch: ClassVar[bool] = False
     """Whether every step gets the batch of the first, as methods that learn from single images do; on one device."""
 
+    smallest_batch: int = 1
+    """The fewest windows that its networks can be trained on at a time."""
+
     def __init__(self, config: MethodConfig, bands: Mapping[Role, int]) -> None:
         super().__init__()
         self.bands = dict(bands)

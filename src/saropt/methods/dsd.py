@@ -24,7 +24,6 @@ from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from saropt.domain import SAR_TO_OPTICAL, Direction, Role
-from saropt.errors import InputError
 from saropt.losses import dice_loss, gan_loss, segmentation_cross_entropy
 from saropt.methods.base import Batch, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
@@ -101,7 +100,7 @@ class DSD(OneDirection):
             self.semantic = build_semantic_discriminator(
                 config.semantic_network, *channels, bands["label"], **config.semantic_arguments
             )
-            self._smallest_batch = cast("int", self.semantic.smallest_batch)
+            self.smallest_batch = cast("int", self.semantic.smallest_batch)
         if config.lambda_gan > 0.0:
             self.discriminator = PatchGAN(sum(channels), config.discriminator_width)
 
@@ -109,6 +108,15 @@ class DSD(OneDirection):
     def roles_of(cls, config: DSDConfig) -> tuple[Role, ...]:
         roles = super().roles_of(config)
         return roles if config.has_judge else tuple(role for role in roles if role != "label")
+
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        source, target = self.channels(self.config.direction)
+        judges: list[tuple[str, nn.Module, int]] = []
+        if self.config.has_judge:
+            judges.append(("semantic discriminator", _OfJoinedImages(self.semantic, source), source + target))
+        if self.config.lambda_gan > 0.0:
+            judges.append(("discriminator", self.discriminator, source + target))
+        return judges
 
     def optimizers(self) -> dict[str, Optimizer]:
         networks: dict[str, nn.Module] = {"semantic": self.semantic} if self.config.has_judge else {}
@@ -146,9 +154,6 @@ class DSD(OneDirection):
     def _label(self, batch: Batch) -> Tensor:
         if batch.label is None:
             raise ValueError(f"{self.name} needs labels in its batches")
-        if len(batch.label) < self._smallest_batch:
-            reason = f"must be at least {self._smallest_batch} to train {self.config.semantic_network}"
-            raise InputError("data.batch_size", reason)
         return batch.label
 
     def _judged(self, source: Tensor, target: Tensor, fake: Tensor, label: Tensor) -> dict[str, Tensor]:
@@ -162,6 +167,17 @@ class DSD(OneDirection):
         feature = functional.mse_loss(features[config.feature], real[config.feature])
         semantic = segmentation_cross_entropy(logits, label)
         return {"semantic": config.lambda_semantic * semantic, "feature": config.lambda_feature * feature}
+
+
+class _OfJoinedImages(nn.Module):
+    """A semantic discriminator of one image with the bands of both."""
+
+    def __init__(self, judge: nn.Module, source: int) -> None:
+        super().__init__()
+        self.judge, self.source = judge, source
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        return self.judge(*images.tensor_split((self.source,), dim=1))
 
 
 @register("unet-dsd", paper="Fu et al., IGARSS 2024 (U-Net under the Deep Semantic Discriminator)")

@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
@@ -72,6 +72,9 @@ class Pix2Pix(OneDirection):
             scales=config.discriminator_scales,
             norm=config.discriminator_norm,
         )
+
+    def window_networks(self) -> list[tuple[str, nn.Module, int]]:
+        return [("discriminator", self.discriminator, sum(self.channels(self.config.direction)))]
 
     def optimizers(self) -> dict[str, Optimizer]:
         config = self.config

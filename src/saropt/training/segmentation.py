@@ -28,7 +28,7 @@ from saropt.roots import (
 )
 from saropt.training.one_network import NETWORK, OneNetworkTask, quality
 from saropt.training.segmentation_config import SegmentationConfig
-from saropt.training.task import Outcome, check_stride, check_windows, training_card
+from saropt.training.task import Outcome, check_batches, check_stride, training_card
 
 _CHUNK = 8
 _RATES = {"adam": 1e-4, "sgd": 1e-2}
@@ -91,9 +91,10 @@ class SegmenterTask(OneNetworkTask):
             raise InputError(f"segmenter {config.network}", str(error).replace("\n", " ")) from error
         smallest = cast("int", network.smallest_batch)
         check_stride({NETWORK: network}, config.data.crop)
-        check_windows([(config.network, network, len(self.input_card.bands))], config.data.crop)
         if config.data.batch_size < smallest:
             raise InputError("data.batch_size", f"must be at least {smallest} to train {config.network}")
+        networks = [(config.network, network, len(self.input_card.bands))]
+        check_batches(networks, config.data.crop, config.data.batch_size)
         self._setup(network)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,28 +199,30 @@ def check_stride(networks: Mapping[str, nn.Module], crop: int) -> None:
             raise InputError("data.crop", f"must be a multiple of {stride}, not {crop}")
 
 
-def check_windows(networks: Sequence[tuple[str, nn.Module, int]], crop: int) -> None:
-    """Refuse windows that are too small for a network, or of a side that it cannot take; nothing is computed.
+def check_batches(networks: Sequence[tuple[str, nn.Module, int]], crop: int, size: int) -> None:
+    """Refuse batches of windows that are too small for a network, or of a side that it cannot take; nothing is
+    computed.
 
     Args:
         networks: what each is, the network, and the bands that it takes.
+        crop: the side of the windows.
+        size: windows of a batch.
 
     Raises:
         InputError: the side of the windows does not fit.
 
-    >>> check_windows([("blur", nn.ReflectionPad2d(9), 1)], crop=8)
+    >>> check_batches([("blur", nn.ReflectionPad2d(9), 1)], crop=8, size=1)
     Traceback (most recent call last):
     ...
     saropt.errors.InputError: data.crop: 8 does not fit the blur; the smallest that does is 16
     """
     for what, network, bands in networks:
-        state = dict([*network.named_parameters(), *network.named_buffers()])
-        without_values = {name: torch.empty_like(value, device="meta") for name, value in state.items()}
+        without_values = copy.deepcopy(network).to("meta")
 
-        def fits(side: int, network: nn.Module = network, state: dict = without_values, bands: int = bands) -> bool:
+        def fits(side: int, network: nn.Module = without_values, bands: int = bands) -> bool:
             try:
                 with torch.no_grad():
-                    torch.func.functional_call(network, state, (torch.empty(2, bands, side, side, device="meta"),))
+                    network(torch.empty(size, bands, side, side, device="meta"))
             except (RuntimeError, ValueError):
                 return False
             return True

@@ -25,7 +25,7 @@ from saropt.roots import Augmentation, DataRoot, WindowSampler, classes_of
 from saropt.training.config import EngineConfig, TrainingConfig
 from saropt.training.export import move_fidelity_end, write_translators
 from saropt.training.generators import check_networks, has_blocks, prepare_generators
-from saropt.training.task import Outcome, Task, check_stride, check_windows, training_card
+from saropt.training.task import Outcome, Task, check_batches, check_stride, training_card
 from saropt.training.tracking import Tracker
 from saropt.training.validation import SOME_WINDOWS, Validation
 from saropt.training.windows import describe_roles, draw_windows
@@ -195,7 +195,15 @@ class TranslatorTask(Task):
         self._check_outputs()
         self.shipped = {str(direction): generator for direction, generator in self.generators.items()}
         check_stride(self.shipped, self.config.data.crop)
-        check_windows(self.module.window_networks(), self.config.data.crop)
+        size, smallest = self.config.data.batch_size, self.module.smallest_batch
+        if size < smallest:
+            raise InputError("data.batch_size", f"must be at least {smallest} to train {cls.name}")
+        own = [
+            ("network", generator, self.module.channels(direction)[0])
+            for direction, generator in self.generators.items()
+            if has_instance_statistics(generator)
+        ]
+        check_batches([*self.module.window_networks(), *own], self.config.data.crop, size)
         if self.engine.checkpoint_activations and not all(map(has_blocks, self.generators.values())):
             raise InputError("engine.checkpoint_activations", "the generator has no blocks")
 
