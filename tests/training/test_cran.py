@@ -28,7 +28,11 @@ def scored(monkeypatch, scores) -> None:
 def test_stops_after_as_many_validations_without_a_new_best(root, new_config, tmp_path, monkeypatch):
     scored(monkeypatch, [0.5, 0.4, 0.45, 0.39, 0.4, 0.39, 0.41, 0.1])
     config = new_config(engine={**ENGINE, "patience": 3, "select": "best"})
-    trainer = train(config, root, tmp_path / "run")
+    told: list[str] = []
+    trainer = train(config, root, tmp_path / "run", tell=told.append)
+    steps = config.engine.max_steps
+    line = f"stopped after 7 of {steps} steps: no better figure in 3 validations (engine.patience)"
+    assert told == [f"{tmp_path / 'run'}: {line}"]
     assert trainer.step == 7, "an equal figure is no new best"
     assert trainer.best.score == 0.39
     assert load_weights(tmp_path / "run" / "translator.safetensors")[0].training.steps == 7
@@ -60,6 +64,18 @@ def test_counting_goes_on_after_resume(root, new_config, tmp_path, monkeypatch):
 def test_patience_needs_figures(root, new_config):
     with pytest.raises(InputError, match=r"engine.patience: needs validation: set engine.validate_every"):
         TranslatorTask(new_config(engine={"validate_every": 0, "patience": 2}), root)
+
+
+def test_phases_and_patience_do_not_go_together(root, new_config):
+    engine = {"patience": 2, "validate_every": 1}
+    with pytest.raises(InputError, match=r"engine.patience: must be 0: compact trains in phases"):
+        TranslatorTask(new_config("compact", engine=engine), root)
+    TranslatorTask(new_config("compact", arguments={"adversarial_start": 1.0}, engine=engine), root)
+
+
+def test_the_best_weights_need_figures(root, new_config):
+    with pytest.raises(InputError, match=r"engine.select: needs validation: set engine.validate_every"):
+        TranslatorTask(new_config(engine={"validate_every": 0, "select": "best"}), root)
 
 
 def test_pairs_come_from_one_split(root, new_config):

@@ -16,7 +16,9 @@ from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.roots.identity import describe_data, differences
 from saropt.roots.simulated import write_simulated_root
-from saropt.training import TrainingConfig
+from saropt.training import TrainingConfig, TranslatorTask
+from saropt.training.segmentation import SegmenterTask
+from saropt.training.segmentation_config import SegmentationConfig
 
 SIMULATED = {"scenes": (2, 1, 1), "size": 64, "bands": ("VH",)}
 
@@ -97,6 +99,62 @@ def test_an_older_checkpoint_goes_on_with_a_line(run):
     made = train(config(3), DataRoot.open(run / "r1"), run / "run", resume=True, tell=told.append)
     assert made.step == 3
     assert [line for line in told if "does not say what data it is of" in line] == told[:1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("data.bands.optical=[B3, B2, B4]", "bands taken of optical (B4, B3, B2 there, B3, B2, B4 here)"),
+        ("data.recipes.sar={kind: q99_amplitude, floor_db: -20}", "recipe of sar (kind q99_amplitude, "),
+        ("data.max_rasters=1", "rasters (all there, 1 by seed 0 here)"),
+        ("engine.seed=7", "seed (0 there, 7 here)"),
+    ],
+)
+@pytest.mark.parametrize("steps", [2, 3])
+def test_data_taken_otherwise_are_refused(settings, words, steps, run, capsys):
+    before = {path.name: path.read_bytes() for path in (run / "run").iterdir()}
+    arguments = ["train", "regression", str(run / "r1"), "--out", str(run / "run"), "--device", "cpu", "--resume"]
+    assert main([*arguments, "--max-steps", str(steps), "--set", settings]) == 2
+    complaint = capsys.readouterr().err
+    assert "checkpoint.pt: is of a run that took its data otherwise: they differ in " + words in complaint
+    assert complaint.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in (run / "run").iterdir()} == before
+
+
+def test_scene_inputs_and_splits_are_ways_to_take_data(db_root, new_config):
+    root = DataRoot.open(db_root)
+    splits = {"sar": "train", "optical": "val"}
+    one, other = (
+        TranslatorTask(new_config("cyclegan", data={"splits": given}), root).data_use
+        for given in (splits, dict(zip(splits, reversed(splits.values()), strict=True)))
+    )
+    assert differences(one, other) == "split of sar (train there, val here), split of optical (val there, train here)"
+    assert (one["directions"], one["scene inputs"]) == ("sar2opt, opt2sar", "none")
+
+
+def test_a_segmenter_is_resumed_with_its_bands_alone(labelled_root, tmp_path):
+    def with_bands(*bands: str) -> SegmentationConfig:
+        values = {"modality": "optical", "network": "compact", "arguments": {"width": 4}}
+        values["data"] = {"crop": 32, "batch_size": 1, "bands": bands}
+        return SegmentationConfig.model_validate({**values, "engine": {"max_steps": 1, "validate_every": 0}})
+
+    root = DataRoot.open(labelled_root)
+    bands = root.images["optical"].bands
+    train(with_bands(*bands), root, tmp_path / "run", task=SegmenterTask)
+    with pytest.raises(InputError, match="took its data otherwise: they differ in bands taken of optical"):
+        train(with_bands(*bands[::-1]), root, tmp_path / "run", task=SegmenterTask, resume=True)
+
+
+@pytest.mark.parametrize("version", [{"data_use": None}, {}])
+def test_a_checkpoint_that_does_not_say_how_goes_on_with_a_line(version, run):
+    path = run / "run" / "checkpoint.pt"
+    values = torch.load(path, weights_only=True)
+    del values["data_use"]
+    torch.save(values | version, path)
+    told = []
+    made = train(config(3), DataRoot.open(run / "r1"), run / "run", resume=True, tell=told.append)
+    assert made.step == 3
+    assert "bands, recipes and seed are taken to be the same" in told[0]
 
 
 def test_a_run_without_a_checkpoint_begins_at_its_start(run, capsys):

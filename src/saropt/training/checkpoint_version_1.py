@@ -15,7 +15,7 @@ def upgrade(values: dict[str, Any], score: Callable[[Mapping[str, float]], float
     """
     if "network" in values:
         return _upgrade_one_network(values, score)
-    values = {"waited": 0, "seconds": 0.0, "figures": {}, "data": None, "share": None} | values
+    values = {"waited": 0, "seconds": 0.0, "figures": {}, "data": None, "data_use": None, "share": None} | values
     if isinstance(values["best"], tuple):
         best_score, states = values["best"]
         values["best"] = {"score": best_score, "states": states, "figures": {}}
@@ -44,5 +44,6 @@ def _upgrade_one_network(values: dict[str, Any], score: Callable[[Mapping[str, f
         "waited": 0,
         "figures": values["figures"],
         "data": None,
+        "data_use": None,
         "share": None,
     }

@@ -42,8 +42,8 @@ class DataConfig(Section):
         bands: role -> bands to use, in order; all of a role that is not named.
         recipes: role -> `Recipe.to_dict()`. By default 8-bit for uint8 rasters, q99 for amplitude, dB clip for every
             other SAR unit and reflectance x10000 for other optical rasters.
-        max_rasters: use at most so many rasters of the train split, drawn at random by `rasters_seed` (of pairs, so
-            many pairs); all when None. Their number stands in the card.
+        max_rasters: train on at most so many rasters of each split that windows come from, drawn at random by
+            `rasters_seed` (of pairs, so many pairs); all when None. Their number stands in the card.
         balance_tag: tag of the SAR rasters, such as REGION, whose values share the windows, and of the optical ones too
             where the data are unpaired; by area alone when None.
         balance: how evenly they share them, from 0 (by area) to 1 (equally).

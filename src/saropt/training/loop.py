@@ -18,7 +18,7 @@ from saropt.methods.base import Update
 from saropt.processors import map_ahead
 from saropt.progress import Progress, Tell, log_line, silent
 from saropt.roots import DataRoot
-from saropt.roots.identity import describe_data, differences
+from saropt.roots.identity import describe_data
 from saropt.roots.values import sized_otherwise
 from saropt.scenes import Scene
 from saropt.training.averaging import States, WeightAverage, copy_states
@@ -26,8 +26,16 @@ from saropt.training.config import dump_config
 from saropt.training.devices import check_device, fuse_steps, in_any_process, launch_fabric
 from saropt.training.pace import write_pace
 from saropt.training.run_folder import CHECKPOINT, check_folder, lock_folder
-from saropt.training.sharding import gather_shards, shard_like, shard_optimizer_like, sharding_strategy
-from saropt.training.state import Best, RunState, load_modules, read_state, write_values
+from saropt.training.sharding import are_finite, gather_shards, shard_like, sharding_strategy
+from saropt.training.state import (
+    Best,
+    RunState,
+    check_same_data,
+    load_modules,
+    load_optimizer,
+    read_state,
+    write_values,
+)
 from saropt.training.stepping import until_interrupted
 from saropt.training.task import Outcome, Task
 from saropt.training.tracking import Tracker
@@ -51,12 +59,12 @@ class Loop:
         accelerator: "auto", "cpu" or "cuda".
         resume: continue from the folder's checkpoint, or from the start where the run was killed before its first one.
         tell: gets a line where a run is resumed without a checkpoint, with one that does not say what data it is of, to
-            another length, or with all of its minutes over, and where the first raster has other pixels than the root
-            says.
+            another length, or with all of its minutes over, where `engine.patience` ends it, and where the first raster
+            has other pixels than the root says.
 
     Raises:
-        InputError: the folder holds a run and `resume` is off, or holds none and it is on; a run on other data or of
-            more steps; unfit data, config or device.
+        InputError: the folder holds a run and `resume` is off, or holds none and it is on; a run on other data, of
+            other bands or another seed, or of more steps; unfit data, config or device.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> from saropt.training import TranslatorTask, read_config
@@ -95,6 +103,7 @@ class Loop:
             precision=self.engine.precision,
             save_memory=sharded,
         )
+        self._tell: Tell = tell if self.fabric.is_global_zero else lambda line: None
         # in validating and saving: rank 0 alone, or all ranks where each holds a part of the weights
         self.takes_part = self.fabric.is_global_zero or sharded
         self._setup()
@@ -110,11 +119,11 @@ class Loop:
             name, path = next(iter(root.rasters(self.task.data_roles[0]).items()))
             with Scene.open(path, palette="index") as scene:
                 if line := sized_otherwise(scene, root.gsd_m):
-                    tell(f"{self.task.data_roles[0]}/{name}: {line}")
+                    self._tell(f"{self.task.data_roles[0]}/{name}: {line}")
         if goes_on:
-            self._restore(root, tell)
-        elif resume and self.fabric.is_global_zero:
-            tell(f"{folder}: the run has no {CHECKPOINT} yet: it begins at step 0")
+            self._restore(root)
+        elif resume:
+            self._tell(f"{folder}: the run has no {CHECKPOINT} yet: it begins at step 0")
         if self.task.fuses_steps:  # last: a checkpoint may come from another device
             fuse_steps(self.optimizers.values(), self.fabric.device)
 
@@ -142,7 +151,7 @@ class Loop:
 
         Raises:
             BusyError: another run trains in the folder.
-            InputError: losses stopped being finite or are none, or data cannot be read.
+            InputError: losses, figures or weights stopped being finite, losses are none, or data cannot be read.
         """
         lead, agreed = self.fabric.is_global_zero, partial(in_any_process, self.fabric)
         config = dump_config(self.task.config) if lead else None
@@ -164,7 +173,11 @@ class Loop:
         try:
             share = self._share_done()
             for batches in until_interrupted(self._batches(), self._save, agreed):
-                if share >= 1.0 or self._out_of_patience():
+                if share >= 1.0:
+                    break
+                if self._out_of_patience():
+                    stopped = f"{self.folder}: stopped after {self.step} of {self.engine.max_steps} steps"
+                    self._tell(f"{stopped}: no better figure in {self.engine.patience} validations (engine.patience)")
                     break
                 for name, at in self.task.milestones().items():
                     if name not in self.kept and share >= at - _ROUNDING:
@@ -273,11 +286,13 @@ class Loop:
             figures = self.task.validate()
         self.figures = self.fabric.broadcast(figures) if self.task.sharded else figures  # all must choose alike
         score = self.task.score(self.figures)
+        if not math.isfinite(score):
+            raise InputError(self.folder, f"figures stopped being finite by step {self.step}: {self.figures}")
         if not self.kept and (self.best is None or score < self.best.score):
             self.best = Best(score, copy_states(self.average.states), self.figures)
             self.waited = 0
         else:
-            self.waited += not self.kept
+            self.waited += 1
 
     @property
     def _has_best(self) -> bool:
@@ -312,6 +327,9 @@ class Loop:
     def _save(self) -> None:
         if not self.takes_part:
             return
+        spoilt = not are_finite(self.optimizers.values())
+        if in_any_process(self.fabric, spoilt) if self.task.sharded else spoilt:
+            raise InputError(self.folder, f"weights stopped being finite by step {self.step}: they are not saved")
         state = RunState(
             method=self.task.name,
             step=self.step,
@@ -325,6 +343,7 @@ class Loop:
             waited=self.waited,
             figures=self.figures,
             data=self._data,
+            data_use=self.task.data_use,
             share=self._share_at(self.seconds),
         )
         lead = self.fabric.is_global_zero
@@ -332,17 +351,12 @@ class Loop:
         if lead:
             write_values(self.folder / CHECKPOINT, values)
 
-    def _restore(self, root: DataRoot, tell: Tell) -> None:
+    def _restore(self, root: DataRoot) -> None:
         task, path = self.task, self.folder / CHECKPOINT
         # the weights are whole here: with shards they may not fit on a device
         device = torch.device("cpu") if task.sharded else self.fabric.device
         state = read_state(path, task.name, device, task.score)
-        lead = self.fabric.is_global_zero
-        if state.data is None:
-            if lead:
-                tell(f"{path}: does not say what data it is of: {root.path} is taken to be the same")
-        elif other := differences(state.data, self._data):
-            raise InputError(path, f"is of a run on other data than {root.path}: they differ in {other}")
+        check_same_data(path, state, root.path, self._data, task.data_use, self._tell)
         if state.step > self.engine.max_steps:
             raise InputError(path, f"has {state.step} steps already, more than max_steps {self.engine.max_steps}")
 
@@ -352,7 +366,7 @@ class Loop:
         try:
             load_modules(task.module, state.modules)
             for name, optimizer in self.optimizers.items():
-                _load_optimizer(optimizer, state.optimizers[name])
+                load_optimizer(optimizer, state.optimizers[name])
             self.average.restart(place(state.average), state.average_steps)
             self.kept = {name: place(states) for name, states in state.kept.items()}
             if state.best is not None:
@@ -361,9 +375,9 @@ class Loop:
             raise InputError(path, "does not fit the configuration: resume with the run's own config") from error
         self.figures, self.waited = state.figures, state.waited
         self.seconds, self.step = state.seconds, state.step
-        self._take_length(state.share, tell)
+        self._take_length(state.share)
 
-    def _take_length(self, before: float | None, tell: Tell) -> None:
+    def _take_length(self, before: float | None) -> None:
         """Take anew what depends on the length of the run, where it is another than that of the checkpoint.
 
         Args:
@@ -373,27 +387,12 @@ class Loop:
         anew = [name for name in self.kept if now < milestones.get(name, 0.0) - _ROUNDING]
         for name in anew:
             del self.kept[name]
-        if not self.fabric.is_global_zero:
-            return
         if self.engine.max_minutes is not None and self.seconds >= 60.0 * self.engine.max_minutes:
-            tell(f"{self.folder}: has {self.seconds / 60.0:.3g} minutes of training already: it trains no further")
+            self._tell(
+                f"{self.folder}: has {self.seconds / 60.0:.3g} minutes of training already: it trains no further"
+            )
         elif anew or before not in (None, now):
             earlier = "" if before is None else f", not {before:.0%}"
             again = f"; the {' and '.join(anew)} end is made anew, from weights of a later phase" if anew else ""
             done = f"{self.folder}: {now:.0%} of the training is done by its new length{earlier}"
-            tell(f"{done}: learning rates and phases go on from there{again}")
-
-
-def _load_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
-    """Put a saved state into an optimizer; what the configuration says of its steps holds, not what was saved.
-
-    Raises:
-        KeyError, ValueError: the state is of another optimizer.
-    """
-    kept = ("params", "lr")  # the loop sets the rate of every step
-    own = [{key: value for key, value in group.items() if key not in kept} for group in optimizer.param_groups]
-    optimizer.load_state_dict(shard_optimizer_like(saved, optimizer))
-    for group, settings in zip(optimizer.param_groups, own, strict=True):
-        if missing := settings.keys() - group.keys():
-            raise KeyError(*missing)
-        group.update(settings)
+            self._tell(f"{done}: learning rates and phases go on from there{again}")

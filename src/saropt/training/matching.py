@@ -111,12 +111,12 @@ class MatcherTask(OneNetworkTask):
         if not root.paired:
             raise InputError(root.path, "is unpaired: a matcher learns from pairs")
         data = config.data
-        images = describe_roles(root, DataConfig(bands=data.bands), _PAIR)
+        self.images = describe_roles(root, DataConfig(bands=data.bands), _PAIR)
         augmentation = Augmentation(flips=data.flips, speckle_probability=data.speckle_probability)
-        self.sampler = WindowSampler(root, "train", data.crop, images, augmentation)
+        self.sampler = WindowSampler(root, "train", data.crop, self.images, augmentation)
         self.validation: list[Sample] = []
         if self.validates:
-            sampler = WindowSampler(root, "val", data.crop, images)
+            sampler = WindowSampler(root, "val", data.crop, self.images)
             drawn = range(self.engine.validation_windows)
             self.validation = [sampler.draw(np.random.default_rng([0, index])) for index in drawn]
         torch.manual_seed(self.engine.seed)

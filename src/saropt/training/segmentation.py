@@ -61,6 +61,7 @@ class SegmenterTask(OneNetworkTask):
         self.name = f"segmenter {config.network}"
         data = config.data
         self.input_card = describe_images(root, config.modality, data.bands, data.recipe)
+        self.images = {config.modality: self.input_card}
         augmentation = Augmentation(
             flips=data.flips,
             sar_gain_db=data.sar_gain_db,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -67,6 +68,14 @@ def shard_optimizer_like(state: dict[str, Any], optimizer: Optimizer) -> dict[st
             for number, values in state["state"].items()
         },
     }
+
+
+def are_finite(optimizers: Iterable[Optimizer]) -> bool:
+    """Whether all weights that optimizers train are finite, of shards the part that this process holds."""
+    groups = (group for optimizer in optimizers for group in optimizer.param_groups)
+    weights = (weight for group in groups for weight in group["params"])
+    whole = (weight.to_local() if isinstance(weight, DTensor) else weight for weight in weights)
+    return all(bool(torch.isfinite(weight).all()) for weight in whole)
 
 
 def _sharded_like(value: Any, like: Tensor) -> Any:

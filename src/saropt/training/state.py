@@ -12,12 +12,15 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from saropt.errors import InputError
 from saropt.files import atomic_file
+from saropt.progress import Tell
+from saropt.roots.identity import differences
 from saropt.training.averaging import States
 from saropt.training.checkpoint_version_1 import upgrade
-from saropt.training.sharding import shard_like
+from saropt.training.sharding import shard_like, shard_optimizer_like
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class RunState:
         waited: validations since then.
         figures: the last validation figures.
         data: what the run learns from (`saropt.roots.identity.describe_data`); None in checkpoints of older versions.
+        data_use: how the run takes them (`Task.data_use`); None in checkpoints of older versions.
         share: share of the training that was done; None in checkpoints of older versions.
     """
 
@@ -66,6 +70,7 @@ class RunState:
     waited: int
     figures: dict[str, float]
     data: dict[str, str] | None
+    data_use: dict[str, str] | None
     share: float | None
 
     def to_values(self) -> dict[str, Any]:
@@ -130,6 +135,31 @@ def read_state(
         raise InputError(path, f"is damaged or no checkpoint of saropt ({error})") from error
 
 
+def check_same_data(
+    path: Path, state: RunState, root: Path, data: Mapping[str, str], data_use: Mapping[str, str], tell: Tell
+) -> None:
+    """Refuse to resume on other data, or on the same data taken in another way.
+
+    Args:
+        path: the checkpoint.
+        state: what it holds.
+        root: the data root of the resumed run.
+        data, data_use: of the resumed run, as in `RunState`.
+        tell: gets a line where the checkpoint does not say.
+
+    Raises:
+        InputError: they differ.
+    """
+    if state.data is None:
+        tell(f"{path}: does not say what data it is of: {root} is taken to be the same")
+    elif other := differences(state.data, data):
+        raise InputError(path, f"is of a run on other data than {root}: they differ in {other}")
+    elif state.data_use is None:
+        tell(f"{path}: does not say how its run took the data: bands, recipes and seed are taken to be the same")
+    elif other := differences(state.data_use, data_use):
+        raise InputError(path, f"is of a run that took its data otherwise: they differ in {other}")
+
+
 def load_modules(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put a saved state into a module, child by child: Fabric's wrappers load, but do not list, the keys of what they
     wrap.
@@ -146,3 +176,18 @@ def load_modules(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         child.load_state_dict(versioned)
     for name, buffer in module.named_buffers(recurse=False):
         buffer.copy_(state[name])
+
+
+def load_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Put a saved state into an optimizer; what the configuration says of its steps holds, not what was saved.
+
+    Raises:
+        KeyError, ValueError: the state is of another optimizer.
+    """
+    kept = ("params", "lr")  # the loop sets the rate of every step
+    own = [{key: value for key, value in group.items() if key not in kept} for group in optimizer.param_groups]
+    optimizer.load_state_dict(shard_optimizer_like(saved, optimizer))
+    for group, settings in zip(optimizer.param_groups, own, strict=True):
+        if missing := settings.keys() - group.keys():
+            raise KeyError(*missing)
+        group.update(settings)

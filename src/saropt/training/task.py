@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from saropt.artifacts import EarlierTraining, TrainingCard
+from saropt.artifacts import EarlierTraining, ImageCard, TrainingCard
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.methods.base import Update
@@ -55,6 +55,7 @@ class Task(ABC):
 
     Attributes:
         name: what the checkpoint is of, such as "segmenter unet".
+        images: role -> card of its images.
         module: holds all networks, each as a child; buffers of its own are saved with them.
         shipped: networks by name whose weights are averaged, chosen and shipped.
         validates: whether there are validation figures, of every `engine.validate_every` steps and of the last one.
@@ -70,6 +71,7 @@ class Task(ABC):
     """
 
     name: str
+    images: Mapping[Role, ImageCard]
     module: nn.Module
     shipped: Mapping[str, nn.Module]
     validates = False
@@ -102,6 +104,16 @@ class Task(ABC):
     def data_splits(self) -> tuple[str, ...]:
         """The splits that are learnt from and validated on."""
         return ("train", "val")
+
+    @property
+    def data_use(self) -> dict[str, str]:
+        """How the run takes its data, in plain texts by what they are of. A run is not resumed in another way: the card
+        would not say what the weights have seen."""
+        found = {"seed": str(self.engine.seed)}
+        for role, image in self.images.items():
+            recipe = ", ".join(f"{key} {value}" for key, value in image.recipe.items())
+            found |= {f"bands taken of {role}": ", ".join(image.bands), f"recipe of {role}": recipe}
+        return found
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:

@@ -46,7 +46,6 @@ class TranslatorTask(Task):
         InputError: unfit data or configuration.
 
     Attributes:
-        images: role -> card of its images.
         generators: the translating network of each direction.
         validation: None where nothing is validated or sampled.
 
@@ -75,13 +74,15 @@ class TranslatorTask(Task):
         arguments = validated(cls.config_type, config.arguments, f"arguments of {cls.name}")
         self.roles = cls.roles_of(arguments)
         self._check_pairs()
-        if config.data.max_rasters is not None:
-            self.root = root.with_fewer("train", config.data.max_rasters, config.data.rasters_seed)
-        self._open_data(arguments)
+        for split in dict.fromkeys(self._splits.values()) if config.data.max_rasters is not None else ():
+            self.root = self.root.with_fewer(split, config.data.max_rasters, config.data.rasters_seed)
+        self._open_data(arguments, root)
         self._build(arguments)
         self.sample_every = self.engine.sample_every
         has_truth = self.validation is not None and self.validation.has_truth
         self.validates = bool(self.engine.validate_every and (has_truth or self.engine.patience))
+        if self.engine.patience and self.milestones():
+            raise InputError("engine.patience", f"must be 0: {self.name} trains in phases, and would end in the first")
         if self.engine.patience and not root.paired and len(self.generators) < 2:
             raise InputError("engine.patience", "needs pairs, or a method of both directions, to validate")
 
@@ -95,8 +96,9 @@ class TranslatorTask(Task):
             raise InputError("engine.compile", "does not go with engine.strategy=fsdp")
         if engine.compile:
             check_compiler("cpu", "engine.compile")
-        if engine.patience and not engine.validate_every:
-            raise InputError("engine.patience", "needs validation: set engine.validate_every")
+        if not engine.validate_every and (engine.patience or engine.select == "best"):
+            setting = "engine.patience" if engine.patience else "engine.select"
+            raise InputError(setting, "needs validation: set engine.validate_every")
 
     def _check_pairs(self) -> None:
         root, data, method = self.root, self.config.data, self.config.method
@@ -119,12 +121,28 @@ class TranslatorTask(Task):
         return tuple(role for role in self.roles if role != "label")
 
     @property
+    def _splits(self) -> dict[Role, str]:
+        return {role: self.config.data.split(role) for role in self.image_roles}
+
+    @property
     def data_roles(self) -> tuple[Role, ...]:
         return tuple(self.roles)
 
     @property
     def data_splits(self) -> tuple[str, ...]:
-        return (*(self.config.data.split(role) for role in self.image_roles), "val")
+        return (*self._splits.values(), "val")
+
+    @property
+    def data_use(self) -> dict[str, str]:
+        data = self.config.data
+        count = "all" if data.max_rasters is None else f"{data.max_rasters} by seed {data.rasters_seed}"
+        return {
+            **super().data_use,
+            **{f"split of {role}": split for role, split in self._splits.items()},
+            "rasters": count,
+            "directions": ", ".join(map(str, self.generators)),
+            "scene inputs": ", ".join(self.module.scene_inputs) or "none",
+        }
 
     def _check_outputs(self) -> None:
         for direction in self.generators:
@@ -137,7 +155,8 @@ class TranslatorTask(Task):
             except ValueError as error:
                 raise InputError(self.root.home_of(direction.output), f"{direction.output}: {error}") from error
 
-    def _open_data(self, arguments: Any) -> None:
+    def _open_data(self, arguments: Any, whole: DataRoot) -> None:
+        """Make the samplers: of training from this run's rasters, of validation from the whole root."""
         root, data, labels = self.root, self.config.data, "label" in self.roles
         if labels:
             classes_of(root)
@@ -158,11 +177,10 @@ class TranslatorTask(Task):
             speckle_probability=data.speckle_probability,
             optical_gain=data.optical_gain,
         )
-        splits = {role: data.split(role) for role in self.image_roles}
         scene_inputs = self.method_class.scene_inputs_of(arguments)
         self.sampler = WindowSampler(
             root,
-            splits,
+            self._splits,
             data.crop,
             self.images,
             augmentation,
@@ -174,7 +192,7 @@ class TranslatorTask(Task):
         )
         self.validation: Validation | None = None
         if self.engine.validate_every or self.engine.sample_every:
-            sampler = WindowSampler(root, "val", data.crop, self.images, scene_inputs=scene_inputs)
+            sampler = WindowSampler(whole, "val", data.crop, self.images, scene_inputs=scene_inputs)
             count = self.engine.validation_windows or (None if self.engine.patience else SOME_WINDOWS)
             self.validation = Validation(sampler, count, truth=not self.method_class.unsupervised)
 
@@ -283,8 +301,7 @@ class TranslatorTask(Task):
         first = next(iter(self.generators)).inputs[0]
         seen = seen_in_training(root, self.module.describe_input(self.images[first]), config.data.split(first))
         scene_inputs = scene_inputs_in_training(root, first, config.data.split(first))
-        splits = {role: config.data.split(role) for role in self.image_roles}
-        training = training_card(config, root, self._describe_splits(), step, self._before, splits)
+        training = training_card(config, root, self._describe_splits(), step, self._before, self._splits)
         return Card(
             name=config.card.name or folder.name,
             method=config.method,
@@ -301,8 +318,9 @@ class TranslatorTask(Task):
         words = self.config.data.describe_splits(self.image_roles)
         if self.config.data.max_rasters is None:
             return words
-        count = len(self.root.names("train"))
-        return f"{words}: {count} random rasters, seed {self.config.data.rasters_seed}"
+        names = (self.root.borrowed.get(role, self.root).names(split) for role, split in self._splits.items())
+        counts = dict.fromkeys(str(len(those)) for those in names)
+        return f"{words}: {' and '.join(counts)} random rasters, seed {self.config.data.rasters_seed}"
 
     def _describe(self, direction: Direction) -> DirectionCard:
         module: Any = self.generators[direction]
