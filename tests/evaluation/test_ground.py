@@ -14,7 +14,7 @@ import yaml
 
 from reference_files import reference_translator
 from saropt.cli import main
-from saropt.errors import InputError
+from saropt.errors import InputError, OptionError
 from saropt.evaluation import EvaluationSpec, evaluate
 from saropt.evaluation.ground import _bins, area_under
 from saropt.evaluation.reference_baselines import DifferenceRegression, ValuePropagation
@@ -344,6 +344,13 @@ def test_unknown_classes_are_refused(tmp_path: Path) -> None:
     spec = EvaluationSpec(make_root(tmp_path / "root"), [model], changed=["wet"])
     with pytest.raises(InputError, match="has no class wet; it has dry, flooded"):
         evaluate(spec, tmp_path / "out")
+
+
+def test_classes_are_refused_where_nothing_takes_an_earlier_image(tmp_path: Path) -> None:
+    spec = EvaluationSpec(make_root(tmp_path / "root"), changed=["flooded"])
+    with pytest.raises(OptionError, match="changed=flooded: no translator takes an earlier image of these data"):
+        evaluate(spec, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_data_may_lack_an_optional_role(tmp_path: Path) -> None:

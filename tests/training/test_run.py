@@ -438,7 +438,7 @@ class TestRefusals:
     def test_weights_that_are_not_finite_are_not_written(self, root, new_config, tmp_path):
         """Those of the last step, whose losses are of the weights before."""
         quiet = {"clip": 0.0, "max_steps": 1, "validate_every": 0, "sample_every": 0}
-        with pytest.raises(InputError, match="weights are not finite"):
+        with pytest.raises(InputError, match="weights stopped being finite by step 1"):
             train(new_config(arguments={"learning_rate": 1e38}, engine=quiet), root, tmp_path / "run")
         assert not (tmp_path / "run" / "translator.safetensors").exists()
 

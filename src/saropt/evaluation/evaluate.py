@@ -206,6 +206,8 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
         shown = ShownTiles(spec.tiles, judge, labels) if spec.tiles else None
         measured = here, baselines, sections, judge, ground, shown
         prepared.append(DirectionRows(direction, all_bands, outputs, inputs, *measured, earlier, notes))
+    if spec.changed and all(rows.ground is None for rows in prepared):
+        raise OptionError("changed", ",".join(spec.changed), "no translator takes an earlier image of these data")
     return prepared
 
 
