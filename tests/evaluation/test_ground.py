@@ -348,7 +348,7 @@ def test_unknown_classes_are_refused(tmp_path: Path) -> None:
 
 def test_classes_are_refused_where_nothing_takes_an_earlier_image(tmp_path: Path) -> None:
     spec = EvaluationSpec(make_root(tmp_path / "root"), changed=["flooded"])
-    with pytest.raises(OptionError, match="changed=flooded: no translator takes an earlier image of these data"):
+    with pytest.raises(OptionError, match="changed='flooded': no translator takes an earlier image of these data"):
         evaluate(spec, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

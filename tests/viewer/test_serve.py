@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +59,28 @@ def test_serves_this_machine_until_interrupted(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing_and_says_nothing(folder: Path) -> None:
+    with serving(folder, "--port", 0) as (process, line):
+        address = httpx.URL(line.split()[0])
+        order = "POST /api/scenes?name=a.tif HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Saropt: 1\r\nContent-Length: 9000\r\n\r\n"
+        uploads = folder / ".saropt-viewer" / "uploads"
+        with socket.create_connection((address.host, address.port)) as client:
+            client.sendall(order.encode() + bytes(1000))
+            waited(lambda: any(uploads.iterdir()))
+        waited(lambda: not any(uploads.iterdir()))
+        assert httpx.get(address).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20) == ("", "")
+
+
+def waited(done: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    until = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_beyond_this_machine_it_needs_its_token(folder: Path) -> None:

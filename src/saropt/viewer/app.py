@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.requests import ClientDisconnect
 
 from saropt.errors import InputError
 from saropt.inference import NOTICE
@@ -79,8 +80,14 @@ def guarded_app(
     app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES | {host} if token is None else None)
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.include_router(session)
     return app
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """An answer that nobody waits for: the client broke its upload off."""
+    return Response(status_code=400)
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
