@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from saropt.errors import InputError, SaroptError
+from saropt.files import validated
 from saropt.methods import get_method
 from saropt.radiometry import recipe_from_dict
 from saropt.training import TrainingConfig, dump_config, read_config
@@ -50,6 +51,23 @@ def test_later_settings_win_and_may_nest(preset):
     config = read_config("pix2pix", preset, ["arguments.a.b.c=1", "engine.seed=1", "engine.seed=2"])
     assert config.arguments["a"] == {"b": {"c": 1}}
     assert config.engine.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("engine.seed=99999999999999999999999", "engine.seed: Input should be less than 9223372036854775808"),
+        ("engine.max_steps=true", "engine.max_steps: must be a number, not true or false"),
+        ("data.bands.sar=[]", "data.bands.sar: Tuple should have at least 1 item"),
+    ],
+)
+def test_values_that_would_be_taken_for_others(setting, words):
+    assert words in refused("regression", None, [setting])
+
+
+def test_truth_values_are_no_numbers_in_lists_either():
+    with pytest.raises(InputError, match=r"arguments of reference: changed\.1: must be a number, not true or false"):
+        validated(get_method("reference").config_type, {"changed": [1, True]}, "arguments of reference")
 
 
 def test_dump_reads_back(preset, tmp_path):

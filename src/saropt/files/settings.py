@@ -49,7 +49,26 @@ def validated(model: type[Model], values: dict[str, Any], source: str | Path) ->
     saropt.errors.InputError: run.yaml: side: Input should be a valid integer, unable to parse string as an integer
     """
     try:
-        return model.model_validate(values)
+        made = model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(source, ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))) from error
+    if place := _truth_as_number(values, made):
+        raise InputError(source, f"{'.'.join(map(str, place))}: must be a number, not true or false")
+    return made
+
+
+def _truth_as_number(given: Any, made: Any) -> tuple[Any, ...] | None:
+    """The keys to a truth value that pydantic took for a number; None where there is none."""
+    if isinstance(given, bool):
+        return () if isinstance(made, int | float) and not isinstance(made, bool) else None
+    pairs: list[tuple[Any, Any, Any]] = []
+    if isinstance(given, dict):
+        inner = made if isinstance(made, dict) else getattr(made, "__dict__", {})
+        pairs = [(key, value, inner.get(key)) for key, value in given.items()]
+    elif isinstance(given, list) and isinstance(made, list | tuple):
+        pairs = [(number, *pair) for number, pair in enumerate(zip(given, made, strict=False))]
+    for key, value, taken in pairs:
+        if (place := _truth_as_number(value, taken)) is not None:
+            return key, *place
+    return None

@@ -81,10 +81,31 @@ def construct(title: str, network: type[nn.Module], counts: Sequence[int], argum
     """A network with channel counts and keyword arguments.
 
     Raises:
-        ValueError: it has no such argument; the message begins with `title`.
+        ValueError: it has no such argument, or cannot be built with one; the message begins with `title`.
     """
     known = arguments_of(network, len(counts))
     unknown = set(arguments) - set(known)
     if unknown:
         raise ValueError(f"{title} has no argument {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    return cast("Callable[..., nn.Module]", network)(*counts, **arguments)
+    for key, value in arguments.items():
+        least = 1 if key == "width" else 0
+        if _counts(known[key]) and any(_below(one, least) for one in _all(value)):
+            raise ValueError(f"{title}: {key} must be {least} or more, not {value}")
+    try:
+        return cast("Callable[..., nn.Module]", network)(*counts, **arguments)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        words = " ".join(str(error).split())
+        raise ValueError(f"{title} cannot be built with {dict(arguments)}: {words}") from error
+
+
+def _counts(default: Any) -> bool:
+    """Whether an argument counts something, by its default: a whole number above 0, or several numbers."""
+    return all(type(one) is int for one in _all(default)) and max(_all(default), default=0) > 0
+
+
+def _below(value: Any, least: int) -> bool:
+    return isinstance(value, bool) or (isinstance(value, int) and value < least)
+
+
+def _all(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]

@@ -75,13 +75,15 @@ def band_indices(root: DataRoot, role: Role, bands: Sequence[str]) -> tuple[int,
     """Numbers, from 1, of bands by name.
 
     Raises:
-        InputError: the root lacks the role or a band.
+        InputError: the root lacks the role or a band, or a band is named twice.
     """
     known = root.image(role).bands
     bands = [next((known[place] for _, place in match_some_bands([band], known)), band) for band in bands]
     unknown = [band for band in bands if band not in known]
     if unknown:
         raise InputError(root.home_of(role), f"has no band {', '.join(unknown)}; it has {', '.join(known)}")
+    if twice := [band for band in known if bands.count(band) > 1]:
+        raise InputError(root.home_of(role), f"gives each band once, but {', '.join(twice)} is asked for twice")
     return tuple(known.index(band) + 1 for band in bands)
 
 

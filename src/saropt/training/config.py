@@ -28,6 +28,7 @@ def _known(role: Role) -> Role:
 
 KnownRole = Annotated[Role, AfterValidator(_known)]
 Split = Literal["train", "val", "test"]
+Bands = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class DataConfig(Section):
@@ -56,7 +57,7 @@ class DataConfig(Section):
     crop: int = Field(256, ge=8)
     batch_size: int = Field(1, ge=1)
     splits: dict[KnownRole, Split] = Field(default_factory=dict)
-    bands: dict[KnownRole, tuple[str, ...]] = Field(default_factory=dict)
+    bands: dict[KnownRole, Bands] = Field(default_factory=dict)
     recipes: dict[KnownRole, dict[str, Any]] = Field(default_factory=dict)
     max_rasters: int | None = Field(None, ge=1)
     rasters_seed: int = Field(0, ge=0)
@@ -110,7 +111,7 @@ class LoopConfig(Section):
 
     max_steps: int = Field(10_000, ge=1)
     max_minutes: float | None = Field(None, gt=0.0)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accumulate: int = Field(1, ge=1)
     ema: float = Field(0.0, ge=0.0, lt=1.0)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from saropt.files import read_yaml, validated
 from saropt.training.config import (
+    Bands,
     CardConfig,
     KnownRole,
     Section,
@@ -29,7 +30,7 @@ class MatchingDataConfig(Section):
 
     crop: int = Field(256, ge=32, multiple_of=8)
     batch_size: int = Field(16, ge=1)
-    bands: dict[KnownRole, tuple[str, ...]] = Field(default_factory=dict)
+    bands: dict[KnownRole, Bands] = Field(default_factory=dict)
     flips: bool = True
     speckle_probability: float = Field(0.0, ge=0.0, le=1.0)
     keypoints: int = Field(300, ge=1)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from saropt.files import read_yaml, validated
 from saropt.training.config import (
+    Bands,
     CardConfig,
     KnownRole,
     Section,
@@ -28,7 +29,7 @@ class SegmentationDataConfig(Section):
 
     crop: int = Field(256, ge=8)
     batch_size: int = Field(8, ge=1)
-    bands: tuple[str, ...] | None = None
+    bands: Bands | None = None
     recipe: dict[str, Any] | None = None
     flips: bool = True
     sar_gain_db: float = Field(0.0, ge=0.0, le=20.0)

@@ -74,8 +74,9 @@ class TranslatorTask(Task):
         arguments = validated(cls.config_type, config.arguments, f"arguments of {cls.name}")
         self.roles = cls.roles_of(arguments)
         self._check_pairs()
-        for split in dict.fromkeys(self._splits.values()) if config.data.max_rasters is not None else ():
-            self.root = self.root.with_fewer(split, config.data.max_rasters, config.data.rasters_seed)
+        if (count := config.data.max_rasters) is not None:
+            for split in dict.fromkeys(self._splits.values()):
+                self.root = self.root.with_fewer(split, count, config.data.rasters_seed)
         self._open_data(arguments, root)
         self._build(arguments)
         self.sample_every = self.engine.sample_every
