@@ -68,7 +68,7 @@ def test_what_may_be_missing_cannot_be_made(root, new_config):
 
 def test_images_of_two_dates_need_their_bands_in_one_order(root, new_config):
     network = {"width": 8, "encoder": [1], "decoder": [1], "middle": 1}
-    arguments = {"direction": DIRECTION, "network_arguments": network}
+    arguments = {"direction": DIRECTION, "network_arguments": network, "adversarial_start": 1.0}
     changes = {"method": "reference", "arguments": arguments}
     config = TrainingConfig.model_validate({**new_config().model_dump(), **changes})
     TranslatorTask(config, root)
