@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import saropt
 from saropt.errors import OptionError, install_words
+from saropt.inference.bundled import find_translator
 from saropt.scenes import Scene, write_array
 
 
@@ -72,6 +74,23 @@ def test_translate_takes_both_kinds_of_options(tmp_path: Path) -> None:
 
 def test_models_by_name() -> None:
     assert {"s1-losangeles", "losangeles-s1"} <= set(saropt.list_models())
+
+
+def test_models_of_a_folder_are_loaded_by_what_the_list_says(tmp_path: Path) -> None:
+    shutil.copy(find_translator("s1-losangeles"), tmp_path / "mine.onnx")
+    (mine,) = set(saropt.list_models(tmp_path)) - set(saropt.list_models())
+    assert saropt.Translator.load(mine).card.name == "s1-losangeles"
+
+
+def test_the_figure_of_the_front_page_is_that_of_the_gallery() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    stated = re.search(
+        r"PSNR ([\d.]+) dB, where a copy of the earlier image has ([\d.]+)", (docs / "index.md").read_text()
+    )
+    assert stated is not None
+    shown = (docs / "gallery.md").read_text().partition("figures/gallery/flood-translation.webp")[2]
+    rows = re.findall(r"^\| (translation|copy of the earlier image) \| ([\d.]+) ", shown, re.MULTILINE)
+    assert stated.groups() == (dict(rows[:2])["translation"], dict(rows[:2])["copy of the earlier image"])
 
 
 @pytest.mark.parametrize(

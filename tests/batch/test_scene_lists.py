@@ -66,6 +66,19 @@ def test_tables_that_say_something_else_are_refused(text: str, message: str, tmp
         list_scenes(str(table))
 
 
+def test_a_cell_and_an_option_do_not_give_the_same_raster(tmp_path: Path) -> None:
+    old = touched(tmp_path / "old", "a.tif")
+    table = tmp_path / "scenes.csv"
+    table.write_text("scene,reference,dem\na.tif,b.tif,\n")
+    scenes = list_scenes(str(table))
+    assert scenes is not None
+    with pytest.raises(SaroptError, match="gives reference in a column, and an option gives it too"):
+        list_companions(str(table), scenes, {"reference": str(old)})
+    assert list_companions(str(table), scenes, {"dem": str(old)})[scenes[0]]["dem"] == str(old / "a.tif")
+    with pytest.raises(SaroptError, match=r"input='dem=.*b\.tif': must be a folder"):
+        list_companions(str(table), scenes, {"dem": str(tmp_path / "b.tif")})
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -146,9 +146,9 @@ def test_other_scene_inputs_are_other_work(files, scene, tmp_path):
     """A finished output counts as made for the same scene inputs alone."""
     translator = Translator.load(files["onnx"])
     translator.run(scene, tmp_path / "out.tif", TranslateOptions(month=7))
-    assert translator.is_made(scene, tmp_path / "out.tif", TranslateOptions(month=7))
-    assert not translator.is_made(scene, tmp_path / "out.tif", TranslateOptions(month=8))
-    assert not translator.is_made(scene, tmp_path / "out.tif", TranslateOptions())
+    assert translator.look(scene, tmp_path / "out.tif", TranslateOptions(month=7)).is_complete
+    assert not translator.look(scene, tmp_path / "out.tif", TranslateOptions(month=8)).is_complete
+    assert not translator.look(scene, tmp_path / "out.tif", TranslateOptions()).is_complete
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,10 @@ def test_the_terrain_model_is_an_input(tmp_path, make_translator, monkeypatch):
     assert dem.read_bytes() == content
     options = TranslateOptions(dem=virtual)
     translator.run(safe, tmp_path / "out.tif", options)
-    assert translator.is_made(safe, tmp_path / "out.tif", options)
+    assert translator.look(safe, tmp_path / "out.tif", options).is_complete
     dem.unlink()
     write_dem(dem, grid, 0.0, base=1.0)
-    assert not translator.is_made(safe, tmp_path / "out.tif", options)
+    assert not translator.look(safe, tmp_path / "out.tif", options).is_complete
 
 
 def test_a_file_of_a_product_is_an_input(tmp_path, make_translator):

@@ -56,7 +56,7 @@ def test_a_call_tells_each_line_once(translator: Translator, monkeypatch: pytest
     monkeypatch.setattr("saropt.inference.told._MOST", 2)
     lines = told(translator, np.stack([decibels()[::-1] + rise for rise in range(5)]))
     assert len(lines) == 3
-    assert lines[-1] == "3 more warnings of other images of this array"
+    assert lines[-1] == "3 more warnings"
 
 
 def test_an_array_with_coordinates_tells_it_once(translator: Translator) -> None:

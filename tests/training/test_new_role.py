@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from saropt.domain import register_role
 register_role("thermal", "thermal", "reflectance")
 """
 PROGRAM = """
-import sys
+import sys, warnings
 from pathlib import Path
+import rasterio, rasterio.windows
+import saropt
 from saropt.cli import main
+from saropt.errors import SceneWarning
 
 root, folder = sys.argv[1:]
 scene, *_ = sorted(path.name for path in Path(root, "sar").iterdir())
@@ -43,6 +47,17 @@ for words in (
 ):
     assert main(words) == 0, words
 assert main(["translate", f"{root}/sar/{scene}", folder + "/no.tif", "--model", folder]) == 2
+with rasterio.open(f"{root}/thermal/{scene}") as whole:
+    window = rasterio.windows.Window(0, 0, 32, 64)
+    profile = whole.profile | {"width": 32, "height": 64, "transform": whole.window_transform(window)}
+    with rasterio.open(folder + "/part.tif", "w", **profile) as part:
+        part.write(whole.read(window=window))
+        part.descriptions = whole.descriptions
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    inputs = {"thermal": folder + "/part.tif"}
+    saropt.translate(f"{root}/sar/{scene}", folder + "/half.tif", model=folder, inputs=inputs)
+print([str(one.message) for one in told if issubclass(one.category, SceneWarning)])
 """
 
 
@@ -66,6 +81,8 @@ def test_a_new_role_is_one_module(root: Path, tmp_path: Path, capsys: pytest.Cap
     printed = run_with_plugin(plugin, PROGRAM, root, tmp_path / "run")
     assert "thermal" in printed.partition("wrote")[0], "inspection shows it"
     assert "sar+thermal2opt" in printed
+    assert re.search(r"sar\+thermal2opt thermal +B4, B3, B2 \(.*\), needed", printed)
+    assert "covers 50.0% of the scene: the rest is nodata" in printed
     for folder in ("named", "listed"):
         made = sorted((tmp_path / "run" / folder).glob("*.tif"))
         assert len(made) == (3 if folder == "named" else 1)

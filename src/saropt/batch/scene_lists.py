@@ -125,7 +125,8 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Ras
         with an empty cell, has none.
 
     Raises:
-        InputError: a folder does not exist, no scene has a raster in it or one has two, or the table cannot be read.
+        InputError: a folder does not exist, no scene has a raster in it or one has two, or the table cannot be read or
+            has cells of what an option gives.
         OptionError: an option names a file.
 
     >>> list_companions("scenes", ["scenes/a.tif"], {})
@@ -136,6 +137,8 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Ras
         for scene, companions in _read_table(Path(given)):
             found[scene] |= companions
     for name, folders in options.items():
+        if any(name in companions for companions in found.values()):
+            raise InputError(given, f"gives {name} in a column, and an option gives it too: leave one of them out")
         dates: dict[str, list[str | Path]] = {}
         for folder in dates_in(check_dates(name, folders)):
             for scene, raster in _matched(name, str(folder), scenes).items():
@@ -148,7 +151,8 @@ def list_companions(given: str, scenes: Sequence[str], options: Mapping[str, Ras
 def _matched(name: str, folder: str, scenes: Sequence[str]) -> dict[str, str]:
     """Scene -> the raster of its name in a folder."""
     if not Path(folder).is_dir():
-        raise OptionError(name, folder, "must be a folder with a raster for each scene, of the scene's name")
+        option, value = (name, folder) if name in COMPANIONS else ("input", f"{name}={folder}")
+        raise OptionError(option, value, "must be a folder with a raster for each scene, of the scene's name")
     by_stem: dict[str, list[Path]] = {}
     for raster in _rasters(folder, set(map(_stem, scenes))):
         by_stem.setdefault(_stem(str(raster)), []).append(raster)

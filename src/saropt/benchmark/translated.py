@@ -8,6 +8,7 @@ from pathlib import Path
 from saropt.errors import InputError
 from saropt.files import atomic_folder
 from saropt.inference import Translator
+from saropt.inference.requests import TranslateOptions
 from saropt.progress import Progress, silent
 from saropt.roots import DataRoot
 from saropt.roots.description import write_description
@@ -36,9 +37,8 @@ def write_translated_root(root: DataRoot, translator: Translator, path: Path, pr
             label = root.raster("label", name)
             for place in (part / role / name, part / "label" / name):
                 place.parent.mkdir(parents=True, exist_ok=True)
-            translator.translate(
-                root.raster(source, name), part / role / f"{name}.tif", units=root.images[source].units
-            )
+            options = TranslateOptions(units=root.images[source].units)
+            translator.run(root.raster(source, name), part / role / f"{name}.tif", options)
             copied = part / "label" / f"{name}{label.suffix}"
             shutil.copyfile(label, copied)
             copy_beside(label, copied)

@@ -96,6 +96,9 @@ def _print_card(path: Path, card: Card) -> None:
             f"{', '.join(source.bands)} ({source.units}, {source.dtype}) to "
             f"{', '.join(target.bands)} ({target.units}, {target.dtype})"
         )
+        for image in described.inputs[1:]:
+            needed = "may be missing" if image.optional else "needed"
+            facts[f"{direction} {image.role}"] = f"{', '.join(image.bands)} ({image.units}), {needed}"
         facts[f"{direction} network"] = (
             f"{described.network}, stride {described.stride}, "
             + (f"receptive field {field} px (tile-exact)" if field else "sees the whole tile")

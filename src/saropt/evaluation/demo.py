@@ -27,6 +27,7 @@ from saropt.evaluation.metrics import grey
 from saropt.evaluation.tiles import TILE, tile_windows
 from saropt.files import atomic_folder
 from saropt.inference import NOTICE, Translator
+from saropt.inference.requests import TranslateOptions
 from saropt.progress import Progress, silent
 from saropt.scenes import Georeference, Scene, write_array
 from saropt.simulate import OPTICAL_BANDS, amplitude_q99, simulate_scene
@@ -102,7 +103,7 @@ def _fill(folder: Path, translator: Translator, progress: Progress) -> dict[str,
         folder / "reference.tif", truth, band_names=OPTICAL_BANDS, georeference=PLACE, tags=tags, photometric="rgb"
     )
     progress(1, 5, "translating")
-    path = translator.translate(folder / "sar.tif", folder / "optical.tif", units="amplitude")
+    path = translator.run(folder / "sar.tif", folder / "optical.tif", TranslateOptions(units="amplitude")).path
     with Scene.open(path) as written:
         optical = written.read_stored()[0]
     progress(2, 5, "translating two dates")

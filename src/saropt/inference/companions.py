@@ -61,6 +61,8 @@ class Ground:
         """Raster -> the grid that it is warped to, and the share of the scene that it covers."""
         self._valid: dict[str, float] = {}
         """Raster -> the share of the scene's valid pixels that it has."""
+        self.required: set[str] = set()
+        """Rasters without which nothing is made."""
         self._unplaced: list[str] = []
         """Rasters that are taken to have the scene's pixels, as they or the scene have no place."""
 
@@ -133,11 +135,14 @@ class Ground:
         for each that covers a part of the scene only."""
         names, scene = ", ".join(self._unplaced), self.scene.source
         taken = [f"{names}: taken to lie pixel on pixel on {scene}, as they lack a common place"] if names else []
-        partial = [
-            f"{without_secrets(path)} covers {share:.1%} of the scene: the rest is made without it"
-            for path in dict.fromkeys((*self._placed, *self._valid))
-            if (share := min(self._placed.get(path, (None, 1.0))[1], self._valid.get(path, 1.0))) < _NEARLY_ALL
-        ]
+        partial = []
+        for path in dict.fromkeys((*self._placed, *self._valid)):
+            share = min(self._placed.get(path, (None, 1.0))[1], self._valid.get(path, 1.0))
+            name = without_secrets(path)
+            if share < _NEARLY_ALL and path in self.required:
+                partial.append(f"{name} covers {share:.1%} of the scene: the rest is nodata")
+            elif share < _NEARLY_ALL:
+                partial.append(f"{name} covers {share:.1%} of the scene: the rest is made without it")
         return [*self.told, *taken, *partial]
 
 
@@ -216,6 +221,7 @@ def open_companions(
         is_masked = mask is not None or sentinel2_product(first) is not None
         rasters = [_open_raster(stack, path, image, options, ground, kind, is_masked) for path in (first, *others)]
         opened |= zip(map(str, (first, *others)), rasters, strict=True)
+        ground.required.update(() if image.optional else map(str, (first, *others)))
         ground.told += [line for one in rasters for line in told_of_file(image, one)]
         if others:
             units = options.units.get(role) if isinstance(options.units, Mapping) else None

@@ -143,6 +143,8 @@ class TranslateOptions:
             if isinstance(self.bands, str | int):
                 raise OptionError("bands", self.bands, f"must be a list, as [{self.bands!r}]")
             object.__setattr__(self, "bands", tuple(self.bands))
+        given = {role: raster for role, raster in self.inputs.items() if raster is not None}
+        object.__setattr__(self, "inputs", given)
         if self.reference_sar is not None:
             object.__setattr__(self, "reference_sar", check_dates("reference_sar", self.reference_sar))
         for name, least in (("tile", 1), ("samples", 1), ("pixel", 1e-3)):

@@ -28,7 +28,8 @@ def translate(
 ) -> Path | str:
     """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
 
-    For several scenes load the translator once: `Translator.load(model).translate(scene, out)`.
+    For several scenes load the translator once: `Translator.load(model).translate(scene, out)`. The warnings of the run
+    are `saropt.errors.SceneWarning`.
 
     Args:
         scene: the input raster, any size; a path or an address.
@@ -67,11 +68,12 @@ def translate(
 
 
 def list_models(folder: str | Path | None = None) -> list[str]:
-    """Names of the bundled translators and, where a folder is given, of the translator files in it.
+    """Names of the bundled translators and, where a folder is given, paths of the translator files in it.
 
-    `Translator.load` and `translate` take these names; `Translator.load(name).card` says more of one.
+    `Translator.load` and `translate` take these; `Translator.load(name).card` says more of one.
 
     >>> "s1-losangeles" in list_models()
     True
     """
-    return list(list_translators(folder))
+    bundled = list_translators()
+    return [*bundled, *(str(path) for name, path in list_translators(folder).items() if name not in bundled)]

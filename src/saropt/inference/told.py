@@ -1,4 +1,4 @@
-"""What calls that take arrays tell: Python warnings with the lines that the command line prints, each once a call."""
+"""What calls in Python tell: Python warnings with the lines that the command line prints, each once a call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tell(lines: Iterable[str]) -> None:
     different = list(dict.fromkeys(lines))
     if len(different) > _MOST:
         more = counted(len(different) - _MOST, "more warning")
-        different = [*different[:_MOST], f"{more} of other images of this array"]
+        different = [*different[:_MOST], more]
     level = _callers_level()
     for line in different:
         warnings.warn(line, SceneWarning, stacklevel=level)

@@ -149,7 +149,8 @@ class Translator(SceneModel, Pretrained):
     def translate(
         self, scene: str | Path, out: str | Path, *, progress: Progress | None = None, **options: Any
     ) -> Path | str:
-        """Translate a raster file into a cloud-optimised GeoTIFF on the same grid.
+        """Translate a raster file into a cloud-optimised GeoTIFF on the same grid. The warnings of the run are
+        `saropt.errors.SceneWarning`.
 
         Args:
             scene: the input raster, any size; a path or an address (`saropt.scenes.open_scene`).
@@ -163,7 +164,9 @@ class Translator(SceneModel, Pretrained):
         Raises:
             InputError: as for `run`.
         """
-        return self.run(scene, out, TranslateOptions(**options), progress or silent).path
+        result = self.run(scene, out, TranslateOptions(**options), progress or silent)
+        tell(result.warnings)
+        return result.path
 
     def run(
         self,
@@ -204,10 +207,6 @@ class Translator(SceneModel, Pretrained):
             notes += uncalibrated(self.reliability, {self.source.role, *further})
             notes += ["the half-widths were calibrated for scenes of which nothing is known"] if told else []
         return notes
-
-    def is_made(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> bool:
-        """Whether `look` finds all that `run` makes, whole; errors as of `look`."""
-        return self.look(scene, out, options).is_complete
 
     def look(self, scene: str | Path, out: str | Path, options: TranslateOptions) -> Earlier:
         """What is there of all that `run` makes of this scene with these options.

@@ -10,6 +10,7 @@ from typing import Any
 
 from saropt.errors import InputError
 from saropt.inference import Translator
+from saropt.inference.requests import TranslateOptions
 from saropt.matching.features import Matcher
 from saropt.matching.scene_matching import SceneMatch, match_scenes
 from saropt.progress import Progress, silent
@@ -47,7 +48,7 @@ def match_translated(
     """
     with TemporaryDirectory(prefix="saropt-match-") as folder:
         translation = Path(folder) / f"{Path(a).stem}.tif"
-        translator.translate(a, translation, bands=bands, units=units, progress=progress)
+        translator.run(a, translation, TranslateOptions(bands=bands, units=units), progress)
         try:
             found = match_scenes(translation, b, matcher, progress=progress, **options)
         except InputError as error:
