@@ -113,4 +113,6 @@ def test_the_shell_completes_verbs_and_translators() -> None:
         return run("-c", code, **environment).stdout.split()
 
     assert offered("saropt tran") == ["translate"]
-    assert offered("saropt models s1-l") == ["s1-losangeles"]
+    commands = ("models", "translate a b --model", "evaluate", "export", "reliability", "match a b --via")
+    for command in commands:
+        assert offered(f"saropt {command} s1-l") == ["s1-losangeles"], command

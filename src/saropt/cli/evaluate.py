@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from saropt.cli.completion import model_names
+
 if TYPE_CHECKING:
     from saropt.evaluation import EvaluationResult
 
 
 def evaluate(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Translators: names, files or run folders.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL", help="Translators: names, files or run folders.", autocompletion=model_names),
+    ],
     data: Annotated[Path, typer.Option("--data", metavar="DATA", help="Data root with the true images.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for report.json and report.html.")],
     split: Annotated[str, typer.Option(metavar="train|val|test", help="Split of the data root to score on.")] = "test",

@@ -7,9 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from saropt.cli.completion import model_names
+
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Translator: a name, a file or a run folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Translator: a name, a file or a run folder.", autocompletion=model_names),
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="ONNX file to write.")],
     to: Annotated[
         Literal["optical", "sar"] | None,

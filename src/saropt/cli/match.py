@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from saropt.cli.completion import model_names
 from saropt.cli.examples import epilog
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def match_two(
     a: Annotated[Path, typer.Argument(metavar="A", help="Scene to match and register.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Reference scene.")],
     via: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Translate A with this translator first.")
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Translate A with this translator first.", autocompletion=model_names),
     ] = None,
     method: Annotated[str, typer.Option(metavar="sift|rift|FILE", help="Matcher: a name or a matcher file.")] = "rift",
     transform: Annotated[

@@ -7,9 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from saropt.cli.completion import model_names
+
 
 def reliability(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Translator: a bundled name or an .onnx file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Translator: a bundled name or an .onnx file.", autocompletion=model_names
+        ),
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="Translator file to write.")],
     data: Annotated[
         Path, typer.Option(metavar="DATA", help="Data root of scenes that MODEL was not trained on, 10 or more.")
