@@ -20,6 +20,7 @@ from PIL import Image
 from test_serve import serving
 
 from saropt.cli import main
+from saropt.errors import InputError
 from saropt.evaluation.blind_test import read_answers
 from saropt.scenes import Georeference, Scene, Window, write_array
 from saropt.viewer.blind import Study, crops
@@ -166,6 +167,24 @@ def test_answers_that_are_refused(asked: tuple[Study, TestClient]) -> None:
     assert len(read_answers(study.answers_file)) == 1
     for gone in ("/api/catalogue", "/api/jobs", "/api/layers/0123456789abcdef"):
         assert client.get(gone).status_code == 404
+
+
+@pytest.mark.parametrize("folder", ["one", "truth"])
+def test_other_pixels_are_another_study(study_file: Path, folder: str) -> None:
+    """Rasters that are made anew under their names: neither a running study nor its answers go on with them."""
+    with Study(study_file, study_file.parent) as study:
+        study.answer("p", 0, "left", "both")
+        for path in sorted((study_file.parent / folder).iterdir()):
+            with Scene.open(path) as scene:
+                pixels = scene.read_stored()[0]
+            bands: dict[str, Any] = {"band_names": ["B4", "B3", "B2"], "georeference": PLACE}
+            write_array(path, 255 - pixels, overwrite=True, **bands)
+        shown = next(at for at in range(TRIALS) if study.trials[study._arranged("q", at)[0]].method == "method-one")
+        study._done["q"] = shown
+        with pytest.raises(InputError, match="has changed since the study began: start the server again"):
+            study.picture("q", shown)
+    with pytest.raises(InputError, match="holds answers to another version of this study"):
+        Study(study_file, study_file.parent)
 
 
 def test_values_beyond_8_bits_share_one_stretch(study_file: Path) -> None:

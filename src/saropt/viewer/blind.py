@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -77,7 +77,7 @@ class StudyFile(BaseModel):
 
 @dataclass(frozen=True)
 class Trial:
-    """A crop of a true raster and of one translation of it."""
+    """A crop of a true raster and of one translation of it; `pixels` is a hash of both."""
 
     method: str
     name: str
@@ -85,6 +85,7 @@ class Trial:
     guess: Path
     row: int
     column: int
+    pixels: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Study:
         self.settings = validated(StudyFile, read_yaml(file), file)
         self.answers_file = file.with_name(f"{file.stem}.answers.csv")
         self.trials = _drawn(self.settings, file, folder)
-        told = [(one.method, one.name, one.row, one.column) for one in self.trials]
+        told = [(one.method, one.name, one.row, one.column, one.pixels) for one in self.trials]
         content = json.dumps([self.settings.model_dump(), told]).encode()
         self.key = hashlib.sha256(content).hexdigest()[:12]
         self._lock = threading.Lock()
@@ -153,7 +154,7 @@ class Study:
 
         Raises:
             KeyError: it is not the participant's present trial.
-            InputError: a raster cannot be read.
+            InputError: a raster cannot be read, or has changed.
         """
         if self.place(participant).trial != position:
             raise KeyError(position)
@@ -241,10 +242,12 @@ def crops(trial: Trial, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     what is not 8 bits is stretched from 2 to 98 % of each band of the true crop, both by the same numbers.
 
     Raises:
-        InputError: a raster cannot be read.
+        InputError: a raster cannot be read, or has changed since the study began.
     """
-    (truth, real), (guess, made) = (_read(path, trial, side) for path in (trial.truth, trial.guess))
-    valid = real & made
+    truth, guess, valid, pixels = _read_both(trial, side)
+    if pixels != trial.pixels:
+        reason = "this raster or its translation has changed since the study began: start the server again"
+        raise InputError(trial.truth, reason)
     low, high = np.zeros(3), np.full(3, 255.0)
     if not (truth.dtype == guess.dtype == np.uint8) and valid.any():
         low, high = np.percentile(truth[valid], (2, 98), axis=0)
@@ -254,6 +257,16 @@ def crops(trial: Trial, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
         unit[~valid] = 0
         shown.append(np.rint(unit * 255).astype(np.uint8))
     return shown[0], shown[1]
+
+
+def _read_both(trial: Trial, side: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], str]:
+    """The stored numbers of both crops, which pixels are valid in both, and a hash of all that."""
+    (truth, real), (guess, made) = (_read(path, trial, side) for path in (trial.truth, trial.guess))
+    valid = real & made
+    content = hashlib.sha256()
+    for array in (truth, guess, valid):
+        content.update(array.dtype.str.encode() + array.tobytes())
+    return truth, guess, valid, content.hexdigest()
 
 
 def _read(path: Path, trial: Trial, side: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -340,12 +353,11 @@ def _crops(method: str, truth: Path, guess: Path, side: int, free: dict[tuple[in
         if place not in free:
             continue
         trial = Trial(method, truth.stem, truth, guess, *place)
-        (true, real), (guessed, made) = (_read(path, trial, side) for path in (truth, guess))
-        valid = real & made
+        true, guessed, valid, pixels = _read_both(trial, side)
         if valid.mean() >= _LEAST_VALID:
             _check_scale(trial, true[valid], guessed[valid])
             del free[place]
-            yield trial
+            yield replace(trial, pixels=pixels)
 
 
 def _check_scale(trial: Trial, true: NDArray[Any], guessed: NDArray[Any]) -> None:
