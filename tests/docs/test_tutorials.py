@@ -16,7 +16,16 @@ from safe_files import write_safe
 
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 BLOCK = re.compile(r'^```(sh|python|toml)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-BEFORE: dict[str, Callable[[Path], object]] = {"grd-scene.md": write_safe}
+ASSIGNMENT = re.compile(r"^[A-Z]+=.*\n", re.MULTILINE)
+
+
+def two_products(folder: Path) -> None:
+    """A product, and another one that comes after it."""
+    write_safe(folder)
+    (folder / "S1B_IW_GRDH_1SDV_20210101T000000.SAFE").mkdir()
+
+
+BEFORE: dict[str, Callable[[Path], object]] = {"grd-scene.md": two_products}
 """What a reader brings along."""
 PIP = """
 import re, sys, tomllib
@@ -58,7 +67,7 @@ def test_a_tutorial_runs(name: str, shell: dict[str, str], tmp_path: Path) -> No
     BEFORE.get(name, lambda folder: None)(work)
     blocks = BLOCK.findall((TUTORIALS / name).read_text(encoding="utf-8"))
     assert len(blocks) >= 4
-    said_before = ""
+    said_before = variables = ""
     for language, title, code in blocks:
         if title:
             (work / title).parent.mkdir(exist_ok=True)
@@ -68,7 +77,8 @@ def test_a_tutorial_runs(name: str, shell: dict[str, str], tmp_path: Path) -> No
             said_before += code
             command = [sys.executable, "-W", "ignore", "-c", said_before]
         else:
-            command = ["bash", "-euo", "pipefail", "-c", code]
+            command = ["bash", "-euo", "pipefail", "-c", variables + code]
+            variables += "".join(ASSIGNMENT.findall(code))
         done = subprocess.run(command, cwd=work, env=shell, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
         assert done.stdout or "print(" not in code, f"prints nothing:\n{code}"
