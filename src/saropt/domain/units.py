@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Scale = Literal["decibels", "power", "amplitude", "complex", "stretch", "reflectance"]
+Scale = Literal["decibels", "power", "amplitude", "complex", "stretch", "reflectance", "height"]
 """How a number relates to what was measured. `complex` pixels have power as their squared modulus; `stretch` is an
 8-bit picture whose scale the publisher did not state."""
 
@@ -43,6 +43,7 @@ _PLAUSIBLE: Final[dict[Scale, Plausible]] = {
     "complex": Plausible((0.0, 1e3), (1e-3, 10.0**0.5), 10.0**1.5),
     "stretch": Plausible((0.0, 255.0), (0.0, 255.0), 255.0),
     "reflectance": Plausible((-0.5, 10.0), (-0.1, 1.5), 4.0),
+    "height": Plausible((-12e3, 9e3), (-12e3, 9e3), 9e3),
 }
 """Calibrated backscatter has a median in -60..+10 dB, and 99.5 % of it lie below +30 dB; of complex pixels the modulus
 counts."""
@@ -58,7 +59,7 @@ class Unit:
         scale: how the numbers relate to backscatter or reflectance.
         calibration: of calibrated backscatter, what it is per unit area of: "sigma0" (ground) or "gamma0" (the plane
             across the line of sight). The two differ by the incidence angle and are not converted into each other.
-        factor: of reflectance, what it is multiplied by.
+        factor: of reflectance, what it is multiplied by; of heights, how many of the unit are a metre.
 
     >>> Unit("sigma0_db", "decibels", "sigma0").scale
     'decibels'
@@ -95,13 +96,19 @@ _SAR: Final = (
 )
 SAR_UNITS: Final[tuple[str, ...]] = tuple(unit.name for unit in _SAR)
 _BY_NAME: Final = {unit.name: unit for unit in _SAR}
+_FOOT: Final = 1 / 0.3048
+_LENGTHS: Final = (
+    dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0)
+    | dict.fromkeys(("ft", "foot", "feet", "us survey foot", "us survey feet"), _FOOT)
+    | {"km": 1e-3, "dm": 10.0, "cm": 100.0, "mm": 1000.0}
+)
 
 
 def describe_units(name: str, dtype: str | None = None) -> Unit:
     """What is known of units by name.
 
     Optical units are free text in data roots: a text with "10000" is reflectance times 10,000, "reflectance" is
-    reflectance itself, and other texts of 8-bit rasters are an 8-bit picture.
+    reflectance itself, units of length are of heights, and other texts of 8-bit rasters are an 8-bit picture.
 
     Args:
         dtype: data type of the raster, by name; None where it does not matter.
@@ -120,6 +127,8 @@ def describe_units(name: str, dtype: str | None = None) -> Unit:
         return Unit(name, "reflectance", factor=10000.0)
     if name == "reflectance":
         return Unit(name, "reflectance")
+    if (factor := _LENGTHS.get(name.strip().lower())) is not None:
+        return Unit(name, "height", factor=factor)
     if dtype == "uint8":
         return Unit(name, "stretch")
     raise ValueError(f"unknown units {name!r}; known: {', '.join(SAR_UNITS)}")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saropt.artifacts import ImageCard
-from saropt.domain import SAR_UNITS, describe_role, describe_units, is_sar
+from saropt.domain import SAR_UNITS, Unit, describe_role, describe_units, is_sar
 from saropt.domain.stated_units import stated_units, told_of_units
 from saropt.errors import InputError, OptionError, counted
 from saropt.inference.clouds import Clouds, find_clouds
@@ -244,7 +244,7 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
     sample = source.sample()
     if sample.shape[1] == 0:
         raise InputError(source.source, "holds no valid pixel (all nodata or NaN)")
-    remedy = None if image.optional else "units"
+    remedy = None if image.optional or describe_role(image.role).quantity == "elevation" else "units"
     stated = None
     if is_sar(image.role):
         names = getattr(source, "band_names", ())
@@ -265,6 +265,13 @@ def fit_input(image: ImageCard, source: Source, units: str | None = None) -> Fit
     return replace(fitted, notes=(*said, *fitted.notes))
 
 
+def _check_heights(stated: str, units: str, unit: Unit | None) -> None:
+    """Refuse heights whose tags state another unit of length."""
+    own = ValueRule.of(stated, "").unit
+    if unit is not None and own is not None and own.scale == unit.scale and own.factor != unit.factor:
+        raise ValueError(f"its tags say {stated}: heights in {units} are taken")
+
+
 def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: bool = True) -> Fitted:
     recipe = image.make_recipe()
     if not is_sar(image.role) and units in SAR_UNITS and units != "uint8":
@@ -273,8 +280,11 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
     unit = recipe.unit_of(units, source.dtype) if quantity in ("backscatter", "reflectance") else None
     if is_sar(image.role):
         unit = describe_units(units)
+    if quantity == "elevation":
+        unit = ValueRule.of(units, source.dtype).unit
+        _check_heights(getattr(source, "tags", {}).get("UNITS", ""), units, unit)
     rule = ValueRule(unit, source.dtype, recipe.absolute)
-    if unit is not None:
+    if unit is not None and quantity != "elevation":
         names = getattr(source, "band_names", ())
         check_units(sample, unit, source.dtype, calibrated=recipe.absolute, stated=stated, names=names)
         if quantity == "reflectance" and units in SAR_UNITS:  # uint8, for a recipe of reflectance

@@ -29,7 +29,7 @@ from saropt.radiometry.units import (
     to_power,
     to_unit_range,
 )
-from saropt.radiometry.validity import ValueRule, check_units, fitting_units, repeated_value
+from saropt.radiometry.validity import ValueRule, check_units, fitting_units, most_common_outside, repeated_value
 
 __all__ = [
     "FILTERS",
@@ -59,6 +59,7 @@ __all__ = [
     "from_power",
     "gain_and_offset",
     "is_flat",
+    "most_common_outside",
     "pauli_needs",
     "pauli_power",
     "position_noise",

@@ -14,6 +14,7 @@ _FEW = 0.005
 _NEARLY_ALL = 0.999
 _REPEATED = 0.002
 _ALONE_DB = 3.0
+_LOWEST_LAND_M = -500.0
 _LANDSAT_ZERO = 6500.0
 """Of Collection 2, 7273 stands for no reflectance."""
 
@@ -116,6 +117,8 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
     unit = rule.unit
     if unit is None or unit.scale in ("complex", "stretch") or not sample.size:
         return None
+    if unit.scale == "height":
+        return most_common_outside(sample, _LOWEST_LAND_M * unit.factor, np.inf)
     if unit.scale == "reflectance":
         return 0.0 if float((sample == 0).all(axis=0).mean()) > _REPEATED else None
     if rule.is_whole and unit.scale != "decibels":
@@ -131,6 +134,17 @@ def repeated_value(sample: NDArray, rule: ValueRule) -> float | None:
             float(values[at]): int(counts[at]) for at in np.flatnonzero(alone & (counts >= _REPEATED * band.size))
         }
     return max(found, key=found.__getitem__, default=None)
+
+
+def most_common_outside(values: NDArray, low: float, high: float) -> float | None:
+    """The most frequent value outside limits, where it may be fill; None where there is none.
+
+    >>> most_common_outside(np.append(np.arange(1000.0), np.full(100, -9999.0)), -500, 9000)
+    -9999.0
+    """
+    found, counts = np.unique(values[(values < low) | (values > high)], return_counts=True)
+    common = counts.size and counts.max() >= max(_REPEATED * values.size, 2)
+    return float(found[counts.argmax()]) if common else None
 
 
 def _counts_near(values: NDArray, counts: NDArray, unit: Unit) -> NDArray:
@@ -269,4 +283,7 @@ def _holds(unit: Unit, calibrated: bool) -> str:
         return f"{kind} has a median in {low:g}..{high:.3g}; {question}"
     if unit.scale == "stretch":
         return "8 bits hold 0..255"
+    if unit.scale == "height":
+        low, high = unit.plausible(calibrated).possible
+        return f"heights in {unit.name} lie in {low:g}..{high:g}"
     return f"reflectance times {unit.factor:g} lies in {-0.1 * unit.factor:g}..{1.5 * unit.factor:g}"

@@ -104,7 +104,7 @@ def measured_rule(scene: Scene, role: Role, units: str, sample: NDArray) -> tupl
     '25.00% of the pixels that it calls valid are fill (-100) or impossible values in sigma0_db: they count as nodata'
     """
     rule, quantity = ValueRule.of(units, scene.dtype), describe_role(role).quantity
-    if rule.unit is None or quantity not in ("backscatter", "reflectance") or not rule.measured(sample).any():
+    if rule.unit is None or quantity in ("classes", "mask") or not rule.measured(sample).any():
         return rule, None
     found = find_measured(scene, sample, rule, units, all_bands=quantity == "reflectance")
     if not found.notes:
@@ -150,7 +150,7 @@ def measured_pixels(card: ImageCard, recipe: Recipe, scene: Scene, sample: NDArr
             check_units(sample, unit, scene.dtype, calibrated=recipe.absolute, names=scene.band_names)
     sample = sample[:, rule.measured(sample)]
     repeated = repeated_value(sample, rule)
-    if repeated is not None and is_sar(card.role) and fills_blocks(scene, repeated):
+    if repeated is not None and describe_role(card.role).quantity != "reflectance" and fills_blocks(scene, repeated):
         raise ValueError(
             f"{repeated:g} fills parts of it, which is no measurement in {card.units}: declare it as nodata"
         )

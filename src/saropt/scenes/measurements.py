@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from saropt.domain import describe_units
 from saropt.domain.stated_units import stated_units, told_of_units
 from saropt.errors import InputError
-from saropt.radiometry import ValueRule, check_units, repeated_value, to_db
+from saropt.radiometry import ValueRule, check_units, most_common_outside, repeated_value, to_db
 from saropt.scenes.pixel_samples import Padded, fills_blocks
 from saropt.scenes.reading import Scene
 
@@ -61,13 +61,16 @@ def find_measured(raster: Named, sample: NDArray, rule: ValueRule, units: str, *
     ('border.tif: 25.00% of the pixels that it calls valid are fill or impossible values in sigma0: made nodata',)
     """
     total = sample.shape[1]
-    sample = sample[:, rule.measured(sample)]
+    keep = rule.measured(sample)
+    impossible, sample = sample[:, ~keep], sample[:, keep]
     repeated = repeated_value(sample, rule)
     if repeated is not None and not fills_blocks(raster, repeated):
         repeated = None
     if repeated is not None:
         rule = rule.with_fill(repeated, all_bands=all_bands)
         sample = sample[:, rule.measured(sample)]
+    elif not np.iscomplexobj(impossible) and (usual := most_common_outside(impossible, *rule.limits)) is not None:
+        rule = rule.with_fill(usual, all_bands=all_bands)
     if sample.shape[1] == 0:
         raise InputError(raster.source, "holds no valid pixel: all values are fill")
     notes = []

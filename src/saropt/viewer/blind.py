@@ -244,8 +244,8 @@ def crops(trial: Trial, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     Raises:
         InputError: a raster cannot be read, or has changed since the study began.
     """
-    truth, guess, valid, pixels = _read_both(trial, side)
-    if pixels != trial.pixels:
+    truth, guess, valid, content = _read_both(trial, side)
+    if content != trial.pixels:
         reason = "this raster or its translation has changed since the study began: start the server again"
         raise InputError(trial.truth, reason)
     low, high = np.zeros(3), np.full(3, 255.0)
