@@ -99,7 +99,7 @@ _BY_NAME: Final = {unit.name: unit for unit in _SAR}
 _FOOT: Final = 1 / 0.3048
 _LENGTHS: Final = (
     dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0)
-    | dict.fromkeys(("ft", "foot", "feet", "us survey foot", "us survey feet"), _FOOT)
+    | dict.fromkeys(("ft", "foot", "feet"), _FOOT)
     | {"km": 1e-3, "dm": 10.0, "cm": 100.0, "mm": 1000.0}
 )
 
