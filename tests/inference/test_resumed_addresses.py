@@ -23,9 +23,9 @@ def test_an_earlier_image_that_changed_behind_its_address(fresh, scene, colours,
     write_optical(server.folder / "old.tif", colours)
     out = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=f"{server.url}/old.tif?sig=one")).path
     again = TranslateOptions(reference=f"{server.url}/old.tif?sig=two")
-    assert fresh.is_made(scene, out, again)
+    assert fresh.look(scene, out, again).is_complete
     write_optical(server.folder / "old.tif", np.roll(colours, 20, axis=1), overwrite=True)
-    assert not fresh.is_made(scene, out, again)
+    assert not fresh.look(scene, out, again).is_complete
 
 
 @pytest.mark.parametrize("change", ["place", "date"])
@@ -34,10 +34,10 @@ def test_a_scene_that_changed_behind_its_address(fresh, scene, server, tmp_path,
     path.write_bytes(scene.read_bytes())
     out = fresh.run(f"{server.url}/scene.tif?sig=one", tmp_path / "out.tif").path
     address = f"{server.url}/scene.tif?sig=two"
-    assert fresh.is_made(address, out, TranslateOptions())
+    assert fresh.look(address, out, TranslateOptions()).is_complete
     with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK=True) as dataset:
         if change == "place":
             dataset.transform = dataset.transform @ rasterio.Affine.translation(10, 0)
         else:
             dataset.update_tags(ACQUISITION_DATE="2024-01-01")
-    assert not fresh.is_made(address, out, TranslateOptions())
+    assert not fresh.look(address, out, TranslateOptions()).is_complete

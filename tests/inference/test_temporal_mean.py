@@ -247,9 +247,9 @@ def test_another_list_is_other_work(dates: list[Path], tmp_path: Path) -> None:
     translator = Translator.load(reference_translator(tmp_path, fresh=False))
     scene, out = tmp_path / "now.tif", tmp_path / "out.tif"
     translator.run(scene, out, TranslateOptions(reference_sar=dates))
-    assert translator.is_made(scene, out, TranslateOptions(reference_sar=dates))
+    assert translator.look(scene, out, TranslateOptions(reference_sar=dates)).is_complete
     for other in (dates[:2], dates[0], None):
-        assert not translator.is_made(scene, out, TranslateOptions(reference_sar=other))
+        assert not translator.look(scene, out, TranslateOptions(reference_sar=other)).is_complete
     before = out.read_bytes()
     with pytest.raises(InputError, match="is an input, which the output would replace"):
         translator.run(scene, dates[1], TranslateOptions(reference_sar=dates, overwrite=True))

@@ -311,7 +311,7 @@ def test_a_search_that_is_too_narrow_is_named(search: int, tmp_path: Path, textu
 
 def test_a_search_that_is_too_narrow_is_named_after_a_translation(tmp_path: Path, texture: np.ndarray) -> None:
     class Copies:
-        def translate(self, scene: Path, out: Path, **_: object) -> None:
+        def run(self, scene: Path, out: Path, *_: object) -> None:
             shutil.copyfile(scene, out)
 
     a = save(tmp_path / "a.tif", texture[:300, 7:307], at(5e5, 4e6))

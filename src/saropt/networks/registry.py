@@ -81,7 +81,7 @@ def construct(title: str, network: type[nn.Module], counts: Sequence[int], argum
     """A network with channel counts and keyword arguments.
 
     Raises:
-        ValueError: it has no such argument, or cannot be built with one; the message begins with `title`.
+        ValueError: it has no such argument, or cannot be built with one; the message begins with `title` or its name.
     """
     known = arguments_of(network, len(counts))
     unknown = set(arguments) - set(known)
@@ -95,6 +95,8 @@ def construct(title: str, network: type[nn.Module], counts: Sequence[int], argum
         return cast("Callable[..., nn.Module]", network)(*counts, **arguments)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         words = " ".join(str(error).split())
+        if isinstance(error, ValueError) and words.partition(" ")[0] in known:
+            raise  # the network names the argument itself
         raise ValueError(f"{title} cannot be built with {dict(arguments)}: {words}") from error
 
 
