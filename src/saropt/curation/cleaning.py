@@ -186,7 +186,7 @@ def _look_at(
     paths = {role: root.raster(role, name) for role in ("sar", "optical")}
     sar, optical = root.image("sar"), root.image("optical")
     for side, path in paths.items():
-        with open_described(path, root.image(side), units=root.image(side).units) as scene:
+        with open_described(path, root.image(side)) as scene:
             pixels, valid = scene.read(_middle(scene))
             signatures[side].append(signature(scene, pixels, valid))
             if scene.acquired is not None:

@@ -185,7 +185,7 @@ def _middle(
     path: Path, image: ImageSpec | None = None, role: Role = "sar"
 ) -> tuple[NDArray, NDArray[np.bool_], list[str]]:
     """The middle of a raster; of one of a data root, valid where it is a measurement in the units of the role."""
-    with Scene.open(path) if image is None else open_described(path, image, units=image.units) as scene:
+    with Scene.open(path) if image is None else open_described(path, image) as scene:
         height, width = min(scene.height, _SIDE), min(scene.width, _SIDE)
         window = Window((scene.height - height) // 2, (scene.width - width) // 2, height, width)
         values, valid = scene.read(window)

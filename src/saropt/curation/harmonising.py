@@ -111,8 +111,7 @@ class _Image:
 
     def __init__(self, root: DataRoot, role: Role, name: str, stack: ExitStack, notes: list[str]) -> None:
         described = root.image(role)
-        opened = open_described(root.raster(role, name), described, units=described.units)
-        self.scene = stack.enter_context(opened)
+        self.scene = stack.enter_context(open_described(root.raster(role, name), described))
         sample = self.scene.sample(SAMPLED_PIXELS)
         self.rule = ValueRule.of(described.units, self.scene.dtype)
         if self.rule.unit is not None and self.rule.unit.scale == "reflectance" and not sample.any():

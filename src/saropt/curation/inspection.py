@@ -148,7 +148,7 @@ def _inspect_role(
     others: list[str] = []
     each = max(1024, _SAMPLE // len(paths))
     for number, path in enumerate(paths, start=1):
-        with open_described(path, image, units=image.units) as scene:
+        with open_described(path, image) as scene:
             grids.append(Indexed.of(scene))
             dtypes.add(scene.dtype)
             places.add(_crs(scene))

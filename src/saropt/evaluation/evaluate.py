@@ -204,8 +204,10 @@ def _prepare(spec: EvaluationSpec, root: DataRoot, trained: bool) -> list[Direct
             ground = GroundErrors(root, reference, earlier[reference], spec.changed)
         labels = Labels(root) if _has_labels(root) else None
         shown = ShownTiles(spec.tiles, judge, labels) if spec.tiles else None
-        measured = here, baselines, sections, judge, ground, shown
-        prepared.append(DirectionRows(direction, all_bands, outputs, inputs, *measured, earlier, notes))
+        rows = DirectionRows(
+            direction, all_bands, outputs, inputs, here, baselines, sections, judge, ground, shown, earlier, notes
+        )
+        prepared.append(rows)
     if spec.changed and all(rows.ground is None for rows in prepared):
         raise OptionError("changed", ",".join(spec.changed), "no translator takes an earlier image of these data")
     return prepared

@@ -114,7 +114,7 @@ class Rasters:
         if list(bands) == list(range(scene.count)):
             return scene
         numbers, image = [band + 1 for band in bands], self._root.images[role]
-        return stack.enter_context(open_described(scene.path, image, numbers, units=self.units(role)))
+        return stack.enter_context(open_described(scene.path, image, numbers))
 
     def read(self, window: Window) -> Place:
         """The pixels of a window."""
@@ -232,7 +232,7 @@ def open_rasters(
             if described.optional and root.path_of(role, name) is None:
                 continue
             path = root.raster(role, name)
-            scene = stack.enter_context(open_described(path, described, units=described.units))
+            scene = stack.enter_context(open_described(path, described))
             if scenes:
                 first_role, first = next(iter(scenes.items()))
                 titles = f"{describe_role(first_role).title} and {describe_role(role).title}"

@@ -11,6 +11,7 @@ from saropt.domain import SCENE_INPUTS, Direction, Role, check_scene_input, list
 from saropt.errors import OptionError
 from saropt.files import same_place
 from saropt.files.polarisation_files import polarisation_files
+from saropt.scenes.metadata import check_band_list
 
 Units = str | Mapping[Role, str] | None
 """Units of the scene, or role -> units of the inputs; None for those of the card."""
@@ -140,8 +141,7 @@ class TranslateOptions:
     def __post_init__(self) -> None:
         _check_numbers(self, "nodata", "pixel", "geoid", "tile", "samples", "seed", *SCENE_INPUTS)
         if self.bands is not None:
-            if isinstance(self.bands, str | int):
-                raise OptionError("bands", self.bands, f"must be a list, as [{self.bands!r}]")
+            check_band_list(self.bands)
             object.__setattr__(self, "bands", tuple(self.bands))
         given = {role: raster for role, raster in self.inputs.items() if raster is not None}
         object.__setattr__(self, "inputs", given)

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from saropt.artifacts import ImageCard
 from saropt.domain import SAR_UNITS, Unit, describe_role, describe_units, is_sar
 from saropt.domain.stated_units import stated_units, told_of_units
-from saropt.errors import InputError, OptionError, counted
+from saropt.errors import InputError, counted
 from saropt.inference.clouds import Clouds, find_clouds
 from saropt.radiometry import Normaliser, Reflectance, ValueRule, check_units
 from saropt.scenes import Window, read_mirrored, sample_pixels
 from saropt.scenes.measurements import find_measured
+from saropt.scenes.metadata import check_band_list
 
 _SAMPLE, _PICTURE = 1 << 18, 1 << 13
 _CLOUD, _MUCH = 0.3, 0.1
@@ -80,8 +81,7 @@ class ArraySource:
             raise InputError(name, f"must be (bands, height, width), is {given.shape}")
         if given.dtype.kind not in "uifc" or not given.size:
             raise InputError(name, f"must hold numbers, is {given.dtype} of shape {given.shape}")
-        if isinstance(bands, str | int):
-            raise OptionError("bands", bands, f"must be a list, as [{bands!r}]")
+        check_band_list(bands)
         if bands is not None and len(bands) != len(given):
             raise InputError(name, f"has {counted(len(given), 'band')}, but bands gives {counted(len(bands), 'name')}")
         keep = np.ones(given.shape[1:], bool) if valid is None else np.asarray(valid, bool)

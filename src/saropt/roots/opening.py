@@ -25,7 +25,7 @@ def open_described(
     Args:
         image: what dataset.yaml says of it.
         numbers: which of these to open, from 1; all when None, and then the raster must have no other unnamed bands.
-        units: what the pixels are to be read in (`Scene.open`).
+        units: what the pixels are to be read in (`Scene.open`); those of the description when None.
 
     Raises:
         InputError: it cannot be read, or its bands are not those of the description.
@@ -37,6 +37,7 @@ def open_described(
     ...     scene.band_names
     ['VV', 'VH']
     """
+    units = units or image.units
     scene = Scene.open(path, numbers, units=units)
     try:
         order = band_numbers(path, image, scene.stated_names, spare=numbers is not None)

@@ -47,13 +47,13 @@ def describe_images(
     indices = band_indices(root, role, bands or spec.bands)
     chosen = tuple(spec.bands[index - 1] for index in indices)
     sampled = paths[:: max(1, len(paths) // _SAMPLED_RASTERS)][:_SAMPLED_RASTERS]
-    with open_described(sampled[-1], spec, indices, units=spec.units) as scene:
+    with open_described(sampled[-1], spec, indices) as scene:
         dtype = scene.dtype
     samples = [np.zeros((len(indices), 0), np.float32)]
     try:
         fitted = recipe_from_dict(dict(recipe)) if recipe else default_recipe(role, spec.units, dtype)
         for path in sampled if fitted.needs_statistics else ():
-            with open_described(path, spec, indices, units=spec.units) as scene:
+            with open_described(path, spec, indices) as scene:
                 samples.append(scene.sample(1 << 16))
         statistics = fitted.fit(np.concatenate(samples, axis=1), spec.units, dtype).statistics
     except ValueError as error:

@@ -166,6 +166,18 @@ def _sides_at_centre(place: Georeference, height: int, width: int) -> NDArray[np
     return sides
 
 
+def _centre_in(
+    place: Georeference, height: int, width: int, crs: CRS
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """The points of `_centre` in the CRS of a raster and in another one; None where the raster has no place there."""
+    own, affine = _placed(place)
+    if own is None or affine is None:
+        return None
+    points = _centre(affine, height, width)
+    there = points if own == crs else moved(points, own, crs)
+    return None if there is None or not np.isfinite(there).all() else (points, there)
+
+
 def pixel_in(place: Georeference, height: int, width: int, crs: CRS) -> float | None:
     """The longer side of a pixel at the centre of a raster, in the units of a CRS: as the transform of the raster
     states it, where that is right to 1 %. None where the raster has no place there.
@@ -177,14 +189,9 @@ def pixel_in(place: Georeference, height: int, width: int, crs: CRS) -> float | 
     >>> [round(pixel_in(place, 100, 100, CRS.from_epsg(code)), 3) for code in (32632, 32633, 3857)]
     [10.0, 10.0, 14.187]
     """
-    own, affine = _placed(place)
-    if own is None or affine is None:
+    if (centre := _centre_in(place, height, width, crs)) is None:
         return None
-    points = _centre(affine, height, width)
-    there = points if own == crs else moved(points, own, crs)
-    if there is None or not np.isfinite(there).all():
-        return None
-    stated, found = (max(map(math.hypot, *(one[:, 1:] - one[:, :1]))) for one in (points, there))
+    stated, found = (max(map(math.hypot, *(one[:, 1:] - one[:, :1]))) for one in centre)
     return stated if abs(stated / found - 1.0) < NOMINAL else found
 
 
@@ -201,13 +208,9 @@ def pixels_spanned(
     >>> pixels_spanned(place, 100, 100, utm, Affine(40, 0, 5e5, 0, -40, 5e6))
     (2.0, 4.0)
     """
-    own, affine = _placed(place)
-    if own is None or affine is None:
+    if (centre := _centre_in(place, height, width, crs)) is None:
         return None
-    points = _centre(affine, height, width)
-    there = points if own == crs else moved(points, own, crs)
-    if there is None or not np.isfinite(there).all():
-        return None
+    _, there = centre
     if crs.is_geographic:
         there[0] = unwrapped(there[0].tolist())
     columns, rows = np.stack(~transform @ (there[0], there[1]))

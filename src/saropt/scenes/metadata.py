@@ -264,6 +264,21 @@ def _partial(names: Sequence[str | None]) -> list[str | None]:
     return [name if low and lowered.count(low) == 1 else None for name, low in zip(names, lowered, strict=True)]
 
 
+def check_band_list(bands: object) -> None:
+    """Refuse one band in place of a list of them: a name would be read as a list of letters.
+
+    Raises:
+        OptionError: it is one.
+
+    >>> check_band_list("VH")
+    Traceback (most recent call last):
+    ...
+    saropt.errors.OptionError: bands='VH': must be a list, as ['VH']
+    """
+    if isinstance(bands, str | int):
+        raise OptionError("bands", bands, f"must be a list, as [{bands!r}]")
+
+
 def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) -> list[int]:
     """Positions (from 0) of the bands asked for.
 
@@ -277,8 +292,7 @@ def select_bands(path: Path, names: Sequence[str], wanted: Sequence[str | int]) 
     >>> select_bands(Path("scene.tif"), ["VV amplitude", "VH amplitude"], ["VH", 1])
     [1, 0]
     """
-    if isinstance(wanted, str):
-        raise OptionError("bands", wanted, f"must be a list, as [{wanted!r}]")
+    check_band_list(wanted)
     available = listed([f"{number} {name}" for number, name in enumerate(names, start=1)], _MOST_NAMED)
     positions = []
     for band in wanted:
