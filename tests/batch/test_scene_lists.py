@@ -56,6 +56,7 @@ def test_a_table_names_the_rasters_of_each_scene(tmp_path: Path) -> None:
         ("scene,optical_reference\na,b\n", "has the column 'optical_reference' that means nothing"),
         ("scene,reference,reference\na,b,c\n", "has the column 'reference' that means nothing or stands twice"),
         ("scene,reference\na,b\nc,d,e\n", "has a row of more than 2 cells"),
+        ("scene,reference\na,b\n,old.tif\n", "has a row without a scene, whose reference is old.tif"),
         ("scene\n", "lists no scene"),
     ],
 )

@@ -53,6 +53,45 @@ def test_a_turned_grid_is_interpolated_and_not_averaged(tmp_path: Path, degrees:
     assert spread == pytest.approx(2 / 3, abs=0.02)  # linear interpolation anywhere between pixels leaves (2/3)^2
 
 
+def _hidden_part(grid: Grid, mask: np.ndarray, parts: int = 10) -> np.ndarray:
+    """Share of each pixel of the grid that lies in a mask at `PLACE`, by parts x parts points in it."""
+    one = (np.arange(parts) + 0.5) / parts
+    across, down = np.meshgrid(np.add.outer(np.arange(grid.width), one), np.add.outer(np.arange(grid.height), one))
+    columns, rows = np.floor(~PLACE @ grid.transform @ (across.ravel(), down.ravel())).astype(int)
+    return mask[rows, columns].reshape(grid.height, parts, grid.width, parts).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("factor", [0.37, 1, 2.3])
+@pytest.mark.parametrize("degrees", [0, 10, 45, 135])
+def test_a_mask_hides_all_that_it_touches(tmp_path: Path, degrees: float, factor: float):
+    mask = np.random.default_rng(1).random((1, SIDE, SIDE)) > 0.995
+    path, grid = _written(tmp_path / "mask.tif", mask.astype(np.uint8), PLACE), _turned_grid(degrees, factor, 150)
+    hidden, share = _read(path, grid, "any") > 0, _hidden_part(grid, mask[0])
+    assert hidden[share > 0].all()
+    assert hidden.sum() < 1.2 * (share > 0).sum()  # the rest is corners between the points
+    parts = [_read(path, grid, "any", Window(0, column, 150, 50)) for column in (0, 50, 100)]
+    assert np.array_equal(np.hstack(parts) > 0, hidden)
+
+
+def test_a_mask_of_numbers_below_0_hides_under_a_turned_grid(tmp_path: Path):
+    mask = (np.random.default_rng(1).random((1, SIDE, SIDE)) > 0.995).astype(np.float32)
+    mask[0, ::7, ::5] = np.nan
+    path, grid = _written(tmp_path / "mask.tif", -mask, PLACE), _turned_grid(30, 1, 150)
+    with Scene.open(path, grid=grid, resampling="any") as scene:
+        (values,), _ = scene.read()
+    assert (values[_hidden_part(grid, mask[0] == 1) > 0] != 0).all()
+
+
+def test_a_scene_in_degrees_that_touches_the_pole(tmp_path: Path):
+    polar = Georeference(rasterio.CRS.from_epsg(3413), Affine(2000, 0, -512_000, 0, -2000, 512_000))
+    path = write_array(tmp_path / "polar.tif", NOISE, band_names=["VV"], georeference=polar)
+    grid = Grid(rasterio.CRS.from_epsg(4326), Affine(0.5, 0, -180, 0, -0.02, 90), 200, 720)
+    with Scene.open(path, grid=grid, resampling="bilinear") as scene:
+        values, valid = scene.read()
+    assert valid.mean() > 0.9
+    assert values[0, valid].mean() == pytest.approx(NOISE.mean(), abs=3)
+
+
 @pytest.mark.parametrize("resampling", ["bilinear", "average"])
 @pytest.mark.parametrize("degrees", [30, 45, 60])
 def test_finer_pixels_are_averaged_under_a_turned_grid_as_under_an_unturned_one(

@@ -252,6 +252,9 @@ def _read_table(path: Path) -> list[tuple[str, dict[str, Raster]]]:
     found = []
     for row in rows:
         cells = {name: text for name, cell in row.items() if (text := (cell or "").strip())}
-        if "scene" in cells:
+        if cells and "scene" not in cells:
+            name, cell = next(iter(cells.items()))
+            raise InputError(path, f"has a row without a scene, whose {name} is {cell}")
+        if cells:
             found.append((placed(cells.pop("scene")), {name: dates(name, cell) for name, cell in cells.items()}))
     return found

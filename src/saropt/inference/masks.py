@@ -73,7 +73,7 @@ def _open_mask(stack: ExitStack, path: str | Path, ground: Ground) -> list[Reada
     scene, grid = ground.scene, ground.grid_for(path)
     with open_scene(path) as own:
         palette: Literal["colours", "index"] = "index" if own.scaling is None else "colours"
-    mask = stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="max"))
+    mask = stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="any"))
     if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
         found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
         raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")

@@ -162,7 +162,8 @@ class Scene:
                 as one where it has another name or is asked for by its number.
             palette: a paletted picture as its three colours, or as stored indices (label maps).
             grid: read as if warped to this grid, block by block; invalid where the file has no pixels.
-            resampling: GDAL's name, for `grid`: "nearest" for classes, "average" for power when pixels grow.
+            resampling: GDAL's name, for `grid`: "nearest" for classes, "average" for power when pixels grow; or "any",
+                for masks: not 0 where a pixel touches one that is above 0.
             units: what the pixels are to be read in: of bands with a scale, reflectance comes times the factor of these
                 units.
             nodata: a stored value that is no measurement, beside those that the file declares.

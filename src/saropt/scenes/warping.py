@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _SAMPLES = 9
 _TURNED = 0.4
 """Sine of the angle from which on a grid is turned against a raster."""
+_SQUARE = 0.1
+"""The same up to which the largest pixel in the box between two corners of a turned pixel is that of all it touches."""
 
 
 def warped(
@@ -45,7 +47,8 @@ def warped(
 ) -> DatasetReader:
     """A virtual raster on `grid`, with an alpha band that marks where all chosen bands of the source are valid; the
     source is closed with it. With a scale of SAR pixels ("decibels", "amplitude"), its pixels are their power. Stored
-    numbers that are fill have no part in it."""
+    numbers that are fill have no part in it. With the resampling "any" a pixel is not 0 where it touches one that is
+    above 0: GDAL's "max" where the grids are parallel, and its "sum", weighted by area, where they are turned."""
     from rasterio.enums import Resampling
     from rasterio.transform import from_gcps
     from rasterio.vrt import WarpedVRT
@@ -60,7 +63,7 @@ def warped(
         raise InputError(path, f"cannot be brought to another grid: {short_reason(error, path)}") from error
     options: dict[str, Any] = {
         "crs": grid.crs,
-        "resampling": Resampling[resampling],
+        "resampling": Resampling["max" if resampling == "any" else resampling],
         "add_alpha": ColorInterp.alpha not in dataset.colorinterp,
     }
     try:
@@ -113,10 +116,16 @@ def _sampling(dataset: DatasetReader, crs: CRS, affine: Affine, grid: Grid, resa
     if not chosen.size:
         return {}
     ratios = np.hypot(*chosen)
-    slant = float(np.median(chosen.min(axis=0) / ratios))
+    slant = float(np.median(chosen.min(axis=0) / np.maximum(ratios, np.finfo(np.float64).tiny)))
     whole = [nearly_whole(max(float(ratio), 1.0)) for ratio in np.median(ratios, axis=1)]
     options: dict[str, Any] = {key: repr(1.0 / ratio) for key, ratio in zip(("XSCALE", "YSCALE"), whole, strict=True)}
-    return options | ({"resampling": Resampling.bilinear} if resampling == "average" and slant > _TURNED else {})
+    if resampling == "average" and slant > _TURNED:
+        options["resampling"] = Resampling.bilinear
+    if resampling == "any" and slant > _SQUARE:
+        options |= {"resampling": Resampling.sum, "dtype": "float32"}
+        if dataset.nodata is None:
+            options["src_nodata"] = np.nan
+    return options
 
 
 def _mapped(pixels: NDArray[np.float64], affine: Affine, crs: CRS, grid: Grid) -> NDArray[np.float64]:

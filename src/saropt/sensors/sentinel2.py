@@ -133,7 +133,7 @@ def open_cloud_mask(path: str | Path, *, grid: Grid | None = None) -> Scene | Cl
         layers = [_Layer(name, {0.0: 0.0, 1.0: 1.0}, band) for name in files for band in _CLOUD_BANDS]
         words = "opaque clouds and cirrus (classification mask; shadows are not)"
     dataset = _virtual(product, {"clouds": layers}, {"CLOUDS": words}, nodata=False)
-    return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="max")
+    return Sentinel2Scene.of(dataset, product.path, palette="index", grid=grid, resampling="any")
 
 
 def _cloud_polygons(product: Product, files: Sequence[str], grid: Grid | None) -> CloudPolygons:
