@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -160,25 +162,46 @@ with atomic_folder({str(path)!r}, replace={replace}) as part:
     def test_the_last_file_says_that_all_are_there(self, tmp_path, monkeypatch):
         path = tmp_path / "out"
         path.mkdir()
-        for name in "ab":
-            (path / name).write_text("old")
+        (path / "a").write_text("old")
+        looks, real = [], os.replace
 
-        def stop(*_):
-            raise KeyboardInterrupt
+        def replace(source, to):
+            real(source, to)
+            looks.append([(name, (path / name).read_text()) for name in names(path) if not name.startswith(".")])
+
+        monkeypatch.setattr(os, "replace", replace)
+        with atomic_folder(path, replace=True, last="a") as part:
+            for name in "ab":
+                (part / name).write_text("new")
+        assert looks == [[], [("b", "new")], [("a", "new"), ("b", "new")]]
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
+    @pytest.mark.parametrize("last", [None, "a"])
+    @pytest.mark.parametrize("calls", range(1, 8))
+    def test_an_error_while_files_are_replaced_leaves_the_earlier_ones(self, tmp_path, monkeypatch, calls, last, error):
+        path = tmp_path / "out"
+        path.mkdir()
+        for name in ("a", "b", "mine"):
+            (path / name).write_text("old")
+        left = [calls]
+
+        def broken(real, source, *rest, **how):
+            left[0] -= 1
+            if not left[0]:
+                raise error
+            return real(source, *rest, **how)
 
         def write():
-            with atomic_folder(path, replace=True, last="a") as part:
-                for name in "ab":
+            with atomic_folder(path, replace=True, last=last) as part:
+                (part / "new").mkdir()
+                for name in ("a", "b", "c", "new/d"):
                     (part / name).write_text("new")
+                monkeypatch.setattr(os, "replace", partial(broken, os.replace))
+                monkeypatch.setattr(os, "mkdir", partial(broken, os.mkdir))
 
-        order, real = [], os.replace
-        monkeypatch.setattr(os, "replace", stop)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises((KeyboardInterrupt, InputError)):
             write()
-        assert names(path) == ["b"]
-        monkeypatch.setattr(os, "replace", lambda source, to: (order.append(to.name), real(source, to)))
-        write()
-        assert order == ["b", "a"]
+        assert {name: (path / name).read_text() for name in names(path)} == dict.fromkeys(["a", "b", "mine"], "old")
 
     def test_a_file_in_it_that_cannot_be_written_is_called_by_its_name(self, tmp_path):
         with pytest.raises(InputError, match=r"/out/no/a: cannot be written"), atomic_folder(tmp_path / "out") as part:

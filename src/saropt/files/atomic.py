@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from saropt.errors import InputError
@@ -67,7 +67,8 @@ def atomic_folder(path: str | Path, *, replace: bool = False, last: str | None =
     Args:
         path: the folder to make.
         replace: `path` may hold files; at the end of the block those of the same names, in subfolders as well, are
-            replaced one by one, and all others stay. The hidden folder is then in `path`.
+            replaced one by one, and all others stay. After an error all old ones are back. The hidden folder is then in
+            `path`.
         last: with `replace`, the file that says that all others are there: the old one is removed before any other is
             replaced, and the new one comes last.
 
@@ -111,12 +112,36 @@ def atomic_folder(path: str | Path, *, replace: bool = False, last: str | None =
 
 
 def _move_files(part: Path, path: Path, last: str | None) -> None:
-    if last is not None:
-        (path / last).unlink(missing_ok=True)
-    files = [entry.relative_to(part) for entry in part.rglob("*") if entry.is_file()]
-    for file in sorted(files, key=lambda file: str(file) == last):
-        (path / file).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(part / file, path / file)
+    """Move the files of `part` to their places in `path`. After an error what was there is back."""
+    made = (one.relative_to(part) for one in part.rglob("*") if one.is_file())
+    files = sorted(made, key=lambda file: str(file) == last)
+    folders = {folder for file in files for folder in (path / file).parents if not folder.exists()}
+    old: dict[Path, Path] = {}
+
+    def set_aside(place: Path) -> None:
+        if place.is_file():
+            old[place] = part / f".{len(old)}.old"
+            os.replace(place, old[place])
+
+    try:
+        for folder in sorted(folders):
+            folder.mkdir()
+        if last is not None:
+            set_aside(path / last)
+        for file in files:
+            set_aside(path / file)
+            os.replace(part / file, path / file)
+    except BaseException:
+        for file in files:
+            if not (part / file).exists():
+                (path / file).unlink(missing_ok=True)
+        for place, aside in reversed(old.items()):
+            if aside.exists():
+                os.replace(aside, place)
+        for folder in sorted(folders, reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def write_text(path: str | Path, text: str) -> None:
