@@ -178,6 +178,20 @@ def test_finished_rasters_and_windows_are_not_fetched_twice(tmp_path, world, ser
     assert not any("rtc" in href for href in calls[len(before) :])
 
 
+def test_what_an_interrupt_after_a_raster_has_left_is_not_in_the_root(tmp_path, world, service, area, monkeypatch):
+    def interrupted(folder):
+        raise KeyboardInterrupt
+
+    two_dates(world)
+    with monkeypatch.context() as patched:
+        patched.setattr("saropt.scenes.writing.sync_folder", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(area, DATES, tmp_path / "root", service, service)
+    assert list(tmp_path.glob(".root.fetching/*/.*.tif.part"))
+    root = fetch(area, DATES, tmp_path / "root", service, service)
+    assert not list(root.rglob(".*"))
+
+
 def test_what_cannot_be_had(tmp_path, world, service, area):
     with pytest.raises(InputError, match="found 0 SAR and 0 optical"):
         fetch(area, DATES, tmp_path / "root", service, service)

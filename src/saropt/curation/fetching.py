@@ -89,6 +89,8 @@ def fetch(
         jobs = _fetch_all(part, plan, grid, area, request, services, progress, named)
         rows = add_references(part, jobs, request.references, named)
         _describe(part, out.name, area, rows, grid, jobs, sar_service.sar, optical_service.optical)
+        for left in part.glob("*/.*.part*"):  # by a run that was killed after it had renamed a raster
+            left.unlink()
         plan.close()
         part.rename(out)
     except OSError as error:
