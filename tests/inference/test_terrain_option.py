@@ -7,6 +7,7 @@ from rasterio.shutil import copy
 
 from safe_files import write_safe
 from saropt.errors import InputError, OptionError
+from saropt.files import identity
 from saropt.inference import TranslateOptions, Translator
 from saropt.scenes import Scene, write_array
 from saropt.sensors.sentinel1 import calibrate
@@ -92,3 +93,21 @@ def test_a_file_of_a_product_is_an_input(tmp_path, make_translator):
         with pytest.raises(InputError, match="is an input, which the output would replace"):
             calibrate(named, measurement, overwrite=True)
     assert measurement.read_bytes() == content
+
+
+def test_heights_are_read_in_one_state_which_is_told_once(tmp_path, make_translator, monkeypatch):
+    safe, _ = write_safe(tmp_path, geometry=True)
+    grid = grid_at(*ground(20.0, 30.0))
+    monkeypatch.setattr("saropt.sensors.grd_scene.overlap_grid", lambda *arguments: grid)
+    dem = write_dem(tmp_path / "dem.tif", grid, 0.0, base=0.0)
+    read, add = [], identity._add
+    monkeypatch.setattr(
+        identity, "_add", lambda digest, path, *how, **more: (read.append(path), add(digest, path, *how, **more))
+    )
+
+    def change(*_):
+        dem.write_bytes(dem.read_bytes() + b" ")
+
+    with pytest.raises(InputError, match=r"dem\.tif: has changed while it was read: nothing is written"):
+        Translator.load(make_translator()).run(safe, tmp_path / "out.tif", TranslateOptions(dem=dem), change)
+    assert read.count(str(dem)) == 2

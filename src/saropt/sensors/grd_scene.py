@@ -223,7 +223,7 @@ class GrdScene:
         return picked
 
     def identity(self) -> str:
-        """A hash of the product's files, with the grid."""
+        """A hash of the product's files, with the grid and the geoid; that of the terrain model is its own."""
         place = f" {self.georeference.transform} {self.width}x{self.height}" if self._projection is not None else ""
-        model = "" if self._terrain is None else f" {digest_product(self._terrain.path)} {self._terrain.geoid:g}"
-        return digest_product(self.path) + place + model
+        geoid = "" if self._terrain is None else f" {self._terrain.geoid:g}"
+        return digest_product(self.path) + place + geoid
