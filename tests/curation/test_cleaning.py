@@ -374,3 +374,17 @@ def test_a_stored_scale_hides_no_cloud(tmp_path):
     assert found[0] == found[1]
     assert "cloud" in found[0][1]
     assert cards[0] == cards[1]
+
+
+@pytest.mark.parametrize("changed", ["optical/train_000.tif", "sar/val_000.tif", "splits.csv", "dataset.yaml"])
+def test_hashes_are_of_the_rasters_that_were_looked_at(tmp_path, changed):
+    root = write_simulated_root(tmp_path / "root", scenes=(2, 1, 0), size=64)
+    report = clean_root(root)
+    assert "inputs" not in report.to_dict()
+    if changed.endswith(".tif"):
+        change(root / changed, lambda values: values // 2 + 1)
+    else:
+        (root / changed).write_text((root / changed).read_text() + "\n")
+    with pytest.raises(InputError, match=f"{changed}: has changed while it was read: nothing is written"):
+        write_splits(report, tmp_path / "new.csv")
+    assert not (tmp_path / "new.csv").exists()

@@ -159,3 +159,16 @@ def test_hashes_are_those_of_the_new_pixels(tmp_path: Path) -> None:
         assert frozen.hashes[role]["a"] == raster_hash(out / role / "a.tif")
     assert frozen.hashes["sar"]["a"] == hashes["sha256_sar"]
     assert frozen.hashes["optical"]["a"] != hashes["sha256_optical"]
+
+
+@pytest.mark.parametrize("role", ["optical", "optical_reference", "label"])
+def test_rasters_that_change_while_they_are_harmonised(tmp_path: Path, role: str) -> None:
+    root = make_root(tmp_path / "root", ground(1), ground(2))
+
+    def change(done: int, total: int, name: str) -> None:
+        path = root / role / "a.tif"
+        write_array(path, read(path) // 2, overwrite=True)
+
+    with pytest.raises(InputError, match=f"{role}/a.tif: has changed while it was read: nothing is written"):
+        harmonise_root(root, tmp_path / "even", ["flooded"], progress=change)
+    assert [one.name for one in tmp_path.iterdir()] == ["root"]

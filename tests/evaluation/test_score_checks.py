@@ -238,3 +238,21 @@ def test_units_that_a_prediction_states_are_not_ignored(by: str, tmp_path: Path,
     assert f"sar/test_001: its {by} say gamma0_db, dataset.yaml says sigma0_db" in told
     told = inspect_root(root)[1][0].facts["warning"]
     assert told == f"train_000.tif: its {by} say gamma0_db, dataset.yaml says sigma0_db (2 more as well)"
+
+
+@pytest.mark.parametrize("hashes", [True, False])
+@pytest.mark.parametrize(
+    "place", ["made/s0.tif", "made/s4.tif", "root/optical/s0.tif", "root/sar/s4.tif", "root/optical/t1.tif"]
+)
+def test_rasters_that_change_while_they_are_scored(frozen, tmp_path: Path, place: str, hashes: bool) -> None:
+    root, split, made = frozen
+    if not hashes:
+        split = root / "splits.csv"
+
+    def change(done: int, total: int, name: str) -> None:
+        if done == 2:
+            rewrite(tmp_path / place, darker)
+
+    with pytest.raises(InputError, match=f"{place}: has changed while it was read: nothing is written"):
+        score(made, root, split, tmp_path / "a.json", progress=change)
+    assert not (tmp_path / "a.json").exists()

@@ -151,3 +151,16 @@ def test_other_inputs(tmp_path):
         GrdProduct(safe)
     with pytest.raises(InputError, match="beta0"):
         calibrate(safe, tmp_path / "o.tif", "beta0")
+
+
+@pytest.mark.parametrize(("name", "pixel"), [(f"{NAME}.SAFE", None), (f"{NAME}.SAFE", 20.0), ("mine", None)])
+def test_a_product_that_changes_while_it_is_read(tmp_path, name, pixel):
+    safe = write_safe(tmp_path)[0].rename(tmp_path / name)
+    noise = next(safe.glob("annotation/calibration/noise*.xml"))
+
+    def change(*_):
+        noise.write_text(noise.read_text() + "\n")
+
+    with pytest.raises(InputError, match=f"{name}: has changed while it was read: nothing is written"):
+        calibrate(safe, tmp_path / "a.tif", pixel_m=pixel, progress=change)
+    assert list(tmp_path.iterdir()) == [safe]

@@ -38,7 +38,8 @@ def write_splits(
         Name -> split, as written.
 
     Raises:
-        InputError: unknown kind, nothing would remain, or the file exists or cannot be written.
+        InputError: unknown kind, nothing would remain, the file exists or cannot be written, or the data root is not as
+            it was when the report was made.
 
     >>> from saropt.curation.cleaning import clean_root
     >>> from saropt.roots.simulated import write_simulated_root
@@ -67,6 +68,7 @@ def write_splits(
         before = [row["group"] for row in members if row["group"]]
         for row in members:
             row |= {"split": chosen, "group": before[0] if before else min(group)}
+    report.inputs.check()
     write_text(path, rows_as_text(kept))
     return {row["name"]: row["split"] for row in kept}
 

@@ -25,6 +25,7 @@ from saropt.roots.opening import open_described
 from saropt.roots.root import DataRoot
 from saropt.roots.splits import shared_groups
 from saropt.scenes import Scene, Window
+from saropt.sensors.unchanged import Unchanged
 
 KINDS = (
     *("grid", "cloud", "nodata", "saturation", "duplicate", "near-duplicate"),
@@ -78,13 +79,14 @@ class Finding:
 @dataclass(frozen=True)
 class Report:
     """The findings of a data root. `measures` maps each name to what was measured; `pairs` lists names that show the
-    same ground."""
+    same ground, and `inputs` what the rasters held when they were read."""
 
     root: str
     limits: Limits
     measures: dict[str, dict[str, float]]
     findings: list[Finding]
     summary: dict[str, float] = field(default_factory=dict)
+    inputs: Unchanged = field(default_factory=Unchanged, compare=False, repr=False)
 
     def counts(self) -> dict[str, int]:
         """Findings of each kind."""
@@ -92,7 +94,9 @@ class Report:
         return {kind: found[kind] for kind in KINDS}
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "counts": self.counts()}
+        values = {**asdict(self), "counts": self.counts()}
+        del values["inputs"]
+        return values
 
 
 def clean_root(path: str | Path, limits: Limits | None = None, progress: Progress | None = None) -> Report:
@@ -113,10 +117,12 @@ def clean_root(path: str | Path, limits: Limits | None = None, progress: Progres
     if not root.paired:
         raise InputError(path, "is unpaired: only pairs can be compared; check each side with data inspect")
     names = list(root.splits)
+    inputs = Unchanged(*(root.path / name for name in ("dataset.yaml", "splits.csv")))
     measures: dict[str, dict[str, float]] = {}
     findings: list[Finding] = []
     signatures: dict[str, list[Signature]] = {"sar": [], "optical": []}
     for number, name in enumerate(names, start=1):
+        inputs.note(*(one for role in root.images if (one := root.path_of(role, name)) is not None))
         own, found = _look_at(root, name, limits, signatures)
         measures[name] = own
         findings += found
@@ -125,7 +131,7 @@ def clean_root(path: str | Path, limits: Limits | None = None, progress: Progres
     findings += _shared_ground(root, names, signatures)
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda finding: (order[finding.kind], -finding.value, finding.name))
-    return Report(str(root.path), limits, measures, findings, _summary(measures))
+    return Report(str(root.path), limits, measures, findings, _summary(measures), inputs)
 
 
 def write_report(report: Report, path: str | Path) -> Path:

@@ -14,7 +14,7 @@ from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
 from saropt.sensors.grd_scene import open_scene_or_product
-from saropt.sensors.product_names import check_same, digest_product
+from saropt.sensors.unchanged import Unchanged
 
 _TILE = 1024
 _PAIRS = (("VV", "VH"), ("HH", "HV"))
@@ -54,7 +54,7 @@ def write_composite(
     """
     check_not_input(out, [source])
     with open_scene_or_product(source, units) as scene:
-        before = digest_product(source)
+        inputs = Unchanged(source)
         measured = measured_backscatter(scene, units)
         co, cross = _bands(scene, source)
         ranges = " ".join(f"{low:g}..{high:g}" for low, high in (CO_RANGE, CROSS_RANGE, RATIO_RANGE))
@@ -85,7 +85,7 @@ def write_composite(
                 writer.write(row, col, picture)
                 if progress is not None:
                     progress(number, len(starts), "windows")
-            check_same(source, before)
+            inputs.check()
             return writer.finish()
 
 

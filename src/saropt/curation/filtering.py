@@ -26,7 +26,7 @@ from saropt.scenes.georeference import cut_windows
 from saropt.scenes.measurements import measured_backscatter
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
-from saropt.sensors.product_names import check_same, digest_product
+from saropt.sensors.unchanged import Unchanged
 
 TILE = 1024
 _MOST_LOOKS = 1e4
@@ -75,7 +75,7 @@ def filter_scene(
     chosen = FILTERS[name]
     check_not_input(out, [source])
     with Scene.open(source) as scene:
-        before = digest_product(source)
+        inputs = Unchanged(source)
         measured = measured_backscatter(scene, units)
         units = measured.units
         is_complex = scene.dtype.startswith("complex")
@@ -105,7 +105,7 @@ def filter_scene(
                 writer.write(window.row, window.col, with_nodata(stored, valid, nodata))
                 if progress is not None:
                     progress(number, len(windows), Path(source).name)
-            check_same(source, before)
+            inputs.check()
             return writer.finish()
 
 
@@ -251,7 +251,7 @@ def write_pauli(
     check_not_input(out, sources)
     with ExitStack() as stack:
         scenes = [stack.enter_context(Scene.open(path)) for path in sources]
-        before = [digest_product(path) for path in sources]
+        inputs = Unchanged(*sources)
         first = scenes[0]
         bands: dict[str, tuple[Scene, int]] = {}
         for scene in scenes:
@@ -302,8 +302,7 @@ def write_pauli(
                 writer.write(window.row, window.col, power)
                 if progress is not None:
                     progress(number, len(windows), "windows")
-            for path, state in zip(sources, before, strict=True):
-                check_same(path, state)
+            inputs.check()
             return writer.finish()
 
 

@@ -27,9 +27,11 @@ from saropt.scenes import Scene, SceneWriter, Window
 from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import usual_nodata, with_nodata
+from saropt.sensors.unchanged import Unchanged
 
 LEAST_UNCHANGED = 0.1
 _MANY = 0.01
+_READ = ("optical", "optical_reference")
 _MADE = ("optical", "splits.csv")
 
 
@@ -60,7 +62,7 @@ def harmonise_root(
         their pixels is unchanged and valid in both.
 
     Raises:
-        InputError: no earlier images, an unknown class, nothing left, or `out` exists.
+        InputError: no earlier images, an unknown class, nothing left, `out` exists, or a raster changes meanwhile.
 
     >>> harmonise_root("roots/unknown", "out")
     Traceback (most recent call last):
@@ -79,9 +81,10 @@ def harmonise_root(
     indices = [classes.titles.index(name) for name in changed] if classes is not None else []
     names = [name for name in root.splits if root.path_of("optical_reference", name) is not None]
     dropped = {name: "no earlier image" for name in root.splits if name not in set(names)}
-    notes = _Notes()
+    notes, inputs = _Notes(), Unchanged()
     with atomic_folder(out) as part:
         for number, name in enumerate(names, start=1):
+            inputs.note(*(root.raster(role, name) for role in (*_READ, *(["label"] if classes else []))))
             if not _harmonise(root, name, classes, indices, part / "optical" / f"{name}.tif", notes):
                 dropped[name] = "too little unchanged ground"
             progress(number, len(names), name)
@@ -91,6 +94,7 @@ def harmonise_root(
         copy_others(root.path, part, _MADE)
         rows = [row for row in split_rows(root.path / "splits.csv") if row["name"] in kept]
         write_text(part / "splits.csv", rows_as_text(renewed_hashes(rows, part, ["optical"])))
+        inputs.check()
     for line in notes.lines():
         tell(line)
     return out, dropped
@@ -142,7 +146,7 @@ def _harmonise(
     root: DataRoot, name: str, classes: Classes | None, changed: Sequence[int], out: Path, notes: _Notes
 ) -> bool:
     with ExitStack() as stack:
-        image, reference = (_Image(root, role, name, stack, notes.fill) for role in ("optical", "optical_reference"))
+        image, reference = (_Image(root, role, name, stack, notes.fill) for role in _READ)
         scene, label = image.scene, None
         if classes is not None:
             label = stack.enter_context(Scene.open(root.raster("label", name), palette="index"))

@@ -52,6 +52,7 @@ from saropt.roots.one_grid import check_one_grid
 from saropt.roots.root import scene_of
 from saropt.scenes import Scene, Window
 from saropt.scenes.reserved import reserved
+from saropt.sensors.unchanged import Unchanged
 
 KIND = "saropt submission 1"
 _CHECKED_PIXELS = 1 << 16
@@ -88,8 +89,8 @@ def score(
         What the submission file holds.
 
     Raises:
-        InputError: a raster is missing, of another grid or not complete, the rasters contradict the units or the bands
-            of the true images, or the data, train images included, are not those of the split file.
+        InputError: a raster is missing, of another grid, not complete or changes meanwhile, rasters contradict the
+            units or bands of the true images, or the data, train images included, are not those of the split file.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> root = write_simulated_root("root", scenes=(1, 0, 2), size=64)
@@ -105,8 +106,7 @@ def score(
         paths = [_prediction(predictions, item) for item in names]
         source = next((other for other, image in root.images.items() if other != role and not image.optional), None)
         roles = [role] if source is None else [source, role]
-        train = _checked_data(root, frozen, roles, names)
-        _check_values(paths, root.raster(role, names[0]), role, root.image(role).units)
+        train, inputs = _checked_data(root, frozen, roles, names, paths)
         measured = _measured(root, role, source, frozen, dict(zip(names, paths, strict=True)), train.used, progress)
         rows = measured.rows
         baselines = {key: row.figures() for key, row in rows.items() if key != "prediction" and row.n}
@@ -135,6 +135,7 @@ def score(
                 "conventions": told,
             }
         )
+        inputs.check()
         write_text(out, json.dumps(submission, indent=1, allow_nan=False) + "\n")
         return submission
 
@@ -174,19 +175,22 @@ class _TrainImages:
         return [f"without the constant train mean: {lost}: {listed(self.missing)}"]
 
 
-def _checked_data(root: DataRoot, frozen: FrozenSplit, roles: Sequence[Role], names: Sequence[str]) -> _TrainImages:
-    """The train images; refuses images, of these names or train images, that are not those of the split file."""
+def _checked_data(
+    root: DataRoot, frozen: FrozenSplit, roles: Sequence[Role], names: Sequence[str], paths: Sequence[Path]
+) -> tuple[_TrainImages, Unchanged]:
+    """The train images, and what all rasters hold, predictions (`paths`) included; refuses images, of these names or
+    train images, that are not those of the split file, and predictions of the last role in other units."""
     train = [name for name, own in frozen.splits.items() if own == "train"]
     needed = [role for role in roles if not root.images[role].optional]
     missing = [name for name in train if any(root.path_of(role, name) is None for role in needed)]
     used = [] if missing else train
-    for role in roles:
-        for name in names:
-            frozen.check(role, name, root.raster(role, name))
-        for name in used:
-            if (path := root.path_of(role, name)) is not None:
-                frozen.check(role, name, path)
-    return _TrainImages(used, missing, len(train))
+    rasters = {(role, name): root.raster(role, name) for role in roles for name in names}
+    rasters |= {(role, name): path for role in roles for name in used if (path := root.path_of(role, name)) is not None}
+    inputs = Unchanged(*paths, *rasters.values())
+    for (role, name), path in rasters.items():
+        frozen.check(role, name, path)
+    _check_values(paths, root.raster(roles[-1], names[0]), roles[-1], root.image(roles[-1]).units)
+    return _TrainImages(used, missing, len(train)), inputs
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,23 @@ def digest_file(path: str | Path, whole: int = _WHOLE_BYTES, pieces: int = _PIEC
     return digest.hexdigest()
 
 
+def check_same(source: str | Path, before: str, now: str) -> None:
+    """Refuse to write what was made of a file that was written meanwhile.
+
+    Args:
+        source: the file, or whatever names it.
+        before: what told its content before it was read.
+        now: what tells it after that.
+
+    Raises:
+        InputError: it has changed.
+
+    >>> check_same("scene.tif", "12ab", "12ab")
+    """
+    if now != before:
+        raise InputError(source, "has changed while it was read: nothing is written")
+
+
 def _add(digest: hashlib._Hash, path: str | Path, whole: int, pieces: int, dated: bool) -> None:
     try:
         with open(path, "rb") as file:

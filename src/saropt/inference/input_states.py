@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from saropt.errors import InputError
+from saropt.files.identity import check_same
 from saropt.inference.requests import TranslateOptions
 from saropt.scenes import Scene, is_remote, open_scene
 from saropt.scenes.formats import check_readable
@@ -59,8 +59,7 @@ def check_unchanged(before: States, scene: Scene, options: TranslateOptions) -> 
     saropt.errors.InputError: scene.tif: has changed while it was read: nothing is written
     """
     for (name, source), state in states_of(scene, options, local=True).items():
-        if state != before[name, source]:
-            raise InputError(source, "has changed while it was read: nothing is written")
+        check_same(source, before[name, source], state)
 
 
 def _state_of(path: str | Path) -> str:

@@ -21,7 +21,7 @@ from saropt.scenes.georeference import cut_windows
 from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import nodata_of_type, usual_nodata, with_nodata
 from saropt.sensors.grd_scene import has_polarisations, open_scene_or_product, recognised_units
-from saropt.sensors.product_names import check_same, digest_product
+from saropt.sensors.unchanged import Unchanged
 
 _BLOCK, _SAMPLED = 512, 1 << 16
 
@@ -66,7 +66,7 @@ def register(
             (a, b, c), (d, e, f), _ = inverted(matrix)
             affine, matrix = affine @ Affine(a, b, c, d, e, f), np.eye(3)
         grid = Grid(place.crs, affine, height, width)
-    before = digest_product(match.a)
+    inputs = Unchanged(match.a)
     units = units_to_register(match.a, units)
     with open_scene_or_product(match.a, units, grid=grid) as source:
         if source.dtype.startswith("complex"):
@@ -92,7 +92,7 @@ def register(
                 values, valid = _resampled(source, matrix, window, None if units == "uint8" else units)
                 writer.write(window.row, window.col, _stored(values, valid, dtype, nodata))
                 progress(number, len(windows), "blocks")
-            check_same(match.a, before)
+            inputs.check()
             return writer.finish()
 
 

@@ -20,7 +20,7 @@ from saropt.matching.geometry import SAMPLE, TOLERANCE, Fit, Kind, fit_transform
 from saropt.matching.grey_scene import GreyScene
 from saropt.progress import Progress, silent
 from saropt.scenes import Grid, Window
-from saropt.sensors.product_names import check_same, digest_product
+from saropt.sensors.unchanged import Unchanged
 
 TILE = 1024
 KEYPOINTS_PER_TILE = 2000
@@ -123,7 +123,7 @@ def match_scenes(
     with open_frame(a, b) as frame:
         if search is not None and frame.grid is None:
             raise OptionError("search", search, "is for scenes that are both georeferenced")
-        states = {scene: digest_product(scene) for scene in (a, b)}
+        inputs = Unchanged(a, b)
         search = SEARCH if search is None else search
         steps = _Steps(progress)
         if frame.grid is not None:
@@ -147,8 +147,7 @@ def match_scenes(
             raise InputError(a, f"cannot be matched with {b}: {agree}, no more than chance would give", remedy)
         kept, residuals = fit.inliers, fit.residuals[fit.inliers]
         from_a, from_b = from_a[kept], from_b[kept]
-        for scene, state in states.items():
-            check_same(scene, state)
+        inputs.check()
         return SceneMatch(
             a=Path(a),
             b=Path(b),

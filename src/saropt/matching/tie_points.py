@@ -25,7 +25,7 @@ from saropt.scenes.metadata import tags_for_output
 from saropt.scenes.nodata import nodata_of_type, with_nodata
 from saropt.scenes.writing import check_writable
 from saropt.sensors.grd_scene import open_scene_or_product
-from saropt.sensors.product_names import check_same, digest_product
+from saropt.sensors.unchanged import Unchanged
 
 _BLOCK = 512
 
@@ -144,7 +144,7 @@ def _write_with_points(path: Path, match: SceneMatch, ground: Points, crs: CRS, 
         )
     )
     with open_scene_or_product(match.a) as source:
-        before = digest_product(match.a)
+        inputs = Unchanged(match.a)
         dtype = np.dtype("complex64" if source.dtype == "complex_int16" else source.dtype)
         nodata, masked = _validity(source, dtype)
         with SceneWriter(
@@ -162,7 +162,7 @@ def _write_with_points(path: Path, match: SceneMatch, ground: Points, crs: CRS, 
             for window in cut_windows(source.height, source.width, _BLOCK):
                 pixels, valid = source.read_stored(window) if source.scaling is None else source.read(window)
                 writer.write(window.row, window.col, with_nodata(pixels, valid, nodata), valid=valid)
-            check_same(match.a, before)
+            inputs.check()
             return writer.finish()
 
 

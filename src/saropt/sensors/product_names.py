@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from saropt.errors import InputError
 from saropt.files import digest_files
 from saropt.files.polarisation_files import polarisation_files, product_name
 from saropt.files.vrt import files_behind
@@ -119,8 +118,8 @@ def _named(place: Path, pattern: re.Pattern[str]) -> Path | None:
 
 
 def digest_product(path: str | Path) -> str:
-    """A hash of what a path stands for: the content of a product, or of its granule, else of the file itself and of
-    those that a VRT reads.
+    """A hash of what a path stands for: the content of a product, or of its granule, or of another folder, else of the
+    file itself and of those that a VRT reads.
 
     Raises:
         InputError: a file cannot be read.
@@ -130,7 +129,7 @@ def digest_product(path: str | Path) -> str:
     >>> digest_product("scene.tif") == digest_product("other.tif")
     True
     """
-    product = product_of(path)
+    product = product_of(path) or (Path(path) if os.path.isdir(path) and not polarisation_files(path) else None)
     if product is None:
         files = polarisation_files(path) or [Path(path), *(file for file in files_behind(path) if file.is_file())]
         beside = (f"{file}{suffix}" for file in files for suffix in (".msk", ".aux.xml"))
@@ -141,19 +140,3 @@ def digest_product(path: str | Path) -> str:
     if granule is None:
         return digest_files(files)
     return f"{digest_files([*files, *root.glob('*.xml')])} {granule}"
-
-
-def check_same(path: str | Path, before: str) -> None:
-    """Refuse to write what was made of a raster or product that was written meanwhile.
-
-    Args:
-        before: what `digest_product` gave before it was read.
-
-    Raises:
-        InputError: it has changed.
-
-    >>> _ = Path("scene.tif").write_text("1")
-    >>> check_same("scene.tif", digest_product("scene.tif"))
-    """
-    if digest_product(path) != before:
-        raise InputError(path, "has changed while it was read: nothing is written")

@@ -40,6 +40,7 @@ from saropt.sensors.annotation import number_in, numbers_in
 from saropt.sensors.calibrated import Calibrated
 from saropt.sensors.orbit import ImageGeometry
 from saropt.sensors.tables import AzimuthBlock, Noise, Table
+from saropt.sensors.unchanged import Unchanged
 
 TARGETS: Final = ("sigma0_db", "sigma0", "gamma0_db", "gamma0")
 _STRIP_PIXELS: Final = 1 << 22
@@ -219,7 +220,7 @@ def calibrate(
             a terrain model; None for radar geometry.
 
     Raises:
-        InputError: no GRD product, an unknown target, or an output that cannot be written.
+        InputError: no GRD product, one that changes meanwhile, an unknown target, or an output that cannot be written.
 
     >>> calibrate("S1A_IW_GRDH.SAFE", "scene.tif", target="beta0")
     Traceback (most recent call last):
@@ -254,6 +255,7 @@ def _write(
     overwrite: bool,
     progress: Progress | None,
 ) -> None:
+    inputs = Unchanged(product.path)
     calibrated = Calibrated(product, product.polarisations, target, remove_noise, remove_border)
     rows = max(1, _STRIP_PIXELS // product.width)
     starts = range(0, product.height, rows)
@@ -275,6 +277,7 @@ def _write(
             writer.write(start, 0, strip)
             if progress is not None:
                 progress(number, len(starts), "strips")
+        inputs.check()
         writer.finish()
 
 
