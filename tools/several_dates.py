@@ -28,7 +28,7 @@ from saropt.roots.simulated_dates import OPTICAL_BANDS, as_reflectance
 from saropt.scenes import open_scene, write_array
 from saropt.simulate import BANDS, DatesConfig, SceneConfig, simulate_dates
 from saropt.simulate.layout import build_layout
-from saropt.simulate.radar import clean_sigma0, observe
+from saropt.simulate.radar import clean_sigma0, gamma_texture, observe
 
 SIDE, LOOKS, SCENES_OF_EACH, FIRST_SEED, DATES = 256, 4.4, 8, 9000, 4
 GAPS = (1, 2, 4, 6)
@@ -56,7 +56,8 @@ def simulated(out: Path) -> Iterator[Place]:
         earlier = replace(config, season=season)
         streams = np.random.SeedSequence([seed, 2]).spawn(8)  # those of simulate_dates
         layout = build_layout(np.random.Generator(np.random.PCG64(streams[0])), (SIDE, SIDE), two.gsd_m, config)
-        clean = clean_sigma0(np.random.Generator(np.random.PCG64(streams[5])), layout, earlier)
+        texture = gamma_texture(np.random.Generator(np.random.PCG64(streams[5])), layout, earlier)
+        clean = clean_sigma0(texture, layout, earlier)
         others = [observe(np.random.default_rng([seed, date]), clean, LOOKS, 0.0, earlier) for date in range(1, DATES)]
         before = np.where(two.missing, 0, as_reflectance(two.optical_before))
         hidden, changed = two.missing | two.clouded, two.change > 0

@@ -40,6 +40,18 @@ def test_changes_are_where_the_mask_says(seed: int) -> None:
     assert two.optical[3][flooded].mean() < 0.25 < two.optical_before[3][flooded].mean()
 
 
+def test_sar_without_speckle_differs_only_where_the_mask_says() -> None:
+    from scipy import ndimage
+
+    still = SceneConfig(speckle=False, noise_floor_db=None)
+    two = simulate_dates(256, seed=3, config=still, dates=DatesConfig("autumn", 0.2, 0.05, 0.1, 0.0, 0.0))
+    near = ndimage.binary_dilation(two.change > 0, iterations=12)
+    assert np.array_equal(two.sigma0[:, ~near], two.sigma0_before[:, ~near])
+    built = two.change == 2
+    assert built.any()
+    assert not np.isclose(two.sigma0[:, built], two.sigma0_before[:, built]).any()
+
+
 def test_clouds_and_gaps_cover_their_share() -> None:
     two = simulate_dates(256, seed=1, dates=DatesConfig("autumn", 0.0, 0.0, 0.0, 0.3, 0.1))
     assert 0.25 < two.clouded.mean() < 0.6

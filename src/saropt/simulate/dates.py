@@ -10,7 +10,7 @@ from scipy import ndimage
 from saropt.simulate.covers import COVER_INDEX, LABEL_OF_COVER, SceneConfig
 from saropt.simulate.layout import Layout, build_layout, uniform
 from saropt.simulate.optical import paint
-from saropt.simulate.radar import clean_sigma0, observe
+from saropt.simulate.radar import clean_sigma0, gamma_texture, observe
 from saropt.simulate.scene import check_size
 from saropt.simulate.seasons import cast_clouds, change_fields
 from saropt.simulate.terrain import spectral_field
@@ -109,7 +109,7 @@ def simulate_dates(
     shape = (size, size) if isinstance(size, int) else size
     check_size(shape, seed, gsd_m, looks)
     config, dates = config or SceneConfig(), dates or DatesConfig()
-    seeds = np.random.SeedSequence([seed, 2]).spawn(8)
+    seeds = np.random.SeedSequence([seed, 2]).spawn(9)
 
     def stream(number: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64(seeds[number]))
@@ -117,13 +117,16 @@ def simulate_dates(
     before = build_layout(stream(0), shape, gsd_m, config)
     after, change = _happen(stream(1), before, gsd_m, config, dates)
     earlier = replace(config, season=dates.before)
+    texture_before = gamma_texture(stream(5), before, earlier)
+    new_texture = gamma_texture(stream(8), after, config)
+    texture = np.where(after.cover == before.cover, texture_before, new_texture)
     optical_before, clouded = paint(stream(2), before, earlier, near_infrared=True), np.zeros(shape, bool)
     if dates.clouds:
         clouded_look = replace(earlier, clouds=dates.clouds)
         optical_before, clouded = cast_clouds(stream(3), optical_before, gsd_m, clouded_look)
     return SimulatedDates(
-        sigma0=observe(stream(4), clean_sigma0(stream(5), after, config), looks, 0.0, config),
-        sigma0_before=observe(stream(6), clean_sigma0(stream(5), before, earlier), looks, 0.0, earlier),
+        sigma0=observe(stream(4), clean_sigma0(texture, after, config), looks, 0.0, config),
+        sigma0_before=observe(stream(6), clean_sigma0(texture_before, before, earlier), looks, 0.0, earlier),
         optical=paint(stream(2), after, config, near_infrared=True),
         optical_before=optical_before,
         clouded=clouded,

@@ -41,22 +41,33 @@ def slope_gain(east: np.ndarray, north: np.ndarray, config: SceneConfig, exponen
     return np.clip(gain, MIN_SLOPE_GAIN, MAX_SLOPE_GAIN).astype(np.float32)
 
 
-def clean_sigma0(rng: np.random.Generator, layout: Layout, config: SceneConfig) -> np.ndarray:
-    """Expected sigma0, linear, (2, H, W) float32 for VV and VH: cover mean x object x gamma texture x slope,
-    blurred by the radar's point spread."""
-    covers = covers_at(config)
-    texture = slope_gain(layout.east, layout.north, config)
-    spread = np.array([cover.object_db for cover in covers], np.float32)[layout.cover]
-    texture *= as_double(np.power, 10.0, np.float32(0.1) * spread * standardised(layout.object_id, 23))
-    for index, cover in enumerate(covers):
+def gamma_texture(rng: np.random.Generator, layout: Layout, config: SceneConfig) -> np.ndarray:
+    """Texture of the covers, (H, W) float32: gamma distributed with mean 1, and 1 where a cover has none."""
+    texture = np.ones(layout.cover.shape, np.float32)
+    for index, cover in enumerate(covers_at(config)):
         if np.isfinite(cover.texture_order):
             here = layout.cover == index
             draws = rng.standard_gamma(cover.texture_order, size=int(here.sum()), dtype=np.float32)
-            texture[here] *= draws / np.float32(cover.texture_order)
+            texture[here] = draws / np.float32(cover.texture_order)
+    return texture
+
+
+def clean_sigma0(texture: np.ndarray, layout: Layout, config: SceneConfig) -> np.ndarray:
+    """Expected sigma0, linear, (2, H, W) float32 for VV and VH: cover mean x object x texture x slope, blurred by the
+    radar's point spread.
+
+    Args:
+        texture: (H, W), of `gamma_texture`.
+    """
+    covers = covers_at(config)
+    gain = slope_gain(layout.east, layout.north, config)
+    spread = np.array([cover.object_db for cover in covers], np.float32)[layout.cover]
+    gain *= as_double(np.power, 10.0, np.float32(0.1) * spread * standardised(layout.object_id, 23))
+    gain *= texture
     out = np.empty((2, *layout.cover.shape), np.float32)
     for band, levels in enumerate(([c.vv_db for c in covers], [c.vh_db for c in covers])):
         means = (10.0 ** (np.array(levels) / 10.0)).astype(np.float32)
-        out[band] = means[layout.cover] * texture
+        out[band] = means[layout.cover] * gain
         if config.psf_px > 0:
             out[band] = ndimage.gaussian_filter(out[band], config.psf_px, mode="nearest", truncate=3.0)
     return out

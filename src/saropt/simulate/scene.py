@@ -9,7 +9,7 @@ import numpy as np
 from saropt.simulate.covers import LABEL_OF_COVER, SceneConfig
 from saropt.simulate.layout import build_layout
 from saropt.simulate.optical import paint
-from saropt.simulate.radar import clean_sigma0, observe
+from saropt.simulate.radar import clean_sigma0, gamma_texture, observe
 from saropt.simulate.seasons import cast_clouds, change_fields
 
 MIN_SIZE = 32
@@ -105,7 +105,7 @@ def simulate_scene(
     optical, hidden = paint(streams[3], later, config), np.zeros((height, width), bool)
     if config.clouds:
         optical, hidden = cast_clouds(streams[4], optical, gsd_m, config)
-    clean = clean_sigma0(streams[1], layout, config)
+    clean = clean_sigma0(gamma_texture(streams[1], layout, config), layout, config)
     return SimulatedScene(
         sigma0=observe(streams[2], clean, looks, sar_gain_db, config),
         sigma0_clean=clean,
