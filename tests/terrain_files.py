@@ -40,16 +40,16 @@ def nearest(point: np.ndarray) -> tuple[float, float]:
     return float(found.x), distance(found.x)
 
 
-def grid_at(longitude: float, latitude: float) -> Grid:
+def grid_at(longitude: float, latitude: float, pixel: float = 10.0) -> Grid:
     (x,), (y,) = transform("EPSG:4326", UTM, [longitude], [latitude])
-    return Grid(UTM, from_origin(round(x) - SIDE * 5, round(y) + SIDE * 5, 10, 10), SIDE, SIDE)
+    return Grid(UTM, from_origin(round(x) - SIDE / 2 * pixel, round(y) + SIDE / 2 * pixel, pixel, pixel), SIDE, SIDE)
 
 
 def write_dem(path: Path, grid: Grid, rise: float, base: float = 300.0) -> Path:
     """Heights that rise towards the east, by `rise` metres a metre."""
     margin = 200
     place = grid.transform @ grid.transform.translation(-margin, -margin)
-    across = (np.arange(SIDE + 2 * margin) - SIDE / 2 - margin) * 10.0
+    across = (np.arange(SIDE + 2 * margin) - SIDE / 2 - margin) * grid.transform.a
     heights = np.repeat(base + rise * across[None], SIDE + 2 * margin, axis=0)
     return write_array(
         path, heights[None].astype(np.float32), band_names=["height"], georeference=Georeference(UTM, place)

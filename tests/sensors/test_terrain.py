@@ -49,12 +49,13 @@ def incidence(geometry: ImageGeometry, longitude: float, latitude: float, height
     return float(np.arccos(up @ sight / np.linalg.norm(sight)))
 
 
+@pytest.mark.parametrize("pixel", [10.0, 37.0, 100.0])
 @pytest.mark.parametrize("rise", [0.0, 0.15, -0.15])
-def test_a_plane_is_flattened_by_the_ratio_of_tangents(geometry, tmp_path, rise):
+def test_a_plane_is_flattened_by_the_ratio_of_tangents(geometry, tmp_path, rise, pixel):
     """The satellite looks to the east: gamma areas of a plane that rises by alpha away from it are those of flat ground
     times tan(theta - alpha) / tan(theta), alpha seen in the direction of the look."""
     longitude, latitude = ground(3000.0, 9000.0, 300.0)
-    grid = grid_at(longitude, latitude)
+    grid = grid_at(longitude, latitude, pixel)
     dem = Terrain(write_dem(tmp_path / "dem.tif", grid, rise))
     projection = TerrainProjection(geometry, dem, 6000, 18000, grid, columns_and_ones)
     values, valid = projection.read(Window(0, 0, SIDE, SIDE), 2)
@@ -64,7 +65,7 @@ def test_a_plane_is_flattened_by_the_ratio_of_tangents(geometry, tmp_path, rise)
     expected = np.tan(theta - alpha) / np.tan(theta)
     middle = values[1][20:-20, 20:-20]
     assert middle.mean() == pytest.approx(expected, rel=0.004)
-    assert middle.std() < 0.005
+    assert middle.std() < 0.01
 
 
 def test_heights_move_pixels_towards_the_radar(geometry, tmp_path):

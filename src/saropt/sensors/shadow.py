@@ -37,12 +37,14 @@ class RangeDirection:
         spacing: azimuth lines from one pixel to the next, across the direction of range.
         aside: most pixels that an azimuth line moves sideways over one pixel of the grid in the direction of range.
         reach: most pixels over which one metre of height casts a shadow: the tangent of the incidence angle, in pixels.
+        size: of a pixel of the grid as the radar sees it: azimuth lines, and metres of slant range.
     """
 
     side: str
     spacing: float
     aside: float
     reach: float
+    size: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def on(cls, grid: Grid, geometry: ImageGeometry, height: int, width: int) -> Self:
@@ -57,7 +59,7 @@ class RangeDirection:
         for down, across in ((_APART, 0.0), (0.0, _APART)):
             (other_line, _), other_slant, other, _ = _seen(grid, geometry, rows + down, cols + across)
             metres = np.sqrt(np.square(other - points).sum(0))[here].min() / _APART
-            slopes.append(((other_line - line)[here] / _APART, (other_slant - slant)[here], metres))
+            slopes.append(((other_line - line)[here] / _APART, (other_slant - slant)[here] / _APART, metres))
         (line_down, slant_down, metres_down), (line_across, slant_across, metres_across) = slopes
         outwards = np.sign(line_down * slant_across - line_across * slant_down)
         cols_out, rows_out = outwards * line_down, -outwards * line_across  # along a line, away from the radar
@@ -68,7 +70,9 @@ class RangeDirection:
             side = "top" if rows_out.mean() > 0 else "bottom"
             along, aside, metres = rows_out, cols_out, metres_down
         sideways = np.abs(aside / along).max()
-        return cls(side, float(np.abs(along).mean()), float(sideways), float(tangent[here].max() / metres))
+        lines, slant_m = np.hypot([line_down, slant_down], [line_across, slant_across]).mean(axis=1)
+        reach = float(tangent[here].max() / metres)
+        return cls(side, float(np.abs(along).mean()), float(sideways), reach, (float(lines), float(slant_m)))
 
     def pixels(self, relief: float) -> int:
         """Pixels in the direction of range over which terrain casts a shadow on ground that is `relief` metres lower.

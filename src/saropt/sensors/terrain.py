@@ -7,7 +7,7 @@ summed by the radar cell in which they are seen. Backscatter is multiplied by
     the sum that flat ground would have / the sum,
 
 which makes gamma0 of the ellipsoid the terrain-flattened gamma0 (eq. 11 to 14), and sigma0 that of flat ground. A cell
-has several lines and columns, so that every one of them holds facets. Facets in radar shadow have no area: those that
+spans several lines and columns of the image and pixels of the grid, so that every one of them holds facets. Facets in radar shadow have no area: those that
 face away from the radar, and those that nearer terrain hides (`saropt.sensors.shadow`).
 """
 
@@ -34,8 +34,8 @@ from saropt.sensors.shadow import RangeDirection, cast_shadow
 _BLOCK: Final = 512
 _MARGIN: Final = 128
 """Pixels around a block whose facets may fall into its cells (layover)."""
-_CELL_LINES, _CELL_M = 3, 30.0
-"""Size of a cell: lines of the image, and metres of slant range."""
+_CELL_LINES, _CELL_M, _CELL_PIXELS = 3.0, 30.0, 3.0
+"""Least size of a cell: lines of the image, metres of slant range, and pixels of the grid in both directions."""
 _LOWEST, _HIGHEST = 0.1, 10.0
 """Where the areas differ more from those of flat ground, layover or grazing views leave nothing to measure."""
 _HIGHEST_RELIEF_M: Final = 9500.0
@@ -91,6 +91,8 @@ class TerrainProjection:
         self._read, self._span, self._geoid = read, span, terrain.geoid
         self._direction = RangeDirection.on(grid, geometry, height, width)
         everywhere = _grown(Window(0, 0, grid.height, grid.width))
+        lines, slant_m = (_CELL_PIXELS * size for size in self._direction.size)
+        self._cell = max(_CELL_LINES, lines), max(_CELL_M, slant_m)
         self._reach = self._direction.pixels(_relief(terrain.path, _moved(grid, everywhere)))
         self._covered = self._direction.before(everywhere, self._reach)
         self._heights = Scene.open(terrain.path, [1], grid=_moved(grid, self._covered))
@@ -174,10 +176,11 @@ class TerrainProjection:
         facets = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=2), axis=0)
         area = np.where(hidden, 0.0, np.maximum((facets * sight).sum(0), 0.0))
         cosine = (up * sight).sum(0)
-        cell = _CELL_LINES * self._geometry.line_distance(points, time) * _CELL_M
+        lines, slant_m = self._cell
+        cell = lines * self._geometry.line_distance(points, time) * slant_m
         flat = cosine / np.sqrt(1.0 - cosine**2)  # gamma0 area of flat ground by that of the slant plane
         with np.errstate(divide="ignore"):
-            gain = flat * cell / _summed(area, line / _CELL_LINES, slant / _CELL_M)
+            gain = flat * cell / _summed(area, line / lines, slant / slant_m)
         shadow = known & (area <= 0)
         bad = ~known | shadow | (gain < _LOWEST) | (gain > _HIGHEST)
         line, column, gain = np.where([~known, ~known, bad], np.nan, [line, column, gain])
