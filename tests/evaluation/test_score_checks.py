@@ -94,6 +94,15 @@ def test_a_row_without_a_constant_of_its_own_is_marked_too(frozen: tuple[Path, P
     assert [row[0] for row in rows] == ["made", "train_mean (constant)", "bad †"]
 
 
+@pytest.mark.parametrize(("key", "value"), [("n", None), ("data", None), ("scenes", None), ("scenes", "five")])
+def test_files_that_lack_a_part_are_one_line(frozen, tmp_path: Path, capsys, key: str, value: str | None) -> None:
+    root, split, made = frozen
+    one = tmp_path / "one.json"
+    found = score(made, root, split, one)
+    one.write_text(json.dumps({name: text for name, text in (found | {key: value}).items() if text is not None}))
+    assert refused(capsys, "compare", one).startswith(f"saropt: error: {one}: {key}: ")
+
+
 def test_other_constants_are_not_compared(frozen: tuple[Path, Path, Path], tmp_path: Path) -> None:
     """The split file has no hashes, so that nothing else tells of other train images."""
     root, _, made = frozen

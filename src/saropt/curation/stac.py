@@ -344,6 +344,8 @@ def _shapes(geometry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     turn to the west and to the east."""
     parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
     rings = [[np.array([point[:2] for point in ring], np.float64) for ring in part] for part in parts]
+    if not all(np.isfinite(ring).all() for part in rings for ring in part):
+        raise ValueError("holds a place that is not finite")
     crosses = False
     for part in rings:
         for ring in part:

@@ -39,8 +39,11 @@ class _Submission(BaseModel):
     """What a table takes from a submission file."""
 
     name: str
+    data: str
     part: str
     role: str
+    n: int
+    scenes: int
     hashes: _Hashes
     scale: str | None = None
     bands: list[str] | None = None

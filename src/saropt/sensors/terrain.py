@@ -7,8 +7,9 @@ summed by the radar cell in which they are seen. Backscatter is multiplied by
     the sum that flat ground would have / the sum,
 
 which makes gamma0 of the ellipsoid the terrain-flattened gamma0 (eq. 11 to 14), and sigma0 that of flat ground. A cell
-spans several lines and columns of the image and pixels of the grid, so that every one of them holds facets. Facets in radar shadow have no area: those that
-face away from the radar, and those that nearer terrain hides (`saropt.sensors.shadow`).
+spans several lines and columns of the image and pixels of the grid, so that every one of them holds facets. Facets in
+radar shadow have no area: those that face away from the radar, and those that nearer terrain hides
+(`saropt.sensors.shadow`).
 """
 
 from __future__ import annotations

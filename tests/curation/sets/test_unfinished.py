@@ -54,6 +54,21 @@ def test_what_was_made_of_files_that_changed_since_is_made_anew(tmp_path, source
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_a_file_that_changes_after_it_was_read_is_refused_and_made_anew(tmp_path, source):
+    changed = np.full((1, 24, 24), 77, np.uint8)
+
+    def change(done, total, name):
+        if done == total:
+            write_array(source / "sar" / "0.png", changed, overwrite=True)
+
+    with pytest.raises(InputError, match=r"0\.png: has changed while it was read: nothing is written"):
+        prepare("folder", source, tmp_path / "out", progress=change)
+    assert not (tmp_path / "out").exists()
+    root = DataRoot.open(prepare("folder", source, tmp_path / "out"))
+    with Scene.open(root.raster("sar", "0")) as made:
+        assert (made.read_stored()[0] == changed).all()
+
+
 def test_work_on_other_names_is_not_gone_on_with(tmp_path, source):
     with pytest.raises(KeyboardInterrupt):
         prepare("folder", source, tmp_path / "out", progress=stopped_at(4))

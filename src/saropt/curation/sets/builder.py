@@ -92,9 +92,9 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, 
         partial: leave out the entries with a file that cannot be read; OUT/missing.txt lists them.
 
     Raises:
-        InputError: a source cannot be read or contradicts the units or bands of the plan, the rasters of a name are not
-            on one grid though the plan says pairs, the output cannot be written, or other unfinished work is in the
-            way.
+        InputError: a source cannot be read, changes meanwhile or contradicts the units or bands of the plan, the
+            rasters of a name are not on one grid though the plan says pairs, the output cannot be written, or other
+            unfinished work is in the way.
 
     >>> from saropt.curation.sets.base import Entry
     >>> from saropt.scenes import write_array
@@ -130,6 +130,8 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, 
                         missing.append(f"{entry.name}: {lost}")
                     if progress is not None:
                         progress(number, len(plan.entries), entry.name)
+                for entry in kept:
+                    written.check(entry)
             if plan.entries and not kept:
                 raise InputError(out, f"no entry can be read whole: {missing[-1]}")
             plan = replace(plan, entries=kept, missing=missing)

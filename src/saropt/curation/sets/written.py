@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from saropt.curation.sets.base import Entry, Source
+from saropt.files.identity import check_same
 from saropt.files.polarisation_files import files_of
 from saropt.scenes.nodata import files_beside
 
@@ -72,6 +73,15 @@ class Written:
     def finish(self, entry: Entry, state: str) -> None:
         """Note that the rasters of the entry are written."""
         self._note(entry, state)
+
+    def check(self, entry: Entry) -> None:
+        """Refuse an entry that was written while its files changed.
+
+        Raises:
+            InputError: one has changed since.
+        """
+        sources = [path for source in entry.sides.values() if isinstance(source, Source) for path in source.paths]
+        check_same(sources[0] if sources else entry.name, self._known[entry.name], self.state(entry))
 
     def _note(self, entry: Entry, state: str) -> None:
         self._lines.write(f"{state} {entry.name}\n")
