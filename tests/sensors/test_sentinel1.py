@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +153,26 @@ def test_other_inputs(tmp_path):
         GrdProduct(safe)
     with pytest.raises(InputError, match="beta0"):
         calibrate(safe, tmp_path / "o.tif", "beta0")
+
+
+@pytest.mark.parametrize("pols", [("vv",), ("hh", "hv")])
+@pytest.mark.parametrize("packed", [False, True])
+def test_several_products_are_not_mixed(tmp_path, pols, packed):
+    source = tmp_path / "both"
+    for name, own in (("A.SAFE", ("vv", "vh")), ("B.SAFE", pols)):
+        write_safe(source, pols=own)[0].rename(source / name)
+    if packed:
+        source = Path(shutil.make_archive(str(source), "zip", source))
+    with pytest.raises(InputError, match=r"both(.zip)?: holds 2 products \(A.SAFE, B.SAFE\): give one of them alone"):
+        calibrate(source, tmp_path / "out.tif")
+
+
+def test_two_files_of_one_polarisation(tmp_path):
+    safe, _ = write_safe(tmp_path)
+    one = next(safe.glob("measurement/*-vv-*"))
+    shutil.copy(one, one.with_name(one.name.replace("001", "003")))
+    with pytest.raises(InputError, match=r"holds measurement/s1a-.*-vv-.* and measurement/s1a-.*: keep one of them"):
+        calibrate(safe, tmp_path / "out.tif")
 
 
 @pytest.mark.parametrize(("name", "pixel"), [(f"{NAME}.SAFE", None), (f"{NAME}.SAFE", 20.0), ("mine", None)])

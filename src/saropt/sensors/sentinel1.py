@@ -15,6 +15,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Final, Self
@@ -44,6 +45,12 @@ from saropt.sensors.unchanged import Unchanged
 
 TARGETS: Final = ("sigma0_db", "sigma0", "gamma0_db", "gamma0")
 _STRIP_PIXELS: Final = 1 << 22
+_FILES: Final = {
+    "annotation": "annotation/s1*.xml",
+    "calibration": "annotation/calibration/calibration-s1*.xml",
+    "noise": "annotation/calibration/noise-s1*.xml",
+    "measurement": "measurement/s1*.tiff",
+}
 
 
 class GrdProduct:
@@ -57,7 +64,7 @@ class GrdProduct:
         tags: product name, acquisition time, pass, IPF version.
 
     Raises:
-        InputError: not such a product; names what is missing.
+        InputError: not one such product; names what is missing, or the products.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -73,19 +80,7 @@ class GrdProduct:
             except (zipfile.BadZipFile, OSError) as error:
                 raise InputError(path, f"is neither a .SAFE folder nor its .zip: {error}") from error
             files = self._zip.namelist()
-        self._files: dict[str, dict[str, str]] = {}
-        for kind, folder, prefix, suffix in (
-            ("annotation", "annotation", "s1", ".xml"),
-            ("calibration", "calibration", "calibration-s1", ".xml"),
-            ("noise", "calibration", "noise-s1", ".xml"),
-            ("measurement", "measurement", "s1", ".tiff"),
-        ):
-            for name in files:
-                item = PurePosixPath(name)
-                if item.parent.name == folder and item.name.startswith(prefix) and item.suffix == suffix:
-                    parts = item.name.removeprefix(prefix).split("-")
-                    if len(parts) > 3:
-                        self._files.setdefault(parts[3].upper(), {})[kind] = name
+        self._files, twice = self._find(files)
         self.polarisations = [pol for pol in ("VV", "VH", "HH", "HV") if "measurement" in self._files.get(pol, {})]
         if not self.polarisations:
             raise InputError(path, "holds no measurement/s1*-grd-*.tiff: is it a Sentinel-1 GRD product?")
@@ -96,6 +91,8 @@ class GrdProduct:
         first = self._xml(self.polarisations[0], "annotation")
         if (kind := first.findtext("adsHeader/productType", "")) != "GRD":
             raise InputError(path, f"is a product of type {kind or 'unknown'}, not GRD")
+        if twice:
+            raise InputError(path, f"holds {' and '.join(twice)}: keep one of them")
         self.width = int(number_in(first, ".//imageInformation/numberOfSamples", self.path, "annotation"))
         self.height = int(number_in(first, ".//imageInformation/numberOfLines", self.path, "annotation"))
         self.tags = {
@@ -120,6 +117,25 @@ class GrdProduct:
     ) -> None:
         if self._zip is not None:
             self._zip.close()
+
+    def _find(self, names: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
+        """The files of the product, by polarisation and kind, and the first two files of one kind and polarisation."""
+        files: dict[str, dict[str, str]] = {}
+        products: set[PurePosixPath] = set()
+        twice: list[str] = []
+        for name in sorted(names):
+            item = PurePosixPath(name)
+            for kind, pattern in _FILES.items():
+                parts = item.name.removeprefix(f"{kind}-").split("-")
+                if item.match(pattern) and len(parts) > 3:
+                    products.add(item.parents[pattern.count("/")])
+                    first = files.setdefault(parts[3].upper(), {}).setdefault(kind, name)
+                    if first != name and not twice:
+                        twice = [first, name]
+        if len(products) > 1:
+            listed = ", ".join(sorted(product.name or self.path.name for product in products))
+            raise InputError(self.path, f"holds {len(products)} products ({listed}): give one of them alone")
+        return files, twice
 
     def _annotated_gcps(self, annotation: ElementTree.Element) -> list[GroundControlPoint]:
         """The points of the geolocation grid, which a measurement without control points of its own lies on."""
