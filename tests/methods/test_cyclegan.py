@@ -143,6 +143,17 @@ def test_learning_rates_of_the_published_epochs():
         assert epoch_decay((total - 1) / total, constant, decay) == pytest.approx(1 / (decay + 1))
 
 
+@pytest.mark.parametrize("name", ["cyclegan", "shift-cyclegan", "sgcl", "cut", "fastcut", "qs-attn"])
+def test_a_schedule_of_no_epochs(name):
+    config = get_method(name).config_type
+    guidance = {"guidance": "kmeans"} if name == "sgcl" else {}
+    for constant, decay in ((0, 1), (1, 0)):
+        assert config(constant_epochs=constant, decay_epochs=decay, **guidance)
+        assert epoch_decay(0.0, constant, decay) > 0.0
+    with pytest.raises(ValueError, match="constant_epochs and decay_epochs are both 0"):
+        config(constant_epochs=0, decay_epochs=0, **guidance)
+
+
 @pytest.mark.parametrize(
     ("name", "constant", "decay"), [("cyclegan", 100, 100), ("cut", 200, 200), ("fastcut", 150, 50)]
 )

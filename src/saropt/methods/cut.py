@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -20,7 +20,7 @@ from saropt.losses import gan_loss, patch_nce
 from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, MethodConfig, OneDirection, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
-from saropt.methods.learning_rates import epoch_decay
+from saropt.methods.learning_rates import epoch_decay, some_epochs
 from saropt.methods.registry import register
 from saropt.methods.taps import ascending_taps
 from saropt.networks import PatchGAN, PatchProjection, build_network, gather_positions, random_positions
@@ -62,6 +62,7 @@ class CUTConfig(MethodConfig):
     decay_epochs: int = Field(200, ge=0)
 
     _taps_ascend = field_validator("nce_taps")(ascending_taps)
+    _some_epochs = model_validator(mode="after")(some_epochs)
 
 
 class FastCUTConfig(CUTConfig):

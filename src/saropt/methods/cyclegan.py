@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
@@ -22,7 +22,7 @@ from saropt.methods.bands import adapt_bands
 from saropt.methods.base import Batch, Method, MethodConfig, Update, frozen
 from saropt.methods.discriminator_terms import discriminator_losses
 from saropt.methods.image_pool import ImagePool
-from saropt.methods.learning_rates import epoch_decay
+from saropt.methods.learning_rates import epoch_decay, some_epochs
 from saropt.methods.registry import register
 from saropt.networks import PatchGAN, build_network
 
@@ -51,6 +51,8 @@ class CycleGANConfig(MethodConfig):
     beta1: float = Field(0.5, ge=0.0, lt=1.0)
     constant_epochs: int = Field(100, ge=0)
     decay_epochs: int = Field(100, ge=0)
+
+    _some_epochs = model_validator(mode="after")(some_epochs)
 
 
 @dataclass(frozen=True)
