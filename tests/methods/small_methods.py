@@ -68,8 +68,8 @@ CLASSES = 3
 
 
 @cache
-def translator_file(sar_bands: int, optical_bands: int, direction: str | None = None) -> str:
-    """A small CRAN of both directions, or of one, as a translator file."""
+def translator_file(sar_bands: int, optical_bands: int, direction: str | None = None, **of_sar: object) -> str:
+    """A small CRAN of both directions, or of one, as a translator file; its card says `of_sar` of the SAR images."""
     torch.manual_seed(5)
     arguments = {"width": 2}
     channels = {"sar2opt": (sar_bands, optical_bands), "opt2sar": (optical_bands, sar_bands)}
@@ -87,6 +87,7 @@ def translator_file(sar_bands: int, optical_bands: int, direction: str | None = 
             dtype="uint8",
             recipe=recipe,
             statistics=statistics,
+            **(of_sar if name == "sar" else {}),
         )
         for name, count, units, recipe, statistics in (
             ("sar", sar_bands, "amplitude", Q99Amplitude().to_dict(), (255.0,) * sar_bands),

@@ -170,6 +170,36 @@ def test_bridge_needs_a_fitting_start(tmp_path):
         get_method("bridge").config_type(network="naf_unet")
 
 
+@pytest.mark.parametrize("progress", [0.1, 0.8])
+def test_windows_of_both_phases_of_a_bridge_lack_bands(monkeypatch, progress):
+    start = translator_file(2, 3, partial=True)
+    method = build("bridge", 2, start=start, no_band=1.0)
+    seen = []
+    forward = type(method.generator).forward
+    monkeypatch.setattr(
+        type(method.generator), "forward", lambda self, x, time=None: seen.append(x) or forward(self, x, time)
+    )
+    list(method.updates(batch(2), progress))
+    for window in seen:
+        assert bool((window[:, :2] == -1.0).all(dim=(2, 3)).any(dim=1).all())
+
+
+@pytest.mark.parametrize(("name", "option"), [("bridge", "start"), ("regression", "teacher")])
+def test_what_stays_as_it_is_must_know_windows_that_lack_bands(name, option):
+    whole, partial = translator_file(2, 3), translator_file(2, 3, partial=True, band_difference=0.3)
+    with pytest.raises(InputError, match="needs every SAR band, which no_band takes away"):
+        build(name, 2, no_band=0.5, **{option: whole})
+    with pytest.raises(InputError, match=r"has band_difference 0.3, the configuration None"):
+        build(name, 2, no_band=0.5, **{option: partial})
+    for more in ({"no_band": 0.5, "band_difference": 0.3}, {}):
+        build(name, 2, **{option: partial}, **more)
+
+
+def test_a_bridge_takes_no_scene_inputs():
+    with pytest.raises(ValueError, match="scene_inputs: a bridge takes none"):
+        build("bridge", scene_inputs=("month",))
+
+
 def test_diffusion_learns_a_toy():
     """The target is the source: samples come to lie nearer to it than an untrained network's."""
     torch.manual_seed(0)

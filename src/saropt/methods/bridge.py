@@ -33,7 +33,8 @@ class BridgeConfig(CompactConfig):
     """Config of `bridge`.
 
     Attributes:
-        start: translator file (.safetensors) of the regression; its fidelity end is taken where it holds two.
+        start: translator file (.safetensors) of the regression; its fidelity end is taken where it holds two. With
+            `no_band`, one that was trained with it, and with the same `band_difference`.
         network_arguments: of `saropt.networks.Bridge`, without the regressor, which is the file's.
         adversarial_start: share of the training after which phase 2 begins.
     """
@@ -57,7 +58,10 @@ class Bridge(Compact):
     config: BridgeConfig
 
     def __init__(self, config: BridgeConfig, bands: Mapping[Role, int]) -> None:
+        if config.scene_inputs:
+            raise ValueError("scene_inputs: a bridge takes none; leave them out")
         super().__init__(config, bands)
+        self.check_lacks_bands(self._start)
         network = cast("BridgeNetwork", self.generator)
         network.regressor.load_state_dict(self._start.network(config.direction).state_dict())
 
@@ -83,7 +87,7 @@ class Bridge(Compact):
         if progress >= self.config.adversarial_start:
             yield from super().updates(batch, progress)
             return
-        source, target = batch.pair(self.config.direction)
+        source, target = self.without_a_band(batch).pair(self.config.direction)
         count = len(target)
         time = (torch.arange(count, device=target.device) + torch.rand(count, device=target.device)) / count
         estimate = self.generator(torch.cat([source, torch.randn_like(target), target], dim=1), time)

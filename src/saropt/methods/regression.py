@@ -154,6 +154,7 @@ class Regression(OneDirection):
                 raise ValueError(f"teacher: {self.name} learns from no teacher; leave it out")
             teacher = PretrainedTranslator(config.teacher, self.bands, scene_inputs=self.scene_inputs)
             self._taught, self._taught_bands = teacher.card.images, teacher.described(config.direction).channels[0]
+            self.check_lacks_bands(teacher)
             self.teacher = FrozenTranslator(teacher.network(config.direction))
 
     def _build_generator(self) -> nn.Module:
@@ -210,6 +211,22 @@ class Regression(OneDirection):
         partial = self.config.no_band > 0.0 and image.role in SAR_ROLES and len(image.bands) > 1
         difference = self.config.band_difference if partial else None
         return image.model_copy(update={"partial": partial, "band_difference": difference})
+
+    def check_lacks_bands(self, translator: PretrainedTranslator) -> None:
+        """Refuse a translator that stays as it is and does not know windows as `no_band` makes them.
+
+        Raises:
+            InputError: it needs every SAR band, or fills in missing ones otherwise.
+        """
+        config = self.config
+        if config.no_band == 0.0:
+            return
+        sar = translator.card.images["sar"]
+        if not sar.partial:
+            raise InputError(translator.path, "needs every SAR band, which no_band takes away: train it with no_band")
+        if sar.band_difference != config.band_difference:
+            there, here = sar.band_difference, config.band_difference
+            raise InputError(translator.path, f"has band_difference {there}, the configuration {here}")
 
     def without_a_band(self, batch: Batch) -> Batch:
         """The batch without one SAR band in `no_band` of its windows."""
