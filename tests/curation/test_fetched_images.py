@@ -205,6 +205,16 @@ def test_passes_of_one_day_are_not_joined():
     assert len(acquisitions([item("a", 5), item("b", 5)], area)) == 1
 
 
+def test_a_pass_across_midnight_is_one():
+    area = stac.Area((10.5, 40.5, 11.5, 41.5))
+    slices = [item("a", 23, box(10, 40, 11, 42)), item("b", 0, box(11, 40, 12, 42)), item("c", 23)]
+    for one, when in zip(slices, ("10T23:59:50", "11T00:00:15", "11T23:59:50"), strict=True):
+        one["properties"]["datetime"] = f"2023-05-{when}Z"
+    joined, next_day = acquisitions(slices, area)
+    assert ([one["id"] for one in joined.items], joined.cover) == (["a", "b"], pytest.approx(1.0))
+    assert [one["id"] for one in next_day.items] == ["c"]
+
+
 @pytest.mark.parametrize(
     ("geometry", "covered"),
     [

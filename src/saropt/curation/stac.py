@@ -269,7 +269,7 @@ def acquisitions(items: Iterable[Mapping[str, Any]], area: Area) -> list[Acquisi
         properties = item["properties"]
         orbit = properties.get("sat:relative_orbit", properties.get("s2:orbit", ""))
         named = (properties.get("platform", ""), orbit, properties.get("sat:orbit_state", ""))
-        known = passes.setdefault((_when(item).date().isoformat(), *map(str, named)), [])
+        known = passes.setdefault(tuple(map(str, named)), [])
         if not known or _when(item) - _when(known[-1][-1]) > _LONGEST_BREAK:
             known.append([])
         known[-1].append(dict(item))
