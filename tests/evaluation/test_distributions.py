@@ -79,8 +79,20 @@ def test_kernel_distance_against_a_loop():
 
     b = b[:7]
     within = sum(sum(kernel(s[i], s[j]) for i in range(7) for j in range(7) if i != j) / 42 for s in (a, b))
-    across = np.mean([kernel(x, y) for x in a for y in b])
+    across = np.mean([kernel(a[i], b[j]) for i in range(7) for j in range(7) if i != j])
     assert kernel_distance(stream(a), stream(b)) == pytest.approx(within - 2 * across)
+
+
+@pytest.mark.parametrize("n", [50, 300])
+def test_kernel_distance_of_pairs_is_unbiased(monkeypatch, n):
+    """Translations that are distributed as the truths and resemble their own have no distance on average; the first
+    number of `n` is below what is kept, the other above it."""
+    monkeypatch.setattr("saropt.evaluation.distributions.KID_KEPT", 100)
+    found = []
+    for seed in range(40):
+        truth, noise = normal(n, 16, seed), normal(n, 16, 1000 + seed)
+        found.append(kernel_distance(stream(0.9 * truth + np.sqrt(1 - 0.81) * noise), stream(truth)))
+    assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(len(found))
 
 
 def test_too_few_images_have_no_distance():

@@ -17,13 +17,16 @@ from saropt.evaluation.metric import Metric, Subject, Tile, register_metric
 from saropt.evaluation.running import RunningStatistics
 from saropt.evaluation.tile_image import TileImage
 
-KID_SUBSET, KID_KEPT = 1000, 1000
+KID_KEPT = 1000
 DRAWS, DRAWN = 3, 2048
 SMALLEST_SIDE = 16
 
 
 class FeatureStatistics:
     """Mean and covariance of a stream of features, and a sample of them, in memory that does not grow with N.
+
+    Args:
+        seed: draws the sample; streams of one seed and length keep the same places.
 
     >>> statistics = FeatureStatistics()
     >>> for features in np.eye(3):
@@ -73,7 +76,7 @@ class FeatureStatistics:
 
     @property
     def sample(self) -> Features:
-        """Features (n, D) of at most 1000 images, drawn evenly from the stream."""
+        """Features (n, D) of at most 1,000 images, drawn evenly from the stream; another order of it gives others."""
         return np.stack(self._kept)
 
 
@@ -101,22 +104,23 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
 
 def kernel_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, unbiased (KID: Binkowski et al., ICLR 2018),
-    on the kept features, equally many of both. NaN for fewer than two images.
+    on the kept features, equally many of both. The sets may be paired, as translations and truths are: an image is
+    compared with all of the other set but the one that was added with it. NaN for fewer than two images.
 
     >>> a, b = FeatureStatistics(), FeatureStatistics()
     >>> for x in (0.0, 1.0):
     ...     a.add(np.array([x]))
     ...     b.add(np.array([x + 1.0]))
     >>> round(kernel_distance(a, b), 6)
-    9.5
+    19.0
     """
-    size = min(len(first.sample), len(second.sample), KID_SUBSET) if min(first.n, second.n) else 0
+    size = min(len(first.sample), len(second.sample)) if min(first.n, second.n) else 0
     if size < 2:
         return float("nan")
     x, y = first.sample[:size], second.sample[:size]
-    kernel = _cubic_kernel
-    within = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in (kernel(x, x), kernel(y, y)))
-    return float(within - 2.0 * kernel(x, y).mean())
+    kernels = (_cubic_kernel(*pair) for pair in ((x, x), (y, y), (x, y)))
+    of_x, of_y, across = ((kernel.sum() - np.trace(kernel)) / (size * (size - 1)) for kernel in kernels)
+    return float(of_x + of_y - 2.0 * across)
 
 
 def _cubic_kernel(x: Features, y: Features) -> Features:
@@ -249,7 +253,10 @@ _FRECHET = (
     "squared 2-Wasserstein distance of two Gaussians fitted to the features of wholly valid tiles, translated and "
     "true; `distributions` names the extractor, *_floor is the distance of two halves of the true tiles"
 )
-_KERNEL = "squared maximum mean discrepancy of the same features with the kernel (x.y / D + 1)^3, unbiased"
+_KERNEL = (
+    "squared maximum mean discrepancy of the same features with the kernel (x.y / D + 1)^3, unbiased: no tile is "
+    f"compared with its own truth; of at most {KID_KEPT:,} tiles, which are drawn evenly with a fixed seed"
+)
 _DRAWN = f"mean of the Fréchet distances of {DRAWS} random draws of {DRAWN} tiles; none of fewer tiles"
 _ON_INCEPTION = "on the features of the published Inception weights"
 for _key, _title, _convention, _options in (
