@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 import yaml
 
 from saropt.benchmark import Suite, load_suite, run_suite
 from saropt.benchmark.suite import row_values
 from saropt.errors import InputError
+from saropt.evaluation.extractors import INCEPTION_FILE, LPIPS_FILE, known_weights
 from saropt.roots.simulated import write_simulated_root
 
 SMALL = {"network_arguments": {"width": 4, "blocks": 1}, "discriminator_width": 4}
@@ -37,6 +40,23 @@ def test_rows_of_one_content_are_one_training_whatever_they_are_called(tmp_path)
     assert cells["CycleGAN"]["gmac"].mean > 0.0
     assert (training / "translator.safetensors").stat().st_mtime_ns == before
     assert (tmp_path / "second" / "translations-sar2opt.svg").is_file()
+
+
+def test_a_row_is_measured_again_where_weight_files_are_added(tmp_path, monkeypatch):
+    """Files of the same names hold the same, wherever they lie."""
+    for module in ("saropt.benchmark.run", "saropt.evaluation.evaluate"):
+        monkeypatch.setattr(import_module(module), "known_weights", lambda folder: known_weights(None))
+    one = suite("one", {"name": "CycleGAN", "method": "cyclegan"})
+    for folder, names, reports in (
+        ("a", (LPIPS_FILE,), 1),
+        ("a", (INCEPTION_FILE,), 2),
+        ("b", (LPIPS_FILE, INCEPTION_FILE), 2),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in names:
+            (tmp_path / folder / name).touch()
+        run_suite(one, tmp_path / "out", weights=tmp_path / folder, accelerator="cpu")
+        assert len(list((tmp_path / "out" / "reports").glob("cyclegan-*"))) == reports
 
 
 def test_a_suite_includes_and_is_changed(tmp_path):

@@ -33,6 +33,7 @@ from saropt.benchmark.translated import write_translated_root
 from saropt.domain import Role
 from saropt.errors import InputError
 from saropt.evaluation import EvaluationSpec, evaluate
+from saropt.evaluation.extractors import weight_files
 from saropt.files import Lock, validated
 from saropt.inference import Segmenter, Translator
 from saropt.matching import Matcher, find_matcher
@@ -324,7 +325,7 @@ class Bench:
         judges = [judge.folder.name for judge in self._judges(data, run, training)]
         matcher = self._matcher(data)
         matchers = [*self.suite.matchers, *([matcher.folder.name] if matcher else [])]
-        weights = None if self.weights is None else str(self.weights)
+        weights = weight_files(self.weights) or None  # the hash in each name is that of its content
         further = [NETWORK] if self.suite.on_network_values else []
         further += [] if self._tested is None else [self._tested.key]
         further += [] if run.tested_on is None else [run.tested_on]

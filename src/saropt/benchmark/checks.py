@@ -10,7 +10,7 @@ from saropt.benchmark.suite import NETWORK, Suite
 from saropt.domain import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction, Role
 from saropt.errors import InputError
 from saropt.evaluation import METRICS
-from saropt.evaluation.extractors import INCEPTION_FILE, LPIPS_FILE
+from saropt.evaluation.extractors import INCEPTION_FILE, LPIPS_FILE, weight_files
 from saropt.evaluation.tiles import DECLARE_RANGE
 from saropt.methods import get_method
 from saropt.radiometry import to_unit_range
@@ -70,7 +70,7 @@ def empty_columns(suite: Suite, classes: Iterable[str] | None, weights: str | Pa
             continue
         metric = METRICS[key]
         file = LPIPS_FILE if key == "lpips" else INCEPTION_FILE
-        if "weights file" in metric.needs and (weights is None or not (Path(weights) / file).is_file()):
+        if "weights file" in metric.needs and file not in weight_files(weights):
             found.setdefault("get no figures without their weights file (weights)", []).append(column)
         elif metric.section == "segmentation" and not segmenters:
             found.setdefault("get no figures: the suite trains no segmenters", []).append(column)
@@ -91,7 +91,7 @@ def check_fid(bands: Mapping[Role, Sequence[str]], config: TrainingConfig, weigh
 
     >>> check_fid({"sar": ["VV", "VH"], "optical": ["B4", "B3", "B2"]}, TrainingConfig(method="cran"), None)
     """
-    if weights is None or not (Path(weights) / INCEPTION_FILE).is_file():
+    if INCEPTION_FILE not in weight_files(weights):
         return
     bands = {**bands, **config.data.bands}
     for direction in directions_of(config):

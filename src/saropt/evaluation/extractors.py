@@ -192,13 +192,25 @@ def known_weights(folder: str | Path | None) -> Weights:
     """
     if folder is None:
         return Weights((HaarStatistics(),))
-    inception, lpips = Path(folder) / INCEPTION_FILE, Path(folder) / LPIPS_FILE
-    if not inception.is_file() and not lpips.is_file():
+    found = weight_files(folder)
+    if not found:
         raise InputError(folder, f"holds neither {INCEPTION_FILE} nor {LPIPS_FILE}")
     extractors: list[Extractor] = [HaarStatistics()]
-    if inception.is_file():
-        extractors.append(Inception(inception))
-    return Weights(tuple(extractors), Lpips(lpips) if lpips.is_file() else None)
+    if INCEPTION_FILE in found:
+        extractors.append(Inception(Path(folder) / INCEPTION_FILE))
+    return Weights(tuple(extractors), Lpips(Path(folder) / LPIPS_FILE) if LPIPS_FILE in found else None)
+
+
+def weight_files(folder: str | Path | None) -> list[str]:
+    """The names of the published weight files that a folder holds; none of no folder.
+
+    >>> Path(LPIPS_FILE).touch()
+    >>> weight_files(".")
+    ['alexnet-owt-7be5be79.pth']
+    """
+    if folder is None:
+        return []
+    return [name for name in (INCEPTION_FILE, LPIPS_FILE) if (Path(folder) / name).is_file()]
 
 
 def check_hash(path: Path) -> None:
