@@ -39,7 +39,8 @@ class Request:
         max_days: longest time between the SAR and the optical acquisition, in days.
         min_cover: smallest share of the area that an acquisition must cover.
         pixel_m: side of a pixel in metres.
-        split: "train", "val", "test", or "strips": the area cut across its longer side 70/15/15, with a gap of 64 px.
+        split: "train", "val", "test", or "strips": the area cut across its longer side 70/15/15, with gaps of 64 px,
+            or of a twentieth of that side where this is less.
         references: how many earlier pairs of the same place each pair gets as earlier images; see `add_references`.
         max_gigabytes: nothing is fetched when the needed parts of all files are estimated to be larger than this.
 
