@@ -8,9 +8,19 @@ from scipy import linalg
 
 from saropt.errors import InputError
 from saropt.evaluation import extractors as module
-from saropt.evaluation.distributions import Distribution, Draws, FeatureStatistics, frechet_distance, kernel_distance
+from saropt.evaluation.distributions import (
+    SMALLEST_LPIPS_SIDE,
+    Distribution,
+    Draws,
+    FeatureStatistics,
+    MeanLpips,
+    frechet_distance,
+    kernel_distance,
+)
 from saropt.evaluation.extractors import HaarStatistics, check_hash, known_weights
+from saropt.evaluation.metric import Tile
 from saropt.evaluation.tile_image import TileImage
+from saropt.evaluation.verdicts import verdicts
 
 
 def stream(features: np.ndarray) -> FeatureStatistics:
@@ -163,6 +173,17 @@ def test_a_folder_without_known_weights_is_refused(tmp_path):
     assert weights.lpips is None
 
 
+def test_lpips_tells_of_tiles_that_its_network_cannot_take():
+    taken = []
+    running = MeanLpips(lambda output, truth: taken.append(output.shape) or 0.25)
+    assert np.isnan(running.figures()["lpips"])
+    for height, width in ((64, 64), (31, 31), (30, 64), (64, 30)):
+        running.add(Tile.of(np.zeros((3, height, width)), np.zeros((1, height, width)), np.ones((3, height, width))))
+    assert taken == [(3, 64, 64), (3, 31, 31)]
+    assert running.figures() == {"lpips": 0.25, "lpips_small_tiles": 2}
+    assert verdicts({"psnr": 14.0, **running.figures()}, {}) == ["LPIPS is without 2 tiles too small for its network"]
+
+
 @pytest.mark.slow
 def test_lpips_runs_on_a_local_file_without_a_download(tmp_path, monkeypatch):
     """Random weights under the published name, the hash check set aside: the path from file to distance."""
@@ -174,6 +195,7 @@ def test_lpips_runs_on_a_local_file_without_a_download(tmp_path, monkeypatch):
     lpips = module.Lpips(tmp_path / module.LPIPS_FILE)
     assert lpips(image(0), image(0)) == 0.0
     assert lpips(image(0), image(1)) > 0.0
+    assert lpips(image(0, size=SMALLEST_LPIPS_SIDE), image(1, size=SMALLEST_LPIPS_SIDE)) > 0.0
     assert np.isnan(lpips(np.zeros((2, 64, 64)), np.zeros((2, 64, 64))))
 
 

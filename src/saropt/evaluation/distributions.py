@@ -19,7 +19,7 @@ from saropt.evaluation.tile_image import TileImage
 
 KID_KEPT = 1000
 DRAWS, DRAWN = 3, 2048
-SMALLEST_SIDE = 16
+SMALLEST_SIDE, SMALLEST_LPIPS_SIDE = 16, 31
 
 
 class FeatureStatistics:
@@ -227,10 +227,11 @@ class Distances:
 
 
 class MeanLpips:
-    """LPIPS of wholly valid tiles, mean over tiles."""
+    """LPIPS of wholly valid tiles, mean over tiles. Those that are too small for its network are left out and counted
+    (`lpips_small_tiles`)."""
 
     def __init__(self, lpips: Lpips) -> None:
-        self._lpips, self._running = lpips, RunningStatistics()
+        self._lpips, self._running, self._small = lpips, RunningStatistics(), 0
 
     @classmethod
     def of(cls, subject: Subject) -> MeanLpips | None:
@@ -241,12 +242,14 @@ class MeanLpips:
 
     def add(self, tile: Tile) -> None:
         """See `Accumulator`."""
-        if tile.truth.complete:
+        if min(tile.truth.mask.shape) < SMALLEST_LPIPS_SIDE:
+            self._small += 1
+        elif tile.truth.complete:
             self._running.add(self._lpips(tile.output.values, tile.truth.values))
 
     def figures(self) -> dict[str, float]:
         """See `Accumulator`."""
-        return {"lpips": self._running.mean}
+        return {"lpips": self._running.mean} | ({"lpips_small_tiles": self._small} if self._small else {})
 
 
 _FRECHET = (
@@ -275,7 +278,7 @@ register_metric(
     Metric(
         "lpips",
         "LPIPS",
-        "version 0.1 on AlexNet, of wholly valid tiles, mean over tiles",
+        f"version 0.1 on AlexNet, mean over wholly valid tiles of {SMALLEST_LPIPS_SIDE} pixels a side and more",
         better=-1,
         needs=("weights file", "one or three bands"),
         split=MeanLpips.of,

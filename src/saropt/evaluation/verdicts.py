@@ -74,6 +74,8 @@ def verdicts(figures: Figures, baselines: Mapping[str, Figures]) -> list[str]:
     for key, metric in METRICS.items():
         if metric.warning is not None and figures.get(key) is not None and (text := metric.warning(figures[key])):
             found.append(text)
+    if small := figures.get("lpips_small_tiles"):
+        found.append(f"LPIPS is without {counted(small, 'tile')} too small for its network")
     psnr = figures["psnr"]
     lost = [
         f"{_title(name)} ({told})" for name, rival in baselines.items() if (told := _lead(figures, rival)) is not None
