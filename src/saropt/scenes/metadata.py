@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from saropt.domain import POLARISATIONS, describe_units, listed, polarisation_in, polarisation_named
 from saropt.domain.rtc_names import facts_in_name
 from saropt.errors import InputError, OptionError
@@ -333,3 +336,15 @@ def scaling(dataset: DatasetReader, indexes: Sequence[int], units: str | None) -
         factor = 1.0
     pairs = [(scale * factor, offset * factor) for scale, offset in pairs]
     return None if all(abs(scale - 1.0) < 1e-9 and offset == 0.0 for scale, offset in pairs) else pairs
+
+
+def apply_scaling(values: NDArray, scaling: Sequence[tuple[float, float]]) -> NDArray:
+    """Numbers (bands, ...) times scale plus offset of each band, in the type of the numbers.
+
+    >>> import numpy as np
+    >>> apply_scaling(np.full((1, 1, 1), 30, np.float32), [(0.5, -1.0)]).item()
+    14.0
+    """
+    scales, offsets = (np.array(part).reshape(-1, *[1] * (values.ndim - 1)) for part in zip(*scaling, strict=True))
+    scaled: NDArray = (values * scales + offsets).astype(values.dtype)
+    return scaled

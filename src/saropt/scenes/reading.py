@@ -30,6 +30,7 @@ from saropt.scenes.georeference import Georeference, Window
 from saropt.scenes.grid import Grid
 from saropt.scenes.metadata import (
     acquisition_date,
+    apply_scaling,
     band_names,
     named_facts,
     scaling,
@@ -127,7 +128,8 @@ class Scene:
         self.is_rgb = self.band_names[:3] == ["red", "green", "blue"] or [
             colours[index - 1].name for index in self._indexes[:3]
         ] == ["red", "green", "blue"]
-        self.scaling = None if palette == "index" else scaling(dataset, self._indexes, units)
+        coded = palette == "index" or self._palette is not None
+        self.scaling = None if coded else scaling(dataset, self._indexes, units)
         self.dtype: str = dataset.dtypes[self._indexes[0] - 1] if self.scaling is None else "float32"
         self.nodata: float | None = dataset.nodatavals[self._indexes[0] - 1]
         if self.scaling is not None and self.nodata is not None:
@@ -272,8 +274,7 @@ class Scene:
         with np.errstate(over="ignore"):
             values = stored.astype(np.complex64 if np.iscomplexobj(stored) else np.float32, copy=False)
         if self.scaling is not None:
-            scales, offsets = (np.array(part, np.float64)[:, None, None] for part in zip(*self.scaling, strict=True))
-            values = (values * scales + offsets).astype(values.dtype)
+            values = apply_scaling(values, self.scaling)
         if stored.dtype == np.float64:  # beyond the range of float32
             valid &= np.isfinite(values).all(axis=0)
         if not valid.all():

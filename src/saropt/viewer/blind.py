@@ -260,7 +260,7 @@ def crops(trial: Trial, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
 
 
 def _read_both(trial: Trial, side: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], str]:
-    """The stored numbers of both crops, which pixels are valid in both, and a hash of all that."""
+    """The numbers of both crops, which pixels are valid in both, and a hash of all that."""
     (truth, real), (guess, made) = (_read(path, trial, side) for path in (trial.truth, trial.guess))
     valid = real & made
     content = hashlib.sha256()
@@ -270,9 +270,11 @@ def _read_both(trial: Trial, side: int) -> tuple[NDArray[Any], NDArray[Any], NDA
 
 
 def _read(path: Path, trial: Trial, side: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """(side, side, 3) stored numbers as red, green and blue, and their validity; one band as grey."""
+    """(side, side, 3) numbers as red, green and blue, and their validity; one band as grey. They have the stored type
+    where the file states no scale or offset."""
     with Scene.open(path) as scene:
-        values, valid = scene.read_stored(Window(trial.row, trial.column, side, side))
+        read = scene.read_stored if scene.scaling is None else scene.read
+        values, valid = read(Window(trial.row, trial.column, side, side))
         places = rgb_bands(scene.band_names)
     return np.moveaxis(values[list(places)], 0, -1), valid & np.isfinite(values).all(axis=0)
 

@@ -48,7 +48,7 @@ def _style(
     low: Annotated[list[Number] | None, Query(max_length=3, description="Black; one number, or one a band.")] = None,
     high: Annotated[list[Number] | None, Query(max_length=3, description="White; one number, or one a band.")] = None,
     decibels: Annotated[
-        Decibels | None, Query(description="Stored numbers are amplitude or power; show them, all limits in dB.")
+        Decibels | None, Query(description="Numbers are amplitude or power; show them, all limits in dB.")
     ] = None,
     least: Annotated[Number | None, Query(description="Pixels of one band below this are transparent.")] = None,
     most: Annotated[Number | None, Query(description="Pixels of one band above this are transparent.")] = None,

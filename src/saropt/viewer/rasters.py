@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,7 +79,7 @@ class RasterInfo:
         width, height: frame in pixels.
         bands: names of the bands, alpha not among them.
         indexes: GDAL numbers of these bands; one number for the three colours of a palette.
-        dtype: stored type.
+        dtype: type of the numbers: the stored one, or "float32" where a scale or an offset is applied.
         grid: "map" (tiles of the Web Mercator quad) or "pixels" (rows and columns of the file).
         bounds: west, south, east, north in degrees; None without georeference.
         extent: left, bottom, right, top in Web Mercator metres, right beyond the map's edge where a raster in degrees
@@ -91,6 +92,7 @@ class RasterInfo:
         band_units: unit of each band as the file states it, "" where it does not.
         acquired: when it was acquired, by its tags or its name: a date, or a time in UTC as ISO 8601 writes them.
         row_m: length on the ground in metres of the middle row as it is shown, by its pixel in the middle.
+        scaling: scale and offset of each band; None where none changes a number, and of palettes and classes.
     """
 
     width: int
@@ -112,6 +114,7 @@ class RasterInfo:
     acquired: str | None = None
     band_units: tuple[str, ...] = ()
     row_m: float | None = None
+    scaling: tuple[tuple[float, float], ...] | None = None
 
     @property
     def palette(self) -> bool:
@@ -120,12 +123,16 @@ class RasterInfo:
     @property
     def coded(self) -> bool:
         """Whether its numbers stand for classes or colours, so that a mean of them means nothing."""
-        return self.palette or self.tags.get("SAROPT_PRODUCT") == "class"
+        return self.palette or _is_class(self.tags)
 
     def same_grid(self, other: RasterInfo) -> bool:
         """Whether pixels of both lie on one another."""
         close = np.allclose(self.transform, other.transform, rtol=0, atol=1e-6 * max(map(abs, self.transform[:2])))
         return (self.width, self.height, self.crs) == (other.width, other.height, other.crs) and bool(close)
+
+
+def _is_class(tags: Mapping[str, str]) -> bool:
+    return tags.get("SAROPT_PRODUCT") == "class"
 
 
 def environment() -> rasterio.Env:
@@ -209,6 +216,7 @@ def _inspect(path: Path, version: str, limits: Limits) -> RasterInfo:
         _check_size(dataset, path, limits)
         with Scene.open(path) as scene:
             names, tags = tuple(scene.band_names), scene.tags
+            factors = None if scene.scaling is None or _is_class(tags) else tuple(scene.scaling)
         indexes = tuple(i for i in dataset.indexes if not is_alpha(dataset, i))
         bounds = _geographic_bounds(dataset)
         common = {
@@ -216,7 +224,8 @@ def _inspect(path: Path, version: str, limits: Limits) -> RasterInfo:
             "height": dataset.height,
             "bands": names,
             "indexes": indexes,
-            "dtype": dataset.dtypes[indexes[0] - 1],
+            "dtype": dataset.dtypes[indexes[0] - 1] if factors is None else "float32",
+            "scaling": factors,
             "band_units": tuple(dataset.units[i - 1] or "" for i in indexes),
             "version": version,
             "overviews": bool(dataset.overviews(1)),

@@ -23,6 +23,7 @@ from saropt.domain import canonical_bands
 from saropt.errors import InputError
 from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.inference import NOTICE
+from saropt.scenes.metadata import apply_scaling
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.pyramids import open_for_display
 from saropt.viewer.rasters import TILE, environment, is_beyond_180, open_raster
@@ -322,10 +323,10 @@ def values_of(layer: Layer, read: Read, bands: tuple[int, ...], full: bool = Fal
 def _numbers(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tuple[Floats, NDArray[np.bool_]]:
     """Numbers and validity of each band, both (len(bands), h, w)."""
     if layer.pair is None or not (full or layer.sampled):
-        return _stored(layer, read, bands, full)
+        return _of_file(layer, read, bands, full)
     guess, truth = layer.pair
-    guessed, sure = _stored(guess, read, tuple(range(1, len(guess.info.bands) + 1)), True)
-    true, valid = _stored(truth, read, _matching(guess, truth), True)
+    guessed, sure = _of_file(guess, read, tuple(range(1, len(guess.info.bands) + 1)), True)
+    true, valid = _of_file(truth, read, _matching(guess, truth), True)
     errors = np.abs(guessed - true).mean(axis=0, keepdims=True) / np.float32(255)
     return errors, np.asarray((sure & valid).all(axis=0, keepdims=True))
 
@@ -338,7 +339,7 @@ def _matching(guess: Layer, truth: Layer) -> tuple[int, ...]:
     return tuple(range(1, len(names) + 1))
 
 
-def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tuple[Floats, NDArray[np.bool_]]:
+def _of_file(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tuple[Floats, NDArray[np.bool_]]:
     info = layer.info
     indexes = info.indexes if info.palette else tuple(info.indexes[band - 1] for band in bands)
     kind = Reader if info.grid == "map" else ImageReader
@@ -367,6 +368,8 @@ def _stored(layer: Layer, read: Read, bands: tuple[int, ...], full: bool) -> tup
         looked_up = colours[data[0].astype(np.int64).clip(0, 255)]
         values = np.moveaxis(looked_up, -1, 0)[[band - 1 for band in bands]]
         valid = np.broadcast_to(valid[0] & (looked_up[..., 3] > 0), values.shape)
+    if info.scaling is not None:
+        values = apply_scaling(values, [info.scaling[band - 1] for band in bands])
     return values, valid & np.isfinite(values)
 
 

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +101,8 @@ def _sample(layer: Layer) -> NDArray[Any]:
 
         values, valid = values_of(layer, read, (1,))
         return values[:, valid]
-    with Scene.open((layer.pair and layer.display) or layer.path) as scene:
+    palette: Literal["colours", "index"] = "index" if layer.info.coded and not layer.info.palette else "colours"
+    with Scene.open((layer.pair and layer.display) or layer.path, palette=palette) as scene:
         return scene.sample(_SAMPLE_PIXELS)
 
 

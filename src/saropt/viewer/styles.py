@@ -26,7 +26,7 @@ class Style:
     Attributes:
         bands: one band as grey, or three as red, green, blue; numbers from 1.
         low, high: one pair for all bands or one for each; black and full brightness.
-        decibels: the stored numbers are amplitude or power and are shown in dB; all limits are in dB, too.
+        decibels: the numbers are amplitude or power and are shown in dB; all limits are in dB, too.
         least, most: pixels whose first band lies beyond them are transparent.
     """
 
@@ -84,16 +84,16 @@ def unit_texts(layer: Layer) -> list[str | None]:
     stated = (
         layer.info.band_units if len(layer.info.band_units) == len(layer.info.bands) else [""] * len(layer.info.bands)
     )
-    return [_unit_text(unit or known) for unit in stated]
+    return [_unit_text(unit or known, layer.info.scaling is not None) for unit in stated]
 
 
-def _unit_text(units: str) -> str | None:
+def _unit_text(units: str, scaled: bool) -> str | None:
     try:
         unit = describe_units(units)
     except ValueError:
         return units.strip()[:24] or None
     if unit.scale == "reflectance":
-        return "reflectance" if unit.factor == 1 else f"reflectance × {unit.factor:,.0f}"
+        return "reflectance" if unit.factor == 1 or scaled else f"reflectance × {unit.factor:,.0f}"
     return {"decibels": "dB", "stretch": None}.get(unit.scale, unit.name)
 
 

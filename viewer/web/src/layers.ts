@@ -190,8 +190,9 @@ export class LayersPanel {
   }
 
   private scaleField(layer: Layer, detail: LayerDetail, style: Style): HTMLElement {
+    const unit = unitOf(layer, { ...style, decibels: null }).trim();
     const options: [string, string][] = [
-      ["", layer.units === null ? t("asStored") : `${t("asStored")} (${told(layer.units)})`],
+      ["", unit === "" ? t("asNumbers") : `${t("asNumbers")} (${unit})`],
       ["amplitude", t("dbAmplitude")],
       ["power", t("dbPower")],
     ];
