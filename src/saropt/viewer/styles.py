@@ -79,12 +79,24 @@ def unit_texts(layer: Layer) -> list[str | None]:
     if layer.kind == "error":
         return [None] * len(layer.info.bands)
     product = "%" if layer.product == "origin" else ""
-    said = stated_units(layer.info.tags, layer.info.bands if layer.role == "sar" else ())
-    known = product or layer.units or (said and said.units) or layer.info.tags.get("UNITS", "")
-    stated = (
-        layer.info.band_units if len(layer.info.band_units) == len(layer.info.bands) else [""] * len(layer.info.bands)
-    )
-    return [_unit_text(unit or known, layer.info.scaling is not None) for unit in stated]
+    info = layer.info
+    said = stated_units(info.tags, info.bands if layer.role == "sar" else (), info.dtype)
+    tag, *stated = [
+        "" if info.dtype == "uint8" and _is_of_source(text) else text
+        for text in (info.tags.get("UNITS", ""), *info.band_units)
+    ]
+    known = product or layer.units or (said and said.units) or tag
+    stated = stated if len(stated) == len(info.bands) else [""] * len(info.bands)
+    return [_unit_text(unit or known, info.scaling is not None) for unit in stated]
+
+
+def _is_of_source(units: str) -> bool:
+    """Whether 8 bits cannot hold these units, so that they are of what a picture was made of."""
+    name = units.strip().lower()
+    try:
+        return name == "db" or describe_units(name).scale in ("decibels", "power", "reflectance")
+    except ValueError:
+        return False
 
 
 def _unit_text(units: str, scaled: bool) -> str | None:
