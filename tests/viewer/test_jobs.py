@@ -87,6 +87,7 @@ def test_a_failing_job_harms_nobody(viewer: TestClient, folder: Path) -> None:
     failed = wait_for(viewer, wrong_units, "failed", "done")
     assert failed["state"] == "failed"
     assert "decibels" in failed["message"]
+    assert "here.tif" not in failed["message"], "the page names it"
     assert str(folder) not in failed["message"]
     wait_for(viewer, right, "done")
 
@@ -238,6 +239,7 @@ def test_events_of_a_worker() -> None:
         "realism": None,
         "threads": 1,
         "companions": {},
+        "out": "out.tif",
     }
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdin is not None

@@ -56,16 +56,25 @@ def test_uploads_are_references_of_a_job(viewer: TestClient, brought: dict[str, 
         assert scene.tags["SAROPT_SAR_REFERENCE"] == "radar_a.tif"
 
 
-def test_messages_name_files_without_their_folders(viewer: TestClient, brought: dict[str, Path], folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("far.tif", "far.tif: shares no ground with radar_b.tif"),
+        ("radar_b.tif", "scenes/radar_b.tif: shares no ground with SCENE/radar_b.tif"),
+    ],
+)
+def test_messages_name_the_file_at_fault_without_other_folders(
+    viewer: TestClient, brought: dict[str, Path], folder: Path, name: str, expected: str
+) -> None:
     far = Georeference(PLACE.crs, from_origin(600_000, 3_780_000, 10, 10))
     pixels = np.full((3, 96, 96), 90, np.uint8)
-    write_array(folder / "far.tif", pixels, band_names=BANDS, georeference=far)
+    write_array(folder / name, pixels, band_names=BANDS, georeference=far)
     sent = viewer.post("/api/scenes?name=radar_b.tif", content=brought["radar_b"].read_bytes(), headers=ORDER)
     viewer.post("/api/catalogue/scan", headers=ORDER)
-    companions = {"reference": layer_of(viewer, "far.tif", "optical")["id"]}
+    companions = {"reference": layer_of(viewer, name, "optical")["id"]}
     ordered = order_job(viewer, sent.json()["layers"][0]["id"], translator="flood.onnx", companions=companions)
     message = wait_for(viewer, ordered["id"], "done", "failed")["message"]
-    assert message == "shares no ground with radar_b.tif"
+    assert message == expected.replace("SCENE", sent.json()["id"])
 
 
 DROP = """(files) => {

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -32,8 +33,11 @@ def main() -> None:
     try:
         made = _translate(request, events)
         _send(events, "done", seam=made.seam, warnings=[_named(warning, request) for warning in made.warnings])
+    except InputError as error:
+        at = "" if error.source == request["scene"] else f"{error.source}: "
+        _send(events, "failed", reason=_named(f"{at}{error.reason}", request))
     except SaroptError as error:
-        _send(events, "failed", reason=_named(error.reason if isinstance(error, InputError) else str(error), request))
+        _send(events, "failed", reason=_named(str(error), request))
     except MemoryError:
         _send(events, "failed", reason="there is not enough memory")
     except Exception as error:
@@ -68,9 +72,13 @@ def _translate(request: dict[str, Any], events: TextIO) -> SceneResult:
 
 
 def _named(text: str, request: dict[str, Any]) -> str:
-    """A message with the files of a request by their names, without the server's folders."""
-    for path in (request["scene"], request["translator"], *request["companions"].values()):
-        text = text.replace(path, Path(path).name)
+    """A message with the files of a request by their names, of one name with their folder's, without other folders."""
+    paths = [Path(path) for path in {request["scene"], request["translator"], *request["companions"].values()}]
+    names = Counter(path.name for path in paths)
+    for path in paths:
+        text = text.replace(str(path), "/".join(path.parts[-1 if names[path.name] == 1 else -2 :]))
+    for path in (*paths, Path(request["out"])):
+        text = text.replace(f"{path.parent}/", "")
     return text
 
 
