@@ -118,6 +118,25 @@ def test_cancel(viewer: TestClient, slow_layer: Callable[[TestClient], str], fol
     assert viewer.get(f"/api/layers/{after}").status_code == 404
 
 
+def test_what_a_job_reads_stays(viewer: TestClient, slow_layer: Callable[[TestClient], str], folder: Path) -> None:
+    """An upload and a translation that are other inputs of a waiting job."""
+    made = wait_for(viewer, order_job(viewer, layer_of(viewer, "here.tif", "sar")["id"])["id"], "done")
+    content = (folder / "here_optical.tif").read_bytes()
+    upload = viewer.post("/api/scenes?name=old.tif", content=content, headers=ORDER).json()
+    slow = slow_layer(viewer)
+    running = order_job(viewer, slow, tile=SMALL_TILE)["id"]
+    companions = {"reference": upload["layers"][0]["id"], "keep_clear": made["result"]}
+    waiting = order_job(viewer, slow, companions=companions)["id"]
+    for place in (f"/api/scenes/{upload['id']}", f"/api/jobs/{made['id']}"):
+        answer = viewer.delete(place, headers=ORDER)
+        assert (answer.status_code, answer.json()["detail"]) == (409, "a job reads it: cancel that first")
+    for job in (running, waiting):
+        viewer.post(f"/api/jobs/{job}/cancel", headers=ORDER)
+        wait_for(viewer, job, "cancelled")
+    for place in (f"/api/scenes/{upload['id']}", f"/api/jobs/{made['id']}"):
+        assert viewer.delete(place, headers=ORDER).status_code == 204
+
+
 @pytest.mark.slow
 def test_restart_goes_on_where_it_stopped(
     client: Client, slow_layer: Callable[[TestClient], str], folder: Path, tmp_path: Path

@@ -25,6 +25,7 @@ from saropt.viewer.schemas import (
     TranslatorOut,
 )
 from saropt.viewer.security import REPORT_POLICY
+from saropt.viewer.state import Viewer
 
 _BINARY = {
     "requestBody": {
@@ -125,8 +126,7 @@ def delete_scene(viewer: TheViewer, scene: Key) -> None:
         raise HTTPException(404, "no such scene")
     if found.origin != "upload":
         raise HTTPException(409, "only uploads can be removed")
-    if any(job.request["scene"] == scene and job.state in ("queued", "running") for job in viewer.jobs.all()):
-        raise HTTPException(409, "a job translates it: cancel that first")
+    _refuse_what_is_read(viewer, viewer.uploads.folder / scene)
     viewer.uploads.delete(scene)
     viewer.scan()
 
@@ -226,7 +226,17 @@ def delete_job(viewer: TheViewer, job: Key) -> None:
     try:
         if viewer.jobs.get(job).state in ("queued", "running"):
             raise HTTPException(409, "it has not ended: cancel it first")
+        _refuse_what_is_read(viewer, viewer.jobs.folder / job)
         viewer.jobs.delete(job)
     except KeyError:
         raise HTTPException(404, "no such job") from None
     viewer.scan()
+
+
+def _refuse_what_is_read(viewer: Viewer, folder: Path) -> None:
+    """Refuse to remove a folder with a layer that a job reads which waits or runs, or with the scene of its layer."""
+    held = {layer.id for layer in viewer.catalogue.layers.values() if layer.path.parent == folder}
+    for job in viewer.jobs.waiting():
+        request = job.request
+        if held & {request["scene"], request["layer"], *request.get("companions", {}).values()}:
+            raise HTTPException(409, "a job reads it: cancel that first")
