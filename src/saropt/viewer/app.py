@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -21,8 +23,10 @@ from saropt.viewer import layer_routes, routes
 from saropt.viewer.dependencies import ORDER, ORDER_REFUSALS, REFUSALS
 from saropt.viewer.security import COOKIE, LOOPBACK_NAMES, Guard
 from saropt.viewer.state import Viewer
-from saropt.viewer.uploads import TooLargeError
+from saropt.viewer.uploads import TooLargeError, UnwrittenError
 
+_UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_UNWRITTEN_ROWS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 STATIC = Path(str(files("saropt.viewer"))) / "static"
 _ABOUT = f"""Scenes, tiles and translation jobs of `saropt serve`.
 
@@ -79,6 +83,8 @@ def guarded_app(
     app.state.token = token
     app.add_middleware(Guard, token=token, hosts=LOOPBACK_NAMES | {host} if token is None else None)
     app.add_exception_handler(InputError, _refused)
+    app.add_exception_handler(OSError, _unwritten)
+    app.add_exception_handler(sqlite3.OperationalError, _unwritten)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.include_router(session)
@@ -94,8 +100,17 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
     """What cannot be used, without the server's own paths."""
     assert isinstance(error, InputError)
     name = Path(error.source).name
-    status = 413 if isinstance(error, TooLargeError) else 422
+    status = 413 if isinstance(error, TooLargeError) else 507 if isinstance(error, UnwrittenError) else 422
     return JSONResponse({"detail": f"{name}: {error.reason}"}, status)
+
+
+def _unwritten(request: Request, error: Exception) -> JSONResponse:
+    """What a server without room could not note; other failures of the system stay failures."""
+    if isinstance(error, OSError) and error.errno in _UNWRITTEN:
+        return JSONResponse({"detail": f"cannot be written: {error.strerror}"}, 507)
+    if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in _UNWRITTEN_ROWS:
+        return JSONResponse({"detail": f"cannot be written: {error}"}, 507)
+    raise error
 
 
 def _not_valid(request: Request, error: Exception) -> JSONResponse:

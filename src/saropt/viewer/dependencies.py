@@ -17,6 +17,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 ORDER_REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"model": Detail, "description": "The header X-Saropt is missing, or a foreign page asks"},
     413: {"model": Detail, "description": "Larger than a limit, or the quota is used up"},
+    507: {"model": Detail, "description": "The server has no room left to write"},
 }
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Detail, "description": "No such thing"}}
 BUSY: dict[int | str, dict[str, Any]] = {409: {"model": Detail, "description": "Not in this state"}}

@@ -28,6 +28,13 @@ class TooLargeError(InputError):
     """The upload is beyond a limit."""
 
 
+class UnwrittenError(InputError):
+    """What the server cannot write: its disk is full, say."""
+
+    def __init__(self, source: str, error: OSError) -> None:
+        super().__init__(source, f"cannot be written: {error.strerror}")
+
+
 class Uploads:
     """Uploaded rasters under one folder.
 
@@ -69,13 +76,14 @@ class Uploads:
 
         Raises:
             TooLargeError: larger than a limit, or the quota is used up.
+            UnwrittenError: there is no room for it.
             InputError: not a GeoTIFF or PNG that can be read.
         """
         key = secrets.token_hex(8)
         place, size = self.folder / f"{key}{PART}", 0
         self._others = taken() - self.arriving
-        place.mkdir()
         try:
+            place.mkdir()
             part = place / "content"
             with part.open("wb") as stream:
                 async for piece in content:
@@ -98,6 +106,8 @@ class Uploads:
                 place.rename(self.folder / key)
                 self.arriving -= size
                 self._others, size = self._others + size, 0
+        except OSError as error:
+            raise UnwrittenError(name, error) from error
         finally:
             with self._lock:
                 self.arriving -= size
