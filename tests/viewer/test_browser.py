@@ -191,6 +191,23 @@ def test_a_scene_of_unnamed_bands_is_offered_a_translator_that_needs_nothing_els
     assert page.locator("#panel-translate select").nth(1).input_value() == "sar2opt s1-losangeles"
 
 
+def test_one_band_is_chosen_and_the_other_is_that_of_its_name(visit: Any, folder: Path) -> None:
+    pixels = np.random.default_rng(0).uniform(-20, -5, (3, 96, 96)).astype(np.float32)
+    write_array(folder / "stack.tif", pixels, band_names=["VV", "VH", "VV_filtered"], georeference=PLACE)
+    page = visit()
+    page.click('[data-key="scan"]')
+    page.wait_for_selector('.scene[title="stack.tif"]')
+    choose(page, "stack.tif")
+    page.click("#tab-translate")
+    page.locator("#panel-translate select").nth(1).select_option("sar2opt s1-world")
+    page.get_by_label("Band for VV").select_option("VV_filtered")
+    with page.expect_request(lambda request: request.method == "POST") as order:
+        page.click('[data-key="start"]')
+    assert order.value.post_data_json["bands"] == ["VV_filtered", None]
+    page.wait_for_selector('.job[data-state="done"]', timeout=LONG_MS)
+    assert order.value.response().json()["request"]["bands"] == ["VV_filtered", "VH"]
+
+
 def test_cancel_from_the_page(visit: Any, folder: Path) -> None:
     write_array(folder / "huge.tif", np.full((1, 3000, 3000), 99, np.uint8), band_names=["VH"])
     page = visit()

@@ -248,6 +248,41 @@ def test_orders_that_cannot_be_taken(client: Client) -> None:
     assert crowded.post("/api/jobs", json=good, headers=ORDER).status_code == 429
 
 
+@pytest.mark.parametrize(
+    ("chosen", "names", "expected"),
+    [
+        (["VV_filtered", None], ["VV", "VH", "VV_filtered"], ["VV_filtered", "VH"]),
+        (
+            [None, "VV_filtered"],
+            ["VH", "Sigma0_VV_db", "VV_filtered"],
+            "none or several bands are called VV",
+        ),
+        ([None, "x"], ["Sigma0_VV_db", "x"], ["Sigma0_VV_db", "x"]),
+        (["x", None], ["VV", "x"], "none or several bands are called VH"),
+        (["VV_filtered", None], ["VV", "VV_filtered"], ["VV_filtered", None]),
+        (["VV", None, None], ["VV", "VH"], "bands: a name or null for each band"),
+        ([None, None], ["VV", "VH"], None),
+    ],
+)
+def test_bands_that_are_chosen_in_part(
+    viewer: TestClient, folder: Path, chosen: list[str | None], names: list[str], expected: list[str] | str | None
+) -> None:
+    """A band that is not chosen is the one of its name."""
+    pixels = np.random.default_rng(0).uniform(-20, -5, (len(names), 64, 64)).astype(np.float32)
+    write_array(folder / "stack.tif", pixels, band_names=names)
+    viewer.post("/api/catalogue/scan", headers=ORDER)
+    (layer,) = scene_named(viewer, "stack.tif")["layers"]
+    order = {"layer": layer["id"], "translator": "s1-world", "units": "sigma0_db", "bands": chosen}
+    answer = viewer.post("/api/jobs", json=order, headers=ORDER)
+    if isinstance(expected, str):
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(expected)
+    else:
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["request"]["bands"] == expected
+        viewer.post(f"/api/jobs/{answer.json()['id']}/cancel", headers=ORDER)
+
+
 def test_events_of_a_worker() -> None:
     """A worker's standard output holds events alone, one JSON object a line."""
     command = [sys.executable, "-P", "-m", "saropt.viewer.worker"]

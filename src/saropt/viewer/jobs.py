@@ -218,6 +218,8 @@ class Jobs:
         place = self.folder / job.id
         place.mkdir(exist_ok=True)
         options = {key: job.request[key] for key in ("direction", "bands", "units", "tile", "realism")}
+        if options["bands"] is not None:
+            options["bands"] = [band for band in options["bands"] if band is not None]
         options["reliability"] = job.request.get("reliability", False)
         options["companions"] = {name: str(path) for name, path in companions.items()}
         files = {"scene": str(scene), "translator": str(translator), "out": str(self.output(job))}

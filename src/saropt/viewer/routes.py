@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse
 
-from saropt.domain import Direction
+from saropt.artifacts import ImageCard
+from saropt.domain import Direction, match_some_bands
+from saropt.inference.opening import bands_given
 from saropt.viewer.dependencies import BUSY, MISSING, ORDER, ORDER_REFUSALS, REFUSALS, REMOVAL, Key, TheViewer
 from saropt.viewer.schemas import (
     CatalogueOut,
@@ -176,7 +179,8 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
     missing = [name for name, companion in order.companions.items() if companion not in viewer.catalogue.layers]
     if missing:
         raise HTTPException(404, f"no such layer for {', '.join(missing)}")
-    directions = translator.card.directions
+    card = translator.card
+    directions = card.directions
     if order.direction is None and len(directions) > 1:
         raise HTTPException(422, f"{order.translator} translates both ways: state a direction")
     direction = order.direction or next(iter(directions))
@@ -184,13 +188,14 @@ def submit(viewer: TheViewer, order: JobIn) -> JobOut:
         raise HTTPException(422, f"{order.translator} does not translate {direction}")
     if len(viewer.jobs.waiting()) >= viewer.limits.jobs:
         raise HTTPException(429, "too many jobs wait")
-    target = translator.card.target(Direction.parse(direction))
+    target = card.target(Direction.parse(direction))
     size = layer.info.width * layer.info.height * len(target.bands) * np.dtype(target.dtype).itemsize
     if viewer.taken_bytes() + size > viewer.limits.quota_bytes:
         raise HTTPException(413, "the viewer's quota is used up: delete something")
     scene = viewer.catalogue.scene_of(layer)
     taken = [scene.layers[0], layer, *(viewer.catalogue.layers[key] for key in order.companions.values())]
     request = order.model_dump(exclude={"layer"}) | {
+        "bands": _bands(order, card.directions[Direction.parse(direction)].inputs[0], layer.info.bands),
         "direction": direction,
         "scene": scene.id,
         "layer": layer.id,
@@ -240,3 +245,22 @@ def _refuse_what_is_read(viewer: Viewer, folder: Path) -> None:
         request = job.request
         if held & {request["scene"], request["layer"], *request.get("companions", {}).values()}:
             raise HTTPException(409, "a job reads it: cancel that first")
+
+
+def _bands(order: JobIn, image: ImageCard, names: Sequence[str]) -> list[str | None] | None:
+    """The bands of an order with those filled in that are to be found by their names; None for each that is not there,
+    of translators that take some of their bands."""
+    if order.bands is None or not any(order.bands):
+        return None
+    if None not in order.bands:
+        return order.bands
+    if len(order.bands) != len(image.bands):
+        raise HTTPException(422, "bands: a name or null for each band that the translator takes")
+    found = {place: names[index] for place, index in match_some_bands(image.bands, names)}
+    bands = [found.get(place) if band is None else band for place, band in enumerate(order.bands)]
+    chosen = {place: band for place, band in enumerate(bands) if band is not None}
+    is_clear = image.partial and bands_given(image, list(chosen.values())) == list(chosen)
+    if len(chosen) < len(bands) and not is_clear:
+        missing = ", ".join(band for place, band in enumerate(image.bands) if place not in chosen)
+        raise HTTPException(422, f"none or several bands are called {missing}: choose one for it")
+    return bands

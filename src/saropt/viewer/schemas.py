@@ -244,13 +244,13 @@ Companion = Literal["reference", "reference_sar", "reference_mask", "keep_clear"
 
 class JobIn(BaseModel):
     """A translation to make: as `saropt translate`, with a catalogue's layers for the scene and for the rasters that
-    come with it (`saropt.inference.TranslateOptions`)."""
+    come with it (`saropt.inference.TranslateOptions`). Of `bands`, null is the one that has the name asked for."""
 
     model_config = ConfigDict(extra="forbid")
     layer: Id
     translator: Annotated[str, Field(min_length=1, max_length=200)]
     direction: Annotated[str, Field(max_length=100)] | None = None
-    bands: Annotated[list[Band], Field(min_length=1, max_length=8)] | None = None
+    bands: Annotated[list[Band | None], Field(min_length=1, max_length=8)] | None = None
     units: Annotated[str, Field(json_schema_extra={"enum": list(SAR_UNITS)}), AfterValidator(_known_units)] | None = (
         None
     )

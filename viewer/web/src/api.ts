@@ -119,7 +119,7 @@ export interface JobOrder {
   layer: string;
   translator: string;
   direction: string;
-  bands: string[] | null;
+  bands: (string | null)[] | null;
   units: string | null;
   realism: number | null;
   reliability: boolean;

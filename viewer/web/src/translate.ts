@@ -78,7 +78,7 @@ export class TranslatePanel {
     await this.store.detail(job.layer);
     this.layer = job.layer;
     this.pick(job.translator, request.direction);
-    this.bands = request.bands ?? [];
+    this.bands = request.bands?.map((band) => band ?? "") ?? [];
     this.units = request.units ?? "";
     this.realism = request.realism;
     this.reliability = request.reliability;
@@ -305,13 +305,13 @@ export class TranslatePanel {
 
   private submit(source: Image): void {
     if (this.layer === null || this.translator === null) return;
-    const chosen = source.bands.map((_, index) => this.bands[index] ?? "");
+    const chosen = source.bands.map((_, index) => this.bands[index] || null);
     api
       .submit({
         layer: this.layer,
         translator: this.translator,
         direction: this.direction,
-        bands: chosen.every((band) => band !== "") ? chosen : null,
+        bands: chosen.some((band) => band !== null) ? chosen : null,
         units: this.units || null,
         realism: this.realism,
         reliability: this.reliability,
