@@ -13,6 +13,7 @@ from affine import Affine
 from PIL import Image
 from rasterio.crs import CRS
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform
 
 from saropt.scenes import Georeference, write_array
 from saropt.viewer import render, tiles
@@ -133,6 +134,43 @@ def test_both_sides_of_180_degrees_are_read_and_shown(tmp_path: Path, west: floa
         shown = tile(layer, z, int(across), int(down))
         assert shown[int(down % 1 * 256), int(across % 1 * 256), 1] == 255
     assert render.read_point(layer, 0.0, 9.99) is None
+
+
+TURN = 2 * HALF_WORLD
+EQUAL_AREA = 2 * 17_367_530.445161372
+CYLINDERS = [
+    (3857, HALF_WORLD, TURN),
+    (3857, -HALF_WORLD, TURN),
+    (3395, HALF_WORLD, TURN),
+    (6933, EQUAL_AREA / 2, EQUAL_AREA),
+]
+
+
+@pytest.mark.parametrize(("code", "edge", "turn"), CYLINDERS)
+@pytest.mark.parametrize("begins", [-5_000.0, -9_990.0, 20.0, -9_000_000.0])
+def test_cylindrical_rasters_are_read_and_shown_on_both_sides(
+    tmp_path: Path, code: int, edge: float, turn: float, begins: float
+):
+    """Mercator and equal-area rasters that reach beyond the edge of their projection, or lie beyond it."""
+    crs, size, north = (CRS.from_epsg(code), *((100.0, -1.9e6) if begins > -1e6 else (100_000.0, 5e6)))
+    pixels = np.arange(100 * 100, dtype=np.uint16).reshape(1, 100, 100) + 1
+    west = edge + begins
+    layer = layer_of(tmp_path, pixels, Affine(size, 0, west, 0, -size, north), crs)
+    for column in (0, 20, 60, 99):
+        (longitude,), (latitude,) = transform(
+            crs, "EPSG:4326", [(west + (column + 0.5) * size + turn / 2) % turn - turn / 2], [north - 30.5 * size]
+        )
+        for same in (longitude, longitude + 360, longitude - 360):
+            reading = render.read_point(layer, same, latitude)
+            assert reading is not None
+            assert (reading.column, reading.row, reading.values) == (column, 30, (30 * 100 + column + 1,))
+        z = layer.info.maxzoom + 2
+        across = (longitude + 180) / 360 * 2**z
+        down = (1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2 * 2**z
+        shown = tile(layer, z, int(across), int(down))
+        assert shown[int(down % 1 * 256), int(across % 1 * 256), 1] == 255
+    assert render.read_point(layer, 0.0, latitude) is None
+    assert -HALF_WORLD <= layer.info.extent[0] < HALF_WORLD
 
 
 @pytest.mark.parametrize("west", [170.0, -190.0])

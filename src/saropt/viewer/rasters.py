@@ -26,6 +26,7 @@ from saropt.scenes.chosen_bands import is_alpha
 from saropt.scenes.formats import open_named
 from saropt.scenes.georeference import Georeference, across_metres, pixel_metres
 from saropt.scenes.metadata import acquisition_date, parse_date
+from saropt.viewer.beyond_180 import is_beyond_180
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -324,23 +325,6 @@ def _geographic_bounds(dataset: DatasetReader) -> tuple[float, float, float, flo
     if not all(map(math.isfinite, bounds)) or west == east or north <= -_MERCATOR_LATITUDE:
         return None
     return (west, south, east, north) if south < _MERCATOR_LATITUDE else None
-
-
-def is_beyond_180(dataset: DatasetReader) -> bool:
-    """Whether a raster reaches beyond 180 degrees east or west, where rio-tiler and GDAL do not find it.
-
-    >>> import rasterio
-    >>> from saropt.scenes import Georeference, write_array
-    >>> place = Georeference(rasterio.CRS.from_epsg(4326), rasterio.Affine(0.1, 0, 179.5, 0, -0.1, 10))
-    >>> path = write_array("b.tif", np.ones((1, 10, 10), np.uint8), georeference=place)
-    >>> with rasterio.open(path) as dataset:
-    ...     is_beyond_180(dataset)
-    True
-    """
-    left, _, right, _ = dataset.bounds
-    if not dataset.crs.is_geographic:
-        left, _, right, _ = transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds, densify_pts=21)
-    return bool(left < -180.0 or right > 180.0 or left > right)
 
 
 def _across_180(

@@ -24,11 +24,12 @@ from saropt.errors import InputError
 from saropt.evaluation.gallery import ERROR_TOP, heat
 from saropt.inference import NOTICE
 from saropt.scenes.metadata import apply_scaling
+from saropt.viewer.beyond_180 import beside, is_beyond_180
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.pyramids import open_for_display
-from saropt.viewer.rasters import TILE, environment, is_beyond_180, open_raster
+from saropt.viewer.rasters import TILE, environment, open_raster
 from saropt.viewer.styles import Floats, Style, in_db
-from saropt.viewer.tiles import FAR, beside, eastward, far_tile
+from saropt.viewer.tiles import FAR, eastward, far_tile
 
 _NARROWEST = 360
 _DARK, _WHITE = (20, 24, 28, 255), (255, 255, 255, 255)
@@ -284,8 +285,7 @@ def read_point(layer: Layer, x: float, y: float) -> Reading | None:
                     (px,), (py,) = transform("EPSG:4326", reader.dataset.crs, [x], [y])
                     if not (math.isfinite(px) and math.isfinite(py)):
                         return None
-                    if reader.dataset.crs.is_geographic:
-                        px = float(beside(np.array(px), reader.dataset))
+                    px = float(beside(np.array(px), reader.dataset))
                     row, column = (int(index) for index in reader.dataset.index(px, py))
                     height, width, place = reader.dataset.height, reader.dataset.width, (px, py)
             else:

@@ -15,6 +15,7 @@ from rio_tiler.models import ImageData
 from rio_tiler.reader import read
 
 from saropt.scenes.georeference import moved
+from saropt.viewer.beyond_180 import beside
 from saropt.viewer.rasters import MERCATOR, TILE, WORLD
 
 if TYPE_CHECKING:
@@ -64,22 +65,6 @@ def far_tile(reader: Reader, z: int, x: int, y: int, indexes: tuple[int, ...], m
     return ImageData(values, alpha_mask=alpha)
 
 
-def beside(longitudes: NDArray[np.float64], dataset: DatasetReader) -> NDArray[np.float64]:
-    """Longitudes by whole turns east of the west edge of a raster in degrees, which may reach beyond 180.
-
-    >>> import rasterio
-    >>> from saropt.scenes import Georeference, write_array
-    >>> place = Georeference(rasterio.CRS.from_epsg(4326), rasterio.Affine(0.1, 0, 179.5, 0, -0.1, 10))
-    >>> path = write_array("c.tif", np.ones((1, 10, 10), np.uint8), georeference=place)
-    >>> with rasterio.open(path) as dataset:
-    ...     beside(np.array([-179.75, 179.75]), dataset).tolist()
-    [180.25, 179.75]
-    """
-    west = dataset.bounds.left
-    turned: NDArray[np.float64] = west + (longitudes - west) % 360.0
-    return turned
-
-
 def eastward(dataset: DatasetReader, extent: Sequence[float], width: int, height: int) -> NDArray[np.float64]:
     """How far east on the map the pixels of a picture of a whole raster lie, (height, width): 0 at the left edge of its
     extent, 1 at the right one. In a raster that is not north up, equal shares are a slanted line.
@@ -116,8 +101,7 @@ def _looked_up(dataset: Any, z: int, x: int, y: int) -> tuple[NDArray[np.float64
     if found is None:
         raise TileOutsideBounds
     with np.errstate(invalid="ignore"):
-        if dataset.crs.is_geographic:
-            found[0] = beside(found[0], dataset)
+        found[0] = beside(found[0], dataset)
         columns, rows = ~dataset.transform @ (found[0], found[1])
     return columns.reshape(TILE, TILE), rows.reshape(TILE, TILE)
 
