@@ -17,8 +17,10 @@ from asking import ORDER, Client, layer_of, order_job, scene_named, wait_for
 from fastapi.testclient import TestClient
 
 from saropt import Translator
+from saropt.errors import InputError
 from saropt.scenes import Scene, write_array
 from saropt.simulate import amplitude_q99, simulate_scene
+from saropt.viewer import jobs
 from saropt.viewer.jobs import MOST_ATTEMPTS
 from saropt.viewer.rasters import Limits
 
@@ -206,6 +208,34 @@ def test_a_job_that_ends_the_server_is_given_up(folder: Path, client: Client) ->
     again = client()
     assert "3 times" in wait_for(again, "ab" * 8, "failed")["message"]
     assert wait_for(again, "cd" * 8, "failed")["message"] == "here.tif is no longer there"
+
+
+def test_a_full_disk_ends_one_job_and_not_the_runner(viewer: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, calls = jobs.Jobs._write, []
+
+    def full(self: jobs.Jobs, statement: str, *values: object) -> None:
+        if statement.startswith("UPDATE") and len(calls) < 3:
+            calls.append(statement)
+            raise sqlite3.OperationalError("database or disk is full")
+        write(self, statement, *values)
+
+    monkeypatch.setattr(jobs, "_RETRY_S", 0.05)
+    monkeypatch.setattr(jobs.Jobs, "_write", full)
+    layer = layer_of(viewer, "here.tif", "sar")["id"]
+    first, second = (order_job(viewer, layer)["id"] for _ in range(2))
+    assert wait_for(viewer, first, "failed")["message"] == "internal error of the server"
+    wait_for(viewer, second, "done")
+
+
+def test_a_list_of_jobs_that_cannot_be_written_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: jobs.Jobs) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    (folder / "jobs.sqlite").write_bytes(b"list")
+    monkeypatch.setattr(jobs.Jobs, "_begin", full)
+    with pytest.raises(InputError, match=r"jobs\.sqlite: cannot be written: database or disk is full"):
+        jobs.Jobs(folder, source=Path, translator=Path, finished=list)
+    assert (folder / "jobs.sqlite").read_bytes() == b"list"
 
 
 def test_two_users_at_once(viewer: TestClient) -> None:

@@ -23,6 +23,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 MOST_ATTEMPTS = 3
 _LOG = logging.getLogger(__name__)
+_RETRY_S = 2.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, request TEXT NOT NULL, state TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0,
@@ -87,6 +88,8 @@ class Jobs:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             self._begin()
+        except sqlite3.OperationalError as error:  # no room, or no rights: the list itself is whole
+            raise InputError(self.folder / "jobs.sqlite", f"cannot be written: {error}") from error
         except sqlite3.DatabaseError:
             aside = self.folder / f"jobs.sqlite.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
             (self.folder / "jobs.sqlite").rename(aside)
@@ -201,7 +204,17 @@ class Jobs:
                 self._run(queued[0])
             except Exception:
                 _LOG.exception("job %s", queued[0].id)
-                self._end(queued[0].id, "failed", "internal error of the server")
+                self._give_up(queued[0].id)
+
+    def _give_up(self, key: str) -> None:
+        """End a job after an error of the server, as soon as that can be written: the disk may be full."""
+        while not self._stopping:
+            try:
+                self._end(key, "failed", "internal error of the server")
+                return
+            except sqlite3.OperationalError:
+                with self._wake:
+                    self._wake.wait(_RETRY_S)
 
     def _run(self, job: Job) -> None:
         scene, translator = self._source(job.request["layer"]), self._translator(job.request["translator"])
