@@ -207,6 +207,28 @@ with atomic_folder({str(path)!r}, replace={replace}) as part:
         with pytest.raises(InputError, match=r"/out/no/a: cannot be written"), atomic_folder(tmp_path / "out") as part:
             write_text(part / "no" / "a", "x")
 
+    def test_links_come_back_after_an_error(self, tmp_path, monkeypatch):
+        (tmp_path / "target").write_text("old")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "a").symlink_to("../target")
+        moves = os.replace
+
+        def fail(source, place):
+            if os.path.basename(place) == "b":
+                raise OSError(28, "No space left on device")
+            moves(source, place)
+
+        def write():
+            with atomic_folder(tmp_path / "out", replace=True) as part:
+                (part / "a").write_text("new")
+                (part / "b").write_text("new")
+
+        monkeypatch.setattr(os, "replace", fail)
+        with pytest.raises(InputError):
+            write()
+        assert (tmp_path / "out" / "a").is_symlink()
+        assert (tmp_path / "out" / "a").read_text() == "old"
+
     def test_nothing_is_replaced_after_an_error(self, tmp_path):
         path = tmp_path / "out"
         path.mkdir()

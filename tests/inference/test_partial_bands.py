@@ -224,3 +224,13 @@ def test_pages_that_are_not_read_are_told(tmp_path: Path) -> None:
     lines = {file: vh.run(file, file.with_suffix(".out.tif")).warnings for file in (path, one)}
     assert [line for line in lines[path] if "pages" in line] == [f"{path}: only the first of its 2 pages is read"]
     assert not any("pages" in line for line in lines[one])
+
+
+@pytest.mark.parametrize("names", [["VV may", "VV june", "VH"], ["Sigma0_VV_db", "VV june", "VH"]])
+def test_two_bands_of_one_kind_are_not_none(translator: Translator, tmp_path: Path, names: list[str]) -> None:
+    pixels = np.random.default_rng(0).normal(-12, 2, (3, 32, 32)).astype(np.float32)
+    path = write_array(tmp_path / "scene.tif", pixels, band_names=names, georeference=GEOREFERENCE)
+    with pytest.raises(InputError, match=rf"has several bands of one kind \({names[0]}, {names[1]}\)"):
+        translator.translate(path, tmp_path / "out.tif")
+    made = translator.translate(path, tmp_path / "out.tif", bands=["VV june", "VH"])
+    assert made.exists()

@@ -175,6 +175,11 @@ def test_two_files_of_one_polarisation(tmp_path):
         calibrate(safe, tmp_path / "out.tif")
 
 
+def test_an_output_in_the_product_is_no_change_of_it(tmp_path):
+    safe = write_safe(tmp_path)[0]
+    assert calibrate(safe, safe / "sigma0.tif").exists()
+
+
 @pytest.mark.parametrize(("name", "pixel"), [(f"{NAME}.SAFE", None), (f"{NAME}.SAFE", 20.0), ("mine", None)])
 def test_a_product_that_changes_while_it_is_read(tmp_path, name, pixel):
     safe = write_safe(tmp_path)[0].rename(tmp_path / name)

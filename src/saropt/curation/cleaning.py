@@ -137,12 +137,16 @@ def clean_root(path: str | Path, limits: Limits | None = None, progress: Progres
 def write_report(report: Report, path: str | Path) -> Path:
     """Write a report as JSON.
 
+    Raises:
+        InputError: it cannot be written, or the data root is not as it was when the report was made.
+
     >>> from saropt.roots.simulated import write_simulated_root
     >>> report = clean_root(write_simulated_root("root", scenes=(1, 0, 0), size=64))
     >>> write_report(report, "report.json").name
     'report.json'
     """
     path = Path(path)
+    report.inputs.check()
     write_text(path, json.dumps(report.to_dict(), indent=1) + "\n")
     return path
 

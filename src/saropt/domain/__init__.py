@@ -16,6 +16,7 @@ from saropt.domain.bands import (
     polarisation_named,
     replaced_bands,
     rgb_bands,
+    unclear_bands,
 )
 from saropt.domain.directions import OPTICAL_TO_SAR, SAR_TO_OPTICAL, Direction
 from saropt.domain.roles import Quantity, Role, RoleInfo, describe_role, is_sar, list_roles, register_role
@@ -67,4 +68,5 @@ __all__ = [
     "rgb_bands",
     "scene_bands",
     "season",
+    "unclear_bands",
 ]

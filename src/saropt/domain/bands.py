@@ -211,6 +211,21 @@ def match_some_bands(wanted: Sequence[str], names: Sequence[str]) -> list[tuple[
     return [(place, found) for place, band in enumerate(wanted) if (found := _place(band, names)) is not None]
 
 
+def unclear_bands(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names that mean the first band asked for which several names mean, so that none can be chosen; else none.
+
+    >>> unclear_bands(["VV", "VH"], ["VV may", "VV june", "VH"]), unclear_bands(["VV"], ["VV", "VV_filtered"])
+    (['VV may', 'VV june'], [])
+    """
+    for band in wanted:
+        alike = [
+            name for name, known in zip(names, canonical_bands(names), strict=True) if known == canonical_band(band)
+        ]
+        if len(alike) > 1 and _place(band, names) is None:
+            return alike
+    return []
+
+
 def arrange_bands(wanted: Sequence[str], chosen: Sequence[str]) -> list[int]:
     """Positions in `chosen`, bands of a raster that a user chose, of those asked for: by name where each has one, else
     as they were chosen. Another polarisation, or another colour, can be chosen instead of the one asked for.

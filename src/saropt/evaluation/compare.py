@@ -39,8 +39,8 @@ class _Submission(BaseModel):
     """What a table takes from a submission file."""
 
     name: str
-    data: str
     part: str
+    data: str
     role: str
     n: int
     scenes: int

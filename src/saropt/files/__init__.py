@@ -1,7 +1,7 @@
 """Files and folders that appear when they are complete, locks, and settings files."""
 
 from saropt.files.atomic import atomic_file, atomic_folder, sync_folder, write_text
-from saropt.files.identity import digest_file, digest_files
+from saropt.files.identity import digest_file, digest_files, shown_files
 from saropt.files.lock import BUSY, Lock
 from saropt.files.places import check_not_input, place_of, same_place
 from saropt.files.settings import read_yaml, validated
@@ -21,6 +21,7 @@ __all__ = [
     "place_of",
     "read_yaml",
     "same_place",
+    "shown_files",
     "sync_folder",
     "validated",
     "write_text",

@@ -119,7 +119,7 @@ def _move_files(part: Path, path: Path, last: str | None) -> None:
     old: dict[Path, Path] = {}
 
     def set_aside(place: Path) -> None:
-        if place.is_file():
+        if place.is_file() or place.is_symlink():
             old[place] = part / f".{len(old)}.old"
             os.replace(place, old[place])
 
@@ -136,7 +136,7 @@ def _move_files(part: Path, path: Path, last: str | None) -> None:
             if not (part / file).exists():
                 (path / file).unlink(missing_ok=True)
         for place, aside in reversed(old.items()):
-            if aside.exists():
+            if os.path.lexists(aside):
                 os.replace(aside, place)
         for folder in sorted(folders, reverse=True):
             with suppress(OSError):

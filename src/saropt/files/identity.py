@@ -46,6 +46,18 @@ def digest_file(path: str | Path, whole: int = _WHOLE_BYTES, pieces: int = _PIEC
     return digest.hexdigest()
 
 
+def shown_files(folder: Path) -> list[Path]:
+    """The files in a folder and in its folders, sorted, without hidden ones, such as those that a run is writing.
+
+    >>> Path("in").mkdir(), Path("in/a.txt").write_text("1"), Path("in/.b.txt").write_text("1")
+    (None, 1, 1)
+    >>> [path.name for path in shown_files(Path("in"))]
+    ['a.txt']
+    """
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
 def check_same(source: str | Path, before: str, now: str) -> None:
     """Refuse to write what was made of a file that was written meanwhile.
 

@@ -72,6 +72,7 @@ def _open_mask(stack: ExitStack, path: str | Path, ground: Ground) -> list[Reada
     """
     scene, grid = ground.scene, ground.grid_for(path)
     with open_scene(path) as own:
+        is_signed = np.dtype(own.dtype).kind != "u"
         palette: Literal["colours", "index"] = "index" if own.scaling is None else "colours"
     mask = stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="any"))
     if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
@@ -88,7 +89,7 @@ def _open_mask(stack: ExitStack, path: str | Path, ground: Ground) -> list[Reada
         ground.told.append(f"{mask.source}: {hidden:.0%} of the mask hides: {what}")
     elif hidden > _MUCH:
         ground.told.append(f"{mask.source}: {hidden:.0%} of the mask hides: 0 is clear, anything else is masked")
-    if grid is None or np.dtype(mask.dtype).kind == "u":
+    if grid is None or not is_signed:
         return [mask]
     return [mask, stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="min"))]
 

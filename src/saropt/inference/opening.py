@@ -18,6 +18,7 @@ from saropt.domain import (
     match_bands,
     match_some_bands,
     replaced_bands,
+    unclear_bands,
 )
 from saropt.domain.stated_units import stated_units
 from saropt.errors import InputError, OptionError, counted
@@ -261,6 +262,8 @@ def band_positions(image: ImageCard, names: Sequence[str], only_colours: bool = 
     except ValueError:
         if only_colours and len(names) == len(image.bands):
             return list(range(len(names)))
+        if unclear := unclear_bands(image.bands, names):
+            raise ValueError(f"has several bands of one kind ({listed(unclear)})") from None
         if image.partial and (some := match_some_bands(image.bands, names)):
             return [place for _, place in some]
         raise

@@ -346,5 +346,6 @@ def apply_scaling(values: NDArray, scaling: Sequence[tuple[float, float]]) -> ND
     14.0
     """
     scales, offsets = (np.array(part).reshape(-1, *[1] * (values.ndim - 1)) for part in zip(*scaling, strict=True))
-    scaled: NDArray = (values * scales + offsets).astype(values.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled: NDArray = (values * scales + offsets).astype(values.dtype)
     return scaled

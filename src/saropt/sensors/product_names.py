@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from saropt.files import digest_files
+from saropt.files import digest_files, shown_files
 from saropt.files.polarisation_files import polarisation_files, product_name
 from saropt.files.vrt import files_behind
 
@@ -136,7 +136,7 @@ def digest_product(path: str | Path) -> str:
         return digest_files([*files, *(file for file in beside if os.path.isfile(file))])
     granule = granule_of(product)
     root = product if granule is None else product.parent.parent
-    files = [file for file in product.rglob("*") if file.is_file()] if product.is_dir() else [root]
+    files = shown_files(product) if product.is_dir() else [root]
     if granule is None:
         return digest_files(files)
     return f"{digest_files([*files, *root.glob('*.xml')])} {granule}"

@@ -13,7 +13,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse
 
 from saropt.artifacts import ImageCard
-from saropt.domain import Direction, match_some_bands
+from saropt.domain import Direction, match_some_bands, unclear_bands
 from saropt.inference.opening import bands_given
 from saropt.viewer.dependencies import BUSY, MISSING, ORDER, ORDER_REFUSALS, REFUSALS, REMOVAL, Key, TheViewer
 from saropt.viewer.schemas import (
@@ -259,7 +259,8 @@ def _bands(order: JobIn, image: ImageCard, names: Sequence[str]) -> list[str | N
     found = {place: names[index] for place, index in match_some_bands(image.bands, names)}
     bands = [found.get(place) if band is None else band for place, band in enumerate(order.bands)]
     chosen = {place: band for place, band in enumerate(bands) if band is not None}
-    is_clear = image.partial and bands_given(image, list(chosen.values())) == list(chosen)
+    unclear = unclear_bands([image.bands[place] for place in range(len(bands)) if place not in chosen], names)
+    is_clear = image.partial and not unclear and bands_given(image, list(chosen.values())) == list(chosen)
     if len(chosen) < len(bands) and not is_clear:
         missing = ", ".join(band for place, band in enumerate(image.bands) if place not in chosen)
         raise HTTPException(422, f"none or several bands are called {missing}: choose one for it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from saropt.domain import describe_units, rgb_bands
 from saropt.domain.stated_units import stated_units
+from saropt.domain.units import named_quantity
 from saropt.evaluation.gallery import ERROR_TOP
 from saropt.radiometry import to_db
 from saropt.viewer.catalogue import Layer
@@ -17,6 +19,7 @@ from saropt.viewer.catalogue import Layer
 Decibels = Literal["amplitude", "power"]
 PERCENTILES = (0.0, 0.5, 1.0, 2.0, 5.0, 25.0, 50.0, 75.0, 95.0, 98.0, 99.0, 99.5, 100.0)
 Floats = NDArray[np.float32]
+_OF_SOURCE = re.compile(r"\b(?:db|power|linear)\b|decibel")
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ def _is_of_source(units: str) -> bool:
     """Whether 8 bits cannot hold these units, so that they are of what a picture was made of."""
     name = units.strip().lower()
     try:
-        return name == "db" or describe_units(name).scale in ("decibels", "power", "reflectance")
+        if named_quantity([units]) not in (None, "amplitude") or _OF_SOURCE.search(name):
+            return True
+        return describe_units(name).scale in ("decibels", "power", "reflectance")
     except ValueError:
         return False
 

@@ -9,6 +9,8 @@ from rasterio.crs import CRS
 
 from saropt.curation.sets import prepare
 from saropt.curation.sets import rasters as module
+from saropt.curation.sets.base import Entry, Source
+from saropt.curation.sets.written import Written
 from saropt.errors import InputError
 from saropt.roots import DataRoot
 from saropt.scenes import Georeference, Scene, write_array
@@ -67,6 +69,27 @@ def test_a_file_that_changes_after_it_was_read_is_refused_and_made_anew(tmp_path
     root = DataRoot.open(prepare("folder", source, tmp_path / "out"))
     with Scene.open(root.raster("sar", "0")) as made:
         assert (made.read_stored()[0] == changed).all()
+
+
+def test_new_rights_and_links_of_a_file_are_no_change(tmp_path, source):
+    def change(done, total, name):
+        if done == total:
+            (source / "sar" / "0.png").chmod(0o600)
+            (source / "other").hardlink_to(source / "optical" / "1.png")
+
+    assert prepare("folder", source, tmp_path / "out", progress=change).exists()
+
+
+def test_a_file_of_all_entries_that_changes_is_refused(tmp_path):
+    for name in ("shared", "own"):
+        (tmp_path / name).write_text("old")
+    entry = Entry("tile", "train", {"sar": Source((tmp_path / "own",))})
+    with Written(tmp_path / "lines", [tmp_path / "shared"]) as written:
+        written.finish(entry, written.state(entry))
+        written.check(entry)
+        (tmp_path / "shared").write_text("newer")
+        with pytest.raises(InputError, match="has changed while it was read"):
+            written.check(entry)
 
 
 def test_work_on_other_names_is_not_gone_on_with(tmp_path, source):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from saropt.curation.sets.base import Entry, Source
-from saropt.files.identity import check_same
+from saropt.files.identity import check_same, shown_files
 from saropt.files.polarisation_files import files_of
 from saropt.scenes.nodata import files_beside
 
@@ -42,7 +42,9 @@ class Written:
         self._lines.seek(0)
         pairs = (line.rstrip("\n").partition(" ") for line in self._lines)
         self._known = {name: state for state, _, name in pairs}
-        self._shared = _stamps(files)
+        self._files = list(files)
+        self._shared = _stamps(self._files)
+        self._times: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +54,7 @@ class Written:
 
     def state(self, entry: Entry) -> str:
         """A word for all that determines the pixels of an entry: how they are taken, size and times of the files."""
+        self._times[entry.name] = self._times_of(entry)
         parts = [self._shared]
         for side, source in entry.sides.items():
             if isinstance(source, Source):
@@ -75,13 +78,16 @@ class Written:
         self._note(entry, state)
 
     def check(self, entry: Entry) -> None:
-        """Refuse an entry that was written while its files changed.
+        """Refuse an entry whose files have been written anew since its `state` was asked for.
 
         Raises:
             InputError: one has changed since.
         """
-        sources = [path for source in entry.sides.values() if isinstance(source, Source) for path in source.paths]
-        check_same(sources[0] if sources else entry.name, self._known[entry.name], self.state(entry))
+        named = next(iter(_sources(entry)), next(iter(self._files), Path(entry.name)))
+        check_same(named, self._times[entry.name], self._times_of(entry))
+
+    def _times_of(self, entry: Entry) -> str:
+        return _stamps([*self._files, *_sources(entry)], any_change=False)
 
     def _note(self, entry: Entry, state: str) -> None:
         self._lines.write(f"{state} {entry.name}\n")
@@ -89,19 +95,28 @@ class Written:
         self._known[entry.name] = state
 
 
-def _stamps(paths: Iterable[Path]) -> str:
-    """Size and times of files, of what lies beside them, and of all files in folders."""
+def _sources(entry: Entry) -> list[Path]:
+    return [path for source in entry.sides.values() if isinstance(source, Source) for path in source.paths]
+
+
+def _stamps(paths: Iterable[Path], any_change: bool = True) -> str:
+    """Size and times of files, of what lies beside them, and of all files in folders.
+
+    Args:
+        any_change: whether new rights and links of a file count, too, which leave its content as it is.
+    """
     stamps = []
     for path in _files(paths):
         state = path.stat() if path.exists() else None
-        stamps.append(f"{path} {state and (state.st_size, state.st_mtime_ns, state.st_ctime_ns)}")
+        changed = state.st_ctime_ns if state is not None and any_change else None
+        stamps.append(f"{path} {state and (state.st_size, state.st_mtime_ns, changed)}")
     return "\n".join(stamps)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file())
+            yield from shown_files(path)
         else:
             for file in files_of(path):
                 yield file
