@@ -45,6 +45,17 @@ def optical(path: Path, values: np.ndarray) -> Path:
     return write_array(path, values, band_names=OPTICAL)
 
 
+@pytest.mark.parametrize(("red", "told"), [(5900, False), (6100, True)])
+def test_ground_above_the_range_is_told_of(scene, tmp_path, red, told):
+    bare = ground()
+    bare[0, :2] = red
+    earlier = optical(tmp_path / "bare.tif", bare)
+    result = Translator.load("s1-reference").run(scene, tmp_path / "out.tif", TranslateOptions(reference=earlier))
+    most = "3% of its pixels are above reflectance 0.6, the most that is taken"
+    line = f"{earlier}: {most}: where they are kept they come out as that"
+    assert (line in result.warnings) == told
+
+
 def test_a_closed_deck_is_ignored_with_a_warning(scene, tmp_path):
     translator = Translator.load("s1-reference")
     deck = optical(tmp_path / "deck.tif", under_cloud(1.0))

@@ -27,6 +27,8 @@ _SAMPLE, _PICTURE = 1 << 18, 1 << 13
 _CLOUD, _MUCH = 0.3, 0.1
 """Reflectance above which all bands of clouds lie, and the share of such pixels that is told of: at most 1 % of clear
 images with B4, B3, B2 (48 of them), over 10 % of most cloudy ones."""
+_CUT = 0.01
+"""Share of an earlier image above the range of the card that is told of: white roofs and foam are less."""
 _NEGATIVE = 0.1
 """Share of power below zero that is told of: over calm water the subtraction of noise leaves some."""
 
@@ -309,6 +311,10 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
             notes.append(f"{bright}: it counts as ground unless a mask is given")
     if isinstance(recipe, Reflectance):
         recipe = recipe.taking(units, image.units)
+        cut = float((sample > recipe.scale * recipe.high).any(axis=0).mean())
+        if image.optional and clouds is None and cut > _CUT:
+            most = f"{cut:.0%} of its pixels are above reflectance {recipe.high:g}, the most that is taken"
+            notes.append(f"{source.source}: {most}: where they are kept they come out as that")
     normaliser = recipe.fit(sample, units, source.dtype)
     network = normaliser.forward(sample[:, :: -(-sample.shape[1] // _SAMPLE), None])
     median = np.median(network, axis=(1, 2)).astype(np.float32)
