@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import platform
 from collections.abc import Iterable
@@ -48,11 +49,20 @@ def launch_fabric(save_memory: bool = False, **settings: Any) -> Fabric:
     except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise InputError("device, devices, nodes", " ".join(str(error).split())) from error
     if fabric.device.type == "cpu":
+        if fabric.world_size > 1:
+            atexit.register(_leave_processes)  # Fabric does so on GPUs alone
         if save_memory:
             return_freed_memory()
         else:
             keep_freed_memory()
     return fabric
+
+
+def _leave_processes() -> None:
+    """End the connection to the other processes of a run: a process whose threads of it still run can be aborted at its
+    end, and the launcher then ends the others before they have written what they made."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def in_any_process(fabric: Fabric, here: bool) -> bool:
