@@ -217,10 +217,9 @@ def unclear_bands(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
     >>> unclear_bands(["VV", "VH"], ["VV may", "VV june", "VH"]), unclear_bands(["VV"], ["VV", "VV_filtered"])
     (['VV may', 'VV june'], [])
     """
+    meant = canonical_bands(names)
     for band in wanted:
-        alike = [
-            name for name, known in zip(names, canonical_bands(names), strict=True) if known == canonical_band(band)
-        ]
+        alike = [name for name, known in zip(names, meant, strict=True) if known == canonical_band(band)]
         if len(alike) > 1 and _place(band, names) is None:
             return alike
     return []

@@ -311,8 +311,8 @@ def _fit(image: ImageCard, source: Source, units: str, sample: NDArray, stated: 
             notes.append(f"{bright}: it counts as ground unless a mask is given")
     if isinstance(recipe, Reflectance):
         recipe = recipe.taking(units, image.units)
-        cut = float((sample > recipe.scale * recipe.high).any(axis=0).mean())
-        if image.optional and clouds is None and cut > _CUT:
+        taken = recipe.scale * recipe.high
+        if image.optional and clouds is None and (cut := float((sample > taken).any(axis=0).mean())) > _CUT:
             most = f"{cut:.0%} of its pixels are above reflectance {recipe.high:g}, the most that is taken"
             notes.append(f"{source.source}: {most}: where they are kept they come out as that")
     normaliser = recipe.fit(sample, units, source.dtype)

@@ -86,10 +86,10 @@ def test_a_file_of_all_entries_that_changes_is_refused(tmp_path):
     entry = Entry("tile", "train", {"sar": Source((tmp_path / "own",))})
     with Written(tmp_path / "lines", [tmp_path / "shared"]) as written:
         written.finish(entry, written.state(entry))
-        written.check(entry)
+        written.check([entry])
         (tmp_path / "shared").write_text("newer")
         with pytest.raises(InputError, match="has changed while it was read"):
-            written.check(entry)
+            written.check([entry])
 
 
 def test_work_on_other_names_is_not_gone_on_with(tmp_path, source):

@@ -130,8 +130,7 @@ def build(plan: Plan, out: Path, key: str, progress: Progress | None = None, *, 
                         missing.append(f"{entry.name}: {lost}")
                     if progress is not None:
                         progress(number, len(plan.entries), entry.name)
-                for entry in kept:
-                    written.check(entry)
+                written.check(kept)
             if plan.entries and not kept:
                 raise InputError(out, f"no entry can be read whole: {missing[-1]}")
             plan = replace(plan, entries=kept, missing=missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from saropt.files.polarisation_files import files_of
 from saropt.scenes.nodata import files_beside
 
 _BEGUN = "begun"
+Stamp = tuple[Path, os.stat_result | None]
 
 
 class Written:
@@ -44,7 +46,7 @@ class Written:
         self._known = {name: state for state, _, name in pairs}
         self._files = list(files)
         self._shared = _stamps(self._files)
-        self._times: dict[str, str] = {}
+        self._own: dict[str, list[Stamp]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -54,11 +56,11 @@ class Written:
 
     def state(self, entry: Entry) -> str:
         """A word for all that determines the pixels of an entry: how they are taken, size and times of the files."""
-        self._times[entry.name] = self._times_of(entry)
-        parts = [self._shared]
+        self._own[entry.name] = _stamps(_sources(entry))
+        parts = [_text(self._shared), _text(self._own[entry.name])]
         for side, source in entry.sides.items():
             if isinstance(source, Source):
-                parts += [side, repr(replace(source, convert=None)), _stamps(source.paths)]
+                parts += [side, repr(replace(source, convert=None))]
         return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
     def holds(self, entry: Entry, state: str) -> bool:
@@ -77,17 +79,18 @@ class Written:
         """Note that the rasters of the entry are written."""
         self._note(entry, state)
 
-    def check(self, entry: Entry) -> None:
-        """Refuse an entry whose files have been written anew since its `state` was asked for.
+    def check(self, entries: Iterable[Entry]) -> None:
+        """Refuse entries whose files have been written anew since their `state` was asked for. New rights and links of
+        a file, which leave its content as it is, do not count.
 
         Raises:
             InputError: one has changed since.
         """
-        named = next(iter(_sources(entry)), next(iter(self._files), Path(entry.name)))
-        check_same(named, self._times[entry.name], self._times_of(entry))
-
-    def _times_of(self, entry: Entry) -> str:
-        return _stamps([*self._files, *_sources(entry)], any_change=False)
+        looked_at = [(self._files, self._shared)]
+        looked_at += ((sources, self._own[entry.name]) for entry in entries if (sources := _sources(entry)))
+        for paths, before in looked_at:
+            if paths:
+                check_same(paths[0], _text(before, links=False), _text(_stamps(paths), links=False))
 
     def _note(self, entry: Entry, state: str) -> None:
         self._lines.write(f"{state} {entry.name}\n")
@@ -99,18 +102,22 @@ def _sources(entry: Entry) -> list[Path]:
     return [path for source in entry.sides.values() if isinstance(source, Source) for path in source.paths]
 
 
-def _stamps(paths: Iterable[Path], any_change: bool = True) -> str:
-    """Size and times of files, of what lies beside them, and of all files in folders.
+def _stamps(paths: Iterable[Path]) -> list[Stamp]:
+    """Of files, of what lies beside them, and of all files in folders."""
+    return [(path, path.stat() if path.exists() else None) for path in _files(paths)]
+
+
+def _text(stamps: Iterable[Stamp], links: bool = True) -> str:
+    """Sizes and times.
 
     Args:
-        any_change: whether new rights and links of a file count, too, which leave its content as it is.
+        links: whether the time at which rights and links changed is among them.
     """
-    stamps = []
-    for path in _files(paths):
-        state = path.stat() if path.exists() else None
-        changed = state.st_ctime_ns if state is not None and any_change else None
-        stamps.append(f"{path} {state and (state.st_size, state.st_mtime_ns, changed)}")
-    return "\n".join(stamps)
+    lines = []
+    for path, state in stamps:
+        changed = state.st_ctime_ns if state is not None and links else None
+        lines.append(f"{path} {state and (state.st_size, state.st_mtime_ns, changed)}")
+    return "\n".join(lines)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
