@@ -357,3 +357,15 @@ def test_a_class_can_be_oversampled(tmp_path):
     assert 0.55 < shares[0.6] < 0.85
     with pytest.raises(InputError, match=r"data\.oversample: 'palace' is none of the classes"):
         LabelledSampler(root, "train", 48, image, None, ("palace", 0.5))
+
+
+def test_a_class_without_a_pixel_to_learn_from_is_told(tmp_path):
+    root = DataRoot.open(write_simulated_root(tmp_path / "root", scenes=(2, 0, 0), size=64))
+    titles = classes_of(root).titles
+    for name in root.names("train"):
+        values = np.arange(64 * 64).reshape(1, 64, 64) % (len(titles) - 1)
+        write_array(root.raster("label", name), classes_of(root).values[values].astype(np.uint8), overwrite=True)
+    lines: list[str] = []
+    config = make_config(engine={"validate_every": 0})
+    Loop(SegmenterTask, config, root, tmp_path / "run", tell=lines.append)
+    assert lines == [f"{root.path}: no pixel of the split train is {titles[-1]}: it cannot be learned"]

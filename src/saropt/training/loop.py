@@ -115,6 +115,8 @@ class Loop:
         self.seconds = 0.0
         self.figures: dict[str, float] = {}
         self._logged: dict[str, float] = {}
+        for remark in self.task.remarks:
+            self._tell(remark)
         if self.fabric.is_global_zero:
             name, path = next(iter(root.rasters(self.task.data_roles[0]).items()))
             with Scene.open(path, palette="index") as scene:

@@ -77,6 +77,8 @@ class SegmenterTask(OneNetworkTask):
             images, labels = draw_labelled_batch(sampler, self.engine.validation_windows, [0])
             self.validation = torch.from_numpy(images), labels
         counts = count_labels(self.sampler.label_paths, self.classes)
+        if absent := [title for title, count in zip(self.classes.titles, counts.sum(axis=0), strict=True) if not count]:
+            self.remarks = [f"{root.path}: no pixel of the split train is {' or '.join(absent)}: it cannot be learned"]
         weights = torch.from_numpy(class_weights(counts, config.class_weights)).float()
         self.weights = weights if config.class_weights != "none" else None
         self._build()

@@ -61,6 +61,7 @@ class Task(ABC):
         validates: whether there are validation figures, of every `engine.validate_every` steps and of the last one.
         sample_every: steps between sample pictures; 0 for none.
         sharded: whether each process holds a part of the networks.
+        remarks: what a person should know of the data before the training begins.
 
     >>> from saropt.roots.simulated import write_simulated_root
     >>> from saropt.training import TranslatorTask, read_config
@@ -77,6 +78,7 @@ class Task(ABC):
     validates = False
     sample_every = 0
     sharded = False
+    remarks: Sequence[str] = ()
     fuses_steps: ClassVar[bool] = False
     """Whether Adam updates each weight in one pass on a CPU."""
 
