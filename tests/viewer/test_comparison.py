@@ -154,3 +154,29 @@ def test_the_page_saves_what_it_shows(visit: Any, flat: Path) -> None:  # noqa: 
     with page.expect_download() as download:
         save.click()
     assert opened(Path(download.value.path()).read_bytes())[0].shape[1] == 2 * 400 + GAP
+
+
+@pytest.mark.parametrize("shape", [(2000, 1), (4000, 20), (20, 4000)])
+def test_scenes_of_few_columns_or_rows_are_saved_in_pictures_of_some_thousand_rows(
+    viewer: TestClient, folder: Path, shape: tuple[int, int]
+) -> None:
+    write_array(folder / "flat.tif", np.full((1, *shape), 150, np.uint8), band_names=["VH"], georeference=PLACE)
+    guess = np.full((3, *shape), GREY, np.uint8)
+    write_array(folder / "guess.tif", guess, band_names=["B4", "B3", "B2"], georeference=PLACE, tags=TAGS)
+    viewer.post("/api/catalogue/scan", headers=ORDER)
+    sar, guess_layer = (layer_of(viewer, "flat.tif", kind)["id"] for kind in ("sar", "translation"))
+    style = {"bands": [1], "low": [0], "high": [255], "decibels": None, "least": None, "most": None}
+    query: dict[str, Any] = {"other": [guess_layer], "style": [json.dumps(style)] * 2}
+    for path, params in (
+        (f"{sar}/beside", {**query, "side": 2048}),
+        (f"{sar}/beside", {**query, "cut": [0.5]}),
+        (f"{sar}/swipe/{guess_layer}", {"side": 1024}),
+        (f"{guess_layer}/picture", {"side": 2048}),
+    ):
+        answer = viewer.get(f"/api/layers/{path}", params=params)
+        assert answer.status_code == 200, path
+        image, _ = opened(answer.content)
+        assert image.shape[0] <= 4096 + 3 * STRIP, path
+        if "cut" in params:
+            assert image[image.shape[0] // 2].max() > 120, "the layers are in it"
+            assert image[:STRIP, : image.shape[1] // 3].max() > 200, "the name of the left layer"

@@ -15,7 +15,7 @@ from rasterio.warp import transform
 from test_far_tiles import HALF_WORLD
 
 from saropt.scenes import Georeference, write_array
-from saropt.viewer import render
+from saropt.viewer import render, saved
 from saropt.viewer.catalogue import Catalogue, Layer
 from saropt.viewer.rasters import Limits
 from saropt.viewer.styles import Style
@@ -82,9 +82,9 @@ def test_the_scale_bar_is_as_long_as_it_says(
         draw(self, xy, text, *options, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
-    shown = Image.open(io.BytesIO(render.compared_png([layer, layer], [WHOLE, WHOLE], 1024, None))).convert("L")
+    shown = Image.open(io.BytesIO(saved.compared_png([layer, layer], [WHOLE, WHOLE], 1024, None))).convert("L")
     half = render.picture(layer, 1024, WHOLE).width
-    foot = np.asarray(shown)[-render._line_of_text(half)[1] :]
+    foot = np.asarray(shown)[-saved._line_of_text(half)[1] :]
     middle = foot[len(foot) // 2]
     bar = np.flatnonzero(middle[-half:] == 255)
     runs = np.split(bar, np.flatnonzero(np.diff(bar) > 1) + 1)

@@ -15,7 +15,7 @@ from rasterio.warp import transform
 
 from saropt.inference import NOTICE
 from saropt.scenes import Scene, write_array
-from saropt.viewer import render
+from saropt.viewer import render, saved
 from saropt.viewer.catalogue import Catalogue, Layer
 from saropt.viewer.rasters import Limits, inspect
 from saropt.viewer.statistics import BINS, Statistics
@@ -187,10 +187,10 @@ def test_palette_and_alpha(tmp_path: Path) -> None:
 
 def test_exported_pictures_carry_the_notice_in_their_pixels(layers: dict[str, Layer]) -> None:
     natural, turned = (Style(bands, (0.0,), (255.0,)) for bands in ((1, 2, 3), (3, 2, 1)))
-    plain = Image.open(io.BytesIO(render.exported_png(layers["here_optical.tif"], 512, natural)))
+    plain = Image.open(io.BytesIO(saved.exported_png(layers["here_optical.tif"], 512, natural)))
     assert plain.size == (224, 160)
     assert "Notice" not in plain.info
-    guess = Image.open(io.BytesIO(render.exported_png(layers["guess.tif"], 512, turned)))
+    guess = Image.open(io.BytesIO(saved.exported_png(layers["guess.tif"], 512, turned)))
     assert guess.info["Notice"] == NOTICE
     assert guess.width == 448
     strip = np.asarray(guess.convert("L"))[320:]

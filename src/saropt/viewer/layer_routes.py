@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
 from fastapi.responses import FileResponse
 from pydantic import ValidationError
 
-from saropt.viewer import render
+from saropt.viewer import render, saved
 from saropt.viewer.catalogue import Layer
 from saropt.viewer.dependencies import MISSING, REFUSALS, LayerId, LayerKey, TheViewer
 from saropt.viewer.differences import with_differences
@@ -120,7 +120,7 @@ def get_picture(layer: TheLayer, style: TheStyle, side: Annotated[int, Query(ge=
     name = layer.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
     headers = {"content-disposition": f'attachment; filename="{safe}.png"'}
-    return Response(render.exported_png(layer, side, style), media_type="image/png", headers=headers)
+    return Response(saved.exported_png(layer, side, style), media_type="image/png", headers=headers)
 
 
 @router.get(
@@ -137,7 +137,7 @@ def get_swipe(
         raise HTTPException(422, "the layers lie on different grids")
     styles = (default_style(layer, viewer.statistics(layer)), default_style(right, viewer.statistics(right)))
     headers = {"content-disposition": 'attachment; filename="swipe.gif"'}
-    return Response(render.swipe_gif((layer, right), styles, side), media_type="image/gif", headers=headers)
+    return Response(saved.swipe_gif((layer, right), styles, side), media_type="image/gif", headers=headers)
 
 
 @router.get("/beside", responses=_PNG, response_class=Response)
@@ -166,7 +166,7 @@ def get_beside(
         raise HTTPException(422, "one style for each layer; one cut for each other layer, from left to right")
     styles = [_style_of_text(one, text) for one, text in zip(layers, style, strict=True)]
     headers = {"content-disposition": 'attachment; filename="comparison.png"'}
-    return Response(render.compared_png(layers, styles, side, cut), media_type="image/png", headers=headers)
+    return Response(saved.compared_png(layers, styles, side, cut), media_type="image/png", headers=headers)
 
 
 def _style_of_text(layer: Layer, text: str) -> Style:
