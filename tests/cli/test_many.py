@@ -103,6 +103,7 @@ def test_refusals_before_any_work(run: Run, scenes: Path, tmp_path: Path) -> Non
         ((tmp_path / "empty", tmp_path / "out"), "without rasters"),
         ((one, tmp_path / "out.tif", "--workers", 2), "apply to several scenes"),
         ((one, tmp_path / "out.tif", "--executor", "ray"), "apply to several scenes"),
+        ((one, tmp_path / "out.tif", "--address", "127.0.0.1:6379"), "apply to several scenes"),
         ((scenes, tmp_path / "out", "--address", "host:6379"), "goes with executor ray"),
         ((scenes, tmp_path / "out", "--workers", 0), "--workers"),
     ):

@@ -34,7 +34,7 @@ def test_without_any_earlier_image_all_is_from_radar(fresh, scene, tmp_path):
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions())
     assert (read(result.products["origin"])[0] == 100).all()
     assert len(result.warnings) == 2
-    assert "the whole image comes from radar" in result.warnings[1]
+    assert "the translation comes from radar" in result.warnings[1]
 
 
 @pytest.mark.parametrize("relative", [False, True])

@@ -114,7 +114,7 @@ def test_a_scene_like_one_that_lacked_a_band_is_left_without_it():
         source = ArraySource(pixels(level))
         reader = translator.read(source, places={"sar": [0]})
         assert lacks_as_in_training(reader, seen) == lacking
-        assert reader.notes == ([] if lacking else ["array has no VH: it is estimated from VV"])
+        assert reader.notes == ([] if lacking else ["array: VH is missing or not chosen: it is estimated from VV"])
         network = reader(Window(0, 0, 32, 32))[0]
         first = np.clip(source.values[0, :32, :32] / 15.0 + 1.0, -1.0, 1.0)
         other = np.full_like(first, -1.0) if lacking else np.clip(first - 0.4, -1.0, 1.0)
@@ -216,7 +216,7 @@ def test_a_place_that_gdal_gives_as_infinite_has_no_pixel_size(monkeypatch):
         ({"month": 7, "latitude": -46.0}, "its latitude is -46, the nearest there 45 (91 degrees away)"),
         (
             {"month": 9, "latitude": 39.9},
-            "its month is 9, the nearest there 7 (2 months away), "
+            "its month is 9, the nearest there 7 (2 months away); "
             "its latitude is 39.9, the nearest there 45 (5.1 degrees away)",
         ),
         ({"latitude": 56, "incidence": 24.5}, "its incidence is 24.5, the nearest there 35 (10.5 degrees away)"),

@@ -59,6 +59,18 @@ def test_masks_of_other_kinds_are_told_of(fresh, scene, colours, tmp_path, of_cl
     assert told is None or told in found[0]
 
 
+def test_a_mask_of_several_bands_on_another_grid_is_told_by_its_bands(fresh, scene, colours, tmp_path):
+    """Its size is no fault: it is brought to the scene's grid."""
+    old = write_optical(tmp_path / "old.tif", colours)
+    coarse = Georeference(GEOREFERENCE.crs, GEOREFERENCE.transform @ Affine.scale(2))
+    mask = write_array(tmp_path / "two.tif", np.zeros((2, HEIGHT, WIDTH), np.uint8), georeference=coarse)
+    with pytest.raises(InputError, match=r"two.tif: has 2 bands; a mask has one$"):
+        fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_mask=mask))
+    small = write_array(tmp_path / "small.tif", np.zeros((1, 8, 9), np.uint8))
+    with pytest.raises(InputError, match=rf"small.tif: .*(place|{HEIGHT}x{WIDTH} pixels are needed)"):
+        fresh.run(scene, tmp_path / "out.tif", TranslateOptions(reference=old, reference_mask=small))
+
+
 def test_nodata_of_a_mask(fresh, scene, colours, tmp_path):
     """0 is clear, also where it is the mask's nodata; other nodata counts as clear and is told of."""
     old = write_optical(tmp_path / "old.tif", colours)

@@ -494,6 +494,12 @@ def test_messages_of_the_server_in_chinese(visit: Any) -> None:
         "the rest is made without it": (
             "未提供早期 SAR 影像：仅凭新影像判断变化；old.tif 覆盖场景的 50.0%：其余部分转换时不使用它"
         ),
+        "a.tif: VH is missing or not chosen: it is estimated from VV": "a.tif：VH 缺失或未选择：估计自 VV",
+        "the scene is unlike the training data: its month is 5, the nearest there 9 (4 months away); its latitude is "
+        "45.1, the nearest there 38 (7.1 degrees away)": (
+            "场景与训练数据不相似：其月份为 5，训练数据中最接近的为 9（相差 4 个月）；"
+            "其纬度为 45.1，训练数据中最接近的为 38（相差 7.1 度）"
+        ),
         "no such scene; something else": "没有该场景；something else",
         "one unknown; another unknown": "one unknown; another unknown",
     }
@@ -508,3 +514,43 @@ def test_messages_of_the_server_in_chinese(visit: Any) -> None:
     assert page.locator('.job [lang="en"]').all_inner_texts() == ["something else", "one unknown; another unknown"]
     page.click('[data-key="language"]')
     assert page.locator(".job .warning").all_inner_texts() == list(told)
+
+
+def test_a_scene_without_a_valid_pixel_says_so(visit: Any, folder: Path) -> None:
+    values = np.full((2, 64, 64), np.nan, np.float32)
+    write_array(folder / "empty.tif", values, band_names=["VV", "VH"], georeference=PLACE, nodata=float("nan"))
+    page = visit()
+    page.click('[data-key="scan"]')
+    choose(page, "empty.tif")
+    page.click("#tab-layers")
+    assert "No valid pixel was found in this layer" in page.inner_text("#panel-layers")
+    page.click("#tab-translate")
+    page.wait_for_selector("#panel-translate .warning")
+    told = page.inner_text("#panel-translate")
+    assert "No valid pixel was found in this layer" in told
+    assert "otherwise" not in told
+    assert "cannot be" not in told
+
+
+def test_an_absent_server_is_told_until_it_answers(browser: Any, address: str) -> None:
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(address)
+    page.wait_for_selector(".sidebar:not([inert])")
+    page.route("**/api/jobs", lambda route: route.abort())
+    page.wait_for_selector("text=The server does not answer")
+    page.unroute("**/api/jobs")
+    page.wait_for_selector("text=The server does not answer", state="detached")
+    page.context.close()
+
+
+def test_no_name_lies_over_the_buttons_of_a_narrow_map(visit: Any, folder: Path) -> None:
+    write_array(folder / "now.tif", np.ones((1, 64, 64), np.uint8), band_names=["VH"], georeference=PLACE)
+    guess = np.ones((3, 64, 64), np.uint8)
+    tags = {"SAROPT_SOURCE": "now.tif", "SAROPT_TRANSLATOR": "t", "SAROPT_DIRECTION": "sar2opt"}
+    write_array(folder / "guess.tif", guess, georeference=PLACE, tags=tags)
+    page = visit(viewport={"width": 360, "height": 640})
+    page.click('[data-key="scan"]')
+    choose(page, "now.tif")
+    boxes = [one.bounding_box() for one in page.locator(".side:has(.notice)").all()]
+    assert boxes
+    assert max(box["y"] + box["height"] for box in boxes) <= page.locator(".tools").bounding_box()["y"]

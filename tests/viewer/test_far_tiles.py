@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from PIL import Image
 from rasterio.crs import CRS
@@ -25,6 +26,7 @@ WHOLE = Style((1,), (0.0,), (255.0,))
 HALF_WORLD = 20_037_508.342789244
 UTM = CRS.from_epsg(32633)
 PLACE = Affine(10, 0, 5e5, 0, -10, 4e6)
+PLAIN = ("width", "height", "count", "dtype", "crs", "transform")
 
 
 def layer_of(folder: Path, pixels: np.ndarray, place: Affine, crs: CRS = UTM) -> Layer:
@@ -196,3 +198,18 @@ def test_tiles_beyond_the_edge_of_the_map_show_what_lies_there(tmp_path: Path):
         shown = tile(layer, z, int(across), int(down))[int(down % 1 * 256), int(across % 1 * 256)]
         assert across > 2**z
         assert tuple(shown) == (value, 255)
+
+
+@pytest.mark.parametrize("shape", [(20, 4000), (4000, 20)])
+@pytest.mark.parametrize("below", [0, 2, 3])
+def test_strips_of_two_bands_are_shown_at_every_zoom(tmp_path: Path, shape: tuple[int, int], below: int):
+    layer = layer_of(tmp_path, np.full((2, *shape), 200, np.float32), PLACE)
+    with rasterio.open(layer.path) as file:
+        profile, values = file.profile, file.read()
+    with rasterio.open(layer.path, "w", driver="GTiff", **{key: profile[key] for key in PLAIN}) as file:
+        file.write(values)
+    z = layer.info.maxzoom - below
+    shown = tile(layer, z, *middle_tile(layer, z))[..., -1] > 0
+    across = 200 / (layer.info.pixel_m * 2**below)
+    assert shown.sum() >= 0.8 * across * shown.any(axis=int(shape[0] > shape[1])).sum()
+    assert shown.any(axis=int(shape[0] > shape[1])).sum() > 200

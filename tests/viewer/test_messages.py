@@ -130,3 +130,9 @@ def test_translations_keep_the_places_of_the_values() -> None:
     places = re.compile(r"\{\d\}")
     for english, chinese in [pair for part in CATALOGUE.values() for pair in part.items()]:
         assert set(places.findall(chinese)) <= set(places.findall(english)), english
+
+
+def test_values_that_stand_side_by_side_stay_side_by_side() -> None:
+    """The page cannot tell where one of them ends and the next begins: it takes both for the second one."""
+    for english, chinese in [pair for part in CATALOGUE.values() for pair in part.items()]:
+        assert all(pair in chinese for pair in re.findall(r"\{\d\}\{\d\}", english)), english

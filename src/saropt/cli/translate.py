@@ -265,8 +265,8 @@ def translate(
             typer.echo(f"saropt: warning: {line}", err=True)
         _translate_many(scenes, out, work, own, executor, workers, address)
         return
-    if executor != "local" or (workers or 1) > 1:
-        raise InputError(scene, "is one scene; --workers and --executor apply to several scenes")
+    if executor != "local" or (workers or 1) > 1 or address is not None:
+        raise InputError(scene, "is one scene; --workers, --executor and --address apply to several scenes")
     _translate_one(scene, out, replace(work, translate=work.translate.with_companions(companions)))
 
 

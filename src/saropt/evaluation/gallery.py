@@ -96,9 +96,10 @@ class Gallery:
 
     def shots(self) -> list[tuple[str, Shot]]:
         """("best" | "median" | "worst", tile), every tile once."""
-        chosen: list[tuple[str, Shot]] = [("best", s) for s in self._best]
-        taken = {s.label for s in self._best}
-        worst = [s for s in self._worst if s.label not in taken]
+        each = min(self.each, max(1, self._seen // 2))
+        chosen: list[tuple[str, Shot]] = [("best", s) for s in self._best[:each]]
+        taken = {s.label for _, s in chosen}
+        worst = [s for s in self._worst[:each] if s.label not in taken]
         taken |= {s.label for s in worst}
         if self._sample:
             levels = [min(s.psnr, _TOP_DB) for s in self._sample]

@@ -1,6 +1,6 @@
 """Errors on changed, unchanged and hidden ground, where translation starts from an earlier optical image.
 
-Copying the earlier image wins every average, because most ground does not change. So the figures are taken apart, and
+Where little ground changes, a copy of the earlier image wins the average. So the figures are taken apart, and
 the gain over the copy on changed ground is the headline.
 """
 

@@ -298,7 +298,7 @@ def missing_inputs(inputs: Sequence[ImageCard], given: Mapping[Role, object]) ->
 
 
 _LOSSES = {
-    "optical_reference": "no earlier optical image was given: the whole image comes from radar, which knows no colours",
+    "optical_reference": "no earlier optical image was given: the translation comes from radar, which knows no colours",
     "sar_reference": "no earlier SAR image was given: change is judged by the new one alone",
 }
 

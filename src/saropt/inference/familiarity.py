@@ -174,7 +174,7 @@ def other_scene_inputs(known: Mapping[str, float], seen: Mapping[str, Sequence[f
         apart = f"{distances[nearest]:g} {described.unit or 'months'} away"
         words = f"{known[name]:g}" if value == known[name] else f"{known[name]:g}, in the north {value:g}"
         parts.append(f"its {name} is {words}, the nearest there {nearest:g} ({apart})")
-    return f"the scene is unlike the training data: {', '.join(parts)}" if parts else None
+    return f"the scene is unlike the training data: {'; '.join(parts)}" if parts else None
 
 
 def unread_month(scene: Scene) -> str | None:

@@ -75,9 +75,11 @@ def _open_mask(stack: ExitStack, path: str | Path, ground: Ground) -> list[Reada
         is_signed = np.dtype(own.dtype).kind != "u"
         palette: Literal["colours", "index"] = "index" if own.scaling is None else "colours"
     mask = stack.enter_context(open_scene(path, palette=palette, grid=grid, resampling="any"))
-    if (mask.height, mask.width) != (scene.height, scene.width) or mask.count != 1:
-        found = f"is a mask of {mask.height}x{mask.width} pixels and {counted(mask.count, 'band')}"
-        raise InputError(path, f"{found}; one band of {scene.height}x{scene.width} pixels is needed")
+    if mask.count != 1:
+        raise InputError(path, f"has {counted(mask.count, 'band')}; a mask has one")
+    if (mask.height, mask.width) != (scene.height, scene.width):
+        found = f"is a mask of {mask.height}x{mask.width} pixels"
+        raise InputError(path, f"{found}; {scene.height}x{scene.width} pixels are needed")
     unknown, hidden, values = _shares(path)
     if unknown == 1.0:
         raise InputError(path, "holds no valid pixel (all nodata or NaN): 0 is clear, anything else is masked")

@@ -56,7 +56,8 @@ class Input:
         (there,), bands = self.places, self.image.bands
         beside = other_polarisation(self.source.source, bands[1 - there])
         way = "" if beside is None else f" ({beside[0]} lies beside it: {beside[1]} names both)"
-        return [f"{self.source.source} has no {bands[1 - there]}: it is estimated from {bands[there]}{way}"]
+        name, lacking = self.source.source, bands[1 - there]
+        return [f"{name}: {lacking} is missing or not chosen: it is estimated from {bands[there]}{way}"]
 
     def read(
         self, window: Window, out: NDArray[np.float32] | None = None

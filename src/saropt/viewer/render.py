@@ -30,6 +30,8 @@ from saropt.viewer.rasters import TILE, environment, open_raster
 from saropt.viewer.styles import Floats, Style, in_db
 from saropt.viewer.tiles import FAR, far_tile
 
+_THIN = 8
+"""Pixels of a tile: a raster of fewer is looked up, for warping takes up to a pixel from each edge."""
 _EMPTY = Image.new("LA", (TILE, TILE), 0)
 
 
@@ -38,7 +40,8 @@ def tile_png(layer: Layer, z: int, x: int, y: int, style: Style) -> bytes:
 
     def read(reader: Reader, indexes: tuple[int, ...]) -> ImageData:
         method = _resampling(layer, z <= layer.info.maxzoom)
-        if layer.info.grid == "map" and (layer.info.maxzoom - z > FAR or is_beyond_180(reader.dataset)):
+        is_thin = min(layer.info.width, layer.info.height) < _THIN << max(layer.info.maxzoom - z, 0)
+        if layer.info.grid == "map" and (layer.info.maxzoom - z > FAR or is_thin or is_beyond_180(reader.dataset)):
             return far_tile(reader, z, x, y, indexes, method)
         options: dict[str, Any] = {"reproject_method": method} if layer.info.grid == "map" else {}
         return reader.tile(x, y, z, tilesize=TILE, indexes=indexes, resampling_method=method, **options)

@@ -4,7 +4,7 @@ import { h, refill, select } from "./dom";
 import { drawn, Histograms, shareOf } from "./histogram";
 import { t, named } from "./i18n";
 import { told } from "./messages";
-import { SLOTS, type Slot, type Store } from "./store";
+import { SLOTS, type Slot, type Store, isEmpty } from "./store";
 
 const SPANS: [number, number][] = [
   [2, 98],
@@ -58,7 +58,7 @@ export class LayersPanel {
       layer.acquired !== null && layer.parent === null && h("p", { class: "soft" }, t("acquired", { date: layer.acquired.replace("T", " ").replace("Z", " UTC") })),
       layer.guess && h("p", { class: "notice" }, t("notice")),
       help !== "" && h("p", { class: "soft" }, help),
-      style !== undefined && legend(layer, style),
+      detail !== undefined && isEmpty(detail) ? h("p", { class: "warning" }, t("noPixel")) : style !== undefined && legend(layer, style),
       isMap(layer) && style !== undefined && detail !== undefined && this.threshold(layer, detail, style),
       style !== undefined && detail !== undefined && this.controls(layer, detail, style),
       h(

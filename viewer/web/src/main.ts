@@ -51,7 +51,7 @@ const translate = new TranslatePanel(store, uploads, fail, warn, () => {
   show("jobs");
   void jobs.watch();
 });
-const jobs = new JobsPanel(store, fail, say, warn, () => show("layers"), renderTabs, (job) => {
+const jobs = new JobsPanel(store, fail, say, warn, () => show("layers"), reached, (job) => {
   show("translate");
   translate.repeat(job).catch(fail);
 });
@@ -74,12 +74,18 @@ function say(text: string): void {
   window.setTimeout(() => message.remove(), MESSAGE_MS);
 }
 
-/** An error stays until it is closed; the same one is not shown twice. */
+/** An error stays until it is closed, and that the server does not answer until it does; the same one is not shown twice. */
 function warn(text: string, reason = ""): void {
   const content = h("span", {}, text, " ", reason !== "" && spoken(reason));
   if ([...errors.children].some((shown) => shown.firstChild?.textContent === content.textContent)) return;
-  const message = h("p", {}, content, h("button", { type: "button", class: "plain", "aria-label": t("close"), click: () => message.remove() }, "×"));
+  const message = h("p", { class: text === t("connection") ? "lost" : "" }, content, h("button", { type: "button", class: "plain", "aria-label": t("close"), click: () => message.remove() }, "×"));
   errors.append(message);
+}
+
+/** The server has answered. */
+function reached(): void {
+  for (const message of errors.querySelectorAll(".lost")) message.remove();
+  renderTabs();
 }
 
 function fail(error: unknown): void {

@@ -5,6 +5,9 @@ import type { World } from "./base";
 export const SLOTS = ["left", "middle", "right"] as const;
 export type Slot = (typeof SLOTS)[number];
 
+/** Whether no valid pixel was found in a layer. */
+export const isEmpty = (detail: LayerDetail): boolean => detail.percentiles.every((band) => band.every((value) => value === null));
+
 /** Everything the page shows; whoever changes it calls `changed`. */
 export class Store {
   info: Info | null = null;

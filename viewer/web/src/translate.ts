@@ -4,7 +4,7 @@ import { language, named, t } from "./i18n";
 import { spoken, told } from "./messages";
 import { bandTitle, layerTitle } from "./titles";
 import { guessParts, type Part } from "./parts";
-import type { Store } from "./store";
+import { isEmpty, type Store } from "./store";
 import { chooser, type Uploads } from "./uploads";
 
 const METRICS = ["psnr", "ssim", "mae", "collapse_ratio"] as const;
@@ -186,12 +186,13 @@ export class TranslatePanel {
   private unitsField(layer: Layer, source: Image): HTMLElement {
     const detail = layer.role === "sar" ? this.store.details.get(layer.id) : undefined;
     const fitting = detail?.fitting_units ?? [];
+    const empty = detail !== undefined && isEmpty(detail);
     const stated = layer.stated_units;
     const alike = new Set(fitting.map((unit) => unit.replace("gamma0", "sigma0"))).size === 1;
     const only = alike ? (fitting[0] ?? null) : null;
     if (this.units === null && detail !== undefined) this.units = stated !== null && fitting.includes(stated) ? stated : (only ?? "");
     const chosen = this.units || source.units;
-    const options = (this.store.info?.units ?? []).map((unit): [string, string] => [unit, fitting.includes(unit) ? unit : t("unfitUnits", { unit })]);
+    const options = (this.store.info?.units ?? []).map((unit): [string, string] => [unit, empty || fitting.includes(unit) ? unit : t("unfitUnits", { unit })]);
     return h(
       "div",
       {},
@@ -199,7 +200,8 @@ export class TranslatePanel {
         this.units = value;
         this.render();
       }),
-      detail !== undefined && !fitting.includes(chosen) && h("p", { class: "warning" }, t("unitsDisagree", { units: chosen, fitting: fitting.join(", ") || "–" })),
+      empty && h("p", { class: "warning" }, t("noPixel")),
+      detail !== undefined && !empty && !fitting.includes(chosen) && h("p", { class: "warning" }, t("unitsDisagree", { units: chosen, fitting: fitting.join(", ") || "–" })),
       detail !== undefined && chosen === stated && h("p", { class: "soft" }, t("unitsStated", { units: chosen })),
       chosen !== stated && chosen === only && h("p", { class: "soft" }, t("unitsOnly", { fitting: fitting.join(", ") })),
     );
