@@ -87,7 +87,9 @@ def report(tmp_path: Path) -> dict:
     model = reference_translator(tmp_path, fresh=True)
     arguments = [str(model), "--data", str(root), "--out", str(tmp_path / "out"), "--changed", "flooded"]
     assert main(["evaluate", *arguments]) == 0
-    assert "by kind of ground" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "by kind of ground" in page
+    assert "Where little ground changes, a copy of the earlier image wins the average" in page
     found: dict = json.loads((tmp_path / "out" / "report.json").read_text())
     return found
 
