@@ -106,6 +106,50 @@ def test_names_that_are_no_utf_8(tmp_path):
         Scene.open(os.fsdecode(odd))
 
 
+@pytest.mark.parametrize("name", ["GTIFF_DIR:1:other.tif", "http:a.tif", "s3:a.tif", "back\\slash.tif", "zip+a.tif"])
+def test_names_that_look_like_addresses_are_names(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_array("other.tif", np.full((1, 8, 8), 1, np.uint8))
+    assert write_array(name, np.full((1, 8, 8), 7, np.uint8)).name == name
+    with Scene.open(name) as scene:
+        assert scene.read()[0].mean() == 7
+        assert scene.source == name
+    (tmp_path / name).write_bytes(b"no raster")
+    with pytest.raises(InputError) as refused:
+        Scene.open(name)
+    assert str(tmp_path) not in str(refused.value)
+
+
+def test_a_scene_is_the_same_by_any_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_array("a.tif", np.ones((1, 8, 8), np.uint8))
+    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset/>")
+    with Scene.open("a.tif") as here, Scene.open(tmp_path / "a.tif") as there:
+        assert here.identity() == there.identity()
+
+
+def test_the_longest_name_is_read(tmp_path):
+    path = tmp_path / f"{'n' * 251}.tif"
+    os.rename(write_array(tmp_path / "a.tif", np.ones((1, 8, 8), np.uint8)), path)
+    with Scene.open(path) as scene:
+        assert scene.read()[0].sum() == 64
+
+
+def test_bands_of_several_types(tmp_path):
+    """Those that are chosen must have one; GDAL's own formats have one, but virtual rasters need not."""
+    write_array(tmp_path / "a.tif", np.ones((1, 8, 8), np.uint8))
+    band = """<VRTRasterBand dataType="{}" band="{}"><SimpleSource>
+    <SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"""
+    bands = band.format("Float32", 1) + band.format("Int16", 2)
+    path = tmp_path / "two.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="8" rasterYSize="8">{bands}</VRTDataset>')
+    with pytest.raises(InputError, match=r"two\.vrt: has bands of several types \(float32, int16\)"):
+        Scene.open(path)
+    with Scene.open(path, [2]) as scene:
+        assert scene.dtype == "int16"
+        assert scene.read()[0].sum() == 64
+
+
 def test_grids_across_180_degrees():
     crs = CRS.from_epsg(32760)
     place = Georeference(crs, from_origin(816000, 8230000, 10, 10))

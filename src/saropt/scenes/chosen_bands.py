@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rasterio.enums import ColorInterp
 
+from saropt.errors import InputError
 from saropt.scenes.metadata import band_names, select_bands
 
 if TYPE_CHECKING:
@@ -41,6 +42,23 @@ def alpha_bands(dataset: DatasetReader, bands: Sequence[str | int] | None) -> li
     """
     asked = {band for band in bands or () if isinstance(band, int)}
     return [index for index in dataset.indexes if is_alpha(dataset, index) and index not in asked]
+
+
+def check_one_type(dataset: DatasetReader, path: Path, indexes: Sequence[int]) -> None:
+    """Check that bands (numbers from 1) can be read together, which those of virtual rasters cannot always.
+
+    Raises:
+        InputError: their pixels are of several types.
+
+    >>> import numpy as np, rasterio
+    >>> from saropt.scenes import write_array
+    >>> path = write_array("two.tif", np.ones((2, 8, 8), np.float32))
+    >>> with rasterio.open(path) as dataset:
+    ...     check_one_type(dataset, path, [1, 2])
+    """
+    kinds = dict.fromkeys(dataset.dtypes[index - 1] for index in indexes)
+    if len(kinds) > 1:
+        raise InputError(path, f"has bands of several types ({', '.join(kinds)}): write them as bands of one type")
 
 
 def chosen_bands(dataset: DatasetReader, path: Path, bands: Sequence[str | int] | None) -> list[int]:

@@ -153,7 +153,9 @@ class Layout:
     def _place(self, band: ElementTree.Element, raw: Path, position: int) -> None:
         """Say where in `raw` the numbers of a band begin; those of the mask are at the lowest byte."""
         low = self.dtype.itemsize - 1 if position == len(self.band_names) and sys.byteorder == "big" else 0
-        ElementTree.SubElement(band, "SourceFilename", relativeToVRT="1").text = raw.name
+        beside = "\\" not in raw.name  # which GDAL takes for the end of a folder's name
+        source = ElementTree.SubElement(band, "SourceFilename", relativeToVRT=str(int(beside)))
+        source.text = raw.name if beside else str(raw)
         ElementTree.SubElement(band, "ImageOffset").text = str(position * self.dtype.itemsize + low)
         ElementTree.SubElement(band, "PixelOffset").text = str(self.pixel_bytes)
         ElementTree.SubElement(band, "LineOffset").text = str(self.width * self.pixel_bytes)

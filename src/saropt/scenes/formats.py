@@ -86,8 +86,8 @@ def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetR
         check_virtual(place, place.resolve().parent)
         formats = ["VRT"]
     with ExitStack() as stack:
-        if folder is None:
-            parsed = _parse_path(os.fspath(place))
+        if folder is None:  # of names such as http:a.tif GDAL makes addresses, unless they are absolute
+            parsed = _parse_path(str(place.absolute()) if isinstance(place, Path) else place)
         else:
             parsed = _UnparsedPath(stack.enter_context(_opener_registration(os.fspath(place), folder)))
         dataset = ensure_env(DatasetReader)(parsed, driver=formats, sharing=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +24,7 @@ from saropt.errors import InputError
 from saropt.files import digest_files
 from saropt.files.polarisation_files import files_of, polarisation_files
 from saropt.radiometry import from_power
-from saropt.scenes.chosen_bands import alpha_bands
+from saropt.scenes.chosen_bands import alpha_bands, check_one_type
 from saropt.scenes.formats import check_readable, open_named
 from saropt.scenes.gdal_settings import environment
 from saropt.scenes.georeference import Georeference, Window
@@ -122,6 +123,7 @@ class Scene:
         self.stated_names = stated_names(dataset, indexes) if self._palette is None else [""] * len(names)
         self._channels = chosen
         self._indexes = indexes if self._palette is not None else [indexes[position] for position in chosen]
+        check_one_type(dataset, path, self._indexes)
         self.count = len(chosen)
         self.band_names: list[str] = [names[position] for position in chosen]
         self.is_plain_picture = dataset.driver in ("PNG", "JPEG")
@@ -320,7 +322,7 @@ class Scene:
         if parts := polarisation_files(self.path):
             known = [_identity_of(part) for part in parts]
         else:
-            files = {self.path, *(name for name in self._dataset.files if Path(name).is_file())}
+            files = {self.path.absolute(), *(name for name in self._dataset.files if Path(name).is_file())}
             known = [digest_files(files), *named_facts(self.path).values()]
         return known[0] if len(known) == 1 else hashlib.sha256(" ".join(known).encode()).hexdigest()
 
@@ -368,7 +370,7 @@ def _identity_of(file: Path) -> str:
 def _check_mask(dataset: DatasetReader, path: Path) -> None:
     """Refuse a mask beside a raster that GDAL does not use, which it does not tell."""
     unused = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha} & set(dataset.mask_flag_enums[0])
-    mask = next((path.with_name(path.name + end) for end in (".msk", ".MSK") if Path(f"{path}{end}").exists()), None)
+    mask = next((path.with_name(path.name + end) for end in (".msk", ".MSK") if os.path.exists(f"{path}{end}")), None)
     if unused and mask is not None:
         dataset.close()
         raise InputError(path, f"the mask beside it ({mask.name}) cannot be used: it is damaged or of another size")

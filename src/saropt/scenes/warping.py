@@ -187,4 +187,4 @@ def short_reason(error: Exception, path: Path) -> str:
     'b.tif: no bands'
     """
     cause = error.__cause__ if error.__cause__ is not None else error
-    return " ".join(str(cause).replace(str(path), path.name).split())
+    return " ".join(str(cause).replace(str(path.absolute()), path.name).replace(str(path), path.name).split())
