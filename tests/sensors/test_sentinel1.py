@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from safe_files import HEIGHT, LINES, NAME, NOISE, PIXELS, SIGMA, WIDTH, write_safe
 from saropt.cli import main
@@ -140,6 +141,56 @@ def test_damaged_products(tmp_path, spoil, words):
     with pytest.raises(InputError, match=words):
         calibrate(safe, tmp_path / "out.tif")
     assert not (tmp_path / "out.tif").exists()
+
+
+def _rewrite(safe, kind, old, new):
+    path = next(safe.glob(f"annotation/calibration/{kind}-*vv*"))
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "words"),
+    [
+        ("calibration", ">0 30 59<", ">59 30 0<", "pixel of sigmaNought that do not ascend"),
+        ("calibration", ">0 30 59<", ">0 0 59<", "pixel of sigmaNought that do not ascend"),
+        ("calibration", ">0 30 59<", ">0 30<", "3 numbers sigmaNought for 2 numbers pixel"),
+        ("calibration", "<line>20<", "<line>0<", "several calibrationVector of one line"),
+        ("noise", ">0 30 59<", ">59 30 0<", "pixel of noiseRangeLut that do not ascend"),
+        ("noise", "<line>20<", "<line>0<", "several noiseRangeVector of one line"),
+        ("noise", "<line>0 39<", "<line>39 0<", "line of noiseAzimuthLut that do not ascend"),
+        ("noise", "1.0 1.39", "1.0 1.2 1.39", "3 numbers noiseAzimuthLut for 2 numbers line"),
+        (
+            "noise",
+            "<line>0 39</line><noiseAzimuthLut>1.0 1.39",
+            "<line/><noiseAzimuthLut>",
+            "0 numbers noiseAzimuthLut",
+        ),
+    ],
+)
+def test_tables_without_one_value_at_each_place(tmp_path, kind, old, new, words):
+    safe, _ = write_safe(tmp_path)
+    _rewrite(safe, kind, old, new)
+    with pytest.raises(InputError, match=words):
+        calibrate(safe, tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_an_output_has_a_valid_pixel(tmp_path):
+    safe, _ = write_safe(tmp_path, pols=("vv",))
+    out = tmp_path / "out.tif"
+    with pytest.raises(InputError, match=r"out\.tif: would hold no valid pixel: pixels of 100000 m are too large"):
+        calibrate(safe, out, pixel_m=1e5)
+    place = next(safe.glob("measurement/*"))
+    with rasterio.open(place) as dataset:
+        points = dataset.gcps
+    with rasterio.open(place, "w", driver="GTiff", height=HEIGHT, width=WIDTH, count=1, dtype="uint16") as dataset:
+        dataset.gcps = points
+    for pixel_m in (None, 10):
+        with pytest.raises(InputError, match=r"\.SAFE: holds no valid pixel"):
+            calibrate(safe, out, pixel_m=pixel_m)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{NAME}.SAFE"]
 
 
 def test_other_inputs(tmp_path):

@@ -50,3 +50,24 @@ def numbers_in(element: ElementTree.Element, name: str, source: Path, low: float
         least = "" if low == -np.inf else f" of at least {low:g}"
         raise InputError(source, f"annotation holds {name} that are no finite numbers{least}")
     return numbers
+
+
+def line_of_table(
+    element: ElementTree.Element, places: str, values: str, source: Path, low: float = -np.inf
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The places (n,) that a child of an element lists in ascending order, and the numbers (n,) at them in another.
+
+    Raises:
+        InputError: there are none, not as many of both, places that do not ascend, or numbers that are not finite or
+            below `low`; names `source`.
+
+    >>> line = ElementTree.fromstring("<a><pixel>0 30</pixel><gamma>2 2.5</gamma></a>")
+    >>> line_of_table(line, "pixel", "gamma", Path("annotation.xml"))
+    (array([ 0., 30.]), array([2. , 2.5]))
+    """
+    where, numbers = numbers_in(element, places, source), numbers_in(element, values, source, low)
+    if not len(where) or len(where) != len(numbers):
+        raise InputError(source, f"annotation holds {len(numbers)} numbers {values} for {len(where)} numbers {places}")
+    if not (np.diff(where) > 0).all():
+        raise InputError(source, f"annotation holds numbers {places} of {values} that do not ascend")
+    return where, numbers

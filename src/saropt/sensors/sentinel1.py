@@ -37,7 +37,7 @@ from saropt.scenes.georeference import Georeference, Window, unwrapped
 from saropt.scenes.grid import overlap_grid, utm_of
 from saropt.scenes.reading import Scene
 from saropt.scenes.writing import SceneWriter
-from saropt.sensors.annotation import number_in, numbers_in
+from saropt.sensors.annotation import line_of_table, number_in
 from saropt.sensors.calibrated import Calibrated
 from saropt.sensors.orbit import ImageGeometry
 from saropt.sensors.tables import AzimuthBlock, Noise, Table
@@ -166,7 +166,7 @@ class GrdProduct:
                 int(number_in(vector, key, self.path, "annotation"))
                 for key in ("firstAzimuthLine", "lastAzimuthLine", "firstRangeSample", "lastRangeSample")
             )
-            lines, gains = numbers_in(vector, "line", self.path), numbers_in(vector, "noiseAzimuthLut", self.path, 0.0)
+            lines, gains = line_of_table(vector, "line", "noiseAzimuthLut", self.path, 0.0)
             blocks.append(AzimuthBlock(first_line, last_line, first_pixel, last_pixel, lines, gains))
         return Noise(self._table(polarisation, "noise", "noiseRangeVector", "noiseRangeLut"), tuple(blocks))
 
@@ -200,14 +200,13 @@ class GrdProduct:
         pixels = np.arange(self.width)
         for element in self._xml(polarisation, kind).iterfind(f".//{vector}"):
             least = float(np.finfo(np.float32).tiny) if kind == "calibration" else 0.0  # the first is divided by
-            places, numbers = numbers_in(element, "pixel", self.path), numbers_in(element, values, self.path, least)
-            if not len(places) or len(places) != len(numbers):
-                name = self._files[polarisation][kind]
-                raise InputError(self.path, f"{name}: {values} has {len(numbers)} values for {len(places)} pixels")
+            places, numbers = line_of_table(element, "pixel", values, self.path, least)
             lines.append(number_in(element, "line", self.path, "annotation"))
             rows.append(np.interp(pixels, places, numbers).astype(np.float32))
         if not rows:
             raise InputError(self.path, f"{self._files[polarisation][kind]} holds no {vector}")
+        if len(set(lines)) < len(lines):
+            raise InputError(self.path, f"{self._files[polarisation][kind]} holds several {vector} of one line")
         order = np.argsort(lines)
         return Table(np.array(lines)[order], np.stack(rows)[order])
 
@@ -275,6 +274,7 @@ def _write(
     calibrated = Calibrated(product, product.polarisations, target, remove_noise, remove_border)
     rows = max(1, _STRIP_PIXELS // product.width)
     starts = range(0, product.height, rows)
+    is_empty = True
     with SceneWriter(
         out,
         width=product.width,
@@ -290,9 +290,12 @@ def _write(
             count = min(rows, product.height - start)
             strip, valid = calibrated.read(Window(start, 0, count, product.width))
             strip[~valid] = np.nan
+            is_empty &= not valid.any()
             writer.write(start, 0, strip)
             if progress is not None:
                 progress(number, len(starts), "strips")
+        if is_empty:
+            raise InputError(product.path, "holds no valid pixel")
         inputs.check()
         writer.finish()
 
@@ -316,10 +319,14 @@ def _project(radar: Path, out: Path, target: str, pixel_m: float, overwrite: boo
         ) as writer,
     ):
         rows = max(1, _STRIP_PIXELS // grid.width)
+        is_empty = True
         for start in range(0, grid.height, rows):
             values, valid = scene.read(Window(start, 0, min(rows, grid.height - start), grid.width))
             values[:, ~valid] = np.nan
+            is_empty &= not valid.any()
             writer.write(start, 0, values)
+        if is_empty:
+            raise InputError(out, f"would hold no valid pixel: pixels of {pixel_m:g} m are too large for the product")
         writer.finish()
 
 
