@@ -14,6 +14,7 @@ from saropt.errors import InputError
 from saropt.files.polarisation_files import polarisation_files
 from saropt.files.vrt import read_vrt, vrt_sources
 from saropt.scenes.joined_files import described_as_one
+from saropt.scenes.whole_files import check_whole
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -60,8 +61,8 @@ def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetR
     product with one file for each polarisation (`saropt.files.polarisation_files`) is one raster.
 
     Raises:
-        InputError: a virtual raster that reaches elsewhere, a raster of no or too many bands, or files of a product
-            that are not on one grid.
+        InputError: a virtual raster that reaches elsewhere, a raster of no or too many bands, a truncated file of raw
+            numbers, or files of a product that are not on one grid.
         RasterioError: no raster of these formats.
 
     >>> import numpy as np
@@ -99,6 +100,12 @@ def open_named(place: Path | str, folder: RangeFolder | None = None) -> DatasetR
     if dataset.count > _MOST_BANDS:
         dataset.close()
         raise InputError(place, f"has {dataset.count} bands; at most {_MOST_BANDS} are taken")
+    if isinstance(place, Path) and folder is None:
+        try:
+            check_whole(dataset, place)
+        except BaseException:
+            dataset.close()
+            raise
     return dataset
 
 
@@ -127,3 +134,5 @@ def check_virtual(path: Path, folder: Path) -> None:
             start = stream.read(64).lstrip()
         if start.startswith(b"<"):
             raise InputError(path, f"its source {name} is no raster of pixels")
+        if start.startswith(b"CDF") or source.with_suffix(".hdr").is_file():
+            open_named(source).close()  # refuses one that is truncated
