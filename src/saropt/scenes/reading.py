@@ -1,4 +1,4 @@
-"""Reads any raster that GDAL can read, window by window, with one definition of validity."""
+"""Reads rasters of the formats that are taken, window by window, with one definition of validity."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Scene:
         """Open a raster file.
 
         Args:
-            path: GeoTIFF, COG, PNG, JPEG or anything else GDAL reads.
+            path: GeoTIFF, COG, PNG, JPEG or another of `saropt.scenes.formats.FORMATS`.
             bands: 1-based numbers or names (any case); all bands when None. A band that the file marks as alpha counts
                 as one where it has another name or is asked for by its number.
             palette: a paletted picture as its three colours, or as stored indices (label maps).
