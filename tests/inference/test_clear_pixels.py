@@ -27,6 +27,8 @@ def test_clear_pixels_of_today_are_kept_exactly(fresh, scene, colours, tmp_path)
     radar, _, kept = read(result.products["origin"])
     assert np.array_equal(kept, np.where(clear, 100, 0))
     assert (radar == 0).all()
+    words = tags(result.products["origin"])["SAROPT_CONTENT"]
+    assert words.endswith("0 is unchanged, from old.tif or kept from today.tif; 100 is from radar")
 
 
 def test_the_reference_gets_the_colours_of_todays_clear_pixels(fresh, scene, colours, tmp_path):
@@ -49,6 +51,8 @@ def test_an_image_of_today_without_any_mask_is_told_of(fresh, scene, colours, tm
     result = fresh.run(scene, tmp_path / "out.tif", TranslateOptions(keep_clear=now))
     assert any("has no masked pixel" in warning for warning in result.warnings)
     assert np.array_equal(read(result.path), colours)
+    words = tags(result.products["origin"])["SAROPT_CONTENT"]
+    assert words.endswith("0 is kept from today.tif; 100 is from radar")
 
 
 def test_nodata_values_of_today_are_not_kept(fresh, scene, colours, tmp_path):

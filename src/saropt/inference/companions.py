@@ -311,13 +311,15 @@ def origin_in_words(product: Product, tags: Mapping[str, str]) -> dict[str, str]
     """The tag SAROPT_CONTENT of a map of origin; nothing for other products.
 
     Args:
-        tags: those of the run, with what `dates_of` says.
+        tags: those of the run, with what `dates_of` and `ClearPixels.tags` say.
     """
     if product.name != "origin":
         return {}
     earlier = tags.get("SAROPT_OPTICAL_REFERENCE_DATE", "")[:10] or tags.get("SAROPT_OPTICAL_REFERENCE")
-    kept = f"0 is unchanged, from {earlier}; 100 is from radar" if earlier else "all is from radar"
-    return {"SAROPT_CONTENT": f"origin of each pixel in per cent: {kept}"}
+    clear = tags.get("SAROPT_KEEP_CLEAR")
+    not_radar = [*([f"unchanged, from {earlier}"] if earlier else []), *([f"kept from {clear}"] if clear else [])]
+    words = f"0 is {' or '.join(not_radar)}; 100 is from radar" if not_radar else "all is from radar"
+    return {"SAROPT_CONTENT": f"origin of each pixel in per cent: {words}"}
 
 
 def dates_of(sources: Mapping[Role, Source], ignored: Collection[Role] = ()) -> dict[str, str]:

@@ -55,11 +55,12 @@ def numbers_in(element: ElementTree.Element, name: str, source: Path, low: float
 def line_of_table(
     element: ElementTree.Element, places: str, values: str, source: Path, low: float = -np.inf
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The places (n,) that a child of an element lists in ascending order, and the numbers (n,) at them in another.
+    """The places (n,) that a child of an element lists in ascending order, and the numbers (n,) at them in another. A
+    place may be repeated with its number.
 
     Raises:
-        InputError: there are none, not as many of both, places that do not ascend, or numbers that are not finite or
-            below `low`; names `source`.
+        InputError: there are none, not as many of both, places that descend, several numbers of one place, or numbers
+            that are not finite or below `low`; names `source`.
 
     >>> line = ElementTree.fromstring("<a><pixel>0 30</pixel><gamma>2 2.5</gamma></a>")
     >>> line_of_table(line, "pixel", "gamma", Path("annotation.xml"))
@@ -68,6 +69,7 @@ def line_of_table(
     where, numbers = numbers_in(element, places, source), numbers_in(element, values, source, low)
     if not len(where) or len(where) != len(numbers):
         raise InputError(source, f"annotation holds {len(numbers)} numbers {values} for {len(where)} numbers {places}")
-    if not (np.diff(where) > 0).all():
+    steps = np.diff(where)
+    if (steps < 0).any() or np.diff(numbers)[steps == 0].any():
         raise InputError(source, f"annotation holds numbers {places} of {values} that do not ascend")
     return where, numbers

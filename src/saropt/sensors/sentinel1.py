@@ -205,10 +205,11 @@ class GrdProduct:
             rows.append(np.interp(pixels, places, numbers).astype(np.float32))
         if not rows:
             raise InputError(self.path, f"{self._files[polarisation][kind]} holds no {vector}")
-        if len(set(lines)) < len(lines):
+        found, first, alike = np.unique(lines, return_index=True, return_inverse=True)
+        table = np.stack(rows)
+        if not np.array_equal(table, table[first][alike]):
             raise InputError(self.path, f"{self._files[polarisation][kind]} holds several {vector} of one line")
-        order = np.argsort(lines)
-        return Table(np.array(lines)[order], np.stack(rows)[order])
+        return Table(found, table[first])
 
 
 def calibrate(
