@@ -136,7 +136,7 @@ def test_unfit_companions_are_refused(fresh, scene, colours, tmp_path):
         with pytest.raises(InputError, match=message):
             fresh.run(scene, tmp_path / "out.tif", TranslateOptions(**changes))
         assert not list(tmp_path.glob("out*"))
-    with pytest.raises(Exception, match="is a mask of reference, which is not given"):
+    with pytest.raises(Exception, match="masks an earlier image, and none is given"):
         TranslateOptions(reference_mask=scene)
 
 

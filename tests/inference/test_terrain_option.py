@@ -23,7 +23,10 @@ def test_translate_takes_a_terrain_model(tmp_path, make_translator):
         translator.run(safe, tmp_path / "out.tif", TranslateOptions(dem=dem, geoid=48.0))
     with pytest.raises(OptionError, match="flattens Sentinel-1 products"):
         translator.run(dem, tmp_path / "out.tif", TranslateOptions(dem=dem))
-    for wrong, reason in (({"geoid": 48.0}, "belongs to dem"), ({"geoid": 480.0, "dem": dem}, "within 200 m")):
+    for wrong, reason in (
+        ({"geoid": 48.0}, "is for a terrain model"),
+        ({"geoid": 480.0, "dem": dem}, "within 200 m"),
+    ):
         with pytest.raises(OptionError, match=reason):
             TranslateOptions(**wrong)
 

@@ -31,7 +31,18 @@ PASSED = (
     *(f"artifacts/{name}.py" for name in ("card", "checks", "graph", "trust", "weights", "modules")),
     *(
         f"scenes/{name}.py"
-        for name in ("formats", "reading", "measurements", "metadata", "grid", "warping", "writing", "joined_files")
+        for name in (
+            "chosen_bands",
+            "formats",
+            "grid",
+            "joined_files",
+            "measurements",
+            "metadata",
+            "reading",
+            "warping",
+            "whole_files",
+            "writing",
+        )
     ),
     *(f"files/{name}.py" for name in ("atomic", "identity", "lock", "places", "vrt")),
     *(f"domain/{name}.py" for name in ("bands", "roles", "stated_units", "units")),

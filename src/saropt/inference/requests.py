@@ -152,13 +152,13 @@ class TranslateOptions:
             if value is not None and not value >= least:
                 raise OptionError(name, value, "must be positive")
         if self.geoid is not None and (self.dem is None or not abs(self.geoid) <= 200):
-            reason = "belongs to dem, which is not given" if self.dem is None else "must be within 200 m"
+            reason = "is for a terrain model, and none is given" if self.dem is None else "must be within 200 m"
             raise OptionError("geoid", f"{self.geoid:g}", reason)
         check_scene_inputs(self.given_scene_inputs)
-        for mask in ("reference_mask", "keep_clear_mask"):
-            masked = mask.removesuffix("_mask")
-            if getattr(self, mask) is not None and getattr(self, masked) is None:
-                raise OptionError(mask, getattr(self, mask), f"is a mask of {masked}, which is not given")
+        if self.reference_mask is not None and self.reference is None:
+            raise OptionError("reference_mask", self.reference_mask, "masks an earlier image, and none is given")
+        if self.keep_clear_mask is not None and self.keep_clear is None:
+            raise OptionError("keep_clear_mask", self.keep_clear_mask, "masks an image of today, and none is given")
 
     @property
     def given_scene_inputs(self) -> dict[str, float]:
