@@ -71,6 +71,23 @@ def test_interrupts_wait_for_the_step_and_save(number):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize(("pause_s", "reached"), [(0.0, [0, 1, 2]), (1.2, [0, 1])])
+def test_a_second_ctrl_c_does_not_wait(pause_s, reached):
+    done, saved = [], []
+
+    def take(step):
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(pause_s)
+            signal.raise_signal(signal.SIGINT)
+        done.append(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(map(take, until_interrupted(range(5), lambda: saved.append(len(done)))))
+    assert done == reached
+    assert saved == ([3] if pause_s == 0.0 else [])
+
+
 def test_one_run_in_a_folder(tmp_path):
     folder = tmp_path / "new" / "run"
     with lock_folder(folder, "first"):
