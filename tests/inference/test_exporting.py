@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from reference_files import reference_translator
 from saropt.artifacts import load_weights, save_weights
@@ -177,6 +177,17 @@ def test_int8_ranges_are_those_of_all_inputs(db_root: Path, earlier_root: Path, 
         errors.append(np.abs(translated(out) - expected).mean())
     assert errors[0] < 0.1 * expected.std() < errors[1]
     assert said == [f"{db_root}: has no sar_reference and no optical_reference: the ranges are taken without it"]
+
+
+def test_products_of_int8_weights_do_not_overflow(make_translator: Factory, db_root: Path, tmp_path: Path) -> None:
+    """Two products of 255 and a weight are added in 16 bits by processors without VNNI."""
+    out = export_translator(make_translator("naf_unet"), tmp_path / "out.onnx", int8=True, data=db_root)
+    weights = [
+        numpy_helper.to_array(one) for one in onnx.load(out).graph.initializer if one.data_type == TensorProto.INT8
+    ]
+    sums = [2 * 255 * int(np.abs(one.astype(int)).max()) for one in weights if one.ndim == 4]
+    assert sums
+    assert max(sums) <= np.iinfo(np.int16).max
 
 
 def test_frozen_statistics_are_told(make_translator: Factory, db_root: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_accumulated_batches_are_a_bigger_one(method, new_config, db_root, tmp_p
     whole, parts, small = losses("whole", 4, 1), losses("parts", 2, 2), losses("small", 2, 1)
     assert len(whole) == 4
     for one, other in zip(whole, parts, strict=True):
-        assert one == pytest.approx(other, rel=1e-3, abs=1e-5)
+        assert one == pytest.approx(other, rel=3e-3, abs=1e-5)
     assert small[-1] != pytest.approx(whole[-1], rel=1e-2, abs=1e-5)
 
 

@@ -19,6 +19,9 @@ def quantise(model: ModelProto, windows: NDArray[np.float32]) -> ModelProto:
     """Quantise convolutions: int8 weights with a scale for each output channel, uint8 activations with a scale for each
     tensor.
 
+    Weights lie in -64..64: processors with AVX2 and without VNNI add two products of 8 bits in 16, which greater ones
+    overflow.
+
     The range of an activation is from its least to its greatest value over `windows`. Everything between the
     convolutions stays in single precision. The graph describes this by pairs of QuantizeLinear and DequantizeLinear,
     which runtimes fuse into integer kernels. Constants are folded first: weights that the graph computes (a norm
@@ -66,6 +69,7 @@ def quantise(model: ModelProto, windows: NDArray[np.float32]) -> ModelProto:
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
                 per_channel=True,
+                reduce_range=True,
                 weight_type=QuantType.QInt8,
                 activation_type=QuantType.QUInt8,
                 extra_options={"CalibTensorRangeSymmetric": False},
